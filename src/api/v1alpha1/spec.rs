@@ -1,0 +1,447 @@
+//! The part of a `KafkaConsumer` that users write.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::PodTemplateSpec;
+use kube::{CustomResource, KubeSchema};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use super::status::KafkaConsumerStatus;
+use crate::api::Span;
+
+/// A fleet of Kafka consumers: records of topics, delivered to your code by as many pods as the
+/// promised delay needs.
+#[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[kube(
+    group = "drover.dev",
+    version = "v1alpha1",
+    kind = "KafkaConsumer",
+    plural = "kafkaconsumers",
+    shortname = "kc",
+    category = "all",
+    category = "drover",
+    namespaced,
+    status = "KafkaConsumerStatus",
+    derive = "PartialEq",
+    scale(
+        spec_replicas_path = ".spec.replicas",
+        status_replicas_path = ".status.replicas",
+        label_selector_path = ".status.selector"
+    ),
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].status"#
+    ),
+    printcolumn(name = "Replicas", type_ = "integer", json_path = ".status.replicas"),
+    printcolumn(
+        name = "Wanted",
+        type_ = "integer",
+        json_path = ".status.scaling.wanted"
+    ),
+    printcolumn(name = "Lag", type_ = "integer", json_path = ".status.lag"),
+    printcolumn(name = "Delay", type_ = "string", json_path = ".status.delay"),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        json_path = r#".status.conditions[?(@.type=="Ready")].reason"#
+    ),
+    printcolumn(
+        name = "Age",
+        type_ = "date",
+        json_path = ".metadata.creationTimestamp"
+    )
+)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = ("has(self.groupId) == has(oldSelf.groupId) && (!has(self.groupId) || self.groupId == oldSelf.groupId)",
+        "spec.groupId cannot change: offsets belong to the group; create another KafkaConsumer"),
+    validation = ("!has(self.handler.consumer) || !has(self.delivery)",
+        "spec.delivery is not for handler.consumer: your own consumer delivers; remove spec.delivery"),
+    validation = ("!has(self.handler.consumer) || has(self.template)",
+        "spec.template is missing: handler.consumer runs the containers of spec.template; name one with its image"),
+    validation = ("!has(self.handler.http) || !has(self.handler.http.port) || has(self.template)",
+        "spec.template is missing: handler.http.port is a port of a container of spec.template; add that container, or use handler.http.url"),
+    validation = ("!has(self.delivery) || !has(self.delivery.deadLetter) || !(self.delivery.deadLetter.topic in self.topics)",
+        "spec.delivery.deadLetter.topic is one of spec.topics: its dead letters would be delivered again; name another topic")
+)]
+pub struct KafkaConsumerSpec {
+    /// Where Kafka is.
+    pub kafka: Kafka,
+
+    /// The topics to consume, at least one. They must exist; Drover never creates or deletes them.
+    #[schemars(
+        length(min = 1, max = 64),
+        inner(length(min = 1, max = 249), regex(pattern = "^[a-zA-Z0-9._-]+$"))
+    )]
+    #[schemars(extend("x-kubernetes-list-type" = "set"))]
+    pub topics: Vec<String>,
+
+    /// The consumer group. Default `<namespace>.<name>`. It cannot change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 249))]
+    pub group_id: Option<String>,
+
+    /// Where a group without committed offsets begins: `Earliest`, `Latest` (from the moment the
+    /// resource is first seen), or a time such as `2026-11-01T06:00:00Z`. Drover writes the
+    /// group's first offsets itself, so that lag is defined before the first pod is. A group that
+    /// has committed offsets goes on from them.
+    #[serde(default)]
+    pub start_at: StartAt,
+
+    /// Your code: exactly one of `http` and `consumer`.
+    pub handler: Handler,
+
+    /// How records are given to the handler, and what happens when it fails. Not for
+    /// `handler.consumer`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delivery: Option<Delivery>,
+
+    /// How many pods.
+    #[serde(default)]
+    pub scaling: Scaling,
+
+    /// The number of pods in `scaling.mode: Manual`; what `kubectl scale kc/NAME` sets. In other
+    /// modes it is not used, and status says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 10000))]
+    pub replicas: Option<u32>,
+
+    /// Stops the fleet: pods finish what they hold, commit and go. Offsets stay.
+    #[serde(default)]
+    pub paused: bool,
+
+    /// A pod template, merged into the one that Drover makes. The container named `worker` is
+    /// Drover's own: what is written for it (resources, env) is added to it. Any other container
+    /// runs beside it; with `handler.consumer` the containers here are the whole pod.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "any_object")]
+    pub template: Option<PodTemplateSpec>,
+}
+
+/// Where Kafka is and how to speak to it.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct Kafka {
+    /// Brokers to begin with: `host:port`, several with commas.
+    #[schemars(
+        length(min = 1, max = 2048),
+        regex(pattern = r"^[^\s,:]+:[0-9]{1,5}(,[^\s,:]+:[0-9]{1,5})*$")
+    )]
+    pub bootstrap_servers: String,
+
+    /// How members of the group agree on partitions: `Classic` (cooperative-sticky assignment,
+    /// any broker) or `Consumer` (KIP-848, Kafka 4.0 and later). All members must use the same.
+    #[serde(default)]
+    pub group_protocol: GroupProtocol,
+
+    /// Further properties for librdkafka, such as `fetch.wait.max.ms: "100"`. Those that Drover
+    /// sets itself are refused by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("maxProperties" = 64))]
+    pub properties: BTreeMap<String, String>,
+}
+
+/// How members of a group agree on partitions.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum GroupProtocol {
+    /// JoinGroup and SyncGroup, with the cooperative-sticky assignor.
+    #[default]
+    Classic,
+    /// KIP-848: the broker assigns.
+    Consumer,
+}
+
+/// Where a group without committed offsets begins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum StartAt {
+    /// At the oldest record that Kafka still has.
+    #[default]
+    Earliest,
+    /// At what is produced after the resource was first seen.
+    Latest,
+    /// At the first record with this time or a later one.
+    Time(Timestamp),
+}
+
+impl fmt::Display for StartAt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Earliest => f.write_str("Earliest"),
+            Self::Latest => f.write_str("Latest"),
+            Self::Time(time) => time.fmt(f),
+        }
+    }
+}
+
+/// Why a text is not a [`StartAt`].
+#[derive(Debug, thiserror::Error)]
+#[error("\"{0}\" is not a start; write Earliest, Latest or a time such as 2026-11-01T06:00:00Z")]
+pub struct NotAStart(String);
+
+impl FromStr for StartAt {
+    type Err = NotAStart;
+
+    fn from_str(text: &str) -> Result<Self, NotAStart> {
+        match text {
+            "Earliest" => Ok(Self::Earliest),
+            "Latest" => Ok(Self::Latest),
+            other => other
+                .parse()
+                .map(Self::Time)
+                .map_err(|_| NotAStart(other.to_owned())),
+        }
+    }
+}
+
+impl Serialize for StartAt {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for StartAt {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Cow::<'de, str>::deserialize(deserializer)?;
+        text.parse().map_err(de::Error::custom)
+    }
+}
+
+impl JsonSchema for StartAt {
+    fn schema_name() -> Cow<'static, str> {
+        "StartAt".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "maxLength": 40,
+            "pattern": r"^(Earliest|Latest|[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2}))$",
+        })
+    }
+}
+
+/// Your code. Exactly one of `http` and `consumer`.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = ("(has(self.http) ? 1 : 0) + (has(self.consumer) ? 1 : 0) == 1",
+        "spec.handler needs exactly one of http and consumer"),
+    validation = ("duration(self.timeout) >= duration('10ms') && duration(self.timeout) <= duration('30m')",
+        "spec.handler.timeout must be between 10ms and 30m")
+)]
+pub struct Handler {
+    /// An HTTP endpoint: each record is a POST.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub http: Option<HttpHandler>,
+
+    /// The template's container is itself a Kafka consumer; Drover only runs and scales it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub consumer: Option<OwnConsumer>,
+
+    /// How long the handler may take for one record (for `consumer`: to stop after SIGTERM). The
+    /// drain deadline, the pod's grace period and the poll interval follow from it. Default 30s.
+    #[serde(default = "Handler::default_timeout")]
+    pub timeout: Span,
+}
+
+impl Handler {
+    fn default_timeout() -> Span {
+        Span::secs(30)
+    }
+}
+
+/// An HTTP endpoint. Exactly one of `url` and `port`.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = ("has(self.url) != has(self.port)", "spec.handler.http needs exactly one of url and port"),
+    validation = ("has(self.port) || !has(self.path)", "spec.handler.http.path goes with port; with url, write the path into the url")
+)]
+pub struct HttpHandler {
+    /// The address of an existing service, such as `http://users.shop/kafka`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(min = 8, max = 2048),
+        regex(pattern = r"^http://[^\s/]+(/[^\s]*)?$")
+    )]
+    pub url: Option<String>,
+
+    /// A port on which a container of the template listens on localhost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 65535))]
+    pub port: Option<u16>,
+
+    /// The path for `port`. Default `/`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 1024), regex(pattern = r"^/[^\s]*$"))]
+    pub path: Option<String>,
+}
+
+/// A consumer program of your own, run by the template's container.
+///
+/// It finds `KAFKA_BOOTSTRAP_SERVERS`, `KAFKA_GROUP_ID` and `KAFKA_TOPICS` (with commas) in its
+/// environment, must commit what it has done, and gets SIGTERM and `handler.timeout` to stop.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct OwnConsumer {
+    /// The container that consumes. Default: the first of the template.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63))]
+    pub container: Option<String>,
+}
+
+/// How records are given to the handler, and what happens when it fails.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase", default)]
+#[schemars(extend("x-kubernetes-validations" = [
+    { "rule": "!has(self.onExhausted) || self.onExhausted != 'DeadLetter' || has(self.deadLetter)", "message": "spec.delivery.onExhausted is DeadLetter but spec.delivery.deadLetter.topic is not set; name a topic, or choose Stall or Skip" }
+]))]
+pub struct Delivery {
+    /// Which records wait for each other. Default `Key`.
+    pub ordering: Ordering,
+
+    /// Records in flight in one pod at most. Default 16.
+    #[schemars(range(min = 1, max = 1000))]
+    pub concurrency: u32,
+
+    /// How often and when a failed record is tried again, in place.
+    pub retry: Retry,
+
+    /// Where records go that cannot be handled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dead_letter: Option<DeadLetter>,
+
+    /// What happens after the last attempt. Default: `DeadLetter` if a topic is named, else
+    /// `Stall`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub on_exhausted: Option<OnExhausted>,
+}
+
+/// Which records wait for each other.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Ordering {
+    /// Records of one key are handled one after the other; a record without key waits for none.
+    #[default]
+    Key,
+    /// Records of one partition are handled one after the other.
+    Partition,
+    /// No record waits for another.
+    None,
+}
+
+/// How often and when a failed record is tried again, in place.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase", default)]
+#[schemars(extend("x-kubernetes-validations" = [
+    { "rule": "duration(self.initialBackoff) <= duration(self.maxBackoff)", "message": "spec.delivery.retry.initialBackoff is longer than maxBackoff" }
+]))]
+pub struct Retry {
+    /// Attempts in all, the first included. Default 5.
+    #[schemars(range(min = 1, max = 1000))]
+    pub attempts: u32,
+    /// The wait before the second attempt; it doubles each time, with jitter. Default 500ms.
+    pub initial_backoff: Span,
+    /// The longest wait between two attempts. Default 30s.
+    pub max_backoff: Span,
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Self {
+            attempts: 5,
+            initial_backoff: Span::millis(500),
+            max_backoff: Span::secs(30),
+        }
+    }
+}
+
+/// Where records go that cannot be handled.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct DeadLetter {
+    /// The dead-letter topic. It must exist.
+    #[schemars(length(min = 1, max = 249), regex(pattern = "^[a-zA-Z0-9._-]+$"))]
+    pub topic: String,
+}
+
+/// What happens to a record after its last attempt.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnExhausted {
+    /// It is copied to the dead-letter topic; when the broker has it, the offset moves on.
+    DeadLetter,
+    /// It is tried on, at the longest back-off; what must wait for it waits, `Stalled` says so.
+    Stall,
+    /// It is logged, counted and passed over.
+    Skip,
+}
+
+/// How many pods.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase", default)]
+#[schemars(extend("x-kubernetes-validations" = [
+    { "rule": "!has(self.maxReplicas) || self.minReplicas <= self.maxReplicas", "message": "spec.scaling.minReplicas is greater than spec.scaling.maxReplicas" },
+    { "rule": "duration(self.maxDelay) >= duration('1s') && duration(self.maxDelay) <= duration('24h')", "message": "spec.scaling.maxDelay must be between 1s and 24h" }
+]))]
+pub struct Scaling {
+    /// Pods at least. 0 lets an idle fleet go to zero. Default 1.
+    #[schemars(range(min = 0, max = 10000))]
+    pub min_replicas: u32,
+    /// Pods at most. Default: as many as there are partitions; more would be idle.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 10000))]
+    pub max_replicas: Option<u32>,
+    /// The promise: no record waits longer than this before it is finished. Default 60s.
+    pub max_delay: Span,
+    /// Who decides the size. Default `Auto`.
+    pub mode: ScalingMode,
+}
+
+impl Default for Scaling {
+    fn default() -> Self {
+        Self {
+            min_replicas: 1,
+            max_replicas: None,
+            max_delay: Span::secs(60),
+            mode: ScalingMode::Auto,
+        }
+    }
+}
+
+/// Who decides the size of a fleet.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ScalingMode {
+    /// Drover, from arrival, backlog and measured capacity.
+    #[default]
+    Auto,
+    /// Drover decides and says so in status, but does not act; size stays as it is.
+    Recommend,
+    /// You, by `spec.replicas` and so by `kubectl scale kc/NAME`.
+    Manual,
+}
+
+impl Default for Delivery {
+    fn default() -> Self {
+        Self {
+            ordering: Ordering::default(),
+            concurrency: 16,
+            retry: Retry::default(),
+            dead_letter: None,
+            on_exhausted: None,
+        }
+    }
+}
+
+/// A pod template has its own reference; the API server checks the Deployment made from it.
+fn any_object(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "object", "x-kubernetes-preserve-unknown-fields": true })
+}

@@ -1,0 +1,94 @@
+//! Everything the engine may ask for.
+
+use super::Ticket;
+use super::event::Failure;
+use crate::report::Report;
+use crate::topic::{Offset, TopicPartition};
+
+/// Something to do. Effects are carried out in the order in which they come.
+#[derive(Debug)]
+pub enum Effect<P> {
+    /// Give the record to the handler; answer with [`super::Event::Finished`].
+    Deliver {
+        /// To be given back with the answer.
+        ticket: Ticket,
+        /// 1 for the first attempt.
+        attempt: u32,
+        /// The record's content.
+        payload: P,
+    },
+    /// Stop a delivery that overran the drain deadline; answer with `Finished` and
+    /// [`super::Verdict::Cancelled`] unless it has answered in the meantime.
+    Cancel(Ticket),
+    /// Copy the record to the dead-letter topic; answer with [`super::Event::DeadLettered`].
+    DeadLetter {
+        /// To be given back with the answer.
+        ticket: Ticket,
+        /// Why.
+        reason: DeadLetterReason,
+        /// How often it was tried.
+        attempts: u32,
+        /// What the last attempt ended with.
+        failure: Failure,
+        /// The record's content.
+        payload: P,
+    },
+    /// Commit these frontiers, each with its report as metadata; answer with
+    /// [`super::Event::Committed`].
+    Commit(Vec<FrontierCommit>),
+    /// Read no further from these partitions, but go on polling.
+    Pause(Vec<TopicPartition>),
+    /// Read on.
+    Resume(Vec<TopicPartition>),
+    /// Unassign these partitions now: they are drained and committed, or the deadline has passed.
+    GiveBack(Vec<TopicPartition>),
+    /// A record was passed over by the user's policy, or by the handler's wish.
+    Skipped {
+        /// The partition.
+        partition: TopicPartition,
+        /// The record.
+        offset: Offset,
+        /// None where the handler wished it.
+        failure: Option<Failure>,
+    },
+    /// A record became stuck, or another attempt on it failed.
+    Stalled {
+        /// The partition.
+        partition: TopicPartition,
+        /// The record.
+        offset: Offset,
+        /// How often it was tried.
+        attempts: u32,
+        /// What the last attempt ended with.
+        failure: Failure,
+    },
+    /// A stuck record is finished.
+    Unstalled {
+        /// The partition.
+        partition: TopicPartition,
+        /// The record.
+        offset: Offset,
+    },
+    /// Everything is given back after [`super::Event::Shutdown`]: leave the group and exit.
+    Stopped,
+}
+
+/// A frontier to commit.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FrontierCommit {
+    /// The partition.
+    pub partition: TopicPartition,
+    /// The next offset to read.
+    pub offset: Offset,
+    /// What to write into the metadata.
+    pub report: Report,
+}
+
+/// Why a record is dead-lettered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeadLetterReason {
+    /// All attempts failed.
+    AttemptsExhausted,
+    /// The handler said that it will never succeed.
+    Rejected,
+}

@@ -1,0 +1,130 @@
+//! Everything that can happen to a consumer.
+
+use std::time::Duration;
+
+use super::{KeyHash, LaneId, Ticket};
+use crate::report::Report;
+use crate::topic::{Offset, TopicPartition};
+
+/// Something that happened. `P` is a record's content, which the engine holds but never looks at.
+#[derive(Debug)]
+pub enum Event<P> {
+    /// The group gave us these partitions. Each starts a new epoch.
+    Assigned(Vec<Assignment>),
+    /// The group wants these partitions back; we still own them until [`super::Effect::GiveBack`].
+    Revoked(Vec<TopicPartition>),
+    /// These partitions are already someone else's: nothing can be committed for them.
+    Lost(Vec<TopicPartition>),
+    /// A record was read.
+    Record(Incoming<P>),
+    /// Reading has come to `next` although no record was there: transaction markers and compacted
+    /// records do not exist and must not hold the frontier.
+    Position {
+        /// The partition.
+        partition: TopicPartition,
+        /// The next offset that reading would give.
+        next: Offset,
+    },
+    /// The handler answered, or did not.
+    Finished {
+        /// The delivery.
+        ticket: Ticket,
+        /// What became of it.
+        verdict: Verdict,
+        /// Time inside the handler.
+        took: Duration,
+        /// The record's content, back from [`super::Effect::Deliver`].
+        payload: P,
+    },
+    /// The broker has, or has not, the copy in the dead-letter topic.
+    DeadLettered {
+        /// The delivery.
+        ticket: Ticket,
+        /// The broker's answer; the error in words.
+        result: Result<(), String>,
+        /// The record's content, back from [`super::Effect::DeadLetter`].
+        payload: P,
+    },
+    /// A commit came back. One commit is under way at a time.
+    Committed(Result<(), CommitFailure>),
+    /// Time passed; see [`super::Engine::next_deadline`].
+    Tick,
+    /// SIGTERM or SIGINT: finish, commit, give everything back, leave.
+    Shutdown,
+}
+
+/// A partition that the group gave us.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Assignment {
+    /// The partition.
+    pub partition: TopicPartition,
+    /// Its handle for [`Incoming`], chosen by the caller; unused by any partition that is
+    /// assigned at present.
+    pub lane: LaneId,
+    /// The report of its previous owner, if its committed offset carried one.
+    pub left_behind: Option<Report>,
+    /// The committed offset, if it is known.
+    pub committed: Option<Offset>,
+}
+
+/// A record that was read.
+#[derive(Debug)]
+pub struct Incoming<P> {
+    /// The partition's handle from [`Assignment`].
+    pub lane: LaneId,
+    /// Its offset.
+    pub offset: Offset,
+    /// The hash of its key; none where the record has no key.
+    pub key: Option<KeyHash>,
+    /// What it takes of the memory budget.
+    pub bytes: usize,
+    /// Its content.
+    pub payload: P,
+}
+
+/// What became of a delivery.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Verdict {
+    /// Handled.
+    Done,
+    /// The handler wants it passed over; counted apart.
+    Skip,
+    /// It failed and may succeed later: costs an attempt.
+    Retry(Failure),
+    /// It will never succeed.
+    Reject(Failure),
+    /// The handler asks for less: no attempt spent. `after` if it said how long.
+    SlowDown {
+        /// How long to wait, where the handler said so.
+        after: Option<Duration>,
+        /// In words, for the report.
+        failure: Failure,
+    },
+    /// The handler is misconfigured (it redirects, say): nothing that is delivered can succeed;
+    /// the record stalls whatever the policy.
+    Misconfigured(Failure),
+    /// We stopped it ourselves ([`super::Effect::Cancel`]): neither finished nor an attempt.
+    Cancelled,
+}
+
+/// Why a delivery failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// A few stable words for headers and metrics, such as `HttpStatus`, `Timeout`, `Connection`.
+    pub class: &'static str,
+    /// The status of an HTTP answer.
+    pub status: Option<u16>,
+    /// For people; at most 200 characters; never the record's content.
+    pub message: String,
+}
+
+/// Why a commit failed, by what follows from it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CommitFailure {
+    /// Try the same again soon: rebalance in progress, coordinator loading, time-out.
+    Later(String),
+    /// This generation is over; the group will tell us what we own.
+    Dropped(String),
+    /// Trying again cannot help: authorisation, metadata too large.
+    Fatal(String),
+}

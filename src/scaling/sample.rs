@@ -1,0 +1,57 @@
+//! One observation of a fleet: everything that `step` is told.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::report::Stuck;
+use crate::topic::{Offset, TopicPartition};
+
+/// One observation of a fleet.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sample {
+    /// When the offsets were read.
+    pub at: Timestamp,
+    /// Every partition of the fleet's topics. A partition that could not be read is there, with
+    /// `None`: unknown is not zero.
+    pub partitions: BTreeMap<TopicPartition, Option<PartitionSample>>,
+    /// What the workers reported, by pod; empty for `handler.consumer`.
+    pub pods: BTreeMap<String, PodSample>,
+    /// Replicas of the Deployment's spec now.
+    pub current: u32,
+    /// Pods that are ready.
+    pub ready: u32,
+    /// A roll-out is under way: old and new pods exist side by side.
+    pub rolling: bool,
+}
+
+/// One partition.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PartitionSample {
+    /// The next offset that a producer will get (last stable offset where it is known).
+    pub end: Offset,
+    /// The oldest offset that Kafka still has.
+    pub start: Offset,
+    /// The group's committed offset; none where nothing was committed yet.
+    pub committed: Option<Offset>,
+    /// The record that nothing gets past, from the report.
+    pub stuck: Option<Stuck>,
+    /// The pod whose report is the newest.
+    pub pod: Option<String>,
+}
+
+/// What one pod reported, cumulative since it started.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PodSample {
+    /// Records finished.
+    pub done: u64,
+    /// Time inside the handler, added up over deliveries.
+    pub busy: Duration,
+    /// Deliveries that can be inside the handler at once.
+    pub slots: u32,
+    /// Failed attempts.
+    pub failures: u64,
+    /// Answers that asked for less.
+    pub slow_downs: u64,
+}

@@ -1,0 +1,85 @@
+//! The contract from controller to worker: what `resources/config_map.rs` writes and
+//! `drover-worker` reads. Pure; both sides round-trip it in a test.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// The file's name in the ConfigMap and in the worker's container.
+pub const FILE_NAME: &str = "worker.json";
+/// The folder where the ConfigMap is mounted.
+pub const MOUNT_PATH: &str = "/etc/drover";
+/// The worker's port for `/livez`, `/readyz` and `/metrics`.
+pub const ADMIN_PORT: u16 = 9090;
+
+/// Everything a worker needs to know, complete: no field has a default here.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct WorkerConfig {
+    /// `namespace/name` of the KafkaConsumer, for logs and headers.
+    pub consumer: String,
+    /// Brokers to begin with.
+    pub bootstrap_servers: String,
+    /// The consumer group.
+    pub group_id: String,
+    /// The topics.
+    pub topics: Vec<String>,
+    /// How the group agrees on partitions.
+    pub group_protocol: GroupProtocol,
+    /// Further librdkafka properties, checked by `fleet::validate`.
+    pub properties: BTreeMap<String, String>,
+    /// Where records are POSTed.
+    pub handler_url: String,
+    /// The handler runs in the same pod: wait for it before joining the group.
+    pub handler_in_pod: bool,
+    /// Which records wait for each other.
+    pub ordering: Ordering,
+    /// Records in flight at most.
+    pub concurrency: u32,
+    /// Attempts in all.
+    pub attempts: u32,
+    /// The wait before the second attempt.
+    #[serde(with = "millis")]
+    pub initial_backoff: Duration,
+    /// The longest wait between attempts.
+    #[serde(with = "millis")]
+    pub max_backoff: Duration,
+    /// The dead-letter topic.
+    pub dead_letter_topic: Option<String>,
+    /// What happens after the last attempt.
+    pub on_exhausted: OnExhausted,
+    /// How long the handler may take for one record.
+    #[serde(with = "millis")]
+    pub handler_timeout: Duration,
+    /// How long what is in flight may take to finish when partitions are given back.
+    #[serde(with = "millis")]
+    pub drain_deadline: Duration,
+    /// librdkafka's `max.poll.interval.ms`, which is also the group's rebalance time-out.
+    #[serde(with = "millis")]
+    pub max_poll_interval: Duration,
+    /// Bytes of records that the engine may hold.
+    pub memory_budget_bytes: u64,
+}
+
+/// See [`crate::api::GroupProtocol`].
+pub use crate::api::GroupProtocol;
+/// See [`crate::api::OnExhausted`].
+pub use crate::api::OnExhausted;
+/// See [`crate::api::Ordering`].
+pub use crate::api::Ordering;
+
+/// Durations are whole milliseconds in the file.
+mod millis {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub fn serialize<S: Serializer>(value: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u64(u64::try_from(value.as_millis()).unwrap_or(u64::MAX))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+        u64::deserialize(deserializer).map(Duration::from_millis)
+    }
+}

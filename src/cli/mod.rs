@@ -1,3 +1,5 @@
 //! cli
 
+mod grouped;
 pub mod produce;
+pub mod status;

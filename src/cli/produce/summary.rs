@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::send::Sent;
 use super::{Output, ProduceArgs};
+use crate::cli::grouped::grouped;
 
 const EVERY: Duration = Duration::from_millis(250);
 
@@ -34,13 +35,13 @@ impl Progress {
         self.next = elapsed + EVERY;
         let of = self
             .expected
-            .map(|expected| format!(" of {}", grouped(expected)));
+            .map(|expected| format!(" of {}", grouped(expected as i64)));
         let rate = acknowledged as f64 / elapsed.as_secs_f64();
         eprint!(
             "\r\x1b[K{}{} records, {} a second",
-            grouped(acknowledged),
+            grouped(acknowledged as i64),
             of.unwrap_or_default(),
-            grouped(rate as u64)
+            grouped(rate as i64)
         );
         let _ = std::io::stderr().flush();
     }
@@ -83,25 +84,12 @@ fn text(sent: &Sent, topic: &str, partitions: usize) -> String {
     };
     let rate = match sent.records {
         0 | 1 => String::new(),
-        many => format!(", {} a second", grouped((many as f64 / seconds) as u64)),
+        many => format!(", {} a second", grouped((many as f64 / seconds) as i64)),
     };
     format!(
         "{} {records} produced to {topic} ({partitions} {spread}) in {seconds:.1} s{rate}",
-        grouped(sent.records)
+        grouped(sent.records as i64)
     )
-}
-
-/// A number as people read it: `60,000`.
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 #[cfg(test)]
@@ -109,18 +97,6 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-
-    #[test]
-    fn numbers_are_grouped_by_thousands() {
-        for (number, text) in [
-            (0, "0"),
-            (999, "999"),
-            (1_000, "1,000"),
-            (1_234_567, "1,234,567"),
-        ] {
-            assert_eq!(grouped(number), text);
-        }
-    }
 
     #[test]
     fn the_summary_says_how_much_where_and_how_fast() {

@@ -54,7 +54,11 @@ impl Kafka {
         let clock = Monotonic::start();
         let mut found = Vec::new();
         while found.len() < count {
-            assert!(clock.elapsed() < DEADLINE, "only {} records came", found.len());
+            assert!(
+                clock.elapsed() < DEADLINE,
+                "only {} records came",
+                found.len()
+            );
             if let Some(message) = consumer.poll(Duration::from_millis(100)) {
                 found.push(read(&message.unwrap()));
             }
@@ -98,11 +102,18 @@ fn counted_records_are_numbered_within_their_key_and_a_key_keeps_its_partition()
     let kafka = Kafka::with_topic("orders", 4);
     let arguments = ["--bootstrap", &kafka.bootstrap(), "--topic", "orders"];
     let summary = succeeded(&produce(
-        &[&arguments[..], &["--count", "1000", "--keys", "30", "-o", "json"]].concat(),
+        &[
+            &arguments[..],
+            &["--count", "1000", "--keys", "30", "-o", "json"],
+        ]
+        .concat(),
         "",
     ));
     let summary: Value = serde_json::from_str(&summary).unwrap();
-    assert_eq!((&summary["produced"], &summary["partitions"]), (&json!(1000), &json!(4)));
+    assert_eq!(
+        (&summary["produced"], &summary["partitions"]),
+        (&json!(1000), &json!(4))
+    );
 
     let records = kafka.records("orders", 4, 1000, |message| {
         let value: Value = serde_json::from_slice(message.payload().unwrap()).unwrap();
@@ -125,15 +136,37 @@ fn counted_records_are_numbered_within_their_key_and_a_key_keeps_its_partition()
 fn lines_of_standard_input_are_records_with_the_key_and_the_headers() {
     let kafka = Kafka::with_topic("orders", 1);
     let bootstrap = kafka.bootstrap();
-    let arguments = ["--bootstrap", &bootstrap, "--topic", "orders", "--key", "k", "--header", "a=b=c"];
+    let arguments = [
+        "--bootstrap",
+        &bootstrap,
+        "--topic",
+        "orders",
+        "--key",
+        "k",
+        "--header",
+        "a=b=c",
+    ];
     let said = succeeded(&produce(&arguments, "one\n\ntwo"));
-    assert!(said.starts_with("3 records produced to orders (1 partition) in "), "{said}");
+    assert!(
+        said.starts_with("3 records produced to orders (1 partition) in "),
+        "{said}"
+    );
     let records = kafka.records("orders", 1, 3, |message| {
         let header = message.headers().unwrap().get(0);
-        (utf8(message.key()), utf8(message.payload()), header.key.to_owned(), utf8(header.value))
+        (
+            utf8(message.key()),
+            utf8(message.payload()),
+            header.key.to_owned(),
+            utf8(header.value),
+        )
     });
     let expected = ["one", "", "two"].map(|value| {
-        (Some("k".to_owned()), Some(value.to_owned()), "a".to_owned(), Some("b=c".to_owned()))
+        (
+            Some("k".to_owned()),
+            Some(value.to_owned()),
+            "a".to_owned(),
+            Some("b=c".to_owned()),
+        )
     });
     assert_eq!(records, expected);
 }
@@ -141,8 +174,15 @@ fn lines_of_standard_input_are_records_with_the_key_and_the_headers() {
 #[test]
 fn json_lines_carry_tombstones_and_headers_without_value() {
     let kafka = Kafka::with_topic("orders", 1);
-    let arguments = ["--bootstrap", &kafka.bootstrap(), "--topic", "orders", "--json-lines"];
-    let lines = "{\"key\":\"k\",\"value\":null}\n\n{\"value\":{\"id\":7},\"headers\":{\"none\":null}}\n";
+    let arguments = [
+        "--bootstrap",
+        &kafka.bootstrap(),
+        "--topic",
+        "orders",
+        "--json-lines",
+    ];
+    let lines =
+        "{\"key\":\"k\",\"value\":null}\n\n{\"value\":{\"id\":7},\"headers\":{\"none\":null}}\n";
     succeeded(&produce(&arguments, lines));
     let records = kafka.records("orders", 1, 2, |message| {
         let headers: Vec<(String, Option<String>)> = message
@@ -157,7 +197,11 @@ fn json_lines_carry_tombstones_and_headers_without_value() {
         records,
         [
             (Some("k".to_owned()), None, vec![]),
-            (None, Some(r#"{"id":7}"#.to_owned()), vec![("none".to_owned(), None)]),
+            (
+                None,
+                Some(r#"{"id":7}"#.to_owned()),
+                vec![("none".to_owned(), None)]
+            ),
         ]
     );
 }
@@ -165,10 +209,23 @@ fn json_lines_carry_tombstones_and_headers_without_value() {
 #[test]
 fn arguments_are_records_without_key() {
     let kafka = Kafka::with_topic("orders", 1);
-    let arguments = ["--bootstrap", &kafka.bootstrap(), "--topic", "orders", "one", "two"];
+    let arguments = [
+        "--bootstrap",
+        &kafka.bootstrap(),
+        "--topic",
+        "orders",
+        "one",
+        "two",
+    ];
     succeeded(&produce(&arguments, ""));
     let records = kafka.records("orders", 1, 2, |m| (utf8(m.key()), utf8(m.payload())));
-    assert_eq!(records, [(None, Some("one".to_owned())), (None, Some("two".to_owned()))]);
+    assert_eq!(
+        records,
+        [
+            (None, Some("one".to_owned())),
+            (None, Some("two".to_owned()))
+        ]
+    );
 }
 
 #[test]
@@ -176,7 +233,11 @@ fn a_rate_is_kept() {
     let kafka = Kafka::with_topic("orders", 1);
     let arguments = ["--bootstrap", &kafka.bootstrap(), "--topic", "orders"];
     let summary = succeeded(&produce(
-        &[&arguments[..], &["--count", "41", "--rate", "40", "-o", "json"]].concat(),
+        &[
+            &arguments[..],
+            &["--count", "41", "--rate", "40", "-o", "json"],
+        ]
+        .concat(),
         "",
     ));
     let summary: Value = serde_json::from_str(&summary).unwrap();
@@ -187,7 +248,13 @@ fn a_rate_is_kept() {
 #[test]
 fn a_line_that_is_not_json_is_named() {
     let kafka = Kafka::with_topic("orders", 1);
-    let arguments = ["--bootstrap", &kafka.bootstrap(), "--topic", "orders", "--json-lines"];
+    let arguments = [
+        "--bootstrap",
+        &kafka.bootstrap(),
+        "--topic",
+        "orders",
+        "--json-lines",
+    ];
     let error = failed(&produce(&arguments, "{\"value\":1}\nnonsense\n"));
     assert!(error.contains("line 2 is not a record"), "{error}");
 }
@@ -197,7 +264,10 @@ fn a_missing_topic_is_named_with_its_remedy_and_not_created() {
     let kafka = Kafka::with_topic("orders", 1);
     let bootstrap = kafka.bootstrap();
     for _ in 0..2 {
-        let error = failed(&produce(&["--bootstrap", &bootstrap, "--topic", "order", "x"], ""));
+        let error = failed(&produce(
+            &["--bootstrap", &bootstrap, "--topic", "order", "x"],
+            "",
+        ));
         assert!(error.contains("topic order does not exist"), "{error}");
         assert!(error.contains("--create"), "{error}");
     }
@@ -206,9 +276,20 @@ fn a_missing_topic_is_named_with_its_remedy_and_not_created() {
 #[test]
 fn no_broker_is_said_with_the_address_and_the_reason() {
     // Nothing listens on port 1.
-    let arguments = ["--bootstrap", "127.0.0.1:1", "--topic", "orders", "--timeout", "1s", "x"];
+    let arguments = [
+        "--bootstrap",
+        "127.0.0.1:1",
+        "--topic",
+        "orders",
+        "--timeout",
+        "1s",
+        "x",
+    ];
     let error = failed(&produce(&arguments, ""));
-    assert!(error.contains("no broker at 127.0.0.1:1 answered within 1s"), "{error}");
+    assert!(
+        error.contains("no broker at 127.0.0.1:1 answered within 1s"),
+        "{error}"
+    );
     assert!(error.contains("refused"), "{error}");
     assert_eq!(error.trim_end().lines().count(), 1, "{error}");
 }

@@ -48,7 +48,11 @@ impl Heard {
 }
 
 impl ClientContext for Heard {
-    fn error(&self, _: KafkaError, reason: &str) {
+    fn error(&self, error: KafkaError, reason: &str) {
+        // It follows on what took the last of them down, and says less.
+        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown) {
+            return;
+        }
         self.note(|state| state.connection = Some(reason.to_owned()));
     }
 
@@ -133,7 +137,7 @@ fn unreachable(
     error: &KafkaError,
 ) -> anyhow::Error {
     // Serves the errors that explain it.
-    producer.poll(Duration::ZERO);
+    producer.poll(Duration::from_millis(50));
     let why = match producer.context().state().connection {
         Some(reason) => reason,
         None => error.to_string(),

@@ -47,7 +47,8 @@ impl Generated {
         let frame = r#","pad":"""#.len();
         match self.size.checked_sub(plain.len() + frame) {
             Some(room) if plain.len() < self.size => {
-                format!(r#"{{"key":"{key}","seq":{seq},"pad":"{:x<room$}"}}"#, "")
+                let pad = "x".repeat(room);
+                format!(r#"{{"key":"{key}","seq":{seq},"pad":"{pad}"}}"#)
             }
             _ => plain,
         }
@@ -141,6 +142,7 @@ mod tests {
         assert_eq!(padded.len(), 1024);
         let parsed: Value = serde_json::from_str(&padded).unwrap();
         assert_eq!(parsed["seq"], 1);
+        assert_eq!(sized(2_000_000).len(), 2_000_000);
         assert_eq!(sized(3), r#"{"key":"key-0","seq":1}"#);
         for size in 0..64 {
             assert!(

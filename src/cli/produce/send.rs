@@ -14,8 +14,8 @@ use super::records::Record;
 use super::summary::Progress;
 use crate::clock::{self, Monotonic};
 
-/// The longest wait inside librdkafka before looking around again.
-const LOOK: Duration = Duration::from_millis(100);
+/// One wait inside librdkafka before looking around again; it takes this long even if there is news.
+const LOOK: Duration = Duration::from_millis(10);
 
 /// What was sent, all of it acknowledged.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -97,7 +97,7 @@ impl<'a> Sender<'a> {
             if early < Duration::from_millis(1) {
                 break;
             }
-            self.look(early.min(LOOK))?;
+            self.look(early.min(LOOK * 10))?;
         }
         Ok(())
     }

@@ -9,6 +9,7 @@ mod send;
 mod summary;
 
 use std::io::{self, BufRead, IsTerminal};
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -16,6 +17,7 @@ use clap::{Args, ValueEnum};
 
 use crate::api::Span;
 
+use super::output;
 use records::{Generated, Record, json_line};
 use send::Sender;
 
@@ -92,13 +94,13 @@ pub enum Output {
 /// # Errors
 /// In one line with its remedy: no broker, no such topic, an input line that is not JSON, a record
 /// that was not acknowledged in time.
-pub async fn run(args: ProduceArgs) -> anyhow::Result<()> {
+pub async fn run(args: ProduceArgs) -> anyhow::Result<ExitCode> {
     let stop = Arc::new(AtomicBool::new(false));
     let asked_to_stop = Arc::clone(&stop);
     // librdkafka's producer is polled by the thread that feeds it, so that thread is its own.
     let work = tokio::task::spawn_blocking(move || produce(&args, &asked_to_stop));
     tokio::select! {
-        done = work => done?,
+        done = work => done?.map(|()| ExitCode::SUCCESS),
         _ = interrupted_twice(&stop) => {
             eprintln!("stopped; records that were not acknowledged yet may be missing");
             // The thread may be waiting for a line of standard input, which nothing can end.
@@ -123,8 +125,7 @@ fn produce(args: &ProduceArgs, stop: &AtomicBool) -> anyhow::Result<()> {
         sender.send(record?)?;
     }
     let sent = sender.finish()?;
-    summary::print(&sent, args, partitions);
-    Ok(())
+    output::print(&summary::line(&sent, args, partitions))
 }
 
 type Source = Box<dyn Iterator<Item = anyhow::Result<Record>>>;

@@ -6,6 +6,8 @@ mod columns;
 mod fleet;
 mod list;
 
+use std::process::ExitCode;
+
 use anyhow::{Context, anyhow};
 use clap::{Args, ValueEnum};
 use kube::api::ListParams;
@@ -13,6 +15,7 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, Config, ResourceExt};
 use serde_json::{Value, json};
 
+use super::output;
 use crate::api::{KafkaConsumer, names::condition};
 use crate::clock;
 
@@ -49,7 +52,7 @@ pub enum Output {
 /// # Errors
 /// If no kubeconfig is found, the API server does not answer, the resource is not installed, or
 /// NAME does not exist; in one line with the remedy.
-pub async fn run(args: StatusArgs) -> anyhow::Result<()> {
+pub async fn run(args: StatusArgs) -> anyhow::Result<ExitCode> {
     let config = config(args.context.clone()).await?;
     let server = config.cluster_url.to_string();
     let namespace = args
@@ -89,8 +92,8 @@ pub async fn run(args: StatusArgs) -> anyhow::Result<()> {
             }
         }
     };
-    println!("{}", text.trim_end());
-    Ok(())
+    output::print(&format!("{}\n", text.trim_end()))?;
+    Ok(ExitCode::SUCCESS)
 }
 
 async fn config(context: Option<String>) -> anyhow::Result<Config> {

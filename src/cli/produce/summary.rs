@@ -53,8 +53,8 @@ impl Progress {
     }
 }
 
-/// The last line, on standard output.
-pub(super) fn print(sent: &Sent, args: &ProduceArgs, partitions: usize) {
+/// The last line.
+pub(super) fn line(sent: &Sent, args: &ProduceArgs, partitions: usize) -> String {
     let seconds = sent.took.as_secs_f64();
     let text = match args.output {
         Output::Text => text(sent, &args.topic, partitions),
@@ -67,7 +67,7 @@ pub(super) fn print(sent: &Sent, args: &ProduceArgs, partitions: usize) {
         })
         .to_string(),
     };
-    println!("{text}");
+    format!("{text}\n")
 }
 
 fn text(sent: &Sent, topic: &str, partitions: usize) -> String {

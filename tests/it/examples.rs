@@ -1,9 +1,6 @@
 //! Every example is valid, and becomes children that can run.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a test may panic wherever it stands"
-)]
+#![allow(clippy::unwrap_used, reason = "a test may panic wherever it stands")]
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -21,7 +18,10 @@ fn files() -> Vec<PathBuf> {
         .iter()
         .flat_map(|folder| fs::read_dir(folder).unwrap())
         .map(|entry| entry.unwrap().path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "yaml"))
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "yaml")
+        })
         .collect();
     files.sort();
     files
@@ -33,7 +33,9 @@ fn documents() -> Vec<(PathBuf, serde_json::Value)> {
     for file in files() {
         let text = fs::read_to_string(&file).unwrap();
         for document in yaml::documents(&text) {
-            let value = document.value.unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+            let value = document
+                .value
+                .unwrap_or_else(|error| panic!("{}: {error}", file.display()));
             found.push((file.clone(), value));
         }
     }
@@ -67,7 +69,11 @@ fn every_example_passes_drover_validate() {
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{said}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
 }
 
 #[test]
@@ -87,10 +93,19 @@ fn every_way_to_handle_has_an_example() {
 fn every_example_becomes_a_deployment_with_containers() {
     for (file, consumer) in consumers() {
         let children = resources::build(&fleet(&consumer), &settings());
-        let pod = children.deployment.spec.unwrap().template.spec.unwrap();
+        let pod = children.deployment.spec.template.spec.unwrap();
         assert!(!pod.containers.is_empty(), "{}", file.display());
-        for container in pod.containers.iter().chain(pod.init_containers.iter().flatten()) {
-            assert!(container.image.is_some(), "{}: {}", file.display(), container.name);
+        for container in pod
+            .containers
+            .iter()
+            .chain(pod.init_containers.iter().flatten())
+        {
+            assert!(
+                container.image.is_some(),
+                "{}: {}",
+                file.display(),
+                container.name
+            );
         }
     }
 }
@@ -103,20 +118,30 @@ fn the_demo_promises_what_its_description_says() {
         .unwrap();
     let fleet = fleet(&consumer);
     assert_eq!(fleet.group_id, "demo.user-events");
-    assert_eq!(fleet.delivery.concurrency, 1);
-    assert_eq!((fleet.policy.min, fleet.policy.max_delay.as_secs()), (0, 30));
+    assert_eq!(fleet.delivery.concurrency.get(), 1);
+    assert_eq!(
+        (fleet.policy.min, fleet.policy.max_delay.as_secs()),
+        (0, 30)
+    );
 }
 
 /// Tests and the demo build these images; an example with another one would not start there.
 #[test]
 fn examples_name_only_images_that_the_build_makes() {
-    let makefile = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("Makefile")).unwrap();
+    let makefile =
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("Makefile")).unwrap();
     let mut images = 0;
     for (file, document) in documents() {
         for image in images_in(&document) {
-            let name = image.strip_prefix("drover.local/").and_then(|name| name.strip_suffix(":dev"));
+            let name = image
+                .strip_prefix("drover.local/")
+                .and_then(|name| name.strip_suffix(":dev"));
             let name = name.unwrap_or_else(|| panic!("{}: {image}", file.display()));
-            assert!(makefile.contains(&format!(" {name}=")), "{}: {image}", file.display());
+            assert!(
+                makefile.contains(&format!(" {name}=")),
+                "{}: {image}",
+                file.display()
+            );
             images += 1;
         }
     }

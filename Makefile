@@ -72,11 +72,16 @@ generate: ## Write the generated files anew
 
 .PHONY: test
 test: setup lint verify images ## Everything: lints, generated files, all tests, end to end on a cluster of its own
-	@tests/demo/with-cluster "$(TEST_CLUSTER)" "$(IMAGES_DIR)" $(CARGO) test --release
+	@$(CARGO) test --release
+	@tests/e2e/run "$(TEST_CLUSTER)" "$(IMAGES_DIR)"
 
 .PHONY: test-quick
 test-quick: lint verify ## The same without a cluster
-	@DROVER_E2E=0 $(CARGO) test --release
+	@$(CARGO) test --release
+
+.PHONY: test-e2e
+test-e2e: images ## Only end to end; KEEP=1 leaves the cluster, TEST=name runs one
+	@tests/e2e/run "$(TEST_CLUSTER)" "$(IMAGES_DIR)" $(TEST)
 
 .PHONY: lint
 lint: ## Format and clippy, no warnings

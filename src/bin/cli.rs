@@ -1,7 +1,6 @@
 fn main() {
-    use kube::CustomResourceExt;
     println!(
         "{}",
-        serde_json::to_string_pretty(&drover::api::KafkaConsumer::crd()).unwrap()
+        serde_json::to_string_pretty(&drover::api::crd()).unwrap_or_default()
     );
 }

@@ -1,6 +1,7 @@
-fn main() {
-    println!(
-        "{}",
-        serde_json::to_string_pretty(&drover::api::crd()).unwrap_or_default()
-    );
+//! The command line: `drover`, also `kubectl drover`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    drover::cli::main(std::env::args_os())
 }

@@ -14,14 +14,14 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use super::status::KafkaConsumerStatus;
 use crate::api::{Span, text};
 
-/// A fleet of Kafka consumers: records of topics, delivered to your code by as many pods as the
-/// promised delay needs.
+/// What you want: where Kafka is, which topics, which handler. Everything else has a default.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[kube(
     group = "drover.dev",
     version = "v1alpha1",
     kind = "KafkaConsumer",
     plural = "kafkaconsumers",
+    doc = "A fleet of Kafka consumers: records of topics, delivered to your code by as many pods as the promised delay needs.",
     shortname = "kc",
     validation = ("self.metadata.name.size() <= 46",
         "metadata.name is longer than 46 characters: the names of pods are made from it and would lose their ends; choose a shorter name"),

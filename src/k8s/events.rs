@@ -11,7 +11,7 @@ pub struct Announcement {
     /// Somebody should look.
     pub warning: bool,
     /// Stable CamelCase word.
-    pub reason: &'static str,
+    pub reason: String,
     /// What was done. Repeats of one reason and action within six minutes become one series under
     /// the first note, so what tells two apart belongs in here.
     pub action: String,
@@ -45,7 +45,7 @@ impl Announcer {
             } else {
                 EventType::Normal
             },
-            reason: announcement.reason.to_owned(),
+            reason: announcement.reason.clone(),
             note: Some(shortened(announcement.note)),
             action: announcement.action,
             secondary: None,

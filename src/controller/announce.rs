@@ -17,6 +17,8 @@ pub struct Happenings {
     pub corrections: Vec<Correction>,
     /// The change of size.
     pub scaled: Option<Scaled>,
+    /// Why the size is so, in words.
+    pub why: Option<String>,
     /// The spec has problems.
     pub bad_spec: bool,
     /// The children could not be applied.
@@ -31,12 +33,10 @@ pub fn announcements(
 ) -> Vec<Announcement> {
     let mut events = Vec::new();
     if let Some(Scaled { from, to }) = happenings.scaled {
-        let scaling = after.scaling.as_ref();
-        let why = scaling.and_then(|scaling| scaling.reasons.first());
         events.push(normal(
             "Scaled",
             format!("Scale{from}To{to}"),
-            match why {
+            match &happenings.why {
                 Some(why) => format!("from {from} to {to}: {why}"),
                 None => format!("from {from} to {to}"),
             },

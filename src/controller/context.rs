@@ -10,11 +10,11 @@ use kube::core::DeserializeGuard;
 use kube::runtime::reflector::Store;
 
 use super::fleets::Fleets;
+use super::offsets::Board;
 use crate::api::KafkaConsumer;
 use crate::clock::Monotonic;
 use crate::k8s::client::Fence;
 use crate::k8s::events::Announcer;
-use crate::lag::Board;
 use crate::resources;
 use crate::telemetry::controller_metrics::ControllerMetrics;
 

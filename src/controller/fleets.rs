@@ -5,8 +5,6 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use jiff::Timestamp;
-
 use super::backoff::Failures;
 use super::children::ChildMemories;
 use super::dereference::Lookups;
@@ -40,8 +38,8 @@ pub struct FleetMemory {
     /// The Deployment's version after our last change of its size: an older one in the cache is
     /// not worth reading.
     pub scaled_at_version: u64,
-    /// The last decision, for status in between.
-    pub decision: Option<scaling::Decision>,
+    /// The kinds of the last decision's reasons.
+    pub reason_labels: Vec<&'static str>,
     /// What the references came to, and when they are looked up again.
     pub lookups: Lookups,
     /// The status as we wrote it last; the cache may lag behind.
@@ -52,8 +50,6 @@ pub struct FleetMemory {
     pub failures: Failures,
     /// The group has offsets for every partition, or had pods, since this process knows it.
     pub offsets_ready: bool,
-    /// When the resource was first reconciled by this process.
-    pub first_seen: Option<Timestamp>,
 }
 
 /// All memories. A reconcile takes its fleet's out and puts it back: the runtime never runs two for

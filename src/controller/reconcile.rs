@@ -7,8 +7,8 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+use k8s_openapi::api::apps::v1::Deployment;
 use kube::api::ObjectMeta;
-use kube::core::object::HasStatus;
 use kube::runtime::controller::Action;
 use kube::{Resource, ResourceExt};
 use tracing::{Instrument, debug, info_span, warn};
@@ -28,13 +28,16 @@ use super::status::{Facts, Kafka, Spec, status};
 use super::workload::{self, Workload};
 use crate::api::KafkaConsumer;
 use crate::clock;
-use crate::fleet::{self, Fleet, Problem};
+use crate::fleet::{self, Fleet};
 use crate::k8s::chain;
 use crate::resources::selector_text;
 use crate::scaling::{self, Decision, Sample};
+use crate::telemetry::controller_metrics::FleetGauges;
 
 /// A resource at rest is looked at this often, whatever the watches say.
 const RESYNC: Duration = Duration::from_secs(300);
+/// Never sooner than this.
+const MOMENT: Duration = Duration::from_millis(100);
 /// A problem that may heal by itself is looked at this often.
 const HEALING: Duration = Duration::from_secs(10);
 
@@ -108,9 +111,7 @@ async fn steps(
         Ok(fleet) => {
             offsets::register(context, key, consumer, fleet);
             run.decide(fleet, &lag, memory).await;
-            if let Err(error) = run.act(fleet, memory).await {
-                run.error = Some(error);
-            }
+            run.act(fleet, memory).await;
         }
         Err(problems) => {
             run.happenings.bad_spec = true;
@@ -124,8 +125,13 @@ async fn steps(
     run.when_again(key, memory)
 }
 
-fn read(deployment: &k8s_openapi::api::apps::v1::Deployment, observed: &Observed) -> Workload {
+fn read(deployment: &Deployment, observed: &Observed) -> Workload {
     workload::read(deployment, observed.pods.iter().map(AsRef::as_ref))
+}
+
+fn is_owned(deployment: &Deployment, fleet: &Fleet) -> bool {
+    let mut owners = deployment.owner_references().iter();
+    owners.any(|owner| owner.controller == Some(true) && owner.uid == fleet.uid)
 }
 
 /// What one run has come to so far.
@@ -175,35 +181,49 @@ impl Run<'_> {
             &Situation {
                 decision: self.decision.as_ref(),
                 current: deployment.map(|_| workload.size),
-                unsized_yet: deployment.is_none_or(size_is_placeholder),
+                never_sized: deployment.is_none_or(size_is_placeholder),
                 offsets_ready,
             },
         );
     }
 
-    /// Children first, then their number.
-    async fn act(&mut self, fleet: &Fleet, memory: &mut FleetMemory) -> Result<(), Error> {
+    /// Children first, then their number. A child that cannot be applied does not keep the size
+    /// of a Deployment that is ours from following the load.
+    async fn act(&mut self, fleet: &Fleet, memory: &mut FleetMemory) {
         let Self { context, observed, .. } = *self;
-        let order = self.order.as_ref();
-        let first_size = order.and_then(|order| order.set).unwrap_or(0);
-        let Applied { mut deployment, corrections } =
-            apply(context, fleet, memory, observed, first_size).await?;
-        self.happenings.corrections = corrections;
-        self.workload = Some(read(&deployment, observed));
-        if let Some(order) = order {
+        let first_size = self.order.as_ref().and_then(|order| order.set).unwrap_or(0);
+        let applied = apply(context, fleet, memory, observed, first_size).await;
+        let mut deployment = match applied {
+            Ok(Applied { deployment, corrections }) => {
+                self.happenings.corrections = corrections;
+                deployment
+            }
+            Err(error) => {
+                self.error = Some(error);
+                match observed.deployment.as_deref() {
+                    Some(deployment) if is_owned(deployment, fleet) => deployment.clone(),
+                    _ => return,
+                }
+            }
+        };
+        if let Some(order) = &self.order {
             let sample = self.sample.as_ref();
-            let scaled = scale(context, &mut deployment, memory, observed, order, sample).await?;
-            self.workload = Some(read(&deployment, observed));
-            self.happenings.scaled = scaled.map(|scaled| (scaled, order.reasons.first().cloned()));
+            match scale(context, &mut deployment, memory, observed, order, sample).await {
+                Ok(scaled) => {
+                    self.happenings.scaled = scaled;
+                    self.happenings.why = order.reasons.first().cloned();
+                }
+                Err(error) => self.error = self.error.take().or(Some(error)),
+            }
         }
-        Ok(())
+        self.workload = Some(read(&deployment, observed));
     }
 
     /// Status, on good and bad days; then the events that the change is worth.
     async fn tell(&mut self, spec: Spec<'_>, lag: &offsets::Latest, memory: &mut FleetMemory) {
         let consumer = self.consumer;
         let labels = self.decision.as_ref().map(labels).unwrap_or_default();
-        let previous = memory.status.clone().or_else(|| consumer.status().cloned()).unwrap_or_default();
+        let previous = memory.status.clone().or_else(|| consumer.status.clone()).unwrap_or_default();
         let next = status(&Facts {
             now: clock::now(),
             generation: consumer.metadata.generation,
@@ -256,7 +276,7 @@ impl Run<'_> {
             }
             Some(error) => {
                 let wait = memory.failures.another(&memory.uid);
-                self.within(wait);
+                self.wait = self.wait.min(wait);
                 metrics.reconcile_failed();
                 if memory.failures.count() == 1 {
                     warn!(error = %chain(error), "reconcile failed; it is tried again");
@@ -265,4 +285,38 @@ impl Run<'_> {
         }
         self.wait
     }
+
+    fn gauges(&self) -> FleetGauges {
+        let outlook = self.decision.as_ref().map(|decision| &decision.outlook);
+        let workload = self.workload.as_ref();
+        let stuck = |sample: &Sample| {
+            let seen = sample.partitions.values().flatten();
+            u32::try_from(seen.filter(|seen| seen.stuck.is_some()).count()).unwrap_or(u32::MAX)
+        };
+        FleetGauges {
+            wanted: self.order.as_ref().map(|order| order.wanted),
+            replicas: workload.map(|workload| workload.replicas),
+            ready: workload.map(|workload| workload.ready),
+            lag: outlook.and_then(|outlook| outlook.lag),
+            delay: outlook.and_then(|outlook| outlook.delay),
+            sample_age: self.sample.as_ref().map(|sample| {
+                clock::now().duration_since(sample.at).try_into().unwrap_or_default()
+            }),
+            stuck: self.sample.as_ref().map(stuck),
+        }
+    }
+}
+
+/// What a controller that has just started knows from what status kept.
+fn resumed(consumer: &KafkaConsumer) -> scaling::State {
+    let kept = consumer.status.as_ref().and_then(|status| status.scaling.as_ref());
+    let start_up = kept.and_then(|kept| kept.start_up_seconds);
+    scaling::State::resume(
+        kept.and_then(|kept| kept.capacity_per_pod),
+        start_up.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()),
+    )
+}
+
+fn labels(decision: &Decision) -> Vec<&'static str> {
+    decision.reasons.iter().map(scaling::Why::label).collect()
 }

@@ -38,6 +38,8 @@ pub struct Situation<'a> {
     pub decision: Option<&'a Decision>,
     /// The Deployment's size; none before it exists.
     pub current: Option<u32>,
+    /// Nobody has set the Deployment's size yet, or it does not exist.
+    pub never_sized: bool,
     /// The group has offsets to begin at: before that no pod may start.
     pub offsets_ready: bool,
 }
@@ -63,9 +65,10 @@ pub fn order(fleet: &Fleet, situation: &Situation<'_>) -> Option<Order> {
         ScalingMode::Recommend => situation.decision.map(|decision| Order {
             wanted: decision.replicas,
             // A fleet that was never sized begins at its minimum.
-            set: match situation.current {
-                Some(_) => None,
-                None => startable(fleet.policy.min, situation),
+            set: if situation.never_sized {
+                startable(fleet.policy.min, situation)
+            } else {
+                None
             },
             by: By::Recommendation,
             reasons: sentences(decision),

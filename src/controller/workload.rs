@@ -37,7 +37,7 @@ const ORDINARY_WAITS: [&str; 3] = ["ContainerCreating", "PodInitializing", ""];
 /// Reads a Deployment and the pods that carry its labels.
 pub fn read<'a>(deployment: &Deployment, pods: impl IntoIterator<Item = &'a Pod>) -> Workload {
     let status = deployment.status.clone().unwrap_or_default();
-    let size = count(deployment.spec.as_ref().and_then(|spec| spec.replicas));
+    let size = count(deployment.spec.replicas);
     let replicas = count(status.replicas);
     let unseen = deployment.metadata.generation > status.observed_generation;
     let mut workload = Workload {
@@ -48,7 +48,8 @@ pub fn read<'a>(deployment: &Deployment, pods: impl IntoIterator<Item = &'a Pod>
         ..Default::default()
     };
     for condition in status.conditions.unwrap_or_default() {
-        if condition.type_ == "ReplicaFailure" && condition.status == "True" {
+        let is_true = condition.status.as_deref() == Some("True");
+        if condition.type_.as_deref() == Some("ReplicaFailure") && is_true {
             let message = condition.message.unwrap_or_default();
             workload.troubles.push(Trouble {
                 reason: failure_reason(&message, condition.reason),

@@ -5,6 +5,8 @@
 //! lease. Others judge the lease by when they saw it change, never by the holder's clock.
 //! Losing the lease does not end the process: it campaigns again.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
@@ -54,6 +56,24 @@ impl Default for Terms {
     }
 }
 
+/// When a campaign last came round, on its clock: one that hangs is worth a restart.
+#[derive(Clone, Debug, Default)]
+pub struct Pulse {
+    last_ms: Arc<AtomicU64>,
+}
+
+impl Pulse {
+    fn beat(&self, elapsed: Duration) {
+        let ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
+        self.last_ms.store(ms, Ordering::Release);
+    }
+
+    /// The last time.
+    pub fn last(&self) -> Duration {
+        Duration::from_millis(self.last_ms.load(Ordering::Acquire))
+    }
+}
+
 /// Somebody who wants to lead.
 pub struct Candidate {
     api: Api<Lease>,
@@ -97,8 +117,14 @@ impl Candidate {
 
     /// Campaigns until `stop`, telling `role` of every change. Gives the lease back at the end: the
     /// caller must have stopped acting before it cancels `stop`.
-    pub async fn campaign(mut self, role: watch::Sender<Role>, stop: CancellationToken) {
+    pub async fn campaign(
+        mut self,
+        role: watch::Sender<Role>,
+        pulse: Pulse,
+        stop: CancellationToken,
+    ) {
         while !stop.is_cancelled() {
+            pulse.beat(self.clock.elapsed());
             let pause = tokio::select! {
                 pause = self.try_once(&role) => pause,
                 () = stop.cancelled() => break,

@@ -230,8 +230,8 @@ fn scaling_limited(facts: &Facts<'_>) -> Judgement {
         .is_some_and(|order| matches!(order.by, By::Policy | By::Recommendation));
     match facts.decision {
         Some(decision) if policy_decides => {
-            match decision.reasons.iter().find_map(|why| Some((why.limit()?, why))) {
-                Some((reason, why)) => yes(reason, why.to_string()),
+            match decision.reasons.iter().find(|why| why.is_limit()) {
+                Some(why) => yes(why.label(), why.to_string()),
                 None => no("NotLimited", "nothing holds the size from what is wanted"),
             }
         }

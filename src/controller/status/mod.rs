@@ -15,6 +15,7 @@ use jiff::Timestamp;
 
 use super::size::Order;
 use super::workload::Workload;
+use crate::api::names::condition::SCALING_LIMITED;
 use crate::api::{KafkaConsumerStatus, ScalingStatus, StuckRecord};
 use crate::fleet::{Fleet, Problem};
 use crate::scaling::{Decision, Sample};
@@ -41,6 +42,8 @@ pub struct Facts<'a> {
     pub decision: Option<&'a Decision>,
     /// What size the fleet is given, and by whom.
     pub order: Option<&'a Order>,
+    /// The reasons are of the kinds they were before; only their numbers may differ.
+    pub same_reasons: bool,
 }
 
 /// What a spec came to.
@@ -105,7 +108,33 @@ pub fn status(facts: &Facts<'_>) -> KafkaConsumerStatus {
         conditions: Vec::new(),
     };
     status.conditions = conditions::conditions(facts, &status.stuck);
+    if facts.same_reasons {
+        keep_texts(previous, &mut status);
+    }
     status
+}
+
+/// Sentences about the size hold numbers that move although nothing happens ("idle for 31 s"). They
+/// stay as they were unless something else is new.
+fn keep_texts(previous: &KafkaConsumerStatus, next: &mut KafkaConsumerStatus) {
+    let mut quiet = next.clone();
+    let (Some(scaling), Some(before)) = (&mut quiet.scaling, &previous.scaling) else {
+        return;
+    };
+    scaling.reasons.clone_from(&before.reasons);
+    for condition in &mut quiet.conditions {
+        let mut olds = previous.conditions.iter();
+        let old = olds.find(|old| old.type_ == condition.type_);
+        if let Some(old) = old
+            && condition.type_ == SCALING_LIMITED
+            && old.reason == condition.reason
+        {
+            condition.message.clone_from(&old.message);
+        }
+    }
+    if quiet == *previous {
+        *next = quiet;
+    }
 }
 
 /// Learned numbers outlive the moment: they are what a restarted controller resumes from.

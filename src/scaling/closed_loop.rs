@@ -123,14 +123,19 @@ impl World {
         let mut paused_until: f64 = 0.0;
         let mut members = size as usize;
         let (mut next_sample, mut next_commit) = (0.23, 0.0);
-        let mut time = 0.0;
+        let (mut time, mut whole, mut turn) = (0.0, 0.0, 0);
         while time < length {
             // Arrivals.
-            let records = load(time) * TICK;
-            for (index, partition) in partitions.iter_mut().enumerate() {
-                let even = (1.0 - self.hot) / self.partitions as f64;
-                let share = even + if index == 0 { self.hot } else { 0.0 };
-                partition.end += records * share;
+            whole += load(time) * TICK;
+            let records = whole.floor();
+            whole -= records;
+            let hot = (records * self.hot).floor();
+            partitions[0].end += hot;
+            for _ in 0..(records - hot) as u64 {
+                turn = (turn + 1) % self.partitions;
+                partitions[turn].end += 1.0;
+            }
+            for partition in &mut partitions {
                 partition.arrivals.push((time, partition.end));
             }
             // Membership and work.
@@ -143,12 +148,18 @@ impl World {
                 let rate = self.per_pod.min(self.downstream / ready as f64);
                 let mut index = 0;
                 for pod in pods.iter_mut().filter(|pod| pod.ready_at <= time) {
-                    let own = |p: &usize| p % ready == index;
+                    let own: Vec<usize> =
+                        (0..self.partitions).filter(|p| p % ready == index).collect();
                     let mut left = rate * TICK;
-                    for number in (0..self.partitions).filter(own) {
+                    // Fair among its partitions: the emptiest first, each up to an equal share.
+                    let mut order = own.clone();
+                    let waiting = |p: usize| partitions[p].end - partitions[p].done;
+                    order.sort_by(|&a, &b| waiting(a).total_cmp(&waiting(b)));
+                    for (served, number) in order.into_iter().enumerate() {
                         let partition = &mut partitions[number];
                         partition.owner = Some(pod.name.clone());
-                        let work = (partition.end - partition.done).min(left);
+                        let share = left / (own.len() - served) as f64;
+                        let work = (partition.end - partition.done).min(share);
                         partition.done += work;
                         pod.done += work;
                         pod.busy += work / rate;

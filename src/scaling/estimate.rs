@@ -34,6 +34,8 @@ pub(super) struct Capacity {
     /// What full load showed, by what done and busy said: skew, slow pods and time between
     /// deliveries in one number. 1 until it was seen.
     efficiency: Option<f64>,
+    /// The most that was seen without full load: a pod can do that much at least.
+    proven: Option<f64>,
     /// Every pod's counters.
     pods: BTreeMap<String, Counters>,
     /// Collected for the next measurement.
@@ -84,8 +86,9 @@ impl Capacity {
 
     /// Records per second that one pod can do, to plan with.
     pub(super) fn per_pod(&self, policy: &Policy) -> f64 {
+        let guess = f64::from(policy.concurrency.max(1)) / FIRST_GUESS;
         self.measured()
-            .unwrap_or_else(|| f64::from(policy.concurrency.max(1)) / FIRST_GUESS)
+            .unwrap_or_else(|| guess.max(self.proven.unwrap_or(0.0)))
     }
 
     /// By done and busy alone, without what full load showed.
@@ -142,9 +145,14 @@ pub(super) fn observe(state: &mut State, reading: &Reading<'_>) {
     let watched = state.seen.is_some();
     state.capacity.count(&reading.sample.pods, watched);
 
+    let current = reading.sample.current;
+    if current > 0 && state.orders.steady_for(reading) >= RUN {
+        let pace = state.progress.rate(RUN, RUN).unwrap_or(0.0) / f64::from(current);
+        state.capacity.proven = Some(state.capacity.proven.unwrap_or(0.0).max(pace));
+    }
     let loaded = fully_loaded(state, reading);
     let progress = state.progress.total();
-    let pods = reading.sample.current;
+    let pods = current;
     let capacity = &mut state.capacity;
     match &capacity.run {
         Some(run) if loaded && run.pods == pods => {
@@ -186,8 +194,9 @@ fn fully_loaded(state: &State, reading: &Reading<'_>) -> bool {
     }
     let waiting = reading.moving().filter(|(_, known)| known.lag > 0).count();
     let spread = waiting * 5 >= reading.sample.partitions.len() * 4;
-    let pace = state.progress.rate(5.0, 1.0).unwrap_or(0.0);
-    spread && reading.backlog() > 2.0 * pace
+    let pace = state.progress.rate(RUN, 1.0).unwrap_or(0.0);
+    // What was done since the last commit looks like a backlog, and is none.
+    spread && reading.backlog() > (1.0 + 1.5 * state.commit_gap()) * pace
 }
 
 fn follow(value: &mut Option<f64>, seen: f64) {

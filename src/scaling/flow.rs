@@ -83,6 +83,24 @@ impl Flow {
         Some(peak)
     }
 
+    /// The largest backlog that the last `look_back` seconds would have left to pods that do
+    /// `capacity` records per second.
+    pub(super) fn replay(&self, capacity: f64, look_back: f64) -> f64 {
+        let Some(last) = self.last() else {
+            return 0.0;
+        };
+        let (mut backlog, mut worst): (f64, f64) = (0.0, 0.0);
+        for (before, after) in self.points.iter().zip(self.points.iter().skip(1)) {
+            if seconds(before.0, last) > look_back {
+                continue;
+            }
+            let done = capacity * seconds(before.0, after.0);
+            backlog = (backlog + after.1 - before.1 - done).max(0.0);
+            worst = worst.max(backlog);
+        }
+        worst
+    }
+
     /// The total at `seconds_ago` before the last point, interpolated.
     fn total_before(&self, seconds_ago: f64) -> f64 {
         let Some(&(last_at, last_total)) = self.points.back() else {

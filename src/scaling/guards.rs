@@ -109,11 +109,15 @@ pub(super) fn observe(state: &mut State, reading: &Reading<'_>) {
     let current = reading.sample.current;
     if let Some(size) = guards.size.filter(|&size| size != current) {
         let large = f64::from(current) >= LARGE_RAISE * f64::from(size);
-        guards.trial = per_pod.filter(|_| size > 0 && large).map(|before| Trial {
-            from: size,
-            to: current,
-            before,
-        });
+        // Raises in quick succession are one trial: what counts is the capacity before the first.
+        guards.trial = match guards.trial.take() {
+            Some(trial) if current > size => Some(Trial { to: current, ..trial }),
+            _ => per_pod.filter(|_| size > 0 && large).map(|before| Trial {
+                from: size,
+                to: current,
+                before,
+            }),
+        };
     }
     guards.size = Some(current);
 

@@ -26,6 +26,9 @@ const TICK: f64 = 0.5;
 const SECOND_LOOK: f64 = 0.4;
 /// The look-back of lowering: the highest average of a minute among those of the last minute.
 const MINUTE: f64 = 60.0;
+/// Share of the promise that a smaller fleet may use if the look-back came again: well less than
+/// what presses, or the next burst would bring the pods back.
+const REPLAY: f64 = 0.25;
 
 /// What the load asks for.
 #[derive(Clone, Debug, PartialEq)]
@@ -149,7 +152,8 @@ fn spare(
     bounds.sizes.iter().copied().find(|&size| {
         let capacity = sizes::capacity(size, per_pod, partitions);
         let clearing = reading.backlog() / capacity.max(1e-9);
-        capacity >= demand && waited + clearing <= PRESSING * promise
+        let again = state.arrivals.replay(capacity, 2.0 * MINUTE) / capacity.max(1e-9);
+        capacity >= demand && waited + clearing <= PRESSING * promise && again <= REPLAY * promise
     })
 }
 

@@ -56,6 +56,8 @@ pub(super) struct Track {
     committed: bool,
     /// When the position last moved while it was watched.
     pub(super) moved: Option<Timestamp>,
+    /// Seconds between the last two moves while records waited: how often the group commits.
+    gap: Option<f64>,
     /// Since when records wait and the position has not moved.
     pub(super) waiting: Option<Timestamp>,
     /// When it was last known.
@@ -201,6 +203,13 @@ impl State {
         steady.max(surging.unwrap_or(0.0))
     }
 
+    /// Seconds between two commits of a partition in which records wait.
+    pub(super) fn commit_gap(&self) -> f64 {
+        let mut gaps: Vec<f64> = self.tracks.values().filter_map(|track| track.gap).collect();
+        gaps.sort_by(f64::total_cmp);
+        gaps.get(gaps.len() / 2).copied().unwrap_or(0.0)
+    }
+
     /// Seconds for which nothing has arrived.
     pub(super) fn since_arrival(&self, reading: &Reading<'_>) -> f64 {
         self.last_arrival
@@ -289,6 +298,7 @@ impl Track {
             position: known.sample.position().0,
             committed: known.sample.committed.is_some(),
             moved: None,
+            gap: None,
             waiting: (known.lag > 0).then_some(at),
             seen: at,
         }
@@ -315,6 +325,9 @@ impl Track {
             0
         };
         if moved {
+            if let Some(before) = self.moved.filter(|_| self.waiting.is_some()) {
+                self.gap = Some(seconds(before, at));
+            }
             self.moved = Some(at);
         }
         self.waiting = match self.waiting {

@@ -157,12 +157,36 @@ impl Consumer {
         }
     }
 
+    /// Looks whether a broker answers, from another thread.
+    pub fn looker(&self, timeout: Duration) -> Looker {
+        Looker { base: Arc::clone(&self.base), timeout }
+    }
+
     /// Leaves the group and gives everything back at once. It **blocks** until the broker has
     /// answered, and may, by a defect of librdkafka's, never return: for a thread of its own.
     pub fn close(self) {
         drop(self);
     }
 }
+
+/// Looks whether a broker answers.
+#[derive(Clone)]
+pub struct Looker {
+    base: Arc<BaseConsumer<Context>>,
+    timeout: Duration,
+}
+
+impl Looker {
+    /// Asks any broker for the cluster's metadata. It **blocks**: for a thread of its own.
+    pub fn look(&self) -> Result<(), KafkaError> {
+        // Of no topic in particular: a few bytes whatever the cluster's size would be better still,
+        // but librdkafka only asks for one topic or all.
+        self.base.client().fetch_metadata(Some(NO_TOPIC), self.timeout).map(|_| ())
+    }
+}
+
+/// A topic that hardly exists and that asking for does not create.
+const NO_TOPIC: &str = "__drover_is_anybody_there";
 
 fn list(partitions: &[TopicPartition]) -> TopicPartitionList {
     let mut list = TopicPartitionList::with_capacity(partitions.len());

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc};
@@ -32,6 +33,8 @@ use crate::topic::{Offset, TopicPartition};
 /// Events taken from Kafka in one turn: enough to be worth the turn, few enough that handlers'
 /// answers do not wait.
 const EVENTS: usize = 256;
+/// Bytes of records that are enough to keep the handler busy, whatever the budget allows.
+const ENOUGH: usize = 4 << 20;
 /// The longest time between turns.
 const TURN: Duration = Duration::from_millis(100);
 
@@ -59,8 +62,6 @@ pub(super) struct Loop {
     pub stalled: BTreeSet<(TopicPartition, Offset)>,
     pub stopping: bool,
     pub stopped: bool,
-    pub in_flight: usize,
-    pub concurrency: usize,
     /// Bytes held beyond which nothing more is read while the handler is busy anyway.
     pub enough_bytes: usize,
     pub last_poll: Duration,
@@ -78,7 +79,6 @@ pub(super) struct Parts {
     pub wake: Arc<Notify>,
     pub health: Arc<Health>,
     pub metrics: Arc<WorkerMetrics>,
-    pub concurrency: usize,
     pub budget_bytes: usize,
 }
 
@@ -104,9 +104,7 @@ impl Loop {
             stalled: BTreeSet::new(),
             stopping: false,
             stopped: false,
-            in_flight: 0,
-            concurrency: parts.concurrency,
-            enough_bytes: parts.budget_bytes / 4,
+            enough_bytes: (parts.budget_bytes / 4).min(ENOUGH),
             last_poll: Duration::ZERO,
             delivered: Vec::new(),
             written: Vec::new(),
@@ -156,7 +154,7 @@ impl Loop {
     }
 
     fn shut_down(&mut self) {
-        info!(in_flight = self.in_flight, "draining before leaving the group");
+        info!(in_flight = self.engine.in_flight(), "draining before leaving the group");
         self.stopping = true;
         self.health.stopping();
         // The engine begins nothing new; there is no point in reading on.
@@ -178,7 +176,6 @@ impl Loop {
         let mut delivered = std::mem::take(&mut self.delivered);
         self.handler.take_over(&mut delivered);
         for answer in delivered.drain(..) {
-            self.in_flight = self.in_flight.saturating_sub(1);
             self.count(&answer);
             let Delivered { ticket, verdict, took, record, .. } = answer;
             self.tell(Event::Finished { ticket, verdict, took, payload: record });
@@ -269,7 +266,8 @@ impl Loop {
     /// The handler has all it takes at once, and more is waiting: reading on would only fill the
     /// memory, and in the end pause partitions, which throws away what librdkafka has read ahead.
     fn has_enough(&self) -> bool {
-        self.in_flight >= self.concurrency && self.engine.held_bytes() > self.enough_bytes
+        let engine = self.engine.gauges();
+        engine.in_flight >= engine.in_flight_limit && engine.bytes > self.enough_bytes
     }
 
     fn read(&mut self, message: &Message<'_>) {
@@ -336,7 +334,8 @@ impl Loop {
 
     fn publish(&self) {
         let metrics = &self.metrics;
-        metrics.in_flight.set(gauge(self.in_flight));
+        metrics.in_flight.set(gauge(self.engine.in_flight()));
+        metrics.late_results.inner().store(self.engine.totals().dropped_late, Relaxed);
         metrics.held_bytes.set(gauge(self.engine.held_bytes()));
         metrics.partitions.set(gauge(self.lanes.all().count()));
         metrics.paused.set(gauge(self.paused.len()));

@@ -28,7 +28,6 @@ impl Loop {
     fn carry_out(&mut self, effect: Effect<Box<Record>>) {
         match effect {
             Effect::Deliver { ticket, attempt, payload } => {
-                self.in_flight += 1;
                 self.handler.deliver(Delivery { ticket, attempt, record: payload });
             }
             Effect::Cancel(ticket) => self.handler.cancel(ticket),
@@ -86,9 +85,9 @@ impl Loop {
         let commits: Vec<_> = frontiers
             .into_iter()
             .map(|frontier| Commit {
+                metadata: frontier.report.encode(frontier.offset),
                 partition: frontier.partition,
                 offset: frontier.offset,
-                metadata: frontier.report.encode(),
             })
             .collect();
         if let Err(error) = self.consumer.commit(&commits) {

@@ -14,7 +14,7 @@ use super::consume::Loop;
 use crate::engine::{Assignment, CommitFailure, Event};
 use crate::kafka::consumer::Committed;
 use crate::kafka::errors::CommitError;
-use crate::report::Report;
+use crate::report::{NotAReport, Report};
 use crate::telemetry::worker_metrics::Outcome;
 use crate::topic::{Offset, TopicPartition};
 
@@ -24,7 +24,7 @@ const ASK: Duration = Duration::from_secs(5);
 const ASKED: u32 = 3;
 
 /// An assignment that is being prepared.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Takeover {
     partitions: Vec<TopicPartition>,
     asked: u32,
@@ -64,8 +64,9 @@ impl Loop {
         takeover.asked += 1;
         let question = self.consumer.committed(&takeover.partitions, ASK);
         let (sender, wake) = (self.takeovers.0.clone(), self.wake.clone());
-        let mut asking = Takeover { partitions: takeover.partitions.clone(), ..takeover };
+        let mut asking = takeover.clone();
         self.takeover = Some(takeover);
+        while self.watches.try_join_next().is_some() {}
         self.watches.spawn(async move {
             let answer = spawn_blocking(question).await;
             asking.answer = Some(match answer {
@@ -114,11 +115,17 @@ impl Loop {
     }
 
     fn assignment(&mut self, committed: Committed) -> Assignment {
-        let text = committed.metadata.as_deref().filter(|bytes| !bytes.is_empty());
-        let left_behind = text.and_then(|bytes| Report::decode(str::from_utf8(bytes).ok()?));
-        if text.is_some() && left_behind.is_none() {
-            self.metrics.foreign_metadata.inc();
-        }
+        let text = committed.metadata.as_deref().unwrap_or_default();
+        let at = committed.offset.unwrap_or_default();
+        let left_behind = match Report::decode(&String::from_utf8_lossy(text), at) {
+            Ok(report) => Some(report),
+            Err(NotAReport::Empty) => None,
+            Err(why) => {
+                debug!(partition = %committed.partition, %why, "committed by another tool");
+                self.metrics.foreign_metadata.inc();
+                None
+            }
+        };
         Assignment {
             lane: self.lanes.insert(committed.partition.clone()),
             partition: committed.partition,

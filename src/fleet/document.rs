@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use k8s_openapi::api::core::v1::PodTemplateSpec;
 use schemars::generate::SchemaSettings;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::problem::{Problem, Problems};
 use super::schema::{self, Node};
@@ -39,11 +39,13 @@ pub fn check_document(document: &Value) -> Vec<Problem> {
     let mut readable = document.clone();
     bad.iter().for_each(|field| remove(&mut readable, field));
     strip_nulls(&mut readable);
+    fill_in(&mut readable);
     if let Ok(consumer) = serde_json::from_value::<KafkaConsumer>(readable)
         && let Err(found) = validate(&consumer, &References::default())
     {
         for problem in found {
-            if !bad.iter().any(|field| related(field, &problem.field)) {
+            let echo = bad.iter().any(|field| related(field, &problem.field));
+            if !echo && !problem.message.contains(STAND_IN) {
                 problems.0.push(problem);
             }
         }
@@ -109,6 +111,38 @@ fn related(bad: &str, field: &str) -> bool {
     inside(bad, field) || inside(field, bad)
 }
 
+/// Stands in for a value that must be there and is not, so that reading goes on.
+const STAND_IN: &str = "stand-in.invalid:1";
+
+fn fill_in(document: &mut Value) {
+    let Some(spec) = document["spec"].as_object_mut() else {
+        document["spec"] = json!({});
+        return fill_in(document);
+    };
+    for (name, value) in [
+        ("kafka", json!({})),
+        ("topics", json!([STAND_IN])),
+        (
+            "handler",
+            json!({ "http": { "url": format!("http://{STAND_IN}") } }),
+        ),
+    ] {
+        spec.entry(name).or_insert(value);
+    }
+    let inner = [
+        ("/kafka", "bootstrapServers"),
+        ("/delivery/deadLetter", "topic"),
+    ];
+    for (outer, name) in inner {
+        let outer = document["spec"]
+            .pointer_mut(outer)
+            .and_then(Value::as_object_mut);
+        if let Some(outer) = outer {
+            outer.entry(name).or_insert(STAND_IN.into());
+        }
+    }
+}
+
 /// Takes out the value at a path such as `spec.topics[0]` or `spec.kafka.properties[a.b]`.
 fn remove(document: &mut Value, field: &str) {
     let mut steps = steps(field);
@@ -132,12 +166,16 @@ fn remove(document: &mut Value, field: &str) {
         }
         // The others keep their numbers.
         Value::Array(items) => {
-            if let Some(item) = last
+            let item = last
                 .parse::<usize>()
                 .ok()
-                .and_then(|index| items.get_mut(index))
-            {
-                *item = Value::Null;
+                .and_then(|index| items.get_mut(index));
+            if let Some(item) = item {
+                *item = if item.is_string() {
+                    STAND_IN.into()
+                } else {
+                    Value::Null
+                };
             }
         }
         _ => {}

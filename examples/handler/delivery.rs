@@ -10,7 +10,7 @@ pub struct Delivery {
     pub topic: String,
     /// `drover-partition` and `drover-offset`.
     pub place: Option<(i32, i64)>,
-    /// The body's `key`, else `drover-key`, else empty.
+    /// The body's `key`, else `drover-key` or `drover-key-base64` as it stands, else empty.
     pub key: String,
     /// The body's `seq` (as `drover produce --count` writes it), else the offset.
     pub seq: Option<u64>,
@@ -36,7 +36,10 @@ impl Delivery {
         let offset = place.and_then(|(_, offset)| u64::try_from(offset).ok());
         let (key, seq) = match serde_json::from_slice::<Body>(body) {
             Ok(body) => (body.key, Some(body.seq)),
-            Err(_) => (text("drover-key").unwrap_or_default().to_owned(), offset),
+            Err(_) => {
+                let key = text("drover-key").or_else(|| text("drover-key-base64"));
+                (key.unwrap_or_default().to_owned(), offset)
+            }
         };
         Self {
             topic: text("drover-topic").unwrap_or_default().to_owned(),

@@ -8,5 +8,6 @@ mod cli_validate;
 mod crds;
 mod examples;
 mod fleet;
+mod readme;
 mod resources;
 mod schema_api_server;

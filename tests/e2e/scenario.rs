@@ -224,7 +224,7 @@ pub fn is_ready(pod: &Pod) -> bool {
 
 /// An image of the build under test.
 pub fn image(name: &str) -> String {
-    format!("drover/{name}:dev")
+    format!("drover.local/{name}:dev")
 }
 
 /// A container's security context that Pod Security `restricted` accepts.

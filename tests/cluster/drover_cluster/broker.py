@@ -41,13 +41,12 @@ def start(plan: Plan, brokers: int, pod_address: str | None) -> None:
 
     With a `pod_address`, each also listens there, and tells that address to whoever comes that way.
     """
-    for broker in range(1, brokers + 1):
-        folder = plan.dir / f"kafka-{broker}"
-        config = folder / "server.properties"
-        if not (folder / "data" / "meta.properties").exists():
-            folder.mkdir(parents=True, exist_ok=True)
-            config.write_text(properties(plan, broker, brokers, pod_address))
-            _format(config)
+    configs = {broker: plan.dir / f"kafka-{broker}" / "server.properties" for broker in range(1, brokers + 1)}
+    for broker, config in configs.items():
+        config.parent.mkdir(parents=True, exist_ok=True)
+        config.write_text(properties(plan, broker, brokers, pod_address))
+    _format(list(configs.values()))
+    for broker, config in configs.items():
         processes.start(plan.dir, f"kafka-{broker}", _java("-Xms128m", "-Xmx384m") + ["kafka.Kafka", str(config)])
 
 
@@ -95,6 +94,9 @@ def properties(plan: Plan, broker: int, brokers: int, pod_address: str | None) -
         "share.coordinator.state.topic.replication.factor": copies,
         "share.coordinator.state.topic.min.isr": max(1, copies - 1),
         "group.initial.rebalance.delay.ms": 0,
+        # A broker that was killed may come back only when the controller has given up its former self (default 9 s).
+        "broker.session.timeout.ms": 4000,
+        "broker.heartbeat.interval.ms": 1000,
         "log.cleaner.dedupe.buffer.size": 16 * 1024 * 1024,  # the default takes a third of this heap
         "num.network.threads": 2,
         "num.io.threads": 4,
@@ -119,12 +121,16 @@ def _java(*options: str) -> list[str]:
     ]
 
 
-def _format(config: Path) -> None:
-    command = _java("-Xmx128m", "-XX:TieredStopAtLevel=1") + [
-        "kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", str(config)]
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    if done.returncode != 0:
-        raise Failure(f"formatting Kafka's folder failed:\n{done.stdout.decode('utf-8', 'replace')}")
+def _format(configs: list[Path]) -> None:
+    """Prepares the brokers' data folders, all at once: most of it is the start of a JVM."""
+    begun = [subprocess.Popen(
+        _java("-Xmx128m", "-XX:TieredStopAtLevel=1")
+        + ["kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", str(config)],
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) for config in configs]
+    outputs = [(each.communicate()[0], each.returncode) for each in begun]
+    for output, code in outputs:
+        if code != 0:
+            raise Failure(f"formatting Kafka's folder failed:\n{output.decode('utf-8', 'replace')}")
 
 
 def _brokers_known(port: int) -> int:

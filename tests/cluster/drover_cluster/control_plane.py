@@ -88,16 +88,20 @@ def start_api_server(plan: Plan, address: str, controllers: bool, node: bool) ->
     processes.start(plan.dir, "kube-apiserver", command)
 
 
-def wait_for_api_server(plan: Plan, controllers: bool) -> None:
-    """Waits until requests succeed and the namespace default (with controllers: its account too) exists."""
+def wait_for_api_server(plan: Plan) -> None:
+    """Waits until requests succeed and the namespace default exists."""
     wait_until(plan.dir, "kube-apiserver", lambda: get(plan, "/readyz") is not None)
     wait_until(plan.dir, "kube-apiserver", lambda: get(plan, "/api/v1/namespaces/default") is not None)
-    if controllers:
-        account = "/api/v1/namespaces/default/serviceaccounts/default"
-        wait_until(plan.dir, "kube-controller-manager", lambda: get(plan, account) is not None)
+
+
+def wait_for_controllers(plan: Plan) -> None:
+    """Waits until pods can be made: their default account exists."""
+    account = "/api/v1/namespaces/default/serviceaccounts/default"
+    wait_until(plan.dir, "kube-controller-manager", lambda: get(plan, account) is not None)
 
 
 def start_controller_manager(plan: Plan) -> None:
+    """Starts it; the API server must be ready, for this one gives up after ten seconds without."""
     keys = plan.dir / "certs"
     processes.start(plan.dir, "kube-controller-manager", [
         str(program("kube-controller-manager")),

@@ -32,7 +32,7 @@ def taken(folder: Path) -> Iterator[Path]:
 
 def fresh(folder: Path) -> Plan:
     """The folder, empty but for its plan, and nothing of an earlier run alive."""
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / "plan.json").exists():
+    if not _ours(folder):
         raise Failure(f"{folder} holds files that are no cluster's; name another folder with --dir")
     sweep(folder)
     made = plan.for_folder(folder)
@@ -51,12 +51,10 @@ def existing(folder: Path) -> Plan:
 
 def remove(folder: Path) -> None:
     """Stops everything in the folder and deletes it. Does nothing where there is no cluster."""
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / "plan.json").exists():
+    if not _ours(folder):
         raise Failure(f"{folder} holds files that are no cluster's; it is left as it is")
-    made = plan.existing(folder)
     sweep(folder)
-    if made:
-        plan.release(made)
+    plan.release(folder)
     if folder.is_dir():
         _remove(folder)
 
@@ -89,6 +87,13 @@ def mark_ready(made: Plan, environment: dict[str, str]) -> None:
 def tell(folder: Path, first: str) -> None:
     say(first)
     say(f"to use it: source {folder}/env")
+
+
+def _ours(folder: Path) -> bool:
+    """Whether everything in the folder may be deleted. Its plan may be gone, where someone deleted while it ran."""
+    if not folder.is_dir() or not any(folder.iterdir()) or (folder / "plan.json").exists():
+        return True
+    return plan.is_reserved_for(folder) or any(processes.members(folder))
 
 
 def _quoted(value: str) -> str:

@@ -22,9 +22,10 @@ def control_plane_up(folder: Path, controllers: bool) -> None:
         control_plane.prepare(plan, "127.0.0.1")
         control_plane.start_etcd(plan)
         control_plane.start_api_server(plan, "127.0.0.1", controllers, node=False)
+        control_plane.wait_for_api_server(plan)
         if controllers:
             control_plane.start_controller_manager(plan)
-        control_plane.wait_for_api_server(plan, controllers)
+            control_plane.wait_for_controllers(plan)
         lifecycle.mark_ready(plan, {
             "DROVER_CLUSTER_DIR": str(plan.dir),
             "KUBECONFIG": str(plan.dir / "kubeconfig"),
@@ -66,7 +67,7 @@ def start(folder: Path, part: str, only_broker: int | None) -> None:
         plan = lifecycle.existing(folder)
         if part == "apiserver":
             processes.start_again(plan.dir, "kube-apiserver")
-            control_plane.wait_for_api_server(plan, controllers=False)
+            control_plane.wait_for_api_server(plan)
         else:
             awaited = _brokers(plan, only_broker)
             for name in awaited:

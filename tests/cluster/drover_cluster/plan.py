@@ -138,9 +138,16 @@ def for_folder(folder: Path) -> Plan:
     raise Failure(f"all {SLOTS} port ranges are in use; stop a cluster first (see {_reservation(0).parent})")
 
 
-def release(plan: Plan) -> None:
+def release(folder: Path) -> None:
+    """Gives the folder's slot to whoever comes next."""
     with locked("slots"):
-        _reservation(plan.slot).unlink(missing_ok=True)
+        for slot in range(SLOTS):
+            if _holder(slot) == str(folder):
+                _reservation(slot).unlink()
+
+
+def is_reserved_for(folder: Path) -> bool:
+    return any(_holder(slot) == str(folder) for slot in range(SLOTS))
 
 
 def _reservation(slot: int) -> Path:
@@ -149,11 +156,16 @@ def _reservation(slot: int) -> Path:
 
 def _reserved(slot: int) -> bool:
     """A reservation counts as long as the folder that made it still says so."""
+    holder = _holder(slot)
+    plan = existing(Path(holder)) if holder else None
+    return plan is not None and plan.slot == slot
+
+
+def _holder(slot: int) -> str | None:
     try:
-        holder = existing(Path(_reservation(slot).read_text()))
+        return _reservation(slot).read_text()
     except OSError:
-        return False
-    return holder is not None and holder.slot == slot
+        return None
 
 
 def _ports_free(plan: Plan) -> bool:

@@ -1,1 +1,6 @@
-//! kafka
+//! Kafka, by librdkafka: clients, their settings, and what comes out of them, in plain values.
+//!
+//! Knows nothing of engines, fleets or handlers. The only edge that speaks Kafka's protocol.
+
+pub mod admin;
+mod native;

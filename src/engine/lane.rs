@@ -136,14 +136,16 @@ impl Lane {
     }
 
     /// Reading has come to `next`: a stuck record of the previous owner before it, that was not
-    /// read, does not exist any more.
-    pub(super) fn pass(&mut self, next: Offset) {
+    /// read, does not exist any more. True if there was one.
+    pub(super) fn pass(&mut self, next: Offset) -> bool {
         if let Some(inherited) = self.inherited
             && inherited < next
         {
             self.inherited = None;
             self.stuck.remove(&inherited.0);
+            return true;
         }
+        false
     }
 
     /// How often the previous owner tried the record at `offset` in vain.

@@ -11,3 +11,4 @@ mod fleet;
 mod readme;
 mod resources;
 mod schema_api_server;
+mod worker;

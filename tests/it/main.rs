@@ -5,6 +5,7 @@ mod support;
 mod architecture;
 mod cli_produce;
 mod cli_validate;
+mod controller_children;
 mod crds;
 mod examples;
 mod fleet;

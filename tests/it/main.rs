@@ -1,1 +1,4 @@
+//! Integration tests, one module each.
 
+mod lag;
+mod lag_admin;

@@ -9,6 +9,8 @@ mod controller_children;
 mod crds;
 mod examples;
 mod fleet;
+mod lag;
+mod lag_admin;
 mod readme;
 mod resources;
 mod schema_api_server;

@@ -6,11 +6,14 @@ use std::time::Duration;
 use drover::api::names::reason;
 use drover::api::{KafkaConsumer, OnExhausted, ScalingMode};
 use drover::fleet::{
-    Contents, Handler, Known, Problem, References, check_document, references, validate,
+    Contents, Handler, Known, PASSED_ON_PROPERTIES, Problem, References, check_document,
+    references, validate,
 };
 use drover::resources::{Settings, build};
-use drover::worker_config::OWNED_PROPERTIES;
+use drover::worker_config::{OWNED_PROPERTIES, owned_property};
 use proptest::prelude::*;
+use rdkafka::error::KafkaError;
+use rdkafka::types::RDKafkaConfRes;
 use serde_json::{Value, json};
 
 use crate::support::consumers::{all, http_port, http_url, own_consumer, typed, with};
@@ -88,6 +91,45 @@ fn properties_that_drover_owns_are_refused_by_name() {
             problems[0].message
         );
     }
+}
+
+#[test]
+fn properties_that_may_be_set_are_known_to_librdkafka() {
+    let known = |name: &str| {
+        let mut config = rdkafka::ClientConfig::new();
+        let refused = config.set(name, "nonsense").create_native_config().err();
+        !matches!(
+            refused,
+            Some(KafkaError::ClientConfig(
+                RDKafkaConfRes::RD_KAFKA_CONF_UNKNOWN,
+                ..
+            ))
+        )
+    };
+    for name in PASSED_ON_PROPERTIES {
+        assert!(known(name), "librdkafka does not know {name}");
+        assert!(owned_property(name).is_none(), "{name} is Drover's own");
+    }
+    assert!(!known("fetch.wait.max"));
+}
+
+#[test]
+fn a_property_that_librdkafka_does_not_know_is_refused() {
+    let properties = |name: &str| with(http_url(), "/spec/kafka/properties", json!({ name: "1" }));
+    each_is_told_once(vec![
+        (
+            properties("fetch.wait.max"),
+            reason::INVALID_VALUE,
+            "spec.kafka.properties[fetch.wait.max]",
+            "did you mean fetch.wait.max.ms?",
+        ),
+        (
+            properties("max.poll.records"),
+            reason::INVALID_VALUE,
+            "spec.kafka.properties[max.poll.records]",
+            "remove it or correct the name",
+        ),
+    ]);
 }
 
 #[test]

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::Timing;
+use super::nearest::nearest;
 use super::problem::Problems;
 use crate::api::GroupProtocol;
+use crate::api::librdkafka::{PASSED_ON_PROPERTIES, owned_property};
 use crate::api::names::reason;
-use crate::worker_config::owned_property;
 
 /// Never repeats a value: it may be a secret.
 pub(super) fn check(
@@ -31,10 +32,14 @@ pub(super) fn check(
                     owned.why, owned.remedy
                 ),
             );
-        } else if name.trim() != name || name.is_empty() {
+        } else if !PASSED_ON_PROPERTIES.contains(&name.as_str()) {
+            let remedy = match nearest(name, PASSED_ON_PROPERTIES.iter().copied()) {
+                Some(known) => format!("did you mean {known}?"),
+                None => "remove it or correct the name".to_owned(),
+            };
             problems.invalid(
                 &field,
-                format!("{field}: the name has blanks around it or is empty; correct it"),
+                format!("{field}: librdkafka has no property {name:?}, and no client would start with it; {remedy}"),
             );
         } else if matches!(
             name.as_str(),

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::consumers::{http_url, own_consumer, with};
+use super::consumers::{http_port, http_url, own_consumer, with};
 
 /// One wrong spec.
 pub struct Wrong {
@@ -138,9 +138,37 @@ pub fn wrong_specs() -> Vec<Wrong> {
             "metadata.name",
             "choose a shorter name",
         ),
+        // Properties that Drover owns, that hold secrets, that do not exist.
+        wrong(
+            url("/spec/kafka/properties", json!({ "group.id": "x" })),
+            "spec.kafka.properties",
+            "group.id cannot be set: Drover sets it",
+        ),
+        wrong(
+            url(
+                "/spec/kafka/properties",
+                json!({ "acks": "1", "client.id": "x" }),
+            ),
+            "spec.kafka.properties",
+            ": acks cannot be set",
+        ),
+        wrong(
+            url("/spec/kafka/properties", json!({ "sasl.password": "x" })),
+            "spec.kafka.properties",
+            "sasl.password cannot be set",
+        ),
+        wrong(
+            url("/spec/kafka/properties", json!({ "fetch.wait.max": "x" })),
+            "spec.kafka.properties",
+            "fetch.wait.max cannot be set",
+        ),
         // Fields that contradict each other.
         wrong(
-            url("/spec/handler/consumer", json!({})),
+            with(
+                own_consumer(),
+                "/spec/handler/http/url",
+                json!("http://users"),
+            ),
             "spec.handler",
             "exactly one of http and consumer",
         ),
@@ -150,7 +178,7 @@ pub fn wrong_specs() -> Vec<Wrong> {
             "exactly one of http and consumer",
         ),
         wrong(
-            url("/spec/handler/http/port", json!(3000)),
+            with(http_port(), "/spec/handler/http/url", json!("http://users")),
             "spec.handler.http",
             "exactly one of url",
         ),

@@ -89,11 +89,17 @@ mod millis {
 pub const OWNED_PROPERTIES: &[(&str, &str)] = &[
     ("bootstrap.servers", "set spec.kafka.bootstrapServers"),
     ("metadata.broker.list", "set spec.kafka.bootstrapServers"),
-    ("client.id", "it is the pod's name, so that the broker's logs name the pod"),
+    (
+        "client.id",
+        "it is the pod's name, so that the broker's logs name the pod",
+    ),
     ("group.id", "set spec.groupId"),
     ("group.protocol", "set spec.kafka.groupProtocol"),
     ("group.protocol.type", "groups of consumers only know one"),
-    ("group.remote.assignor", "the broker's own choice keeps partitions where they are"),
+    (
+        "group.remote.assignor",
+        "the broker's own choice keeps partitions where they are",
+    ),
     (
         "group.instance.id",
         "pods come and go by design; a static member would hold its partitions for a whole session after it left",
@@ -102,27 +108,72 @@ pub const OWNED_PROPERTIES: &[(&str, &str)] = &[
         "partition.assignment.strategy",
         "it is cooperative-sticky, which gives partitions back one by one and after their records are finished",
     ),
-    ("max.poll.interval.ms", "it follows from spec.handler.timeout; set that"),
-    ("enable.auto.commit", "Drover commits an offset when the record behind it is finished"),
-    ("auto.commit.enable", "Drover commits an offset when the record behind it is finished"),
-    ("auto.commit.interval.ms", "Drover commits an offset when the record behind it is finished"),
-    ("enable.auto.offset.store", "Drover commits an offset when the record behind it is finished"),
+    (
+        "max.poll.interval.ms",
+        "it follows from spec.handler.timeout; set that",
+    ),
+    (
+        "enable.auto.commit",
+        "Drover commits an offset when the record behind it is finished",
+    ),
+    (
+        "auto.commit.enable",
+        "Drover commits an offset when the record behind it is finished",
+    ),
+    (
+        "auto.commit.interval.ms",
+        "Drover commits an offset when the record behind it is finished",
+    ),
+    (
+        "enable.auto.offset.store",
+        "Drover commits an offset when the record behind it is finished",
+    ),
     ("offset.store.method", "Drover commits to the broker"),
     ("auto.offset.reset", "set spec.startAt"),
-    ("enable.partition.eof", "Drover needs it to see past transaction markers"),
-    ("consume.callback.max.messages", "Drover reads the queue itself"),
-    ("queued.max.messages.kbytes", "it follows from the worker's memory"),
-    ("fetch.queue.backoff.ms", "it is 5, because a longer one caps the rate"),
-    ("acks", "a dead letter counts only when all replicas have it"),
-    ("request.required.acks", "a dead letter counts only when all replicas have it"),
+    (
+        "enable.partition.eof",
+        "Drover needs it to see past transaction markers",
+    ),
+    (
+        "consume.callback.max.messages",
+        "Drover reads the queue itself",
+    ),
+    (
+        "queued.max.messages.kbytes",
+        "it follows from the worker's memory",
+    ),
+    (
+        "fetch.queue.backoff.ms",
+        "it is 5, because a longer one caps the rate",
+    ),
+    (
+        "acks",
+        "a dead letter counts only when all replicas have it",
+    ),
+    (
+        "request.required.acks",
+        "a dead letter counts only when all replicas have it",
+    ),
     ("enable.idempotence", "a dead letter is written once"),
     ("transactional.id", "Drover uses no transactions"),
-    ("delivery.timeout.ms", "a dead letter is tried again by Drover itself"),
-    ("message.timeout.ms", "a dead letter is tried again by Drover itself"),
+    (
+        "delivery.timeout.ms",
+        "a dead letter is tried again by Drover itself",
+    ),
+    (
+        "message.timeout.ms",
+        "a dead letter is tried again by Drover itself",
+    ),
     ("linger.ms", "a dead letter does not wait for company"),
-    ("queue.buffering.max.ms", "a dead letter does not wait for company"),
+    (
+        "queue.buffering.max.ms",
+        "a dead letter does not wait for company",
+    ),
     ("enable.metrics.push", "Drover has metrics of its own"),
     ("log_level", "set RUST_LOG in the worker's environment"),
     ("log.queue", "Drover reads librdkafka's log itself"),
-    ("plugin.library.paths", "the worker's image holds no libraries to load"),
+    (
+        "plugin.library.paths",
+        "the worker's image holds no libraries to load",
+    ),
 ];

@@ -33,7 +33,9 @@ fn main() -> anyhow::Result<()> {
         anyhow::bail!("usage: bench_bare_loop BROKERS TOPIC GROUP HOST:PORT [IN_FLIGHT]");
     };
     let in_flight: usize = rest.first().map_or(Ok(64), |count| count.parse())?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     LocalSet::new().block_on(&runtime, consume(brokers, topic, group, handler, in_flight))
 }
 
@@ -69,7 +71,11 @@ async fn consume(
 
     let shared = Rc::new(Shared::default());
     for _ in 0..in_flight {
-        spawn_local(post(Rc::clone(&shared), Arc::clone(&wake), handler.to_owned()));
+        spawn_local(post(
+            Rc::clone(&shared),
+            Arc::clone(&wake),
+            handler.to_owned(),
+        ));
     }
     loop {
         let mut more = false;
@@ -119,7 +125,11 @@ async fn post(shared: Rc<Shared>, wake: Arc<Notify>, handler: String) -> anyhow:
             .header(header::CONTENT_TYPE, "application/octet-stream")
             .body(Full::new(value))?;
         let response = sender.send_request(request).await?;
-        anyhow::ensure!(response.status().is_success(), "status {}", response.status());
+        anyhow::ensure!(
+            response.status().is_success(),
+            "status {}",
+            response.status()
+        );
         response.into_body().collect().await?;
     }
 }

@@ -19,9 +19,15 @@ use tokio::task::{LocalSet, spawn_local};
 
 fn main() -> anyhow::Result<()> {
     let mut arguments = std::env::args().skip(1);
-    let address = arguments.next().unwrap_or_else(|| "127.0.0.1:8089".to_owned());
-    let count: u64 = arguments.next().map_or(Ok(u64::MAX), |count| count.parse())?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    let address = arguments
+        .next()
+        .unwrap_or_else(|| "127.0.0.1:8089".to_owned());
+    let count: u64 = arguments
+        .next()
+        .map_or(Ok(u64::MAX), |count| count.parse())?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .build()?;
     LocalSet::new().block_on(&runtime, serve(address, count))
 }
 
@@ -49,7 +55,9 @@ async fn serve(address: String, count: u64) -> anyhow::Result<()> {
                     Ok::<_, Infallible>(Response::new(Empty::<Bytes>::new()))
                 }
             });
-            let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), answer).await;
+            let _ = http1::Builder::new()
+                .serve_connection(TokioIo::new(stream), answer)
+                .await;
         });
     }
 }

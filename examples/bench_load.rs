@@ -5,11 +5,11 @@
 use std::time::Duration;
 
 use anyhow::Context as _;
+use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
-use rdkafka::ClientConfig;
 
 fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -17,7 +17,9 @@ fn main() -> anyhow::Result<()> {
         anyhow::bail!("usage: bench_load BROKERS TOPIC PARTITIONS COUNT BYTES KEYS");
     };
     let mut config = ClientConfig::new();
-    config.set("bootstrap.servers", brokers).set("linger.ms", "20");
+    config
+        .set("bootstrap.servers", brokers)
+        .set("linger.ms", "20");
     config.set("queue.buffering.max.messages", "200000");
     create(&config, topic, partitions.parse()?)?;
 

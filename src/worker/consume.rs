@@ -24,7 +24,7 @@ use super::{Error, reachability};
 use crate::clock::Monotonic;
 use crate::engine::{Effect, Engine, Event, Incoming, Verdict};
 use crate::kafka::consumer::{Consumer, log_line};
-use crate::kafka::errors::Trouble;
+use crate::kafka::errors::{Code, Trouble};
 use crate::kafka::rebalance::Revocation;
 use crate::kafka::{Message, Polled};
 use crate::telemetry::worker_metrics::{Class, WorkerMetrics};
@@ -341,12 +341,7 @@ impl Loop {
         }));
     }
 
-    fn trouble(
-        &mut self,
-        code: rdkafka::types::RDKafkaErrorCode,
-        fatal: bool,
-        reason: &str,
-    ) -> Result<(), Error> {
+    fn trouble(&mut self, code: Code, fatal: bool, reason: &str) -> Result<(), Error> {
         if fatal {
             self.health.fatal(reason);
             return Err(Error::KafkaFatal(reason.to_owned()));
@@ -354,7 +349,7 @@ impl Loop {
         match Trouble::of(code) {
             Trouble::Unreachable | Trouble::Passing => {
                 debug!(%code, reason, "Kafka connection");
-                if code != rdkafka::types::RDKafkaErrorCode::BrokerTransportFailure {
+                if code != Code::BrokerTransportFailure {
                     self.watch_kafka(reason.to_owned());
                 }
             }

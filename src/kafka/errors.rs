@@ -1,7 +1,9 @@
 //! What can go wrong with Kafka, by what follows from it.
 
 use rdkafka::error::KafkaError;
-use rdkafka::types::RDKafkaErrorCode as Code;
+
+/// A broker's or librdkafka's error.
+pub use rdkafka::types::RDKafkaErrorCode as Code;
 
 /// A client could not be made or told what to do.
 #[derive(Debug, thiserror::Error)]
@@ -65,11 +67,14 @@ impl CommitError {
     /// The worst of several: a partition that can never be committed must not hide behind one
     /// that only has to wait.
     pub fn worst(errors: impl IntoIterator<Item = Code>) -> Option<Self> {
-        errors.into_iter().map(Self::of).max_by_key(|error| match error {
-            Self::Later(_) => 0,
-            Self::Dropped(_) => 1,
-            Self::Fatal(_) => 2,
-        })
+        errors
+            .into_iter()
+            .map(Self::of)
+            .max_by_key(|error| match error {
+                Self::Later(_) => 0,
+                Self::Dropped(_) => 1,
+                Self::Fatal(_) => 2,
+            })
     }
 
     /// librdkafka's code.
@@ -135,7 +140,11 @@ mod tests {
 
     #[test]
     fn the_worst_of_several_partitions_decides() {
-        let errors = [Code::RequestTimedOut, Code::OffsetMetadataTooLarge, Code::IllegalGeneration];
+        let errors = [
+            Code::RequestTimedOut,
+            Code::OffsetMetadataTooLarge,
+            Code::IllegalGeneration,
+        ];
         assert_eq!(
             CommitError::worst(errors),
             Some(CommitError::Fatal(Code::OffsetMetadataTooLarge))

@@ -48,6 +48,8 @@ use request::Target;
 const COMMIT_INTERVAL: Duration = Duration::from_secs(1);
 /// An unmoved frontier is committed again, with a fresh report, this often.
 const REPORT_INTERVAL: Duration = Duration::from_secs(30);
+/// How long a copy for the dead-letter topic may wait for its acknowledgement, at most.
+const DEAD_LETTER: Duration = Duration::from_secs(30);
 /// How long leaving the group may take; librdkafka has been seen to hang in it.
 const CLOSE: Duration = Duration::from_secs(10);
 
@@ -116,7 +118,9 @@ async fn work(
     let health = Arc::new(Health::new(clock));
     let mut registry = Registry::default();
     let metrics = Arc::new(WorkerMetrics::register(&mut registry));
-    metrics.budget_bytes.set(i64::try_from(config.memory_budget_bytes).unwrap_or(i64::MAX));
+    metrics
+        .budget_bytes
+        .set(i64::try_from(config.memory_budget_bytes).unwrap_or(i64::MAX));
 
     let mut beside = JoinSet::new();
     if let Some(address) = options.admin {
@@ -137,7 +141,10 @@ async fn work(
             return Ok(());
         }
     }
-    beside.spawn(reachability::watch_handler(target.clone(), Arc::clone(&health)));
+    beside.spawn(reachability::watch_handler(
+        target.clone(),
+        Arc::clone(&health),
+    ));
 
     let mut consuming = begin(config, options, target, clock, &health, &metrics)?;
     // A task of its own, so that it is polled when it is woken and not whenever a connection is.
@@ -188,6 +195,8 @@ fn begin(
         pod: options.pod.clone(),
         bootstrap_servers: config.bootstrap_servers.clone(),
         properties: config.properties.clone(),
+        // What is not acknowledged by the drain deadline is not committed, and written again.
+        timeout: config.drain_deadline.min(DEAD_LETTER),
     };
     Ok(Loop::new(Parts {
         consumer,
@@ -223,7 +232,11 @@ async fn end(mut consuming: Loop) {
     consuming.answer_takeover();
     consuming.watches.shutdown().await;
     consuming.kafka_watch.shutdown().await;
-    let Loop { consumer, dead_letters, .. } = consuming;
+    let Loop {
+        consumer,
+        dead_letters,
+        ..
+    } = consuming;
     dead_letters.close().await;
     let closed = tokio::time::timeout(CLOSE, spawn_blocking(move || consumer.close())).await;
     match closed {

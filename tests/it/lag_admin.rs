@@ -37,7 +37,9 @@ pub fn produce(servers: &str, topic: &str, partitions: &[i32], count: usize) {
         .unwrap();
     for &partition in partitions {
         for _ in 0..count {
-            let record = BaseRecord::<(), str>::to(topic).partition(partition).payload("x");
+            let record = BaseRecord::<(), str>::to(topic)
+                .partition(partition)
+                .payload("x");
             producer.send(record).unwrap();
         }
     }
@@ -54,7 +56,9 @@ pub fn commit(servers: &str, group: &str, topic: &str, commits: &[(i32, i64, &st
     let mut list = TopicPartitionList::new();
     for (partition, offset, metadata) in commits {
         let mut element = list.add_partition(topic, *partition);
-        element.set_offset(rdkafka::Offset::Offset(*offset)).unwrap();
+        element
+            .set_offset(rdkafka::Offset::Offset(*offset))
+            .unwrap();
         element.set_metadata(*metadata);
     }
     consumer.commit(&list, CommitMode::Sync).unwrap();
@@ -101,7 +105,10 @@ async fn partitions_are_counted_and_a_missing_topic_is_told_apart() {
     // The mock creates any topic that is asked for; an injected error stands for a real broker.
     let unknown = rdkafka::types::RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
     mock.topic_error("missing", unknown).unwrap();
-    let answer = admin.partitions(&names(&["orders", "missing"]), TIMEOUT).await.unwrap();
+    let answer = admin
+        .partitions(&names(&["orders", "missing"]), TIMEOUT)
+        .await
+        .unwrap();
     assert_eq!(answer["orders"].as_ref().unwrap().len(), 5);
     assert_eq!(answer["missing"], Err(Error::Missing));
 }
@@ -119,7 +126,12 @@ async fn commits_come_back_with_their_text_and_none_is_not_zero() {
         ahead: vec![9..11, 20..25],
         ..Report::default()
     };
-    commit(&servers, "g", "orders", &[(0, 5, &report.encode(Offset(5))), (2, 0, "")]);
+    commit(
+        &servers,
+        "g",
+        "orders",
+        &[(0, 5, &report.encode(Offset(5))), (2, 0, "")],
+    );
     let admin = admin(&mock);
     let asked = partitions("orders", 3);
     let answer = admin.committed("g", &asked, TIMEOUT).await.unwrap();
@@ -136,13 +148,24 @@ async fn many_groups_are_asked_side_by_side() {
     let mock = mock(&[("orders", 2)]);
     let servers = mock.bootstrap_servers();
     for number in 0..8 {
-        commit(&servers, &format!("g{number}"), "orders", &[(0, number, "")]);
+        commit(
+            &servers,
+            &format!("g{number}"),
+            "orders",
+            &[(0, number, "")],
+        );
     }
     let admin = admin(&mock);
     let asked = partitions("orders", 2);
     let groups: Vec<String> = (0..8).map(|number| format!("g{number}")).collect();
-    let questions = groups.iter().map(|group| admin.committed(group, &asked, TIMEOUT));
-    for (number, answer) in futures::future::join_all(questions).await.into_iter().enumerate() {
+    let questions = groups
+        .iter()
+        .map(|group| admin.committed(group, &asked, TIMEOUT));
+    for (number, answer) in futures::future::join_all(questions)
+        .await
+        .into_iter()
+        .enumerate()
+    {
         let answer = answer.unwrap();
         let offset = answer[&asked[0]].as_ref().unwrap().offset;
         assert_eq!(offset, Some(Offset(number as i64)));
@@ -171,7 +194,11 @@ async fn a_question_that_the_broker_does_not_know_says_so() {
 #[tokio::test]
 async fn an_unreachable_broker_is_a_failure_within_the_time_out() {
     // Nobody listens on a port that was just given back.
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
     let admin = Admin::open(&format!("127.0.0.1:{port}"), &BTreeMap::new()).unwrap();
     let began = Instant::now();
     let timeout = Duration::from_secs(1);
@@ -222,7 +249,10 @@ fn a_client_that_is_dropped_leaves_no_thread_behind() {
 }
 
 fn clients_come_and_go() {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     let mock = mock(&[("orders", 1)]);
     let of_mock = threads("rdk");
     runtime.block_on(async {

@@ -126,7 +126,12 @@ impl Native {
             complaint: Mutex::new(None),
         };
         let native_config = config.create_native_config()?;
-        let client = Client::new(config, native_config, RDKafkaType::RD_KAFKA_PRODUCER, context)?;
+        let client = Client::new(
+            config,
+            native_config,
+            RDKafkaType::RD_KAFKA_PRODUCER,
+            context,
+        )?;
         // SAFETY: the client is alive; the queue is destroyed before it (order of fields).
         let queue = unsafe {
             let queue = rd::rd_kafka_queue_new(client.native_ptr());
@@ -171,22 +176,27 @@ impl Native {
     ) -> Receiver<PerPartition<i64>> {
         let (sender, receiver) = oneshot::channel();
         let op = rd::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_LISTOFFSETS;
-        self.request(op, timeout, Pending::Offsets(sender), |rk, options, queue| {
-            let level = if read_committed {
-                rd::rd_kafka_IsolationLevel_t::RD_KAFKA_ISOLATION_LEVEL_READ_COMMITTED
-            } else {
-                rd::rd_kafka_IsolationLevel_t::RD_KAFKA_ISOLATION_LEVEL_READ_UNCOMMITTED
-            };
-            let list = PartitionList::new(partitions.iter().map(|(p, o)| (p, *o, None)));
-            // SAFETY: all pointers are alive during the call, and the call copies what it keeps.
-            unsafe {
-                let error = rd::rd_kafka_AdminOptions_set_isolation_level(options, level);
-                if !error.is_null() {
-                    rd::rd_kafka_error_destroy(error);
+        self.request(
+            op,
+            timeout,
+            Pending::Offsets(sender),
+            |rk, options, queue| {
+                let level = if read_committed {
+                    rd::rd_kafka_IsolationLevel_t::RD_KAFKA_ISOLATION_LEVEL_READ_COMMITTED
+                } else {
+                    rd::rd_kafka_IsolationLevel_t::RD_KAFKA_ISOLATION_LEVEL_READ_UNCOMMITTED
+                };
+                let list = PartitionList::new(partitions.iter().map(|(p, o)| (p, *o, None)));
+                // SAFETY: all pointers are alive during the call, and the call copies what it keeps.
+                unsafe {
+                    let error = rd::rd_kafka_AdminOptions_set_isolation_level(options, level);
+                    if !error.is_null() {
+                        rd::rd_kafka_error_destroy(error);
+                    }
+                    rd::rd_kafka_ListOffsets(rk, list.0, options, queue);
                 }
-                rd::rd_kafka_ListOffsets(rk, list.0, options, queue);
-            }
-        });
+            },
+        );
         receiver
     }
 
@@ -199,19 +209,25 @@ impl Native {
     ) -> Receiver<PerPartition<Committed>> {
         let (sender, receiver) = oneshot::channel();
         let op = rd::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS;
-        self.request(op, timeout, Pending::Committed(sender), |rk, options, queue| {
-            let list = partitions
-                .map(|partitions| PartitionList::new(partitions.iter().map(|p| (p, -1001, None))));
-            let list_ptr = list.as_ref().map_or(ptr::null_mut(), |list| list.0);
-            // SAFETY: all pointers are alive during the call, and the call copies what it keeps;
-            // the request made here is destroyed here.
-            unsafe {
-                let mut request =
-                    rd::rd_kafka_ListConsumerGroupOffsets_new(group.as_ptr(), list_ptr);
-                rd::rd_kafka_ListConsumerGroupOffsets(rk, &mut request, 1, options, queue);
-                rd::rd_kafka_ListConsumerGroupOffsets_destroy(request);
-            }
-        });
+        self.request(
+            op,
+            timeout,
+            Pending::Committed(sender),
+            |rk, options, queue| {
+                let list = partitions.map(|partitions| {
+                    PartitionList::new(partitions.iter().map(|p| (p, -1001, None)))
+                });
+                let list_ptr = list.as_ref().map_or(ptr::null_mut(), |list| list.0);
+                // SAFETY: all pointers are alive during the call, and the call copies what it keeps;
+                // the request made here is destroyed here.
+                unsafe {
+                    let mut request =
+                        rd::rd_kafka_ListConsumerGroupOffsets_new(group.as_ptr(), list_ptr);
+                    rd::rd_kafka_ListConsumerGroupOffsets(rk, &mut request, 1, options, queue);
+                    rd::rd_kafka_ListConsumerGroupOffsets_destroy(request);
+                }
+            },
+        );
         receiver
     }
 
@@ -224,17 +240,22 @@ impl Native {
     ) -> Receiver<PerPartition<()>> {
         let (sender, receiver) = oneshot::channel();
         let op = rd::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_ALTERCONSUMERGROUPOFFSETS;
-        self.request(op, timeout, Pending::Altered(sender), |rk, options, queue| {
-            let list =
-                PartitionList::new(offsets.iter().map(|(p, o, text)| (p, *o, text.as_deref())));
-            // SAFETY: as in `committed`.
-            unsafe {
-                let mut request =
-                    rd::rd_kafka_AlterConsumerGroupOffsets_new(group.as_ptr(), list.0);
-                rd::rd_kafka_AlterConsumerGroupOffsets(rk, &mut request, 1, options, queue);
-                rd::rd_kafka_AlterConsumerGroupOffsets_destroy(request);
-            }
-        });
+        self.request(
+            op,
+            timeout,
+            Pending::Altered(sender),
+            |rk, options, queue| {
+                let list =
+                    PartitionList::new(offsets.iter().map(|(p, o, text)| (p, *o, text.as_deref())));
+                // SAFETY: as in `committed`.
+                unsafe {
+                    let mut request =
+                        rd::rd_kafka_AlterConsumerGroupOffsets_new(group.as_ptr(), list.0);
+                    rd::rd_kafka_AlterConsumerGroupOffsets(rk, &mut request, 1, options, queue);
+                    rd::rd_kafka_AlterConsumerGroupOffsets_destroy(request);
+                }
+            },
+        );
         receiver
     }
 
@@ -284,18 +305,25 @@ impl Native {
     ) -> Receiver<Vec<(String, Result<Vec<i32>, Failure>)>> {
         let (sender, receiver) = oneshot::channel();
         let op = rd::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS;
-        self.request(op, timeout, Pending::Topics(sender), |rk, options, queue| {
-            let mut names: Vec<*const c_char> = topics.iter().map(|t| t.as_ptr()).collect();
-            // SAFETY: the names are alive during the call; the collection copies them and is
-            // destroyed here. The error text is not asked for.
-            unsafe {
-                rd::rd_kafka_AdminOptions_set_broker(options, broker, ptr::null_mut(), 0);
-                let collection =
-                    rd::rd_kafka_TopicCollection_of_topic_names(names.as_mut_ptr(), names.len());
-                rd::rd_kafka_DescribeTopics(rk, collection, options, queue);
-                rd::rd_kafka_TopicCollection_destroy(collection);
-            }
-        });
+        self.request(
+            op,
+            timeout,
+            Pending::Topics(sender),
+            |rk, options, queue| {
+                let mut names: Vec<*const c_char> = topics.iter().map(|t| t.as_ptr()).collect();
+                // SAFETY: the names are alive during the call; the collection copies them and is
+                // destroyed here. The error text is not asked for.
+                unsafe {
+                    rd::rd_kafka_AdminOptions_set_broker(options, broker, ptr::null_mut(), 0);
+                    let collection = rd::rd_kafka_TopicCollection_of_topic_names(
+                        names.as_mut_ptr(),
+                        names.len(),
+                    );
+                    rd::rd_kafka_DescribeTopics(rk, collection, options, queue);
+                    rd::rd_kafka_TopicCollection_destroy(collection);
+                }
+            },
+        );
         receiver
     }
 
@@ -317,7 +345,11 @@ impl Native {
         op: rd::rd_kafka_admin_op_t,
         timeout: Duration,
         pending: Pending,
-        send: impl FnOnce(*mut rd::rd_kafka_t, *mut rd::rd_kafka_AdminOptions_t, *mut rd::rd_kafka_queue_t),
+        send: impl FnOnce(
+            *mut rd::rd_kafka_t,
+            *mut rd::rd_kafka_AdminOptions_t,
+            *mut rd::rd_kafka_queue_t,
+        ),
     ) {
         let Some(shared) = &self.shared else {
             return;
@@ -332,12 +364,7 @@ impl Native {
         unsafe {
             let options = rd::rd_kafka_AdminOptions_new(rk, op);
             rd::rd_kafka_AdminOptions_set_opaque(options, id as *mut c_void);
-            rd::rd_kafka_AdminOptions_set_request_timeout(
-                options,
-                timeout_ms,
-                ptr::null_mut(),
-                0,
-            );
+            rd::rd_kafka_AdminOptions_set_request_timeout(options, timeout_ms, ptr::null_mut(), 0);
             send(rk, options, shared.queue.0);
             rd::rd_kafka_AdminOptions_destroy(options);
         }
@@ -619,8 +646,7 @@ fn words(code: i32) -> String {
     // enum, so it is called by its C type.
     unsafe {
         let by_number: unsafe extern "C" fn(i32) -> *const c_char = std::mem::transmute(
-            rd::rd_kafka_err2str
-                as unsafe extern "C" fn(rd::rd_kafka_resp_err_t) -> *const c_char,
+            rd::rd_kafka_err2str as unsafe extern "C" fn(rd::rd_kafka_resp_err_t) -> *const c_char,
         );
         text(by_number(code))
     }

@@ -151,7 +151,7 @@ def _installed_name(package: str, kit: Kit) -> str:
 
 
 def _copy_jars(kit: Kit, into: Path, log: Path) -> None:
-    command = ["mvn", "-B", "-q", "-f", "pom.xml", "dependency:copy-dependencies", f"-DoutputDirectory={into}"]
+    command = ["mvn", "-B", "-q", "-Dstyle.color=never", "-f", "pom.xml", "dependency:copy-dependencies", f"-DoutputDirectory={into}"]
     _run(command, kit, dict(os.environ), log)
 
 

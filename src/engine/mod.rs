@@ -3,15 +3,42 @@
 //! Pure: the worker carries effects out and tells what happened; a property test plays the world.
 //! The invariants are listed in `ARCHITECTURE.md` and held by `engine/tests.rs`.
 
+mod backoff;
+mod budget;
+mod commit;
+mod dispatch;
 mod effect;
 mod event;
+mod flow;
+mod handover;
+mod intake;
+mod lane;
+mod ledger;
+mod outcome;
+mod record;
+mod slab;
+#[cfg(test)]
+mod tests;
+mod throttle;
+mod view;
 
 pub use effect::{DeadLetterReason, Effect, FrontierCommit};
 pub use event::{Assignment, CommitFailure, Event, Failure, Incoming, Verdict};
+pub use view::{Gauges, LaneState, LaneView, Totals};
 
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap, VecDeque};
 use std::time::Duration;
 
-use crate::topic::Offset;
+use self::budget::Budget;
+use self::commit::Commits;
+use self::dispatch::Timer;
+use self::handover::Drain;
+use self::lane::Lane;
+use self::record::Record;
+use self::slab::Slab;
+use self::throttle::Throttle;
+use crate::topic::{Offset, TopicPartition};
 use crate::worker_config::{OnExhausted, Ordering};
 
 /// The handle of an assigned partition: small, dense, chosen by the worker, so that a record needs
@@ -59,4 +86,125 @@ pub struct Settings {
     pub report_interval: Duration,
     /// Bytes of records that may be held.
     pub budget_bytes: usize,
+}
+
+/// The consumer. `P` is a record's content, which the engine holds but never looks at.
+#[derive(Debug)]
+pub struct Engine<P> {
+    settings: Settings,
+    /// The latest time told.
+    now: Duration,
+    /// Assigned partitions, by handle.
+    lanes: Vec<Option<Lane>>,
+    by_partition: HashMap<TopicPartition, LaneId>,
+    /// Counts assignments.
+    epoch: u64,
+    records: Slab<Record<P>>,
+    /// Lanes with ready records, each once, in turn.
+    ring: VecDeque<LaneId>,
+    /// Ends of back-offs, the next first.
+    timers: BinaryHeap<Reverse<Timer>>,
+    throttle: Throttle,
+    budget: Budget,
+    /// Lanes that are paused for their share of the budget.
+    over_share: usize,
+    commits: Commits,
+    drains: Vec<Drain>,
+    in_flight: usize,
+    backing_off: usize,
+    dead_lettering: usize,
+    stopping: bool,
+    stopped: bool,
+    totals: Totals,
+}
+
+impl<P> Engine<P> {
+    /// An engine without partitions.
+    pub fn new(settings: Settings) -> Self {
+        Self {
+            throttle: Throttle::new(settings.concurrency),
+            budget: Budget::new(settings.budget_bytes),
+            settings,
+            now: Duration::ZERO,
+            lanes: Vec::new(),
+            by_partition: HashMap::new(),
+            epoch: 0,
+            records: Slab::new(),
+            ring: VecDeque::new(),
+            timers: BinaryHeap::new(),
+            over_share: 0,
+            commits: Commits::default(),
+            drains: Vec::new(),
+            in_flight: 0,
+            backing_off: 0,
+            dead_lettering: 0,
+            stopping: false,
+            stopped: false,
+            totals: Totals::default(),
+        }
+    }
+
+    /// Something happened at `now`, the time since the worker's start. What is to be done about it
+    /// is added to `effects`, to be carried out in that order.
+    pub fn on(&mut self, event: Event<P>, now: Duration, effects: &mut Vec<Effect<P>>) {
+        self.now = self.now.max(now);
+        match event {
+            Event::Record(incoming) => self.read(incoming, effects),
+            Event::Finished {
+                ticket,
+                verdict,
+                took,
+                payload,
+            } => self.finished(ticket, verdict, took, payload, effects),
+            Event::DeadLettered {
+                ticket,
+                result,
+                payload,
+            } => self.dead_lettered(ticket, result, payload, effects),
+            Event::Position { partition, next } => self.position(&partition, next),
+            Event::Committed(result) => self.committed(result),
+            Event::Assigned(assignments) => self.assigned(assignments, effects),
+            Event::Revoked(partitions) => self.revoked(&partitions, effects),
+            Event::Lost(partitions) => self.lost(&partitions, effects),
+            Event::Shutdown => self.shutdown(effects),
+            Event::Tick => {}
+        }
+        self.settle(effects);
+    }
+
+    /// Everything that time, or what just happened, makes due.
+    fn settle(&mut self, effects: &mut Vec<Effect<P>>) {
+        self.wake(effects);
+        self.advance_drains(effects);
+        self.commit(effects);
+        self.give_back(effects);
+        self.start(effects);
+        if self.stopping && !self.stopped && self.by_partition.is_empty() {
+            self.stopped = true;
+            effects.push(Effect::Stopped);
+        }
+    }
+
+    /// When to send [`Event::Tick`] if nothing else happens before: none while only an event can
+    /// change anything.
+    pub fn next_deadline(&self) -> Option<Duration> {
+        let held_back = !self.ring.is_empty() && self.throttle.held_until() > self.now;
+        [
+            self.next_timer(),
+            self.commit_due(),
+            self.drains.iter().map(Drain::deadline).min(),
+            held_back.then(|| self.throttle.held_until()),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    fn lane(&self, id: LaneId) -> Option<&Lane> {
+        self.lanes.get(id.0 as usize).and_then(Option::as_ref)
+    }
+
+    fn lane_mut(&mut self, id: LaneId) -> Option<&mut Lane> {
+        self.lanes.get_mut(id.0 as usize).and_then(Option::as_mut)
+    }
 }

@@ -1,1 +1,12 @@
-//! kafka
+//! Kafka, by librdkafka: clients, their settings, and what comes out of them, in plain values.
+//!
+//! Knows nothing of engines, fleets or handlers. The only edge that speaks Kafka's protocol.
+
+pub mod client_config;
+pub mod consumer;
+pub mod errors;
+mod native;
+pub mod producer;
+pub mod rebalance;
+
+pub use native::{Event, Message, Polled};

@@ -2,14 +2,43 @@
 //!
 //! Pure: takes samples and `now`, returns a decision with its reasons. Reading lag is `lag`'s work,
 //! scaling is `controller::scale`'s.
+//!
+//! [`step`] reads from top to bottom: what the sample says (`reading`), what follows from it
+//! together with earlier ones (`window`, `orders`, `estimate`), what that asks for (`target`), and
+//! what holds, raises or lowers it (`guards`, `limits`, `gate`). Every change of the number
+//! leaves a [`Why`].
 
+mod estimate;
+mod flow;
+mod gate;
+mod guards;
+mod limits;
+mod orders;
+mod plan;
+mod reading;
+mod reason;
 mod sample;
+mod sizes;
+mod state;
+mod target;
+mod window;
 
-pub use sample::{PartitionSample, PodSample, Sample};
+#[cfg(test)]
+mod closed_loop;
+#[cfg(test)]
+mod laws;
+#[cfg(test)]
+mod tests;
+
+pub use reason::Why;
+pub use sample::{LagUnknown, PartitionSample, PodSample, Sample};
+pub use state::State;
 
 use std::time::Duration;
 
 use jiff::Timestamp;
+
+use crate::topic::TopicPartition;
 
 /// What the user promised and allowed.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,8 +62,62 @@ pub struct Decision {
     pub reasons: Vec<Why>,
     /// Look again at this time at the latest, even if no new sample comes.
     pub look_again_at: Timestamp,
+    /// Offsets should be read at short intervals: the fleet is at zero, or the promise is near
+    /// its end.
+    pub watch_closely: bool,
+    /// What the decision rests on, for status and metrics.
+    pub outlook: Outlook,
 }
 
-/// A reason; `Display` is the sentence for people.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Why {}
+/// What a decision rests on. An unknown number is absent.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Outlook {
+    /// Partitions of all topics, known or not.
+    pub partitions: u32,
+    /// Records that are not committed yet, stuck partitions included; none if any is unknown.
+    pub lag: Option<u64>,
+    /// How long the oldest unfinished record has waited.
+    pub delay: Option<Duration>,
+    /// Records that arrive per second.
+    pub arrival_per_second: Option<f64>,
+    /// Records per second that one pod can do; none until measured.
+    pub capacity_per_pod: Option<f64>,
+    /// From ordering a pod to its being ready; none until seen.
+    pub start_up: Option<Duration>,
+    /// From being ready to the first work of the last new pod; none until seen.
+    pub rebalance: Option<Duration>,
+    /// Partitions that do not move, and are left out of the plan.
+    pub stuck: Vec<TopicPartition>,
+}
+
+/// How many pods a fleet should have now.
+///
+/// Deterministic: the same arguments give the same answer. `state` is what earlier steps left, or
+/// [`State::resume`] after a restart; the returned one is for the next step. To ask twice about
+/// one sample is harmless.
+pub fn step(
+    policy: &Policy,
+    state: &State,
+    sample: &Sample,
+    now: Timestamp,
+) -> (State, Decision) {
+    let mut state = state.clone();
+    let reading = reading::read(sample, &state, now);
+
+    window::observe(&mut state, &reading);
+    orders::observe(&mut state, &reading);
+    estimate::observe(&mut state, &reading);
+    guards::observe(&mut state, &reading);
+
+    let bounds = limits::bounds(policy, &state, &reading);
+    let needs = target::needs(policy, &state, &reading, &bounds);
+
+    let plan = target::propose(policy, &mut state, &reading, &bounds, &needs);
+    let plan = guards::apply(plan, policy, &mut state, &reading, &bounds, &needs);
+    let plan = limits::apply(plan, policy, &state, &reading, &bounds, &needs);
+    let plan = gate::apply(plan, policy, &mut state, &reading);
+
+    let decision = plan.decide(policy, &state, &reading, &needs);
+    state.close(&reading, decision.replicas);
+    (state, decision)
+}

@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::report::Stuck;
-use crate::topic::{Offset, TopicPartition};
+use crate::topic::{Lag, Offset, TopicPartition};
 
 /// One observation of a fleet.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,6 +39,49 @@ pub struct PartitionSample {
     pub stuck: Option<Stuck>,
     /// The pod whose report is the newest.
     pub pod: Option<String>,
+}
+
+/// Why offsets give no lag.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LagUnknown {
+    /// The topic was deleted and created again, or the offsets were set by hand: what the group
+    /// has done cannot be told.
+    #[error("the committed offset {committed} lies beyond the end {end}; was the topic re-created?")]
+    CommittedBeyondEnd {
+        /// What the group committed.
+        committed: Offset,
+        /// The partition's end.
+        end: Offset,
+    },
+    /// Offsets that Kafka never gives.
+    #[error("start {start} and end {end} are not offsets of a partition")]
+    Impossible {
+        /// The alleged start.
+        start: Offset,
+        /// The alleged end.
+        end: Offset,
+    },
+}
+
+impl PartitionSample {
+    /// The next offset to read: the committed one, or the partition's start where nothing was
+    /// committed or retention has passed it.
+    pub fn position(&self) -> Offset {
+        self.committed
+            .map_or(self.start, |committed| committed.max(self.start))
+    }
+
+    /// Records that are not committed yet.
+    pub fn lag(&self) -> Result<Lag, LagUnknown> {
+        let Self { start, end, .. } = *self;
+        if start.0 < 0 || end < start {
+            return Err(LagUnknown::Impossible { start, end });
+        }
+        if let Some(committed) = self.committed.filter(|&committed| committed > end) {
+            return Err(LagUnknown::CommittedBeyondEnd { committed, end });
+        }
+        Ok(Lag((end.0 - self.position().0).unsigned_abs()))
+    }
 }
 
 /// What one pod reported, cumulative since it started.

@@ -1,1 +1,14 @@
+//! The one integration test binary; a module per subject.
 
+mod support;
+
+mod architecture;
+mod cli_produce;
+mod cli_validate;
+mod crds;
+mod examples;
+mod fleet;
+mod readme;
+mod resources;
+mod schema_api_server;
+mod worker;

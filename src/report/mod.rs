@@ -3,6 +3,10 @@
 //! Pure. Written by the engine, read by `lag` and by the worker that takes a partition over. Foreign
 //! or damaged text is not an error: other tools commit too.
 
+mod text;
+
+pub use text::NotAReport;
+
 use std::ops::Range;
 use std::time::Duration;
 

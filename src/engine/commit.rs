@@ -1,0 +1,219 @@
+//! When frontiers are committed, and what the report says with them.
+
+use std::time::Duration;
+
+use super::effect::{Effect, FrontierCommit};
+use super::event::CommitFailure;
+use super::lane::Lane;
+use super::{Engine, LaneId, backoff};
+use crate::report::Report;
+use crate::topic::Offset;
+use crate::worker_config::Ordering;
+
+/// The wait after a commit that may succeed soon; it doubles up to [`LONGEST_WAIT`].
+const SHORTEST_WAIT: Duration = Duration::from_millis(200);
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+/// The wait after a commit that cannot succeed until someone mends it.
+const FATAL_WAIT: Duration = Duration::from_secs(30);
+/// More ranges than this never fit into a report.
+const MOST_RANGES: usize = 1024;
+
+#[derive(Debug, Default)]
+pub(super) struct Commits {
+    /// The commit under way; one at a time.
+    under_way: Option<Vec<Sent>>,
+    /// Lanes that changed since their last commit.
+    changed: Vec<(LaneId, u64)>,
+    /// Do not wait for the interval.
+    urgent: bool,
+    last: Duration,
+    last_report: Duration,
+    not_before: Duration,
+    failures: u32,
+    fatal: Option<String>,
+}
+
+#[derive(Debug)]
+struct Sent {
+    lane: LaneId,
+    epoch: u64,
+    offset: Offset,
+    finished: u64,
+}
+
+impl Commits {
+    /// The commit under way speaks of the lane.
+    pub(super) fn speaks_of(&self, lane: LaneId, epoch: u64) -> bool {
+        let sent = self.under_way.iter().flatten();
+        sent.into_iter()
+            .any(|sent| sent.lane == lane && sent.epoch == epoch)
+    }
+
+    /// Why commits cannot succeed, if they cannot.
+    pub(super) fn fatal(&self) -> Option<&str> {
+        self.fatal.as_deref()
+    }
+}
+
+impl<P> Engine<P> {
+    /// The lane's next report will differ from its last.
+    pub(super) fn changed(&mut self, id: LaneId) {
+        let Some(lane) = self.lanes.get_mut(id.0 as usize).and_then(Option::as_mut) else {
+            return;
+        };
+        if !lane.dirty {
+            lane.dirty = true;
+            self.commits.changed.push((id, lane.epoch));
+        }
+        if lane.stuck.keys().next().copied() != lane.reported_stuck {
+            self.commits.urgent = true;
+        }
+    }
+
+    /// When the next commit is due; none while one is under way, or without anything to say.
+    pub(super) fn commit_due(&self) -> Option<Duration> {
+        let commits = &self.commits;
+        if commits.under_way.is_some() || self.by_partition.is_empty() {
+            return None;
+        }
+        let report = commits.last_report + self.settings.report_interval;
+        let moved = commits.last + self.settings.commit_interval;
+        let due = match (commits.changed.is_empty(), commits.urgent) {
+            (true, _) => report,
+            (false, true) => Duration::ZERO,
+            (false, false) => report.min(moved),
+        };
+        // A lane that waits for its last commit does not wait for an earlier failure's back-off.
+        match self.last_commit_wanted() {
+            Some(first_try) if first_try => Some(Duration::ZERO),
+            Some(_) => Some(commits.not_before),
+            None => Some(due.max(commits.not_before)),
+        }
+    }
+
+    pub(super) fn commit(&mut self, effects: &mut Vec<Effect<P>>) {
+        if self.commit_due().is_none_or(|due| due > self.now) {
+            return;
+        }
+        let commits = &mut self.commits;
+        commits.last = self.now;
+        commits.urgent = false;
+        let mut changed = std::mem::take(&mut commits.changed);
+        if self.now >= commits.last_report + self.settings.report_interval {
+            commits.last_report = self.now;
+            changed.clear();
+            let lanes = self.lanes.iter().flatten();
+            changed.extend(lanes.map(|lane| (lane.id, lane.epoch)));
+        }
+        let mut frontiers = Vec::with_capacity(changed.len());
+        let mut sent = Vec::with_capacity(changed.len());
+        for (id, epoch) in changed.drain(..) {
+            let pod = self.pod_report();
+            let Some(lane) = self.lane_mut(id).filter(|lane| lane.epoch == epoch) else {
+                continue;
+            };
+            lane.dirty = false;
+            let Some(offset) = lane.frontier_to_commit() else {
+                continue;
+            };
+            lane.reported_stuck = lane.stuck.keys().next().copied();
+            sent.push(Sent {
+                lane: id,
+                epoch,
+                offset,
+                finished: lane.uncommitted,
+            });
+            frontiers.push(FrontierCommit {
+                partition: lane.partition.clone(),
+                offset,
+                report: Report {
+                    stuck: lane.stuck.values().next().cloned(),
+                    ahead: lane.ahead(MOST_RANGES),
+                    ..pod
+                },
+            });
+        }
+        self.commits.changed = changed;
+        if !sent.is_empty() {
+            self.commits.under_way = Some(sent);
+            effects.push(Effect::Commit(frontiers));
+        }
+    }
+
+    /// What is the same in the reports of all partitions.
+    fn pod_report(&self) -> Report {
+        let slots = match self.settings.ordering {
+            Ordering::Partition => self.settings.concurrency.min(self.by_partition.len()),
+            Ordering::Key | Ordering::None => self.settings.concurrency,
+        };
+        Report {
+            pod: self.settings.pod.clone(),
+            done: self.totals.finished(),
+            busy: self.totals.busy,
+            slots: u32::try_from(slots).unwrap_or(u32::MAX),
+            failures: self.totals.failures,
+            slow_downs: self.totals.slow_downs,
+            stuck: None,
+            ahead: Vec::new(),
+        }
+    }
+
+    /// A commit came back.
+    pub(super) fn committed(&mut self, result: Result<(), CommitFailure>) {
+        let Some(sent) = self.commits.under_way.take() else {
+            return;
+        };
+        let Err(failure) = result else {
+            self.totals.commits += 1;
+            self.commits.failures = 0;
+            self.commits.fatal = None;
+            for sent in sent {
+                let lane = self.lane_mut(sent.lane);
+                if let Some(lane) = lane.filter(|lane| lane.epoch == sent.epoch) {
+                    lane.committed = Some(sent.offset);
+                    lane.uncommitted -= sent.finished;
+                }
+            }
+            return;
+        };
+        self.totals.commit_failures += 1;
+        for sent in &sent {
+            let lane = self.lane(sent.lane);
+            if lane.is_some_and(|lane| lane.epoch == sent.epoch) {
+                self.changed(sent.lane);
+            }
+        }
+        self.last_commit_failed(&failure, |lane, epoch| {
+            sent.iter()
+                .any(|sent| sent.lane == lane && sent.epoch == epoch)
+        });
+        let commits = &mut self.commits;
+        match failure {
+            CommitFailure::Later(_) => {
+                commits.failures = commits.failures.saturating_add(1);
+                let seed = backoff::seed(0, 0, commits.failures);
+                let wait = backoff::growing(SHORTEST_WAIT, LONGEST_WAIT, commits.failures, seed);
+                commits.not_before = self.now + wait;
+            }
+            // The group will say what is still ours; until then the interval is soon enough.
+            CommitFailure::Dropped(_) => {
+                commits.not_before = self.now + self.settings.commit_interval;
+            }
+            CommitFailure::Fatal(why) => {
+                commits.fatal = Some(why);
+                commits.not_before = self.now + FATAL_WAIT;
+            }
+        }
+    }
+}
+
+impl Lane {
+    /// The frontier, unless it lies before what this epoch has committed: after a reset of the log
+    /// in the middle of an epoch it is not for us to take the group back.
+    fn frontier_to_commit(&self) -> Option<Offset> {
+        let frontier = self.ledger.frontier()?;
+        self.committed
+            .is_none_or(|committed| committed <= frontier)
+            .then_some(frontier)
+    }
+}

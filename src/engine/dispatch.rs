@@ -1,0 +1,101 @@
+//! Which record is started next: back-offs that end, and a fair choice between lanes.
+
+use std::cmp::Reverse;
+use std::time::Duration;
+
+use super::Engine;
+use super::effect::Effect;
+use super::record::State;
+use super::slab::{Generation, Handle};
+
+/// The end of a back-off. Ordered by time first.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Timer {
+    due: Duration,
+    handle: Handle,
+    generation: Generation,
+}
+
+impl<P> Engine<P> {
+    /// The record waits, outside the concurrency, until `wait` has passed.
+    pub(super) fn back_off(&mut self, handle: Handle, wait: Duration) {
+        self.records[handle].state = State::BackingOff;
+        self.backing_off += 1;
+        self.timers.push(Reverse(Timer {
+            due: self.now.saturating_add(wait),
+            handle,
+            generation: self.records.generation(handle),
+        }));
+    }
+
+    /// When the next back-off ends.
+    pub(super) fn next_timer(&self) -> Option<Duration> {
+        self.timers.peek().map(|Reverse(timer)| timer.due)
+    }
+
+    /// Records whose back-off is over are ready again, before the others of their lane.
+    pub(super) fn wake(&mut self, effects: &mut Vec<Effect<P>>) {
+        while self.next_timer().is_some_and(|due| due <= self.now) {
+            let Some(Reverse(timer)) = self.timers.pop() else {
+                return;
+            };
+            let handle = timer.handle;
+            if self.records.generation(handle) != timer.generation {
+                continue; // let go in the meantime
+            }
+            self.backing_off -= 1;
+            let record = &mut self.records[handle];
+            let id = record.lane;
+            let dead_letter = record.trouble.as_ref().and_then(|t| t.dead_letter);
+            if let Some(reason) = dead_letter {
+                self.dead_letter(handle, reason, effects);
+                continue;
+            }
+            record.state = State::Ready;
+            if let Some(lane) = self.lane_mut(id) {
+                lane.ready.push_front(handle);
+            }
+            self.enter_ring(id);
+        }
+    }
+
+    /// Starts records while there is room, one of each lane in turn.
+    pub(super) fn start(&mut self, effects: &mut Vec<Effect<P>>) {
+        while !self.ring.is_empty() && self.throttle.allows(self.in_flight, self.now) {
+            let Some(id) = self.ring.pop_front() else {
+                return;
+            };
+            let Some(lane) = self.lanes.get_mut(id.0 as usize).and_then(Option::as_mut) else {
+                continue;
+            };
+            lane.in_ring = false;
+            if !lane.can_start() {
+                continue;
+            }
+            let Some(handle) = lane.ready.pop_front() else {
+                continue;
+            };
+            let record = &mut self.records[handle];
+            let Some(payload) = record.payload.take() else {
+                debug_assert!(false, "a ready record has its content");
+                continue;
+            };
+            record.state = State::InFlight;
+            record.delivery = self.throttle.start();
+            if self.settings.ordering == crate::worker_config::Ordering::Partition {
+                lane.current = Some(handle);
+            }
+            lane.out += 1;
+            self.in_flight += 1;
+            if record.attempts > 0 {
+                self.totals.retries += 1;
+            }
+            effects.push(Effect::Deliver {
+                ticket: lane.ticket(record.offset),
+                attempt: record.attempts.saturating_add(1),
+                payload,
+            });
+            self.enter_ring(id);
+        }
+    }
+}

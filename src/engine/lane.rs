@@ -1,0 +1,199 @@
+//! One assigned partition: its ledger, its queue and what the previous owner left behind.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::hash::{BuildHasherDefault, Hasher};
+use std::ops::Range;
+
+use super::event::Assignment;
+use super::ledger::Ledger;
+use super::slab::Handle;
+use super::{LaneId, Ticket};
+use crate::report::{Report, Stuck};
+use crate::topic::{Offset, TopicPartition};
+
+#[derive(Debug)]
+pub(super) struct Lane {
+    pub id: LaneId,
+    pub partition: TopicPartition,
+    pub epoch: u64,
+    pub ledger: Ledger,
+    /// Records whose turn it is, the oldest first.
+    pub ready: VecDeque<Handle>,
+    /// It stands in the ring of lanes with ready records.
+    pub in_ring: bool,
+    /// With ordering Partition: the one record that was started and is not finished.
+    pub current: Option<Handle>,
+    /// With ordering Key: the last unfinished record of each key.
+    pub keys: HashMap<u64, Handle, BuildHasherDefault<KeyHasher>>,
+    /// Records that the handler or the producer of dead letters has.
+    pub out: usize,
+    /// Bytes of the records held.
+    pub bytes: usize,
+    pub over_share: bool,
+    pub paused: bool,
+    /// To be given back: nothing more is read or started.
+    pub draining: bool,
+    /// What it has out was told to stop.
+    pub overdue: bool,
+    /// Offsets that the previous owner finished beyond its frontier, ascending.
+    pub left_behind: VecDeque<Range<i64>>,
+    /// The stuck record that the previous owner reported, until it is read here.
+    pub inherited: Option<Offset>,
+    /// Records that nothing gets past, with their place in the report.
+    pub stuck: BTreeMap<i64, Stuck>,
+    /// The stuck record of the last report.
+    pub reported_stuck: Option<i64>,
+    /// Something changed since the last commit.
+    pub dirty: bool,
+    /// The last offset committed in this epoch.
+    pub committed: Option<Offset>,
+    /// Records finished that no commit or report covers yet.
+    pub uncommitted: u64,
+}
+
+impl Lane {
+    pub(super) fn new(assignment: Assignment, epoch: u64) -> Self {
+        let mut lane = Self {
+            id: assignment.lane,
+            partition: assignment.partition,
+            epoch,
+            ledger: Ledger::new(assignment.committed),
+            ready: VecDeque::new(),
+            in_ring: false,
+            current: None,
+            keys: HashMap::default(),
+            out: 0,
+            bytes: 0,
+            over_share: false,
+            paused: false,
+            draining: false,
+            overdue: false,
+            left_behind: VecDeque::new(),
+            inherited: None,
+            stuck: BTreeMap::new(),
+            reported_stuck: None,
+            dirty: false,
+            committed: None,
+            uncommitted: 0,
+        };
+        // Without the committed offset nothing says that the report speaks of what we will read.
+        if let (Some(committed), Some(report)) = (assignment.committed, assignment.left_behind) {
+            lane.take_over(committed, report);
+        }
+        lane
+    }
+
+    fn take_over(&mut self, committed: Offset, report: Report) {
+        let mut after = committed.0;
+        for range in report.ahead {
+            // Ranges that overlap or begin too early come from no worker of ours.
+            if range.start >= after && range.start < range.end {
+                after = range.end;
+                self.left_behind.push_back(range);
+            }
+        }
+        if let Some(stuck) = report.stuck
+            && stuck.offset >= committed.0
+        {
+            self.inherited = Some(Offset(stuck.offset));
+            self.reported_stuck = Some(stuck.offset);
+            self.stuck.insert(stuck.offset, stuck);
+        }
+    }
+
+    /// The log is not the one that the previous owner spoke of.
+    pub(super) fn forget_predecessor(&mut self) {
+        self.left_behind.clear();
+        if let Some(offset) = self.inherited.take() {
+            self.stuck.remove(&offset.0);
+        }
+    }
+
+    /// Reading has come to `offset`: true if the previous owner finished it.
+    pub(super) fn finished_before(&mut self, offset: Offset) -> bool {
+        while let Some(range) = self.left_behind.front() {
+            if offset.0 < range.start {
+                return false;
+            }
+            if offset.0 < range.end {
+                return true;
+            }
+            self.left_behind.pop_front();
+        }
+        false
+    }
+
+    /// Reading has come to `next`: a stuck record of the previous owner before it, that was not
+    /// read, does not exist any more.
+    pub(super) fn pass(&mut self, next: Offset) {
+        if let Some(inherited) = self.inherited
+            && inherited < next
+        {
+            self.inherited = None;
+            self.stuck.remove(&inherited.0);
+        }
+    }
+
+    /// How often the previous owner tried the record at `offset`, if it was stuck.
+    pub(super) fn inherited_attempts(&mut self, offset: Offset) -> u32 {
+        if self.inherited != Some(offset) {
+            return 0;
+        }
+        self.inherited = None;
+        self.stuck.get(&offset.0).map_or(0, |stuck| stuck.attempts)
+    }
+
+    pub(super) fn ticket(&self, offset: Offset) -> Ticket {
+        Ticket {
+            lane: self.id,
+            epoch: self.epoch,
+            offset,
+        }
+    }
+
+    /// A record can be started now.
+    pub(super) fn can_start(&self) -> bool {
+        match (self.ready.front(), self.current) {
+            (None, _) => false,
+            (Some(_), None) => true,
+            (Some(first), Some(current)) => *first == current,
+        }
+    }
+
+    /// What is finished beyond the frontier, here or by the previous owner: at most `most` ranges.
+    pub(super) fn ahead(&self, most: usize) -> Vec<Range<i64>> {
+        let mut ahead = self.ledger.ahead(most);
+        let next = self.ledger.next().map_or(i64::MIN, |next| next.0);
+        for range in &self.left_behind {
+            let start = range.start.max(next);
+            if start >= range.end || ahead.len() >= most {
+                continue;
+            }
+            match ahead.last_mut() {
+                Some(last) if last.end >= start => last.end = last.end.max(range.end),
+                _ => ahead.push(start..range.end),
+            }
+        }
+        ahead
+    }
+}
+
+/// Keys are hashes already; this only spreads them, as the table looks at the top bits.
+#[derive(Debug, Default)]
+pub(super) struct KeyHasher(u64);
+
+impl Hasher for KeyHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            self.write_u64(self.0 ^ u64::from(byte));
+        }
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = (hash ^ (hash >> 32)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+}

@@ -1,0 +1,367 @@
+//! What became of a record: finished, tried again, dead-lettered, stuck, let go.
+
+use std::time::Duration;
+
+use super::effect::{DeadLetterReason, Effect};
+use super::event::{Failure, Verdict};
+use super::record::{State, Trouble};
+use super::slab::Handle;
+use super::{Engine, Ticket, backoff};
+use crate::report::Stuck;
+use crate::worker_config::OnExhausted;
+
+/// A handler that names a longer wait than this is asked again after this.
+const LONGEST_ASKED_WAIT: Duration = Duration::from_secs(3600);
+/// The shortest wait after a handler asked for less without saying for how long.
+const SHORTEST_SLOW_DOWN: Duration = Duration::from_millis(100);
+/// The most characters of an error in a report.
+const ERROR_CHARS: usize = 100;
+
+impl<P> Engine<P> {
+    /// The handler answered, or did not.
+    pub(super) fn finished(
+        &mut self,
+        ticket: Ticket,
+        verdict: Verdict,
+        took: Duration,
+        payload: P,
+        effects: &mut Vec<Effect<P>>,
+    ) {
+        self.totals.busy += took;
+        let with_handler = |state| matches!(state, State::InFlight | State::Cancelled);
+        let Some((index, handle)) = self.take_back(ticket, with_handler, payload) else {
+            return;
+        };
+        self.in_flight -= 1;
+        match verdict {
+            Verdict::Done => {
+                self.throttle.went_well();
+                self.totals.done += 1;
+                self.finish(index, handle, effects);
+            }
+            Verdict::Skip => {
+                self.throttle.went_well();
+                self.totals.skipped += 1;
+                self.skipped(ticket, None, effects);
+                self.finish(index, handle, effects);
+            }
+            Verdict::Retry(failure) => {
+                let attempts = self.failed(handle);
+                if attempts >= self.settings.attempts {
+                    let reason = DeadLetterReason::AttemptsExhausted;
+                    self.exhausted(index, handle, reason, failure, effects);
+                } else {
+                    self.note(handle, failure);
+                    self.try_again(index, handle, self.growing(handle, attempts), effects);
+                }
+            }
+            Verdict::Reject(failure) => {
+                self.throttle.went_well();
+                self.failed(handle);
+                let reason = DeadLetterReason::Rejected;
+                self.exhausted(index, handle, reason, failure, effects);
+            }
+            Verdict::SlowDown { after, failure: _ } => {
+                let wait = self.slow_down(handle, after);
+                self.try_again(index, handle, wait, effects);
+            }
+            Verdict::Misconfigured(failure) => {
+                self.totals.failures += 1;
+                let wait = self.longest_wait(handle);
+                self.throttle.misconfigured(wait, self.now);
+                self.stall(handle, failure.clone(), effects);
+                self.note(handle, failure);
+                self.try_again(index, handle, wait, effects);
+            }
+            Verdict::Cancelled => {
+                // No attempt: it was ours to stop it. The wait keeps a caller that cancels without
+                // being asked from spinning.
+                let wait = self.settings.initial_backoff;
+                self.try_again(index, handle, wait, effects);
+            }
+        }
+    }
+
+    /// The broker has, or has not, the copy in the dead-letter topic.
+    pub(super) fn dead_lettered(
+        &mut self,
+        ticket: Ticket,
+        result: Result<(), String>,
+        payload: P,
+        effects: &mut Vec<Effect<P>>,
+    ) {
+        let with_producer = |state| state == State::DeadLettering;
+        let Some((index, handle)) = self.take_back(ticket, with_producer, payload) else {
+            return;
+        };
+        self.dead_lettering -= 1;
+        let Err(message) = result else {
+            self.totals.dead_lettered += 1;
+            self.finish(index, handle, effects);
+            return;
+        };
+        self.totals.dead_letter_failures += 1;
+        let failures = match &mut self.records[handle].trouble {
+            Some(trouble) => {
+                trouble.dead_letter_failures = trouble.dead_letter_failures.saturating_add(1);
+                trouble.dead_letter_failures
+            }
+            None => 1,
+        };
+        let failure = Failure {
+            class: "DeadLetter",
+            status: None,
+            message,
+        };
+        self.stall(handle, failure, effects);
+        self.try_again(index, handle, self.growing(handle, failures), effects);
+    }
+
+    /// Copies the record to the dead-letter topic. It takes no delivery's place meanwhile.
+    pub(super) fn dead_letter(
+        &mut self,
+        handle: Handle,
+        reason: DeadLetterReason,
+        effects: &mut Vec<Effect<P>>,
+    ) {
+        let record = &mut self.records[handle];
+        let (Some(payload), Some(trouble)) = (record.payload.take(), record.trouble.as_mut())
+        else {
+            debug_assert!(false, "a failed record has its content and its failure");
+            return;
+        };
+        trouble.dead_letter = Some(reason);
+        record.state = State::DeadLettering;
+        let Some(lane) = self.lanes[record.lane.0 as usize].as_mut() else {
+            debug_assert!(false, "a record's lane is there");
+            return;
+        };
+        lane.out += 1;
+        self.dead_lettering += 1;
+        effects.push(Effect::DeadLetter {
+            ticket: lane.ticket(record.offset),
+            reason,
+            attempts: record.attempts,
+            failure: trouble.failure.clone(),
+            payload,
+        });
+    }
+
+    /// The record that a ticket speaks of, with its content back; none if that is long settled.
+    fn take_back(
+        &mut self,
+        ticket: Ticket,
+        expected: impl Fn(State) -> bool,
+        payload: P,
+    ) -> Option<(usize, Handle)> {
+        let lane = self.lanes.get_mut(ticket.lane.0 as usize);
+        let found = lane
+            .and_then(Option::as_mut)
+            .filter(|lane| lane.epoch == ticket.epoch)
+            .and_then(|lane| Some((lane.ledger.find(ticket.offset)?, lane)))
+            .filter(|((_, handle), _)| expected(self.records[*handle].state));
+        let Some(((index, handle), lane)) = found else {
+            self.totals.dropped_late += 1;
+            return None;
+        };
+        lane.out -= 1;
+        self.records[handle].payload = Some(payload);
+        Some((index, handle))
+    }
+
+    /// Counts a failed attempt.
+    fn failed(&mut self, handle: Handle) -> u32 {
+        self.totals.failures += 1;
+        let record = &mut self.records[handle];
+        record.attempts = record.attempts.saturating_add(1);
+        record.slow_downs = 0;
+        record.attempts
+    }
+
+    fn note(&mut self, handle: Handle, failure: Failure) {
+        match &mut self.records[handle].trouble {
+            Some(trouble) => trouble.failure = failure,
+            none => {
+                *none = Some(Box::new(Trouble {
+                    failure,
+                    dead_letter: None,
+                    dead_letter_failures: 0,
+                }));
+            }
+        }
+    }
+
+    /// The last attempt failed, or the handler will never take it.
+    fn exhausted(
+        &mut self,
+        index: usize,
+        handle: Handle,
+        reason: DeadLetterReason,
+        failure: Failure,
+        effects: &mut Vec<Effect<P>>,
+    ) {
+        match self.settings.on_exhausted {
+            OnExhausted::DeadLetter => {
+                self.note(handle, failure);
+                let lane = self.lane(self.records[handle].lane);
+                if lane.is_some_and(|lane| lane.overdue) {
+                    self.let_go(index, handle, effects);
+                } else {
+                    self.dead_letter(handle, reason, effects);
+                }
+            }
+            OnExhausted::Stall => {
+                self.stall(handle, failure.clone(), effects);
+                self.note(handle, failure);
+                self.try_again(index, handle, self.longest_wait(handle), effects);
+            }
+            OnExhausted::Skip => {
+                let record = &self.records[handle];
+                if let Some(lane) = self.lane(record.lane) {
+                    let ticket = lane.ticket(record.offset);
+                    self.skipped(ticket, Some(failure), effects);
+                }
+                self.totals.passed_over += 1;
+                self.finish(index, handle, effects);
+            }
+        }
+    }
+
+    fn skipped(&self, ticket: Ticket, failure: Option<Failure>, effects: &mut Vec<Effect<P>>) {
+        if let Some(lane) = self.lane(ticket.lane) {
+            effects.push(Effect::Skipped {
+                partition: lane.partition.clone(),
+                offset: ticket.offset,
+                failure,
+            });
+        }
+    }
+
+    /// The handler asked for less: how long this record waits.
+    fn slow_down(&mut self, handle: Handle, after: Option<Duration>) -> Duration {
+        self.totals.slow_downs += 1;
+        let record = &mut self.records[handle];
+        record.slow_downs = record.slow_downs.saturating_add(1);
+        let (started, times) = (record.delivery, record.slow_downs);
+        let growing = |times| match after {
+            Some(after) => after.min(LONGEST_ASKED_WAIT),
+            None => self.growing(handle, times).max(SHORTEST_SLOW_DOWN),
+        };
+        let own = growing(times);
+        let everyone = growing(self.throttle.refusals().saturating_add(1));
+        self.throttle.refused(started, everyone, self.now);
+        own
+    }
+
+    fn growing(&self, handle: Handle, failures: u32) -> Duration {
+        let record = &self.records[handle];
+        backoff::growing(
+            self.settings.initial_backoff,
+            self.settings.max_backoff,
+            failures,
+            backoff::seed(record.lane.0, record.offset.0, failures),
+        )
+    }
+
+    fn longest_wait(&self, handle: Handle) -> Duration {
+        let record = &self.records[handle];
+        let seed = backoff::seed(record.lane.0, record.offset.0, record.attempts);
+        backoff::jittered(self.settings.max_backoff, seed)
+    }
+
+    /// The record waits and is tried again, unless its lane is to be given back.
+    fn try_again(
+        &mut self,
+        index: usize,
+        handle: Handle,
+        wait: Duration,
+        effects: &mut Vec<Effect<P>>,
+    ) {
+        let id = self.records[handle].lane;
+        if self.lane(id).is_some_and(|lane| lane.draining) {
+            self.let_go(index, handle, effects);
+        } else {
+            self.back_off(handle, wait);
+        }
+    }
+
+    /// The record is stuck: say so, and in the next report.
+    fn stall(&mut self, handle: Handle, failure: Failure, effects: &mut Vec<Effect<P>>) {
+        let record = &self.records[handle];
+        let (id, offset) = (record.lane, record.offset);
+        // A misconfigured handler spends no attempt, but it was tried.
+        let attempts = record.attempts.max(1);
+        let stuck = Stuck {
+            offset: offset.0,
+            attempts,
+            error: in_few_words(&failure),
+        };
+        let Some(lane) = self.lane_mut(id) else {
+            return;
+        };
+        lane.stuck.insert(offset.0, stuck);
+        effects.push(Effect::Stalled {
+            partition: lane.partition.clone(),
+            offset,
+            attempts,
+            failure,
+        });
+        self.changed(id);
+    }
+
+    /// The record is finished: its bytes are free, its followers' turn has come.
+    pub(super) fn finish(&mut self, index: usize, handle: Handle, effects: &mut Vec<Effect<P>>) {
+        let record = self.records.remove(handle);
+        let Some(lane) = self.lanes[record.lane.0 as usize].as_mut() else {
+            debug_assert!(false, "a record's lane is there");
+            return;
+        };
+        lane.ledger.finish(index);
+        lane.bytes -= record.bytes;
+        lane.uncommitted += 1;
+        if lane.current == Some(handle) {
+            lane.current = None;
+        }
+        if let Some(follower) = record.follower {
+            self.records[follower].state = State::Ready;
+            lane.ready.push_front(follower);
+        } else if let Some(key) = record.key {
+            lane.keys.remove(&key.0);
+        }
+        if !lane.stuck.is_empty() && lane.stuck.remove(&record.offset.0).is_some() {
+            effects.push(Effect::Unstalled {
+                partition: lane.partition.clone(),
+                offset: record.offset,
+            });
+        }
+        self.changed(record.lane);
+        self.enter_ring(record.lane);
+        self.refund(record.lane, record.bytes, effects);
+    }
+
+    /// The record stays unfinished: the partition's next owner reads it again.
+    pub(super) fn let_go(&mut self, index: usize, handle: Handle, effects: &mut Vec<Effect<P>>) {
+        let record = self.records.remove(handle);
+        if record.state == State::BackingOff {
+            self.backing_off -= 1;
+        }
+        if let Some(lane) = self.lane_mut(record.lane) {
+            lane.ledger.let_go(index);
+            lane.bytes -= record.bytes;
+        }
+        self.refund(record.lane, record.bytes, effects);
+    }
+}
+
+/// A failure in a few stable words: its class, and the status of an HTTP answer. What a broker said
+/// of a dead letter is kept, as its class says too little.
+fn in_few_words(failure: &Failure) -> String {
+    match failure.status {
+        Some(status) => format!("{} {status}", failure.class),
+        None if failure.class == "DeadLetter" => format!("DeadLetter {}", failure.message)
+            .chars()
+            .take(ERROR_CHARS)
+            .collect(),
+        None => failure.class.to_owned(),
+    }
+}

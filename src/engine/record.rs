@@ -1,0 +1,85 @@
+//! A record that the engine holds.
+
+use std::time::Duration;
+
+use super::effect::DeadLetterReason;
+use super::event::{Failure, Incoming};
+use super::slab::Handle;
+use super::{KeyHash, LaneId};
+use crate::topic::Offset;
+
+#[derive(Debug)]
+pub(super) struct Record<P> {
+    pub lane: LaneId,
+    pub offset: Offset,
+    pub key: Option<KeyHash>,
+    pub bytes: usize,
+    /// Not here while the handler or the producer has it.
+    pub payload: Option<P>,
+    pub state: State,
+    /// Failed attempts. Neither cancelling nor being asked for less is a failure.
+    pub attempts: u32,
+    /// How often the handler asked for less since it last failed.
+    pub slow_downs: u32,
+    /// The number of its last delivery.
+    pub delivery: u64,
+    pub read_at: Duration,
+    /// The next record of its key.
+    pub follower: Option<Handle>,
+    /// Only for the few that failed, so that the many stay small.
+    pub trouble: Option<Box<Trouble>>,
+}
+
+/// What a record waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum State {
+    /// A record before it that is not finished.
+    Following,
+    /// Its turn.
+    Ready,
+    /// The handler.
+    InFlight,
+    /// The handler, which was told to stop.
+    Cancelled,
+    /// The end of its back-off.
+    BackingOff,
+    /// The broker's word on its copy in the dead-letter topic.
+    DeadLettering,
+}
+
+#[derive(Debug)]
+pub(super) struct Trouble {
+    /// What the last attempt ended with.
+    pub failure: Failure,
+    /// It is to be dead-lettered, not delivered.
+    pub dead_letter: Option<DeadLetterReason>,
+    /// How often that failed.
+    pub dead_letter_failures: u32,
+}
+
+impl<P> Record<P> {
+    pub(super) fn new(incoming: Incoming<P>, now: Duration) -> Self {
+        Self {
+            lane: incoming.lane,
+            offset: incoming.offset,
+            key: incoming.key,
+            bytes: incoming.bytes,
+            payload: Some(incoming.payload),
+            state: State::Ready,
+            attempts: 0,
+            slow_downs: 0,
+            delivery: 0,
+            read_at: now,
+            follower: None,
+            trouble: None,
+        }
+    }
+
+    /// Someone else works on it: the handler, or the producer of dead letters.
+    pub(super) fn is_out(&self) -> bool {
+        matches!(
+            self.state,
+            State::InFlight | State::Cancelled | State::DeadLettering
+        )
+    }
+}

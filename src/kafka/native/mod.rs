@@ -1,0 +1,8 @@
+//! librdkafka calls that the `rdkafka` crate has no safe wrapper for.
+//!
+//! The only module with unsafe code. Each block says why it is sound; what leaves the module is safe.
+#![allow(unsafe_code, reason = "rdkafka has no safe wrapper for these calls")]
+
+mod queue;
+
+pub use queue::{Event, Message, Polled, Queue, metadata};

@@ -1,0 +1,209 @@
+use proptest::prelude::*;
+
+use super::*;
+
+fn report() -> Report {
+    Report {
+        pod: "users-7f-x2".to_owned(),
+        done: 1200,
+        busy: Duration::from_secs(90),
+        slots: 16,
+        failures: 3,
+        slow_downs: 1,
+        stuck: Some(Stuck {
+            offset: 500,
+            attempts: 6,
+            error: "HttpStatus 500".to_owned(),
+        }),
+        ahead: vec![501..506, 509..510],
+    }
+}
+
+const AT: Offset = Offset(500);
+
+/// `text` with a right sum.
+fn summed(text: &str) -> String {
+    format!("{text} sum={:08x}", sum(text))
+}
+
+#[test]
+fn the_text_is_for_people_too() {
+    assert_eq!(
+        report().encode(AT),
+        summed(
+            "drover/1 at=500 pod=users-7f-x2 done=1200 busy-ms=90000 slots=16 fail=3 slow=1 \
+             stuck=500,6,HttpStatus%20500 ahead=1-5,9"
+        )
+    );
+}
+
+#[test]
+fn unknown_words_of_a_later_version_are_passed_over() {
+    let text = report().encode(AT);
+    let (said, _) = text.rsplit_once(" sum=").unwrap();
+    let text = summed(&format!("{said} mood=good nonsense"));
+    assert_eq!(Report::decode(&text, AT), Ok(report()));
+}
+
+#[test]
+fn foreign_text_is_told_from_damaged_text() {
+    let text = report().encode(AT);
+    for (text, why) in [
+        (String::new(), NotAReport::Empty),
+        ("{\"tool\": 1}".to_owned(), NotAReport::Foreign),
+        ("drover/".to_owned(), NotAReport::Foreign),
+        ("drover/x done=1".to_owned(), NotAReport::Foreign),
+        ("drover/2 done=1".to_owned(), NotAReport::OtherVersion(2)),
+        (
+            "drover/1 done=1".to_owned(),
+            NotAReport::Damaged("it has no sum"),
+        ),
+        (
+            text.replace("done=1200", "done=1201"),
+            NotAReport::Damaged("its sum is wrong"),
+        ),
+        (summed("drover/1 at=1 pod=a"), NotAReport::Damaged("done")),
+    ] {
+        assert_eq!(Report::decode(&text, AT), Err(why), "{text}");
+    }
+}
+
+#[test]
+fn a_text_that_was_cut_anywhere_is_refused() {
+    let text = report().encode(AT);
+    for end in 0..text.len() {
+        assert!(
+            Report::decode(&text[..end], AT).is_err(),
+            "{}",
+            &text[..end]
+        );
+    }
+}
+
+#[test]
+fn a_text_copied_to_another_offset_makes_nobody_skip_records() {
+    let read = Report::decode(&report().encode(AT), Offset(490)).unwrap();
+    assert_eq!(read.done, 1200);
+    assert_eq!(read.stuck, None);
+    assert_eq!(read.ahead, []);
+}
+
+#[test]
+fn ranges_that_overlap_or_run_backwards_are_refused() {
+    for ahead in [
+        "5-4",
+        "5,5",
+        "5-9,8",
+        "9,5",
+        "-1",
+        "1-",
+        "x",
+        "",
+        "9223372036854775807",
+    ] {
+        let text = summed(&format!(
+            "drover/1 at=5 pod=a done=1 busy-ms=1 slots=1 fail=0 slow=0 ahead={ahead}"
+        ));
+        let refused = Err(NotAReport::Damaged("ahead"));
+        assert_eq!(Report::decode(&text, Offset(5)), refused, "{ahead}");
+    }
+}
+
+#[test]
+fn what_has_no_room_is_cut_from_the_high_end_of_ahead() {
+    let full = Report {
+        ahead: (0..5000).map(|i| 502 + 2 * i..503 + 2 * i).collect(),
+        ..report()
+    };
+    let text = full.encode(AT);
+    assert!(
+        text.len() <= MAX_BYTES && text.len() > MAX_BYTES - 10,
+        "{}",
+        text.len()
+    );
+    let read = Report::decode(&text, AT).unwrap();
+    assert_eq!(read.stuck, full.stuck);
+    assert!(full.ahead.starts_with(&read.ahead));
+}
+
+fn ranges(from: i64) -> impl Strategy<Value = Vec<Range<i64>>> {
+    proptest::collection::vec((1..5_000_i64, 1..5_000_i64), 0..700).prop_map(move |steps| {
+        let mut end = from;
+        let range = |(gap, length)| {
+            let start = end + gap;
+            end = start + length;
+            start..end
+        };
+        steps.into_iter().map(range).collect()
+    })
+}
+
+prop_compose! {
+    fn any_report(at: i64)(
+        pod in any::<String>(),
+        numbers in any::<(u64, u64, u32, u64, u64)>(),
+        stuck in proptest::option::of(any::<(i64, u32, String)>()),
+        ahead in ranges(at),
+    ) -> Report {
+        let (done, busy_ms, slots, failures, slow_downs) = numbers;
+        let busy = Duration::from_millis(busy_ms);
+        let stuck = stuck.map(|(offset, attempts, error)| Stuck { offset, attempts, error });
+        Report { pod, done, busy, slots, failures, slow_downs, stuck, ahead }
+    }
+}
+
+fn is_beginning(part: &str, whole: &str) -> bool {
+    whole.starts_with(part)
+}
+
+proptest! {
+    #[test]
+    fn a_report_is_read_as_it_was_written_up_to_what_was_cut(
+        (at, written) in (0..i64::MAX / 2).prop_flat_map(|at| (Just(at), any_report(at)))
+    ) {
+        let text = written.encode(Offset(at));
+        prop_assert!(text.len() <= MAX_BYTES);
+        prop_assert!(text.bytes().all(|byte| (b' '..=b'~').contains(&byte)));
+        let read = Report::decode(&text, Offset(at)).unwrap();
+
+        prop_assert!(is_beginning(&read.pod, &written.pod));
+        prop_assert!(written.ahead.starts_with(&read.ahead));
+        match (&read.stuck, &written.stuck) {
+            (Some(read), Some(written)) => {
+                prop_assert_eq!((read.offset, read.attempts), (written.offset, written.attempts));
+                prop_assert!(is_beginning(&read.error, &written.error));
+            }
+            (read, written) => prop_assert_eq!(read, written),
+        }
+        let numbers = |report: &Report| Report {
+            pod: String::new(), stuck: None, ahead: Vec::new(), ..report.clone()
+        };
+        prop_assert_eq!(numbers(&read), numbers(&written));
+    }
+
+    #[test]
+    fn no_text_makes_reading_panic(text in any::<String>(), at in any::<i64>()) {
+        let _ = Report::decode(&text, Offset(at));
+        let _ = Report::decode(&summed(&format!("drover/1 {text}")), Offset(at));
+    }
+
+    #[test]
+    fn no_value_makes_reading_panic(
+        words in proptest::collection::vec(
+            ("(at|pod|done|busy-ms|slots|fail|slow|stuck|ahead)", "[-0-9,%a-f]{0,25}"), 0..12),
+        at in any::<i64>(),
+    ) {
+        let words: Vec<_> = words.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let _ = Report::decode(&summed(&format!("drover/1 {}", words.join(" "))), Offset(at));
+    }
+
+    #[test]
+    fn no_report_makes_writing_panic(
+        mut written in any_report(0),
+        at in any::<i64>(),
+        odd in proptest::collection::vec(any::<(i64, i64)>(), 0..5),
+    ) {
+        written.ahead.extend(odd.into_iter().map(|(start, end)| start..end));
+        prop_assert!(written.encode(Offset(at)).len() <= MAX_BYTES);
+    }
+}

@@ -1,0 +1,273 @@
+//! A report as text: printable ASCII, readable by people, at most [`MAX_BYTES`].
+//!
+//! ```text
+//! drover/1 at=500 pod=users-7f-x2 done=1200 busy-ms=90000 slots=16 fail=3 slow=0 stuck=500,6,HttpStatus%20500 ahead=1-5,9 sum=0a1b2c3d
+//! ```
+//!
+//! `at` is the offset that was committed with it; `ahead` counts from there. A tool that copies the
+//! text to another offset (mirroring groups to another cluster does) must not make anyone skip
+//! records, so at another offset `stuck` and `ahead` are not taken. `sum` guards against text that
+//! was cut: a shortened number would be a wrong one. Unknown words are passed over, so that a later
+//! version may say more.
+
+use std::fmt::Write;
+use std::ops::Range;
+use std::time::Duration;
+
+use super::{MAX_BYTES, Report, Stuck};
+use crate::topic::Offset;
+
+const MAGIC: &str = "drover/";
+const VERSION: u32 = 1;
+/// ` sum=` and eight digits.
+const SUM_BYTES: usize = 13;
+/// Kubernetes names are at most 253 characters.
+const POD_CHARS: usize = 253;
+const ERROR_CHARS: usize = 100;
+
+/// Why a text is not a [`Report`]. Never an error of ours: other tools commit too.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotAReport {
+    /// There is no text, as most tools commit.
+    #[error("no metadata")]
+    Empty,
+    /// Some other tool's text.
+    #[error("metadata of another tool")]
+    Foreign,
+    /// A version of Drover that speaks another language.
+    #[error("a report of format {0}, this is format {VERSION}")]
+    OtherVersion(u32),
+    /// It begins as a report, but was cut or changed.
+    #[error("a damaged report: {0}")]
+    Damaged(&'static str),
+}
+
+impl Report {
+    /// The text to commit with the offset `committed`. What has no room is left out: first of
+    /// `ahead`, from the high end, then of the error's text.
+    pub fn encode(&self, committed: Offset) -> String {
+        let mut text = format!("{MAGIC}{VERSION} at={committed} pod=");
+        push_escaped(&mut text, &self.pod, POD_CHARS, MAX_BYTES / 2);
+        let busy_ms = u64::try_from(self.busy.as_millis()).unwrap_or(u64::MAX);
+        push(
+            &mut text,
+            format_args!(
+                " done={} busy-ms={busy_ms} slots={} fail={} slow={}",
+                self.done, self.slots, self.failures, self.slow_downs
+            ),
+        );
+        let most = MAX_BYTES - SUM_BYTES;
+        if let Some(stuck) = &self.stuck {
+            push(
+                &mut text,
+                format_args!(" stuck={},{},", stuck.offset, stuck.attempts),
+            );
+            let room = most - text.len();
+            push_escaped(&mut text, &stuck.error, ERROR_CHARS, room);
+        }
+        self.push_ahead(&mut text, committed, most);
+        let sum = sum(&text);
+        push(&mut text, format_args!(" sum={sum:08x}"));
+        text
+    }
+
+    fn push_ahead(&self, text: &mut String, committed: Offset, most: usize) {
+        let mut before = " ahead=";
+        let mut after = 0;
+        let mut word = String::new();
+        for range in &self.ahead {
+            let first = range.start.checked_sub(committed.0);
+            let end = range.end.checked_sub(committed.0);
+            let (Some(first), Some(end)) = (first, end) else {
+                return;
+            };
+            if first < after || end <= first {
+                continue;
+            }
+            after = end;
+            let last = end - 1;
+            word.clear();
+            word.push_str(before);
+            if first == last {
+                push(&mut word, format_args!("{first}"));
+            } else {
+                push(&mut word, format_args!("{first}-{last}"));
+            }
+            if text.len() + word.len() > most {
+                return;
+            }
+            text.push_str(&word);
+            before = ",";
+        }
+    }
+
+    /// Reads the metadata of the offset `committed`.
+    ///
+    /// # Errors
+    /// The text is not a report that this version can read.
+    pub fn decode(text: &str, committed: Offset) -> Result<Self, NotAReport> {
+        if text.is_empty() {
+            return Err(NotAReport::Empty);
+        }
+        let rest = text.strip_prefix(MAGIC).ok_or(NotAReport::Foreign)?;
+        let (version, _) = rest.split_once(' ').ok_or(NotAReport::Foreign)?;
+        let version: u32 = version.parse().map_err(|_| NotAReport::Foreign)?;
+        if version != VERSION {
+            return Err(NotAReport::OtherVersion(version));
+        }
+        let (said, sum_said) = text
+            .rsplit_once(" sum=")
+            .ok_or(NotAReport::Damaged("it has no sum"))?;
+        if u32::from_str_radix(sum_said, 16) != Ok(sum(said)) {
+            return Err(NotAReport::Damaged("its sum is wrong"));
+        }
+        Words::of(said)?.report(committed)
+    }
+}
+
+/// The words of a report, not read yet.
+#[derive(Default)]
+struct Words<'a> {
+    at: Option<&'a str>,
+    pod: Option<&'a str>,
+    done: Option<&'a str>,
+    busy_ms: Option<&'a str>,
+    slots: Option<&'a str>,
+    fail: Option<&'a str>,
+    slow: Option<&'a str>,
+    stuck: Option<&'a str>,
+    ahead: Option<&'a str>,
+}
+
+impl<'a> Words<'a> {
+    fn of(text: &'a str) -> Result<Self, NotAReport> {
+        let mut words = Self::default();
+        for word in text.split(' ').skip(1) {
+            let Some((name, value)) = word.split_once('=') else {
+                continue;
+            };
+            let place = match name {
+                "at" => &mut words.at,
+                "pod" => &mut words.pod,
+                "done" => &mut words.done,
+                "busy-ms" => &mut words.busy_ms,
+                "slots" => &mut words.slots,
+                "fail" => &mut words.fail,
+                "slow" => &mut words.slow,
+                "stuck" => &mut words.stuck,
+                "ahead" => &mut words.ahead,
+                _ => continue,
+            };
+            if place.replace(value).is_some() {
+                return Err(NotAReport::Damaged("a word is there twice"));
+            }
+        }
+        Ok(words)
+    }
+
+    fn report(&self, committed: Offset) -> Result<Report, NotAReport> {
+        let at: i64 = number(self.at, "at")?;
+        let mut report = Report {
+            pod: self.pod.and_then(unescaped).ok_or(bad("pod"))?,
+            done: number(self.done, "done")?,
+            busy: Duration::from_millis(number(self.busy_ms, "busy-ms")?),
+            slots: number(self.slots, "slots")?,
+            failures: number(self.fail, "fail")?,
+            slow_downs: number(self.slow, "slow")?,
+            stuck: self.stuck.map(stuck).transpose()?,
+            ahead: self.ahead.map_or(Ok(Vec::new()), |text| ahead(text, at))?,
+        };
+        if at != committed.0 {
+            report.stuck = None;
+            report.ahead.clear();
+        }
+        Ok(report)
+    }
+}
+
+fn bad(word: &'static str) -> NotAReport {
+    NotAReport::Damaged(word)
+}
+
+fn number<T: std::str::FromStr>(value: Option<&str>, word: &'static str) -> Result<T, NotAReport> {
+    value.and_then(|value| value.parse().ok()).ok_or(bad(word))
+}
+
+fn stuck(text: &str) -> Result<Stuck, NotAReport> {
+    let mut parts = text.splitn(3, ',');
+    let stuck = Stuck {
+        offset: number(parts.next(), "stuck")?,
+        attempts: number(parts.next(), "stuck")?,
+        error: parts.next().and_then(unescaped).ok_or(bad("stuck"))?,
+    };
+    Ok(stuck)
+}
+
+fn ahead(text: &str, at: i64) -> Result<Vec<Range<i64>>, NotAReport> {
+    let absolute = |relative: &str| -> Option<i64> {
+        let relative: i64 = relative.parse().ok().filter(|relative| *relative >= 0)?;
+        at.checked_add(relative)
+    };
+    let mut ranges: Vec<Range<i64>> = Vec::new();
+    for word in text.split(',') {
+        let (first, last) = word.split_once('-').unwrap_or((word, word));
+        let start = absolute(first).ok_or(bad("ahead"))?;
+        let end = absolute(last)
+            .and_then(|last| last.checked_add(1))
+            .ok_or(bad("ahead"))?;
+        if end <= start || ranges.last().is_some_and(|before| start < before.end) {
+            return Err(bad("ahead"));
+        }
+        ranges.push(start..end);
+    }
+    Ok(ranges)
+}
+
+fn push(text: &mut String, what: std::fmt::Arguments<'_>) {
+    text.write_fmt(what).expect("a String takes everything");
+}
+
+/// Appends `value`, percent-encoded: at most `chars` characters of it and `room` bytes.
+fn push_escaped(text: &mut String, value: &str, chars: usize, room: usize) {
+    let end = text.len() + room;
+    let mut utf8 = [0; 4];
+    for c in value.chars().take(chars) {
+        let plain = c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_' | '~' | '/' | ':');
+        let bytes = if plain { 1 } else { 3 * c.len_utf8() };
+        if text.len() + bytes > end {
+            return;
+        }
+        if plain {
+            text.push(c);
+        } else {
+            for byte in c.encode_utf8(&mut utf8).bytes() {
+                push(text, format_args!("%{byte:02X}"));
+            }
+        }
+    }
+}
+
+fn unescaped(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        if byte != b'%' {
+            bytes.push(byte);
+            continue;
+        }
+        let mut digit = || char::from(rest.next()?).to_digit(16);
+        let value = digit()? * 16 + digit()?;
+        bytes.push(u8::try_from(value).ok()?);
+    }
+    String::from_utf8(bytes).ok()
+}
+
+/// FNV-1a, 32 bits: it finds accidents, not forgers.
+fn sum(text: &str) -> u32 {
+    let step = |sum: u32, byte| (sum ^ u32::from(byte)).wrapping_mul(0x0100_0193);
+    text.bytes().fold(0x811c_9dc5, step)
+}
+
+#[cfg(test)]
+#[path = "tests.rs"]
+mod tests;

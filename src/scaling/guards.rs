@@ -1,0 +1,262 @@
+//! What makes a change wrong although the load asks for it: unknown data, pods that are still
+//! coming, a handler that fails, a handler that more pods do not help.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::flow::seconds;
+use super::limits::Bounds;
+use super::plan::Plan;
+use super::reading::Reading;
+use super::state::State;
+use super::target::Needs;
+use super::{Policy, Why};
+
+/// Attempts lose half of their weight in so many seconds.
+const HALF_LIFE: f64 = 30.0;
+/// Fewer failed attempts than this say nothing.
+const FEW: f64 = 5.0;
+/// A raise by less than this is not judged: pods differ by as much.
+const LARGE_RAISE: f64 = 1.3;
+/// Share of the expected gain that a raise must bring.
+const GAIN: f64 = 0.3;
+/// A raise is judged after so many seconds with all pods there.
+const TRIAL: f64 = 60.0;
+/// The first ceiling lasts so long, seconds; each one after it twice as long, up to the last.
+const FIRST_CEILING: f64 = 600.0;
+const LAST_CEILING: f64 = 7200.0;
+
+/// What earlier samples say about the handler.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Guards {
+    /// Every pod's failed attempts and records done.
+    pods: BTreeMap<String, (u64, u64)>,
+    /// Of late, with weights that fade.
+    failed: f64,
+    done: f64,
+    /// A large raise whose gain is not known yet.
+    trial: Option<Trial>,
+    /// More pods than this brought nothing.
+    ceiling: Option<Ceiling>,
+    /// The size at the last look.
+    size: Option<u32>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+struct Trial {
+    from: u32,
+    to: u32,
+    /// Records per second and pod before it.
+    before: f64,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+struct Ceiling {
+    pods: u32,
+    since: Timestamp,
+    lasts: f64,
+}
+
+impl Guards {
+    /// The share of attempts that fail, where it is more than half and more than chance.
+    fn failing(&self) -> Option<f64> {
+        let ratio = self.failed / (self.failed + self.done).max(1e-9);
+        (self.failed >= FEW && ratio > 0.5).then_some(ratio)
+    }
+
+    fn ceiling(&self, now: Timestamp) -> Option<u32> {
+        self.ceiling
+            .as_ref()
+            .filter(|ceiling| seconds(ceiling.since, now) < ceiling.lasts)
+            .map(|ceiling| ceiling.pods)
+    }
+}
+
+/// Takes failures and the gain of raises in.
+pub(super) fn observe(state: &mut State, reading: &Reading<'_>) {
+    if !reading.new {
+        return;
+    }
+    let watched = state.seen.is_some();
+    let steady_for = state.orders.steady_for(reading);
+    let per_pod = state.capacity.by_busy();
+    let guards = &mut state.guards;
+
+    let fade = 0.5_f64.powf(reading.elapsed / HALF_LIFE);
+    guards.failed *= fade;
+    guards.done *= fade;
+    for (name, pod) in &reading.sample.pods {
+        let (failures, done) = match guards.pods.get(name) {
+            Some(&(failures, done)) if pod.failures >= failures && pod.done >= done => {
+                (failures, done)
+            }
+            Some(_) => (0, 0),
+            None if watched => (0, 0),
+            None => (pod.failures, pod.done),
+        };
+        guards.failed += (pod.failures - failures) as f64;
+        guards.done += (pod.done - done) as f64;
+    }
+    guards.pods = reading
+        .sample
+        .pods
+        .iter()
+        .map(|(name, pod)| (name.clone(), (pod.failures, pod.done)))
+        .collect();
+
+    let current = reading.sample.current;
+    if let Some(size) = guards.size.filter(|&size| size != current) {
+        let large = f64::from(current) >= LARGE_RAISE * f64::from(size);
+        // Raises in quick succession are one trial: what counts is the capacity before the first.
+        guards.trial = match guards.trial.take() {
+            Some(trial) if current > size => Some(Trial { to: current, ..trial }),
+            _ => per_pod.filter(|_| size > 0 && large).map(|before| Trial {
+                from: size,
+                to: current,
+                before,
+            }),
+        };
+    }
+    guards.size = Some(current);
+
+    if steady_for < TRIAL {
+        return;
+    }
+    if let (Some(trial), Some(after)) = (guards.trial.take(), per_pod) {
+        let pods = f64::from(trial.to) / f64::from(trial.from);
+        let gain = (after / trial.before * pods - 1.0) / (pods - 1.0);
+        if gain < GAIN {
+            let lasts = guards.ceiling.as_ref().map_or(FIRST_CEILING, |ceiling| {
+                (ceiling.lasts * 2.0).min(LAST_CEILING)
+            });
+            guards.ceiling = Some(Ceiling {
+                pods: trial.from,
+                since: reading.at,
+                lasts,
+            });
+        } else {
+            guards.ceiling = None;
+        }
+    }
+}
+
+/// Holds what should not happen now.
+pub(super) fn apply(
+    mut plan: Plan,
+    policy: &Policy,
+    state: &mut State,
+    reading: &Reading<'_>,
+    bounds: &Bounds,
+    needs: &Needs,
+) -> Plan {
+    plan = notes(plan, state, reading, needs);
+    if let Some(age) = reading.stale {
+        return plan.hold(Why::Stale {
+            age: Duration::try_from_secs_f64(age).unwrap_or_default(),
+        });
+    }
+    if reading.sample.partitions.is_empty() {
+        return plan.hold(Why::NoPartitions);
+    }
+    if let Some(&(partition, cause)) = reading.unknown.first() {
+        let why = Why::Unknown {
+            unknown: reading.unknown.len(),
+            partitions: reading.sample.partitions.len(),
+            first: partition.clone(),
+            cause,
+        };
+        // What is known may demand more; nothing that is unknown may demand less.
+        if !plan.raises() {
+            return plan.hold(why);
+        }
+        plan = plan.note(why);
+    }
+
+    if let Some(ratio) = state.guards.failing() {
+        if plan.raises() || (plan.lowers() && plan.replicas == 0) {
+            return plan.hold(Why::HandlerFailing { ratio });
+        }
+    }
+    let stuck = reading.stuck.len();
+    if plan.raises() && stuck > 0 && stuck * 2 > reading.known.len() {
+        return plan.hold(Why::MostlyStuck {
+            stuck,
+            partitions: reading.sample.partitions.len(),
+        });
+    }
+
+    let limit = state.guards.ceiling(reading.now).filter(|_| reading.complete());
+    if let Some(most) = limit.map(|most| most.max(bounds.floor)) {
+        let why = Why::MorePodsDoNotHelp { most };
+        if plan.current > most && plan.replicas > most {
+            plan.at_once = true;
+            return plan.set(most, why);
+        }
+        if plan.raises() && plan.replicas > most {
+            let to = most.max(plan.current);
+            return plan.set(to, why);
+        }
+    }
+    settle(plan, policy, state, reading, needs)
+}
+
+/// One decision, one rebalance: while a change is under way only a broken promise may raise.
+fn settle(
+    plan: Plan,
+    policy: &Policy,
+    state: &State,
+    reading: &Reading<'_>,
+    needs: &Needs,
+) -> Plan {
+    let current = plan.current;
+    let urgent = plan.raises() && needs.breach;
+    if plan.replicas == current || urgent || current == 0 {
+        return plan;
+    }
+    if reading.sample.rolling {
+        return plan.hold(Why::Rolling);
+    }
+    if state.orders.awaiting(reading, policy) {
+        return plan.hold(Why::Starting {
+            ready: reading.sample.ready,
+            ordered: current,
+        }).due_in(1.0);
+    }
+    if !state.orders.settled(reading, policy) {
+        return plan.hold(Why::Settling).due_in(1.0);
+    }
+    plan
+}
+
+/// What is worth knowing beside the decision.
+fn notes(mut plan: Plan, state: &State, reading: &Reading<'_>, needs: &Needs) -> Plan {
+    if let Some(&partition) = reading.stuck.first() {
+        let record = reading
+            .known
+            .get(partition)
+            .and_then(|known| known.sample.stuck.as_ref());
+        plan = plan.note(Why::StuckLeftOut {
+            stuck: reading.stuck.len(),
+            first: partition.clone(),
+            offset: record.map_or_else(
+                || reading.known[partition].sample.position().0,
+                |record| record.offset,
+            ),
+            error: record.map(|record| record.error.clone()),
+        });
+    }
+    if let (Some((partition, rate)), Some(per_pod)) =
+        (state.hottest(), state.capacity.measured())
+    {
+        if rate > per_pod && needs.backlog > 0.0 {
+            plan = plan.note(Why::HotPartition {
+                partition: partition.clone(),
+                rate,
+                per_pod,
+            });
+        }
+    }
+    plan
+}

@@ -1,0 +1,140 @@
+//! What the user and the partitions allow.
+
+use super::plan::Plan;
+use super::reading::Reading;
+use super::sizes;
+use super::state::State;
+use super::target::Needs;
+use super::{Policy, Why};
+
+/// Seconds until a wake-up is noticed at zero.
+const NOTICE: f64 = 0.5;
+
+/// What is allowed now.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Bounds {
+    /// Pods at least.
+    pub(super) floor: u32,
+    /// Pods at most.
+    pub(super) ceiling: u32,
+    /// Sizes to choose from, ascending, none of them zero.
+    pub(super) sizes: Vec<u32>,
+    /// Zero is allowed by the user but breaks the promise: seconds that a wake-up takes.
+    pub(super) zero_takes: Option<f64>,
+}
+
+/// Works out what is allowed.
+pub(super) fn bounds(policy: &Policy, state: &State, reading: &Reading<'_>) -> Bounds {
+    let partitions = reading.partitions();
+    // Of a fleet whose partitions nobody has seen only the user's limits are known.
+    let most = match (policy.max, partitions) {
+        (Some(max), 0) => max,
+        (None, 0) => u32::MAX,
+        (Some(max), partitions) => max.min(partitions),
+        (None, partitions) => partitions,
+    };
+    let takes = NOTICE
+        + state.orders.learned_start_up().unwrap_or(0.0)
+        + state.orders.learned_rebalance().unwrap_or(0.0);
+    let zero_takes = (policy.min == 0 && most > 0 && takes > policy.max_delay.as_secs_f64())
+        .then_some(takes);
+    let floor = if zero_takes.is_some() {
+        1
+    } else {
+        policy.min.min(most)
+    };
+    let useful = sizes::useful(partitions);
+    let ceiling = useful
+        .iter()
+        .copied()
+        .rfind(|&size| size <= most)
+        .unwrap_or(if partitions == 0 { most } else { 0 })
+        .max(floor);
+    let mut sizes: Vec<u32> = useful
+        .into_iter()
+        .filter(|&size| size > floor && size <= ceiling)
+        .collect();
+    if floor > 0 {
+        sizes.insert(0, floor);
+    }
+    Bounds {
+        floor,
+        ceiling,
+        sizes,
+        zero_takes,
+    }
+}
+
+/// Keeps the number inside of what is allowed, and says which limit held it.
+pub(super) fn apply(
+    mut plan: Plan,
+    policy: &Policy,
+    _state: &State,
+    reading: &Reading<'_>,
+    bounds: &Bounds,
+    needs: &Needs,
+) -> Plan {
+    let wanted = plan.replicas;
+    if wanted < bounds.floor {
+        plan = match bounds.zero_takes {
+            Some(takes) => plan.set(
+                bounds.floor,
+                Why::ZeroTooSlow {
+                    takes,
+                    promise: policy.max_delay,
+                },
+            ),
+            None => plan.set(
+                bounds.floor,
+                Why::AtLeastMin {
+                    min: policy.min,
+                    partitions: reading.partitions(),
+                },
+            ),
+        };
+    }
+    // What the user forbids holds with or without data; the partitions' limit only lowers when
+    // they are known.
+    let most_now = if reading.complete() {
+        bounds.ceiling
+    } else {
+        policy.max.unwrap_or(u32::MAX).max(bounds.floor)
+    };
+    if plan.current > most_now && plan.replicas > most_now {
+        plan.at_once = true;
+        let why = limit(policy, reading, bounds, plan.current);
+        return plan.set(bounds.ceiling.min(most_now), why);
+    }
+    if plan.raises() && plan.replicas > bounds.ceiling {
+        let to = bounds.ceiling.max(plan.current.min(most_now));
+        let why = limit(policy, reading, bounds, plan.replicas);
+        plan = plan.set(to, why);
+    } else if plan.raises() && !bounds.sizes.contains(&plan.replicas) {
+        // A user's minimum that is no useful size may stand between two of them.
+        let to = bounds
+            .sizes
+            .iter()
+            .copied()
+            .find(|&size| size >= plan.replicas)
+            .unwrap_or(bounds.ceiling);
+        plan.replicas = to.max(plan.current);
+    } else if needs.pressing && needs.enough > bounds.ceiling && plan.current >= bounds.ceiling {
+        let why = limit(policy, reading, bounds, needs.enough);
+        plan = plan.note(why);
+    }
+    plan
+}
+
+fn limit(policy: &Policy, reading: &Reading<'_>, bounds: &Bounds, wanted: u32) -> Why {
+    match policy.max {
+        Some(max) if reading.partitions() == 0 || max < reading.partitions() => Why::CappedByMax {
+            wanted,
+            max,
+            useful: bounds.ceiling,
+        },
+        _ => Why::CappedByPartitions {
+            wanted,
+            partitions: reading.partitions(),
+        },
+    }
+}

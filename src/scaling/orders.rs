@@ -1,0 +1,195 @@
+//! Sizes ordered: whether what was ordered is there yet, and how long that takes.
+
+use std::collections::BTreeSet;
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::Policy;
+use super::flow::seconds;
+use super::reading::Reading;
+use super::state::State;
+
+/// The first guesses, seconds, for fleets that were never seen to start; a quarter and an eighth
+/// of the promise where that is less, since a guess should not order pods by itself.
+const START_UP: f64 = 30.0;
+const REBALANCE: f64 = 5.0;
+/// Observations that are remembered.
+const REMEMBERED: usize = 20;
+/// Longer is a failure to start, not a start, seconds.
+const NEVER: f64 = 600.0;
+/// A group settles within this, seconds.
+const SETTLES: f64 = 20.0;
+
+/// Sizes ordered, and how long pods take.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Orders {
+    /// The size that the Deployment had when it was last looked at.
+    size: Option<u32>,
+    /// When that last changed.
+    changed: Option<Timestamp>,
+    /// A raise whose pods are awaited.
+    raise: Option<Raise>,
+    /// Seconds from order to ready.
+    start_ups: VecDeque<f64>,
+    /// Seconds from ready to the last new pod's first report.
+    rebalances: VecDeque<f64>,
+    /// When a roll-out or a lack of pods was last seen.
+    unsettled: Option<Timestamp>,
+    /// Since when fewer pods are ready than ordered.
+    lacking: Option<Timestamp>,
+}
+
+/// A raise whose pods are awaited.
+#[derive(Clone, Debug, PartialEq)]
+struct Raise {
+    /// The size ordered.
+    to: u32,
+    /// When.
+    at: Timestamp,
+    /// When all were ready.
+    ready: Option<Timestamp>,
+}
+
+impl Orders {
+    pub(super) fn resume(start_up: Option<Duration>) -> Self {
+        Self {
+            start_ups: start_up
+                .map(|start_up| start_up.as_secs_f64())
+                .filter(|seconds| *seconds > 0.0 && *seconds < NEVER)
+                .into_iter()
+                .collect(),
+            ..Self::default()
+        }
+    }
+
+    /// Seconds from ordering a pod to its being ready, as it was seen.
+    pub(super) fn learned_start_up(&self) -> Option<f64> {
+        high(&self.start_ups)
+    }
+
+    /// Seconds from ready to working, as it was seen.
+    pub(super) fn learned_rebalance(&self) -> Option<f64> {
+        high(&self.rebalances)
+    }
+
+    /// Seconds from ordering a pod to its being ready, to plan with.
+    pub(super) fn start_up(&self, policy: &Policy) -> f64 {
+        self.learned_start_up()
+            .unwrap_or_else(|| START_UP.min(policy.max_delay.as_secs_f64() / 4.0))
+    }
+
+    /// Seconds from ready to working, to plan with.
+    pub(super) fn rebalance(&self, policy: &Policy) -> f64 {
+        self.learned_rebalance()
+            .unwrap_or_else(|| REBALANCE.min(policy.max_delay.as_secs_f64() / 8.0))
+    }
+
+    /// Ordered pods are awaited, and there is reason to believe that they come. Pods that take
+    /// three times as long as ever, and two minutes at least, are given up: an image that cannot
+    /// be pulled must not hold a fleet at its size for ever.
+    pub(super) fn awaiting(&self, reading: &Reading<'_>, policy: &Policy) -> bool {
+        let patience = (3.0 * self.start_up(policy)).max(120.0);
+        self.lacking
+            .is_some_and(|since| seconds(since, reading.now) < patience)
+    }
+
+    /// The group has had its time to share partitions out since the last change.
+    pub(super) fn settled(&self, reading: &Reading<'_>, policy: &Policy) -> bool {
+        let rebalance = self.rebalance(policy);
+        [self.changed, self.unsettled]
+            .into_iter()
+            .flatten()
+            .all(|at| seconds(at, reading.now) >= rebalance)
+    }
+
+    /// The size has changed since the sample before.
+    pub(super) fn resized(&self, reading: &Reading<'_>) -> bool {
+        reading.new && self.changed == Some(reading.at)
+    }
+
+    /// Seconds for which everything ordered has been there.
+    pub(super) fn steady_for(&self, reading: &Reading<'_>) -> f64 {
+        [self.changed, self.unsettled]
+            .into_iter()
+            .flatten()
+            .map(|at| seconds(at, reading.at))
+            .fold(f64::INFINITY, f64::min)
+    }
+}
+
+/// Takes size and ready pods in.
+pub(super) fn observe(state: &mut State, reading: &Reading<'_>) {
+    let sample = reading.sample;
+    let (current, ready) = (sample.current, sample.ready);
+    let orders = &mut state.orders;
+    let at = reading.at;
+
+    if let Some(size) = orders.size.filter(|&size| size != current) {
+        orders.changed = Some(at);
+        orders.raise = (current > size).then_some(Raise {
+            to: current,
+            // The order went out between two samples, most likely right after the first.
+            at: state.seen.map_or(at, |seen| seen.min(at)),
+            ready: None,
+        });
+    }
+    orders.size = Some(current);
+
+    let lacking = ready < current;
+    orders.lacking = match orders.lacking {
+        _ if !lacking => None,
+        // A new order starts the patience anew.
+        Some(since) if orders.changed.is_none_or(|changed| changed <= since) => Some(since),
+        _ => Some(at),
+    };
+    if lacking || sample.rolling {
+        orders.unsettled = Some(at);
+    }
+
+    let Some(raise) = &mut orders.raise else {
+        return;
+    };
+    if sample.rolling || seconds(raise.at, at) > NEVER {
+        orders.raise = None;
+        return;
+    }
+    match raise.ready {
+        None if ready >= raise.to => {
+            raise.ready = Some(at);
+            remember(&mut orders.start_ups, seconds(raise.at, at));
+        }
+        None => {}
+        Some(ready_at) => {
+            let took = seconds(ready_at, at);
+            let owners: BTreeSet<&str> = reading
+                .known
+                .values()
+                .filter_map(|known| known.sample.pod.as_deref())
+                .collect();
+            let expected = raise.to.min(reading.partitions()) as usize;
+            if owners.len() == expected && reading.backlog() > 0.0 {
+                remember(&mut orders.rebalances, took);
+                orders.raise = None;
+            } else if took > SETTLES {
+                orders.raise = None;
+            }
+        }
+    }
+}
+
+fn remember(observations: &mut VecDeque<f64>, seconds: f64) {
+    observations.push_back(seconds);
+    while observations.len() > REMEMBERED {
+        observations.pop_front();
+    }
+}
+
+/// The 90th percentile: a plan that holds only on average breaks every second promise.
+fn high(observations: &VecDeque<f64>) -> Option<f64> {
+    let mut sorted: Vec<f64> = observations.iter().copied().collect();
+    sorted.sort_by(f64::total_cmp);
+    let index = (sorted.len().saturating_sub(1) as f64 * 0.9).round() as usize;
+    sorted.get(index).copied()
+}

@@ -1,0 +1,129 @@
+//! The number on its way through the stages, with what each of them had to say.
+
+use std::time::Duration;
+
+use super::reading::Reading;
+use super::state::State;
+use super::target::Needs;
+use super::{Decision, Outlook, Policy, Why};
+
+/// Looking again is due after this long even if nothing is expected, seconds.
+const AT_REST: f64 = 60.0;
+/// While pods have something to do or may be spared, seconds.
+const AT_WORK: f64 = 5.0;
+
+/// The number on its way through the stages.
+#[derive(Clone, Debug)]
+pub(super) struct Plan {
+    /// What the Deployment has.
+    pub(super) current: u32,
+    /// What is wanted so far.
+    pub(super) replicas: u32,
+    /// Lowering needs no patience: a limit asks for it.
+    pub(super) at_once: bool,
+    /// Something is due in so many seconds.
+    pub(super) due_in: Option<f64>,
+    /// Decisive first.
+    reasons: Vec<Why>,
+}
+
+impl Plan {
+    /// Stay at `current`, unless a stage has a reason.
+    pub(super) fn stay(current: u32) -> Self {
+        Self {
+            current,
+            replicas: current,
+            at_once: false,
+            due_in: None,
+            reasons: Vec::new(),
+        }
+    }
+
+    pub(super) fn raises(&self) -> bool {
+        self.replicas > self.current
+    }
+
+    pub(super) fn lowers(&self) -> bool {
+        self.replicas < self.current
+    }
+
+    /// `replicas` it is, because of `why`; what was said before comes after it.
+    pub(super) fn set(mut self, replicas: u32, why: Why) -> Self {
+        self.replicas = replicas;
+        self.reasons.insert(0, why);
+        self
+    }
+
+    /// As it is, because of `why`.
+    pub(super) fn hold(self, why: Why) -> Self {
+        let current = self.current;
+        self.set(current, why)
+    }
+
+    /// Worth knowing, but not decisive.
+    pub(super) fn note(mut self, why: Why) -> Self {
+        self.reasons.push(why);
+        self
+    }
+
+    /// Look again in so many seconds at the latest.
+    pub(super) fn due_in(mut self, seconds: f64) -> Self {
+        let sooner = self.due_in.map_or(seconds, |due| due.min(seconds));
+        self.due_in = Some(sooner);
+        self
+    }
+
+    pub(super) fn decide(
+        self,
+        policy: &Policy,
+        state: &State,
+        reading: &Reading<'_>,
+        needs: &Needs,
+    ) -> Decision {
+        let raises = self.raises();
+        let resting = self.replicas == self.current && needs.resting;
+        let usual = if resting { AT_REST } else { AT_WORK };
+        let due_in = self
+            .due_in
+            .unwrap_or(usual)
+            .clamp(0.1, if resting { AT_REST } else { AT_WORK });
+        let wait = Duration::try_from_secs_f64(due_in).unwrap_or(Duration::from_secs(5));
+        Decision {
+            replicas: self.replicas,
+            reasons: self.reasons,
+            look_again_at: reading
+                .now
+                .checked_add(wait)
+                .unwrap_or(reading.now),
+            watch_closely: self.current == 0 || needs.pressing || raises,
+            outlook: Outlook {
+                partitions: reading.partitions(),
+                lag: reading.complete().then(|| reading.lag()),
+                delay: reading
+                    .complete()
+                    .then(|| state.delay(reading))
+                    .flatten(),
+                arrival_per_second: state.level.as_ref().and(state.arrival()),
+                capacity_per_pod: state.capacity.measured(),
+                start_up: span(state.orders.learned_start_up()),
+                rebalance: span(state.orders.learned_rebalance()),
+                stuck: reading.stuck.iter().map(|&p| p.clone()).collect(),
+            },
+        }
+        .checked(policy)
+    }
+}
+
+impl Decision {
+    /// The last word of the user's limit, whatever the stages did.
+    fn checked(mut self, policy: &Policy) -> Self {
+        if let Some(max) = policy.max {
+            self.replicas = self.replicas.min(max);
+        }
+        self
+    }
+}
+
+fn span(seconds: Option<f64>) -> Option<Duration> {
+    seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+}

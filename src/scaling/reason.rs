@@ -1,0 +1,386 @@
+//! Why a fleet has the size that it has.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::Policy;
+use super::sample::LagUnknown;
+use super::state::State;
+use super::target::Needs;
+use crate::topic::TopicPartition;
+
+/// A reason; `Display` is the sentence for people, [`Why::label`] the word for machines.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Why {
+    /// Nothing waits, no pod runs.
+    AtRest,
+    /// The size is enough.
+    Enough {
+        /// It.
+        replicas: u32,
+        /// Records that wait.
+        backlog: u64,
+        /// Records that arrive per second, where known.
+        arrival: Option<f64>,
+        /// Seconds until what waits is finished.
+        projected: f64,
+    },
+    /// The projected delay presses: raise.
+    Raise {
+        /// Pods now.
+        from: u32,
+        /// Pods wanted.
+        to: u32,
+        /// Records that wait.
+        backlog: u64,
+        /// Records that arrive per second, where known.
+        arrival: Option<f64>,
+        /// Records per second that a pod can do.
+        per_pod: f64,
+        /// That was measured, not guessed.
+        measured: bool,
+        /// What the user promised.
+        promise: Duration,
+    },
+    /// A burst has just begun: look once more before ordering.
+    SecondLook,
+    /// Fewer pods would do.
+    Spare {
+        /// Pods now.
+        from: u32,
+        /// Pods that would do.
+        to: u32,
+        /// Records that arrive per second.
+        arrival: f64,
+        /// Records per second that a pod can do.
+        per_pod: f64,
+        /// That was measured; else fewer pods are a probe.
+        measured: bool,
+    },
+    /// Nothing waits and nothing arrives.
+    Idle {
+        /// For so many seconds.
+        seconds: f64,
+    },
+    /// Fewer pods would do, but not for long enough yet.
+    NotWorthItYet {
+        /// Pods that would do.
+        to: u32,
+        /// Pod-seconds that were not needed.
+        collected: f64,
+        /// Pod-seconds that a needless round of down and up costs.
+        price: f64,
+    },
+    /// Offsets of some partitions could not be read or make no sense.
+    Unknown {
+        /// How many.
+        unknown: usize,
+        /// Of how many.
+        partitions: usize,
+        /// The first of them.
+        first: TopicPartition,
+        /// What is wrong with its offsets; none where there are none.
+        cause: Option<LagUnknown>,
+    },
+    /// The newest offsets are too old.
+    Stale {
+        /// So old.
+        age: Duration,
+    },
+    /// No partition of the topics is known.
+    NoPartitions,
+    /// Ordered pods are not all ready.
+    Starting {
+        /// Pods that are ready.
+        ready: u32,
+        /// Pods ordered.
+        ordered: u32,
+    },
+    /// A roll-out is under way.
+    Rolling,
+    /// The group is still sharing partitions out.
+    Settling,
+    /// More than half of the attempts fail.
+    HandlerFailing {
+        /// The share that fails.
+        ratio: f64,
+    },
+    /// Most partitions do not move.
+    MostlyStuck {
+        /// How many.
+        stuck: usize,
+        /// Of how many.
+        partitions: usize,
+    },
+    /// The last raise brought no capacity.
+    MorePodsDoNotHelp {
+        /// The size before it.
+        most: u32,
+    },
+    /// The partitions are too few.
+    CappedByPartitions {
+        /// Pods wanted.
+        wanted: u32,
+        /// Partitions of all topics.
+        partitions: u32,
+    },
+    /// `scaling.maxReplicas` is too low.
+    CappedByMax {
+        /// Pods wanted.
+        wanted: u32,
+        /// The limit.
+        max: u32,
+        /// The largest useful size within it.
+        useful: u32,
+    },
+    /// `scaling.minReplicas` holds.
+    AtLeastMin {
+        /// The limit.
+        min: u32,
+        /// Partitions of all topics.
+        partitions: u32,
+    },
+    /// A wake-up takes longer than the promise.
+    ZeroTooSlow {
+        /// Seconds that it takes.
+        takes: f64,
+        /// What the user promised.
+        promise: Duration,
+    },
+    /// Partitions that do not move are left out.
+    StuckLeftOut {
+        /// How many.
+        stuck: usize,
+        /// The first of them.
+        first: TopicPartition,
+        /// Its first unfinished record.
+        offset: i64,
+        /// What the last attempt ended with, where a worker says so.
+        error: Option<String>,
+    },
+    /// One partition gets more than a pod can do.
+    HotPartition {
+        /// It.
+        partition: TopicPartition,
+        /// Records that arrive there per second.
+        rate: f64,
+        /// Records per second that a pod can do.
+        per_pod: f64,
+    },
+}
+
+impl Why {
+    pub(super) fn raised(
+        policy: &Policy,
+        state: &State,
+        from: u32,
+        to: u32,
+        needs: &Needs,
+    ) -> Self {
+        Self::Raise {
+            from,
+            to,
+            backlog: needs.backlog as u64,
+            arrival: needs.arrival,
+            per_pod: needs.per_pod,
+            measured: state.capacity.measured().is_some(),
+            promise: policy.max_delay,
+        }
+    }
+
+    /// The word for metrics, events and conditions; stable.
+    pub fn label(&self) -> &'static str {
+        match self {
+            Self::AtRest => "AtRest",
+            Self::Enough { .. } => "Enough",
+            Self::Raise { .. } => "DelayProjected",
+            Self::SecondLook => "SecondLook",
+            Self::Spare { .. } => "CapacityToSpare",
+            Self::Idle { .. } => "Idle",
+            Self::NotWorthItYet { .. } => "NotWorthItYet",
+            Self::Unknown { .. } => "LagUnknown",
+            Self::Stale { .. } => "OffsetsStale",
+            Self::NoPartitions => "NoPartitions",
+            Self::Starting { .. } => "PodsStarting",
+            Self::Rolling => "RollingOut",
+            Self::Settling => "Rebalancing",
+            Self::HandlerFailing { .. } => "HandlerFailing",
+            Self::MostlyStuck { .. } => "MostlyStuck",
+            Self::MorePodsDoNotHelp { .. } => "MorePodsDoNotHelp",
+            Self::CappedByPartitions { .. } => "CappedByPartitions",
+            Self::CappedByMax { .. } => "CappedByMaxReplicas",
+            Self::AtLeastMin { .. } => "AtLeastMinReplicas",
+            Self::ZeroTooSlow { .. } => "ZeroTooSlow",
+            Self::StuckLeftOut { .. } => "StuckLeftOut",
+            Self::HotPartition { .. } => "HotPartition",
+        }
+    }
+
+    /// Something keeps the size from what the load asks for: status shows it as the condition
+    /// `ScalingLimited`.
+    pub fn is_limit(&self) -> bool {
+        matches!(
+            self,
+            Self::HandlerFailing { .. }
+                | Self::MostlyStuck { .. }
+                | Self::MorePodsDoNotHelp { .. }
+                | Self::CappedByPartitions { .. }
+                | Self::CappedByMax { .. }
+                | Self::ZeroTooSlow { .. }
+                | Self::HotPartition { .. }
+        )
+    }
+
+    /// Nothing can be decided for want of data.
+    pub fn is_unknown(&self) -> bool {
+        matches!(
+            self,
+            Self::Unknown { .. } | Self::Stale { .. } | Self::NoPartitions
+        )
+    }
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AtRest => f.write_str("nothing waits, so no pod is needed"),
+            Self::Enough { replicas, backlog, arrival, projected } => {
+                write!(f, "{} enough: ", are(*replicas))?;
+                load(f, *backlog, *arrival)?;
+                match backlog {
+                    0 => Ok(()),
+                    _ if *projected > 1e6 => f.write_str(", and no pod is ready"),
+                    _ => write!(f, ", done in about {projected:.1}s"),
+                }
+            }
+            Self::Raise { from, to, backlog, arrival, per_pod, measured, promise } => {
+                write!(f, "raise from {from} to {to}: ")?;
+                load(f, *backlog, *arrival)?;
+                let origin = if *measured { "" } else { ", a first guess" };
+                write!(
+                    f,
+                    "; a pod does {} per second{origin}, and no record shall wait longer than {promise:?}",
+                    number(*per_pod)
+                )
+            }
+            Self::SecondLook => f.write_str(
+                "a burst has just begun; looking once more to order the right size in one step",
+            ),
+            Self::Spare { from, to, arrival, per_pod, measured: true } => write!(
+                f,
+                "{to} instead of {from} would do: {} per second arrive, a pod does {}",
+                number(*arrival),
+                number(*per_pod)
+            ),
+            Self::Spare { from, to, .. } => write!(
+                f,
+                "{to} instead of {from} may do: nothing waits, and what a pod can do shows only when it is busy"
+            ),
+            Self::Idle { seconds } => {
+                write!(f, "nothing has waited or arrived for {seconds:.1}s")
+            }
+            Self::NotWorthItYet { to, collected, price } => write!(
+                f,
+                "lowering to {to} waits: {collected:.0} pod-seconds were spare so far, a needless round of down and up costs {price:.0}"
+            ),
+            Self::Unknown { unknown, partitions, first, cause } => {
+                write!(f, "the lag of {unknown} of {partitions} partitions is unknown ({first}: ")?;
+                match cause {
+                    Some(cause) => write!(f, "{cause}")?,
+                    None => f.write_str("no offsets could be read")?,
+                }
+                f.write_str("); nothing is lowered on unknown data")
+            }
+            Self::Stale { age } => write!(
+                f,
+                "the newest offsets are {:.0}s old; nothing changes on old data, see KafkaReachable",
+                age.as_secs_f64()
+            ),
+            Self::NoPartitions => f.write_str(
+                "no partition of the topics is known; nothing changes until Kafka names them",
+            ),
+            Self::Starting { ready, ordered } => write!(
+                f,
+                "{ready} of {ordered} ordered pods are ready; the next decision waits for the rest"
+            ),
+            Self::Rolling => f.write_str("a roll-out is under way; the next decision waits for it"),
+            Self::Settling => {
+                f.write_str("the group is sharing its partitions out; the next decision waits for it")
+            }
+            Self::HandlerFailing { ratio } => write!(
+                f,
+                "{:.0} % of the handler's attempts fail: more pods would only fail more, and none are taken away; mend the handler",
+                ratio * 100.0
+            ),
+            Self::MostlyStuck { stuck, partitions } => write!(
+                f,
+                "{stuck} of {partitions} partitions are stuck: more pods cannot help; see Stalled"
+            ),
+            Self::MorePodsDoNotHelp { most } => write!(
+                f,
+                "more than {most} pods brought no capacity: something behind the handler is the limit; this is tried again later"
+            ),
+            Self::CappedByPartitions { wanted, partitions } => write!(
+                f,
+                "{wanted} pods are wanted, but {partitions} partitions cannot feed more than {partitions}; add partitions or make the handler faster"
+            ),
+            Self::CappedByMax { wanted, max, useful } => {
+                write!(f, "{wanted} pods are wanted, but scaling.maxReplicas allows {max}")?;
+                if useful < max {
+                    write!(f, ", of which {useful} share the partitions as well")?;
+                }
+                f.write_str("; raise it to keep the promise")
+            }
+            Self::AtLeastMin { min, partitions } => {
+                write!(f, "scaling.minReplicas keeps {min}")?;
+                if *partitions > 0 && partitions < min {
+                    write!(f, ", but only {partitions} partitions are there to share")?;
+                }
+                Ok(())
+            }
+            Self::ZeroTooSlow { takes, promise } => write!(
+                f,
+                "one pod stays: waking up from zero takes {takes:.1}s, longer than the promised {promise:?}; speed up the pod's start or raise scaling.maxDelay"
+            ),
+            Self::StuckLeftOut { stuck, first, offset, error } => {
+                write!(f, "{stuck} stuck ")?;
+                f.write_str(if *stuck == 1 { "partition is" } else { "partitions are" })?;
+                write!(f, " left out: {first} at offset {offset}")?;
+                match error {
+                    Some(error) => write!(f, " ({error})"),
+                    None => f.write_str(" has not moved while others have"),
+                }
+            }
+            Self::HotPartition { partition, rate, per_pod } => write!(
+                f,
+                "{partition} alone gets {} records per second and a pod does {}: no number of pods helps; spread its keys",
+                number(*rate),
+                number(*per_pod)
+            ),
+        }
+    }
+}
+
+fn load(f: &mut fmt::Formatter<'_>, backlog: u64, arrival: Option<f64>) -> fmt::Result {
+    write!(f, "{backlog} records wait")?;
+    match arrival {
+        Some(rate) => write!(f, ", {} per second arrive", number(rate)),
+        None => f.write_str(", the rate of arrivals is not known yet"),
+    }
+}
+
+fn are(pods: u32) -> String {
+    match pods {
+        1 => "1 pod is".to_owned(),
+        pods => format!("{pods} pods are"),
+    }
+}
+
+/// Three digits are enough for people.
+fn number(value: f64) -> String {
+    if value >= 10.0 || value == 0.0 {
+        format!("{value:.0}")
+    } else {
+        format!("{value:.2}")
+    }
+}

@@ -1,0 +1,66 @@
+//! What one step leaves for the next.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::estimate::Capacity;
+use super::flow::Flow;
+use super::gate::Surplus;
+use super::guards::Guards;
+use super::orders::Orders;
+use super::reading::Reading;
+use super::window::{Level, Surge, Track};
+use crate::topic::TopicPartition;
+
+/// What one step leaves for the next. After a restart of the controller it is rebuilt by
+/// [`State::resume`] from what status kept; the rest is seen again within two minutes, and until
+/// then nothing is lowered.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct State {
+    /// When the newest sample was read.
+    pub(super) seen: Option<Timestamp>,
+    /// Every partition's past.
+    pub(super) tracks: BTreeMap<TopicPartition, Track>,
+    /// Records that arrived.
+    pub(super) arrivals: Flow,
+    /// When anything last arrived.
+    pub(super) last_arrival: Option<Timestamp>,
+    /// Records that were committed.
+    pub(super) progress: Flow,
+    /// The arrival rate without its noise.
+    pub(super) level: Option<Level>,
+    /// Arrivals well above the level, from their beginning.
+    pub(super) surge: Option<Surge>,
+    /// What a pod can do.
+    pub(super) capacity: Capacity,
+    /// Sizes ordered, and how long pods take.
+    pub(super) orders: Orders,
+    /// What makes more pods pointless.
+    pub(super) guards: Guards,
+    /// Pod-seconds that were not needed.
+    pub(super) surplus: Surplus,
+    /// What the last step wanted.
+    pub(super) wanted: Option<u32>,
+}
+
+impl State {
+    /// The state of a controller that has just started, with what the resource's status kept:
+    /// records per second that one pod can do, and the time from ordering a pod to its being
+    /// ready. Values that cannot be (zero, negative, not a number) count as unknown.
+    pub fn resume(capacity_per_pod: Option<f64>, start_up: Option<Duration>) -> Self {
+        let mut state = Self::default();
+        state.capacity = Capacity::resume(capacity_per_pod);
+        state.orders = Orders::resume(start_up);
+        state
+    }
+
+    /// Remembers what was seen and decided.
+    pub(super) fn close(&mut self, reading: &Reading<'_>, wanted: u32) {
+        if self.seen.is_none_or(|seen| reading.at > seen) {
+            self.seen = Some(reading.at);
+        }
+        self.wanted = Some(wanted);
+    }
+}

@@ -9,12 +9,12 @@ use kube::Client;
 use kube::core::DeserializeGuard;
 use kube::runtime::reflector::Store;
 
-use super::fleets::Fleets;
-use super::offsets::Board;
+use super::fleets::{FleetKey, Fleets};
 use crate::api::KafkaConsumer;
 use crate::clock::Monotonic;
 use crate::k8s::client::Fence;
 use crate::k8s::events::Announcer;
+use crate::lag::LagReader;
 use crate::resources;
 use crate::telemetry::controller_metrics::ControllerMetrics;
 
@@ -33,7 +33,7 @@ pub struct Context {
     /// What is remembered of each fleet.
     pub fleets: Fleets,
     /// Offsets, by fleet.
-    pub lag: Arc<Board>,
+    pub lag: LagReader<FleetKey>,
     /// Events.
     pub announcer: Announcer,
     /// Numbers about our own work.

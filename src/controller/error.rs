@@ -2,6 +2,7 @@
 
 use super::status::Trouble;
 use crate::k8s::chain;
+use crate::lag;
 
 /// What kept a reconcile from its end.
 #[derive(Debug, thiserror::Error)]
@@ -36,12 +37,13 @@ pub enum Error {
         name: String,
     },
     /// The first offsets of the group could not be written.
-    #[error("write the first offsets of group {group}: {message}")]
+    #[error("write the first offsets of group {group}")]
     FirstOffsets {
         /// The group.
         group: String,
         /// Why not.
-        message: String,
+        #[source]
+        source: lag::Error,
     },
 }
 

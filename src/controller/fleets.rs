@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::backoff::Failures;
 use super::children::ChildMemories;
 use super::dereference::Lookups;
+use super::offsets::Group;
 use crate::api::KafkaConsumerStatus;
 use crate::scaling;
 
@@ -48,8 +49,10 @@ pub struct FleetMemory {
     pub status_written_at: Option<Duration>,
     /// Failures in a row.
     pub failures: Failures,
-    /// The group has offsets for every partition, or had pods, since this process knows it.
-    pub offsets_ready: bool,
+    /// Whether the group has offsets to begin at.
+    pub group: Group,
+    /// When the resource was first looked at, on the monotonic clock.
+    pub first_seen: Option<Duration>,
 }
 
 /// All memories. A reconcile takes its fleet's out and puts it back: the runtime never runs two for

@@ -39,6 +39,7 @@ use crate::clock::Monotonic;
 use crate::k8s::chain;
 use crate::k8s::client::{self, Fence};
 use crate::k8s::events::Announcer;
+use crate::lag::LagReader;
 use crate::k8s::lease::{Candidate, Pulse, Role, Terms};
 use crate::resources;
 use crate::telemetry::controller_metrics::ControllerMetrics;
@@ -203,7 +204,7 @@ impl Leader {
             fence: self.fence.clone(),
             caches,
             fleets: Fleets::default(),
-            lag: Arc::default(),
+            lag: LagReader::new(),
             announcer: Announcer::new(
                 self.client.clone(),
                 CONTROLLER,
@@ -224,7 +225,7 @@ impl Leader {
         let runs = Controller::for_stream(resources, consumers.clone())
             .with_config(config)
             .reconcile_on(watches::references(wakes))
-            .reconcile_on(offsets::wakes(&context.lag).map(watches::reference))
+            .reconcile_on(context.lag.wakes().stream().map(watches::reference))
             .run(
                 reconcile::reconcile,
                 |_, never, _| -> Action { match *never {} },
@@ -253,7 +254,7 @@ impl Leader {
 
 fn forget(context: &Context, key: &fleets::FleetKey) {
     context.fleets.retain(|other| other != key);
-    offsets::forget(context, key);
+    context.lag.unregister(key);
     context.metrics.forget(&key.to_string());
 }
 

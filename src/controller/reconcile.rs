@@ -30,12 +30,15 @@ use crate::api::KafkaConsumer;
 use crate::clock;
 use crate::fleet::{self, Fleet};
 use crate::k8s::chain;
+use crate::lag::Latest;
 use crate::resources::selector_text;
 use crate::scaling::{self, Decision, Sample};
 use crate::telemetry::controller_metrics::FleetGauges;
 
 /// A resource at rest is looked at this often, whatever the watches say.
 const RESYNC: Duration = Duration::from_secs(300);
+/// How long a new fleet waits for Kafka's first answer.
+const FIRST_ANSWER: Duration = Duration::from_secs(3);
 /// Never sooner than this.
 const MOMENT: Duration = Duration::from_millis(100);
 /// A problem that may heal by itself is looked at this often.
@@ -91,16 +94,18 @@ async fn steps(
 ) -> Duration {
     dereference::look_up(context, consumer, memory).await;
     let observed = dereference::observe(context, key);
-    let lag = offsets::latest(context, key);
-    let references = dereference::references(memory, lag.topics.clone());
+    let lag = context.lag.latest(key).unwrap_or_default();
+    let references = dereference::references(memory, offsets::topics(&lag));
 
+    let workload = observed.deployment.as_deref().map(|deployment| read(deployment, &observed));
+    let sample = offsets::sample(&lag, workload.as_ref().unwrap_or(&Workload::default()));
     let mut run = Run {
         consumer,
         context,
         observed: &observed,
         wait: jittered(RESYNC, &key.name),
-        workload: observed.deployment.as_deref().map(|deployment| read(deployment, &observed)),
-        sample: None,
+        workload,
+        sample,
         decision: None,
         order: None,
         happenings: Happenings::default(),
@@ -109,9 +114,13 @@ async fn steps(
     let verdict = fleet::validate(consumer, &references);
     match &verdict {
         Ok(fleet) => {
-            offsets::register(context, key, consumer, fleet);
-            run.decide(fleet, &lag, memory).await;
-            run.act(fleet, memory).await;
+            offsets::register(context, key, fleet);
+            if run.waits_for_kafka(&lag, memory) {
+                run.within(FIRST_ANSWER);
+            } else {
+                run.decide(key, fleet, &lag, memory).await;
+                run.act(fleet, memory).await;
+            }
         }
         Err(problems) => {
             run.happenings.bad_spec = true;
@@ -153,12 +162,29 @@ impl Run<'_> {
         self.wait = self.wait.min(wait);
     }
 
+    /// A new fleet waits a moment for Kafka's first answer: a topic that does not exist is told
+    /// before anything is made, and a Deployment begins with the right size.
+    fn waits_for_kafka(&self, lag: &Latest, memory: &mut FleetMemory) -> bool {
+        let now = self.context.clock.elapsed();
+        let first_seen = *memory.first_seen.get_or_insert(now);
+        self.observed.deployment.is_none()
+            && memory.children.deployment.is_none()
+            && !offsets::answered(lag)
+            && now.saturating_sub(first_seen) < FIRST_ANSWER
+    }
+
     /// What size the fleet should have. Without offsets nothing is decided: unknown is not zero.
-    async fn decide(&mut self, fleet: &Fleet, lag: &offsets::Latest, memory: &mut FleetMemory) {
+    async fn decide(
+        &mut self,
+        key: &FleetKey,
+        fleet: &Fleet,
+        lag: &Latest,
+        memory: &mut FleetMemory,
+    ) {
+        let context = self.context;
         let empty = Workload::default();
         let workload = self.workload.as_ref().unwrap_or(&empty);
-        self.sample = lag.sample(workload);
-        let ready = offsets::ready(self.context, fleet, self.sample.as_ref(), workload, memory).await;
+        let ready = offsets::ready(context, key, fleet, lag, workload, memory).await;
         let offsets_ready = match ready {
             Ok(ready) => ready,
             Err(error) => {
@@ -166,13 +192,15 @@ impl Run<'_> {
                 false
             }
         };
-        if let Some(sample) = self.sample.as_ref().filter(|_| offsets_ready && !lag.is_away()) {
+        let decidable = offsets_ready && offsets::away(lag).is_none();
+        if let Some(sample) = self.sample.as_ref().filter(|_| decidable) {
             let now = clock::now();
             let state = memory.scaling.take().unwrap_or_else(|| resumed(self.consumer));
             let (state, decision) = scaling::step(&fleet.policy, &state, sample, now);
             memory.scaling = Some(state);
             let again = decision.look_again_at.duration_since(now);
             self.wait = self.wait.min(again.try_into().unwrap_or(Duration::ZERO).max(MOMENT));
+            offsets::pace(context, key, &decision);
             self.decision = Some(decision);
         }
         let deployment = self.observed.deployment.as_deref();
@@ -220,7 +248,7 @@ impl Run<'_> {
     }
 
     /// Status, on good and bad days; then the events that the change is worth.
-    async fn tell(&mut self, spec: Spec<'_>, lag: &offsets::Latest, memory: &mut FleetMemory) {
+    async fn tell(&mut self, spec: Spec<'_>, lag: &Latest, memory: &mut FleetMemory) {
         let consumer = self.consumer;
         let labels = self.decision.as_ref().map(labels).unwrap_or_default();
         let previous = memory.status.clone().or_else(|| consumer.status.clone()).unwrap_or_default();
@@ -232,8 +260,11 @@ impl Run<'_> {
             selector: selector_text(&consumer.name_any()),
             trouble: self.error.as_ref().map(Error::trouble),
             workload: self.workload.as_ref(),
-            kafka: match (&self.sample, lag.away()) {
-                (_, Some(error)) => Kafka::Unreachable { error },
+            kafka: match (&self.sample, offsets::away(lag)) {
+                (_, Some(away)) => Kafka::Unreachable {
+                    reason: away.reason,
+                    error: away.error.to_string(),
+                },
                 (Some(sample), None) => Kafka::Read(sample),
                 (None, None) => Kafka::Unasked,
             },

@@ -147,9 +147,10 @@ mod tests {
 
     #[test]
     fn a_partition_alone_may_use_the_whole_budget() {
-        let budget = Budget::new(1000);
-        assert!(!budget.over_share(999, 5, 1));
-        assert!(budget.over_share(999, 5, 2));
+        let mut budget = Budget::new(1000);
+        assert!(!budget.charge(600));
+        assert!(!budget.over_share(600, 5, 1));
+        assert!(budget.over_share(600, 5, 2));
         assert!(budget.over_share(1, LANE_RECORDS, 1));
     }
 }

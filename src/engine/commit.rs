@@ -108,36 +108,54 @@ impl<P> Engine<P> {
         let mut frontiers = Vec::with_capacity(changed.len());
         let mut sent = Vec::with_capacity(changed.len());
         for (id, epoch) in changed.drain(..) {
-            let pod = self.pod_report();
+            let lane = self.lane(id).filter(|lane| lane.epoch == epoch);
+            let frontier = lane.and_then(|lane| self.frontier(lane));
             let Some(lane) = self.lane_mut(id).filter(|lane| lane.epoch == epoch) else {
                 continue;
             };
             lane.dirty = false;
-            let Some(offset) = lane.frontier_to_commit() else {
+            let Some(frontier) = frontier else {
                 continue;
             };
-            lane.reported_stuck = lane.stuck.keys().next().copied();
+            lane.reported_stuck = frontier.report.stuck.as_ref().map(|stuck| stuck.offset);
             sent.push(Sent {
                 lane: id,
                 epoch,
-                offset,
+                offset: frontier.offset,
                 finished: lane.uncommitted,
             });
-            frontiers.push(FrontierCommit {
-                partition: lane.partition.clone(),
-                offset,
-                report: Report {
-                    stuck: lane.stuck.values().next().cloned(),
-                    ahead: lane.ahead(MOST_RANGES),
-                    ..pod
-                },
-            });
+            frontiers.push(frontier);
         }
         self.commits.changed = changed;
         if !sent.is_empty() {
             self.commits.under_way = Some(sent);
             effects.push(Effect::Commit(frontiers));
         }
+    }
+
+    /// What to commit for a lane: none where nothing is known, or where the frontier lies before
+    /// what this epoch has committed. After a reset of the log in the middle of an epoch it is not
+    /// for us to take the group back.
+    fn frontier(&self, lane: &Lane) -> Option<FrontierCommit> {
+        let offset = lane.ledger.frontier()?;
+        if lane.committed.is_some_and(|committed| offset < committed) {
+            return None;
+        }
+        let oldest = lane.ledger.oldest().map(|handle| &self.records[handle]);
+        let tried = match oldest.filter(|record| record.offset == offset) {
+            Some(record) => record.attempts,
+            None => lane.tried.get(&offset.0).copied().unwrap_or(0),
+        };
+        Some(FrontierCommit {
+            partition: lane.partition.clone(),
+            offset,
+            report: Report {
+                tried,
+                stuck: lane.stuck.values().next().cloned(),
+                ahead: lane.ahead(MOST_RANGES),
+                ..self.pod_report()
+            },
+        })
     }
 
     /// What is the same in the reports of all partitions.
@@ -153,6 +171,7 @@ impl<P> Engine<P> {
             slots: u32::try_from(slots).unwrap_or(u32::MAX),
             failures: self.totals.failures,
             slow_downs: self.totals.slow_downs,
+            tried: 0,
             stuck: None,
             ahead: Vec::new(),
         }
@@ -204,16 +223,5 @@ impl<P> Engine<P> {
                 commits.not_before = self.now + FATAL_WAIT;
             }
         }
-    }
-}
-
-impl Lane {
-    /// The frontier, unless it lies before what this epoch has committed: after a reset of the log
-    /// in the middle of an epoch it is not for us to take the group back.
-    fn frontier_to_commit(&self) -> Option<Offset> {
-        let frontier = self.ledger.frontier()?;
-        self.committed
-            .is_none_or(|committed| committed <= frontier)
-            .then_some(frontier)
     }
 }

@@ -64,7 +64,7 @@ impl<P> Engine<P> {
                 return;
             }
         }
-        lane.pass(offset);
+        let passed = lane.pass(offset);
         let attempts = lane.inherited_attempts(offset);
         if lane.finished_before(offset) {
             lane.ledger.push_finished(offset);
@@ -91,6 +91,9 @@ impl<P> Engine<P> {
         } else {
             lane.ready.push_back(handle);
             self.enter_ring(id);
+        }
+        if passed {
+            self.changed(id);
         }
         self.charge(id, bytes, effects);
     }

@@ -39,6 +39,9 @@ pub(super) struct Lane {
     pub left_behind: VecDeque<Range<i64>>,
     /// The stuck record that the previous owner reported, until it is read here.
     pub inherited: Option<Offset>,
+    /// Failed attempts on records that are not held: by the previous owner, or before they were let
+    /// go.
+    pub tried: BTreeMap<i64, u32>,
     /// Records that nothing gets past, with their place in the report.
     pub stuck: BTreeMap<i64, Stuck>,
     /// The stuck record of the last report.
@@ -70,6 +73,7 @@ impl Lane {
             overdue: false,
             left_behind: VecDeque::new(),
             inherited: None,
+            tried: BTreeMap::new(),
             stuck: BTreeMap::new(),
             reported_stuck: None,
             dirty: false,
@@ -92,11 +96,18 @@ impl Lane {
                 self.left_behind.push_back(range);
             }
         }
+        if report.tried > 0 {
+            self.tried.insert(committed.0, report.tried);
+        }
         if let Some(stuck) = report.stuck
             && stuck.offset >= committed.0
         {
             self.inherited = Some(Offset(stuck.offset));
             self.reported_stuck = Some(stuck.offset);
+            // Of the first record `tried` says it exactly: a record may be stuck without a failure.
+            if stuck.offset != committed.0 {
+                self.tried.insert(stuck.offset, stuck.attempts);
+            }
             self.stuck.insert(stuck.offset, stuck);
         }
     }
@@ -104,6 +115,7 @@ impl Lane {
     /// The log is not the one that the previous owner spoke of.
     pub(super) fn forget_predecessor(&mut self) {
         self.left_behind.clear();
+        self.tried.clear();
         if let Some(offset) = self.inherited.take() {
             self.stuck.remove(&offset.0);
         }
@@ -124,23 +136,27 @@ impl Lane {
     }
 
     /// Reading has come to `next`: a stuck record of the previous owner before it, that was not
-    /// read, does not exist any more.
-    pub(super) fn pass(&mut self, next: Offset) {
+    /// read, does not exist any more. True if there was one.
+    pub(super) fn pass(&mut self, next: Offset) -> bool {
         if let Some(inherited) = self.inherited
             && inherited < next
         {
             self.inherited = None;
             self.stuck.remove(&inherited.0);
+            return true;
         }
+        false
     }
 
-    /// How often the previous owner tried the record at `offset`, if it was stuck.
+    /// How often the previous owner tried the record at `offset` in vain.
     pub(super) fn inherited_attempts(&mut self, offset: Offset) -> u32 {
-        if self.inherited != Some(offset) {
+        if self.inherited == Some(offset) {
+            self.inherited = None;
+        }
+        if self.tried.is_empty() {
             return 0;
         }
-        self.inherited = None;
-        self.stuck.get(&offset.0).map_or(0, |stuck| stuck.attempts)
+        self.tried.remove(&offset.0).unwrap_or(0)
     }
 
     pub(super) fn ticket(&self, offset: Offset) -> Ticket {

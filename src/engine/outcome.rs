@@ -348,6 +348,10 @@ impl<P> Engine<P> {
         if let Some(lane) = self.lane_mut(record.lane) {
             lane.ledger.let_go(index);
             lane.bytes -= record.bytes;
+            if record.attempts > 0 {
+                lane.tried.insert(record.offset.0, record.attempts);
+                self.changed(record.lane);
+            }
         }
         self.refund(record.lane, record.bytes, effects);
     }

@@ -2,6 +2,7 @@
 //!
 //! Knows nothing of engines, fleets or handlers. The only edge that speaks Kafka's protocol.
 
+pub mod admin;
 pub mod client_config;
 pub mod consumer;
 pub mod errors;

@@ -1,1 +1,130 @@
-//! lag
+//! Reads what waits in Kafka, for all fleets of a controller.
+//!
+//! One task and one client for each Kafka cluster, whatever the number of fleets: end offsets of
+//! all topics in one batch, commits of all groups side by side. A fleet at rest costs a slot in a
+//! batch. What was read last is kept for whoever asks; a failure is kept as a failure, with its
+//! beginning: no data is not zero. Decides nothing: that is `scaling`'s work.
+
+mod assemble;
+mod cluster;
+mod reader;
+mod round;
+mod start;
+mod wakes;
+
+pub use crate::kafka::admin::Error;
+pub use reader::{LagReader, Numbers};
+pub use start::Start;
+pub use wakes::Wakes;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::scaling::{PartitionSample, PodSample, Sample};
+use crate::topic::TopicPartition;
+
+/// A Kafka cluster as a client sees it. Fleets with equal ones share a client.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Source {
+    /// Brokers to begin with.
+    pub bootstrap_servers: String,
+    /// librdkafka properties.
+    pub properties: BTreeMap<String, String>,
+}
+
+/// What a fleet wants read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Need {
+    /// Where.
+    pub source: Source,
+    /// Its topics.
+    pub topics: Vec<String>,
+    /// Its consumer group.
+    pub group_id: String,
+}
+
+/// How often a fleet is read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Pace {
+    /// Often: it is at zero, or the promise is near its end.
+    Close,
+    /// As usual.
+    #[default]
+    Usual,
+}
+
+impl Pace {
+    /// Time from one reading to the next.
+    pub fn period(self) -> Duration {
+        match self {
+            Self::Close => Duration::from_millis(500),
+            Self::Usual => Duration::from_millis(1500),
+        }
+    }
+}
+
+/// What is known of a fleet's offsets at present.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Latest {
+    /// The topics, as Kafka knows them; one that nobody has asked about yet is not there.
+    pub topics: BTreeMap<String, TopicState>,
+    /// The newest offsets, however old: see [`Offsets::at`].
+    pub offsets: Option<Arc<Offsets>>,
+    /// Why the last reading failed; none after one that did not, and before the first.
+    pub failure: Option<Failure>,
+}
+
+/// A topic, as Kafka knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TopicState {
+    /// It exists, with so many partitions.
+    Exists(u32),
+    /// It does not exist.
+    Missing,
+    /// Kafka does not say, for this reason.
+    Unknown(Error),
+}
+
+/// Offsets and reports of a fleet, read together.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Offsets {
+    /// When.
+    pub at: Timestamp,
+    /// Every partition of the fleet's topics; none for what could not be read.
+    pub partitions: BTreeMap<TopicPartition, Option<PartitionSample>>,
+    /// What the workers reported, by pod.
+    pub pods: BTreeMap<String, PodSample>,
+    /// Partitions whose committed text is no report: other tools commit too.
+    pub foreign: usize,
+}
+
+impl Offsets {
+    /// As a sample, with the size of the fleet.
+    pub fn sample(&self, current: u32, ready: u32, rolling: bool) -> Sample {
+        Sample {
+            at: self.at,
+            partitions: self.partitions.clone(),
+            pods: self.pods.clone(),
+            current,
+            ready,
+            rolling,
+        }
+    }
+
+    /// Whether a planner could tell it from `other`: everything but the time.
+    fn differs(&self, other: &Self) -> bool {
+        self.partitions != other.partitions || self.pods != other.pods
+    }
+}
+
+/// Why offsets cannot be read, and since when.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// Since when every reading has failed.
+    pub since: Timestamp,
+    /// The last one's reason.
+    pub error: Error,
+}

@@ -27,6 +27,9 @@ pub struct Report {
     pub failures: u64,
     /// Answers that asked for less since the pod started.
     pub slow_downs: u64,
+    /// Failed attempts on the record at the committed offset, so that the next owner counts on
+    /// from there.
+    pub tried: u32,
     /// The record of this partition that nothing gets past.
     pub stuck: Option<Stuck>,
     /// Offsets finished beyond the committed one, ascending, as far as the text has room.

@@ -10,6 +10,7 @@ fn report() -> Report {
         slots: 16,
         failures: 3,
         slow_downs: 1,
+        tried: 2,
         stuck: Some(Stuck {
             offset: 500,
             attempts: 6,
@@ -32,7 +33,7 @@ fn the_text_is_for_people_too() {
         report().encode(AT),
         summed(
             "drover/1 at=500 pod=users-7f-x2 done=1200 busy-ms=90000 slots=16 fail=3 slow=1 \
-             stuck=500,6,HttpStatus%20500 ahead=1-5,9"
+             tried=2 stuck=500,6,HttpStatus%20500 ahead=1-5,9"
         )
     );
 }
@@ -84,6 +85,7 @@ fn a_text_that_was_cut_anywhere_is_refused() {
 fn a_text_copied_to_another_offset_makes_nobody_skip_records() {
     let read = Report::decode(&report().encode(AT), Offset(490)).unwrap();
     assert_eq!(read.done, 1200);
+    assert_eq!(read.tried, 0);
     assert_eq!(read.stuck, None);
     assert_eq!(read.ahead, []);
 }
@@ -141,14 +143,14 @@ fn ranges(from: i64) -> impl Strategy<Value = Vec<Range<i64>>> {
 prop_compose! {
     fn any_report(at: i64)(
         pod in any::<String>(),
-        numbers in any::<(u64, u64, u32, u64, u64)>(),
+        numbers in any::<(u64, u64, u32, u64, u64, u32)>(),
         stuck in proptest::option::of(any::<(i64, u32, String)>()),
         ahead in ranges(at),
     ) -> Report {
-        let (done, busy_ms, slots, failures, slow_downs) = numbers;
+        let (done, busy_ms, slots, failures, slow_downs, tried) = numbers;
         let busy = Duration::from_millis(busy_ms);
         let stuck = stuck.map(|(offset, attempts, error)| Stuck { offset, attempts, error });
-        Report { pod, done, busy, slots, failures, slow_downs, stuck, ahead }
+        Report { pod, done, busy, slots, failures, slow_downs, tried, stuck, ahead }
     }
 }
 

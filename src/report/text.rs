@@ -6,7 +6,7 @@
 //!
 //! `at` is the offset that was committed with it; `ahead` counts from there. A tool that copies the
 //! text to another offset (mirroring groups to another cluster does) must not make anyone skip
-//! records, so at another offset `stuck` and `ahead` are not taken. `sum` guards against text that
+//! records, so at another offset `tried`, `stuck` and `ahead` are not taken. `sum` guards against text that
 //! was cut: a shortened number would be a wrong one. Unknown words are passed over, so that a later
 //! version may say more.
 
@@ -56,6 +56,9 @@ impl Report {
                 self.done, self.slots, self.failures, self.slow_downs
             ),
         );
+        if self.tried > 0 {
+            push(&mut text, format_args!(" tried={}", self.tried));
+        }
         let most = MAX_BYTES - SUM_BYTES;
         if let Some(stuck) = &self.stuck {
             push(
@@ -135,6 +138,7 @@ struct Words<'a> {
     slots: Option<&'a str>,
     fail: Option<&'a str>,
     slow: Option<&'a str>,
+    tried: Option<&'a str>,
     stuck: Option<&'a str>,
     ahead: Option<&'a str>,
 }
@@ -154,6 +158,7 @@ impl<'a> Words<'a> {
                 "slots" => &mut words.slots,
                 "fail" => &mut words.fail,
                 "slow" => &mut words.slow,
+                "tried" => &mut words.tried,
                 "stuck" => &mut words.stuck,
                 "ahead" => &mut words.ahead,
                 _ => continue,
@@ -174,10 +179,14 @@ impl<'a> Words<'a> {
             slots: number(self.slots, "slots")?,
             failures: number(self.fail, "fail")?,
             slow_downs: number(self.slow, "slow")?,
+            tried: self
+                .tried
+                .map_or(Ok(0), |tried| number(Some(tried), "tried"))?,
             stuck: self.stuck.map(stuck).transpose()?,
             ahead: self.ahead.map_or(Ok(Vec::new()), |text| ahead(text, at))?,
         };
         if at != committed.0 {
+            report.tried = 0;
             report.stuck = None;
             report.ahead.clear();
         }

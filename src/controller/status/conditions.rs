@@ -88,7 +88,7 @@ fn ready(facts: &Facts<'_>, stuck: &[StuckRecord]) -> Judgement {
     if let Some(trouble) = workload.troubles.first() {
         return no(trouble.reason.clone(), trouble.message.clone());
     }
-    if let Kafka::Unreachable { error } = facts.kafka {
+    if let Kafka::Unreachable { error, .. } = &facts.kafka {
         return no("KafkaUnreachable", unreachable_text(facts, error));
     }
     if let Some(record) = stuck.first() {
@@ -114,7 +114,7 @@ fn ready(facts: &Facts<'_>, stuck: &[StuckRecord]) -> Judgement {
             format!("{ready} of {size} pods are ready; the others are starting"),
         );
     }
-    match (size, facts.kafka) {
+    match (size, &facts.kafka) {
         (0, Kafka::Unasked) => unknown(
             "WaitingForOffsets",
             "offsets have not been read yet; no pod starts before",
@@ -159,9 +159,9 @@ fn progressing(facts: &Facts<'_>) -> Judgement {
 }
 
 fn kafka_reachable(facts: &Facts<'_>) -> Judgement {
-    match facts.kafka {
+    match &facts.kafka {
         Kafka::Unasked => unknown("NotAskedYet", "offsets have not been read yet"),
-        Kafka::Unreachable { error } => no("Unreachable", unreachable_text(facts, error)),
+        Kafka::Unreachable { reason, error } => no(*reason, unreachable_text(facts, error)),
         Kafka::Read(sample) => {
             let unknown_partitions = sample.partitions.values().filter(|seen| seen.is_none());
             match unknown_partitions.count() {
@@ -206,7 +206,7 @@ fn scaling_active(facts: &Facts<'_>) -> Judgement {
         }
         ScalingMode::Auto => {}
     }
-    match facts.kafka {
+    match &facts.kafka {
         Kafka::Unasked => unknown("NotAskedYet", "offsets have not been read yet"),
         Kafka::Unreachable { .. } => no(
             "KafkaUnreachable",
@@ -240,7 +240,7 @@ fn scaling_limited(facts: &Facts<'_>) -> Judgement {
 }
 
 fn stalled(facts: &Facts<'_>, stuck: &[StuckRecord]) -> Judgement {
-    match (stuck.first(), facts.kafka) {
+    match (stuck.first(), &facts.kafka) {
         (Some(record), _) => yes("RecordStuck", stalled_text(record, stuck.len())),
         (None, Kafka::Read(_)) => no("NothingStuck", "no record is reported as stuck"),
         (None, _) => unknown("NotRead", "reports of the pods cannot be read"),

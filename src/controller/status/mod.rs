@@ -65,14 +65,16 @@ pub struct Trouble {
 }
 
 /// What is known of Kafka.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub enum Kafka<'a> {
     /// Nothing was asked, or nothing was answered yet.
     Unasked,
     /// The last attempts failed.
     Unreachable {
+        /// Stable CamelCase word.
+        reason: &'static str,
         /// In words.
-        error: &'a str,
+        error: String,
     },
     /// Offsets are read.
     Read(&'a Sample),
@@ -84,7 +86,7 @@ const MAX_STUCK: usize = 10;
 /// The status that the facts come to.
 pub fn status(facts: &Facts<'_>) -> KafkaConsumerStatus {
     let previous = facts.previous;
-    let known = match facts.kafka {
+    let known = match &facts.kafka {
         Kafka::Read(_) => facts.decision.map(|decision| &decision.outlook),
         Kafka::Unasked | Kafka::Unreachable { .. } => None,
     };
@@ -173,7 +175,7 @@ fn scaling(facts: &Facts<'_>) -> Option<ScalingStatus> {
 }
 
 fn stuck(facts: &Facts<'_>) -> Vec<StuckRecord> {
-    let Kafka::Read(sample) = facts.kafka else {
+    let Kafka::Read(sample) = &facts.kafka else {
         // What was stuck is stuck until somebody says otherwise.
         return facts.previous.stuck.clone();
     };

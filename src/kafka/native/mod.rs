@@ -3,6 +3,7 @@
 //! The only module with unsafe code. Each block says why it is sound; what leaves the module is safe.
 #![allow(unsafe_code, reason = "rdkafka has no safe wrapper for these calls")]
 
+pub(super) mod admin;
 mod queue;
 
 pub use queue::{Event, Message, Polled, Queue, metadata};

@@ -1,0 +1,199 @@
+//! When frontiers are committed, and what follows from the answer.
+
+use super::rig::{Rig, ms, settings};
+use crate::engine::{CommitFailure, Settings};
+use crate::worker_config::Ordering;
+
+/// A rig whose first report, due with the first assignment, is out of the way.
+fn quiet(lanes: u32) -> Rig {
+    let mut rig = Rig::new(
+        Settings {
+            ordering: Ordering::None,
+            ..settings()
+        },
+        lanes,
+    );
+    rig.pass(ms(1_000));
+    rig.commits();
+    rig.committed(Ok(()));
+    rig
+}
+
+/// Reads and finishes a record.
+fn finish(rig: &mut Rig, lane: u32, offset: i64) {
+    rig.read(lane, offset, -1);
+    let ticket = rig.one();
+    rig.done(ticket);
+}
+
+#[test]
+fn a_moved_frontier_is_committed_after_the_interval() {
+    let mut rig = quiet(2);
+    finish(&mut rig, 1, 5);
+    finish(&mut rig, 1, 6);
+    assert_eq!(
+        rig.committed_offsets(),
+        [(1, 6)],
+        "the first after a rest at once"
+    );
+    rig.committed(Ok(()));
+    rig.pass(ms(999));
+    assert!(rig.commits().is_empty());
+    rig.pass(ms(1));
+    assert_eq!(rig.committed_offsets(), [(1, 7)]);
+}
+
+#[test]
+fn one_commit_is_under_way_at_a_time() {
+    let mut rig = quiet(1);
+    finish(&mut rig, 0, 5);
+    assert_eq!(rig.commits().len(), 1);
+    finish(&mut rig, 0, 6);
+    rig.pass(ms(60_000));
+    assert!(rig.commits().is_empty());
+    rig.committed(Ok(()));
+    assert_eq!(rig.committed_offsets(), [(0, 7)]);
+}
+
+#[test]
+fn an_unmoved_frontier_is_committed_again_with_a_fresh_report() {
+    let mut rig = quiet(2);
+    finish(&mut rig, 0, 5);
+    finish(&mut rig, 1, 8);
+    rig.commits();
+    rig.committed(Ok(()));
+    rig.pass(ms(30_000));
+    rig.commits();
+    rig.committed(Ok(()));
+    let waited = rig.pass_to_deadline();
+    assert_eq!(waited, ms(30_000));
+    let commits = rig.commits();
+    let frontiers: Vec<_> = commits[0]
+        .iter()
+        .map(|f| (f.offset.0, f.report.done))
+        .collect();
+    assert_eq!(frontiers, [(6, 2), (9, 2)]);
+}
+
+#[test]
+fn the_report_tells_what_the_pod_did() {
+    let mut rig = quiet(1);
+    for offset in 0..3 {
+        rig.read(0, offset, -1);
+    }
+    let delivered = rig.delivered();
+    rig.answer(delivered[0], super::rig::retry());
+    rig.done(delivered[2]);
+    rig.committed(Ok(()));
+    rig.pass(ms(50));
+    rig.pass(ms(1_000));
+    let commits = rig.commits();
+    let report = &commits.last().unwrap()[0].report;
+    assert_eq!(report.pod, "pod-0");
+    assert_eq!((report.done, report.failures, report.slots), (1, 1, 16));
+    assert_eq!(report.busy, ms(10));
+    assert_eq!(report.tried, 1);
+    assert_eq!(report.ahead, [2..3]);
+}
+
+#[test]
+fn slots_are_the_partitions_where_each_has_one_record_in_flight() {
+    let mut rig = Rig::new(
+        Settings {
+            ordering: Ordering::Partition,
+            ..settings()
+        },
+        0,
+    );
+    rig.assign(0, Some(4), None);
+    assert_eq!(rig.report().slots, 1);
+}
+
+#[test]
+fn a_commit_that_may_succeed_later_is_tried_again_soon() {
+    let mut rig = quiet(1);
+    finish(&mut rig, 0, 5);
+    rig.commits();
+    for most_ms in [200, 400, 800, 1_600] {
+        rig.committed(Err(CommitFailure::Later("rebalance".to_owned())));
+        let mut waited = ms(0);
+        let mut commits = Vec::new();
+        while commits.is_empty() {
+            waited += rig.pass_to_deadline();
+            commits = rig.commits();
+        }
+        // Never sooner than the interval of a moved frontier.
+        assert!(waited <= ms(most_ms.max(1_000)), "{waited:?}");
+        assert_eq!(commits[0][0].offset.0, 6);
+    }
+}
+
+#[test]
+fn a_commit_of_an_older_generation_is_dropped_and_the_frontier_said_again() {
+    let mut rig = quiet(1);
+    finish(&mut rig, 0, 5);
+    rig.commits();
+    rig.committed(Err(CommitFailure::Dropped("illegal generation".to_owned())));
+    rig.pass(ms(999));
+    assert!(rig.commits().is_empty());
+    rig.pass(ms(1));
+    assert_eq!(rig.committed_offsets(), [(0, 6)]);
+    assert_eq!(rig.engine.commit_error(), None);
+}
+
+#[test]
+fn a_commit_that_cannot_succeed_is_tried_slowly_and_shown() {
+    let mut rig = quiet(1);
+    finish(&mut rig, 0, 5);
+    rig.commits();
+    rig.committed(Err(CommitFailure::Fatal("not authorised".to_owned())));
+    assert_eq!(rig.engine.commit_error(), Some("not authorised"));
+    rig.pass(ms(29_999));
+    assert!(rig.commits().is_empty());
+    rig.pass(ms(1));
+    assert_eq!(rig.committed_offsets(), [(0, 6)]);
+    rig.committed(Ok(()));
+    assert_eq!(rig.engine.commit_error(), None);
+}
+
+#[test]
+fn offsets_that_do_not_exist_hold_nothing() {
+    let mut rig = quiet(1);
+    rig.read(0, 5, -1);
+    rig.read(0, 9, -1);
+    let delivered = rig.delivered();
+    rig.done(delivered[0]);
+    assert_eq!(rig.committed_offsets(), [(0, 9)], "6 to 8 were never there");
+    rig.committed(Ok(()));
+    rig.done(delivered[1]);
+    rig.position(0, 14);
+    rig.pass(ms(1_000));
+    assert_eq!(rig.committed_offsets(), [(0, 14)]);
+}
+
+#[test]
+fn a_position_does_not_pass_an_unfinished_record() {
+    let mut rig = quiet(1);
+    rig.read(0, 5, -1);
+    rig.position(0, 14);
+    rig.pass(ms(30_000));
+    assert_eq!(rig.committed_offsets(), [(0, 5)]);
+}
+
+#[test]
+fn nothing_is_committed_for_a_partition_of_which_nothing_is_known() {
+    let mut rig = Rig::new(settings(), 1);
+    rig.pass(ms(60_000));
+    assert!(rig.commits().is_empty());
+    assert!(rig.engine.next_deadline().is_some_and(|due| due > rig.now));
+}
+
+#[test]
+fn a_record_read_twice_is_delivered_once() {
+    let mut rig = quiet(1);
+    rig.read(0, 5, -1);
+    rig.read(0, 5, -1);
+    assert_eq!(rig.offsets(), [5]);
+    assert_eq!(rig.engine.totals().ignored, 1);
+    assert_eq!(rig.engine.held_bytes(), 100);
+}

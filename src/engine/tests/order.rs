@@ -1,0 +1,156 @@
+//! Which record is delivered when.
+
+use super::rig::{Rig, settings};
+use crate::engine::{Settings, Verdict};
+use crate::worker_config::Ordering;
+
+fn with(ordering: Ordering, concurrency: usize) -> Settings {
+    Settings {
+        ordering,
+        concurrency,
+        ..settings()
+    }
+}
+
+#[test]
+fn a_record_waits_for_the_one_before_it_of_its_key() {
+    let mut rig = Rig::new(with(Ordering::Key, 16), 1);
+    for (offset, key) in [(0, 7), (1, 8), (2, 7), (3, 7)] {
+        rig.read(0, offset, key);
+    }
+    let delivered = rig.delivered();
+    assert_eq!(
+        delivered.iter().map(|t| t.offset.0).collect::<Vec<_>>(),
+        [0, 1]
+    );
+    rig.done(delivered[0]);
+    let second = rig.one();
+    assert_eq!(second.offset.0, 2);
+    rig.done(second);
+    assert_eq!(rig.offsets(), [3]);
+}
+
+#[test]
+fn a_record_without_key_waits_for_none() {
+    let mut rig = Rig::new(with(Ordering::Key, 16), 1);
+    for offset in 0..4 {
+        rig.read(0, offset, -1);
+    }
+    assert_eq!(rig.offsets(), [0, 1, 2, 3]);
+}
+
+#[test]
+fn one_key_in_two_partitions_is_two_orders() {
+    let mut rig = Rig::new(with(Ordering::Key, 16), 2);
+    rig.read(0, 0, 7);
+    rig.read(1, 0, 7);
+    assert_eq!(rig.offsets().len(), 2);
+}
+
+#[test]
+fn a_partition_has_one_record_in_flight_others_go_on() {
+    let mut rig = Rig::new(with(Ordering::Partition, 16), 2);
+    for (lane, offset) in [(0, 0), (0, 1), (1, 10), (1, 11)] {
+        rig.read(lane, offset, -1);
+    }
+    let delivered = rig.delivered();
+    assert_eq!(
+        delivered.iter().map(|t| t.offset.0).collect::<Vec<_>>(),
+        [0, 10]
+    );
+    rig.done(delivered[1]);
+    assert_eq!(rig.offsets(), [11]);
+}
+
+#[test]
+fn without_order_nothing_waits() {
+    let mut rig = Rig::new(with(Ordering::None, 16), 1);
+    for offset in 0..4 {
+        rig.read(0, offset, 7);
+    }
+    assert_eq!(rig.offsets(), [0, 1, 2, 3]);
+}
+
+#[test]
+fn no_more_than_the_concurrency_is_in_flight() {
+    let mut rig = Rig::new(with(Ordering::None, 2), 2);
+    for offset in 0..4 {
+        rig.read(0, offset, -1);
+        rig.read(1, offset, -1);
+    }
+    let delivered = rig.delivered();
+    assert_eq!(delivered.len(), 2);
+    assert_eq!(rig.engine.in_flight(), 2);
+    rig.done(delivered[0]);
+    assert_eq!(rig.delivered().len(), 1);
+}
+
+#[test]
+fn a_backlog_of_one_partition_does_not_starve_the_others() {
+    let mut rig = Rig::new(with(Ordering::None, 1), 3);
+    for offset in 0..1000 {
+        rig.read(0, offset, -1);
+    }
+    let first = rig.one();
+    rig.read(1, 0, -1);
+    rig.read(2, 0, -1);
+    rig.done(first);
+    let mut lanes = Vec::new();
+    for _ in 0..4 {
+        let ticket = rig.one();
+        lanes.push(ticket.lane.0);
+        rig.done(ticket);
+    }
+    assert_eq!(lanes, [0, 1, 2, 0]);
+}
+
+#[test]
+fn others_overtake_a_key_that_backs_off_its_own_records_do_not() {
+    let mut rig = Rig::new(with(Ordering::Key, 1), 1);
+    for (offset, key) in [(0, 7), (1, 7), (2, 8)] {
+        rig.read(0, offset, key);
+    }
+    let first = rig.one();
+    rig.answer(first, super::rig::retry());
+    // Not in a slot: the other key is delivered although the concurrency is 1.
+    let other = rig.one();
+    assert_eq!(other.offset.0, 2);
+    rig.done(other);
+    assert_eq!(rig.offsets(), [] as [i64; 0]);
+    rig.pass_to_deadline();
+    let (again, attempt) = rig.deliveries()[0];
+    assert_eq!((again.offset.0, attempt), (0, 2));
+    rig.done(again);
+    assert_eq!(rig.offsets(), [1]);
+}
+
+#[test]
+fn a_partition_waits_for_its_record_that_backs_off() {
+    let mut rig = Rig::new(with(Ordering::Partition, 4), 1);
+    rig.read(0, 0, -1);
+    rig.read(0, 1, -1);
+    let first = rig.one();
+    rig.answer(first, super::rig::retry());
+    assert_eq!(rig.offsets(), [] as [i64; 0]);
+    rig.pass_to_deadline();
+    assert_eq!(rig.offsets(), [0]);
+}
+
+#[test]
+fn what_the_handler_skips_counts_as_finished_and_is_told() {
+    let mut rig = Rig::new(settings(), 1);
+    rig.read(0, 0, 7);
+    rig.read(0, 1, 7);
+    let first = rig.one();
+    rig.answer(first, Verdict::Skip);
+    assert_eq!(rig.offsets(), [1]);
+    assert_eq!(
+        (rig.engine.totals().skipped, rig.engine.totals().finished()),
+        (1, 1)
+    );
+    assert!(
+        rig.effects
+            .iter()
+            .any(|e| matches!(e, crate::engine::Effect::Skipped { failure: None, .. }))
+    );
+}

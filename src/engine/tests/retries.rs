@@ -1,0 +1,192 @@
+//! Trying again: back-off, attempts, handlers that ask for less or are misconfigured.
+
+use std::time::Duration;
+
+use super::rig::{Rig, failure, ms, retry, settings};
+use crate::engine::{Effect, Settings, Verdict};
+use crate::worker_config::{OnExhausted, Ordering};
+
+fn slow_down(after: Option<Duration>) -> Verdict {
+    Verdict::SlowDown {
+        after,
+        failure: failure(),
+    }
+}
+
+#[test]
+fn waits_double_and_attempts_count_up() {
+    let mut rig = Rig::new(
+        Settings {
+            attempts: 9,
+            ..settings()
+        },
+        1,
+    );
+    rig.read(0, 0, 7);
+    for attempt in 1..8_u32 {
+        let (ticket, said) = rig.deliveries()[0];
+        assert_eq!(said, attempt);
+        rig.answer(ticket, retry());
+        let full = ms(100 * (1 << (attempt - 1)));
+        let mut waited = ms(0);
+        while rig
+            .effects
+            .iter()
+            .all(|e| !matches!(e, Effect::Deliver { .. }))
+        {
+            waited += rig.pass_to_deadline();
+            if !rig.commits().is_empty() {
+                rig.committed(Ok(()));
+            }
+        }
+        assert!(
+            waited <= full && waited >= full / 2,
+            "{attempt}: {waited:?}"
+        );
+    }
+    assert_eq!(rig.engine.totals().failures, 7);
+    assert_eq!(rig.engine.totals().retries, 7);
+}
+
+#[test]
+fn being_cancelled_costs_no_attempt() {
+    let mut rig = Rig::new(
+        Settings {
+            attempts: 1,
+            ..settings()
+        },
+        1,
+    );
+    rig.read(0, 0, 7);
+    for _ in 0..5 {
+        let (ticket, attempt) = rig.deliveries()[0];
+        assert_eq!(attempt, 1);
+        rig.answer(ticket, Verdict::Cancelled);
+        rig.pass(ms(100));
+    }
+    assert_eq!(rig.stalls(), []);
+    assert_eq!(rig.engine.totals().failures, 0);
+}
+
+#[test]
+fn being_asked_for_less_costs_no_attempt_and_waits_as_long_as_asked() {
+    let mut rig = Rig::new(
+        Settings {
+            attempts: 1,
+            ..settings()
+        },
+        1,
+    );
+    rig.read(0, 0, 7);
+    for _ in 0..5 {
+        let (ticket, attempt) = rig.deliveries()[0];
+        assert_eq!(attempt, 1);
+        rig.answer(ticket, slow_down(Some(ms(7_000))));
+        rig.pass(ms(6_999));
+        assert_eq!(rig.deliveries(), []);
+        rig.pass(ms(1));
+    }
+    assert_eq!(rig.engine.totals().slow_downs, 5);
+    assert_eq!(rig.stalls(), []);
+}
+
+#[test]
+fn being_asked_for_less_without_a_time_waits_longer_each_time() {
+    let mut rig = Rig::new(settings(), 1);
+    rig.read(0, 0, 7);
+    for full_ms in [100, 200, 400, 800] {
+        let ticket = rig.one();
+        rig.answer(ticket, slow_down(None));
+        rig.pass(ms(full_ms / 2 - 1));
+        assert_eq!(rig.deliveries(), [], "{full_ms}");
+        rig.pass(ms(full_ms / 2 + 1));
+    }
+}
+
+#[test]
+fn a_handler_that_asks_for_less_gets_less_until_it_takes_records_again() {
+    let settings = Settings {
+        ordering: Ordering::None,
+        concurrency: 8,
+        ..settings()
+    };
+    let mut rig = Rig::new(settings, 1);
+    for offset in 0..200 {
+        rig.read(0, offset, -1);
+    }
+    let round = rig.delivered();
+    assert_eq!(round.len(), 8);
+    for ticket in round {
+        rig.answer(ticket, slow_down(Some(ms(60_000))));
+    }
+    let round = rig.delivered();
+    assert_eq!(round.len(), 4, "one halving for one round");
+    let mut in_flight = round;
+    for _ in 0..100 {
+        let ticket = in_flight.remove(0);
+        rig.done(ticket);
+        in_flight.extend(rig.delivered());
+    }
+    assert_eq!(in_flight.len(), 8);
+}
+
+#[test]
+fn a_handler_that_refuses_even_one_is_left_alone_for_the_time_it_asked() {
+    let settings = Settings {
+        ordering: Ordering::None,
+        concurrency: 1,
+        ..settings()
+    };
+    let mut rig = Rig::new(settings, 1);
+    for offset in 0..5 {
+        rig.read(0, offset, -1);
+    }
+    let ticket = rig.one();
+    rig.answer(ticket, slow_down(Some(ms(3_000))));
+    rig.pass(ms(2_999));
+    assert_eq!(rig.delivered(), [], "not even another record");
+    rig.pass(ms(1));
+    assert_eq!(rig.delivered().len(), 1);
+}
+
+#[test]
+fn a_misconfigured_handler_stalls_whatever_the_policy_and_recovers_by_itself() {
+    for on_exhausted in [
+        OnExhausted::DeadLetter,
+        OnExhausted::Skip,
+        OnExhausted::Stall,
+    ] {
+        let mut rig = Rig::new(
+            Settings {
+                on_exhausted,
+                attempts: 2,
+                ..settings()
+            },
+            1,
+        );
+        for offset in 0..50 {
+            rig.read(0, offset, -1);
+        }
+        let round = rig.delivered();
+        for ticket in round {
+            rig.answer(ticket, Verdict::Misconfigured(failure()));
+        }
+        assert_eq!(rig.stalls().len(), 16);
+        rig.commits();
+        rig.committed(Ok(()));
+        rig.pass(ms(4_999));
+        assert_eq!(rig.delivered(), [], "nothing else is burnt");
+        rig.pass(ms(5_001));
+        // One probe, its attempt still the first.
+        let (probe, attempt) = rig.deliveries()[0];
+        assert_eq!(attempt, 1);
+        assert_eq!(rig.engine.in_flight(), 1);
+        rig.done(probe);
+        assert_eq!(
+            rig.engine.totals().dead_lettered + rig.engine.totals().passed_over,
+            0
+        );
+        assert_eq!(rig.unstalled(), [probe.offset.0]);
+        assert_eq!(rig.delivered().len(), 2, "and then more");
+    }
+}

@@ -1,0 +1,172 @@
+//! What a new owner takes over from the report of the last.
+
+use super::rig::{Rig, ms, retry, settings};
+use crate::engine::{Effect, Settings};
+use crate::report::{Report, Stuck};
+use crate::worker_config::{OnExhausted, Ordering};
+
+fn bare() -> Rig {
+    let mut rig = Rig::new(
+        Settings {
+            ordering: Ordering::None,
+            ..settings()
+        },
+        0,
+    );
+    rig.pass(ms(1));
+    rig
+}
+
+fn ahead(ranges: &[std::ops::Range<i64>]) -> Option<Report> {
+    Some(Report {
+        ahead: ranges.to_vec(),
+        ..Report::default()
+    })
+}
+
+#[test]
+fn what_the_last_owner_finished_beyond_the_frontier_is_not_delivered_again() {
+    let mut rig = bare();
+    rig.assign(0, Some(10), ahead(&[11..13, 15..16]));
+    for offset in 10..17 {
+        rig.read(0, offset, -1);
+    }
+    let delivered = rig.delivered();
+    let offsets: Vec<_> = delivered.iter().map(|t| t.offset.0).collect();
+    assert_eq!(offsets, [10, 13, 14, 16]);
+    assert_eq!(rig.engine.held_bytes(), 400);
+    assert_eq!(rig.engine.totals().finished_before, 3);
+    assert_eq!(rig.engine.totals().finished(), 0, "another pod's work");
+    rig.commits();
+    rig.committed(Ok(()));
+    rig.done(delivered[0]);
+    rig.pass(ms(1_000));
+    assert_eq!(rig.committed_offsets(), [(0, 13)]);
+}
+
+#[test]
+fn ranges_before_the_committed_offset_are_not_trusted() {
+    let mut rig = bare();
+    rig.assign(0, Some(10), ahead(&[8..12, 11..13]));
+    for offset in 10..14 {
+        rig.read(0, offset, -1);
+    }
+    assert_eq!(rig.offsets(), [10, 13], "only the second range");
+    let mut rig = bare();
+    rig.assign(0, None, ahead(&[11..13]));
+    rig.read(0, 11, -1);
+    assert_eq!(rig.offsets(), [11], "without a committed offset none");
+}
+
+#[test]
+fn a_log_that_begins_anew_is_delivered_whole() {
+    let mut rig = bare();
+    rig.assign(0, Some(10), ahead(&[11..13]));
+    for offset in [3, 11, 12] {
+        rig.read(0, offset, -1);
+    }
+    assert_eq!(rig.offsets(), [3, 11, 12]);
+}
+
+#[test]
+fn what_was_not_read_yet_is_passed_on_to_the_next_owner() {
+    let mut rig = bare();
+    let left = Report {
+        tried: 2,
+        stuck: Some(Stuck {
+            offset: 20,
+            attempts: 7,
+            error: "Timeout".to_owned(),
+        }),
+        ahead: vec![12..13, 21..25],
+        ..Report::default()
+    };
+    rig.assign(0, Some(10), Some(left.clone()));
+    let report = rig.report();
+    assert_eq!((report.tried, &report.stuck), (2, &left.stuck));
+    assert_eq!(report.ahead, left.ahead);
+    rig.committed(Ok(()));
+
+    rig.read(0, 10, -1);
+    rig.read(0, 11, -1);
+    rig.read(0, 12, -1);
+    rig.read(0, 13, -1);
+    let delivered = rig.deliveries();
+    assert_eq!(delivered[0].1, 3, "it counts on");
+    rig.done(delivered[2].0);
+    rig.revoke(0);
+    rig.answer(delivered[0].0, retry());
+    rig.done(delivered[1].0);
+    rig.commits();
+    rig.committed(Ok(()));
+    let report = rig.report();
+    assert_eq!(report.ahead, [11..14, 21..25]);
+    assert_eq!(
+        report.tried, 3,
+        "only the last delivery had an attempt to spend"
+    );
+}
+
+#[test]
+fn attempts_on_a_stuck_record_are_counted_on() {
+    let stuck = Some(Stuck {
+        offset: 10,
+        attempts: 6,
+        error: "Timeout".to_owned(),
+    });
+    let left = Report {
+        tried: 6,
+        stuck,
+        ..Report::default()
+    };
+    let mut rig = Rig::new(settings(), 0);
+    rig.assign(0, Some(10), Some(left.clone()));
+    rig.read(0, 10, -1);
+    let (ticket, attempt) = rig.deliveries()[0];
+    assert_eq!(attempt, 7);
+    rig.answer(ticket, retry());
+    assert_eq!(rig.stalls(), [(10, 7)]);
+
+    // With a dead-letter topic since then, one more failure is enough.
+    let settings = Settings {
+        on_exhausted: OnExhausted::DeadLetter,
+        ..settings()
+    };
+    let mut rig = Rig::new(settings, 0);
+    rig.assign(0, Some(10), Some(left));
+    rig.read(0, 10, -1);
+    let ticket = rig.one();
+    rig.answer(ticket, retry());
+    assert!(
+        rig.effects
+            .iter()
+            .any(|e| matches!(e, Effect::DeadLetter { attempts: 7, .. }))
+    );
+}
+
+#[test]
+fn a_stuck_record_that_does_not_exist_any_more_is_forgotten() {
+    let stuck = Some(Stuck {
+        offset: 12,
+        attempts: 6,
+        error: "Timeout".to_owned(),
+    });
+    for by_position in [true, false] {
+        let mut rig = bare();
+        let left = Report {
+            stuck: stuck.clone(),
+            ..Report::default()
+        };
+        rig.assign(0, Some(10), Some(left));
+        assert_eq!(rig.engine.stalled().count(), 1);
+        rig.commits();
+        rig.committed(Ok(()));
+        if by_position {
+            rig.position(0, 13);
+        } else {
+            rig.read(0, 13, -1);
+        }
+        assert_eq!(rig.engine.stalled().count(), 0);
+        assert_eq!(rig.report().stuck, None, "and said at once");
+    }
+}

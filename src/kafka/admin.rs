@@ -1,0 +1,290 @@
+//! Questions to a Kafka cluster: topics, offsets, what groups have committed.
+//!
+//! One [`Admin`] for each cluster and set of credentials, kept for as long as it is needed; it
+//! serves any number of callers side by side and never blocks a task.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::CString;
+use std::time::Duration;
+
+use rdkafka::config::ClientConfig;
+
+use super::native::admin::{Failure, Native, PerPartition, Receiver};
+use crate::topic::{Offset, TopicPartition};
+
+/// What librdkafka is given beyond its own time-out before we stop waiting for it.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// A client for questions to one cluster.
+pub struct Admin {
+    native: Native,
+}
+
+/// Which offset of a partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Spec {
+    /// The oldest record that Kafka still has.
+    Earliest,
+    /// The next one that a reader of committed records will get.
+    Latest,
+    /// The first record with this time or a later one, milliseconds since 1970.
+    Time(i64),
+}
+
+/// What a group has committed for one partition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Committed {
+    /// The next offset to read; none where nothing was committed.
+    pub offset: Option<Offset>,
+    /// What the committer wrote beside it, in any form.
+    pub metadata: Vec<u8>,
+}
+
+/// A group at present.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Group {
+    /// Its members.
+    pub members: usize,
+    /// In Kafka's words, such as `Stable` or `Empty`.
+    pub state: String,
+}
+
+/// Values by partition, each with its own failure.
+pub type Answers<T> = BTreeMap<TopicPartition, Result<T, Error>>;
+
+/// Why Kafka gave no answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// The client cannot be made.
+    #[error("make a Kafka client: {0}")]
+    Config(String),
+    /// No broker answers in time.
+    #[error("no Kafka broker answered in time: {0}")]
+    Unreachable(String),
+    /// The topic or partition does not exist.
+    #[error("the topic or partition does not exist")]
+    Missing,
+    /// Wrong credentials, or too few rights.
+    #[error("Kafka refuses it: {0}")]
+    NotAuthorized(String),
+    /// The group has members, so its offsets are theirs.
+    #[error("the group has members")]
+    GroupBusy,
+    /// The group does not exist.
+    #[error("the group does not exist")]
+    NoSuchGroup,
+    /// The broker does not know this request.
+    #[error("the broker does not support it: {0}")]
+    Unsupported(String),
+    /// It may work if asked again: a leader or coordinator is moving.
+    #[error("not at this moment: {0}")]
+    Later(String),
+    /// Anything else.
+    #[error("{message} (code {code})")]
+    Other {
+        /// Kafka's or librdkafka's number.
+        code: i32,
+        /// In words.
+        message: String,
+    },
+}
+
+impl Error {
+    /// A stable word for metrics and conditions.
+    pub fn label(&self) -> &'static str {
+        match self {
+            Self::Config(_) => "ClientConfig",
+            Self::Unreachable(_) => "Unreachable",
+            Self::Missing => "TopicMissing",
+            Self::NotAuthorized(_) => "NotAuthorized",
+            Self::GroupBusy => "GroupBusy",
+            Self::NoSuchGroup => "NoSuchGroup",
+            Self::Unsupported(_) => "Unsupported",
+            Self::Later(_) => "Later",
+            Self::Other { .. } => "Other",
+        }
+    }
+
+    fn of(failure: Failure) -> Self {
+        let Failure { code, message } = failure;
+        match code {
+            // librdkafka's own: transport, resolve, brokers down, timed out, waiting for the
+            // coordinator, outdated, destroyed; the broker's request time-out.
+            -195 | -193 | -187 | -185 | -180 | -167 | -197 | 7 => Self::Unreachable(message),
+            // TLS and SASL: wrong credentials, certificates that do not match.
+            -181 | -169 | 29 | 30 | 31 | 34 | 58 => Self::NotAuthorized(message),
+            -190 | -188 | 3 | 17 | 100 => Self::Missing,
+            25 | 68 | 27 => Self::GroupBusy,
+            69 => Self::NoSuchGroup,
+            -165 | 35 => Self::Unsupported(message),
+            5 | 6 | 9 | 13 | 14 | 15 | 16 | 72 | 74 | 75 | 76 | 77 | 80 => Self::Later(message),
+            code => Self::Other { code, message },
+        }
+    }
+}
+
+impl Admin {
+    /// Opens a client; `properties` are librdkafka's. Nothing is connected yet.
+    pub fn open(
+        bootstrap_servers: &str,
+        properties: &BTreeMap<String, String>,
+    ) -> Result<Self, Error> {
+        let mut config = ClientConfig::new();
+        config
+            .set("client.id", "drover-controller")
+            // A broker that comes back is found in two seconds, not in ten.
+            .set("reconnect.backoff.max.ms", "2000")
+            .set("socket.connection.setup.timeout.ms", "10000")
+            .set("enable.metrics.push", "false")
+            .set("log.connection.close", "false");
+        for (name, value) in properties {
+            config.set(name, value);
+        }
+        config.set("bootstrap.servers", bootstrap_servers);
+        let native = Native::open(&config).map_err(|error| Error::Config(error.to_string()))?;
+        Ok(Self { native })
+    }
+
+    /// The partitions of each topic; [`Error::Missing`] for one that does not exist.
+    pub async fn partitions(
+        &self,
+        topics: &BTreeSet<String>,
+        timeout: Duration,
+    ) -> Result<BTreeMap<String, Result<Vec<i32>, Error>>, Error> {
+        if topics.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let names: Vec<CString> = topics
+            .iter()
+            .map(|topic| c_string(topic))
+            .collect::<Result<_, _>>()?;
+        let answer = self.answer(self.native.topics(&names, timeout), timeout).await?;
+        let read = |(topic, partitions): (String, Result<Vec<i32>, Failure>)| {
+            (topic, partitions.map_err(Error::of))
+        };
+        Ok(answer.into_iter().map(read).collect())
+    }
+
+    /// One offset for each partition, in one request to each broker. With [`Spec::Time`] a
+    /// partition without such a record gives none.
+    pub async fn offsets(
+        &self,
+        partitions: &[TopicPartition],
+        spec: Spec,
+        timeout: Duration,
+    ) -> Result<Answers<Option<Offset>>, Error> {
+        if partitions.is_empty() {
+            return Ok(Answers::new());
+        }
+        let number = match spec {
+            Spec::Latest => -1,
+            Spec::Earliest => -2,
+            Spec::Time(millis) => millis.max(0),
+        };
+        let asked: Vec<_> = partitions.iter().map(|p| (p.clone(), number)).collect();
+        // Reading committed, the end is the last stable offset: records of open transactions
+        // cannot be read yet and are nobody's backlog.
+        let receiver = self.native.list_offsets(&asked, true, timeout);
+        let answer = self.answer(receiver, timeout).await?;
+        Ok(by_partition(answer, |offset| {
+            (offset >= 0).then_some(Offset(offset))
+        }))
+    }
+
+    /// What `group` has committed for these partitions.
+    pub async fn committed(
+        &self,
+        group: &str,
+        partitions: &[TopicPartition],
+        timeout: Duration,
+    ) -> Result<Answers<Committed>, Error> {
+        if partitions.is_empty() {
+            return Ok(Answers::new());
+        }
+        let group = c_string(group)?;
+        let receiver = self.native.committed(&group, Some(partitions), timeout);
+        self.committed_answer(receiver, timeout).await
+    }
+
+    /// What `group` has committed for any partition.
+    pub async fn all_committed(
+        &self,
+        group: &str,
+        timeout: Duration,
+    ) -> Result<Answers<Committed>, Error> {
+        let group = c_string(group)?;
+        let receiver = self.native.committed(&group, None, timeout);
+        self.committed_answer(receiver, timeout).await
+    }
+
+    /// Writes the offsets of a group without members. [`Error::GroupBusy`] where it has some.
+    pub async fn alter_committed(
+        &self,
+        group: &str,
+        offsets: &BTreeMap<TopicPartition, Offset>,
+        timeout: Duration,
+    ) -> Result<Answers<()>, Error> {
+        if offsets.is_empty() {
+            return Ok(Answers::new());
+        }
+        let group = c_string(group)?;
+        let offsets: Vec<_> = offsets
+            .iter()
+            .map(|(partition, offset)| (partition.clone(), offset.0, None))
+            .collect();
+        let receiver = self.native.alter(&group, &offsets, timeout);
+        let answer = self.answer(receiver, timeout).await?;
+        Ok(by_partition(answer, |()| ()))
+    }
+
+    /// Members and state of a group.
+    pub async fn group(&self, group: &str, timeout: Duration) -> Result<Group, Error> {
+        let group = c_string(group)?;
+        let receiver = self.native.group(&group, timeout);
+        let group = self.answer(receiver, timeout).await?;
+        Ok(Group {
+            members: group.members,
+            state: group.state,
+        })
+    }
+
+    async fn committed_answer(
+        &self,
+        receiver: Receiver<PerPartition<super::native::admin::Committed>>,
+        timeout: Duration,
+    ) -> Result<Answers<Committed>, Error> {
+        let answer = self.answer(receiver, timeout).await?;
+        Ok(by_partition(answer, |committed| Committed {
+            offset: (committed.offset >= 0).then_some(Offset(committed.offset)),
+            metadata: committed.metadata,
+        }))
+    }
+
+    /// Waits for the answer; librdkafka's own time-out comes first, ours is for a client that hangs.
+    async fn answer<T>(&self, receiver: Receiver<T>, timeout: Duration) -> Result<T, Error> {
+        let failure = match tokio::time::timeout(timeout + GRACE, receiver).await {
+            Ok(Ok(Ok(answer))) => return Ok(answer),
+            Ok(Ok(Err(failure))) => Error::of(failure),
+            Ok(Err(_)) => Error::Unreachable("the client was closed".to_owned()),
+            Err(_) => Error::Unreachable(format!("no answer within {:?}", timeout + GRACE)),
+        };
+        Err(match (failure, self.native.complaint()) {
+            // "Timed out" says less than what the connections ended with.
+            (Error::Unreachable(message), Some(complaint)) => {
+                Error::Unreachable(format!("{message}; last: {complaint}"))
+            }
+            (failure, _) => failure,
+        })
+    }
+}
+
+fn by_partition<T, U>(answer: PerPartition<T>, value: impl Fn(T) -> U) -> Answers<U> {
+    answer
+        .into_iter()
+        .map(|(partition, answer)| (partition, answer.map(&value).map_err(Error::of)))
+        .collect()
+}
+
+fn c_string(text: &str) -> Result<CString, Error> {
+    CString::new(text).map_err(|_| Error::Config(format!("{text:?} holds a zero byte")))
+}

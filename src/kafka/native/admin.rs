@@ -1,0 +1,642 @@
+//! librdkafka's admin requests, each with a channel for its answer.
+//!
+//! A client has one thread of ours. It waits on one queue, to which results come and to which the
+//! client's main queue is forwarded, so that log lines and errors are served too. When the last
+//! handle goes, that thread destroys the client: destroying waits for librdkafka's own threads,
+//! which no async task may do.
+
+use std::collections::HashMap;
+use std::ffi::{CStr, CString, c_char, c_int, c_void};
+use std::ptr;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::time::Duration;
+
+use rdkafka::bindings as rd;
+use rdkafka::client::{Client, ClientContext};
+use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
+use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::types::RDKafkaType;
+use tokio::sync::oneshot;
+
+use crate::topic::TopicPartition;
+
+/// How long the thread waits for an event before it looks whether it is still needed; a handle
+/// that goes wakes it at once.
+const WAIT_MS: c_int = 1000;
+
+/// A code of librdkafka's with its words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// `rd_kafka_resp_err_t`.
+    pub code: i32,
+    /// For people.
+    pub message: String,
+}
+
+/// One value for each partition asked for.
+pub type PerPartition<T> = Vec<(TopicPartition, Result<T, Failure>)>;
+
+/// A committed offset with its text; the offset is negative where nothing was committed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Committed {
+    /// The next offset to read.
+    pub offset: i64,
+    /// What the committer wrote beside it.
+    pub metadata: Vec<u8>,
+}
+
+/// A group's members and state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Group {
+    /// Members at present.
+    pub members: usize,
+    /// Such as `Stable` or `Empty`, in Kafka's words.
+    pub state: String,
+}
+
+/// What became of a request.
+type Answer<T> = Result<T, Failure>;
+/// Where it will be.
+pub type Receiver<T> = oneshot::Receiver<Answer<T>>;
+
+/// A request that is under way.
+enum Pending {
+    Offsets(oneshot::Sender<Answer<PerPartition<i64>>>),
+    Committed(oneshot::Sender<Answer<PerPartition<Committed>>>),
+    Altered(oneshot::Sender<Answer<PerPartition<()>>>),
+    Topics(oneshot::Sender<Answer<Vec<(String, Result<Vec<i32>, Failure>)>>>),
+    Group(oneshot::Sender<Answer<Group>>),
+}
+
+/// One client of one Kafka cluster.
+pub struct Native {
+    shared: Option<Arc<Shared>>,
+    /// The way to the thread for the last handle.
+    last: mpsc::Sender<Arc<Shared>>,
+}
+
+struct Shared {
+    // Before the client: fields are dropped in this order, and a queue must go first.
+    queue: Queue,
+    client: Client<Context>,
+    pending: Mutex<HashMap<usize, Pending>>,
+    next: AtomicUsize,
+    stop: AtomicBool,
+}
+
+/// Results, and everything else that the client has to say.
+struct Queue(*mut rd::rd_kafka_queue_t);
+
+// SAFETY: librdkafka's queues may be used from any thread ("the library is completely thread
+// safe"); the pointer is freed once, by `Drop`.
+unsafe impl Send for Queue {}
+// SAFETY: as above.
+unsafe impl Sync for Queue {}
+
+impl Drop for Queue {
+    fn drop(&mut self) {
+        // SAFETY: the pointer came from `rd_kafka_queue_new` and nobody uses it any more: it is
+        // owned by `Shared`, which is going.
+        unsafe { rd::rd_kafka_queue_destroy(self.0) }
+    }
+}
+
+/// Log lines go to tracing at debug: what matters comes back as the answer of a request.
+struct Context {
+    /// What librdkafka last complained of, for messages: "timed out" alone helps nobody.
+    complaint: Mutex<Option<String>>,
+}
+
+impl ClientContext for Context {
+    fn log(&self, _level: RDKafkaLogLevel, facility: &str, message: &str) {
+        tracing::debug!(target: "librdkafka", facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::debug!(target: "librdkafka", %error, reason);
+        *lock(&self.complaint) = Some(reason.to_owned());
+    }
+}
+
+impl Native {
+    /// Opens a client. Nothing is connected yet.
+    pub fn open(config: &ClientConfig) -> KafkaResult<Self> {
+        let context = Context {
+            complaint: Mutex::new(None),
+        };
+        let native_config = config.create_native_config()?;
+        let client = Client::new(config, native_config, RDKafkaType::RD_KAFKA_PRODUCER, context)?;
+        // SAFETY: the client is alive; the queue is destroyed before it (order of fields).
+        let queue = unsafe {
+            let queue = rd::rd_kafka_queue_new(client.native_ptr());
+            let main = rd::rd_kafka_queue_get_main(client.native_ptr());
+            rd::rd_kafka_queue_forward(main, queue);
+            // Only the reference that `get_main` gave us.
+            rd::rd_kafka_queue_destroy(main);
+            Queue(queue)
+        };
+        let shared = Arc::new(Shared {
+            queue,
+            client,
+            pending: Mutex::default(),
+            next: AtomicUsize::new(1),
+            stop: AtomicBool::new(false),
+        });
+        let (last, receiver) = mpsc::channel();
+        let own = Arc::clone(&shared);
+        std::thread::Builder::new()
+            .name("kafka-admin".to_owned())
+            .spawn(move || serve(own, &receiver))
+            .map_err(|error| KafkaError::ClientCreation(format!("start a thread: {error}")))?;
+        Ok(Self {
+            shared: Some(shared),
+            last,
+        })
+    }
+
+    /// What librdkafka last complained of.
+    pub fn complaint(&self) -> Option<String> {
+        self.shared
+            .as_ref()
+            .and_then(|shared| lock(&shared.client.context().complaint).clone())
+    }
+
+    /// ListOffsets: each partition with -1 (latest), -2 (earliest) or a time in milliseconds.
+    pub fn list_offsets(
+        &self,
+        partitions: &[(TopicPartition, i64)],
+        read_committed: bool,
+        timeout: Duration,
+    ) -> Receiver<PerPartition<i64>> {
+        let (sender, receiver) = oneshot::channel();
+        let op = rd::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_LISTOFFSETS;
+        self.request(op, timeout, Pending::Offsets(sender), |rk, options, queue| {
+            let level = if read_committed {
+                rd::rd_kafka_IsolationLevel_t::RD_KAFKA_ISOLATION_LEVEL_READ_COMMITTED
+            } else {
+                rd::rd_kafka_IsolationLevel_t::RD_KAFKA_ISOLATION_LEVEL_READ_UNCOMMITTED
+            };
+            let list = PartitionList::new(partitions.iter().map(|(p, o)| (p, *o, None)));
+            // SAFETY: all pointers are alive during the call, and the call copies what it keeps.
+            unsafe {
+                let error = rd::rd_kafka_AdminOptions_set_isolation_level(options, level);
+                if !error.is_null() {
+                    rd::rd_kafka_error_destroy(error);
+                }
+                rd::rd_kafka_ListOffsets(rk, list.0, options, queue);
+            }
+        });
+        receiver
+    }
+
+    /// ListConsumerGroupOffsets of one group; all partitions that it has where none are named.
+    pub fn committed(
+        &self,
+        group: &CStr,
+        partitions: Option<&[TopicPartition]>,
+        timeout: Duration,
+    ) -> Receiver<PerPartition<Committed>> {
+        let (sender, receiver) = oneshot::channel();
+        let op = rd::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS;
+        self.request(op, timeout, Pending::Committed(sender), |rk, options, queue| {
+            let list = partitions
+                .map(|partitions| PartitionList::new(partitions.iter().map(|p| (p, -1001, None))));
+            let list_ptr = list.as_ref().map_or(ptr::null_mut(), |list| list.0);
+            // SAFETY: all pointers are alive during the call, and the call copies what it keeps;
+            // the request made here is destroyed here.
+            unsafe {
+                let mut request =
+                    rd::rd_kafka_ListConsumerGroupOffsets_new(group.as_ptr(), list_ptr);
+                rd::rd_kafka_ListConsumerGroupOffsets(rk, &mut request, 1, options, queue);
+                rd::rd_kafka_ListConsumerGroupOffsets_destroy(request);
+            }
+        });
+        receiver
+    }
+
+    /// AlterConsumerGroupOffsets of one group, with a text for each partition.
+    pub fn alter(
+        &self,
+        group: &CStr,
+        offsets: &[(TopicPartition, i64, Option<Vec<u8>>)],
+        timeout: Duration,
+    ) -> Receiver<PerPartition<()>> {
+        let (sender, receiver) = oneshot::channel();
+        let op = rd::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_ALTERCONSUMERGROUPOFFSETS;
+        self.request(op, timeout, Pending::Altered(sender), |rk, options, queue| {
+            let list =
+                PartitionList::new(offsets.iter().map(|(p, o, text)| (p, *o, text.as_deref())));
+            // SAFETY: as in `committed`.
+            unsafe {
+                let mut request =
+                    rd::rd_kafka_AlterConsumerGroupOffsets_new(group.as_ptr(), list.0);
+                rd::rd_kafka_AlterConsumerGroupOffsets(rk, &mut request, 1, options, queue);
+                rd::rd_kafka_AlterConsumerGroupOffsets_destroy(request);
+            }
+        });
+        receiver
+    }
+
+    /// DescribeTopics: each topic's partitions.
+    pub fn topics(
+        &self,
+        topics: &[CString],
+        timeout: Duration,
+    ) -> Receiver<Vec<(String, Result<Vec<i32>, Failure>)>> {
+        let (sender, receiver) = oneshot::channel();
+        let op = rd::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS;
+        self.request(op, timeout, Pending::Topics(sender), |rk, options, queue| {
+            let mut names: Vec<*const c_char> = topics.iter().map(|t| t.as_ptr()).collect();
+            // SAFETY: the names are alive during the call; the collection copies them and is
+            // destroyed here.
+            unsafe {
+                let collection =
+                    rd::rd_kafka_TopicCollection_of_topic_names(names.as_mut_ptr(), names.len());
+                rd::rd_kafka_DescribeTopics(rk, collection, options, queue);
+                rd::rd_kafka_TopicCollection_destroy(collection);
+            }
+        });
+        receiver
+    }
+
+    /// DescribeConsumerGroups of one group.
+    pub fn group(&self, group: &CStr, timeout: Duration) -> Receiver<Group> {
+        let (sender, receiver) = oneshot::channel();
+        let op = rd::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS;
+        self.request(op, timeout, Pending::Group(sender), |rk, options, queue| {
+            let mut name = group.as_ptr();
+            // SAFETY: the name is alive during the call, which copies it.
+            unsafe { rd::rd_kafka_DescribeConsumerGroups(rk, &mut name, 1, options, queue) }
+        });
+        receiver
+    }
+
+    /// Sends a request: every one gets exactly one event back, also when it times out.
+    fn request(
+        &self,
+        op: rd::rd_kafka_admin_op_t,
+        timeout: Duration,
+        pending: Pending,
+        send: impl FnOnce(*mut rd::rd_kafka_t, *mut rd::rd_kafka_AdminOptions_t, *mut rd::rd_kafka_queue_t),
+    ) {
+        let Some(shared) = &self.shared else {
+            return;
+        };
+        let id = shared.next.fetch_add(1, Ordering::Relaxed);
+        lock(&shared.pending).insert(id, pending);
+        let rk = shared.client.native_ptr();
+        let timeout_ms = c_int::try_from(timeout.as_millis()).unwrap_or(c_int::MAX);
+        // SAFETY: the client is alive as long as `shared`. The opaque is a number, never
+        // followed as a pointer. The options are copied by the call and destroyed here. The
+        // error text is not asked for.
+        unsafe {
+            let options = rd::rd_kafka_AdminOptions_new(rk, op);
+            rd::rd_kafka_AdminOptions_set_opaque(options, id as *mut c_void);
+            rd::rd_kafka_AdminOptions_set_request_timeout(
+                options,
+                timeout_ms,
+                ptr::null_mut(),
+                0,
+            );
+            send(rk, options, shared.queue.0);
+            rd::rd_kafka_AdminOptions_destroy(options);
+        }
+    }
+}
+
+impl Drop for Native {
+    fn drop(&mut self) {
+        let Some(shared) = self.shared.take() else {
+            return;
+        };
+        shared.stop.store(true, Ordering::Release);
+        // SAFETY: `shared`, which is still ours, keeps the queue alive.
+        unsafe { rd::rd_kafka_queue_yield(shared.queue.0) };
+        // The thread waits for this handle, drops the last one and with it the client. Should the
+        // thread be gone, the handle comes back in the error and the client goes here.
+        let _ = self.last.send(shared);
+    }
+}
+
+/// The thread of a client.
+fn serve(shared: Arc<Shared>, last: &mpsc::Receiver<Arc<Shared>>) {
+    while !shared.stop.load(Ordering::Acquire) {
+        // SAFETY: `shared` keeps the queue alive; the event is ours and destroyed below.
+        let event = unsafe { rd::rd_kafka_queue_poll(shared.queue.0, WAIT_MS) };
+        if !event.is_null() {
+            shared.dispatch(event);
+            // SAFETY: the event came from the poll above and is not used any more.
+            unsafe { rd::rd_kafka_event_destroy(event) };
+        }
+    }
+    // Whoever still waits for an answer learns of the end by the closed channel.
+    lock(&shared.pending).clear();
+    drop((last.recv(), shared));
+}
+
+impl Shared {
+    fn dispatch(&self, event: *mut rd::rd_kafka_event_t) {
+        // SAFETY: the event is alive until `serve` destroys it, after this call.
+        let (kind, id) = unsafe {
+            (
+                rd::rd_kafka_event_type(event),
+                rd::rd_kafka_event_opaque(event) as usize,
+            )
+        };
+        match kind {
+            rd::RD_KAFKA_EVENT_LOG => return self.log(event),
+            rd::RD_KAFKA_EVENT_ERROR => {
+                let failure = failure_of(event);
+                let code = format!("code {}", failure.code);
+                let error = KafkaError::AdminOpCreation(code);
+                return self.client.context().error(error, &failure.message);
+            }
+            _ => {}
+        }
+        let Some(pending) = lock(&self.pending).remove(&id) else {
+            return;
+        };
+        let failure = failure_of(event);
+        let ok = failure.code == 0;
+        // A caller that has gone away does not want the answer.
+        match pending {
+            Pending::Offsets(sender) => {
+                let _ = sender.send(if ok { Ok(offsets(event)) } else { Err(failure) });
+            }
+            Pending::Committed(sender) => {
+                let _ = sender.send(if ok { committed(event) } else { Err(failure) });
+            }
+            Pending::Altered(sender) => {
+                let _ = sender.send(if ok { altered(event) } else { Err(failure) });
+            }
+            Pending::Topics(sender) => {
+                let _ = sender.send(if ok { Ok(topics(event)) } else { Err(failure) });
+            }
+            Pending::Group(sender) => {
+                let _ = sender.send(if ok { group(event) } else { Err(failure) });
+            }
+        }
+    }
+
+    fn log(&self, event: *mut rd::rd_kafka_event_t) {
+        let (mut facility, mut message, mut level) = (ptr::null(), ptr::null(), 0);
+        // SAFETY: a log event gives texts that live as long as the event.
+        unsafe {
+            if rd::rd_kafka_event_log(event, &mut facility, &mut message, &mut level) == 0 {
+                let context = self.client.context();
+                let level = RDKafkaLogLevel::Debug;
+                context.log(level, &text(facility), text(message).trim());
+            }
+        }
+    }
+}
+
+/// An array of `T` that belongs to an event.
+///
+/// # Safety
+/// `items` must point to `count` pointers that are valid for `'a`, or `count` must be 0.
+unsafe fn items<'a, T>(items: *mut *const T, count: usize) -> &'a [*const T] {
+    if items.is_null() || count == 0 {
+        return &[];
+    }
+    // SAFETY: by this function's contract.
+    unsafe { std::slice::from_raw_parts(items, count) }
+}
+
+fn offsets(event: *mut rd::rd_kafka_event_t) -> PerPartition<i64> {
+    // SAFETY: the event is a ListOffsets result (its id says so) and outlives what is read here.
+    unsafe {
+        let result = rd::rd_kafka_event_ListOffsets_result(event);
+        let mut count = 0;
+        let infos = rd::rd_kafka_ListOffsets_result_infos(result, &mut count);
+        items(infos, count)
+            .iter()
+            .map(|&info| {
+                let partition = rd::rd_kafka_ListOffsetsResultInfo_topic_partition(info);
+                read(&*partition, |partition| partition.offset)
+            })
+            .collect()
+    }
+}
+
+fn committed(event: *mut rd::rd_kafka_event_t) -> Answer<PerPartition<Committed>> {
+    // SAFETY: as in `offsets`, of ListConsumerGroupOffsets.
+    unsafe {
+        let result = rd::rd_kafka_event_ListConsumerGroupOffsets_result(event);
+        let mut count = 0;
+        let groups = rd::rd_kafka_ListConsumerGroupOffsets_result_groups(result, &mut count);
+        group_partitions(items(groups, count), |partition| Committed {
+            offset: partition.offset,
+            metadata: if partition.metadata.is_null() {
+                Vec::new()
+            } else {
+                let bytes = partition.metadata.cast::<u8>();
+                std::slice::from_raw_parts(bytes, partition.metadata_size).to_vec()
+            },
+        })
+    }
+}
+
+fn altered(event: *mut rd::rd_kafka_event_t) -> Answer<PerPartition<()>> {
+    // SAFETY: as in `offsets`, of AlterConsumerGroupOffsets.
+    unsafe {
+        let result = rd::rd_kafka_event_AlterConsumerGroupOffsets_result(event);
+        let mut count = 0;
+        let groups = rd::rd_kafka_AlterConsumerGroupOffsets_result_groups(result, &mut count);
+        group_partitions(items(groups, count), |_| ())
+    }
+}
+
+/// The partitions of the one group that was asked for.
+///
+/// # Safety
+/// The pointers must be valid.
+unsafe fn group_partitions<T>(
+    groups: &[*const rd::rd_kafka_group_result_t],
+    value: impl Fn(&rd::rd_kafka_topic_partition_t) -> T,
+) -> Answer<PerPartition<T>> {
+    let mut answer = Vec::new();
+    for &group in groups {
+        // SAFETY: by this function's contract; the list has `cnt` elements.
+        unsafe {
+            error_of(rd::rd_kafka_group_result_error(group))?;
+            let list = rd::rd_kafka_group_result_partitions(group);
+            if list.is_null() {
+                continue;
+            }
+            let count = usize::try_from((*list).cnt).unwrap_or(0);
+            if count > 0 {
+                let elements = std::slice::from_raw_parts((*list).elems, count);
+                answer.extend(elements.iter().map(|element| read(element, &value)));
+            }
+        }
+    }
+    Ok(answer)
+}
+
+fn topics(event: *mut rd::rd_kafka_event_t) -> Vec<(String, Result<Vec<i32>, Failure>)> {
+    // SAFETY: as in `offsets`, of DescribeTopics.
+    unsafe {
+        let result = rd::rd_kafka_event_DescribeTopics_result(event);
+        let mut count = 0;
+        let topics = rd::rd_kafka_DescribeTopics_result_topics(result, &mut count);
+        items(topics, count)
+            .iter()
+            .map(|&topic| {
+                let name = text(rd::rd_kafka_TopicDescription_name(topic));
+                let partitions = error_of(rd::rd_kafka_TopicDescription_error(topic)).map(|()| {
+                    let mut count = 0;
+                    let partitions = rd::rd_kafka_TopicDescription_partitions(topic, &mut count);
+                    items(partitions, count)
+                        .iter()
+                        .map(|&partition| rd::rd_kafka_TopicPartitionInfo_partition(partition))
+                        .collect()
+                });
+                (name, partitions)
+            })
+            .collect()
+    }
+}
+
+fn group(event: *mut rd::rd_kafka_event_t) -> Answer<Group> {
+    // SAFETY: as in `offsets`, of DescribeConsumerGroups.
+    unsafe {
+        let result = rd::rd_kafka_event_DescribeConsumerGroups_result(event);
+        let mut count = 0;
+        let groups = rd::rd_kafka_DescribeConsumerGroups_result_groups(result, &mut count);
+        let Some(&group) = items(groups, count).first() else {
+            return Err(Failure {
+                code: -1,
+                message: "the answer names no group".to_owned(),
+            });
+        };
+        error_of(rd::rd_kafka_ConsumerGroupDescription_error(group))?;
+        let state = rd::rd_kafka_ConsumerGroupDescription_state(group);
+        Ok(Group {
+            members: rd::rd_kafka_ConsumerGroupDescription_member_count(group),
+            state: text(rd::rd_kafka_consumer_group_state_name(state)),
+        })
+    }
+}
+
+/// One partition of an answer: its value or its error.
+///
+/// # Safety
+/// The partition's topic must be a C string.
+unsafe fn read<T>(
+    partition: &rd::rd_kafka_topic_partition_t,
+    value: impl Fn(&rd::rd_kafka_topic_partition_t) -> T,
+) -> (TopicPartition, Result<T, Failure>) {
+    // SAFETY: by this function's contract. The code is read as the number that it is in C: a
+    // broker newer than these bindings may send one that the Rust enum does not have.
+    let (name, code) = unsafe {
+        (
+            text(partition.topic),
+            ptr::addr_of!(partition.err).cast::<i32>().read(),
+        )
+    };
+    let answer = match code {
+        0 => Ok(value(partition)),
+        code => Err(Failure {
+            code,
+            message: words(code),
+        }),
+    };
+    (TopicPartition::new(name, partition.partition), answer)
+}
+
+fn failure_of(event: *mut rd::rd_kafka_event_t) -> Failure {
+    // SAFETY: the event is alive; its text lives as long.
+    unsafe {
+        Failure {
+            code: rd::rd_kafka_event_error(event) as i32,
+            message: text(rd::rd_kafka_event_error_string(event)),
+        }
+    }
+}
+
+/// # Safety
+/// `error` must be null or alive.
+unsafe fn error_of(error: *const rd::rd_kafka_error_t) -> Result<(), Failure> {
+    if error.is_null() {
+        return Ok(());
+    }
+    // SAFETY: by this function's contract.
+    unsafe {
+        match rd::rd_kafka_error_code(error) as i32 {
+            0 => Ok(()),
+            code => Err(Failure {
+                code,
+                message: text(rd::rd_kafka_error_string(error)),
+            }),
+        }
+    }
+}
+
+/// librdkafka's words for a code.
+fn words(code: i32) -> String {
+    // SAFETY: the C function takes any number and gives a static text; the Rust signature wants an
+    // enum, so it is called by its C type.
+    unsafe {
+        let by_number: unsafe extern "C" fn(i32) -> *const c_char = std::mem::transmute(
+            rd::rd_kafka_err2str
+                as unsafe extern "C" fn(rd::rd_kafka_resp_err_t) -> *const c_char,
+        );
+        text(by_number(code))
+    }
+}
+
+/// # Safety
+/// `text` must be null or a C string.
+unsafe fn text(text: *const c_char) -> String {
+    if text.is_null() {
+        return String::new();
+    }
+    // SAFETY: by this function's contract.
+    unsafe { CStr::from_ptr(text).to_string_lossy().into_owned() }
+}
+
+/// A list of partitions in librdkafka's memory.
+struct PartitionList(*mut rd::rd_kafka_topic_partition_list_t);
+
+impl PartitionList {
+    fn new<'a>(
+        partitions: impl ExactSizeIterator<Item = (&'a TopicPartition, i64, Option<&'a [u8]>)>,
+    ) -> Self {
+        let size = c_int::try_from(partitions.len()).unwrap_or(c_int::MAX);
+        // SAFETY: the list is ours until it is dropped; `add` gives an element of it. A text goes
+        // into malloc's memory, because the list frees it.
+        unsafe {
+            let list = rd::rd_kafka_topic_partition_list_new(size);
+            for (partition, offset, metadata) in partitions {
+                // Names with a zero byte are refused where they come in.
+                let Ok(name) = CString::new(partition.topic.as_bytes()) else {
+                    continue;
+                };
+                let element =
+                    rd::rd_kafka_topic_partition_list_add(list, name.as_ptr(), partition.partition);
+                (*element).offset = offset;
+                if let Some(bytes) = metadata.filter(|bytes| !bytes.is_empty()) {
+                    let memory = rd::rd_kafka_mem_malloc(ptr::null_mut(), bytes.len());
+                    ptr::copy_nonoverlapping(bytes.as_ptr(), memory.cast(), bytes.len());
+                    (*element).metadata = memory;
+                    (*element).metadata_size = bytes.len();
+                }
+            }
+            Self(list)
+        }
+    }
+}
+
+impl Drop for PartitionList {
+    fn drop(&mut self) {
+        // SAFETY: made by `new`, destroyed once.
+        unsafe { rd::rd_kafka_topic_partition_list_destroy(self.0) }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // A panic elsewhere leaves the map whole: every change of it is one call.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,260 @@
+//! From Kafka's answers to what a planner is told. No input or output here.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+
+use super::{Offsets, TopicState};
+use crate::kafka::admin::{Answers, Committed, Error};
+use crate::report::Report;
+use crate::scaling::{PartitionSample, PodSample};
+use crate::topic::{Offset, TopicPartition};
+
+/// Kafka's answers for any number of fleets.
+#[derive(Debug, Default)]
+pub(super) struct Ends {
+    /// The next offset of each partition.
+    pub(super) end: Answers<Option<Offset>>,
+    /// The oldest offset of each partition.
+    pub(super) start: BTreeMap<TopicPartition, Offset>,
+}
+
+/// What a fleet's earlier readings leave for the next.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Memory {
+    /// Every partition's committed text and what it says.
+    texts: BTreeMap<TopicPartition, (Vec<u8>, Option<Report>)>,
+    /// Every pod's newest report.
+    pods: BTreeMap<String, PodSample>,
+    /// Partitions that a topic was last known to have.
+    partitions: BTreeMap<String, u32>,
+}
+
+impl Memory {
+    /// Every partition that the fleet should know, known to Kafka at present or not.
+    pub(super) fn partitions(
+        &mut self,
+        topics: &[String],
+        states: &BTreeMap<String, TopicState>,
+    ) -> BTreeSet<TopicPartition> {
+        let mut all = BTreeSet::new();
+        for topic in topics {
+            if let Some(TopicState::Exists(count)) = states.get(topic) {
+                self.partitions.insert(topic.clone(), *count);
+            }
+            // A topic that was never seen still has at least one partition that is unknown.
+            let count = self.partitions.get(topic).copied().unwrap_or(1).max(1);
+            let name: std::sync::Arc<str> = topic.as_str().into();
+            for number in 0..i32::try_from(count).unwrap_or(i32::MAX) {
+                all.insert(TopicPartition {
+                    topic: name.clone(),
+                    partition: number,
+                });
+            }
+        }
+        all
+    }
+
+    /// Joins the answers for one fleet.
+    pub(super) fn assemble(
+        &mut self,
+        at: Timestamp,
+        partitions: &BTreeSet<TopicPartition>,
+        committed: &Answers<Committed>,
+        ends: &Ends,
+    ) -> Offsets {
+        let first = self.texts.is_empty();
+        let mut fresh: BTreeMap<String, PodSample> = BTreeMap::new();
+        let mut foreign = 0;
+        let mut samples = BTreeMap::new();
+        for partition in partitions {
+            let sample = match committed.get(partition) {
+                Some(Ok(committed)) => {
+                    let changed = self.read(partition, committed);
+                    let report = self.texts.get(partition).and_then(|(_, report)| report.as_ref());
+                    if report.is_none() && !committed.metadata.is_empty() {
+                        foreign += 1;
+                    }
+                    if let Some(report) = report.filter(|_| changed || first) {
+                        newest(&mut fresh, report);
+                    }
+                    sample(partition, committed, report, ends)
+                }
+                // Not asked, not answered, or refused: unknown.
+                Some(Err(_)) | None => None,
+            };
+            samples.insert(partition.clone(), sample);
+        }
+        self.texts.retain(|partition, _| partitions.contains(partition));
+
+        // A pod that started again counts from zero: what it says now holds, although an older
+        // report of it, on a partition without records, says more.
+        self.pods.extend(fresh);
+        let named: BTreeSet<&str> = self
+            .texts
+            .values()
+            .filter_map(|(_, report)| Some(report.as_ref()?.pod.as_str()))
+            .collect();
+        self.pods.retain(|pod, _| named.contains(pod.as_str()));
+        Offsets {
+            at,
+            partitions: samples,
+            pods: self.pods.clone(),
+            foreign,
+        }
+    }
+
+    /// Reads a committed text, if it is not the one that was read before.
+    fn read(&mut self, partition: &TopicPartition, committed: &Committed) -> bool {
+        let known = self.texts.get(partition);
+        if known.is_some_and(|(text, _)| *text == committed.metadata) {
+            return false;
+        }
+        let report = committed.offset.and_then(|offset| {
+            let text = std::str::from_utf8(&committed.metadata).ok()?;
+            Report::decode(text, offset).ok()
+        });
+        self.texts
+            .insert(partition.clone(), (committed.metadata.clone(), report));
+        true
+    }
+}
+
+/// Of several reports of one pod the one that counts most is the newest.
+fn newest(pods: &mut BTreeMap<String, PodSample>, report: &Report) {
+    let sample = PodSample {
+        done: report.done,
+        busy: report.busy,
+        slots: report.slots,
+        failures: report.failures,
+        slow_downs: report.slow_downs,
+    };
+    let newer = pods
+        .get(&report.pod)
+        .is_none_or(|known| (sample.done, sample.busy) >= (known.done, known.busy));
+    if newer {
+        pods.insert(report.pod.clone(), sample);
+    }
+}
+
+fn sample(
+    partition: &TopicPartition,
+    committed: &Committed,
+    report: Option<&Report>,
+    ends: &Ends,
+) -> Option<PartitionSample> {
+    let end = match ends.end.get(partition) {
+        Some(Ok(Some(end))) => *end,
+        _ => return None,
+    };
+    let start = *ends.start.get(partition)?;
+    Some(PartitionSample {
+        end,
+        // The start is read less often than the end; a topic that was made anew has both lower.
+        start: start.min(end),
+        committed: committed.offset,
+        stuck: report.and_then(|report| report.stuck.clone()),
+        pod: report.map(|report| report.pod.clone()),
+    })
+}
+
+/// Why no partition could be read, where it is the cluster that does not answer.
+pub(super) fn silence<T>(answers: &Answers<T>) -> Option<Error> {
+    let mut silent = None;
+    for answer in answers.values() {
+        match answer {
+            Err(error @ Error::Unreachable(_)) => silent = Some(error.clone()),
+            _ => return None,
+        }
+    }
+    silent
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn partition(number: i32) -> TopicPartition {
+        TopicPartition::new("t", number)
+    }
+
+    fn ends(count: i32, start: i64, end: i64) -> Ends {
+        Ends {
+            end: (0..count).map(|p| (partition(p), Ok(Some(Offset(end))))).collect(),
+            start: (0..count).map(|p| (partition(p), Offset(start))).collect(),
+        }
+    }
+
+    fn commit(offset: i64, pod: &str, done: u64) -> Committed {
+        let report = Report {
+            pod: pod.to_owned(),
+            done,
+            busy: Duration::from_secs(done),
+            slots: 1,
+            ..Report::default()
+        };
+        Committed {
+            offset: Some(Offset(offset)),
+            metadata: report.encode(Offset(offset)).into_bytes(),
+        }
+    }
+
+    fn all(count: i32) -> BTreeSet<TopicPartition> {
+        (0..count).map(partition).collect()
+    }
+
+    #[test]
+    fn a_pod_that_started_again_counts_from_zero() {
+        let mut memory = Memory::default();
+        let first = [(partition(0), Ok(commit(5, "a", 900))), (partition(1), Ok(commit(5, "a", 800)))];
+        let read = memory.assemble(Timestamp::UNIX_EPOCH, &all(2), &first.into(), &ends(2, 0, 10));
+        assert_eq!(read.pods["a"].done, 900);
+        let again = [(partition(0), Ok(commit(5, "a", 900))), (partition(1), Ok(commit(6, "a", 3)))];
+        let read = memory.assemble(Timestamp::UNIX_EPOCH, &all(2), &again.into(), &ends(2, 0, 10));
+        assert_eq!(read.pods["a"].done, 3);
+    }
+
+    #[test]
+    fn a_partition_without_answer_is_unknown_and_one_without_commit_is_not() {
+        let mut memory = Memory::default();
+        let nothing = Committed { offset: None, metadata: Vec::new() };
+        let answers = [(partition(0), Ok(nothing)), (partition(1), Err(Error::Missing))];
+        let read = memory.assemble(Timestamp::UNIX_EPOCH, &all(3), &answers.into(), &ends(3, 4, 10));
+        let first = read.partitions[&partition(0)].as_ref().unwrap();
+        assert_eq!((first.committed, first.lag().unwrap().0), (None, 6));
+        assert_eq!(read.partitions[&partition(1)], None);
+        assert_eq!(read.partitions[&partition(2)], None);
+        assert_eq!(read.foreign, 0);
+    }
+
+    #[test]
+    fn foreign_and_damaged_texts_are_counted_and_nothing_else() {
+        let mut memory = Memory::default();
+        let foreign = |metadata: &[u8]| Committed {
+            offset: Some(Offset(1)),
+            metadata: metadata.to_vec(),
+        };
+        let answers = [
+            (partition(0), Ok(foreign(b"written by another tool"))),
+            (partition(1), Ok(foreign(&[0xff, 0, 1]))),
+            (partition(2), Ok(foreign(b""))),
+        ];
+        let read = memory.assemble(Timestamp::UNIX_EPOCH, &all(3), &answers.into(), &ends(3, 0, 10));
+        assert_eq!(read.foreign, 2);
+        assert!(read.pods.is_empty());
+        assert!(read.partitions.values().all(|sample| sample.as_ref().unwrap().lag().unwrap().0 == 9));
+    }
+
+    #[test]
+    fn a_topic_never_seen_has_an_unknown_partition_and_one_gone_keeps_its_own() {
+        let mut memory = Memory::default();
+        let topics = ["t".to_owned()];
+        assert_eq!(memory.partitions(&topics, &BTreeMap::new()).len(), 1);
+        let known = BTreeMap::from([("t".to_owned(), TopicState::Exists(12))]);
+        assert_eq!(memory.partitions(&topics, &known).len(), 12);
+        let missing = BTreeMap::from([("t".to_owned(), TopicState::Missing)]);
+        assert_eq!(memory.partitions(&topics, &missing).len(), 12);
+    }
+}

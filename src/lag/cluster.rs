@@ -1,0 +1,401 @@
+//! The task of one Kafka cluster: rounds of questions, each for the fleets that are due.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use super::assemble::{Ends, Memory};
+use super::round::{self, Counters};
+use super::{Failure, Latest, Need, Offsets, Pace, TopicState, Wakes};
+use crate::clock;
+use crate::kafka::admin::{Admin, Answers, Committed, Error};
+use crate::topic::{Offset, TopicPartition};
+
+/// Fleets that are due within this are read together with those that are due now.
+const TOGETHER: Duration = Duration::from_millis(200);
+/// Partitions of a topic and starts of partitions change rarely.
+const TOPICS_KEPT: Duration = Duration::from_secs(15);
+const STARTS_KEPT: Duration = Duration::from_secs(30);
+/// A topic that is not there is looked for again after this.
+const MISSING_KEPT: Duration = Duration::from_secs(2);
+/// Commits of a fleet at rest, in whose topics nothing arrives, are read again after this.
+const COMMITS_KEPT: Duration = Duration::from_secs(10);
+/// The longest pause after failures.
+const LONGEST_PAUSE: Duration = Duration::from_secs(15);
+
+/// A fleet at this cluster.
+struct Fleet {
+    need: Need,
+    pace: Pace,
+    due: Instant,
+    memory: Memory,
+    latest: Latest,
+    /// When its commits were read, and what they were.
+    commits: Option<(Instant, Arc<Answers<Committed>>)>,
+}
+
+impl Fleet {
+    /// Nothing waits, so nothing can be committed until something arrives.
+    fn at_rest(&self) -> bool {
+        let quiet = |offsets: &Arc<Offsets>| {
+            offsets.partitions.values().all(|sample| {
+                sample
+                    .as_ref()
+                    .is_some_and(|sample| sample.lag().is_ok_and(|lag| lag.0 == 0))
+            })
+        };
+        self.latest.failure.is_none() && self.latest.offsets.as_ref().is_some_and(quiet)
+    }
+}
+
+/// What the task and the reader share.
+pub(super) struct Cluster<K> {
+    fleets: Mutex<BTreeMap<K, Fleet>>,
+    /// A fleet came, or one is due sooner.
+    changed: Notify,
+    /// None where the client could not be made, and why.
+    pub(super) admin: Result<Arc<Admin>, Error>,
+    wakes: Arc<Wakes<K>>,
+    counters: Arc<Counters>,
+}
+
+impl<K: Ord + Clone + Send + Sync + 'static> Cluster<K> {
+    pub(super) fn new(
+        admin: Result<Arc<Admin>, Error>,
+        wakes: Arc<Wakes<K>>,
+        counters: Arc<Counters>,
+    ) -> Self {
+        Self {
+            fleets: Mutex::default(),
+            changed: Notify::new(),
+            admin,
+            wakes,
+            counters,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<K, Fleet>> {
+        self.fleets.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reads for this fleet from now on; at once if it wants something else than before.
+    pub(super) fn register(&self, key: K, need: Need) {
+        let mut fleets = self.lock();
+        if fleets.get(&key).is_some_and(|fleet| fleet.need == need) {
+            return;
+        }
+        let fleet = Fleet {
+            need,
+            pace: Pace::Usual,
+            due: Instant::now(),
+            memory: Memory::default(),
+            latest: Latest::default(),
+            commits: None,
+        };
+        fleets.insert(key, fleet);
+        drop(fleets);
+        self.changed.notify_one();
+    }
+
+    /// Reads no more for this fleet; whether others are left.
+    pub(super) fn unregister(&self, key: &K) -> bool {
+        let mut fleets = self.lock();
+        fleets.remove(key);
+        !fleets.is_empty()
+    }
+
+    pub(super) fn set_pace(&self, key: &K, pace: Pace) {
+        let mut fleets = self.lock();
+        let Some(fleet) = fleets.get_mut(key).filter(|fleet| fleet.pace != pace) else {
+            return;
+        };
+        fleet.pace = pace;
+        // During a pause after a failure the pause holds.
+        if fleet.latest.failure.is_none() {
+            fleet.due = fleet.due.min(Instant::now() + pace.period());
+        }
+        drop(fleets);
+        self.changed.notify_one();
+    }
+
+    /// Reads for this fleet at once: somebody wrote its offsets.
+    pub(super) fn refresh(&self, key: &K) {
+        if let Some(fleet) = self.lock().get_mut(key) {
+            fleet.due = Instant::now();
+            fleet.commits = None;
+        }
+        self.changed.notify_one();
+    }
+
+    pub(super) fn need(&self, key: &K) -> Option<Need> {
+        self.lock().get(key).map(|fleet| fleet.need.clone())
+    }
+
+    pub(super) fn latest(&self, key: &K) -> Option<Latest> {
+        self.lock().get(key).map(|fleet| fleet.latest.clone())
+    }
+
+    pub(super) fn each_latest(&self, mut look: impl FnMut(&Latest)) {
+        for fleet in self.lock().values() {
+            look(&fleet.latest);
+        }
+    }
+
+    /// The task. Ends never; whoever started it ends it.
+    pub(super) async fn run(self: Arc<Self>) {
+        let mut task = Task::default();
+        loop {
+            let next_due = self.lock().values().map(|fleet| fleet.due).min();
+            let now = Instant::now();
+            match next_due {
+                Some(due) if due <= now => {}
+                Some(due) => {
+                    tokio::select! {
+                        () = tokio::time::sleep_until(due) => {}
+                        () = self.changed.notified() => continue,
+                    }
+                }
+                None => {
+                    self.changed.notified().await;
+                    continue;
+                }
+            }
+            self.round(&mut task).await;
+        }
+    }
+
+    /// One round for all fleets that are due.
+    async fn round(&self, task: &mut Task) {
+        let soon = Instant::now() + TOGETHER;
+        let due: BTreeMap<K, Need> = self
+            .lock()
+            .iter()
+            .filter(|(_, fleet)| fleet.due <= soon)
+            .map(|(key, fleet)| (key.clone(), fleet.need.clone()))
+            .collect();
+        let outcome = match &self.admin {
+            Ok(admin) => self.ask(admin, task, &due).await,
+            Err(error) => Err(error.clone()),
+        };
+        match outcome {
+            Ok(()) => task.failures = 0,
+            Err(error) => {
+                task.failures += 1;
+                let pause = task.pause();
+                for key in due.keys() {
+                    self.fail(key, &error, Some(pause));
+                }
+            }
+        }
+    }
+
+    async fn ask(&self, admin: &Admin, task: &mut Task, due: &BTreeMap<K, Need>) -> Result<(), Error> {
+        task.refresh_topics(admin, &self.counters, due).await?;
+
+        // What each fleet should know, and what it need not be told again.
+        let mut wanted: BTreeMap<K, BTreeSet<TopicPartition>> = BTreeMap::new();
+        let mut groups: BTreeMap<String, BTreeSet<TopicPartition>> = BTreeMap::new();
+        {
+            let mut fleets = self.lock();
+            for (key, need) in due {
+                let Some(fleet) = fleets.get_mut(key).filter(|fleet| fleet.need == *need) else {
+                    continue;
+                };
+                fleet.latest.topics = need
+                    .topics
+                    .iter()
+                    .filter_map(|topic| Some((topic.clone(), task.states.get(topic)?.clone())))
+                    .collect();
+                let partitions = fleet.memory.partitions(&need.topics, &task.states);
+                let kept = fleet.commits.as_ref().is_some_and(|(at, answers)| {
+                    at.elapsed() < COMMITS_KEPT && answers.len() == partitions.len()
+                });
+                if !(kept && fleet.at_rest()) {
+                    fleet.commits = None;
+                    let group = groups.entry(need.group_id.clone()).or_default();
+                    group.extend(partitions.iter().filter(|p| task.exists(p)).cloned());
+                }
+                wanted.insert(key.clone(), partitions);
+            }
+        }
+
+        // Commits first: an end that is read before a commit would lie below it.
+        let groups = groups
+            .into_iter()
+            .map(|(group, partitions)| (group, partitions.into_iter().collect()))
+            .collect();
+        let commits = round::commits(admin, &self.counters, groups).await;
+        let commits: BTreeMap<String, Result<Arc<Answers<Committed>>, Error>> = commits
+            .into_iter()
+            .map(|(group, answer)| (group, answer.map(Arc::new)))
+            .collect();
+        let partitions: BTreeSet<&TopicPartition> =
+            wanted.values().flatten().filter(|p| task.exists(p)).collect();
+        let partitions: Vec<TopicPartition> = partitions.into_iter().cloned().collect();
+        let ends = task.read_ends(admin, &self.counters, &partitions).await?;
+
+        let at = clock::now();
+        for (key, partitions) in wanted {
+            let group = due[&key].group_id.as_str();
+            match commits.get(group) {
+                Some(Err(error)) => self.fail(&key, error, None),
+                Some(Ok(answer)) => {
+                    self.publish(&key, &due[&key], at, &partitions, Some(Arc::clone(answer)), &ends);
+                }
+                None => self.publish(&key, &due[&key], at, &partitions, None, &ends),
+            }
+        }
+        Ok(())
+    }
+
+    /// Keeps what was read, and wakes whoever waits for it if it says anything new.
+    fn publish(
+        &self,
+        key: &K,
+        need: &Need,
+        at: jiff::Timestamp,
+        partitions: &BTreeSet<TopicPartition>,
+        commits: Option<Arc<Answers<Committed>>>,
+        ends: &Ends,
+    ) {
+        let mut fleets = self.lock();
+        // It may have gone, or want something else, since the question.
+        let Some(fleet) = fleets.get_mut(key).filter(|fleet| fleet.need == *need) else {
+            return;
+        };
+        if let Some(commits) = commits {
+            fleet.commits = Some((Instant::now(), commits));
+        }
+        let none = Answers::new();
+        let commits = fleet.commits.as_ref().map(|(_, commits)| Arc::clone(commits));
+        let commits = commits.as_deref().unwrap_or(&none);
+        let offsets = fleet.memory.assemble(at, partitions, commits, ends);
+        let news = fleet.latest.failure.is_some()
+            || fleet
+                .latest
+                .offsets
+                .as_ref()
+                .is_none_or(|before| before.differs(&offsets));
+        fleet.latest.offsets = Some(Arc::new(offsets));
+        fleet.latest.failure = None;
+        fleet.due = Instant::now() + fleet.pace.period();
+        drop(fleets);
+        if news {
+            self.wakes.add(key.clone());
+        }
+    }
+
+    /// Keeps a failure, and wakes whoever waits if it is a new one.
+    fn fail(&self, key: &K, error: &Error, pause: Option<Duration>) {
+        let mut fleets = self.lock();
+        let Some(fleet) = fleets.get_mut(key) else {
+            return;
+        };
+        let before = fleet.latest.failure.take();
+        let news = before
+            .as_ref()
+            .is_none_or(|failure| failure.error.label() != error.label());
+        fleet.latest.failure = Some(Failure {
+            since: before.map_or_else(clock::now, |failure| failure.since),
+            error: error.clone(),
+        });
+        fleet.commits = None;
+        fleet.due = Instant::now() + pause.unwrap_or(4 * fleet.pace.period());
+        drop(fleets);
+        if news {
+            self.wakes.add(key.clone());
+        }
+    }
+}
+
+/// What the task keeps for itself.
+#[derive(Default)]
+struct Task {
+    /// Rounds that failed one after the other.
+    failures: u32,
+    states: BTreeMap<String, TopicState>,
+    states_read: HashMap<String, Instant>,
+    starts: BTreeMap<TopicPartition, (Instant, Offset)>,
+    random: RandomState,
+}
+
+impl Task {
+    fn exists(&self, partition: &TopicPartition) -> bool {
+        matches!(
+            self.states.get(&*partition.topic),
+            Some(TopicState::Exists(count)) if i64::from(partition.partition) < i64::from(*count)
+        )
+    }
+
+    async fn refresh_topics<K>(
+        &mut self,
+        admin: &Admin,
+        counters: &Counters,
+        due: &BTreeMap<K, Need>,
+    ) -> Result<(), Error> {
+        let outdated: BTreeSet<String> = due
+            .values()
+            .flat_map(|need| &need.topics)
+            .filter(|topic| {
+                let kept = match self.states.get(*topic) {
+                    Some(TopicState::Exists(_)) => TOPICS_KEPT,
+                    _ => MISSING_KEPT,
+                };
+                self.states_read.get(*topic).is_none_or(|at| at.elapsed() >= kept)
+            })
+            .cloned()
+            .collect();
+        let read = round::topics(admin, counters, &outdated).await?;
+        for (topic, state) in read {
+            self.states_read.insert(topic.clone(), Instant::now());
+            self.states.insert(topic, state);
+        }
+        Ok(())
+    }
+
+    async fn read_ends(
+        &mut self,
+        admin: &Admin,
+        counters: &Counters,
+        partitions: &[TopicPartition],
+    ) -> Result<Ends, Error> {
+        let outdated: Vec<TopicPartition> = partitions
+            .iter()
+            .filter(|partition| {
+                let read = self.starts.get(*partition);
+                read.is_none_or(|(at, _)| at.elapsed() >= STARTS_KEPT)
+            })
+            .cloned()
+            .collect();
+        let mut ends = round::ends(admin, counters, partitions, &outdated).await?;
+        let now = Instant::now();
+        for (partition, start) in std::mem::take(&mut ends.start) {
+            self.starts.insert(partition, (now, start));
+        }
+        for (partition, end) in &ends.end {
+            if matches!(end, Err(Error::Missing)) {
+                // Deleted, or made anew with fewer partitions: ask again what there is.
+                self.states_read.remove(&*partition.topic);
+                self.starts.remove(partition);
+            }
+        }
+        ends.start = partitions
+            .iter()
+            .filter_map(|partition| Some((partition.clone(), self.starts.get(partition)?.1)))
+            .collect();
+        Ok(ends)
+    }
+
+    /// Doubles with each failure; the jitter keeps controllers and clusters from marching in step.
+    fn pause(&self) -> Duration {
+        let doubled = Duration::from_millis(500) * 2_u32.pow(self.failures.min(6) - 1);
+        let mut hasher = self.random.build_hasher();
+        hasher.write_u32(self.failures);
+        let share = (hasher.finish() % 1000) as f64 / 1000.0;
+        doubled.min(LONGEST_PAUSE).mul_f64(0.75 + 0.5 * share)
+    }
+}

@@ -1,0 +1,199 @@
+//! The one that fleets register with.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+
+use super::cluster::Cluster;
+use super::round::Counters;
+use super::start::{self, Start};
+use super::{Latest, Need, Pace, Source, Wakes};
+use crate::api::StartAt;
+use crate::clock;
+use crate::kafka::admin::{Admin, Error};
+
+/// Reads offsets for fleets, which are told apart by `K`.
+///
+/// Needs a tokio runtime from [`LagReader::register`] on. Dropping it ends all its tasks and clients.
+pub struct LagReader<K> {
+    state: Mutex<State<K>>,
+    wakes: Arc<Wakes<K>>,
+    counters: Arc<Counters>,
+}
+
+struct State<K> {
+    clusters: HashMap<Source, Running<K>>,
+    fleets: BTreeMap<K, Source>,
+}
+
+/// A cluster and its task, which ends with it.
+struct Running<K> {
+    cluster: Arc<Cluster<K>>,
+    task: JoinHandle<()>,
+}
+
+impl<K> Drop for Running<K> {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// Numbers about the reader's own work, for metrics.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Numbers {
+    /// Clients of Kafka clusters.
+    pub clusters: usize,
+    /// Fleets that are read.
+    pub fleets: usize,
+    /// Questions that were asked.
+    pub requests: u64,
+    /// Questions without an answer.
+    pub failures: u64,
+    /// The age of the oldest fleet's newest offsets; none if no fleet was read yet.
+    pub oldest: Option<Duration>,
+}
+
+impl<K: Ord + Clone + Send + Sync + 'static> Default for LagReader<K> {
+    fn default() -> Self {
+        Self {
+            state: Mutex::new(State {
+                clusters: HashMap::new(),
+                fleets: BTreeMap::new(),
+            }),
+            wakes: Arc::default(),
+            counters: Arc::default(),
+        }
+    }
+}
+
+impl<K: Ord + Clone + Send + Sync + 'static> LagReader<K> {
+    /// A reader without fleets.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State<K>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The fleets that have something new: offsets or reports that changed, a failure, its end.
+    pub fn wakes(&self) -> Arc<Wakes<K>> {
+        Arc::clone(&self.wakes)
+    }
+
+    /// Reads for `key` from now on. To say the same again costs and changes nothing; to say
+    /// something else begins anew.
+    pub fn register(&self, key: &K, need: &Need) {
+        let mut state = self.lock();
+        if state.fleets.get(key).is_some_and(|source| *source != need.source) {
+            state.remove(key);
+        }
+        state.fleets.insert(key.clone(), need.source.clone());
+        let running = state
+            .clusters
+            .entry(need.source.clone())
+            .or_insert_with(|| self.start(&need.source));
+        running.cluster.register(key.clone(), need.clone());
+    }
+
+    fn start(&self, source: &Source) -> Running<K> {
+        let admin = Admin::open(&source.bootstrap_servers, &source.properties).map(Arc::new);
+        let wakes = Arc::clone(&self.wakes);
+        let cluster = Arc::new(Cluster::new(admin, wakes, Arc::clone(&self.counters)));
+        Running {
+            task: tokio::spawn(Arc::clone(&cluster).run()),
+            cluster,
+        }
+    }
+
+    /// Reads no more for `key`. The client of a cluster without fleets is closed.
+    pub fn unregister(&self, key: &K) {
+        self.lock().remove(key);
+    }
+
+    /// The fleets that are registered.
+    pub fn registered(&self) -> Vec<K> {
+        self.lock().fleets.keys().cloned().collect()
+    }
+
+    /// What is known of `key` at present; none if it is not registered.
+    pub fn latest(&self, key: &K) -> Option<Latest> {
+        self.cluster(key)?.latest(key)
+    }
+
+    /// How often `key` is read from now on.
+    pub fn set_pace(&self, key: &K, pace: Pace) {
+        if let Some(cluster) = self.cluster(key) {
+            cluster.set_pace(key, pace);
+        }
+    }
+
+    /// Writes the first offsets of a registered fleet's group, where it has none and no members.
+    ///
+    /// # Errors
+    /// Kafka does not answer or refuses; nothing was written, or it may be done again.
+    pub async fn initial_offsets(&self, key: &K, start_at: StartAt) -> Result<Start, Error> {
+        let (cluster, need) = {
+            let cluster = self.cluster(key).ok_or_else(not_registered)?;
+            let need = cluster.need(key).ok_or_else(not_registered)?;
+            (cluster, need)
+        };
+        let admin = cluster.admin.as_ref().map_err(Clone::clone)?;
+        let start = start::initial_offsets(admin, &need, start_at).await?;
+        if let Start::Written(_) = start {
+            cluster.refresh(key);
+        }
+        Ok(start)
+    }
+
+    /// Numbers about the reader's own work.
+    pub fn numbers(&self) -> Numbers {
+        let state = self.lock();
+        let now = clock::now();
+        let mut oldest = None;
+        for running in state.clusters.values() {
+            running.cluster.each_latest(|latest| {
+                let age = latest
+                    .offsets
+                    .as_ref()
+                    .and_then(|offsets| Duration::try_from(now.duration_since(offsets.at)).ok());
+                oldest = oldest.max(age);
+            });
+        }
+        Numbers {
+            clusters: state.clusters.len(),
+            fleets: state.fleets.len(),
+            requests: self.counters.requests.load(Ordering::Relaxed),
+            failures: self.counters.failures.load(Ordering::Relaxed),
+            oldest,
+        }
+    }
+
+    fn cluster(&self, key: &K) -> Option<Arc<Cluster<K>>> {
+        let state = self.lock();
+        let source = state.fleets.get(key)?;
+        Some(Arc::clone(&state.clusters.get(source)?.cluster))
+    }
+}
+
+impl<K: Ord + Clone + Send + Sync + 'static> State<K> {
+    fn remove(&mut self, key: &K) {
+        let Some(source) = self.fleets.remove(key) else {
+            return;
+        };
+        let others = self
+            .clusters
+            .get(&source)
+            .is_some_and(|running| running.cluster.unregister(key));
+        if !others {
+            self.clusters.remove(&source);
+        }
+    }
+}
+
+fn not_registered() -> Error {
+    Error::Config("the fleet is not registered".to_owned())
+}

@@ -1,0 +1,101 @@
+//! One round of questions to a cluster.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use futures::StreamExt;
+
+use super::TopicState;
+use super::assemble::{Ends, silence};
+use crate::kafka::admin::{Admin, Answers, Committed, Error, Spec};
+use crate::topic::TopicPartition;
+
+/// How long Kafka may take for an answer.
+pub(super) const TIMEOUT: Duration = Duration::from_secs(5);
+/// Groups that are asked about at the same time: enough to fill the wait, few enough for the
+/// queue of one connection.
+const SIDE_BY_SIDE: usize = 32;
+
+/// What was asked, and what failed.
+#[derive(Debug, Default)]
+pub(super) struct Counters {
+    /// Questions.
+    pub(super) requests: AtomicU64,
+    /// Questions without an answer.
+    pub(super) failures: AtomicU64,
+}
+
+impl Counters {
+    fn count<T>(&self, answer: Result<T, Error>) -> Result<T, Error> {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        if answer.is_err() {
+            self.failures.fetch_add(1, Ordering::Relaxed);
+        }
+        answer
+    }
+}
+
+/// The state of each topic. Fails only if nothing is known of any.
+pub(super) async fn topics(
+    admin: &Admin,
+    counters: &Counters,
+    topics: &BTreeSet<String>,
+) -> Result<BTreeMap<String, TopicState>, Error> {
+    let answer = counters.count(admin.partitions(topics, TIMEOUT).await)?;
+    let state = |partitions: Result<Vec<i32>, Error>| match partitions {
+        Ok(partitions) => TopicState::Exists(u32::try_from(partitions.len()).unwrap_or(u32::MAX)),
+        Err(Error::Missing) => TopicState::Missing,
+        Err(error) => TopicState::Unknown(error),
+    };
+    Ok(answer
+        .into_iter()
+        .map(|(topic, partitions)| (topic, state(partitions)))
+        .collect())
+}
+
+/// What each group has committed for its partitions.
+pub(super) async fn commits(
+    admin: &Admin,
+    counters: &Counters,
+    groups: BTreeMap<String, Vec<TopicPartition>>,
+) -> BTreeMap<String, Result<Answers<Committed>, Error>> {
+    futures::stream::iter(groups)
+        .map(|(group, partitions)| async move {
+            let answer = admin.committed(&group, &partitions, TIMEOUT).await;
+            (group, counters.count(answer))
+        })
+        .buffer_unordered(SIDE_BY_SIDE)
+        .collect()
+        .await
+}
+
+/// The ends of all partitions, and the starts of those that want them.
+pub(super) async fn ends(
+    admin: &Admin,
+    counters: &Counters,
+    ends: &[TopicPartition],
+    starts: &[TopicPartition],
+) -> Result<Ends, Error> {
+    let (end, start) = tokio::join!(
+        admin.offsets(ends, Spec::Latest, TIMEOUT),
+        admin.offsets(starts, Spec::Earliest, TIMEOUT),
+    );
+    let end = counters.count(end)?;
+    if let Some(error) = silence(&end) {
+        counters.failures.fetch_add(1, Ordering::Relaxed);
+        return Err(error);
+    }
+    let start = if starts.is_empty() {
+        Answers::new()
+    } else {
+        counters.count(start)?
+    };
+    Ok(Ends {
+        end,
+        start: start
+            .into_iter()
+            .filter_map(|(partition, start)| Some((partition, start.ok()??)))
+            .collect(),
+    })
+}

@@ -1,0 +1,99 @@
+//! Where a group begins that has never committed anything.
+//!
+//! The first offsets are written before the first pod is there. So lag is defined from the
+//! beginning, `Latest` means the moment when the resource was first seen, and every member begins
+//! at the same place. A partition that is added later is left alone: its worker begins at the
+//! oldest record.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use super::Need;
+use crate::api::StartAt;
+use crate::kafka::admin::{Admin, Answers, Error, Spec};
+use crate::topic::{Offset, TopicPartition};
+
+/// How long Kafka may take for each question.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What became of a group's first offsets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// They were written: the group had none and no members.
+    Written(BTreeMap<TopicPartition, Offset>),
+    /// The group goes on from what it has committed.
+    Resumes,
+    /// The group has members and no commits: what it reads is their business.
+    HasMembers(usize),
+}
+
+/// Writes the first offsets of a group without commits and members.
+pub(super) async fn initial_offsets(
+    admin: &Admin,
+    need: &Need,
+    start_at: StartAt,
+) -> Result<Start, Error> {
+    let topics: BTreeSet<String> = need.topics.iter().cloned().collect();
+    let mut partitions = Vec::new();
+    for (topic, numbers) in admin.partitions(&topics, TIMEOUT).await? {
+        let numbers = numbers?;
+        partitions.extend(numbers.into_iter().map(|n| TopicPartition::new(&*topic, n)));
+    }
+
+    let group = need.group_id.as_str();
+    let committed = all(admin.committed(group, &partitions, TIMEOUT).await?)?;
+    if committed.values().any(|committed| committed.offset.is_some()) {
+        return Ok(Start::Resumes);
+    }
+    match admin.group(group, TIMEOUT).await {
+        Ok(group) if group.members > 0 => return Ok(Start::HasMembers(group.members)),
+        // A broker that cannot describe groups still refuses the write below if there are members.
+        Ok(_) | Err(Error::NoSuchGroup | Error::Unsupported(_)) => {}
+        Err(error) => return Err(error),
+    }
+
+    let first = first_offsets(admin, &partitions, start_at).await?;
+    let written = admin.alter_committed(group, &first, TIMEOUT).await?;
+    match all(written) {
+        Ok(_) => Ok(Start::Written(first)),
+        // Somebody joined in the meantime.
+        Err(Error::GroupBusy) => Ok(Start::HasMembers(1)),
+        Err(error) => Err(error),
+    }
+}
+
+async fn first_offsets(
+    admin: &Admin,
+    partitions: &[TopicPartition],
+    start_at: StartAt,
+) -> Result<BTreeMap<TopicPartition, Offset>, Error> {
+    let spec = match start_at {
+        StartAt::Earliest => Spec::Earliest,
+        StartAt::Latest => Spec::Latest,
+        StartAt::Time(time) => Spec::Time(time.as_millisecond()),
+    };
+    let found = all(admin.offsets(partitions, spec, TIMEOUT).await?)?;
+    // A time after the last record is a place at the end.
+    let without: Vec<TopicPartition> = found
+        .iter()
+        .filter(|(_, offset)| offset.is_none())
+        .map(|(partition, _)| partition.clone())
+        .collect();
+    let ends = all(admin.offsets(&without, Spec::Latest, TIMEOUT).await?)?;
+    found
+        .into_iter()
+        .map(|(partition, offset)| {
+            let offset = offset.or_else(|| ends.get(&partition).copied().flatten());
+            let offset = offset.ok_or_else(|| Error::Later(format!("{partition} has no end")))?;
+            Ok((partition, offset))
+        })
+        .collect()
+}
+
+/// All values, or the first failure: half an answer is none here.
+fn all<T>(answers: Answers<T>) -> Result<BTreeMap<TopicPartition, T>, Error> {
+    answers
+        .into_iter()
+        .map(|(partition, answer)| answer.map(|value| (partition, value)))
+        .collect()
+}

@@ -40,15 +40,21 @@ pub fn check_document(document: &Value) -> Vec<Problem> {
     bad.iter().for_each(|field| remove(&mut readable, field));
     strip_nulls(&mut readable);
     fill_in(&mut readable);
-    if let Ok(consumer) = serde_json::from_value::<KafkaConsumer>(readable)
-        && let Err(found) = validate(&consumer, &References::default())
-    {
-        for problem in found {
-            let echo = bad.iter().any(|field| related(field, &problem.field));
-            if !echo && !problem.message.contains(STAND_IN) {
-                problems.0.push(problem);
+    match serde_json::from_value::<KafkaConsumer>(readable) {
+        Ok(consumer) => {
+            let found = validate(&consumer, &References::default()).err();
+            for problem in found.unwrap_or_default() {
+                let echo = bad.iter().any(|field| related(field, &problem.field));
+                if !echo && !problem.message.contains(STAND_IN) {
+                    problems.0.push(problem);
+                }
             }
         }
+        Err(error) if problems.0.is_empty() => {
+            let message = format!("the document cannot be read: {error}; correct it");
+            problems.add(reason::UNREADABLE, "", message);
+        }
+        Err(_) => {}
     }
     let mut seen = Vec::new();
     problems.0.retain(|problem| {
@@ -69,6 +75,13 @@ fn check_top(document: &Value, problems: &mut Problems, bad: &mut Vec<String>) {
             );
             bad.push(name.clone());
         }
+    }
+    if !document["metadata"].is_object() && !document["metadata"].is_null() {
+        problems.invalid(
+            "metadata",
+            "metadata must be a mapping with a name; correct it",
+        );
+        bad.push("metadata".to_owned());
     }
     let spec = &document["spec"];
     if !spec.is_object() {
@@ -97,7 +110,12 @@ fn template_schema() -> &'static Node {
         let schema = settings
             .into_generator()
             .into_root_schema_for::<PodTemplateSpec>();
-        Node::read(schema.as_value())
+        let mut template = Node::read(schema.as_value());
+        // With handler.http.url a template may have no container at all; `template` checks the rest.
+        if let Some(pod) = template.properties.get_mut("spec") {
+            pod.required.clear();
+        }
+        template
     })
 }
 
@@ -115,9 +133,13 @@ fn related(bad: &str, field: &str) -> bool {
 const STAND_IN: &str = "stand-in.invalid:1";
 
 fn fill_in(document: &mut Value) {
+    for outer in ["metadata", "spec"] {
+        if !document[outer].is_object() {
+            document[outer] = json!({});
+        }
+    }
     let Some(spec) = document["spec"].as_object_mut() else {
-        document["spec"] = json!({});
-        return fill_in(document);
+        return;
     };
     for (name, value) in [
         ("kafka", json!({})),

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::Timing;
+use super::librdkafka::PASSED_ON_PROPERTIES;
+use super::nearest::nearest;
 use super::problem::Problems;
 use crate::api::GroupProtocol;
 use crate::api::names::reason;
@@ -31,10 +33,14 @@ pub(super) fn check(
                     owned.why, owned.remedy
                 ),
             );
-        } else if name.trim() != name || name.is_empty() {
+        } else if !PASSED_ON_PROPERTIES.contains(&name.as_str()) {
+            let remedy = match nearest(name, PASSED_ON_PROPERTIES.iter().copied()) {
+                Some(known) => format!("did you mean {known}?"),
+                None => "remove it or correct the name".to_owned(),
+            };
             problems.invalid(
                 &field,
-                format!("{field}: the name has blanks around it or is empty; correct it"),
+                format!("{field}: librdkafka has no property {name:?}, and no client would start with it; {remedy}"),
             );
         } else if matches!(
             name.as_str(),

@@ -46,7 +46,7 @@ pub(super) struct Node {
     pub(super) properties: BTreeMap<String, Node>,
     values: Option<Box<Node>>,
     items: Option<Box<Node>>,
-    required: Vec<String>,
+    pub(super) required: Vec<String>,
     choices: Vec<String>,
     minimum: Option<f64>,
     maximum: Option<f64>,

@@ -60,7 +60,7 @@ impl ControlPlane {
 
     /// The administrator's kubeconfig.
     pub fn kubeconfig(&self) -> PathBuf {
-        self.folder.join("kubeconfig")
+        self.folder().join("kubeconfig")
     }
 
     /// The script that made it, for its other verbs (`stop apiserver`, `start apiserver`).

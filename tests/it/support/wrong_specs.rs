@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::consumers::{http_url, own_consumer, with};
+use super::consumers::{http_port, http_url, own_consumer, with};
 
 /// One wrong spec.
 pub struct Wrong {
@@ -140,7 +140,11 @@ pub fn wrong_specs() -> Vec<Wrong> {
         ),
         // Fields that contradict each other.
         wrong(
-            url("/spec/handler/consumer", json!({})),
+            with(
+                own_consumer(),
+                "/spec/handler/http/url",
+                json!("http://users"),
+            ),
             "spec.handler",
             "exactly one of http and consumer",
         ),
@@ -150,7 +154,7 @@ pub fn wrong_specs() -> Vec<Wrong> {
             "exactly one of http and consumer",
         ),
         wrong(
-            url("/spec/handler/http/port", json!(3000)),
+            with(http_port(), "/spec/handler/http/url", json!("http://users")),
             "spec.handler.http",
             "exactly one of url",
         ),

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::CString;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rdkafka::config::ClientConfig;
@@ -18,6 +19,8 @@ const GRACE: Duration = Duration::from_secs(2);
 /// A client for questions to one cluster.
 pub struct Admin {
     native: Native,
+    /// The cluster's brokers, the one to ask last.
+    brokers: Mutex<Vec<i32>>,
 }
 
 /// Which offset of a partition.
@@ -142,7 +145,10 @@ impl Admin {
         }
         config.set("bootstrap.servers", bootstrap_servers);
         let native = Native::open(&config).map_err(|error| Error::Config(error.to_string()))?;
-        Ok(Self { native })
+        Ok(Self {
+            native,
+            brokers: Mutex::default(),
+        })
     }
 
     /// The partitions of each topic; [`Error::Missing`] for one that does not exist.
@@ -158,7 +164,12 @@ impl Admin {
             .iter()
             .map(|topic| c_string(topic))
             .collect::<Result<_, _>>()?;
-        let answer = self.answer(self.native.topics(&names, timeout), timeout).await?;
+        // Any broker knows; left to itself librdkafka asks the controller alone.
+        let broker = self.broker(timeout).await?;
+        let receiver = self.native.topics(broker, &names, timeout);
+        let answer = self.answer(receiver, timeout).await.inspect_err(|_| {
+            self.lock_brokers().retain(|&other| other != broker);
+        })?;
         let read = |(topic, partitions): (String, Result<Vec<i32>, Failure>)| {
             (topic, partitions.map_err(Error::of))
         };
@@ -248,6 +259,24 @@ impl Admin {
         })
     }
 
+    /// A broker to ask. One that did not answer is left out until none is left.
+    async fn broker(&self, timeout: Duration) -> Result<i32, Error> {
+        if let Some(&broker) = self.lock_brokers().last() {
+            return Ok(broker);
+        }
+        let brokers = tokio::task::spawn_blocking(self.native.brokers(timeout))
+            .await
+            .map_err(|error| Error::Later(format!("ask for brokers: {error}")))?
+            .map_err(|failure| self.explain(Error::of(failure)))?;
+        let broker = brokers.last().copied();
+        *self.lock_brokers() = brokers;
+        broker.ok_or_else(|| Error::Later("the cluster names no broker".to_owned()))
+    }
+
+    fn lock_brokers(&self) -> MutexGuard<'_, Vec<i32>> {
+        self.brokers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     async fn committed_answer(
         &self,
         receiver: Receiver<PerPartition<super::native::admin::Committed>>,
@@ -268,13 +297,17 @@ impl Admin {
             Ok(Err(_)) => Error::Unreachable("the client was closed".to_owned()),
             Err(_) => Error::Unreachable(format!("no answer within {:?}", timeout + GRACE)),
         };
-        Err(match (failure, self.native.complaint()) {
-            // "Timed out" says less than what the connections ended with.
+        Err(self.explain(failure))
+    }
+
+    /// "Timed out" says less than what the connections ended with.
+    fn explain(&self, error: Error) -> Error {
+        match (error, self.native.complaint()) {
             (Error::Unreachable(message), Some(complaint)) => {
                 Error::Unreachable(format!("{message}; last: {complaint}"))
             }
-            (failure, _) => failure,
-        })
+            (error, _) => error,
+        }
     }
 }
 

@@ -274,7 +274,7 @@ mod tests {
             let headers = sent(&record);
             (
                 headers.get(&name::KEY).cloned(),
-                headers.get(name::KEY_BASE64).cloned(),
+                headers.get(&name::KEY_BASE64).cloned(),
             )
         };
         assert_eq!(with(None), (None, None));

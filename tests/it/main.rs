@@ -12,6 +12,8 @@ mod cli_validate;
 mod crds;
 mod examples;
 mod fleet;
+mod lag;
+mod lag_admin;
 mod readme;
 mod resources;
 mod schema_api_server;

@@ -238,9 +238,47 @@ impl Native {
         receiver
     }
 
-    /// DescribeTopics: each topic's partitions.
+    /// The ids of the cluster's brokers. The closure blocks for up to `timeout`.
+    pub fn brokers(
+        &self,
+        timeout: Duration,
+    ) -> impl FnOnce() -> Result<Vec<i32>, Failure> + Send + 'static {
+        let shared = self.shared.clone();
+        move || {
+            let Some(shared) = shared else {
+                return Ok(Vec::new());
+            };
+            let timeout_ms = c_int::try_from(timeout.as_millis()).unwrap_or(c_int::MAX);
+            let mut metadata = ptr::null();
+            // SAFETY: the client is alive; what is returned is read and destroyed here.
+            unsafe {
+                let rk = shared.client.native_ptr();
+                let none = ptr::null_mut();
+                let code = rd::rd_kafka_metadata(rk, 0, none, &mut metadata, timeout_ms) as i32;
+                if code != 0 || metadata.is_null() {
+                    return Err(Failure {
+                        code,
+                        message: words(code),
+                    });
+                }
+                let count = usize::try_from((*metadata).broker_cnt).unwrap_or(0);
+                let brokers = match count {
+                    0 => Vec::new(),
+                    _ => std::slice::from_raw_parts((*metadata).brokers, count)
+                        .iter()
+                        .map(|broker| broker.id)
+                        .collect(),
+                };
+                rd::rd_kafka_metadata_destroy(metadata);
+                Ok(brokers)
+            }
+        }
+    }
+
+    /// DescribeTopics: each topic's partitions, as this broker knows them.
     pub fn topics(
         &self,
+        broker: i32,
         topics: &[CString],
         timeout: Duration,
     ) -> Receiver<Vec<(String, Result<Vec<i32>, Failure>)>> {
@@ -249,8 +287,9 @@ impl Native {
         self.request(op, timeout, Pending::Topics(sender), |rk, options, queue| {
             let mut names: Vec<*const c_char> = topics.iter().map(|t| t.as_ptr()).collect();
             // SAFETY: the names are alive during the call; the collection copies them and is
-            // destroyed here.
+            // destroyed here. The error text is not asked for.
             unsafe {
+                rd::rd_kafka_AdminOptions_set_broker(options, broker, ptr::null_mut(), 0);
                 let collection =
                     rd::rd_kafka_TopicCollection_of_topic_names(names.as_mut_ptr(), names.len());
                 rd::rd_kafka_DescribeTopics(rk, collection, options, queue);

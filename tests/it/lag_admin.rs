@@ -1,0 +1,246 @@
+//! Questions to Kafka, on librdkafka's mock cluster.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use drover::kafka::admin::{Admin, Error, Spec};
+use drover::report::Report;
+use drover::topic::{Offset, TopicPartition};
+use rdkafka::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
+use rdkafka::mocking::MockCluster;
+use rdkafka::producer::{BaseProducer, BaseRecord, DefaultProducerContext, Producer};
+use rdkafka::topic_partition_list::TopicPartitionList;
+
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+pub type Mock = MockCluster<'static, DefaultProducerContext>;
+
+pub fn mock(topics: &[(&str, i32)]) -> Mock {
+    let mock = MockCluster::new(1).unwrap();
+    for (topic, partitions) in topics {
+        mock.create_topic(topic, *partitions, 1).unwrap();
+    }
+    mock
+}
+
+pub fn admin(mock: &Mock) -> Admin {
+    Admin::open(&mock.bootstrap_servers(), &BTreeMap::new()).unwrap()
+}
+
+/// Writes `count` records to each of the partitions.
+pub fn produce(servers: &str, topic: &str, partitions: &[i32], count: usize) {
+    let producer: BaseProducer = ClientConfig::new()
+        .set("bootstrap.servers", servers)
+        .set("linger.ms", "1")
+        .create()
+        .unwrap();
+    for &partition in partitions {
+        for _ in 0..count {
+            let record = BaseRecord::<(), str>::to(topic).partition(partition).payload("x");
+            producer.send(record).unwrap();
+        }
+    }
+    producer.flush(TIMEOUT).unwrap();
+}
+
+/// Commits as a member of the group would, with a text.
+pub fn commit(servers: &str, group: &str, topic: &str, commits: &[(i32, i64, &str)]) {
+    let consumer: BaseConsumer = ClientConfig::new()
+        .set("bootstrap.servers", servers)
+        .set("group.id", group)
+        .create()
+        .unwrap();
+    let mut list = TopicPartitionList::new();
+    for (partition, offset, metadata) in commits {
+        let mut element = list.add_partition(topic, *partition);
+        element.set_offset(rdkafka::Offset::Offset(*offset)).unwrap();
+        element.set_metadata(*metadata);
+    }
+    consumer.commit(&list, CommitMode::Sync).unwrap();
+}
+
+fn partitions(topic: &str, count: i32) -> Vec<TopicPartition> {
+    (0..count).map(|p| TopicPartition::new(topic, p)).collect()
+}
+
+fn names(topics: &[&str]) -> BTreeSet<String> {
+    topics.iter().map(|topic| (*topic).to_owned()).collect()
+}
+
+#[tokio::test]
+async fn offsets_of_many_partitions_come_in_one_answer() {
+    let mock = mock(&[("orders", 4), ("users", 3)]);
+    produce(&mock.bootstrap_servers(), "orders", &[0, 2], 7);
+    let admin = admin(&mock);
+    let all = [partitions("orders", 4), partitions("users", 3)].concat();
+    let ends = admin.offsets(&all, Spec::Latest, TIMEOUT).await.unwrap();
+    let of = |topic: &str, p: i32| ends[&TopicPartition::new(topic, p)].clone().unwrap();
+    assert_eq!(ends.len(), 7);
+    assert_eq!(of("orders", 0), Some(Offset(7)));
+    assert_eq!(of("orders", 1), Some(Offset(0)));
+    assert_eq!(of("users", 2), Some(Offset(0)));
+    let starts = admin.offsets(&all, Spec::Earliest, TIMEOUT).await.unwrap();
+    assert!(starts.values().all(|start| *start == Ok(Some(Offset(0)))));
+}
+
+#[tokio::test]
+async fn a_partition_that_does_not_exist_fails_alone() {
+    let mock = mock(&[("orders", 2)]);
+    let admin = admin(&mock);
+    let asked = partitions("orders", 3);
+    let ends = admin.offsets(&asked, Spec::Latest, TIMEOUT).await.unwrap();
+    assert_eq!(ends[&asked[0]], Ok(Some(Offset(0))));
+    assert_eq!(ends[&asked[2]], Err(Error::Missing));
+}
+
+#[tokio::test]
+async fn partitions_are_counted_and_a_missing_topic_is_told_apart() {
+    let mock = mock(&[("orders", 5)]);
+    let admin = admin(&mock);
+    // The mock creates any topic that is asked for; an injected error stands for a real broker.
+    let unknown = rdkafka::types::RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
+    mock.topic_error("missing", unknown).unwrap();
+    let answer = admin.partitions(&names(&["orders", "missing"]), TIMEOUT).await.unwrap();
+    assert_eq!(answer["orders"].as_ref().unwrap().len(), 5);
+    assert_eq!(answer["missing"], Err(Error::Missing));
+}
+
+#[tokio::test]
+async fn commits_come_back_with_their_text_and_none_is_not_zero() {
+    let mock = mock(&[("orders", 3)]);
+    let servers = mock.bootstrap_servers();
+    let report = Report {
+        pod: "orders-7f9-abc".to_owned(),
+        done: 12_345,
+        busy: Duration::from_millis(61_725),
+        slots: 16,
+        failures: 3,
+        ahead: vec![9..11, 20..25],
+        ..Report::default()
+    };
+    commit(&servers, "g", "orders", &[(0, 5, &report.encode(Offset(5))), (2, 0, "")]);
+    let admin = admin(&mock);
+    let asked = partitions("orders", 3);
+    let answer = admin.committed("g", &asked, TIMEOUT).await.unwrap();
+    let first = answer[&asked[0]].as_ref().unwrap();
+    assert_eq!(first.offset, Some(Offset(5)));
+    let text = std::str::from_utf8(&first.metadata).unwrap();
+    assert_eq!(Report::decode(text, Offset(5)).unwrap(), report);
+    assert_eq!(answer[&asked[1]].as_ref().unwrap().offset, None);
+    assert_eq!(answer[&asked[2]].as_ref().unwrap().offset, Some(Offset(0)));
+}
+
+#[tokio::test]
+async fn many_groups_are_asked_side_by_side() {
+    let mock = mock(&[("orders", 2)]);
+    let servers = mock.bootstrap_servers();
+    for number in 0..8 {
+        commit(&servers, &format!("g{number}"), "orders", &[(0, number, "")]);
+    }
+    let admin = admin(&mock);
+    let asked = partitions("orders", 2);
+    let groups: Vec<String> = (0..8).map(|number| format!("g{number}")).collect();
+    let questions = groups.iter().map(|group| admin.committed(group, &asked, TIMEOUT));
+    for (number, answer) in futures::future::join_all(questions).await.into_iter().enumerate() {
+        let answer = answer.unwrap();
+        let offset = answer[&asked[0]].as_ref().unwrap().offset;
+        assert_eq!(offset, Some(Offset(number as i64)));
+    }
+}
+
+#[tokio::test]
+async fn offsets_of_a_group_without_members_can_be_written() {
+    let mock = mock(&[("orders", 2)]);
+    let admin = admin(&mock);
+    let asked = partitions("orders", 2);
+    let wanted = asked.iter().cloned().zip([Offset(3), Offset(4)]).collect();
+    let written = admin.alter_committed("g", &wanted, TIMEOUT).await.unwrap();
+    assert!(written.values().all(Result::is_ok), "{written:?}");
+    let answer = admin.committed("g", &asked, TIMEOUT).await.unwrap();
+    assert_eq!(answer[&asked[1]].as_ref().unwrap().offset, Some(Offset(4)));
+}
+
+#[tokio::test]
+async fn a_question_that_the_broker_does_not_know_says_so() {
+    let mock = mock(&[]);
+    let answer = admin(&mock).group("g", TIMEOUT).await;
+    assert!(matches!(answer, Err(Error::Unsupported(_))), "{answer:?}");
+}
+
+#[tokio::test]
+async fn an_unreachable_broker_is_a_failure_within_the_time_out() {
+    // Nobody listens on a port that was just given back.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let admin = Admin::open(&format!("127.0.0.1:{port}"), &BTreeMap::new()).unwrap();
+    let began = Instant::now();
+    let timeout = Duration::from_secs(1);
+    let asked = partitions("orders", 1);
+    let topics = names(&["orders"]);
+    let (topics, ends, commits) = tokio::join!(
+        admin.partitions(&topics, timeout),
+        admin.offsets(&asked, Spec::Latest, timeout),
+        admin.committed("g", &asked, timeout),
+    );
+    assert!(matches!(topics, Err(Error::Unreachable(_))), "{topics:?}");
+    assert!(matches!(ends, Err(Error::Unreachable(_))), "{ends:?}");
+    assert!(matches!(commits, Err(Error::Unreachable(_))), "{commits:?}");
+    assert!(began.elapsed() < timeout * 3, "{:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn a_wrong_property_is_named() {
+    let wrong = BTreeMap::from([("no.such.property".to_owned(), "1".to_owned())]);
+    let Err(error) = Admin::open("127.0.0.1:1", &wrong) else {
+        panic!("opened with {wrong:?}");
+    };
+    assert!(error.to_string().contains("no.such.property"), "{error}");
+}
+
+/// Threads of this process whose name begins with `prefix`.
+fn threads(prefix: &str) -> usize {
+    std::fs::read_dir("/proc/self/task")
+        .unwrap()
+        .filter_map(|entry| std::fs::read_to_string(entry.ok()?.path().join("comm")).ok())
+        .filter(|name| name.starts_with(prefix))
+        .count()
+}
+
+/// Threads are counted by process, so this claim has a process of its own.
+#[test]
+fn a_client_that_is_dropped_leaves_no_thread_behind() {
+    if std::env::var_os("DROVER_TEST_ALONE").is_some() {
+        return clients_come_and_go();
+    }
+    let test = "lag_admin::a_client_that_is_dropped_leaves_no_thread_behind";
+    let status = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", test, "--nocapture"])
+        .env("DROVER_TEST_ALONE", "1")
+        .status()
+        .unwrap();
+    assert!(status.success());
+}
+
+fn clients_come_and_go() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let mock = mock(&[("orders", 1)]);
+    let of_mock = threads("rdk");
+    runtime.block_on(async {
+        for round in 0..5 {
+            let admin = admin(&mock);
+            let asked = partitions("orders", 1);
+            admin.offsets(&asked, Spec::Latest, TIMEOUT).await.unwrap();
+            assert_eq!(threads("kafka-admin"), 1, "round {round}");
+            // A question whose caller has gone away must not hold the client.
+            let abandoned = admin.offsets(&asked, Spec::Latest, TIMEOUT);
+            let _ = tokio::time::timeout(Duration::ZERO, abandoned).await;
+            let began = Instant::now();
+            drop(admin);
+            assert!(began.elapsed() < Duration::from_millis(50), "drop blocks");
+            while threads("kafka-admin") > 0 || threads("rdk") > of_mock {
+                assert!(began.elapsed() < Duration::from_secs(10), "threads stay");
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        }
+    });
+}

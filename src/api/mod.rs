@@ -3,6 +3,7 @@
 
 mod crd;
 mod duration;
+pub mod librdkafka;
 pub mod names;
 mod text;
 pub mod v1alpha1;

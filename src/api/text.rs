@@ -4,6 +4,7 @@
 //! API server would print the bare pattern. `fleet` reads the same rules, so that there is one
 //! statement of each form.
 
+use super::librdkafka::PASSED_ON_PROPERTIES;
 use schemars::{Schema, SchemaGenerator, json_schema};
 
 const TOPIC: &str = "[a-zA-Z0-9._-]{1,249}";
@@ -83,4 +84,27 @@ pub(super) fn start_at() -> Schema {
         "Earliest|Latest|[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})",
         "write Earliest, Latest or a time such as 2026-11-01T06:00:00Z",
     )
+}
+
+/// The names are a list, not a form; `fleet` says of each other one why it cannot be set.
+pub(super) fn properties(_: &mut SchemaGenerator) -> Schema {
+    let known: Vec<String> = PASSED_ON_PROPERTIES
+        .iter()
+        .map(|name| format!("'{name}'"))
+        .collect();
+    let known = known.join(",");
+    let refusal = "cannot be set: Drover sets it, it holds a secret, or librdkafka does not know it; remove it (drover validate says why)";
+    json_schema!({
+        "type": "object",
+        "maxProperties": 64,
+        "additionalProperties": { "type": "string", "maxLength": 4096 },
+        "x-kubernetes-validations": [{
+            "rule": format!("self.all(name, name in [{known}])"),
+            "message": format!("spec.kafka.properties has one that {refusal}"),
+            // One of them: to join them all is more than the API server lets a message cost.
+            "messageExpression": format!(
+                "'spec.kafka.properties: ' + self.filter(name, !(name in [{known}]))[0] + ' {refusal}'"
+            ),
+        }],
+    })
 }

@@ -5,7 +5,6 @@
 
 mod digest;
 mod document;
-mod librdkafka;
 mod names;
 mod nearest;
 mod pod_references;
@@ -30,7 +29,6 @@ use crate::scaling::Policy;
 
 pub use digest::digest;
 pub use document::check_document;
-pub use librdkafka::PASSED_ON_PROPERTIES;
 pub use problem::Problem;
 pub use references::{Contents, Known, References, Wanted, references};
 pub use timing::Timing;

@@ -3,12 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::Timing;
-use super::librdkafka::PASSED_ON_PROPERTIES;
 use super::nearest::nearest;
 use super::problem::Problems;
 use crate::api::GroupProtocol;
+use crate::api::librdkafka::{PASSED_ON_PROPERTIES, owned_property};
 use crate::api::names::reason;
-use crate::worker_config::owned_property;
 
 /// Never repeats a value: it may be a secret.
 pub(super) fn check(

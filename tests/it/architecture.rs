@@ -28,7 +28,8 @@ const ARROWS: &[(&str, &[&str])] = &[
         "lag",
         &["api", "topic", "report", "scaling", "kafka", "clock"],
     ),
-    // Applications. The binaries read arguments and start what the application is handed. Controller and worker never import each other.
+    // Applications. Controller and worker never import each other; the binaries read arguments and
+    // start what an application is handed.
     (
         "controller",
         &[
@@ -231,8 +232,8 @@ fn without_comments_and_texts(source: &str) -> String {
             text(rest)
         } else if rest.starts_with("'\"'") {
             3
-        } else if rest.starts_with("'\\") {
-            rest[2..].find('\'').map_or(rest.len(), |end| end + 3)
+        } else if let Some(escaped) = rest.strip_prefix("'\\") {
+            escaped.find('\'').map_or(rest.len(), |end| end + 3)
         } else {
             code.push(c);
             rest = &rest[c.len_utf8()..];

@@ -1,16 +1,13 @@
 //! The part of a `KafkaConsumer` that users write.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::fmt;
-use std::str::FromStr;
 
-use jiff::Timestamp;
 use k8s_openapi::api::core::v1::PodTemplateSpec;
 use kube::{CustomResource, KubeSchema};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde::{Deserialize, Serialize};
 
+use super::start_at::StartAt;
 use super::status::KafkaConsumerStatus;
 use crate::api::{Span, text};
 
@@ -136,9 +133,9 @@ pub struct Kafka {
     pub group_protocol: GroupProtocol,
 
     /// Further properties for librdkafka, such as `fetch.wait.max.ms: "100"`. Those that Drover
-    /// sets itself are refused by name.
+    /// sets itself, that hold secrets or that librdkafka does not know are refused by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(extend("maxProperties" = 64))]
+    #[schemars(schema_with = "text::properties")]
     pub properties: BTreeMap<String, String>,
 }
 
@@ -150,75 +147,6 @@ pub enum GroupProtocol {
     Classic,
     /// KIP-848: the broker assigns.
     Consumer,
-}
-
-/// Where a group without committed offsets begins.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum StartAt {
-    /// At the oldest record that Kafka still has.
-    #[default]
-    Earliest,
-    /// At what is produced after the resource was first seen.
-    Latest,
-    /// At the first record with this time or a later one.
-    Time(Timestamp),
-}
-
-impl fmt::Display for StartAt {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Earliest => f.write_str("Earliest"),
-            Self::Latest => f.write_str("Latest"),
-            Self::Time(time) => time.fmt(f),
-        }
-    }
-}
-
-/// Why a text is not a [`StartAt`].
-#[derive(Debug, thiserror::Error)]
-#[error("\"{0}\" is not a start; write Earliest, Latest or a time such as 2026-11-01T06:00:00Z")]
-pub struct NotAStart(String);
-
-impl FromStr for StartAt {
-    type Err = NotAStart;
-
-    fn from_str(text: &str) -> Result<Self, NotAStart> {
-        match text {
-            "Earliest" => Ok(Self::Earliest),
-            "Latest" => Ok(Self::Latest),
-            other => other
-                .parse()
-                .map(Self::Time)
-                .map_err(|_| NotAStart(other.to_owned())),
-        }
-    }
-}
-
-impl Serialize for StartAt {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for StartAt {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = Cow::<'de, str>::deserialize(deserializer)?;
-        text.parse().map_err(de::Error::custom)
-    }
-}
-
-impl JsonSchema for StartAt {
-    fn schema_name() -> Cow<'static, str> {
-        "StartAt".into()
-    }
-
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        text::start_at()
-    }
 }
 
 /// Your code. Exactly one of `http` and `consumer`.

@@ -116,7 +116,7 @@ fn start() -> Result<ControlPlane, String> {
         folder,
         _guard: guard,
     };
-    install(&started);
+    install(&started)?;
     Ok(started)
 }
 
@@ -139,8 +139,8 @@ fn guard(folder: &Path) -> Result<Child, String> {
 }
 
 /// Installs the CRD, in a runtime of its own: callers may be inside of one already.
-fn install(started: &ControlPlane) {
-    std::thread::scope(|scope| {
+fn install(started: &ControlPlane) -> Result<(), String> {
+    let installed = std::thread::scope(|scope| {
         let installing = scope.spawn(|| {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
@@ -148,19 +148,20 @@ fn install(started: &ControlPlane) {
                 .unwrap();
             runtime.block_on(async {
                 let crds = Api::<CustomResourceDefinition>::all(started.client().await);
-                let crd = drover::api::crd();
                 let name = "kafkaconsumers.drover.dev";
                 let params = PatchParams::apply("drover-tests").force();
-                crds.patch(name, &params, &Patch::Apply(&crd))
-                    .await
-                    .unwrap();
+                let crd = Patch::Apply(drover::api::crd());
+                let applied = crds.patch(name, &params, &crd).await;
+                applied.map_err(|error| error.to_string())?;
                 let established = await_condition(crds, name, conditions::is_crd_established());
-                tokio::time::timeout(Duration::from_secs(30), established)
-                    .await
-                    .unwrap()
-                    .unwrap();
-            });
+                match tokio::time::timeout(Duration::from_secs(30), established).await {
+                    Ok(Ok(_)) => Ok(()),
+                    Ok(Err(error)) => Err(error.to_string()),
+                    Err(_) => Err("it is not established after 30 s".to_owned()),
+                }
+            })
         });
-        installing.join().unwrap();
+        installing.join().unwrap()
     });
+    installed.map_err(|error| format!("install the CRD: {error}"))
 }

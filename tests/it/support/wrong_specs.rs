@@ -138,6 +138,30 @@ pub fn wrong_specs() -> Vec<Wrong> {
             "metadata.name",
             "choose a shorter name",
         ),
+        // Properties that Drover owns, that hold secrets, that do not exist.
+        wrong(
+            url("/spec/kafka/properties", json!({ "group.id": "x" })),
+            "spec.kafka.properties",
+            "group.id cannot be set: Drover sets it",
+        ),
+        wrong(
+            url(
+                "/spec/kafka/properties",
+                json!({ "acks": "1", "client.rack": "x" }),
+            ),
+            "spec.kafka.properties",
+            ": acks cannot be set",
+        ),
+        wrong(
+            url("/spec/kafka/properties", json!({ "sasl.password": "x" })),
+            "spec.kafka.properties",
+            "sasl.password cannot be set",
+        ),
+        wrong(
+            url("/spec/kafka/properties", json!({ "fetch.wait.max": "x" })),
+            "spec.kafka.properties",
+            "fetch.wait.max cannot be set",
+        ),
         // Fields that contradict each other.
         wrong(
             with(

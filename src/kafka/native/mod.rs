@@ -5,4 +5,4 @@
 
 mod queue;
 
-pub use queue::{Event, Message, Polled, Queue, metadata};
+pub use queue::{Event, Message, Polled, Queue, generation, metadata};

@@ -143,7 +143,7 @@ fn is_known(sample: &Sample) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 150, ..ProptestConfig::default() })]
 
     #[test]
     fn a_change_is_a_useful_size_inside_the_limits(policy in policy(), looks in run()) {

@@ -12,6 +12,7 @@ pub mod resources;
 pub mod scaling;
 pub mod topic;
 pub mod worker_config;
+pub mod yaml;
 
 // Edges: one outside system each.
 pub mod clock;

@@ -5,11 +5,10 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-/// What the schema accepts; CEL's `duration()` reads every such text too.
-pub(crate) const PATTERN: &str = "^([0-9]+(ms|s|m|h))+$";
+use super::text;
 
 /// A length of time as users write it: whole numbers with `ms`, `s`, `m` or `h`, such as `1m30s`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -109,7 +108,7 @@ impl JsonSchema for Span {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "pattern": PATTERN, "maxLength": 32 })
+        text::span()
     }
 }
 

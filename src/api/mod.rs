@@ -1,9 +1,12 @@
 //! What users write and read back. The doc comments here are the reference of the resource.
 #![warn(missing_docs)]
 
+mod crd;
 mod duration;
 pub mod names;
+mod text;
 pub mod v1alpha1;
 
+pub use crd::crd;
 pub use duration::Span;
 pub use v1alpha1::*;

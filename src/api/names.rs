@@ -21,6 +21,14 @@ pub const ANNOTATION_DELETION_COST: &str = "controller.kubernetes.io/pod-deletio
 
 /// The container of the worker in a pod template.
 pub const WORKER_CONTAINER: &str = "worker";
+/// The volume with the worker's configuration in a pod template.
+pub const CONFIG_VOLUME: &str = "drover-config";
+/// The environment variable with the pod's own name.
+pub const ENV_POD_NAME: &str = "POD_NAME";
+
+/// The longest name of a KafkaConsumer. A pod is named `<name>-<hash, 10>-<suffix, 5>`; the API
+/// server cuts what is over 63, and a pod's name is how reports and deletion costs tell it apart.
+pub const MAX_NAME_LENGTH: usize = 46;
 
 /// Condition types.
 pub mod condition {
@@ -47,5 +55,58 @@ pub mod condition {
         SCALING_LIMITED,
         STALLED,
         PAUSED,
+    ];
+}
+
+/// Reasons of problems: what is wrong with a spec or with what it refers to. Stable: alerts and
+/// scripts may compare them.
+pub mod reason {
+    /// A field has a value that it cannot have.
+    pub const INVALID_VALUE: &str = "InvalidValue";
+    /// A field that must be there is not.
+    pub const MISSING_FIELD: &str = "MissingField";
+    /// A field that does not exist: the API server would drop it.
+    pub const UNKNOWN_FIELD: &str = "UnknownField";
+    /// Two fields contradict each other.
+    pub const CONTRADICTION: &str = "Contradiction";
+    /// `metadata.name` does not do for the children.
+    pub const INVALID_NAME: &str = "InvalidName";
+    /// A librdkafka property that Drover sets itself, or that would break it.
+    pub const OWNED_PROPERTY: &str = "OwnedProperty";
+    /// A librdkafka property that holds a secret, which would be readable in a ConfigMap.
+    pub const SECRET_IN_PROPERTY: &str = "SecretInProperty";
+    /// `spec.template` says something that Drover must decide, or that cannot work.
+    pub const INVALID_TEMPLATE: &str = "InvalidTemplate";
+    /// The pod's grace period is too short for the handler's time-out.
+    pub const GRACE_PERIOD_TOO_SHORT: &str = "GracePeriodTooShort";
+    /// A Secret that the template needs does not exist.
+    pub const SECRET_NOT_FOUND: &str = "SecretNotFound";
+    /// A ConfigMap that the template needs does not exist.
+    pub const CONFIG_MAP_NOT_FOUND: &str = "ConfigMapNotFound";
+    /// A Secret or ConfigMap is there, but not the key that the template needs.
+    pub const KEY_NOT_FOUND: &str = "KeyNotFound";
+    /// A topic does not exist in Kafka.
+    pub const TOPIC_NOT_FOUND: &str = "TopicNotFound";
+    /// The document is not a KafkaConsumer that this version knows.
+    pub const UNKNOWN_KIND: &str = "UnknownKind";
+    /// The document cannot be read at all.
+    pub const UNREADABLE: &str = "Unreadable";
+    /// All of them.
+    pub const ALL: [&str; 15] = [
+        INVALID_VALUE,
+        MISSING_FIELD,
+        UNKNOWN_FIELD,
+        CONTRADICTION,
+        INVALID_NAME,
+        OWNED_PROPERTY,
+        SECRET_IN_PROPERTY,
+        INVALID_TEMPLATE,
+        GRACE_PERIOD_TOO_SHORT,
+        SECRET_NOT_FOUND,
+        CONFIG_MAP_NOT_FOUND,
+        KEY_NOT_FOUND,
+        TOPIC_NOT_FOUND,
+        UNKNOWN_KIND,
+        UNREADABLE,
     ];
 }

@@ -1,7 +1,7 @@
-fn main() {
-    use kube::CustomResourceExt;
-    println!(
-        "{}",
-        serde_json::to_string_pretty(&drover::api::KafkaConsumer::crd()).unwrap()
-    );
+//! The command line: `drover`, also `kubectl drover`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    drover::cli::main(std::env::args_os())
 }

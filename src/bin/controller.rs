@@ -1,1 +1,101 @@
-fn main() {}
+//! `drover-controller`: reads flags, begins logging, runs until it is told to stop.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::Parser;
+use drover::controller::{self, Settings};
+use drover::k8s::lease::Terms;
+use drover::resources;
+use drover::telemetry::log;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+/// Keeps fleets of Kafka consumers as their KafkaConsumer resources say.
+#[derive(Parser)]
+#[command(name = "drover-controller", version)]
+struct Args {
+    /// Look after this namespace only. Default: all.
+    #[arg(long, env = "DROVER_NAMESPACE")]
+    namespace: Option<String>,
+    /// The namespace of the Lease.
+    #[arg(long, env = "POD_NAMESPACE", default_value = "drover-system")]
+    lease_namespace: String,
+    /// The name of the Lease.
+    #[arg(long, env = "DROVER_LEASE", default_value = "drover-controller")]
+    lease_name: String,
+    /// How long others wait for a leader that is silent, in seconds; two thirds of it after its
+    /// last good renewal a leader stops acting.
+    #[arg(long, env = "DROVER_LEASE_SECONDS", default_value_t = 15, value_parser = clap::value_parser!(u64).range(3..=300))]
+    lease_seconds: u64,
+    /// Who this process is; no two controllers may have the same.
+    #[arg(long, env = "POD_NAME")]
+    identity: Option<String>,
+    /// The image with drover-worker.
+    #[arg(long, env = "DROVER_WORKER_IMAGE")]
+    worker_image: String,
+    /// Its pull policy: Always, IfNotPresent or Never. Default: Kubernetes' own.
+    #[arg(long, env = "DROVER_WORKER_IMAGE_PULL_POLICY")]
+    worker_image_pull_policy: Option<String>,
+    /// Where /livez, /readyz and /metrics answer.
+    #[arg(long, env = "DROVER_ADMIN_ADDRESS", default_value = "0.0.0.0:9090")]
+    admin_address: SocketAddr,
+    /// What is logged, such as info or drover=debug.
+    #[arg(long, env = "DROVER_LOG", default_value = "info")]
+    log: String,
+    /// How log lines look.
+    #[arg(long, env = "DROVER_LOG_FORMAT", value_enum, default_value = "text")]
+    log_format: log::Format,
+}
+
+#[tokio::main(worker_threads = 2)]
+async fn main() -> anyhow::Result<()> {
+    let args = Args::parse();
+    log::init(args.log_format, &args.log).context("begin logging")?;
+    rustls::crypto::ring::default_provider().install_default().ok();
+    let config = kube::Config::infer()
+        .await
+        .context("find the Kubernetes API (in a pod, or by KUBECONFIG)")?;
+    let stop = CancellationToken::new();
+    let signalled = stop.clone();
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let signals = async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        signalled.cancel();
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        ended = controller::run(config, settings(args), stop) => Ok(ended?),
+        () = signals => Ok(()),
+    }
+}
+
+fn settings(args: Args) -> Settings {
+    let duration = Duration::from_secs(args.lease_seconds);
+    Settings {
+        namespace: args.namespace,
+        lease_namespace: args.lease_namespace,
+        lease_name: args.lease_name,
+        terms: Terms {
+            duration,
+            renew_deadline: duration * 2 / 3,
+            retry: duration * 2 / 15,
+        },
+        identity: args.identity.unwrap_or_else(local_identity),
+        admin_address: args.admin_address,
+        children: resources::Settings {
+            worker_image: args.worker_image,
+            image_pull_policy: args.worker_image_pull_policy,
+        },
+    }
+}
+
+/// Outside of a pod: a name that no other process on this machine has.
+fn local_identity() -> String {
+    format!("local-{}", std::process::id())
+}

@@ -1,1 +1,57 @@
-fn main() {}
+//! `drover-worker`.
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use drover::telemetry::log;
+use drover::worker::args::{Args, host_name, read_config};
+use drover::worker::{Options, run, signals};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info};
+
+/// As for a command line that cannot be read.
+const CANNOT_BE_READ: u8 = 2;
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let filter = args.log.or_else(|| std::env::var("RUST_LOG").ok());
+    if let Err(error) = log::init(args.log_format, filter.as_deref().unwrap_or("info")) {
+        eprintln!("drover-worker: {error}");
+    }
+    let config = match read_config(&args.config) {
+        Ok(config) => config,
+        Err(error) => {
+            error!("{error}");
+            return ExitCode::from(CANNOT_BE_READ);
+        }
+    };
+    let options = Options {
+        pod: args.pod.unwrap_or_else(host_name),
+        admin: Some(args.admin_address),
+    };
+    info!(
+        version = env!("CARGO_PKG_VERSION"),
+        consumer = config.consumer,
+        pod = options.pod,
+        group = config.group_id,
+        topics = config.topics.join(","),
+        handler = config.handler_url,
+        "drover-worker begins"
+    );
+    let shutdown = CancellationToken::new();
+    if let Err(error) = signals::cancel_on_signal(shutdown.clone()) {
+        error!(%error, "listen for signals");
+        return ExitCode::FAILURE;
+    }
+    match run(&config, &options, shutdown) {
+        Ok(()) => {
+            info!("drover-worker is done");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            let source = std::error::Error::source(&error).map(ToString::to_string);
+            error!(source, "{error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,1 +1,274 @@
-//! controller
+//! The application that keeps fleets as their resources say.
+//!
+//! [`run`] campaigns for a Lease; while it holds it, `lead` watches and reconciles. What one run
+//! over one resource does is told in `reconcile`.
+
+mod announce;
+mod apply;
+mod backoff;
+mod children;
+mod context;
+mod deletion_cost;
+mod dereference;
+mod error;
+mod fleets;
+mod health;
+mod offsets;
+mod publish;
+mod reconcile;
+mod scale;
+mod size;
+mod status;
+mod watches;
+mod workload;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt;
+use kube::runtime::controller::{self, Action, Controller};
+use kube::runtime::reflector;
+use kube::{Client, Config};
+use prometheus_client::registry::Registry;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, error, info};
+
+use crate::clock::Monotonic;
+use crate::k8s::chain;
+use crate::k8s::client::{self, Fence};
+use crate::k8s::events::Announcer;
+use crate::lag::LagReader;
+use crate::k8s::lease::{Candidate, Pulse, Role, Terms};
+use crate::resources;
+use crate::telemetry::controller_metrics::ControllerMetrics;
+use crate::telemetry::http;
+use context::Context;
+use fleets::Fleets;
+use health::Health;
+use watches::Watches;
+
+/// The controller's name in events and reports.
+const CONTROLLER: &str = "drover-controller";
+/// Resources that are reconciled at the same time.
+const CONCURRENCY: u16 = 8;
+/// Changes of one resource and its children within this time are one reconcile.
+const DEBOUNCE: Duration = Duration::from_millis(25);
+/// Memories of resources whose deletion was missed are swept this often.
+const SWEEP: Duration = Duration::from_secs(60);
+
+/// How a controller is set up.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The only namespace to look after; none for all.
+    pub namespace: Option<String>,
+    /// Where the Lease is.
+    pub lease_namespace: String,
+    /// Its name.
+    pub lease_name: String,
+    /// Its times.
+    pub terms: Terms,
+    /// Who we are: the pod's name. Two candidates must not have the same.
+    pub identity: String,
+    /// Where `/livez`, `/readyz` and `/metrics` answer.
+    pub admin_address: SocketAddr,
+    /// What is the same for all children.
+    pub children: resources::Settings,
+}
+
+/// Why a controller could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The configuration of the client does not do.
+    #[error("set up the Kubernetes client")]
+    Client(#[source] kube::Error),
+    /// The admin port is taken, say.
+    #[error("listen on {address}")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+/// Runs until `stop`. Losing the Lease, the API server or Kafka ends nothing.
+///
+/// # Errors
+/// Only if it cannot start.
+pub async fn run(
+    config: Config,
+    settings: Settings,
+    stop: CancellationToken,
+) -> Result<(), StartError> {
+    let mut registry = Registry::default();
+    let metrics = Arc::new(ControllerMetrics::new(&mut registry));
+    let clock = Monotonic::start();
+    let fence = Fence::closed(clock);
+    let observer: client::WriteObserver = {
+        let metrics = metrics.clone();
+        Arc::new(move |verb| metrics.api_write(verb))
+    };
+    let campaigner = client::build(config.clone(), observer.clone(), None);
+    let actor = client::build(config, observer, Some(fence.clone()));
+    let campaigner = campaigner.map_err(StartError::Client)?;
+    let actor = actor.map_err(StartError::Client)?;
+
+    let (role_sender, role) = watch::channel(Role::Unknown);
+    let pulse = Pulse::default();
+    let health = Arc::new(Health::new(role.clone(), pulse.clone(), clock));
+    let address = settings.admin_address;
+    let listener = http::bind(address)
+        .await
+        .map_err(|source| StartError::Listen { address, source })?;
+
+    let candidate = Candidate::new(
+        campaigner,
+        (&settings.lease_namespace, &settings.lease_name),
+        settings.identity.clone(),
+        settings.terms,
+        clock,
+        fence.clone(),
+    );
+    // Acting ends before the campaign does, so that nobody else begins in between.
+    let campaign_over = CancellationToken::new();
+    let leader = Leader {
+        client: actor,
+        fence,
+        metrics,
+        clock,
+        health: health.clone(),
+        settings,
+    };
+    let campaign = candidate.campaign(role_sender, pulse, campaign_over.clone());
+    let act = async {
+        tokio::select! {
+            () = leader.act_while_leading(role) => {}
+            () = stop.cancelled() => info!("stopping"),
+        }
+        leader.metrics.leads(false);
+        campaign_over.cancel();
+    };
+    tokio::select! {
+        _ = async { tokio::join!(campaign, act) } => {}
+        served = http::serve(listener, health, registry) => {
+            error!(?served, "the admin port closed");
+        }
+    }
+    Ok(())
+}
+
+/// What acting needs, whether or not we lead.
+struct Leader {
+    client: Client,
+    fence: Fence,
+    metrics: Arc<ControllerMetrics>,
+    clock: Monotonic,
+    health: Arc<Health>,
+    settings: Settings,
+}
+
+impl Leader {
+    /// Acts whenever we lead. Returns when the campaign is over.
+    async fn act_while_leading(&self, mut role: watch::Receiver<Role>) {
+        loop {
+            let leads = *role.borrow_and_update() == Role::Leading;
+            self.metrics.leads(leads);
+            if leads {
+                // Dropping `lead` ends every watch and every reconcile at once.
+                tokio::select! {
+                    () = self.lead() => error!("the watches ended"),
+                    changed = role.wait_for(|role| *role != Role::Leading) => {
+                        if changed.is_err() { return; }
+                    }
+                }
+                self.health.listed(false);
+            } else if role.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Watches and reconciles until dropped.
+    async fn lead(&self) {
+        let namespace = self.settings.namespace.as_deref();
+        let (consumers, writer) = reflector::store();
+        let started = watches::start(&self.client, namespace, consumers.clone()).await;
+        let Ok(Watches { caches, wakes, tasks: _watching }) = started else {
+            return;
+        };
+        let context = Arc::new(Context {
+            client: self.client.clone(),
+            fence: self.fence.clone(),
+            caches,
+            fleets: Fleets::default(),
+            lag: LagReader::new(),
+            announcer: Announcer::new(
+                self.client.clone(),
+                CONTROLLER,
+                self.settings.identity.clone(),
+            ),
+            metrics: self.metrics.clone(),
+            clock: self.clock,
+            settings: self.settings.children.clone(),
+        });
+        let gone = {
+            let context = context.clone();
+            move |key| forget(&context, &key)
+        };
+        let resources = watches::consumers(&self.client, namespace, writer, gone);
+        let config = controller::Config::default()
+            .concurrency(CONCURRENCY)
+            .debounce(DEBOUNCE);
+        let runs = Controller::for_stream(resources, consumers.clone())
+            .with_config(config)
+            .reconcile_on(watches::references(wakes))
+            .reconcile_on(context.lag.wakes().stream().map(watches::reference))
+            .run(
+                reconcile::reconcile,
+                |_, never, _| -> Action { match *never {} },
+                context.clone(),
+            )
+            .for_each(|run| async move {
+                if let Err(error) = run {
+                    // A resource that went while it waited for its turn is told here as well.
+                    debug!(error = %chain(&error), "not reconciled");
+                }
+            });
+        let listed = async {
+            if consumers.wait_until_ready().await.is_ok() {
+                self.health.listed(true);
+                info!(consumers = consumers.len(), "watching");
+            }
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            () = runs => {}
+            () = listed => {}
+            () = sweep(&context) => {}
+        }
+    }
+}
+
+fn forget(context: &Context, key: &fleets::FleetKey) {
+    context.fleets.retain(|other| other != key);
+    context.lag.unregister(key);
+    context.metrics.forget(&key.to_string());
+}
+
+/// Forgets what a watch did not say goodbye to.
+async fn sweep(context: &Context) {
+    let mut ticks = tokio::time::interval(SWEEP);
+    loop {
+        ticks.tick().await;
+        let consumers = &context.caches.consumers;
+        let exists =
+            |key: &fleets::FleetKey| consumers.get(&watches::reference(key.clone())).is_some();
+        for key in context.fleets.retain(exists) {
+            forget(context, &key);
+        }
+        context.metrics.watches(consumers.len());
+    }
+}

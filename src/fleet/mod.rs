@@ -1,6 +1,23 @@
 //! A `KafkaConsumer` and what it refers to, checked and complete.
 //!
 //! Pure. `validate` gives a [`Fleet`] or every [`Problem`] at once; nothing after it checks again.
+//! `references` says what to look up before.
+
+mod digest;
+mod document;
+mod librdkafka;
+mod names;
+mod nearest;
+mod pod_references;
+mod problem;
+mod properties;
+mod quantity;
+mod references;
+mod rules;
+mod schema;
+mod template;
+mod timing;
+mod validate;
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -11,6 +28,14 @@ use k8s_openapi::api::core::v1::PodTemplateSpec;
 use crate::api::{GroupProtocol, OnExhausted, Ordering, ScalingMode, StartAt};
 use crate::scaling::Policy;
 
+pub use digest::digest;
+pub use document::check_document;
+pub use librdkafka::PASSED_ON_PROPERTIES;
+pub use problem::Problem;
+pub use references::{Contents, Known, References, Wanted, references};
+pub use timing::Timing;
+pub use validate::validate;
+
 /// A checked, complete fleet: no field here is absent because nobody wrote it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Fleet {
@@ -18,7 +43,7 @@ pub struct Fleet {
     pub name: String,
     /// Its namespace.
     pub namespace: String,
-    /// Its UID, for owner references.
+    /// Its UID, for owner references; empty where the resource is only a file.
     pub uid: String,
     /// Brokers to begin with.
     pub bootstrap_servers: String,
@@ -48,6 +73,10 @@ pub struct Fleet {
     pub paused: bool,
     /// The user's part of the pod.
     pub template: PodTemplateSpec,
+    /// The memory limit of the worker's container in bytes: the template's or the default.
+    pub worker_memory_bytes: u64,
+    /// What the Secrets and ConfigMaps of the template hold, as a hash: a change rolls the pods.
+    pub contents_hash: String,
 }
 
 /// The user's code.
@@ -88,28 +117,33 @@ pub struct Delivery {
     pub on_exhausted: OnExhausted,
 }
 
-/// All times that follow from the handler's time-out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Timing {
-    /// For one record.
-    pub handler_timeout: Duration,
-    /// For what is in flight when partitions are given back.
-    pub drain_deadline: Duration,
-    /// `terminationGracePeriodSeconds`.
-    pub grace_period: Duration,
-    /// `max.poll.interval.ms`.
-    pub max_poll_interval: Duration,
+/// The memory limit of the worker's container where the template has none, in bytes.
+pub const DEFAULT_WORKER_MEMORY_BYTES: u64 = 128 << 20;
+/// The least memory limit of the worker's container: what it needs with a large backlog of small
+/// records, in bytes.
+pub const LEAST_WORKER_MEMORY_BYTES: u64 = 64 << 20;
+/// The environment of [`Handler::Consumer`]: brokers.
+pub const ENV_BOOTSTRAP_SERVERS: &str = "KAFKA_BOOTSTRAP_SERVERS";
+/// The environment of [`Handler::Consumer`]: the group.
+pub const ENV_GROUP_ID: &str = "KAFKA_GROUP_ID";
+/// The environment of [`Handler::Consumer`]: the topics, with commas.
+pub const ENV_TOPICS: &str = "KAFKA_TOPICS";
+
+impl Fleet {
+    /// What Drover adds to the environment of a consumer of the user's own.
+    pub fn consumer_environment(&self) -> [(&'static str, String); 3] {
+        consumer_environment(&self.bootstrap_servers, &self.group_id, &self.topics)
+    }
 }
 
-/// One thing that is wrong with a spec.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
-    /// The field, such as `spec.scaling.minReplicas`.
-    pub field: String,
-    /// Stable CamelCase word for the condition's reason.
-    pub reason: &'static str,
-    /// What, why and what to do.
-    pub message: String,
-    /// Waiting can help (a missing Secret may appear); else only a change of the spec can.
-    pub may_heal: bool,
+fn consumer_environment(
+    bootstrap_servers: &str,
+    group_id: &str,
+    topics: &[String],
+) -> [(&'static str, String); 3] {
+    [
+        (ENV_BOOTSTRAP_SERVERS, bootstrap_servers.to_owned()),
+        (ENV_GROUP_ID, group_id.to_owned()),
+        (ENV_TOPICS, topics.join(",")),
+    ]
 }

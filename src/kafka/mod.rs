@@ -3,4 +3,11 @@
 //! Knows nothing of engines, fleets or handlers. The only edge that speaks Kafka's protocol.
 
 pub mod admin;
+pub mod client_config;
+pub mod consumer;
+pub mod errors;
 mod native;
+pub mod producer;
+pub mod rebalance;
+
+pub use native::{Event, Message, Polled};

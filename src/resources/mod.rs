@@ -1,1 +1,81 @@
-//! resources
+//! From a [`Fleet`] to the child objects that carry it.
+//!
+//! Pure, and it cannot fail: what could be wrong was refused by `fleet::validate`. One file per
+//! kind of object, the whole object visible in it.
+
+mod config_map;
+mod deployment;
+mod labels;
+mod own_consumer_pod;
+mod pod_disruption_budget;
+mod pod_template;
+mod service_account;
+mod worker_container;
+
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::{ConfigMap, ServiceAccount};
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+
+use crate::fleet::{Fleet, Handler};
+use crate::worker_config::WorkerConfig;
+
+pub use labels::{selector, selector_text};
+
+/// What the installation decides, the same for every fleet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// The image with `drover-worker`.
+    pub worker_image: String,
+    /// Its pull policy; none for Kubernetes' own default.
+    pub image_pull_policy: Option<String>,
+}
+
+/// The children of a fleet, to be applied in the order of the fields.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Desired {
+    /// The worker's configuration; none for a consumer of the user's own, where one that exists is
+    /// to be deleted.
+    pub config_map: Option<ConfigMap>,
+    /// The pods' identity, without any rights.
+    pub service_account: ServiceAccount,
+    /// How many pods may be evicted at once.
+    pub pod_disruption_budget: PodDisruptionBudget,
+    /// The pods. Without `replicas`: size is not shape, and two writers must not fight over it.
+    /// Last, because a pod that starts before its ConfigMap waits for nothing.
+    pub deployment: Deployment,
+}
+
+impl Desired {
+    /// The Deployment with its first size. Applied without `replicas`, a new one would start one
+    /// pod at once; later applies leave `replicas` out and so give the field up to the scale
+    /// subresource.
+    pub fn deployment_for_create(&self, replicas: u32) -> Deployment {
+        let mut deployment = self.deployment.clone();
+        deployment.spec.replicas = Some(i32::try_from(replicas).unwrap_or(i32::MAX));
+        deployment
+    }
+}
+
+/// The children of `fleet`.
+pub fn build(fleet: &Fleet, settings: &Settings) -> Desired {
+    Desired {
+        config_map: worker_config(fleet).map(|config| config_map::config_map(fleet, &config)),
+        service_account: service_account::service_account(fleet),
+        pod_disruption_budget: pod_disruption_budget::pod_disruption_budget(fleet),
+        deployment: deployment::deployment(fleet, settings),
+    }
+}
+
+/// What the worker is told; none for a consumer of the user's own.
+pub fn worker_config(fleet: &Fleet) -> Option<WorkerConfig> {
+    let (handler_url, handler_in_pod) = match &fleet.handler {
+        Handler::Url(url) => (url.clone(), false),
+        Handler::Port { port, path } => (format!("http://127.0.0.1:{port}{path}"), true),
+        Handler::Consumer { .. } => return None,
+    };
+    Some(config_map::worker_config(
+        fleet,
+        handler_url,
+        handler_in_pod,
+    ))
+}

@@ -1,1 +1,9 @@
-//! telemetry
+//! What Drover says about itself: logs, metrics and probes.
+//!
+//! Shared by controller and worker; each has its metrics in one file, so that the docs table can be
+//! generated from it.
+
+pub mod controller_metrics;
+pub mod http;
+pub mod log;
+pub mod worker_metrics;

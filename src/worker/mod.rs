@@ -1,1 +1,242 @@
-//! worker
+//! The worker: consumes, delivers, retries, dead-letters, commits, drains.
+//!
+//! One thread holds it all: a loop that polls Kafka and tells the engine, the engine's effects, and
+//! the connections to the handler. Only what must block (closing, flushing, asking for committed
+//! offsets) has threads of its own.
+
+pub mod answer;
+pub mod args;
+mod connection;
+mod consume;
+pub mod dead_letter;
+mod dead_letters;
+mod effects;
+mod handler;
+mod health;
+mod lanes;
+mod membership;
+mod reachability;
+pub mod record;
+pub mod request;
+pub mod signals;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use prometheus_client::registry::Registry;
+use tokio::sync::Notify;
+use tokio::task::{JoinSet, LocalSet, spawn_blocking};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::clock::Monotonic;
+use crate::engine::{Engine, Settings};
+use crate::kafka::client_config::{self, Connection, Membership};
+use crate::kafka::consumer::Consumer;
+use crate::kafka::errors;
+use crate::telemetry::http;
+use crate::telemetry::worker_metrics::WorkerMetrics;
+use crate::worker_config::WorkerConfig;
+use consume::{Loop, Parts};
+use dead_letters::{DeadLetters, Letterhead};
+use handler::Handler;
+use health::Health;
+use request::Target;
+
+/// A moved frontier is committed this often: what a crash makes others repeat.
+const COMMIT_INTERVAL: Duration = Duration::from_secs(1);
+/// An unmoved frontier is committed again, with a fresh report, this often.
+const REPORT_INTERVAL: Duration = Duration::from_secs(30);
+/// How long leaving the group may take; librdkafka has been seen to hang in it.
+const CLOSE: Duration = Duration::from_secs(10);
+
+/// What is not in the configuration, since it differs from pod to pod.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The pod's name.
+    pub pod: String,
+    /// Where the admin port listens; None for no admin port.
+    pub admin: Option<SocketAddr>,
+}
+
+/// Why a worker cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The runtime could not be made.
+    #[error("start the runtime")]
+    Runtime(#[source] std::io::Error),
+    /// The handler's URL makes no sense.
+    #[error("{0}")]
+    Handler(String),
+    /// The admin port is taken, or may not be opened.
+    #[error("listen on {address} for the admin port")]
+    Admin {
+        /// Where.
+        address: SocketAddr,
+        /// The system's words.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A Kafka client could not be made.
+    #[error(transparent)]
+    Kafka(#[from] errors::Error),
+    /// The Kafka client has failed for good.
+    #[error("the Kafka client has failed for good and must be restarted: {0}")]
+    KafkaFatal(String),
+}
+
+/// Runs a worker until `shutdown`, in a runtime of its own in the calling thread. Ok means that
+/// everything was given back in order.
+pub fn run(
+    config: &WorkerConfig,
+    options: &Options,
+    shutdown: CancellationToken,
+) -> Result<(), Error> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        // For the few calls that block; each thread costs memory.
+        .max_blocking_threads(8)
+        .build()
+        .map_err(Error::Runtime)?;
+    let local = LocalSet::new();
+    let result = local.block_on(&runtime, work(config, options, &shutdown));
+    // A thread that hangs in librdkafka must not hold up the exit.
+    runtime.shutdown_background();
+    result
+}
+
+async fn work(
+    config: &WorkerConfig,
+    options: &Options,
+    shutdown: &CancellationToken,
+) -> Result<(), Error> {
+    let target = Target::parse(&config.handler_url).map_err(Error::Handler)?;
+    let clock = Monotonic::start();
+    let health = Arc::new(Health::new(clock));
+    let mut registry = Registry::default();
+    let metrics = Arc::new(WorkerMetrics::register(&mut registry));
+    metrics
+        .budget_bytes
+        .set(i64::try_from(config.memory_budget_bytes).unwrap_or(i64::MAX));
+
+    let mut beside = JoinSet::new();
+    if let Some(address) = options.admin {
+        let failed = |source| Error::Admin { address, source };
+        let listener = http::bind(address).await.map_err(failed)?;
+        let health = Arc::clone(&health);
+        beside.spawn(async move {
+            if let Err(error) = http::serve(listener, health, registry).await {
+                warn!(%error, "the admin port is closed");
+            }
+        });
+    }
+    if config.handler_in_pod {
+        let waiting = reachability::wait_for_handler(&target, &health);
+        let waited = shutdown.run_until_cancelled(waiting).await;
+        if waited.is_none() {
+            info!("stopped before the handler was there");
+            return Ok(());
+        }
+    }
+    beside.spawn(reachability::watch_handler(
+        target.clone(),
+        Arc::clone(&health),
+    ));
+
+    let mut consuming = begin(config, options, target, clock, &health, &metrics)?;
+    // A task of its own, so that it is polled when it is woken and not whenever a connection is.
+    let shutdown = shutdown.clone();
+    let consuming = tokio::task::spawn_local(async move {
+        let result = consuming.run(&shutdown).await;
+        (consuming, result)
+    });
+    let (consuming, result) = match consuming.await {
+        Ok(over) => over,
+        Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
+    };
+    end(consuming).await;
+    result
+}
+
+fn begin(
+    config: &WorkerConfig,
+    options: &Options,
+    target: Target,
+    clock: Monotonic,
+    health: &Arc<Health>,
+    metrics: &Arc<WorkerMetrics>,
+) -> Result<Loop, Error> {
+    let wake = Arc::new(Notify::new());
+    let connection = Connection {
+        bootstrap_servers: &config.bootstrap_servers,
+        client_id: &options.pod,
+        properties: &config.properties,
+    };
+    let membership = Membership {
+        group_id: &config.group_id,
+        protocol: config.group_protocol,
+        max_poll_interval: config.max_poll_interval,
+        // What librdkafka reads ahead comes on top of what the engine holds. Half as much keeps
+        // the handler busy across fetches; more than 16 MiB was measured to gain nothing.
+        prefetch_bytes: (config.memory_budget_bytes / 2).clamp(1 << 20, 16 << 20),
+    };
+    let client = client_config::consumer(&connection, &membership);
+    let waker = Arc::clone(&wake);
+    let consumer = Consumer::connect(&client, move || waker.notify_one())?;
+    consumer.subscribe(&config.topics)?;
+    let budget_bytes = usize::try_from(config.memory_budget_bytes).unwrap_or(usize::MAX);
+    let letterhead = Letterhead {
+        topic: config.dead_letter_topic.clone(),
+        group: config.group_id.clone(),
+        consumer: config.consumer.clone(),
+        pod: options.pod.clone(),
+        bootstrap_servers: config.bootstrap_servers.clone(),
+        properties: config.properties.clone(),
+    };
+    Ok(Loop::new(Parts {
+        consumer,
+        engine: Engine::new(settings(config, options, budget_bytes)),
+        handler: Handler::new(target, config.handler_timeout, clock, Arc::clone(&wake)),
+        dead_letters: DeadLetters::new(letterhead, Arc::clone(&wake)),
+        clock,
+        wake,
+        health: Arc::clone(health),
+        metrics: Arc::clone(metrics),
+        budget_bytes,
+    }))
+}
+
+fn settings(config: &WorkerConfig, options: &Options, budget_bytes: usize) -> Settings {
+    Settings {
+        pod: options.pod.clone(),
+        ordering: config.ordering,
+        concurrency: usize::try_from(config.concurrency).unwrap_or(usize::MAX),
+        attempts: config.attempts,
+        initial_backoff: config.initial_backoff,
+        max_backoff: config.max_backoff,
+        on_exhausted: config.on_exhausted,
+        drain_deadline: config.drain_deadline,
+        commit_interval: COMMIT_INTERVAL,
+        report_interval: REPORT_INTERVAL,
+        budget_bytes,
+    }
+}
+
+/// Leaves the group and hands over what is still on its way.
+async fn end(mut consuming: Loop) {
+    consuming.answer_takeover();
+    consuming.watches.shutdown().await;
+    consuming.kafka_watch.shutdown().await;
+    let Loop {
+        consumer,
+        dead_letters,
+        ..
+    } = consuming;
+    dead_letters.close().await;
+    let closed = tokio::time::timeout(CLOSE, spawn_blocking(move || consumer.close())).await;
+    match closed {
+        Ok(_) => info!("left the group"),
+        Err(_) => warn!("leaving the group takes too long; its session will run out instead"),
+    }
+}

@@ -12,17 +12,19 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::status::KafkaConsumerStatus;
-use crate::api::Span;
+use crate::api::{Span, text};
 
-/// A fleet of Kafka consumers: records of topics, delivered to your code by as many pods as the
-/// promised delay needs.
+/// What you want: where Kafka is, which topics, which handler. Everything else has a default.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[kube(
     group = "drover.dev",
     version = "v1alpha1",
     kind = "KafkaConsumer",
     plural = "kafkaconsumers",
+    doc = "A fleet of Kafka consumers: records of topics, delivered to your code by as many pods as the promised delay needs.",
     shortname = "kc",
+    validation = ("self.metadata.name.size() <= 46",
+        "metadata.name is longer than 46 characters: the names of pods are made from it and would lose their ends; choose a shorter name"),
     category = "all",
     category = "drover",
     namespaced,
@@ -75,16 +77,12 @@ pub struct KafkaConsumerSpec {
     pub kafka: Kafka,
 
     /// The topics to consume, at least one. They must exist; Drover never creates or deletes them.
-    #[schemars(
-        length(min = 1, max = 64),
-        inner(length(min = 1, max = 249), regex(pattern = "^[a-zA-Z0-9._-]+$"))
-    )]
-    #[schemars(extend("x-kubernetes-list-type" = "set"))]
+    #[schemars(schema_with = "text::topics")]
     pub topics: Vec<String>,
 
     /// The consumer group. Default `<namespace>.<name>`. It cannot change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 249))]
+    #[schemars(schema_with = "text::group_id")]
     pub group_id: Option<String>,
 
     /// Where a group without committed offsets begins: `Earliest`, `Latest` (from the moment the
@@ -102,7 +100,7 @@ pub struct KafkaConsumerSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delivery: Option<Delivery>,
 
-    /// How many pods.
+    /// How many pods: the promised delay and the bounds.
     #[serde(default)]
     pub scaling: Scaling,
 
@@ -129,10 +127,7 @@ pub struct KafkaConsumerSpec {
 #[serde(rename_all = "camelCase")]
 pub struct Kafka {
     /// Brokers to begin with: `host:port`, several with commas.
-    #[schemars(
-        length(min = 1, max = 2048),
-        regex(pattern = r"^[^\s,:]+:[0-9]{1,5}(,[^\s,:]+:[0-9]{1,5})*$")
-    )]
+    #[schemars(schema_with = "text::bootstrap_servers")]
     pub bootstrap_servers: String,
 
     /// How members of the group agree on partitions: `Classic` (cooperative-sticky assignment,
@@ -222,11 +217,7 @@ impl JsonSchema for StartAt {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({
-            "type": "string",
-            "maxLength": 40,
-            "pattern": r"^(Earliest|Latest|[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2}))$",
-        })
+        text::start_at()
     }
 }
 
@@ -235,9 +226,9 @@ impl JsonSchema for StartAt {
 #[serde(rename_all = "camelCase")]
 #[x_kube(
     validation = ("(has(self.http) ? 1 : 0) + (has(self.consumer) ? 1 : 0) == 1",
-        "spec.handler needs exactly one of http and consumer"),
+        "spec.handler needs exactly one of http and consumer; keep the one that is your code, remove the other"),
     validation = ("duration(self.timeout) >= duration('10ms') && duration(self.timeout) <= duration('30m')",
-        "spec.handler.timeout must be between 10ms and 30m")
+        "spec.handler.timeout must be between 10ms and 30m; write a time such as 30s")
 )]
 pub struct Handler {
     /// An HTTP endpoint: each record is a POST.
@@ -264,16 +255,15 @@ impl Handler {
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = ("has(self.url) != has(self.port)", "spec.handler.http needs exactly one of url and port"),
-    validation = ("has(self.port) || !has(self.path)", "spec.handler.http.path goes with port; with url, write the path into the url")
+    validation = ("has(self.url) != has(self.port)", "spec.handler.http needs exactly one of url (an existing service) and port (a container of spec.template); remove one"),
+    validation = ("has(self.port) || !has(self.path)", "spec.handler.http.path goes with port; with url, write the path into the url"),
+    validation = ("!has(self.port) || self.port != 9090",
+        "spec.handler.http.port 9090 is the worker's own port in the pod; let the handler listen on another")
 )]
 pub struct HttpHandler {
     /// The address of an existing service, such as `http://users.shop/kafka`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(
-        length(min = 8, max = 2048),
-        regex(pattern = r"^http://[^\s/]+(/[^\s]*)?$")
-    )]
+    #[schemars(schema_with = "text::url")]
     pub url: Option<String>,
 
     /// A port on which a container of the template listens on localhost.
@@ -283,7 +273,7 @@ pub struct HttpHandler {
 
     /// The path for `port`. Default `/`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 1024), regex(pattern = r"^/[^\s]*$"))]
+    #[schemars(schema_with = "text::path")]
     pub path: Option<String>,
 }
 
@@ -321,8 +311,8 @@ pub struct Delivery {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dead_letter: Option<DeadLetter>,
 
-    /// What happens after the last attempt. Default: `DeadLetter` if a topic is named, else
-    /// `Stall`.
+    /// What happens to a record after its last attempt. Default: `DeadLetter` if a topic is named,
+    /// else `Stall`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub on_exhausted: Option<OnExhausted>,
 }
@@ -343,7 +333,8 @@ pub enum Ordering {
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase", default)]
 #[schemars(extend("x-kubernetes-validations" = [
-    { "rule": "duration(self.initialBackoff) <= duration(self.maxBackoff)", "message": "spec.delivery.retry.initialBackoff is longer than maxBackoff" }
+    { "rule": "duration(self.initialBackoff) <= duration(self.maxBackoff)", "message": "spec.delivery.retry.initialBackoff is longer than spec.delivery.retry.maxBackoff; lower the first or raise the second" },
+    { "rule": "duration(self.initialBackoff) >= duration('10ms') && duration(self.maxBackoff) <= duration('1h')", "message": "spec.delivery.retry: initialBackoff must be at least 10ms and maxBackoff at most 1h" }
 ]))]
 pub struct Retry {
     /// Attempts in all, the first included. Default 5.
@@ -370,11 +361,13 @@ impl Default for Retry {
 #[serde(rename_all = "camelCase")]
 pub struct DeadLetter {
     /// The dead-letter topic. It must exist.
-    #[schemars(length(min = 1, max = 249), regex(pattern = "^[a-zA-Z0-9._-]+$"))]
+    #[schemars(schema_with = "text::topic")]
     pub topic: String,
 }
 
-/// What happens to a record after its last attempt.
+/// What happens to a record after its last attempt: `DeadLetter` (copied to the dead-letter topic),
+/// `Stall` (tried on, until it succeeds) or `Skip` (logged, counted, passed over). Default:
+/// `DeadLetter` if a topic is named, else `Stall`.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnExhausted {
     /// It is copied to the dead-letter topic; when the broker has it, the offset moves on.
@@ -389,8 +382,8 @@ pub enum OnExhausted {
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase", default)]
 #[schemars(extend("x-kubernetes-validations" = [
-    { "rule": "!has(self.maxReplicas) || self.minReplicas <= self.maxReplicas", "message": "spec.scaling.minReplicas is greater than spec.scaling.maxReplicas" },
-    { "rule": "duration(self.maxDelay) >= duration('1s') && duration(self.maxDelay) <= duration('24h')", "message": "spec.scaling.maxDelay must be between 1s and 24h" }
+    { "rule": "!has(self.maxReplicas) || self.minReplicas <= self.maxReplicas", "message": "spec.scaling.minReplicas is greater than spec.scaling.maxReplicas; lower the first or raise the second" },
+    { "rule": "duration(self.maxDelay) >= duration('1s') && duration(self.maxDelay) <= duration('24h')", "message": "spec.scaling.maxDelay must be between 1s and 24h; write a time such as 60s" }
 ]))]
 pub struct Scaling {
     /// Pods at least. 0 lets an idle fleet go to zero. Default 1.

@@ -4,3 +4,6 @@
 #![allow(unsafe_code, reason = "rdkafka has no safe wrapper for these calls")]
 
 pub(super) mod admin;
+mod queue;
+
+pub use queue::{Event, Message, Polled, Queue, metadata};

@@ -1,0 +1,103 @@
+# The front door: `make help`. Everything built goes into target/, everything downloaded into
+# ${DROVER_CACHE:-~/.cache/drover}; nothing into the sources.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+CARGO ?= cargo
+# Binaries are built for an explicit target (.cargo/config.toml), so they lie in a folder of its name.
+HOST := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
+BUILT := $(or $(CARGO_TARGET_DIR),target)/$(HOST)/release
+IMAGES_DIR := target/images
+# Name of the image (drover.local/NAME:dev) = the program that is all there is in it.
+IMAGES := drover-controller=drover-controller drover-worker=drover-worker \
+          handler=examples/handler own-consumer=examples/own_consumer
+
+export DROVER_CACHE ?= $(HOME)/.cache/drover
+CLUSTER_TOOL := tests/cluster/cluster
+# A cluster of their own for the tests and for the demo, so that neither disturbs the other.
+TEST_CLUSTER := $(DROVER_CACHE)/clusters/test
+DEMO_CLUSTER := $(DROVER_CACHE)/clusters/demo
+
+.PHONY: help
+help: ## Show this
+	@echo "Drover runs fleets of Kafka consumers on Kubernetes. What make can do:"
+	@awk -F ':.*## ' '/^##@/ { printf "\n%s\n", substr($$0, 5) } \
+	  /^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+	@echo "CLUSTER=local (root; nothing else needed), kind (Docker) or current (the kubeconfig's) chooses the"
+	@echo "cluster; DROVER_CACHE=$(DROVER_CACHE) holds what is downloaded."
+
+##@ See it work
+
+.PHONY: demo
+demo: images ## A fleet goes from zero to size, is rolled in the middle, drains, goes back to zero
+	@tests/demo/demo --dir "$(DEMO_CLUSTER)" --bin "$(BUILT)" --images "$(IMAGES_DIR)"
+
+.PHONY: demo-keep
+demo-keep: images ## The same, and leave it running to look around
+	@tests/demo/demo --dir "$(DEMO_CLUSTER)" --bin "$(BUILT)" --images "$(IMAGES_DIR)" --keep
+
+.PHONY: clean-cluster
+clean-cluster: ## Stop and remove the clusters of the demo and of the tests
+	@for dir in "$(DEMO_CLUSTER)" "$(TEST_CLUSTER)"; do $(CLUSTER_TOOL) down --dir "$$dir"; done
+
+##@ Build
+
+.PHONY: setup
+setup: ## Make sure that everything needed is there; installs Debian packages as root, else lists them
+	@tests/demo/setup
+
+.PHONY: build
+build: setup ## Static release binaries and examples
+	@$(CARGO) build --release --bins --examples
+
+.PHONY: images
+images: build ## Container images of them, without a container engine, in target/images
+	@for pair in $(IMAGES); do \
+	  name=$${pair%%=*}; program=$${pair#*=}; \
+	  $(CLUSTER_TOOL) image build "drover.local/$$name:dev" --binary "$(BUILT)/$$program" \
+	    --entrypoint "/$$name" --out "$(IMAGES_DIR)/$$name.tar" >/dev/null; \
+	done
+
+.PHONY: generate
+generate: ## Write the generated files anew
+	@mkdir -p crds
+	@$(CARGO) run --release --quiet --bin drover -- crd > target/crd.yaml
+	@mv target/crd.yaml crds/kafkaconsumers.drover.dev.yaml
+
+##@ Check
+
+.PHONY: test
+test: setup lint verify images ## Everything: lints, generated files, all tests, end to end on a cluster of its own
+	@$(CARGO) test --release
+	@tests/e2e/run "$(TEST_CLUSTER)" "$(IMAGES_DIR)"
+
+.PHONY: test-quick
+test-quick: lint verify ## The same without a cluster
+	@$(CARGO) test --release
+
+.PHONY: test-e2e
+test-e2e: images ## Only end to end; KEEP=1 leaves the cluster, TEST=name runs one
+	@tests/e2e/run "$(TEST_CLUSTER)" "$(IMAGES_DIR)" $(TEST)
+
+.PHONY: lint
+lint: ## Format and clippy, no warnings
+	@$(CARGO) fmt --check
+	@$(CARGO) clippy --release --all-targets -- --deny warnings
+
+.PHONY: verify
+verify: ## Fail if a generated file is not what its source says
+	@$(CARGO) run --release --quiet --bin drover -- crd | diff -u crds/kafkaconsumers.drover.dev.yaml - \
+	  || { echo "crds/ is not what src/api says; run make generate and commit the result" >&2; exit 1; }
+
+.PHONY: deny
+deny: ## Licences and advisories of the dependencies, where cargo-deny is installed
+	@if $(CARGO) deny --version >/dev/null 2>&1; then $(CARGO) deny check; \
+	else echo "cargo-deny is not installed, nothing was checked; cargo install cargo-deny"; fi
+
+.PHONY: bench-worker
+bench-worker: images ## The worker beside a bare loop: records per CPU-second, memory
+	@tests/bench/worker

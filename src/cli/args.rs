@@ -1,0 +1,34 @@
+//! The command line.
+
+use clap::{Parser, Subcommand};
+
+use super::produce::ProduceArgs;
+use super::status::StatusArgs;
+use super::validate::ValidateArgs;
+
+/// Runs fleets of Kafka consumers on Kubernetes.
+#[derive(Parser, Debug)]
+#[command(
+    name = "drover",
+    version,
+    propagate_version = true,
+    disable_help_subcommand = true
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+/// One line per subcommand.
+#[derive(Subcommand, Debug)]
+pub(super) enum Command {
+    /// Print the CustomResourceDefinition as YAML
+    Crd,
+    /// Produce records, keyed and acknowledged, from arguments, standard input or a count
+    Produce(ProduceArgs),
+    /// Show what KafkaConsumers do: pods, lag, delay, reasons, and what is not well
+    Status(StatusArgs),
+    /// Check KafkaConsumers in files, as the API server and the controller would
+    Validate(ValidateArgs),
+}

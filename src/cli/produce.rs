@@ -1,0 +1,172 @@
+//! `drover produce`: keyed records from arguments, standard input or a count.
+//!
+//! Every record is acknowledged by all in-sync replicas before the command says so. Works with any
+//! Kafka; needs no Kubernetes.
+
+mod connect;
+mod records;
+mod send;
+mod summary;
+
+use std::io::{self, BufRead, IsTerminal};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use clap::{Args, ValueEnum};
+
+use crate::api::Span;
+
+use super::output;
+use records::{Generated, Record, json_line};
+use send::Sender;
+
+/// Arguments of `drover produce`.
+#[derive(Args, Clone, Debug)]
+pub struct ProduceArgs {
+    /// Brokers to begin with: host:port, several with commas
+    #[arg(long, env = "DROVER_BOOTSTRAP", value_name = "HOST:PORT")]
+    pub bootstrap: String,
+    /// The topic to produce to
+    #[arg(long)]
+    pub topic: String,
+    /// One record each; without any, and without --count, each line of standard input is a record
+    #[arg(value_name = "VALUE", conflicts_with_all = ["count", "json_lines"])]
+    pub values: Vec<String>,
+    /// The key of every record; without it, records have no key
+    #[arg(long, conflicts_with_all = ["count", "json_lines"])]
+    pub key: Option<String>,
+    /// Lines of standard input are JSON: {"key": "k", "value": "v", "headers": {"name": "value"}}.
+    /// A value that is no string is sent as its JSON; null is a tombstone
+    #[arg(long, conflicts_with = "count")]
+    pub json_lines: bool,
+    /// Make so many records: {"key":"key-7","seq":3}, with sequence numbers from 1 within each key
+    #[arg(long, value_name = "N")]
+    pub count: Option<u64>,
+    /// Keys to spread them over, one after the other
+    #[arg(long, value_name = "M", requires = "count", default_value_t = 100,
+          value_parser = clap::value_parser!(u64).range(1..))]
+    pub keys: u64,
+    /// Bytes that each of them has at least; filled up with "pad"
+    #[arg(
+        long,
+        value_name = "BYTES",
+        requires = "count",
+        default_value_t = 0,
+        hide_default_value = true
+    )]
+    pub size: usize,
+    /// Records a second at most
+    #[arg(long, value_name = "R", value_parser = positive)]
+    pub rate: Option<f64>,
+    /// A header for every record; can be given several times
+    #[arg(long = "header", value_name = "NAME=VALUE", value_parser = pair)]
+    pub headers: Vec<(String, String)>,
+    /// Create the topic if it is missing
+    #[arg(long)]
+    pub create: bool,
+    /// Its partitions; without it, the broker's default
+    #[arg(long, value_name = "N", requires = "create",
+          value_parser = clap::value_parser!(i32).range(1..))]
+    pub partitions: Option<i32>,
+    /// A property for librdkafka, such as security.protocol=SSL; can be given several times
+    #[arg(long = "property", value_name = "NAME=VALUE", value_parser = pair)]
+    pub properties: Vec<(String, String)>,
+    /// How long to wait for the brokers
+    #[arg(long, value_name = "TIME", default_value = "30s")]
+    pub timeout: Span,
+    /// How to say what was done
+    #[arg(long, short, value_enum, default_value_t = Output::Text)]
+    pub output: Output,
+}
+
+/// How the summary is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// A sentence.
+    Text,
+    /// One JSON object.
+    Json,
+}
+
+/// Produces what the arguments say; the summary goes to standard output.
+///
+/// # Errors
+/// In one line with its remedy: no broker, no such topic, an input line that is not JSON, a record
+/// that was not acknowledged in time.
+pub async fn run(args: ProduceArgs) -> anyhow::Result<ExitCode> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let asked_to_stop = Arc::clone(&stop);
+    // librdkafka's producer is polled by the thread that feeds it, so that thread is its own.
+    let work = tokio::task::spawn_blocking(move || produce(&args, &asked_to_stop));
+    tokio::select! {
+        done = work => done?.map(|()| ExitCode::SUCCESS),
+        _ = interrupted_twice(&stop) => {
+            eprintln!("stopped; records that were not acknowledged yet may be missing");
+            // The thread may be waiting for a line of standard input, which nothing can end.
+            std::process::exit(130);
+        }
+    }
+}
+
+/// The first Ctrl-C lets what is on its way arrive and says how much that was; the second does not.
+async fn interrupted_twice(stop: &AtomicBool) {
+    while tokio::signal::ctrl_c().await.is_ok() && !stop.swap(true, Ordering::Relaxed) {}
+}
+
+fn produce(args: &ProduceArgs, stop: &AtomicBool) -> anyhow::Result<()> {
+    let producer = connect::producer(args)?;
+    let partitions = connect::topic(&producer, args)?;
+    let mut sender = Sender::new(producer, args, io::stderr().is_terminal());
+    for record in source(args) {
+        if stop.load(Ordering::Relaxed) {
+            break;
+        }
+        sender.send(record?)?;
+    }
+    let sent = sender.finish()?;
+    output::print(&summary::line(&sent, args, partitions))
+}
+
+type Source = Box<dyn Iterator<Item = anyhow::Result<Record>>>;
+
+fn source(args: &ProduceArgs) -> Source {
+    let key = args.key.clone().map(String::into_bytes);
+    if let Some(count) = args.count {
+        let (keys, size) = (args.keys, args.size);
+        return Box::new((Generated { count, keys, size }).records().map(Ok));
+    }
+    if !args.values.is_empty() {
+        let values = args.values.clone();
+        return Box::new(
+            values
+                .into_iter()
+                .map(move |value| Ok(Record::new(key.clone(), value.into_bytes()))),
+        );
+    }
+    // Not `lines()`: a record may hold bytes that are no UTF-8.
+    let lines = io::stdin().lock().split(b'\n');
+    if args.json_lines {
+        return Box::new(
+            (1..)
+                .zip(lines)
+                .filter(|(_, line)| !line.as_ref().is_ok_and(|line| line.trim_ascii().is_empty()))
+                .map(|(number, line)| Ok(json_line(&line?, number)?)),
+        );
+    }
+    Box::new(lines.map(move |line| Ok(Record::new(key.clone(), line?))))
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("write NAME=VALUE".to_owned()),
+    }
+}
+
+fn positive(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(rate) if rate > 0.0 && rate.is_finite() => Ok(rate),
+        _ => Err("write a number greater than 0".to_owned()),
+    }
+}

@@ -1,0 +1,184 @@
+//! A producer, and a topic that exists.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Context, anyhow, bail};
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::{ClientContext, DefaultClientContext};
+use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::DeliveryResult;
+use rdkafka::producer::{BaseProducer, Producer, ProducerContext};
+
+use super::ProduceArgs;
+
+/// The brokers' choice, in a request to create a topic (Kafka 2.4 and later).
+const BROKER_DEFAULT: i32 = -1;
+
+/// What the producer has heard.
+#[derive(Debug, Default)]
+pub(super) struct Heard(Mutex<State>);
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct State {
+    pub acknowledged: u64,
+    /// Of the first record that was not acknowledged.
+    pub failure: Option<KafkaError>,
+    /// What a connection last ended with; explains a time-out.
+    pub connection: Option<String>,
+}
+
+impl Heard {
+    pub fn state(&self) -> State {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    pub fn failure(&self) -> Option<KafkaError> {
+        let state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        state.failure.clone()
+    }
+
+    fn note(&self, note: impl FnOnce(&mut State)) {
+        note(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+impl ClientContext for Heard {
+    fn error(&self, error: KafkaError, reason: &str) {
+        // It follows on what took the last of them down, and says less.
+        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown) {
+            return;
+        }
+        self.note(|state| state.connection = Some(reason.to_owned()));
+    }
+
+    // What matters of the log arrives as an error, too.
+    fn log(&self, _: RDKafkaLogLevel, _: &str, _: &str) {}
+}
+
+impl ProducerContext for Heard {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, result: &DeliveryResult<'_>, _: ()) {
+        self.note(|state| match result {
+            Ok(_) => state.acknowledged += 1,
+            Err((error, _)) => {
+                state.failure.get_or_insert_with(|| error.clone());
+            }
+        });
+    }
+}
+
+fn config(args: &ProduceArgs) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    config
+        .set("bootstrap.servers", &args.bootstrap)
+        .set("acks", "all")
+        .set("enable.idempotence", "true")
+        .set("linger.ms", "5")
+        .set("queue.buffering.max.kbytes", "65536")
+        .set(
+            "delivery.timeout.ms",
+            args.timeout.0.as_millis().to_string(),
+        )
+        // The partition of a key as Java clients choose it, not librdkafka's own.
+        .set("partitioner", "murmur2_random");
+    for (name, value) in &args.properties {
+        config.set(name, value);
+    }
+    config
+}
+
+pub(super) fn producer(args: &ProduceArgs) -> anyhow::Result<BaseProducer<Heard>> {
+    config(args)
+        .create_with_context(Heard::default())
+        .map_err(|error| anyhow!("{error}; check --bootstrap and --property"))
+}
+
+/// The topic's partitions; creates it if that was asked for.
+pub(super) fn topic(producer: &BaseProducer<Heard>, args: &ProduceArgs) -> anyhow::Result<usize> {
+    match partitions(producer, args)? {
+        Some(found) => {
+            if let Some(wanted) = args.partitions.filter(|wanted| *wanted as usize != found) {
+                eprintln!(
+                    "topic {} exists with {found} partitions and is left so; --partitions {wanted} is for a new one",
+                    args.topic
+                );
+            }
+            Ok(found)
+        }
+        None if args.create => create(producer, args),
+        None => bail!(
+            "topic {} does not exist at {}; create it, or add --create --partitions N",
+            args.topic,
+            args.bootstrap
+        ),
+    }
+}
+
+/// Asks for all topics: asking for one would create it where brokers create topics on request.
+fn partitions(producer: &BaseProducer<Heard>, args: &ProduceArgs) -> anyhow::Result<Option<usize>> {
+    let found = producer.client().fetch_metadata(None, args.timeout.0);
+    let metadata = found.map_err(|error| unreachable(producer, args, &error))?;
+    Ok(metadata
+        .topics()
+        .iter()
+        .find(|topic| topic.name() == args.topic)
+        .map(|topic| topic.partitions().len()))
+}
+
+fn unreachable(
+    producer: &BaseProducer<Heard>,
+    args: &ProduceArgs,
+    error: &KafkaError,
+) -> anyhow::Error {
+    // Serves the errors that explain it.
+    producer.poll(Duration::from_millis(50));
+    let why = match producer.context().state().connection {
+        Some(reason) => reason,
+        None => error.to_string(),
+    };
+    anyhow!(
+        "no broker at {} answered within {}: {why}; check --bootstrap and that the brokers run and can be reached from here",
+        args.bootstrap,
+        args.timeout
+    )
+}
+
+fn create(producer: &BaseProducer<Heard>, args: &ProduceArgs) -> anyhow::Result<usize> {
+    let mut admin_config = ClientConfig::new();
+    admin_config.set("bootstrap.servers", &args.bootstrap);
+    for (name, value) in &args.properties {
+        admin_config.set(name, value);
+    }
+    let admin: AdminClient<DefaultClientContext> =
+        admin_config.create().context("make an admin client")?;
+    let new = NewTopic::new(
+        &args.topic,
+        args.partitions.unwrap_or(BROKER_DEFAULT),
+        TopicReplication::Fixed(BROKER_DEFAULT),
+    );
+    let options = AdminOptions::new().operation_timeout(Some(args.timeout.0));
+    let created = futures::executor::block_on(admin.create_topics([&new], &options))
+        .with_context(|| format!("create topic {}", args.topic))?;
+    match created.into_iter().next() {
+        None | Some(Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists))) => {}
+        Some(Err((_, code))) => bail!("create topic {}: {code}", args.topic),
+    }
+    // The broker that answers next may not have heard of it yet.
+    for _ in 0..100 {
+        if let Some(found) = partitions(producer, args)? {
+            return Ok(found);
+        }
+        producer.poll(Duration::from_millis(100));
+    }
+    bail!(
+        "topic {} was created, but {} does not show it after 10s; try again",
+        args.topic,
+        args.bootstrap
+    )
+}

@@ -1,0 +1,108 @@
+//! Text in columns, and numbers as people read them. Pure.
+
+use jiff::Timestamp;
+
+use crate::cli::grouped::grouped;
+
+/// What stands where nothing is known. Never a zero.
+pub(super) const UNKNOWN: &str = "-";
+
+/// Rows with their columns below each other, two spaces between them. The last is not filled up.
+pub(super) fn aligned(rows: &[Vec<String>], indent: &str) -> String {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |column: usize| {
+        rows.iter()
+            .filter_map(|row| row.get(column))
+            .map(|cell| cell.chars().count())
+            .max()
+            .unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    let mut text = String::new();
+    for row in rows {
+        let cells = row.iter().zip(&widths).enumerate();
+        let line: Vec<String> = cells
+            .map(|(column, (cell, width))| {
+                if column + 1 == row.len() {
+                    cell.clone()
+                } else {
+                    format!("{cell:<width$}", width = *width)
+                }
+            })
+            .collect();
+        text.push_str(indent);
+        text.push_str(line.join("  ").trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+/// A count, or [`UNKNOWN`].
+pub(super) fn count<T: Into<i64>>(number: Option<T>) -> String {
+    number.map_or_else(|| UNKNOWN.to_owned(), |number| grouped(number.into()))
+}
+
+/// A text, or [`UNKNOWN`].
+pub(super) fn text(text: Option<&str>) -> String {
+    text.unwrap_or(UNKNOWN).to_owned()
+}
+
+/// A rate with as many digits as mean something.
+pub(super) fn per_second(rate: f64) -> String {
+    if rate >= 100.0 {
+        format!("{}/s", grouped(rate.round() as i64))
+    } else {
+        format!("{rate:.1}/s")
+    }
+}
+
+/// How long ago `then` was: `12s`, `5m`, `3h`, `2d`.
+pub(super) fn ago(then: Timestamp, now: Timestamp) -> String {
+    let seconds = now.duration_since(then).as_secs().max(0);
+    match seconds {
+        0..120 => format!("{seconds}s"),
+        120..7_200 => format!("{}m", seconds / 60),
+        7_200..172_800 => format!("{}h", seconds / 3_600),
+        _ => format!("{}d", seconds / 86_400),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_stand_below_each_other() {
+        let rows = [
+            vec!["A".into(), "BB".into()],
+            vec!["long".into(), "c".into()],
+        ];
+        assert_eq!(aligned(&rows, "  "), "  A     BB\n  long  c\n");
+    }
+
+    #[test]
+    fn unknown_is_not_zero() {
+        assert_eq!(count(None::<i64>), "-");
+        assert_eq!(count(Some(0_i64)), "0");
+    }
+
+    #[test]
+    fn times_and_rates_are_short() {
+        let now = Timestamp::from_second(1_000_000).unwrap();
+        for (back, text) in [
+            (0, "0s"),
+            (119, "119s"),
+            (120, "2m"),
+            (7_200, "2h"),
+            (200_000, "2d"),
+        ] {
+            assert_eq!(
+                ago(Timestamp::from_second(1_000_000 - back).unwrap(), now),
+                text
+            );
+        }
+        assert_eq!(ago(Timestamp::from_second(1_000_009).unwrap(), now), "0s");
+        assert_eq!(per_second(2_000.4), "2,000/s");
+        assert_eq!(per_second(3.25), "3.2/s");
+    }
+}

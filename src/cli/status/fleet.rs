@@ -1,0 +1,162 @@
+//! One KafkaConsumer, with everything that its status knows. Pure.
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::ResourceExt;
+
+use super::columns::{UNKNOWN, ago, aligned, count, per_second, text as or_unknown};
+use super::is_well;
+use crate::api::{KafkaConsumer, KafkaConsumerStatus, ScalingStatus, names::condition};
+
+/// The whole text, several lines.
+pub(super) fn text(consumer: &KafkaConsumer, now: Timestamp) -> String {
+    let name = format!(
+        "{} in {}",
+        consumer.name_any(),
+        consumer.namespace().unwrap_or_default()
+    );
+    let Some(status) = &consumer.status else {
+        return format!("{name}: no status yet; is the controller running?\n");
+    };
+    let mut text = format!("{name}: {}\n", headline(status));
+    if let Some(late) = behind(consumer, status) {
+        text.push_str(&late);
+    }
+    text.push_str(&aligned(&figures(status, now), "  "));
+    for part in [decision(status), conditions(status, now), stuck(status)] {
+        if !part.is_empty() {
+            text.push('\n');
+            text.push_str(&part);
+        }
+    }
+    text
+}
+
+fn headline(status: &KafkaConsumerStatus) -> String {
+    let ready = status
+        .conditions
+        .iter()
+        .find(|condition| condition.type_ == condition::READY);
+    match ready {
+        Some(ready) if ready.status == "True" => format!("ready ({})", ready.reason),
+        Some(ready) => format!("not ready ({})", ready.reason),
+        None => "not known to be ready".to_owned(),
+    }
+}
+
+/// A status that speaks of an older spec says so.
+fn behind(consumer: &KafkaConsumer, status: &KafkaConsumerStatus) -> Option<String> {
+    let newest = consumer.metadata.generation?;
+    let observed = status.observed_generation.unwrap_or(0);
+    (observed < newest).then(|| {
+        format!(
+            "  (of generation {observed}; the controller has not seen generation {newest} yet)\n"
+        )
+    })
+}
+
+fn figures(status: &KafkaConsumerStatus, now: Timestamp) -> Vec<Vec<String>> {
+    let line = |name: &str, value: String| vec![name.to_owned(), value];
+    let scaling = status.scaling.clone().unwrap_or_default();
+    let since = scaling
+        .since
+        .map(|since| format!(" since {} ago", ago(since, now)));
+    let pods = format!(
+        "{} ready of {}, {} wanted{}",
+        count(status.ready_replicas),
+        count(status.replicas),
+        count(scaling.wanted),
+        since.unwrap_or_default()
+    );
+    let group = format!(
+        "{}, {} partitions",
+        or_unknown(status.group_id.as_deref()),
+        count(status.partitions)
+    );
+    let lag = format!(
+        "{} records, the oldest waits {}",
+        count(status.lag),
+        or_unknown(status.delay.as_deref())
+    );
+    vec![
+        line("pods", pods),
+        line("group", group),
+        line("lag", lag),
+        line("load", load(&scaling)),
+    ]
+}
+
+fn load(scaling: &ScalingStatus) -> String {
+    let rate = |rate: Option<f64>| rate.map_or_else(|| UNKNOWN.to_owned(), per_second);
+    let start = scaling
+        .start_up_seconds
+        .map_or_else(|| UNKNOWN.to_owned(), |seconds| format!("{seconds:.1}s"));
+    format!(
+        "{} arrive, a pod does {}, a new pod works after {start}",
+        rate(scaling.arrival_per_second),
+        rate(scaling.capacity_per_pod),
+    )
+}
+
+fn decision(status: &KafkaConsumerStatus) -> String {
+    let Some(scaling) = status
+        .scaling
+        .as_ref()
+        .filter(|scaling| !scaling.reasons.is_empty())
+    else {
+        return String::new();
+    };
+    let mut text = format!("Why {} pods\n", count(scaling.wanted));
+    for reason in &scaling.reasons {
+        text.push_str(&format!("  {reason}\n"));
+    }
+    text
+}
+
+fn conditions(status: &KafkaConsumerStatus, now: Timestamp) -> String {
+    let (well, not_well): (Vec<&Condition>, Vec<&Condition>) = status
+        .conditions
+        .iter()
+        .filter(|condition| condition.type_ != condition::PROGRESSING || condition.status == "True")
+        .partition(|condition| is_well(&condition.type_, &condition.status));
+    let mut text = String::new();
+    for condition in well.iter().filter(|c| c.type_ == condition::PROGRESSING) {
+        text.push_str(&format!("Under way: {}\n", condition.message));
+    }
+    if not_well.is_empty() {
+        return text;
+    }
+    text.push_str("Not well\n");
+    for condition in not_well {
+        text.push_str(&format!(
+            "  {} {} ({}) for {}: {}\n",
+            condition.type_,
+            condition.status,
+            condition.reason,
+            ago(condition.last_transition_time.0, now),
+            condition.message
+        ));
+    }
+    text
+}
+
+fn stuck(status: &KafkaConsumerStatus) -> String {
+    if status.stuck.is_empty() {
+        return String::new();
+    }
+    let heading = ["TOPIC", "PARTITION", "OFFSET", "ATTEMPTS", "ERROR"];
+    let mut rows = vec![heading.map(str::to_owned).to_vec()];
+    rows.extend(status.stuck.iter().map(|record| {
+        vec![
+            record.topic.clone(),
+            record.partition.to_string(),
+            record.offset.to_string(),
+            record.attempts.to_string(),
+            record.error.clone(),
+        ]
+    }));
+    format!("Stuck records\n{}", aligned(&rows, "  "))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,84 @@
+use serde_json::json;
+
+use super::*;
+
+fn consumer(status: serde_json::Value) -> KafkaConsumer {
+    serde_json::from_value(json!({
+        "apiVersion": "drover.dev/v1alpha1",
+        "kind": "KafkaConsumer",
+        "metadata": {"name": "orders", "namespace": "shop", "generation": 3},
+        "spec": {
+            "kafka": {"bootstrapServers": "kafka:9092"},
+            "topics": ["orders"],
+            "handler": {"http": {"url": "http://orders/kafka"}},
+        },
+        "status": status,
+    }))
+    .unwrap()
+}
+
+fn now() -> Timestamp {
+    "2026-11-22T12:01:00Z".parse().unwrap()
+}
+
+#[test]
+fn everything_known_is_shown() {
+    let text = text(
+        &consumer(json!({
+            "observedGeneration": 3, "replicas": 3, "readyReplicas": 2, "groupId": "shop.orders",
+            "partitions": 12, "lag": 12345, "delay": "12s",
+            "scaling": {
+                "wanted": 6, "since": "2026-11-22T12:00:30Z", "reasons": ["60,000 records wait", "6 is a useful size"],
+                "arrivalPerSecond": 2000.0, "capacityPerPod": 190.4, "startUpSeconds": 2.06,
+            },
+            "stuck": [{"topic": "orders", "partition": 4, "offset": 77, "attempts": 9, "error": "HttpStatus 500"}],
+            "conditions": [
+                {"type": "Ready", "status": "True", "reason": "AsWanted", "message": "all is well",
+                 "lastTransitionTime": "2026-11-22T12:00:00Z"},
+                {"type": "Progressing", "status": "True", "reason": "Scaling", "message": "3 of 6 pods are ready",
+                 "lastTransitionTime": "2026-11-22T12:00:00Z"},
+                {"type": "Stalled", "status": "True", "reason": "RecordStuck", "message": "mend the handler",
+                 "lastTransitionTime": "2026-11-22T12:00:15Z"},
+            ],
+        })),
+        now(),
+    );
+    assert_eq!(
+        text,
+        "\
+orders in shop: ready (AsWanted)
+  pods   2 ready of 3, 6 wanted since 30s ago
+  group  shop.orders, 12 partitions
+  lag    12,345 records, the oldest waits 12s
+  load   2,000/s arrive, a pod does 190/s, a new pod works after 2.1s
+
+Why 6 pods
+  60,000 records wait
+  6 is a useful size
+
+Under way: 3 of 6 pods are ready
+Not well
+  Stalled True (RecordStuck) for 45s: mend the handler
+
+Stuck records
+  TOPIC   PARTITION  OFFSET  ATTEMPTS  ERROR
+  orders  4          77      9         HttpStatus 500
+"
+    );
+}
+
+#[test]
+fn what_is_unknown_is_shown_as_unknown() {
+    let text = text(&consumer(json!({"observedGeneration": 2})), now());
+    assert_eq!(
+        text,
+        "\
+orders in shop: not known to be ready
+  (of generation 2; the controller has not seen generation 3 yet)
+  pods   - ready of -, - wanted
+  group  -, - partitions
+  lag    - records, the oldest waits -
+  load   - arrive, a pod does -, a new pod works after -
+"
+    );
+}

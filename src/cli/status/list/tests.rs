@@ -1,0 +1,60 @@
+use serde_json::json;
+
+use super::*;
+
+fn consumer(name: &str, status: serde_json::Value) -> KafkaConsumer {
+    serde_json::from_value(json!({
+        "apiVersion": "drover.dev/v1alpha1",
+        "kind": "KafkaConsumer",
+        "metadata": {"name": name, "namespace": "shop"},
+        "spec": {
+            "kafka": {"bootstrapServers": "kafka:9092"},
+            "topics": ["orders"],
+            "handler": {"http": {"url": "http://orders/kafka"}},
+        },
+        "status": status,
+    }))
+    .unwrap()
+}
+
+fn condition(kind: &str, status: &str, reason: &str) -> serde_json::Value {
+    json!({
+        "type": kind, "status": status, "reason": reason, "message": "said so",
+        "lastTransitionTime": "2026-11-22T12:00:00Z",
+    })
+}
+
+#[test]
+fn each_is_a_line_and_what_is_not_well_follows() {
+    let well = consumer(
+        "orders",
+        json!({
+            "replicas": 3, "readyReplicas": 2, "lag": 12345, "delay": "12s",
+            "scaling": {"wanted": 6},
+            "conditions": [
+                condition("Ready", "True", "AsWanted"),
+                condition("Progressing", "True", "Scaling"),
+                condition("Stalled", "False", "NoneStuck"),
+            ],
+        }),
+    );
+    let ill = consumer(
+        "mails",
+        json!({"conditions": [condition("Stalled", "True", "RecordStuck")]}),
+    );
+    assert_eq!(
+        text(&[well, ill], true),
+        "\
+NAMESPACE  NAME    READY  PODS  WANTED  LAG     DELAY  REASON
+shop       orders  True   2/3   6       12,345  12s    AsWanted
+shop       mails   -      -     -       -       -      -
+
+shop/mails: Stalled True (RecordStuck): said so"
+    );
+}
+
+#[test]
+fn a_resource_without_status_asks_for_the_controller() {
+    let new = consumer("orders", serde_json::Value::Null);
+    assert!(text(&[new], false).ends_with("orders: no status yet; is the controller running?"));
+}

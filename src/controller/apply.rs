@@ -1,0 +1,154 @@
+//! Makes the children look as they should, in the one right order.
+
+use k8s_openapi::api::apps::v1::Deployment;
+use kube::ResourceExt;
+use serde_json::{Value, json};
+
+use super::children::{Child, Correction, Place};
+use super::context::Context;
+use super::dereference::Observed;
+use super::error::Error;
+use super::fleets::FleetMemory;
+use crate::api::names::{FIELD_MANAGER, SCALE_MANAGER};
+use crate::fleet::Fleet;
+use crate::k8s::apply::Memory;
+use crate::resources::{self, Desired};
+
+/// What applying came to.
+#[derive(Debug)]
+pub struct Applied {
+    /// The Deployment as it is now.
+    pub deployment: Deployment,
+    /// What somebody else had changed and was put right.
+    pub corrections: Vec<Correction>,
+}
+
+/// Applies every child; `first_size` is what a new Deployment starts with.
+///
+/// # Errors
+/// At the first child that cannot be applied; those before it are applied.
+pub async fn apply(
+    context: &Context,
+    fleet: &Fleet,
+    memory: &mut FleetMemory,
+    observed: &Observed,
+    first_size: u32,
+) -> Result<Applied, Error> {
+    let Desired {
+        config_map,
+        service_account,
+        pod_disruption_budget,
+        deployment,
+    } = resources::build(fleet, &context.settings);
+    let children = &mut memory.children;
+    let mut corrections = Vec::new();
+
+    let place = Place::new(&context.client, fleet, "ServiceAccount", fleet.name.clone());
+    let live = observed.service_account.as_deref().cloned();
+    ensure(&place, &service_account, live, &mut children.service_account, &mut corrections).await?;
+
+    let config_map_place = Place::new(&context.client, fleet, "ConfigMap", fleet.name.clone());
+    let live_config_map = observed.config_map.as_deref().cloned();
+    if let Some(config_map) = &config_map {
+        let live = live_config_map.clone();
+        ensure(&config_map_place, config_map, live, &mut children.config_map, &mut corrections)
+            .await?;
+    }
+
+    let place = Place::new(&context.client, fleet, "PodDisruptionBudget", fleet.name.clone());
+    let live = observed.pod_disruption_budget.as_deref().cloned();
+    let kept = &mut children.pod_disruption_budget;
+    ensure(&place, &pod_disruption_budget, live, kept, &mut corrections).await?;
+
+    // The workload last: a pod that starts before its ConfigMap waits for nothing.
+    let place = Place::new(&context.client, fleet, "Deployment", fleet.name.clone());
+    let floor = written_version(&children.deployment).max(memory.scaled_at_version);
+    let live = place.live(observed.deployment.as_deref().cloned(), floor).await?;
+    let desired = with_size(&place, &deployment, live.as_ref(), first_size)?;
+    let (deployment, correction) = place.ensure(&desired, live, &mut children.deployment).await?;
+    corrections.extend(correction);
+
+    // What no pod uses any more goes after the pods were told.
+    if config_map.is_none() {
+        config_map_place.remove(live_config_map, &mut children.config_map).await?;
+    }
+    Ok(Applied {
+        deployment,
+        corrections,
+    })
+}
+
+async fn ensure<K: Child>(
+    place: &Place<'_, K>,
+    desired: &K,
+    cached: Option<K>,
+    memory: &mut Option<Memory>,
+    corrections: &mut Vec<Correction>,
+) -> Result<(), Error> {
+    let live = place.live(cached, written_version(memory)).await?;
+    let desired = to_value(place, desired)?;
+    let (_, correction) = place.ensure(&desired, live, memory).await?;
+    corrections.extend(correction);
+    Ok(())
+}
+
+/// The version of our last write; whatever is older in a cache lags behind.
+fn written_version(memory: &Option<Memory>) -> u64 {
+    memory.as_ref().map_or(0, |memory| memory.version)
+}
+
+fn to_value<K: Child>(place: &Place<'_, K>, object: &K) -> Result<Value, Error> {
+    serde_json::to_value(object).map_err(|source| place.error("write", kube::Error::SerdeError(source)))
+}
+
+/// The Deployment with the size that it must be applied with, if any.
+///
+/// Size is not shape: it belongs to the scale subresource and is left out here. But an apply that
+/// leaves out a field which nobody else holds *removes* it, and the API server would then start
+/// the default of one pod. So the size stays in for as long as only we hold it: from the creation
+/// until `scale` has taken it over.
+fn with_size(
+    place: &Place<'_, Deployment>,
+    deployment: &Deployment,
+    live: Option<&Deployment>,
+    first_size: u32,
+) -> Result<Value, Error> {
+    let mut desired = to_value(place, deployment)?;
+    if let Some(spec) = desired["spec"].as_object_mut() {
+        spec.remove("replicas");
+        match live {
+            None => {
+                spec.insert("replicas".to_owned(), json!(first_size));
+            }
+            Some(live) if size_is_placeholder(live) => {
+                spec.insert("replicas".to_owned(), json!(live.spec.replicas.unwrap_or_default()));
+            }
+            Some(_) => {}
+        }
+    }
+    Ok(desired)
+}
+
+/// Nobody but the apply that created the Deployment holds its size.
+pub fn size_is_placeholder(deployment: &Deployment) -> bool {
+    let holders = size_holders(deployment);
+    !holders.is_empty() && holders.iter().all(|holder| *holder == FIELD_MANAGER)
+}
+
+/// Our scale writes hold the size.
+pub fn size_is_ours(deployment: &Deployment) -> bool {
+    size_holders(deployment).contains(&SCALE_MANAGER)
+}
+
+fn size_holders(deployment: &Deployment) -> Vec<&str> {
+    let entries = deployment.managed_fields().iter();
+    entries
+        .filter(|entry| {
+            entry
+                .fields_v1
+                .as_ref()
+                .is_some_and(|fields| fields.0["f:spec"].get("f:replicas").is_some())
+        })
+        .filter_map(|entry| entry.manager.as_deref())
+        .collect()
+}

@@ -1,0 +1,61 @@
+//! What a reconcile may touch.
+
+use std::sync::Arc;
+
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::{ConfigMap, Pod, ServiceAccount};
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use kube::Client;
+use kube::core::DeserializeGuard;
+use kube::runtime::reflector::Store;
+
+use super::fleets::{FleetKey, Fleets};
+use crate::api::KafkaConsumer;
+use crate::clock::Monotonic;
+use crate::k8s::client::Fence;
+use crate::k8s::events::Announcer;
+use crate::lag::LagReader;
+use crate::resources;
+use crate::telemetry::controller_metrics::ControllerMetrics;
+
+/// A KafkaConsumer, or what could be read of one that is malformed.
+pub type Guarded = DeserializeGuard<KafkaConsumer>;
+
+/// What a reconcile may touch. Made anew whenever this process becomes the leader, so that nothing
+/// that was remembered while somebody else may have acted is believed.
+pub struct Context {
+    /// Writes only while this process leads.
+    pub client: Client,
+    /// Whether this process leads; for what is not written through `client`.
+    pub fence: Fence,
+    /// What the watches show.
+    pub caches: Caches,
+    /// What is remembered of each fleet.
+    pub fleets: Fleets,
+    /// Offsets, by fleet.
+    pub lag: LagReader<FleetKey>,
+    /// Events.
+    pub announcer: Announcer,
+    /// Numbers about our own work.
+    pub metrics: Arc<ControllerMetrics>,
+    /// For what is not a date.
+    pub clock: Monotonic,
+    /// What the installation decides for all children.
+    pub settings: resources::Settings,
+}
+
+/// What the watches show; reads cost nothing.
+pub struct Caches {
+    /// The resources.
+    pub consumers: Store<Guarded>,
+    /// Children.
+    pub deployments: Store<Deployment>,
+    /// Children.
+    pub config_maps: Store<ConfigMap>,
+    /// Children.
+    pub service_accounts: Store<ServiceAccount>,
+    /// Children.
+    pub pod_disruption_budgets: Store<PodDisruptionBudget>,
+    /// Pods of the Deployments.
+    pub pods: Store<Pod>,
+}

@@ -1,0 +1,154 @@
+//! All reading of a reconcile: what the resource refers to, and what is there already.
+//!
+//! A missing reference is data, not an error; one that cannot be read keeps what was known of it,
+//! so that a hiccup of the API server neither fails a spec nor rolls its pods.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret, ServiceAccount};
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use kube::runtime::reflector::{ObjectRef, Store};
+use kube::{Api, Resource, ResourceExt};
+use tracing::warn;
+
+use super::backoff::jittered;
+use super::context::Context;
+use super::fleets::{FleetKey, FleetMemory};
+use crate::api::KafkaConsumer;
+use crate::api::names::LABEL_CONSUMER;
+use crate::fleet::{self, Contents, Known, References};
+use crate::k8s::chain;
+
+/// How long a reference that was found is believed. A change of a Secret rolls the pods this late.
+const FOUND_IS_BELIEVED: Duration = Duration::from_secs(60);
+/// How long a reference that is missing is believed to be.
+const MISSING_IS_BELIEVED: Duration = Duration::from_secs(10);
+
+/// What looking up references has found, and until when that is believed.
+#[derive(Debug, Default)]
+pub struct Lookups {
+    /// What was found; topics are not in here.
+    pub found: References,
+    generation: Option<i64>,
+    /// On the monotonic clock; none where nothing is referred to.
+    pub due_at: Option<Duration>,
+}
+
+/// The children and pods that the caches show.
+pub struct Observed {
+    /// The ServiceAccount.
+    pub service_account: Option<Arc<ServiceAccount>>,
+    /// The ConfigMap.
+    pub config_map: Option<Arc<ConfigMap>>,
+    /// The PodDisruptionBudget.
+    pub pod_disruption_budget: Option<Arc<PodDisruptionBudget>>,
+    /// The Deployment.
+    pub deployment: Option<Arc<Deployment>>,
+    /// The pods that carry the fleet's label.
+    pub pods: Vec<Arc<Pod>>,
+}
+
+/// What the caches show of a fleet.
+pub fn observe(context: &Context, key: &FleetKey) -> Observed {
+    let caches = &context.caches;
+    Observed {
+        service_account: cached(&caches.service_accounts, key),
+        config_map: cached(&caches.config_maps, key),
+        pod_disruption_budget: cached(&caches.pod_disruption_budgets, key),
+        deployment: cached(&caches.deployments, key),
+        pods: caches.pods.state_filter(|pod| {
+            pod.metadata.namespace.as_ref() == Some(&key.namespace)
+                && pod.labels().get(LABEL_CONSUMER) == Some(&key.name)
+        }),
+    }
+}
+
+/// Every child has its resource's name.
+fn cached<K>(store: &Store<K>, key: &FleetKey) -> Option<Arc<K>>
+where
+    K: Resource<DynamicType = ()> + Clone + 'static,
+{
+    store.get(&ObjectRef::new(&key.name).within(&key.namespace))
+}
+
+/// Looks up the Secrets and ConfigMaps that the resource names, unless what was found before is
+/// still believed.
+pub async fn look_up(context: &Context, consumer: &KafkaConsumer, memory: &mut FleetMemory) {
+    let lookups = &mut memory.lookups;
+    let now = context.clock.elapsed();
+    let same_spec = lookups.generation == consumer.metadata.generation;
+    if same_spec && lookups.due_at.is_none_or(|due_at| now < due_at) {
+        return;
+    }
+    let wanted = fleet::references(consumer);
+    let namespace = consumer.namespace().unwrap_or_default();
+    let secrets: Api<Secret> = Api::namespaced(context.client.clone(), &namespace);
+    let config_maps: Api<ConfigMap> = Api::namespaced(context.client.clone(), &namespace);
+    let mut found = References::default();
+    for name in wanted.secrets {
+        let answer = secrets.get_opt(&name).await.map(|object| {
+            object.map(|secret| {
+                let data = secret.data.iter().flatten();
+                Contents::of(data.map(|(key, value)| (key.as_str(), value.0.as_slice())))
+            })
+        });
+        let known = known(answer, lookups.found.secrets.get(&name), "secret", &name);
+        found.secrets.insert(name, known);
+    }
+    for name in wanted.config_maps {
+        let answer = config_maps.get_opt(&name).await.map(|object| {
+            object.map(|config_map| {
+                let texts = config_map.data.iter().flatten();
+                let binary = config_map.binary_data.iter().flatten();
+                Contents::of(
+                    texts
+                        .map(|(key, value)| (key.as_str(), value.as_bytes()))
+                        .chain(binary.map(|(key, value)| (key.as_str(), value.0.as_slice()))),
+                )
+            })
+        });
+        let known = known(answer, lookups.found.config_maps.get(&name), "configmap", &name);
+        found.config_maps.insert(name, known);
+    }
+    lookups.generation = consumer.metadata.generation;
+    lookups.due_at = believed_for(&found).map(|belief| now + jittered(belief, &memory.uid));
+    lookups.found = found;
+}
+
+fn known(
+    answer: Result<Option<Contents>, kube::Error>,
+    before: Option<&Known<Contents>>,
+    kind: &str,
+    name: &str,
+) -> Known<Contents> {
+    match answer {
+        Ok(Some(contents)) => Known::Found(contents),
+        Ok(None) => Known::Missing,
+        Err(error) => {
+            warn!(kind, name, error = %chain(&error), "cannot look up a reference");
+            before.cloned().unwrap_or_default()
+        }
+    }
+}
+
+fn believed_for(found: &References) -> Option<Duration> {
+    let all: Vec<_> = found.secrets.values().chain(found.config_maps.values()).collect();
+    if all.is_empty() {
+        None
+    } else if all.iter().all(|known| matches!(known, Known::Found(_))) {
+        Some(FOUND_IS_BELIEVED)
+    } else {
+        Some(MISSING_IS_BELIEVED)
+    }
+}
+
+/// What was looked up, with what Kafka says of the topics.
+pub fn references(memory: &FleetMemory, topics: BTreeMap<String, Known<u32>>) -> References {
+    References {
+        topics,
+        ..memory.lookups.found.clone()
+    }
+}

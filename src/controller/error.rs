@@ -1,0 +1,79 @@
+//! What can keep a reconcile from its end, and how it is told.
+
+use super::status::Trouble;
+use crate::k8s::chain;
+use crate::lag;
+
+/// What kept a reconcile from its end.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The API server refused or did not answer.
+    #[error("{verb} {kind} {name}")]
+    Api {
+        /// What was tried.
+        verb: &'static str,
+        /// On which kind of object.
+        kind: &'static str,
+        /// On which object.
+        name: String,
+        /// Why not.
+        #[source]
+        source: kube::Error,
+    },
+    /// An object of the name that a child needs is not ours.
+    #[error("{kind} {name} exists and is not owned by this KafkaConsumer")]
+    NameTaken {
+        /// Its kind.
+        kind: &'static str,
+        /// Its name.
+        name: String,
+    },
+    /// The child of a deleted resource of the same name is still being removed.
+    #[error("{kind} {name} of a deleted KafkaConsumer is still being removed")]
+    PredecessorLeaving {
+        /// Its kind.
+        kind: &'static str,
+        /// Its name.
+        name: String,
+    },
+    /// The first offsets of the group could not be written.
+    #[error("write the first offsets of group {group}")]
+    FirstOffsets {
+        /// The group.
+        group: String,
+        /// Why not.
+        #[source]
+        source: lag::Error,
+    },
+}
+
+impl Error {
+    /// For status.
+    pub fn trouble(&self) -> Trouble {
+        let reason = match self {
+            Self::Api { verb: "apply" | "delete", source: kube::Error::Api(_), .. } => "ApplyRefused",
+            Self::Api { .. } => "ApiServerError",
+            Self::NameTaken { .. } => "NameTaken",
+            Self::PredecessorLeaving { .. } => "PredecessorLeaving",
+            Self::FirstOffsets { .. } => "FirstOffsetsNotWritten",
+        };
+        let remedy = match self {
+            Self::Api { source: kube::Error::Api(status), .. } if status.code == 403 => {
+                "; grant it to Drover's service account, or raise the quota"
+            }
+            Self::Api { source: kube::Error::Api(status), .. } if status.code == 422 => {
+                "; correct spec.template"
+            }
+            Self::Api { .. } => "; it is tried again",
+            Self::NameTaken { .. } => {
+                "; it is left alone: delete or rename it, or choose another name for the KafkaConsumer"
+            }
+            Self::PredecessorLeaving { .. } => "; wait, it is tried again",
+            Self::FirstOffsets { .. } => "; no pod starts before, it is tried again",
+        };
+        Trouble {
+            reason,
+            message: format!("{}{remedy}", chain(self)),
+        }
+    }
+}

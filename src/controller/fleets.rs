@@ -1,0 +1,97 @@
+//! What the controller remembers of each fleet between two reconciles. Lost on a restart, on
+//! purpose: everything in here can be seen again or is kept in status.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use super::backoff::Failures;
+use super::children::ChildMemories;
+use super::dereference::Lookups;
+use super::offsets::Group;
+use crate::api::KafkaConsumerStatus;
+use crate::scaling;
+
+/// Identifies a resource by namespace and name.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct FleetKey {
+    /// The namespace.
+    pub namespace: String,
+    /// The name.
+    pub name: String,
+}
+
+impl std::fmt::Display for FleetKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
+
+/// What is remembered of one fleet.
+#[derive(Debug, Default)]
+pub struct FleetMemory {
+    /// The resource; another one of the same name begins anew.
+    pub uid: String,
+    /// The policy's state; none until the first decision.
+    pub scaling: Option<scaling::State>,
+    /// What was applied.
+    pub children: ChildMemories,
+    /// The Deployment's version after our last change of its size: an older one in the cache is
+    /// not worth reading.
+    pub scaled_at_version: u64,
+    /// The kinds of the last decision's reasons.
+    pub reason_labels: Vec<&'static str>,
+    /// What the references came to, and when they are looked up again.
+    pub lookups: Lookups,
+    /// The status as we wrote it last; the cache may lag behind.
+    pub status: Option<KafkaConsumerStatus>,
+    /// When status was written last, on the monotonic clock.
+    pub status_written_at: Option<Duration>,
+    /// Failures in a row.
+    pub failures: Failures,
+    /// Whether the group has offsets to begin at.
+    pub group: Group,
+    /// When the resource was first looked at, on the monotonic clock.
+    pub first_seen: Option<Duration>,
+}
+
+/// All memories. A reconcile takes its fleet's out and puts it back: the runtime never runs two for
+/// one object.
+#[derive(Debug, Default)]
+pub struct Fleets {
+    memories: Mutex<HashMap<FleetKey, FleetMemory>>,
+}
+
+impl Fleets {
+    /// The memory of the resource `uid`, new where there is none.
+    pub fn take(&self, key: &FleetKey, uid: &str) -> FleetMemory {
+        let remembered = self.lock().remove(key);
+        match remembered {
+            Some(memory) if memory.uid == uid => memory,
+            _ => FleetMemory {
+                uid: uid.to_owned(),
+                ..Default::default()
+            },
+        }
+    }
+
+    /// Keeps a memory.
+    pub fn put(&self, key: FleetKey, memory: FleetMemory) {
+        self.lock().insert(key, memory);
+    }
+
+    /// Forgets every fleet for which `exists` is false; returns their keys.
+    pub fn retain(&self, exists: impl Fn(&FleetKey) -> bool) -> Vec<FleetKey> {
+        let mut memories = self.lock();
+        let gone: Vec<FleetKey> = memories.keys().filter(|key| !exists(key)).cloned().collect();
+        for key in &gone {
+            memories.remove(key);
+        }
+        gone
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<FleetKey, FleetMemory>> {
+        // A panic in between leaves a whole map: nothing in here is half-written.
+        self.memories.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}

@@ -1,0 +1,162 @@
+//! The controller's view of Kafka: which fleets are watched, what is known of their offsets, and
+//! whether a group has a place to begin.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tracing::info;
+
+use super::context::Context;
+use super::error::Error;
+use super::fleets::{FleetKey, FleetMemory};
+use super::workload::Workload;
+use crate::clock;
+use crate::fleet::{Fleet, Known};
+use crate::lag::{self, Latest, Need, Pace, Source, Start, TopicState};
+use crate::scaling::{Decision, Sample};
+
+/// Which of a user's properties tell how a cluster is reached. The others are the workers', and
+/// must not keep fleets from sharing a client.
+const CONNECTION: [&str; 7] = [
+    "broker.address.",
+    "client.dns.",
+    "enable.ssl.",
+    "sasl.",
+    "security.",
+    "socket.",
+    "ssl.",
+];
+/// A reading that failed for a cause that passes by itself is worth a word only after this long.
+const PASSING: Duration = Duration::from_secs(10);
+
+/// Why offsets cannot be read at present.
+pub struct Away<'a> {
+    /// Stable CamelCase word.
+    pub reason: &'static str,
+    /// In words.
+    pub error: &'a lag::Error,
+}
+
+/// Watches the fleet's offsets from now on; costs nothing if it is watched already.
+pub fn register(context: &Context, key: &FleetKey, fleet: &Fleet) {
+    let properties = fleet.properties.iter();
+    let need = Need {
+        source: Source {
+            bootstrap_servers: fleet.bootstrap_servers.clone(),
+            properties: properties
+                .filter(|(name, _)| CONNECTION.iter().any(|prefix| name.starts_with(prefix)))
+                .map(|(name, value)| (name.clone(), value.clone()))
+                .collect(),
+        },
+        topics: fleet.topics.clone(),
+        group_id: fleet.group_id.clone(),
+    };
+    context.lag.register(key, &need);
+}
+
+/// Reads as often as the decision asks for.
+pub fn pace(context: &Context, key: &FleetKey, decision: &Decision) {
+    let pace = if decision.watch_closely {
+        Pace::Close
+    } else {
+        Pace::Usual
+    };
+    context.lag.set_pace(key, pace);
+}
+
+/// The topics, as validation takes them.
+pub fn topics(latest: &Latest) -> BTreeMap<String, Known<u32>> {
+    let known = |state: &TopicState| match state {
+        TopicState::Exists(partitions) => Known::Found(*partitions),
+        TopicState::Missing => Known::Missing,
+        TopicState::Unknown(_) => Known::Unknown,
+    };
+    let topics = latest.topics.iter();
+    topics.map(|(topic, state)| (topic.clone(), known(state))).collect()
+}
+
+/// Kafka has said something, or has failed to.
+pub fn answered(latest: &Latest) -> bool {
+    !latest.topics.is_empty() || latest.offsets.is_some() || latest.failure.is_some()
+}
+
+/// Why offsets cannot be read at present; none while they can, or before anyone tried.
+pub fn away(latest: &Latest) -> Option<Away<'_>> {
+    let failure = latest.failure.as_ref()?;
+    let lasts = clock::now().duration_since(failure.since);
+    let passing = matches!(failure.error, lag::Error::Later(_) | lag::Error::Missing);
+    if passing && lasts < PASSING.try_into().unwrap_or_default() {
+        return None;
+    }
+    Some(Away {
+        reason: failure.error.label(),
+        error: &failure.error,
+    })
+}
+
+/// The newest offsets, together with what the cluster made of the fleet.
+pub fn sample(latest: &Latest, workload: &Workload) -> Option<Sample> {
+    let offsets = latest.offsets.as_ref()?;
+    Some(offsets.sample(workload.size, workload.ready, workload.rolling))
+}
+
+/// Whether the group has a place to begin, so that lag means something and a pod may start. Gives
+/// it one where it has none.
+///
+/// # Errors
+/// If Kafka refuses the first offsets.
+pub async fn ready(
+    context: &Context,
+    key: &FleetKey,
+    fleet: &Fleet,
+    latest: &Latest,
+    workload: &Workload,
+    memory: &mut FleetMemory,
+) -> Result<bool, Error> {
+    if workload.size > 0 {
+        // Where pods run, what they read is their business.
+        memory.group = Group::Begun;
+    }
+    let offsets = match &latest.offsets {
+        _ if memory.group == Group::Begun => return Ok(true),
+        Some(offsets) if latest.failure.is_none() => offsets,
+        _ => return Ok(false),
+    };
+    let mut partitions = offsets.partitions.values();
+    if partitions.any(|seen| seen.as_ref().is_some_and(|seen| seen.committed.is_some())) {
+        memory.group = Group::Begun;
+        return Ok(true);
+    }
+    if memory.group == Group::Given || !context.fence.is_open() {
+        // These offsets were read before ours were written.
+        return Ok(false);
+    }
+    let start = context.lag.initial_offsets(key, fleet.start_at).await;
+    match start {
+        Ok(Start::Written(first)) => {
+            info!(group = fleet.group_id, start_at = %fleet.start_at, partitions = first.len(), "first offsets written");
+            memory.group = Group::Given;
+            Ok(false)
+        }
+        Ok(Start::Resumes | Start::HasMembers(_)) => {
+            memory.group = Group::Begun;
+            Ok(true)
+        }
+        Err(source) => Err(Error::FirstOffsets {
+            group: fleet.group_id.clone(),
+            source,
+        }),
+    }
+}
+
+/// Whether a group has offsets to begin at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Group {
+    /// It is not known yet.
+    #[default]
+    Unknown,
+    /// We wrote its first offsets, and have not read them back yet.
+    Given,
+    /// It has offsets or members.
+    Begun,
+}

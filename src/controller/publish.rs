@@ -1,0 +1,64 @@
+//! Writes status, and only when it is worth it.
+
+use std::time::Duration;
+
+use kube::api::{Patch, PatchParams};
+use kube::{Api, ResourceExt};
+use serde_json::json;
+
+use super::context::Context;
+use super::error::Error;
+use super::fleets::FleetMemory;
+use super::status::{Due, due};
+use crate::api::names::STATUS_MANAGER;
+use crate::api::{KafkaConsumer, KafkaConsumerStatus};
+
+/// Writes `next` if it is due. Returns when it will be, where it is not yet.
+///
+/// # Errors
+/// If the API server refuses or does not answer.
+pub async fn publish(
+    context: &Context,
+    consumer: &KafkaConsumer,
+    memory: &mut FleetMemory,
+    next: &KafkaConsumerStatus,
+) -> Result<Option<Duration>, Error> {
+    let now = context.clock.elapsed();
+    let age = memory.status_written_at.map(|at| now.saturating_sub(at));
+    let written = memory.status.as_ref().or(consumer.status.as_ref());
+    let due = match written {
+        Some(written) => due(written, next, age),
+        None => Due::Now,
+    };
+    match due {
+        Due::Never => return Ok(None),
+        Due::In(rest) => return Ok(Some(rest)),
+        Due::Now => {}
+    }
+    let namespace = consumer.namespace().unwrap_or_default();
+    let name = consumer.name_any();
+    let api: Api<KafkaConsumer> = Api::namespaced(context.client.clone(), &namespace);
+    let status = json!({
+        "apiVersion": "drover.dev/v1alpha1",
+        "kind": "KafkaConsumer",
+        // With the UID, so that a resource that was deleted and made again is not written to.
+        "metadata": { "name": name, "uid": consumer.uid() },
+        "status": next,
+    });
+    let params = PatchParams::apply(STATUS_MANAGER).force();
+    match api.patch_status(&name, &params, &Patch::Apply(&status)).await {
+        Ok(_) => {
+            memory.status = Some(next.clone());
+            memory.status_written_at = Some(now);
+            Ok(None)
+        }
+        // It was deleted in between.
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(None),
+        Err(source) => Err(Error::Api {
+            verb: "write the status of",
+            kind: "KafkaConsumer",
+            name,
+            source,
+        }),
+    }
+}

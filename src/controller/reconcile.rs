@@ -1,0 +1,353 @@
+//! One run over one resource: look, check, decide, build, apply, scale, say.
+//!
+//! Level-based: what woke it does not matter. Whatever fails is told in status and tried again; a
+//! reconcile itself never fails.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use k8s_openapi::api::apps::v1::Deployment;
+use kube::api::ObjectMeta;
+use kube::runtime::controller::Action;
+use kube::{Resource, ResourceExt};
+use tracing::{Instrument, debug, info_span, warn};
+
+use super::announce::{Happenings, announcements};
+use super::apply::{Applied, apply, size_is_placeholder};
+use super::backoff::jittered;
+use super::context::{Context, Guarded};
+use super::dereference::{self, Observed};
+use super::error::Error;
+use super::fleets::{FleetKey, FleetMemory};
+use super::offsets;
+use super::publish::publish;
+use super::scale::scale;
+use super::size::{self, Order, Situation};
+use super::status::{Facts, Kafka, Spec, status};
+use super::workload::{self, Workload};
+use crate::api::KafkaConsumer;
+use crate::clock;
+use crate::fleet::{self, Fleet};
+use crate::k8s::chain;
+use crate::lag::Latest;
+use crate::resources::selector_text;
+use crate::scaling::{self, Decision, Sample};
+use crate::telemetry::controller_metrics::FleetGauges;
+
+/// A resource at rest is looked at this often, whatever the watches say.
+const RESYNC: Duration = Duration::from_secs(300);
+/// How long a new fleet waits for Kafka's first answer.
+const FIRST_ANSWER: Duration = Duration::from_secs(3);
+/// Never sooner than this.
+const MOMENT: Duration = Duration::from_millis(100);
+/// A problem that may heal by itself is looked at this often.
+const HEALING: Duration = Duration::from_secs(10);
+
+/// The controller's entry point.
+pub async fn reconcile(object: Arc<Guarded>, context: Arc<Context>) -> Result<Action, Infallible> {
+    let key = key(object.meta());
+    let span = info_span!("reconcile", consumer = %key, generation = object.meta().generation);
+    let began = context.clock.elapsed();
+    let action = async {
+        match &object.0 {
+            Ok(consumer) => one(consumer, &key, &context).await,
+            Err(invalid) => {
+                // Nothing can be said in its status: the API server would refuse that as well.
+                warn!(consumer = %key, error = invalid.error, "resource cannot be read; it is left alone");
+                context.metrics.reconcile_failed();
+                Action::await_change()
+            }
+        }
+    }
+    .instrument(span)
+    .await;
+    context.metrics.reconciled(context.clock.elapsed().saturating_sub(began));
+    Ok(action)
+}
+
+/// The key of a resource.
+pub fn key(meta: &ObjectMeta) -> FleetKey {
+    FleetKey {
+        namespace: meta.namespace.clone().unwrap_or_default(),
+        name: meta.name.clone().unwrap_or_default(),
+    }
+}
+
+async fn one(consumer: &KafkaConsumer, key: &FleetKey, context: &Context) -> Action {
+    if consumer.metadata.deletion_timestamp.is_some() {
+        // Children follow by their owner references.
+        return Action::await_change();
+    }
+    let mut memory = context.fleets.take(key, &consumer.uid().unwrap_or_default());
+    let wait = steps(consumer, key, &mut memory, context).await;
+    context.fleets.put(key.clone(), memory);
+    Action::requeue(wait)
+}
+
+/// The steps, in order. Returns when to look again at the latest.
+async fn steps(
+    consumer: &KafkaConsumer,
+    key: &FleetKey,
+    memory: &mut FleetMemory,
+    context: &Context,
+) -> Duration {
+    dereference::look_up(context, consumer, memory).await;
+    let observed = dereference::observe(context, key);
+    let lag = context.lag.latest(key).unwrap_or_default();
+    let references = dereference::references(memory, offsets::topics(&lag));
+
+    let workload = observed.deployment.as_deref().map(|deployment| read(deployment, &observed));
+    let sample = offsets::sample(&lag, workload.as_ref().unwrap_or(&Workload::default()));
+    let mut run = Run {
+        consumer,
+        context,
+        observed: &observed,
+        wait: jittered(RESYNC, &key.name),
+        workload,
+        sample,
+        decision: None,
+        order: None,
+        happenings: Happenings::default(),
+        error: None,
+    };
+    let verdict = fleet::validate(consumer, &references);
+    match &verdict {
+        Ok(fleet) => {
+            offsets::register(context, key, fleet);
+            if run.waits_for_kafka(&lag, memory) {
+                run.within(FIRST_ANSWER);
+            } else {
+                run.decide(key, fleet, &lag, memory).await;
+                run.act(fleet, memory).await;
+            }
+        }
+        Err(problems) => {
+            run.happenings.bad_spec = true;
+            if problems.iter().any(|problem| problem.may_heal) {
+                run.within(HEALING);
+            }
+        }
+    }
+    let spec = verdict.as_ref().map_or_else(|problems| Spec::Bad(problems), Spec::Good);
+    run.tell(spec, &lag, memory).await;
+    run.when_again(key, memory)
+}
+
+fn read(deployment: &Deployment, observed: &Observed) -> Workload {
+    workload::read(deployment, observed.pods.iter().map(AsRef::as_ref))
+}
+
+fn is_owned(deployment: &Deployment, fleet: &Fleet) -> bool {
+    let mut owners = deployment.owner_references().iter();
+    owners.any(|owner| owner.controller == Some(true) && owner.uid == fleet.uid)
+}
+
+/// What one run has come to so far.
+struct Run<'a> {
+    consumer: &'a KafkaConsumer,
+    context: &'a Context,
+    observed: &'a Observed,
+    wait: Duration,
+    workload: Option<Workload>,
+    sample: Option<Sample>,
+    decision: Option<Decision>,
+    order: Option<Order>,
+    happenings: Happenings,
+    error: Option<Error>,
+}
+
+impl Run<'_> {
+    fn within(&mut self, wait: Duration) {
+        self.wait = self.wait.min(wait);
+    }
+
+    /// A new fleet waits a moment for Kafka's first answer: a topic that does not exist is told
+    /// before anything is made, and a Deployment begins with the right size.
+    fn waits_for_kafka(&self, lag: &Latest, memory: &mut FleetMemory) -> bool {
+        let now = self.context.clock.elapsed();
+        let first_seen = *memory.first_seen.get_or_insert(now);
+        self.observed.deployment.is_none()
+            && memory.children.deployment.is_none()
+            && !offsets::answered(lag)
+            && now.saturating_sub(first_seen) < FIRST_ANSWER
+    }
+
+    /// What size the fleet should have. Without offsets nothing is decided: unknown is not zero.
+    async fn decide(
+        &mut self,
+        key: &FleetKey,
+        fleet: &Fleet,
+        lag: &Latest,
+        memory: &mut FleetMemory,
+    ) {
+        let context = self.context;
+        let empty = Workload::default();
+        let workload = self.workload.as_ref().unwrap_or(&empty);
+        let ready = offsets::ready(context, key, fleet, lag, workload, memory).await;
+        let offsets_ready = match ready {
+            Ok(ready) => ready,
+            Err(error) => {
+                self.error = Some(error);
+                false
+            }
+        };
+        let decidable = offsets_ready && offsets::away(lag).is_none();
+        if let Some(sample) = self.sample.as_ref().filter(|_| decidable) {
+            let now = clock::now();
+            let state = memory.scaling.take().unwrap_or_else(|| resumed(self.consumer));
+            let (state, decision) = scaling::step(&fleet.policy, &state, sample, now);
+            memory.scaling = Some(state);
+            let again = decision.look_again_at.duration_since(now);
+            self.wait = self.wait.min(again.try_into().unwrap_or(Duration::ZERO).max(MOMENT));
+            offsets::pace(context, key, &decision);
+            self.decision = Some(decision);
+        }
+        let deployment = self.observed.deployment.as_deref();
+        self.order = size::order(
+            fleet,
+            &Situation {
+                decision: self.decision.as_ref(),
+                current: deployment.map(|_| workload.size),
+                never_sized: deployment.is_none_or(size_is_placeholder),
+                offsets_ready,
+            },
+        );
+    }
+
+    /// Children first, then their number. A child that cannot be applied does not keep the size
+    /// of a Deployment that is ours from following the load.
+    async fn act(&mut self, fleet: &Fleet, memory: &mut FleetMemory) {
+        let Self { context, observed, .. } = *self;
+        let first_size = self.order.as_ref().and_then(|order| order.set).unwrap_or(0);
+        let applied = apply(context, fleet, memory, observed, first_size).await;
+        let mut deployment = match applied {
+            Ok(Applied { deployment, corrections }) => {
+                self.happenings.corrections = corrections;
+                deployment
+            }
+            Err(error) => {
+                self.error = Some(error);
+                match observed.deployment.as_deref() {
+                    Some(deployment) if is_owned(deployment, fleet) => deployment.clone(),
+                    _ => return,
+                }
+            }
+        };
+        if let Some(order) = &self.order {
+            let sample = self.sample.as_ref();
+            match scale(context, &mut deployment, memory, observed, order, sample).await {
+                Ok(scaled) => {
+                    self.happenings.scaled = scaled;
+                    self.happenings.why = order.reasons.first().cloned();
+                }
+                Err(error) => self.error = self.error.take().or(Some(error)),
+            }
+        }
+        self.workload = Some(read(&deployment, observed));
+    }
+
+    /// Status, on good and bad days; then the events that the change is worth.
+    async fn tell(&mut self, spec: Spec<'_>, lag: &Latest, memory: &mut FleetMemory) {
+        let consumer = self.consumer;
+        let labels = self.decision.as_ref().map(labels).unwrap_or_default();
+        let previous = memory.status.clone().or_else(|| consumer.status.clone()).unwrap_or_default();
+        let next = status(&Facts {
+            now: clock::now(),
+            generation: consumer.metadata.generation,
+            previous: &previous,
+            spec,
+            selector: selector_text(&consumer.name_any()),
+            trouble: self.error.as_ref().map(Error::trouble),
+            workload: self.workload.as_ref(),
+            kafka: match (&self.sample, offsets::away(lag)) {
+                (_, Some(away)) => Kafka::Unreachable {
+                    reason: away.reason,
+                    error: away.error.to_string(),
+                },
+                (Some(sample), None) => Kafka::Read(sample),
+                (None, None) => Kafka::Unasked,
+            },
+            decision: self.decision.as_ref(),
+            order: self.order.as_ref(),
+            same_reasons: labels == memory.reason_labels,
+        });
+        memory.reason_labels = labels;
+        self.happenings.trouble = self.error.is_some();
+        let events = announcements(&previous, &next, &self.happenings);
+        match publish(self.context, consumer, memory, &next).await {
+            Ok(due_in) => self.within(due_in.unwrap_or(self.wait)),
+            Err(error) => {
+                warn!(error = %chain(&error), "status not written");
+                self.error.get_or_insert(error);
+                // What was not written is not said either: the next run sees the same transition.
+                return;
+            }
+        }
+        let about = consumer.object_ref(&());
+        for event in events {
+            self.context.announcer.tell(&about, event).await;
+        }
+    }
+
+    fn when_again(&mut self, key: &FleetKey, memory: &mut FleetMemory) -> Duration {
+        let metrics = &self.context.metrics;
+        metrics.fleet(&key.to_string(), &self.gauges());
+        if let Some(decision) = &self.decision {
+            metrics.decided(decision.reasons.first().map_or("None", |why| why.label()));
+        }
+        if let Some(due_at) = memory.lookups.due_at {
+            let now = self.context.clock.elapsed();
+            self.within(due_at.saturating_sub(now).max(MOMENT));
+        }
+        match &self.error {
+            None => {
+                memory.failures.none();
+                debug!(wait = ?self.wait, "reconciled");
+            }
+            Some(error) => {
+                let wait = memory.failures.another(&memory.uid);
+                self.wait = self.wait.min(wait);
+                metrics.reconcile_failed();
+                if memory.failures.count() == 1 {
+                    warn!(error = %chain(error), "reconcile failed; it is tried again");
+                }
+            }
+        }
+        self.wait
+    }
+
+    fn gauges(&self) -> FleetGauges {
+        let outlook = self.decision.as_ref().map(|decision| &decision.outlook);
+        let workload = self.workload.as_ref();
+        let stuck = |sample: &Sample| {
+            let seen = sample.partitions.values().flatten();
+            u32::try_from(seen.filter(|seen| seen.stuck.is_some()).count()).unwrap_or(u32::MAX)
+        };
+        FleetGauges {
+            wanted: self.order.as_ref().map(|order| order.wanted),
+            replicas: workload.map(|workload| workload.replicas),
+            ready: workload.map(|workload| workload.ready),
+            lag: outlook.and_then(|outlook| outlook.lag),
+            delay: outlook.and_then(|outlook| outlook.delay),
+            sample_age: self.sample.as_ref().map(|sample| {
+                clock::now().duration_since(sample.at).try_into().unwrap_or_default()
+            }),
+            stuck: self.sample.as_ref().map(stuck),
+        }
+    }
+}
+
+/// What a controller that has just started knows from what status kept.
+fn resumed(consumer: &KafkaConsumer) -> scaling::State {
+    let kept = consumer.status.as_ref().and_then(|status| status.scaling.as_ref());
+    let start_up = kept.and_then(|kept| kept.start_up_seconds);
+    scaling::State::resume(
+        kept.and_then(|kept| kept.capacity_per_pod),
+        start_up.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()),
+    )
+}
+
+fn labels(decision: &Decision) -> Vec<&'static str> {
+    decision.reasons.iter().map(scaling::Why::label).collect()
+}

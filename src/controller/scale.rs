@@ -1,0 +1,110 @@
+//! Sets a fleet's size through the scale subresource, and chooses who leaves.
+
+use futures::StreamExt;
+use futures::stream;
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::{Patch, PatchParams};
+use kube::{Api, ResourceExt};
+use serde_json::json;
+use tracing::{debug, info};
+
+use super::apply::size_is_ours;
+use super::context::Context;
+use super::deletion_cost;
+use super::dereference::Observed;
+use super::error::Error;
+use super::fleets::FleetMemory;
+use super::size::Order;
+use crate::api::names::{ANNOTATION_DELETION_COST, SCALE_MANAGER};
+use crate::k8s::apply::version_of;
+use crate::k8s::chain;
+use crate::scaling::Sample;
+
+/// Costs are written for this many pods at a time.
+const COSTS_AT_ONCE: usize = 8;
+
+/// A change of size that was carried out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Scaled {
+    /// Before.
+    pub from: u32,
+    /// After.
+    pub to: u32,
+}
+
+/// Carries out an order. Writes nothing where the size is already so.
+///
+/// # Errors
+/// If the API server refuses or does not answer.
+pub async fn scale(
+    context: &Context,
+    deployment: &mut Deployment,
+    memory: &mut FleetMemory,
+    observed: &Observed,
+    order: &Order,
+    sample: Option<&Sample>,
+) -> Result<Option<Scaled>, Error> {
+    let Some(to) = order.set else {
+        return Ok(None);
+    };
+    let from = u32::try_from(deployment.spec.replicas.unwrap_or(1)).unwrap_or_default();
+    if from == to && size_is_ours(deployment) {
+        return Ok(None);
+    }
+    let namespace = deployment.namespace().unwrap_or_default();
+    let name = deployment.name_any();
+    if to < from {
+        write_costs(context, &namespace, observed, sample, from - to).await;
+    }
+    let api: Api<Deployment> = Api::namespaced(context.client.clone(), &namespace);
+    // Applied, not merged: only an apply makes us a holder of a size that is already right.
+    let scale = json!({
+        "apiVersion": "autoscaling/v1",
+        "kind": "Scale",
+        "metadata": { "name": name, "namespace": namespace },
+        "spec": { "replicas": to },
+    });
+    let params = PatchParams::apply(SCALE_MANAGER).force();
+    let answer = api.patch_scale(&name, &params, &Patch::Apply(&scale)).await;
+    let answer = answer.map_err(|source| Error::Api {
+        verb: "scale",
+        kind: "Deployment",
+        name: name.clone(),
+        source,
+    })?;
+    memory.scaled_at_version = version_of(&answer.metadata);
+    deployment.spec.replicas = i32::try_from(to).ok();
+    if from == to {
+        return Ok(None);
+    }
+    info!(namespace, name, from, to, "scaled");
+    Ok(Some(Scaled { from, to }))
+}
+
+/// Tells Kubernetes who should leave. A pod that cannot be told leaves or stays by chance; that is
+/// no reason not to scale.
+async fn write_costs(
+    context: &Context,
+    namespace: &str,
+    observed: &Observed,
+    sample: Option<&Sample>,
+    leaving: u32,
+) {
+    let api: Api<Pod> = Api::namespaced(context.client.clone(), namespace);
+    let pods = observed.pods.iter().map(AsRef::as_ref);
+    let changes = deletion_cost::changes(pods, sample, leaving as usize);
+    let params = PatchParams {
+        field_manager: Some(SCALE_MANAGER.to_owned()),
+        ..Default::default()
+    };
+    let (api, params) = (&api, &params);
+    stream::iter(changes)
+        .for_each_concurrent(COSTS_AT_ONCE, |change| async move {
+            let patch = json!({ "metadata": { "annotations": { ANNOTATION_DELETION_COST: change.cost } } });
+            if let Err(error) = api.patch_metadata(&change.pod, params, &Patch::Merge(&patch)).await {
+                debug!(pod = change.pod, error = %chain(&error), "deletion cost not written");
+            }
+        })
+        .await;
+}

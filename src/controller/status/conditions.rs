@@ -1,0 +1,316 @@
+//! The conditions, one function each. Reasons are CamelCase and stable; messages say what, why and
+//! what to do.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+
+use super::{Facts, Kafka, Spec};
+use crate::api::names::condition;
+use crate::api::{ScalingMode, StuckRecord};
+use crate::controller::size::By;
+use crate::fleet::Problem;
+
+/// `True`, `False` or `Unknown`, with reason and message.
+struct Judgement {
+    status: &'static str,
+    reason: String,
+    message: String,
+}
+
+fn yes(reason: impl Into<String>, message: impl Into<String>) -> Judgement {
+    judgement("True", reason, message)
+}
+
+fn no(reason: impl Into<String>, message: impl Into<String>) -> Judgement {
+    judgement("False", reason, message)
+}
+
+fn unknown(reason: impl Into<String>, message: impl Into<String>) -> Judgement {
+    judgement("Unknown", reason, message)
+}
+
+fn judgement(
+    status: &'static str,
+    reason: impl Into<String>,
+    message: impl Into<String>,
+) -> Judgement {
+    Judgement {
+        status,
+        reason: reason.into(),
+        message: message.into(),
+    }
+}
+
+/// All conditions, in the order in which status shows them.
+pub(super) fn conditions(facts: &Facts<'_>, stuck: &[StuckRecord]) -> Vec<Condition> {
+    let judgements = [
+        (condition::READY, ready(facts, stuck)),
+        (condition::PROGRESSING, progressing(facts)),
+        (condition::KAFKA_REACHABLE, kafka_reachable(facts)),
+        (condition::SCALING_ACTIVE, scaling_active(facts)),
+        (condition::SCALING_LIMITED, scaling_limited(facts)),
+        (condition::STALLED, stalled(facts, stuck)),
+        (condition::PAUSED, paused(facts)),
+    ];
+    judgements
+        .into_iter()
+        .map(|(type_, judgement)| dated(facts, type_, judgement))
+        .collect()
+}
+
+/// A condition keeps its time unless its status flips.
+fn dated(facts: &Facts<'_>, type_: &str, judgement: Judgement) -> Condition {
+    let before = facts.previous.conditions.iter().find(|old| old.type_ == type_);
+    let last_transition_time = match before {
+        Some(old) if old.status == judgement.status => old.last_transition_time.clone(),
+        _ => Time(facts.now),
+    };
+    Condition {
+        type_: type_.to_owned(),
+        status: judgement.status.to_owned(),
+        observed_generation: facts.generation,
+        last_transition_time,
+        reason: judgement.reason,
+        message: judgement.message,
+    }
+}
+
+fn ready(facts: &Facts<'_>, stuck: &[StuckRecord]) -> Judgement {
+    let fleet = match facts.spec {
+        Spec::Bad(problems) => return no(first_reason(problems), problems_text(problems, facts)),
+        Spec::Good(fleet) => fleet,
+    };
+    if let Some(trouble) = &facts.trouble {
+        return no(trouble.reason, trouble.message.clone());
+    }
+    let Some(workload) = facts.workload else {
+        return no("Creating", "the Deployment is being created");
+    };
+    if let Some(trouble) = workload.troubles.first() {
+        return no(trouble.reason.clone(), trouble.message.clone());
+    }
+    if let Kafka::Unreachable { error, .. } = &facts.kafka {
+        return no("KafkaUnreachable", unreachable_text(facts, error));
+    }
+    if let Some(record) = stuck.first() {
+        return no("Stalled", stalled_text(record, stuck.len()));
+    }
+    let (size, ready) = (workload.size, workload.ready);
+    if fleet.paused {
+        return if workload.replicas == 0 && workload.leaving == 0 {
+            yes("Paused", "stopped by spec.paused; offsets stay where they are")
+        } else {
+            no(
+                "Draining",
+                "paused: pods finish what they hold, commit and go",
+            )
+        };
+    }
+    if workload.rolling {
+        return no("RollingOut", rolling_text(workload.replicas));
+    }
+    if ready < size {
+        return no(
+            "PodsNotReady",
+            format!("{ready} of {size} pods are ready; the others are starting"),
+        );
+    }
+    match (size, &facts.kafka) {
+        (0, Kafka::Unasked) => unknown(
+            "WaitingForOffsets",
+            "offsets have not been read yet; no pod starts before",
+        ),
+        (0, _) => yes("Idle", "at zero: there is nothing to do"),
+        _ => yes("AllReady", format!("{ready} of {size} pods are ready")),
+    }
+}
+
+fn progressing(facts: &Facts<'_>) -> Judgement {
+    if let Spec::Bad(problems) = facts.spec {
+        return no(
+            first_reason(problems),
+            "the children are left as they were until the spec is good",
+        );
+    }
+    if let Some(trouble) = &facts.trouble {
+        return no(trouble.reason, trouble.message.clone());
+    }
+    let Some(workload) = facts.workload else {
+        return yes("Creating", "the Deployment is being created");
+    };
+    if let Some(trouble) = workload.troubles.first() {
+        return no(trouble.reason.clone(), trouble.message.clone());
+    }
+    let (size, replicas) = (workload.size, workload.replicas);
+    if workload.rolling {
+        yes("RollingOut", rolling_text(replicas))
+    } else if replicas < size || workload.ready < size {
+        yes(
+            "ScalingUp",
+            format!("{} of {size} pods are ready", workload.ready),
+        )
+    } else if replicas > size || workload.leaving > 0 {
+        yes(
+            "Draining",
+            "pods that leave finish what they hold, commit and go",
+        )
+    } else {
+        no("Settled", "pods are as they should be")
+    }
+}
+
+fn kafka_reachable(facts: &Facts<'_>) -> Judgement {
+    match &facts.kafka {
+        Kafka::Unasked => unknown("NotAskedYet", "offsets have not been read yet"),
+        Kafka::Unreachable { reason, error } => no(*reason, unreachable_text(facts, error)),
+        Kafka::Read(sample) => {
+            let unknown_partitions = sample.partitions.values().filter(|seen| seen.is_none());
+            match unknown_partitions.count() {
+                0 => yes("OffsetsRead", "offsets are read"),
+                count => no(
+                    "PartitionsUnread",
+                    format!(
+                        "offsets of {count} of {} partitions cannot be read; the brokers that lead them may be down",
+                        sample.partitions.len()
+                    ),
+                ),
+            }
+        }
+    }
+}
+
+fn scaling_active(facts: &Facts<'_>) -> Judgement {
+    let fleet = match facts.spec {
+        Spec::Bad(problems) => {
+            return no(
+                first_reason(problems),
+                "the size is left as it is until the spec is good",
+            );
+        }
+        Spec::Good(fleet) => fleet,
+    };
+    if fleet.paused {
+        return no("Paused", "stopped by spec.paused; set it to false to go on");
+    }
+    match fleet.mode {
+        ScalingMode::Manual => {
+            return no(
+                "Manual",
+                "spec.replicas sets the size; use kubectl scale, or set spec.scaling.mode to Auto",
+            );
+        }
+        ScalingMode::Recommend => {
+            return no(
+                "RecommendOnly",
+                "sizes are recommended in status.scaling.wanted, not set; set spec.scaling.mode to Auto to act on them",
+            );
+        }
+        ScalingMode::Auto => {}
+    }
+    match &facts.kafka {
+        Kafka::Unasked => unknown("NotAskedYet", "offsets have not been read yet"),
+        Kafka::Unreachable { .. } => no(
+            "KafkaUnreachable",
+            "the size is left as it is while offsets cannot be read",
+        ),
+        Kafka::Read(_) => {
+            let ignored = fleet.manual_replicas.is_some();
+            let note = if ignored {
+                "sizes follow decisions; spec.replicas is not used in mode Auto"
+            } else {
+                "sizes follow decisions"
+            };
+            yes("Auto", note)
+        }
+    }
+}
+
+fn scaling_limited(facts: &Facts<'_>) -> Judgement {
+    let policy_decides = facts
+        .order
+        .is_some_and(|order| matches!(order.by, By::Policy | By::Recommendation));
+    match facts.decision {
+        Some(decision) if policy_decides => {
+            match decision.reasons.iter().find(|why| why.is_limit()) {
+                Some(why) => yes(why.label(), why.to_string()),
+                None => no("NotLimited", "nothing holds the size from what is wanted"),
+            }
+        }
+        _ => no("NotDeciding", "the policy does not decide at present"),
+    }
+}
+
+fn stalled(facts: &Facts<'_>, stuck: &[StuckRecord]) -> Judgement {
+    match (stuck.first(), &facts.kafka) {
+        (Some(record), _) => yes("RecordStuck", stalled_text(record, stuck.len())),
+        (None, Kafka::Read(_)) => no("NothingStuck", "no record is reported as stuck"),
+        (None, _) => unknown("NotRead", "reports of the pods cannot be read"),
+    }
+}
+
+fn paused(facts: &Facts<'_>) -> Judgement {
+    match facts.spec {
+        Spec::Good(fleet) if fleet.paused => {
+            yes("Paused", "stopped by spec.paused; set it to false to go on")
+        }
+        Spec::Good(_) => no("NotPaused", "spec.paused is false"),
+        Spec::Bad(problems) => unknown(
+            first_reason(problems),
+            "the spec is not good, so it is not known whether it pauses",
+        ),
+    }
+}
+
+fn first_reason(problems: &[Problem]) -> &'static str {
+    problems.first().map_or("InvalidSpec", |problem| problem.reason)
+}
+
+/// Every problem at once, as far as a message has room.
+fn problems_text(problems: &[Problem], facts: &Facts<'_>) -> String {
+    const ROOM: usize = 4000;
+    let mut text = String::new();
+    for problem in problems {
+        let line = format!("{}: {}; ", problem.field, problem.message);
+        if text.len() + line.len() > ROOM {
+            text.push_str("and more; ");
+            break;
+        }
+        text.push_str(&line);
+    }
+    text.push_str(if facts.workload.is_some() {
+        "the children are left as they were"
+    } else {
+        "nothing was created"
+    });
+    text
+}
+
+fn unreachable_text(facts: &Facts<'_>, error: &str) -> String {
+    let servers = match facts.spec {
+        Spec::Good(fleet) => fleet.bootstrap_servers.as_str(),
+        Spec::Bad(_) => "spec.kafka.bootstrapServers",
+    };
+    format!(
+        "offsets cannot be read from {servers}: {error}; the size is left as it is; check that Kafka runs and can be reached from the controller"
+    )
+}
+
+fn stalled_text(record: &StuckRecord, count: usize) -> String {
+    let StuckRecord {
+        topic,
+        partition,
+        offset,
+        attempts,
+        error,
+    } = record;
+    let others = match count {
+        0 | 1 => String::new(),
+        more => format!(" ({} more in status.stuck)", more - 1),
+    };
+    format!(
+        "nothing gets past {topic}[{partition}] offset {offset} after {attempts} attempts: {error}{others}; mend the handler and it goes on by itself, or name a dead-letter topic in spec.delivery.deadLetter"
+    )
+}
+
+fn rolling_text(replicas: u32) -> String {
+    format!("pods are being replaced by pods of the new template ({replicas} exist)")
+}

@@ -1,0 +1,200 @@
+//! What a resource's status says, on good and bad days.
+//!
+//! Pure: facts in, status out. Writing it is `controller::publish`'s work. Unknown numbers are
+//! absent, never zero.
+
+mod conditions;
+mod due;
+mod numbers;
+#[cfg(test)]
+mod tests;
+
+pub use due::{Due, due};
+
+use jiff::Timestamp;
+
+use super::size::Order;
+use super::workload::Workload;
+use crate::api::names::condition::SCALING_LIMITED;
+use crate::api::{KafkaConsumerStatus, ScalingStatus, StuckRecord};
+use crate::fleet::{Fleet, Problem};
+use crate::scaling::{Decision, Sample};
+
+/// Everything that a status speaks of.
+pub struct Facts<'a> {
+    /// The wall clock.
+    pub now: Timestamp,
+    /// `metadata.generation` of the resource.
+    pub generation: Option<i64>,
+    /// What status said before.
+    pub previous: &'a KafkaConsumerStatus,
+    /// What the spec came to.
+    pub spec: Spec<'a>,
+    /// The label selector of the pods.
+    pub selector: String,
+    /// What kept the children from being as they should, if anything.
+    pub trouble: Option<Trouble>,
+    /// What the cluster made of the fleet; none before the Deployment exists.
+    pub workload: Option<&'a Workload>,
+    /// What is known of Kafka.
+    pub kafka: Kafka<'a>,
+    /// What the policy wants; none where nothing could be decided.
+    pub decision: Option<&'a Decision>,
+    /// What size the fleet is given, and by whom.
+    pub order: Option<&'a Order>,
+    /// The reasons are of the kinds they were before; only their numbers may differ.
+    pub same_reasons: bool,
+}
+
+/// What a spec came to.
+#[derive(Clone, Copy)]
+pub enum Spec<'a> {
+    /// A fleet.
+    Good(&'a Fleet),
+    /// Problems, at least one.
+    Bad(&'a [Problem]),
+}
+
+/// What kept the children from being as they should.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    /// Stable CamelCase word.
+    pub reason: &'static str,
+    /// What, why and what to do.
+    pub message: String,
+}
+
+/// What is known of Kafka.
+#[derive(Clone)]
+pub enum Kafka<'a> {
+    /// Nothing was asked, or nothing was answered yet.
+    Unasked,
+    /// The last attempts failed.
+    Unreachable {
+        /// Stable CamelCase word.
+        reason: &'static str,
+        /// In words.
+        error: String,
+    },
+    /// Offsets are read.
+    Read(&'a Sample),
+}
+
+/// At most this many stuck records are listed.
+const MAX_STUCK: usize = 10;
+
+/// The status that the facts come to.
+pub fn status(facts: &Facts<'_>) -> KafkaConsumerStatus {
+    let previous = facts.previous;
+    let known = match &facts.kafka {
+        Kafka::Read(_) => facts.decision.map(|decision| &decision.outlook),
+        Kafka::Unasked | Kafka::Unreachable { .. } => None,
+    };
+    let mut status = KafkaConsumerStatus {
+        observed_generation: facts.generation,
+        replicas: facts.workload.map(|workload| number(workload.replicas)),
+        ready_replicas: facts.workload.map(|workload| number(workload.ready)),
+        selector: Some(facts.selector.clone()),
+        group_id: match facts.spec {
+            Spec::Good(fleet) => Some(fleet.group_id.clone()),
+            Spec::Bad(_) => previous.group_id.clone(),
+        },
+        lag: known.and_then(|outlook| i64::try_from(outlook.lag?).ok()),
+        delay: known.and_then(|outlook| Some(numbers::delay(outlook.delay?))),
+        // How many partitions there are does not change because Kafka does not answer.
+        partitions: known
+            .map(|outlook| number(outlook.partitions))
+            .or(previous.partitions),
+        scaling: scaling(facts),
+        stuck: stuck(facts),
+        conditions: Vec::new(),
+    };
+    status.conditions = conditions::conditions(facts, &status.stuck);
+    if facts.same_reasons {
+        keep_texts(previous, &mut status);
+    }
+    status
+}
+
+/// Sentences about the size hold numbers that move although nothing happens ("idle for 31 s"). They
+/// stay as they were unless something else is new.
+fn keep_texts(previous: &KafkaConsumerStatus, next: &mut KafkaConsumerStatus) {
+    let mut quiet = next.clone();
+    let (Some(scaling), Some(before)) = (&mut quiet.scaling, &previous.scaling) else {
+        return;
+    };
+    scaling.reasons.clone_from(&before.reasons);
+    for condition in &mut quiet.conditions {
+        let mut olds = previous.conditions.iter();
+        let old = olds.find(|old| old.type_ == condition.type_);
+        if let Some(old) = old
+            && condition.type_ == SCALING_LIMITED
+            && old.reason == condition.reason
+        {
+            condition.message.clone_from(&old.message);
+        }
+    }
+    if quiet == *previous {
+        *next = quiet;
+    }
+}
+
+/// Learned numbers outlive the moment: they are what a restarted controller resumes from.
+fn scaling(facts: &Facts<'_>) -> Option<ScalingStatus> {
+    let previous = facts.previous.scaling.clone().unwrap_or_default();
+    let wanted = facts
+        .order
+        .map(|order| number(order.wanted))
+        .or(previous.wanted);
+    let since = if wanted == previous.wanted {
+        previous.since
+    } else {
+        Some(facts.now)
+    };
+    let outlook = facts.decision.map(|decision| &decision.outlook);
+    let scaling = ScalingStatus {
+        wanted,
+        since,
+        reasons: match facts.order {
+            Some(order) => order.reasons.clone(),
+            None => previous.reasons,
+        },
+        arrival_per_second: outlook
+            .and_then(|outlook| outlook.arrival_per_second)
+            .map(numbers::rate),
+        capacity_per_pod: outlook
+            .and_then(|outlook| outlook.capacity_per_pod)
+            .map(numbers::rate)
+            .or(previous.capacity_per_pod),
+        start_up_seconds: outlook
+            .and_then(|outlook| outlook.start_up)
+            .map(numbers::seconds)
+            .or(previous.start_up_seconds),
+    };
+    (scaling != ScalingStatus::default()).then_some(scaling)
+}
+
+fn stuck(facts: &Facts<'_>) -> Vec<StuckRecord> {
+    let Kafka::Read(sample) = &facts.kafka else {
+        // What was stuck is stuck until somebody says otherwise.
+        return facts.previous.stuck.clone();
+    };
+    let partitions = sample.partitions.iter();
+    partitions
+        .filter_map(|(partition, seen)| {
+            let stuck = seen.as_ref()?.stuck.as_ref()?;
+            Some(StuckRecord {
+                topic: partition.topic.to_string(),
+                partition: partition.partition,
+                offset: stuck.offset,
+                attempts: stuck.attempts,
+                error: stuck.error.clone(),
+            })
+        })
+        .take(MAX_STUCK)
+        .collect()
+}
+
+fn number(count: u32) -> i32 {
+    i32::try_from(count).unwrap_or(i32::MAX)
+}

@@ -1,0 +1,200 @@
+//! What is watched: the resources, their children, their pods. Every change of a child or pod wakes
+//! the resource that it belongs to.
+
+use std::fmt::Debug;
+
+use futures::{Stream, StreamExt, TryStreamExt};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{FieldsV1, ManagedFieldsEntry};
+use kube::api::ObjectMeta;
+use kube::core::NamespaceResourceScope;
+use kube::runtime::reflector::{self, ObjectRef, Store};
+use kube::runtime::{Predicate, WatchStreamExt, predicates, watcher};
+use kube::{Api, Client, Resource, ResourceExt};
+use serde::de::DeserializeOwned;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tracing::warn;
+
+use super::context::{Caches, Guarded};
+use super::fleets::FleetKey;
+use super::reconcile;
+use crate::api::names::{LABEL_CONSUMER, MANAGED_BY};
+use crate::k8s::chain;
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::Pod;
+
+/// Wake-ups that wait for the runtime; more than that and the watches wait instead.
+const WAKES: usize = 1024;
+
+/// The watches of children and pods. They end with `tasks`.
+pub struct Watches {
+    /// What the watches show.
+    pub caches: Caches,
+    /// Resources to look at because a child or pod of theirs changed.
+    pub wakes: mpsc::Receiver<FleetKey>,
+    /// What keeps the caches up to date.
+    pub tasks: JoinSet<()>,
+}
+
+/// Starts watching children and pods, in one namespace or in all, and waits until all are listed.
+/// The resources themselves are listed by [`consumers`], whose store is `consumers`.
+pub async fn start(
+    client: &Client,
+    namespace: Option<&str>,
+    consumers: Store<Guarded>,
+) -> Result<Watches, reflector::store::WriterDropped> {
+    let (wake, wakes) = mpsc::channel(WAKES);
+    let mut tasks = JoinSet::new();
+    let scope = Scope { client, namespace };
+    let caches = Caches {
+        consumers,
+        deployments: scope.cache(&mut tasks, &wake, keep_size_holders),
+        config_maps: scope.cache(&mut tasks, &wake, |_| {}),
+        service_accounts: scope.cache(&mut tasks, &wake, |_| {}),
+        pod_disruption_budgets: scope.cache(&mut tasks, &wake, |_| {}),
+        pods: scope.cache(&mut tasks, &wake, slim_pod),
+    };
+    caches.deployments.wait_until_ready().await?;
+    caches.config_maps.wait_until_ready().await?;
+    caches.service_accounts.wait_until_ready().await?;
+    caches.pod_disruption_budgets.wait_until_ready().await?;
+    caches.pods.wait_until_ready().await?;
+    Ok(Watches {
+        caches,
+        wakes,
+        tasks,
+    })
+}
+
+/// The resources, once for each change of their spec: what only status did is no news.
+/// `gone` is told of each that was deleted.
+pub fn consumers<F: Fn(FleetKey) + Send + 'static>(
+    client: &Client,
+    namespace: Option<&str>,
+    writer: reflector::store::Writer<Guarded>,
+    gone: F,
+) -> impl Stream<Item = Result<Guarded, watcher::Error>> + Send + use<F> {
+    let scope = Scope { client, namespace };
+    watcher(scope.api::<Guarded>(), watcher::Config::default())
+        .default_backoff()
+        .modify(|consumer| consumer.managed_fields_mut().clear())
+        .reflect(writer)
+        .inspect_ok(move |event| {
+            if let watcher::Event::Delete(consumer) = event {
+                gone(reconcile::key(consumer.meta()));
+            }
+        })
+        .applied_objects()
+        .predicate_filter(
+            predicates::generation.combine(predicates::finalizers),
+            Default::default(),
+        )
+}
+
+struct Scope<'a> {
+    client: &'a Client,
+    namespace: Option<&'a str>,
+}
+
+impl Scope<'_> {
+    fn api<K>(&self) -> Api<K>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+    {
+        match self.namespace {
+            Some(namespace) => Api::namespaced(self.client.clone(), namespace),
+            None => Api::all(self.client.clone()),
+        }
+    }
+
+    fn cache<K>(
+        &self,
+        tasks: &mut JoinSet<()>,
+        wake: &mpsc::Sender<FleetKey>,
+        slim: fn(&mut K),
+    ) -> Store<K>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+            + Clone
+            + Debug
+            + DeserializeOwned
+            + Send
+            + Sync
+            + 'static,
+    {
+        let (store, writer) = reflector::store();
+        let labels = format!("app.kubernetes.io/managed-by={MANAGED_BY},{LABEL_CONSUMER}");
+        let changes = watcher(self.api::<K>(), watcher::Config::default().labels(&labels))
+            .default_backoff()
+            .modify(slim)
+            .reflect(writer)
+            .touched_objects();
+        tasks.spawn(forward(changes, wake.clone()));
+        store
+    }
+}
+
+async fn forward<K: Resource<DynamicType = ()>>(
+    changes: impl Stream<Item = Result<K, watcher::Error>>,
+    wake: mpsc::Sender<FleetKey>,
+) {
+    let mut changes = std::pin::pin!(changes);
+    while let Some(change) = changes.next().await {
+        match change {
+            Ok(object) => {
+                if let Some(key) = owner(object.meta())
+                    && wake.send(key).await.is_err()
+                {
+                    return;
+                }
+            }
+            Err(error) => warn!(kind = %K::kind(&()), error = %chain(&error), "watch interrupted"),
+        }
+    }
+}
+
+/// The resource that an object with our labels belongs to.
+fn owner(meta: &ObjectMeta) -> Option<FleetKey> {
+    Some(FleetKey {
+        namespace: meta.namespace.clone()?,
+        name: meta.labels.as_ref()?.get(LABEL_CONSUMER)?.clone(),
+    })
+}
+
+/// What the channel holds, as the runtime takes it.
+pub fn references(wakes: mpsc::Receiver<FleetKey>) -> impl Stream<Item = ObjectRef<Guarded>> + Send {
+    futures::stream::unfold(wakes, async |mut wakes| {
+        let key = wakes.recv().await?;
+        Some((reference(key), wakes))
+    })
+}
+
+/// The reference that the runtime knows a resource by.
+pub fn reference(key: FleetKey) -> ObjectRef<Guarded> {
+    ObjectRef::new(&key.name).within(&key.namespace)
+}
+
+/// Of all that managed fields say, only who holds the size is asked.
+fn keep_size_holders(deployment: &mut Deployment) {
+    let held = |entry: &ManagedFieldsEntry| {
+        let fields = entry.fields_v1.as_ref()?;
+        fields.0.get("f:spec")?.get("f:replicas").cloned()
+    };
+    let holders = std::mem::take(deployment.managed_fields_mut());
+    *deployment.managed_fields_mut() = holders
+        .into_iter()
+        .filter_map(|mut entry| {
+            let replicas = held(&entry)?;
+            entry.fields_v1 = Some(FieldsV1(
+                serde_json::json!({ "f:spec": { "f:replicas": replicas } }),
+            ));
+            Some(entry)
+        })
+        .collect();
+}
+
+/// Of a pod only its name, labels, cost, owners and status are asked.
+fn slim_pod(pod: &mut Pod) {
+    pod.managed_fields_mut().clear();
+    pod.spec = Default::default();
+}

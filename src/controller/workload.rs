@@ -1,0 +1,197 @@
+//! What the cluster made of a fleet: its Deployment and its pods, read into plain values.
+//!
+//! Pure. Knows Kubernetes' words for trouble; `status` says them to people.
+
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
+
+/// A fleet's Deployment and pods.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Workload {
+    /// Replicas that the Deployment is told to have.
+    pub size: u32,
+    /// Pods that exist, as the Deployment counts them.
+    pub replicas: u32,
+    /// Pods that are ready.
+    pub ready: u32,
+    /// Pods of an older template still exist, or the newest is not rolled out yet.
+    pub rolling: bool,
+    /// Pods that were told to go and are still there: they drain.
+    pub leaving: u32,
+    /// What keeps pods from running, the most important first.
+    pub troubles: Vec<Trouble>,
+}
+
+/// Something that keeps pods from running.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    /// Kubernetes' word, such as `CrashLoopBackOff`, `Unschedulable` or `QuotaExceeded`.
+    pub reason: String,
+    /// Kubernetes' explanation, with the pod and container where it concerns one.
+    pub message: String,
+}
+
+/// Waiting reasons that belong to every start of a pod.
+const ORDINARY_WAITS: [&str; 3] = ["ContainerCreating", "PodInitializing", ""];
+
+/// Reads a Deployment and the pods that carry its labels.
+pub fn read<'a>(deployment: &Deployment, pods: impl IntoIterator<Item = &'a Pod>) -> Workload {
+    let status = deployment.status.clone().unwrap_or_default();
+    let size = count(deployment.spec.replicas);
+    let replicas = count(status.replicas);
+    let unseen = deployment.metadata.generation > status.observed_generation;
+    let mut workload = Workload {
+        size,
+        replicas,
+        ready: count(status.ready_replicas),
+        rolling: unseen || count(status.updated_replicas) < replicas,
+        ..Default::default()
+    };
+    for condition in status.conditions.unwrap_or_default() {
+        let is_true = condition.status.as_deref() == Some("True");
+        if condition.type_.as_deref() == Some("ReplicaFailure") && is_true {
+            let message = condition.message.unwrap_or_default();
+            workload.troubles.push(Trouble {
+                reason: failure_reason(&message, condition.reason),
+                message,
+            });
+        }
+    }
+    for pod in pods {
+        if pod.metadata.deletion_timestamp.is_some() {
+            workload.leaving += 1;
+        } else if let Some(trouble) = pod_trouble(pod)
+            && !workload.troubles.iter().any(|known| known.reason == trouble.reason)
+        {
+            workload.troubles.push(trouble);
+        }
+    }
+    workload
+}
+
+fn count(number: Option<i32>) -> u32 {
+    u32::try_from(number.unwrap_or_default()).unwrap_or_default()
+}
+
+/// `FailedCreate` says nothing; the message does.
+fn failure_reason(message: &str, reason: Option<String>) -> String {
+    if message.contains("exceeded quota") {
+        "QuotaExceeded".to_owned()
+    } else if message.contains("violates PodSecurity") {
+        "PodSecurityViolation".to_owned()
+    } else {
+        reason.unwrap_or_else(|| "ReplicaFailure".to_owned())
+    }
+}
+
+fn pod_trouble(pod: &Pod) -> Option<Trouble> {
+    let name = pod.metadata.name.as_deref().unwrap_or_default();
+    let status = pod.status.as_ref()?;
+    let unschedulable = status.conditions.iter().flatten().find(|condition| {
+        condition.type_ == "PodScheduled"
+            && condition.status == "False"
+            && condition.reason.as_deref() == Some("Unschedulable")
+    });
+    if let Some(condition) = unschedulable {
+        let why = condition.message.as_deref().unwrap_or_default();
+        return Some(Trouble {
+            reason: "Unschedulable".to_owned(),
+            message: format!("pod {name}: {why}"),
+        });
+    }
+    let inits = status.init_container_statuses.iter().flatten();
+    inits
+        .chain(status.container_statuses.iter().flatten())
+        .find_map(|container| container_trouble(name, container))
+}
+
+fn container_trouble(pod: &str, container: &ContainerStatus) -> Option<Trouble> {
+    let waiting = container.state.as_ref()?.waiting.as_ref()?;
+    let reason = waiting.reason.as_deref().unwrap_or_default();
+    if ORDINARY_WAITS.contains(&reason) {
+        return None;
+    }
+    let mut message = format!("pod {pod}, container {}", container.name);
+    if let Some(why) = &waiting.message {
+        message.push_str(": ");
+        message.push_str(why);
+    }
+    let last = container.last_state.as_ref();
+    if let Some(ended) = last.and_then(|state| state.terminated.as_ref()) {
+        let why = ended.reason.as_deref().unwrap_or("ended");
+        message.push_str(&format!("; last run: {why}, exit code {}", ended.exit_code));
+    }
+    Some(Trouble {
+        reason: reason.to_owned(),
+        message,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn deployment(status: Value) -> Deployment {
+        serde_json::from_value(json!({
+            "metadata": { "generation": 2 },
+            "spec": { "replicas": 3, "selector": {}, "template": {} },
+            "status": status,
+        }))
+        .unwrap()
+    }
+
+    fn pod(status: Value) -> Pod {
+        serde_json::from_value(json!({ "metadata": { "name": "p" }, "status": status })).unwrap()
+    }
+
+    #[test]
+    fn old_pods_beside_new_ones_are_a_roll_out() {
+        let status = json!({ "observedGeneration": 2, "replicas": 3, "readyReplicas": 3, "updatedReplicas": 1 });
+        assert!(read(&deployment(status), []).rolling);
+        let status = json!({ "observedGeneration": 2, "replicas": 3, "readyReplicas": 3, "updatedReplicas": 3 });
+        let settled = read(&deployment(status), []);
+        assert!(!settled.rolling);
+        assert_eq!((settled.size, settled.replicas, settled.ready), (3, 3, 3));
+        assert!(read(&deployment(json!({ "observedGeneration": 1 })), []).rolling);
+    }
+
+    #[test]
+    fn troubles_are_told_in_kubernetes_words() {
+        let cases = [
+            (
+                json!({ "containerStatuses": [{ "name": "worker", "image": "", "imageID": "", "ready": false, "restartCount": 4,
+                    "state": { "waiting": { "reason": "CrashLoopBackOff", "message": "back-off 40s" } },
+                    "lastState": { "terminated": { "exitCode": 3, "reason": "Error" } } }] }),
+                "CrashLoopBackOff",
+                "pod p, container worker: back-off 40s; last run: Error, exit code 3",
+            ),
+            (
+                json!({ "conditions": [{ "type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/3 nodes" }] }),
+                "Unschedulable",
+                "pod p: 0/3 nodes",
+            ),
+        ];
+        for (status, reason, message) in cases {
+            let pod = pod(status);
+            let workload = read(&deployment(json!({})), [&pod]);
+            let expected = Trouble { reason: reason.into(), message: message.into() };
+            assert_eq!(workload.troubles, [expected]);
+        }
+    }
+
+    #[test]
+    fn a_pod_that_is_starting_is_no_trouble() {
+        let pod = pod(json!({ "containerStatuses": [{ "name": "worker", "image": "", "imageID": "", "ready": false, "restartCount": 0,
+            "state": { "waiting": { "reason": "ContainerCreating" } } }] }));
+        assert!(read(&deployment(json!({})), [&pod]).troubles.is_empty());
+    }
+
+    #[test]
+    fn quota_is_named() {
+        let status = json!({ "conditions": [{ "type": "ReplicaFailure", "status": "True", "reason": "FailedCreate",
+            "message": "pods \"x\" is forbidden: exceeded quota: small" }] });
+        let workload = read(&deployment(status), []);
+        assert_eq!(workload.troubles[0].reason, "QuotaExceeded");
+    }
+}

@@ -1,0 +1,238 @@
+//! A KafkaConsumer as it was written, before it is read into types.
+//!
+//! Reading stops at the first wrong value; this does not.
+
+use std::sync::OnceLock;
+
+use k8s_openapi::api::core::v1::PodTemplateSpec;
+use schemars::generate::SchemaSettings;
+use serde_json::{Value, json};
+
+use super::problem::{Problem, Problems};
+use super::schema::{self, Node};
+use super::{References, validate};
+use crate::api::KafkaConsumer;
+use crate::api::names::reason;
+
+const API_VERSION: &str = "drover.dev/v1alpha1";
+const KIND: &str = "KafkaConsumer";
+
+/// Everything that is wrong with a document that should be a KafkaConsumer: what [`validate`]
+/// says, and besides fields that do not exist, in the pod template too.
+pub fn check_document(document: &Value) -> Vec<Problem> {
+    let mut problems = Problems::default();
+    if document["kind"] != KIND || document["apiVersion"] != API_VERSION {
+        problems.add(
+            reason::UNKNOWN_KIND,
+            "kind",
+            format!(
+                "kind {} of apiVersion {} is not known here; write {KIND} of {API_VERSION}",
+                document["kind"], document["apiVersion"]
+            ),
+        );
+        return problems.0;
+    }
+    let mut bad = Vec::new();
+    check_top(document, &mut problems, &mut bad);
+
+    // What is wrong is taken out, so that reading goes on and finds the rest.
+    let mut readable = document.clone();
+    bad.iter().for_each(|field| remove(&mut readable, field));
+    strip_nulls(&mut readable);
+    fill_in(&mut readable);
+    match serde_json::from_value::<KafkaConsumer>(readable) {
+        Ok(consumer) => {
+            let found = validate(&consumer, &References::default()).err();
+            for problem in found.unwrap_or_default() {
+                let echo = bad.iter().any(|field| related(field, &problem.field));
+                if !echo && !problem.message.contains(STAND_IN) {
+                    problems.0.push(problem);
+                }
+            }
+        }
+        Err(error) if problems.0.is_empty() => {
+            let message = format!("the document cannot be read: {error}; correct it");
+            problems.add(reason::UNREADABLE, "", message);
+        }
+        Err(_) => {}
+    }
+    let mut seen = Vec::new();
+    problems.0.retain(|problem| {
+        let new = !seen.contains(problem);
+        seen.push(problem.clone());
+        new
+    });
+    problems.0
+}
+
+fn check_top(document: &Value, problems: &mut Problems, bad: &mut Vec<String>) {
+    for name in document.as_object().into_iter().flat_map(|map| map.keys()) {
+        if !["apiVersion", "kind", "metadata", "spec", "status"].contains(&name.as_str()) {
+            problems.add(
+                reason::UNKNOWN_FIELD,
+                name,
+                format!("{name} is not a field; did you mean to write it under spec?"),
+            );
+            bad.push(name.clone());
+        }
+    }
+    if !document["metadata"].is_object() && !document["metadata"].is_null() {
+        problems.invalid(
+            "metadata",
+            "metadata must be a mapping with a name; correct it",
+        );
+        bad.push("metadata".to_owned());
+    }
+    let spec = &document["spec"];
+    if !spec.is_object() {
+        problems.add(reason::MISSING_FIELD, "spec", "spec is missing; add it");
+        bad.push("spec".to_owned());
+        return;
+    }
+    schema::check(schema::spec_schema(), spec, "spec", bad, problems);
+    if spec["template"].is_object() {
+        schema::check(
+            template_schema(),
+            &spec["template"],
+            "spec.template",
+            bad,
+            problems,
+        );
+    }
+}
+
+/// The schema of a pod template, which the CRD leaves out for its size.
+fn template_schema() -> &'static Node {
+    static SCHEMA: OnceLock<Node> = OnceLock::new();
+    SCHEMA.get_or_init(|| {
+        let settings =
+            SchemaSettings::openapi3().with(|settings| settings.inline_subschemas = true);
+        let schema = settings
+            .into_generator()
+            .into_root_schema_for::<PodTemplateSpec>();
+        let mut template = Node::read(schema.as_value());
+        // With handler.http.url a template may have no container at all; `template` checks the rest.
+        if let Some(pod) = template.properties.get_mut("spec") {
+            pod.required.clear();
+        }
+        template
+    })
+}
+
+/// One field lies inside the other: a rule about the outer one is only an echo of the inner one.
+fn related(bad: &str, field: &str) -> bool {
+    let inside = |outer: &str, inner: &str| {
+        inner
+            .strip_prefix(outer)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+    };
+    inside(bad, field) || inside(field, bad)
+}
+
+/// Stands in for a value that must be there and is not, so that reading goes on.
+const STAND_IN: &str = "stand-in.invalid:1";
+
+fn fill_in(document: &mut Value) {
+    for outer in ["metadata", "spec"] {
+        if !document[outer].is_object() {
+            document[outer] = json!({});
+        }
+    }
+    let Some(spec) = document["spec"].as_object_mut() else {
+        return;
+    };
+    for (name, value) in [
+        ("kafka", json!({})),
+        ("topics", json!([STAND_IN])),
+        (
+            "handler",
+            json!({ "http": { "url": format!("http://{STAND_IN}") } }),
+        ),
+    ] {
+        spec.entry(name).or_insert(value);
+    }
+    let inner = [
+        ("/kafka", "bootstrapServers"),
+        ("/delivery/deadLetter", "topic"),
+    ];
+    for (outer, name) in inner {
+        let outer = document["spec"]
+            .pointer_mut(outer)
+            .and_then(Value::as_object_mut);
+        if let Some(outer) = outer {
+            outer.entry(name).or_insert(STAND_IN.into());
+        }
+    }
+}
+
+/// Takes out the value at a path such as `spec.topics[0]` or `spec.kafka.properties[a.b]`.
+fn remove(document: &mut Value, field: &str) {
+    let mut steps = steps(field);
+    let Some(last) = steps.pop() else { return };
+    let mut place = document;
+    for step in steps {
+        let next = match place {
+            Value::Object(map) => map.get_mut(step),
+            Value::Array(items) => step
+                .parse::<usize>()
+                .ok()
+                .and_then(|index| items.get_mut(index)),
+            _ => None,
+        };
+        let Some(next) = next else { return };
+        place = next;
+    }
+    match place {
+        Value::Object(map) => {
+            map.remove(last);
+        }
+        // The others keep their numbers.
+        Value::Array(items) => {
+            let item = last
+                .parse::<usize>()
+                .ok()
+                .and_then(|index| items.get_mut(index));
+            if let Some(item) = item {
+                *item = if item.is_string() {
+                    STAND_IN.into()
+                } else {
+                    Value::Null
+                };
+            }
+        }
+        _ => {}
+    }
+}
+
+fn steps(field: &str) -> Vec<&str> {
+    let mut steps = Vec::new();
+    let mut rest = field;
+    while !rest.is_empty() {
+        if let Some(inner) = rest.strip_prefix('[') {
+            let end = inner.find(']').unwrap_or(inner.len());
+            steps.push(&inner[..end]);
+            rest = inner.get(end + 1..).unwrap_or_default();
+        } else {
+            let name = rest.strip_prefix('.').unwrap_or(rest);
+            let end = name.find(['.', '[']).unwrap_or(name.len());
+            steps.push(&name[..end]);
+            rest = &name[end..];
+        }
+    }
+    steps
+}
+
+/// As the API server does: a null is as good as not written.
+fn strip_nulls(value: &mut Value) {
+    match value {
+        Value::Object(map) => {
+            map.retain(|_, value| !value.is_null());
+            map.values_mut().for_each(strip_nulls);
+        }
+        Value::Array(items) => {
+            items.retain(|item| !item.is_null());
+            items.iter_mut().for_each(strip_nulls);
+        }
+        _ => {}
+    }
+}

@@ -1,0 +1,34 @@
+//! The known name that a wrong one was meant to be.
+
+/// The nearest of `known`, if any is near enough to be meant.
+pub(super) fn nearest<'a>(
+    wrong: &str,
+    known: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
+    let wrong = wrong.to_lowercase();
+    known
+        .into_iter()
+        .map(|name| {
+            (
+                strsim::damerau_levenshtein(&wrong, &name.to_lowercase()),
+                name,
+            )
+        })
+        .filter(|(distance, name)| *distance <= 1 + name.len() / 4)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, name)| name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::nearest;
+
+    #[test]
+    fn slips_are_recognised_and_strangers_are_not() {
+        let known = ["minReplicas", "maxReplicas", "maxDelay", "mode"];
+        assert_eq!(nearest("minreplica", known), Some("minReplicas"));
+        assert_eq!(nearest("maxdelay", known), Some("maxDelay"));
+        assert_eq!(nearest("moed", known), Some("mode"));
+        assert_eq!(nearest("cooldownPeriod", known), None);
+    }
+}

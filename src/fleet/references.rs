@@ -1,0 +1,178 @@
+//! What a KafkaConsumer refers to, and what looking it up has found.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::digest::digest;
+use super::pod_references::{self, Kind, PodReference};
+use super::problem::Problems;
+use crate::api::names::reason;
+use crate::api::{KafkaConsumer, KafkaConsumerSpec};
+
+/// What to look up before [`super::validate`], all in the resource's own namespace.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// Names of Secrets.
+    pub secrets: BTreeSet<String>,
+    /// Names of ConfigMaps.
+    pub config_maps: BTreeSet<String>,
+    /// Names of topics, the dead-letter topic among them.
+    pub topics: BTreeSet<String>,
+}
+
+/// What looking something up has found. Not knowing is not the same as knowing that it is missing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Known<T> {
+    /// It was not looked up, or could not be.
+    #[default]
+    Unknown,
+    /// It does not exist.
+    Missing,
+    /// It exists.
+    Found(T),
+}
+
+/// A Secret or ConfigMap, without its values.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Contents {
+    /// The keys that it has.
+    pub keys: BTreeSet<String>,
+    /// Changes when a value does.
+    pub hash: String,
+}
+
+impl Contents {
+    /// Takes keys and values of a Secret's or ConfigMap's data; keeps no value.
+    pub fn of<'a>(data: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> Self {
+        let sorted: BTreeMap<&str, &[u8]> = data.into_iter().collect();
+        Self {
+            hash: digest(
+                sorted
+                    .iter()
+                    .flat_map(|(key, value)| [key.as_bytes(), value]),
+            ),
+            keys: sorted.keys().map(|key| (*key).to_owned()).collect(),
+        }
+    }
+}
+
+/// What looking up [`Wanted`] has found. A name that is not in here is unknown.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct References {
+    /// Secrets by name.
+    pub secrets: BTreeMap<String, Known<Contents>>,
+    /// ConfigMaps by name.
+    pub config_maps: BTreeMap<String, Known<Contents>>,
+    /// Topics by name, with their number of partitions.
+    pub topics: BTreeMap<String, Known<u32>>,
+}
+
+/// What to look up before [`super::validate`].
+pub fn references(consumer: &KafkaConsumer) -> Wanted {
+    let mut wanted = Wanted::default();
+    for reference in pod_references(&consumer.spec) {
+        match reference.kind {
+            Kind::Secret => wanted.secrets.insert(reference.name),
+            Kind::ConfigMap => wanted.config_maps.insert(reference.name),
+        };
+    }
+    wanted.topics = topics(&consumer.spec)
+        .map(|(_, name)| name.to_owned())
+        .collect();
+    wanted
+}
+
+fn pod_references(spec: &KafkaConsumerSpec) -> Vec<PodReference> {
+    let pod = spec
+        .template
+        .as_ref()
+        .and_then(|template| template.spec.as_ref());
+    pod.map(pod_references::collect).unwrap_or_default()
+}
+
+/// Every topic with its field.
+fn topics(spec: &KafkaConsumerSpec) -> impl Iterator<Item = (String, &str)> {
+    let consumed = spec.topics.iter().enumerate();
+    let dead_letter = spec
+        .delivery
+        .iter()
+        .flat_map(|delivery| &delivery.dead_letter);
+    consumed
+        .map(|(index, topic)| (format!("spec.topics[{index}]"), topic.as_str()))
+        .chain(dead_letter.map(|dead_letter| {
+            (
+                "spec.delivery.deadLetter.topic".to_owned(),
+                dead_letter.topic.as_str(),
+            )
+        }))
+}
+
+impl References {
+    fn contents(&self, kind: Kind, name: &str) -> &Known<Contents> {
+        let kept = match kind {
+            Kind::Secret => &self.secrets,
+            Kind::ConfigMap => &self.config_maps,
+        };
+        kept.get(name).unwrap_or(&Known::Unknown)
+    }
+
+    /// Adds a problem for everything that is known to be missing.
+    pub(super) fn check(&self, spec: &KafkaConsumerSpec, problems: &mut Problems) {
+        for reference in pod_references(spec)
+            .iter()
+            .filter(|reference| !reference.optional)
+        {
+            self.check_pod_reference(reference, problems);
+        }
+        for (field, topic) in topics(spec) {
+            if self.topics.get(topic) == Some(&Known::Missing) {
+                problems.missing(
+                    reason::TOPIC_NOT_FOUND,
+                    &field,
+                    format!("topic \"{topic}\" named in {field} does not exist; create it or correct the name"),
+                );
+            }
+        }
+    }
+
+    fn check_pod_reference(&self, reference: &PodReference, problems: &mut Problems) {
+        let PodReference {
+            kind, name, field, ..
+        } = reference;
+        let (word, not_found) = match kind {
+            Kind::Secret => ("secret", reason::SECRET_NOT_FOUND),
+            Kind::ConfigMap => ("configmap", reason::CONFIG_MAP_NOT_FOUND),
+        };
+        match self.contents(*kind, name) {
+            Known::Unknown => {}
+            Known::Missing => problems.missing(
+                not_found,
+                field,
+                format!("{word} \"{name}\" named in {field} does not exist; create it, correct the name, or mark it optional"),
+            ),
+            Known::Found(contents) => {
+                for key in reference.keys.difference(&contents.keys) {
+                    problems.missing(
+                        reason::KEY_NOT_FOUND,
+                        field,
+                        format!("{word} \"{name}\" has no key \"{key}\", which {field} needs; add the key, correct it, or mark it optional"),
+                    );
+                }
+            }
+        }
+    }
+
+    /// A hash over the contents of everything that the template names.
+    pub(super) fn contents_hash(&self, spec: &KafkaConsumerSpec) -> String {
+        let parts = pod_references(spec).into_iter().flat_map(|reference| {
+            let hash = match self.contents(reference.kind, &reference.name) {
+                // Files have no cluster. Whoever applies must have looked up: a failed look-up
+                // that went on from here would roll the pods.
+                Known::Unknown => "unknown".to_owned(),
+                Known::Missing => "missing".to_owned(),
+                Known::Found(contents) => contents.hash.clone(),
+            };
+            [format!("{:?}/{}", reference.kind, reference.name), hash]
+        });
+        digest(parts)
+    }
+}

@@ -1,0 +1,116 @@
+//! Rules between fields: what the schema's CEL rules say, for those who have no API server at hand.
+//!
+//! `tests/it/schema_api_server.rs` holds both to the same words.
+
+use std::time::Duration;
+
+use super::problem::Problems;
+use crate::api::{
+    Delivery, Handler, HttpHandler, KafkaConsumerSpec, OnExhausted, Retry, Scaling, Span,
+};
+use crate::worker_config::ADMIN_PORT;
+
+pub(super) fn check(spec: &KafkaConsumerSpec, problems: &mut Problems) {
+    handler(&spec.handler, problems);
+    scaling(&spec.scaling, problems);
+    if let Some(delivery) = &spec.delivery {
+        self::delivery(spec, delivery, problems);
+    }
+    if spec.template.is_none() {
+        if spec.handler.consumer.is_some() {
+            problems.contradiction("spec.template", "spec.template is missing: handler.consumer runs the containers of spec.template; name one with its image");
+        }
+        if spec
+            .handler
+            .http
+            .as_ref()
+            .is_some_and(|http| http.port.is_some())
+        {
+            problems.contradiction("spec.template", "spec.template is missing: handler.http.port is a port of a container of spec.template; add that container, or use handler.http.url");
+        }
+    }
+}
+
+fn handler(handler: &Handler, problems: &mut Problems) {
+    if handler.http.is_some() == handler.consumer.is_some() {
+        problems.contradiction("spec.handler", "spec.handler needs exactly one of http and consumer; keep the one that is your code, remove the other");
+    }
+    if !within(
+        handler.timeout,
+        Duration::from_millis(10),
+        Duration::from_secs(30 * 60),
+    ) {
+        problems.invalid(
+            "spec.handler.timeout",
+            "spec.handler.timeout must be between 10ms and 30m; write a time such as 30s",
+        );
+    }
+    if let Some(http) = &handler.http {
+        self::http(http, problems);
+    }
+}
+
+fn http(http: &HttpHandler, problems: &mut Problems) {
+    if http.url.is_some() == http.port.is_some() {
+        problems.contradiction("spec.handler.http", "spec.handler.http needs exactly one of url (an existing service) and port (a container of spec.template); remove one");
+    }
+    if http.path.is_some() && http.port.is_none() {
+        problems.contradiction(
+            "spec.handler.http.path",
+            "spec.handler.http.path goes with port; with url, write the path into the url",
+        );
+    }
+    if http.port == Some(ADMIN_PORT) {
+        problems.contradiction("spec.handler.http.port", format!("spec.handler.http.port {ADMIN_PORT} is the worker's own port in the pod; let the handler listen on another"));
+    }
+}
+
+fn delivery(spec: &KafkaConsumerSpec, delivery: &Delivery, problems: &mut Problems) {
+    if spec.handler.consumer.is_some() {
+        problems.contradiction("spec.delivery", "spec.delivery is not for handler.consumer: your own consumer delivers; remove spec.delivery");
+    }
+    if let Some(dead_letter) = &delivery.dead_letter
+        && spec.topics.contains(&dead_letter.topic)
+    {
+        problems.contradiction("spec.delivery.deadLetter.topic", "spec.delivery.deadLetter.topic is one of spec.topics: its dead letters would be delivered again; name another topic");
+    }
+    if delivery.on_exhausted == Some(OnExhausted::DeadLetter) && delivery.dead_letter.is_none() {
+        problems.contradiction("spec.delivery.onExhausted", "spec.delivery.onExhausted is DeadLetter but spec.delivery.deadLetter.topic is not set; name a topic, or choose Stall or Skip");
+    }
+    retry(&delivery.retry, problems);
+}
+
+fn retry(retry: &Retry, problems: &mut Problems) {
+    if retry.initial_backoff > retry.max_backoff {
+        problems.contradiction("spec.delivery.retry.initialBackoff", "spec.delivery.retry.initialBackoff is longer than spec.delivery.retry.maxBackoff; lower the first or raise the second");
+    }
+    if retry.initial_backoff < Span::millis(10) || retry.max_backoff > Span::secs(3600) {
+        problems.invalid(
+            "spec.delivery.retry",
+            "spec.delivery.retry: initialBackoff must be at least 10ms and maxBackoff at most 1h",
+        );
+    }
+}
+
+fn scaling(scaling: &Scaling, problems: &mut Problems) {
+    if scaling
+        .max_replicas
+        .is_some_and(|max| scaling.min_replicas > max)
+    {
+        problems.contradiction("spec.scaling.minReplicas", "spec.scaling.minReplicas is greater than spec.scaling.maxReplicas; lower the first or raise the second");
+    }
+    if !within(
+        scaling.max_delay,
+        Duration::from_secs(1),
+        Duration::from_secs(24 * 3600),
+    ) {
+        problems.invalid(
+            "spec.scaling.maxDelay",
+            "spec.scaling.maxDelay must be between 1s and 24h; write a time such as 60s",
+        );
+    }
+}
+
+fn within(span: Span, least: Duration, most: Duration) -> bool {
+    (least..=most).contains(&span.0)
+}

@@ -1,0 +1,71 @@
+//! Events, as `kubectl describe` shows them. An event that cannot be written fails nothing.
+
+use k8s_openapi::api::core::v1::ObjectReference;
+use kube::Client;
+use kube::runtime::events::{Event, EventType, Recorder, Reporter};
+use tracing::debug;
+
+/// One thing to tell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Announcement {
+    /// Somebody should look.
+    pub warning: bool,
+    /// Stable CamelCase word.
+    pub reason: String,
+    /// What was done. Repeats of one reason and action within six minutes become one series under
+    /// the first note, so what tells two apart belongs in here.
+    pub action: String,
+    /// For people.
+    pub note: String,
+}
+
+/// Writes events.
+#[derive(Clone)]
+pub struct Announcer {
+    recorder: Recorder,
+}
+
+impl Announcer {
+    /// An announcer that signs as `controller` on `instance`.
+    pub fn new(client: Client, controller: &str, instance: String) -> Self {
+        let reporter = Reporter {
+            controller: controller.to_owned(),
+            instance: Some(instance),
+        };
+        Self {
+            recorder: Recorder::new(client, reporter),
+        }
+    }
+
+    /// Tells. Fails quietly: an event is a courtesy.
+    pub async fn tell(&self, about: &ObjectReference, announcement: Announcement) {
+        let event = Event {
+            type_: if announcement.warning {
+                EventType::Warning
+            } else {
+                EventType::Normal
+            },
+            reason: announcement.reason.clone(),
+            note: Some(shortened(announcement.note)),
+            action: announcement.action,
+            secondary: None,
+        };
+        if let Err(error) = self.recorder.publish(&event, about).await {
+            debug!(%error, reason = announcement.reason, "event not written");
+        }
+    }
+}
+
+/// The API refuses notes of 1 KiB and more.
+fn shortened(mut note: String) -> String {
+    const LIMIT: usize = 1000;
+    if note.len() > LIMIT {
+        let mut end = LIMIT;
+        while !note.is_char_boundary(end) {
+            end -= 1;
+        }
+        note.truncate(end);
+        note.push('…');
+    }
+    note
+}

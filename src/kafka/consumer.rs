@@ -1,0 +1,242 @@
+//! A member of a consumer group, read event by event.
+//!
+//! Never blocks, but for what says so. Whoever holds it polls it at least every
+//! `max.poll.interval.ms`, answers every [`Polled::Assign`](super::Polled) with [`Consumer::assign`]
+//! and every [`Polled::Revoke`](super::Polled), sooner or later, with [`Consumer::unassign`].
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rdkafka::client::ClientContext;
+use rdkafka::config::{ClientConfig, FromClientConfigAndContext, RDKafkaLogLevel};
+use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext, RebalanceProtocol};
+use rdkafka::error::KafkaError;
+use rdkafka::{Offset as Position, TopicPartitionList};
+use tracing::debug;
+
+use super::errors::{CommitError, Error};
+use super::native::{self, Event, Queue};
+use crate::topic::{Offset, TopicPartition};
+
+/// A member of a consumer group. Drop it by [`Consumer::close`], which waits for the broker.
+pub struct Consumer {
+    // Before `base`: it must not outlive it.
+    queue: Queue,
+    base: Arc<BaseConsumer<Context>>,
+}
+
+/// A frontier to commit.
+#[derive(Debug, Clone)]
+pub struct Commit {
+    /// The partition.
+    pub partition: TopicPartition,
+    /// The next offset to read.
+    pub offset: Offset,
+    /// At most 4,096 bytes.
+    pub metadata: String,
+}
+
+/// What a group has committed for a partition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Committed {
+    /// The partition.
+    pub partition: TopicPartition,
+    /// None where nothing was committed.
+    pub offset: Option<Offset>,
+    /// Anybody may have written it.
+    pub metadata: Option<Vec<u8>>,
+}
+
+impl Consumer {
+    /// A member of the group that `config` names. `wake` is called, in a thread of librdkafka's,
+    /// when there is something to poll and there was nothing before.
+    pub fn connect(
+        config: &ClientConfig,
+        wake: impl Fn() + Send + Sync + 'static,
+    ) -> Result<Self, Error> {
+        let failed = |source| Error::Create {
+            kind: "consumer",
+            source,
+        };
+        let mut base = BaseConsumer::from_config_and_context(config, Context).map_err(failed)?;
+        base.set_nonempty_callback(wake);
+        let queue = Queue::of_consumer(&base)
+            .ok_or_else(|| failed(KafkaError::ClientCreation("no consumer queue".into())))?;
+        Ok(Self {
+            queue,
+            base: Arc::new(base),
+        })
+    }
+
+    /// Joins the group.
+    pub fn subscribe(&self, topics: &[String]) -> Result<(), Error> {
+        let names: Vec<&str> = topics.iter().map(String::as_str).collect();
+        self.base
+            .subscribe(&names)
+            .map_err(|source| Error::Subscribe {
+                topics: topics.join(", "),
+                source,
+            })
+    }
+
+    /// The next event, if there is one.
+    pub fn poll(&self) -> Option<Event> {
+        self.queue.poll()
+    }
+
+    /// Sends a commit; its result comes as [`Polled::Committed`](super::Polled) unless this fails.
+    pub fn commit(&self, commits: &[Commit]) -> Result<(), CommitError> {
+        let mut list = TopicPartitionList::with_capacity(commits.len());
+        for commit in commits {
+            let TopicPartition { topic, partition } = &commit.partition;
+            let mut element = list.add_partition(topic, *partition);
+            // Only fails for an offset that is no number.
+            let _ = element.set_offset(Position::Offset(commit.offset.0));
+            element.set_metadata(&commit.metadata);
+        }
+        self.queue
+            .commit(&self.base, &list)
+            .map_err(CommitError::of)
+    }
+
+    /// Answers an assignment: reading begins at the offset given, or where the group stands.
+    pub fn assign(
+        &self,
+        partitions: &[(TopicPartition, Option<Offset>)],
+    ) -> Result<(), KafkaError> {
+        let mut list = TopicPartitionList::with_capacity(partitions.len());
+        for (TopicPartition { topic, partition }, offset) in partitions {
+            let position = offset.map_or(Position::Invalid, |offset| Position::Offset(offset.0));
+            list.add_partition_offset(topic, *partition, position)?;
+        }
+        match self.base.rebalance_protocol() {
+            RebalanceProtocol::Cooperative => self.base.incremental_assign(&list),
+            _ => self.base.assign(&list),
+        }
+    }
+
+    /// Answers a revocation. Eager groups always take everything.
+    pub fn unassign(&self, partitions: &[TopicPartition]) -> Result<(), KafkaError> {
+        match self.base.rebalance_protocol() {
+            RebalanceProtocol::Cooperative => self.base.incremental_unassign(&list(partitions)),
+            _ => self.base.unassign(),
+        }
+    }
+
+    /// The assignment that is being taken is already someone else's.
+    pub fn assignment_lost(&self) -> bool {
+        self.base.assignment_lost()
+    }
+
+    /// Reads no further from these partitions.
+    pub fn pause(&self, partitions: &[TopicPartition]) -> Result<(), KafkaError> {
+        self.base.pause(&list(partitions))
+    }
+
+    /// Reads on.
+    pub fn resume(&self, partitions: &[TopicPartition]) -> Result<(), KafkaError> {
+        self.base.resume(&list(partitions))
+    }
+
+    /// A call that asks for what the group has committed. It **blocks**: for a thread of its own.
+    pub fn committed(
+        &self,
+        partitions: &[TopicPartition],
+        timeout: Duration,
+    ) -> impl FnOnce() -> Result<Vec<Committed>, KafkaError> + Send + use<> {
+        let base = Arc::clone(&self.base);
+        let list = list(partitions);
+        move || {
+            let list = base.committed_offsets(list, timeout)?;
+            let metadata = native::metadata(&list);
+            let elements = list.elements();
+            let committed = elements.iter().zip(metadata).map(|(element, metadata)| {
+                element.error()?;
+                Ok(Committed {
+                    partition: TopicPartition::new(element.topic(), element.partition()),
+                    offset: match element.offset() {
+                        Position::Offset(offset) => Some(Offset(offset)),
+                        _ => None,
+                    },
+                    metadata,
+                })
+            });
+            committed.collect()
+        }
+    }
+
+    /// Looks whether a broker answers, from another thread.
+    pub fn looker(&self, timeout: Duration) -> Looker {
+        Looker {
+            base: Arc::clone(&self.base),
+            timeout,
+        }
+    }
+
+    /// Leaves the group and gives everything back at once. It **blocks** until the broker has
+    /// answered, and may, by a defect of librdkafka's, never return: for a thread of its own.
+    pub fn close(self) {
+        drop(self);
+    }
+}
+
+/// Looks whether a broker answers.
+#[derive(Clone)]
+pub struct Looker {
+    base: Arc<BaseConsumer<Context>>,
+    timeout: Duration,
+}
+
+impl Looker {
+    /// Asks any broker for the cluster's metadata. It **blocks**: for a thread of its own.
+    pub fn look(&self) -> Result<(), KafkaError> {
+        // Of no topic in particular: a few bytes whatever the cluster's size would be better still,
+        // but librdkafka only asks for one topic or all.
+        self.base
+            .client()
+            .fetch_metadata(Some(NO_TOPIC), self.timeout)
+            .map(|_| ())
+    }
+}
+
+/// A topic that hardly exists and that asking for does not create.
+const NO_TOPIC: &str = "__drover_is_anybody_there";
+
+fn list(partitions: &[TopicPartition]) -> TopicPartitionList {
+    let mut list = TopicPartitionList::with_capacity(partitions.len());
+    for TopicPartition { topic, partition } in partitions {
+        list.add_partition(topic, *partition);
+    }
+    list
+}
+
+/// Takes what librdkafka says while `rdkafka` polls by itself, which is when a consumer is closed.
+/// Its own answer to a revocation, to unassign at once, is then the right one.
+pub struct Context;
+
+impl ClientContext for Context {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
+        log_line(level as i32, facility, text);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        debug!(%error, reason, "Kafka client");
+    }
+}
+
+impl ConsumerContext for Context {}
+
+/// Writes a line of librdkafka's into our log.
+///
+/// Lines about connections come in floods and are told once
+/// a change of state by whoever polls, so here they are for those who look closely.
+pub fn log_line(level: i32, facility: &str, text: &str) {
+    match (level, facility) {
+        (_, "FAIL" | "ERROR") | (7.., _) => {
+            tracing::debug!(target: "librdkafka", facility, "{text}");
+        }
+        (0..=3, _) => tracing::error!(target: "librdkafka", facility, "{text}"),
+        (4, _) => tracing::warn!(target: "librdkafka", facility, "{text}"),
+        _ => tracing::info!(target: "librdkafka", facility, "{text}"),
+    }
+}

@@ -1,0 +1,83 @@
+//! Writes single records and waits until the brokers have them.
+
+use std::time::Duration;
+
+use rdkafka::client::ClientContext;
+use rdkafka::config::{ClientConfig, FromClientConfigAndContext, RDKafkaLogLevel};
+use rdkafka::error::KafkaError;
+use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::producer::{FutureProducer, FutureRecord, Producer as _};
+use rdkafka::util::Timeout;
+use tracing::debug;
+
+use super::consumer::log_line;
+use super::errors::Error;
+
+/// Writes records.
+#[derive(Clone)]
+pub struct Producer(FutureProducer<Context>);
+
+/// A record to write. Null and empty are different for key, value and header values.
+#[derive(Debug, Default)]
+pub struct Outgoing<'a> {
+    /// Where to.
+    pub topic: &'a str,
+    /// Also decides the partition.
+    pub key: Option<&'a [u8]>,
+    /// None is a tombstone.
+    pub value: Option<&'a [u8]>,
+    /// Milliseconds since 1970; None is now.
+    pub timestamp: Option<i64>,
+    /// In their order.
+    pub headers: Vec<(&'a str, Option<&'a [u8]>)>,
+}
+
+impl Producer {
+    /// A producer; it connects when it first has something to write.
+    pub fn new(config: &ClientConfig) -> Result<Self, Error> {
+        FutureProducer::from_config_and_context(config, Context)
+            .map(Self)
+            .map_err(|source| Error::Create {
+                kind: "producer",
+                source,
+            })
+    }
+
+    /// Writes a record; Ok means that all replicas that must have it do.
+    pub async fn send(&self, record: Outgoing<'_>) -> Result<(), KafkaError> {
+        let mut headers = OwnedHeaders::new_with_capacity(record.headers.len());
+        for (key, value) in record.headers {
+            headers = headers.insert(Header { key, value });
+        }
+        let outgoing: FutureRecord<'_, [u8], [u8]> = FutureRecord {
+            topic: record.topic,
+            partition: None,
+            payload: record.value,
+            key: record.key,
+            timestamp: record.timestamp,
+            headers: Some(headers),
+        };
+        match self.0.send(outgoing, Timeout::After(Duration::ZERO)).await {
+            Ok(_) => Ok(()),
+            Err((error, _)) => Err(error),
+        }
+    }
+
+    /// Waits for what is on its way. It **blocks**: for a thread of its own.
+    pub fn flush(&self, timeout: Duration) -> Result<(), KafkaError> {
+        self.0.flush(timeout)
+    }
+}
+
+/// Takes what librdkafka says of the producer.
+struct Context;
+
+impl ClientContext for Context {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
+        log_line(level as i32, facility, text);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        debug!(%error, reason, "Kafka producer");
+    }
+}

@@ -1,0 +1,57 @@
+//! The ConfigMap with the worker's configuration.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::ConfigMap;
+
+use super::labels::child_meta;
+use crate::fleet::Fleet;
+use crate::worker_config::{FILE_NAME, WorkerConfig};
+
+pub(super) fn config_map(fleet: &Fleet, config: &WorkerConfig) -> ConfigMap {
+    ConfigMap {
+        metadata: child_meta(fleet),
+        data: Some(BTreeMap::from([(FILE_NAME.to_owned(), text(config))])),
+        ..ConfigMap::default()
+    }
+}
+
+/// The file as it is mounted; also what the configuration's hash is made of.
+pub(super) fn text(config: &WorkerConfig) -> String {
+    serde_json::to_string_pretty(config).expect("texts and numbers are always JSON")
+}
+
+pub(super) fn worker_config(
+    fleet: &Fleet,
+    handler_url: String,
+    handler_in_pod: bool,
+) -> WorkerConfig {
+    WorkerConfig {
+        consumer: format!("{}/{}", fleet.namespace, fleet.name),
+        bootstrap_servers: fleet.bootstrap_servers.clone(),
+        group_id: fleet.group_id.clone(),
+        topics: fleet.topics.clone(),
+        group_protocol: fleet.group_protocol,
+        properties: fleet.properties.clone(),
+        handler_url,
+        handler_in_pod,
+        ordering: fleet.delivery.ordering,
+        concurrency: fleet.delivery.concurrency.get(),
+        attempts: fleet.delivery.attempts.get(),
+        initial_backoff: fleet.delivery.initial_backoff,
+        max_backoff: fleet.delivery.max_backoff,
+        dead_letter_topic: fleet.delivery.dead_letter_topic.clone(),
+        on_exhausted: fleet.delivery.on_exhausted,
+        handler_timeout: fleet.timing.handler_timeout,
+        drain_deadline: fleet.timing.drain_deadline,
+        max_poll_interval: fleet.timing.max_poll_interval,
+        memory_budget_bytes: memory_budget_bytes(fleet.worker_memory_bytes),
+    }
+}
+
+/// A quarter of the container's limit is for records that the engine holds. The rest: about a
+/// quarter for librdkafka's own queues, and half for the program, connections and what allocators
+/// leave unused.
+fn memory_budget_bytes(limit: u64) -> u64 {
+    limit / 4
+}

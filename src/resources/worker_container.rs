@@ -1,0 +1,159 @@
+//! The container that Drover makes, and what the template's container named `worker` adds to it.
+//!
+//! The template may add environment, mounts, ports and anything else that is not set here; of
+//! `resources` and `securityContext` it may replace single entries. Image, arguments, probes and
+//! life cycle are Drover's, and `fleet::validate` refuses them by name.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::{
+    Capabilities, Container, ContainerPort, EnvVar, EnvVarSource, HTTPGetAction,
+    ObjectFieldSelector, Probe, ResourceRequirements, SeccompProfile, SecurityContext, VolumeMount,
+};
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+
+use super::Settings;
+use super::pod_template::overlaid;
+use crate::api::names::{CONFIG_VOLUME, ENV_POD_NAME, WORKER_CONTAINER};
+use crate::fleet::Fleet;
+use crate::worker_config::{ADMIN_PORT, FILE_NAME, MOUNT_PATH};
+
+/// The port's name, for probes and for those who scrape.
+const PORT_NAME: &str = "admin";
+/// The user in the image; numeric, so that `runAsNonRoot` can be checked.
+const NON_ROOT: i64 = 65532;
+
+pub(super) fn worker_container(
+    written: Container,
+    fleet: &Fleet,
+    settings: &Settings,
+) -> Container {
+    Container {
+        name: WORKER_CONTAINER.to_owned(),
+        image: Some(settings.worker_image.clone()),
+        image_pull_policy: written
+            .image_pull_policy
+            .or(settings.image_pull_policy.clone()),
+        args: Some(vec![
+            "--config".to_owned(),
+            format!("{MOUNT_PATH}/{FILE_NAME}"),
+        ]),
+        env: Some(joined(vec![pod_name()], written.env)),
+        ports: Some(joined(
+            vec![ContainerPort {
+                name: Some(PORT_NAME.to_owned()),
+                container_port: i32::from(ADMIN_PORT),
+                protocol: Some("TCP".to_owned()),
+                ..ContainerPort::default()
+            }],
+            written.ports,
+        )),
+        volume_mounts: Some(joined(
+            vec![VolumeMount {
+                name: CONFIG_VOLUME.to_owned(),
+                mount_path: MOUNT_PATH.to_owned(),
+                read_only: Some(true),
+                ..VolumeMount::default()
+            }],
+            written.volume_mounts,
+        )),
+        resources: Some(resources(written.resources.unwrap_or_default(), fleet)),
+        security_context: Some(security_context(
+            written.security_context.unwrap_or_default(),
+        )),
+        // A worker whose loop turns answers at once; half a minute without an answer is not load.
+        liveness_probe: Some(Probe {
+            period_seconds: Some(10),
+            timeout_seconds: Some(3),
+            failure_threshold: Some(3),
+            ..probe("/livez")
+        }),
+        // Every second, because the time to the first record counts, and the next step of a
+        // roll-out waits for it. It costs the worker nothing.
+        readiness_probe: Some(Probe {
+            period_seconds: Some(1),
+            timeout_seconds: Some(3),
+            failure_threshold: Some(3),
+            ..probe("/readyz")
+        }),
+        ..written
+    }
+}
+
+fn probe(path: &str) -> Probe {
+    Probe {
+        http_get: Some(HTTPGetAction {
+            path: Some(path.to_owned()),
+            port: IntOrString::String(PORT_NAME.to_owned()),
+            ..HTTPGetAction::default()
+        }),
+        ..Probe::default()
+    }
+}
+
+fn pod_name() -> EnvVar {
+    EnvVar {
+        name: ENV_POD_NAME.to_owned(),
+        value_from: Some(EnvVarSource {
+            field_ref: Some(ObjectFieldSelector {
+                api_version: Some("v1".to_owned()),
+                field_path: "metadata.name".to_owned(),
+            }),
+            ..EnvVarSource::default()
+        }),
+        value: None,
+    }
+}
+
+/// Memory is limited, so that the budget for records has a measure; CPU is not: throttling would
+/// lengthen the delay that was promised. Requests are small, because a fleet may be many pods.
+fn resources(written: ResourceRequirements, fleet: &Fleet) -> ResourceRequirements {
+    let quantities = |entries: &[(&str, String)]| -> BTreeMap<String, Quantity> {
+        let entries = entries.iter();
+        entries
+            .map(|(name, text)| ((*name).to_owned(), Quantity(text.clone())))
+            .collect()
+    };
+    let requests = quantities(&[("cpu", "50m".to_owned()), ("memory", "64Mi".to_owned())]);
+    let limits = quantities(&[("memory", memory_text(fleet.worker_memory_bytes))]);
+    ResourceRequirements {
+        requests: Some(overlaid(requests, written.requests)),
+        limits: Some(overlaid(limits, written.limits)),
+        claims: written.claims,
+    }
+}
+
+fn memory_text(bytes: u64) -> String {
+    const MEBI: u64 = 1 << 20;
+    if bytes.is_multiple_of(MEBI) {
+        format!("{}Mi", bytes / MEBI)
+    } else {
+        bytes.to_string()
+    }
+}
+
+/// What Pod Security's level `restricted` asks for, and a root file system that nothing writes to.
+fn security_context(written: SecurityContext) -> SecurityContext {
+    SecurityContext {
+        run_as_non_root: written.run_as_non_root.or(Some(true)),
+        run_as_user: written.run_as_user.or(Some(NON_ROOT)),
+        run_as_group: written.run_as_group.or(Some(NON_ROOT)),
+        read_only_root_filesystem: written.read_only_root_filesystem.or(Some(true)),
+        allow_privilege_escalation: written.allow_privilege_escalation.or(Some(false)),
+        capabilities: written.capabilities.clone().or(Some(Capabilities {
+            drop: Some(vec!["ALL".to_owned()]),
+            add: None,
+        })),
+        seccomp_profile: written.seccomp_profile.clone().or(Some(SeccompProfile {
+            type_: "RuntimeDefault".to_owned(),
+            localhost_profile: None,
+        })),
+        ..written
+    }
+}
+
+fn joined<T>(mut ours: Vec<T>, written: Option<Vec<T>>) -> Vec<T> {
+    ours.extend(written.unwrap_or_default());
+    ours
+}

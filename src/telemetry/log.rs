@@ -1,0 +1,28 @@
+//! Logs: tracing to standard error, as text or JSON.
+
+use std::io::stderr;
+
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt;
+use tracing_subscriber::util::{SubscriberInitExt as _, TryInitError};
+
+/// How lines look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Begins logging. `filter` is in the syntax of `tracing_subscriber::EnvFilter`, such as
+/// `info,drover=debug`. What cannot be read falls back to `info`; a second call is an error.
+pub fn init(format: Format, filter: &str) -> Result<(), TryInitError> {
+    let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
+    let lines = fmt().with_env_filter(filter).with_writer(stderr);
+    match format {
+        Format::Text => lines.finish().try_init(),
+        Format::Json => lines.json().flatten_event(true).finish().try_init(),
+    }
+}

@@ -1,0 +1,167 @@
+//! The worker's metrics, all of them. The worker's `/metrics` page and the docs table come from
+//! here. No label has an offset, a pod or a message in it.
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::{Registry, Unit};
+
+/// `result`: how something ended.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct Outcome {
+    /// A word out of the metric's help text.
+    pub result: &'static str,
+}
+
+/// `class`: why an attempt failed.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct Class {
+    /// Such as `Timeout`; see `docs/http-handler.md`.
+    pub class: &'static str,
+}
+
+/// The worker's metrics.
+pub struct WorkerMetrics {
+    /// Records read.
+    pub received: Counter,
+    /// Records finished, by how.
+    pub done: Counter,
+    /// Passed over.
+    pub skipped: Counter,
+    /// Copied to the dead-letter topic.
+    pub dead_lettered: Counter,
+    /// Copies that the broker did not take.
+    pub dead_letters_failed: Counter,
+    /// Attempts that failed.
+    pub failed: Family<Class, Counter>,
+    /// Answers that asked for less.
+    pub slow_downs: Counter,
+    /// Deliveries stopped at the drain deadline.
+    pub cancelled: Counter,
+    /// Time inside the handler.
+    pub handler_seconds: Histogram,
+    /// Deliveries inside the handler now.
+    pub in_flight: Gauge,
+    /// Bytes of records held.
+    pub held_bytes: Gauge,
+    /// Bytes of records that may be held.
+    pub budget_bytes: Gauge,
+    /// Partitions assigned.
+    pub partitions: Gauge,
+    /// Partitions paused because the budget is used up.
+    pub paused: Gauge,
+    /// Commits, by how they ended.
+    pub commits: Family<Outcome, Counter>,
+    /// Assignments and revocations.
+    pub rebalances: Family<Outcome, Counter>,
+    /// Records that nothing gets past.
+    pub stalled: Gauge,
+    /// Answers that came after their partition was given back.
+    pub late_results: Counter,
+    /// Reports in commits that could not be read.
+    pub foreign_metadata: Counter,
+    /// 1 while no broker answers.
+    pub kafka_unreachable: Gauge,
+    /// 1 while the handler cannot be connected to.
+    pub handler_unreachable: Gauge,
+}
+
+impl WorkerMetrics {
+    /// Makes them all and registers them.
+    pub fn register(registry: &mut Registry) -> Self {
+        let registry = registry.sub_registry_with_prefix("drover_worker");
+        let version = vec![("version", env!("CARGO_PKG_VERSION"))];
+        registry.register("build", "The worker's version", Info::new(version));
+        let mut to = Registrar(registry);
+        Self {
+            received: to.counter("records_received", "Records read from Kafka, including those read again after a partition came back"),
+            done: to.counter("records_done", "Records that the handler has handled"),
+            skipped: to.counter("records_skipped", "Records passed over, because the handler said so or by onExhausted: Skip"),
+            dead_lettered: to.counter("records_dead_lettered", "Records whose copy the dead-letter topic has"),
+            dead_letters_failed: to.counter("dead_letters_failed", "Copies that the dead-letter topic did not take; each is tried again"),
+            failed: to.family("attempts_failed", "Attempts that the handler failed, by class: HttpStatus, HandlerResult, Timeout, Connect, Connection, Redirect, UnknownResult"),
+            slow_downs: to.counter("slow_downs", "Answers by which the handler asked for less (429, 503, Drover-Result: slow-down)"),
+            cancelled: to.counter("deliveries_cancelled", "Deliveries stopped because they overran the drain deadline; their records are delivered again elsewhere"),
+            handler_seconds: to.histogram("handler_duration", "Time from sending a record to the end of the handler's answer"),
+            in_flight: to.gauge("records_in_flight", "Records inside the handler now"),
+            held_bytes: to.gauge("held_bytes", "Memory that records take, in flight or waiting"),
+            budget_bytes: to.gauge("budget_bytes", "Memory that records may take before reading pauses"),
+            partitions: to.gauge("partitions_assigned", "Partitions that this worker consumes"),
+            paused: to.gauge("partitions_paused", "Partitions that are not read because held_bytes is at budget_bytes"),
+            commits: to.family("commits", "Commits of offsets, by result: ok, later (the group rebalances or the broker is busy), dropped (the partition is no longer ours), fatal"),
+            rebalances: to.family("rebalances", "Changes of the assignment, by result: assigned, revoked, lost (others may have handled the same records)"),
+            stalled: to.gauge("records_stalled", "Records that have used up their attempts and hold up what must wait for them"),
+            late_results: to.counter("late_results_dropped", "Answers of the handler that came after their partition was given back"),
+            foreign_metadata: to.counter("foreign_metadata", "Commits of other tools, or damaged ones, met when a partition was taken over"),
+            kafka_unreachable: to.gauge("kafka_unreachable", "1 while no broker can be reached"),
+            handler_unreachable: to.gauge("handler_unreachable", "1 while the handler cannot be connected to"),
+        }
+    }
+}
+
+struct Registrar<'a>(&'a mut Registry);
+
+impl Registrar<'_> {
+    fn counter(&mut self, name: &str, help: &str) -> Counter {
+        let metric = Counter::default();
+        self.0.register(name, help, metric.clone());
+        metric
+    }
+
+    fn gauge(&mut self, name: &str, help: &str) -> Gauge {
+        let metric = Gauge::default();
+        self.0.register(name, help, metric.clone());
+        metric
+    }
+
+    fn family<L>(&mut self, name: &str, help: &str) -> Family<L, Counter>
+    where
+        L: EncodeLabelSet + Clone + std::hash::Hash + Eq + Send + Sync + std::fmt::Debug + 'static,
+    {
+        let metric = Family::<L, Counter>::default();
+        self.0.register(name, help, metric.clone());
+        metric
+    }
+
+    /// From half a millisecond to about eight minutes.
+    fn histogram(&mut self, name: &str, help: &str) -> Histogram {
+        let metric = Histogram::new(exponential_buckets(0.0005, 4.0, 11));
+        self.0
+            .register_with_unit(name, help, Unit::Seconds, metric.clone());
+        metric
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_metric_has_a_help_text() {
+        let mut registry = Registry::default();
+        let metrics = WorkerMetrics::register(&mut registry);
+        metrics
+            .commits
+            .get_or_create(&Outcome { result: "ok" })
+            .inc();
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+        assert!(
+            text.contains("drover_worker_commits_total{result=\"ok\"} 1"),
+            "{text}"
+        );
+        assert!(
+            text.contains("drover_worker_handler_duration_seconds_bucket"),
+            "{text}"
+        );
+        assert!(text.contains("drover_worker_build_info{version="), "{text}");
+        for line in text.lines().filter_map(|line| line.strip_prefix("# HELP ")) {
+            let (name, help) = line.split_once(' ').unwrap();
+            assert!(name.starts_with("drover_worker_"), "{name}");
+            assert!(help.len() > 10, "{name}");
+        }
+    }
+}

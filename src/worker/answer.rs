@@ -1,0 +1,209 @@
+//! What a handler's answer means: the reference is `docs/http-handler.md`.
+
+use std::time::Duration;
+
+use http::header::RETRY_AFTER;
+use http::{HeaderMap, StatusCode};
+use jiff::Timestamp;
+
+use crate::engine::{Failure, Verdict};
+
+/// The header by which a handler says what it means, whatever the status.
+pub const RESULT: &str = "drover-result";
+
+/// The longest wait that a handler may ask for.
+const LONGEST_WAIT: Duration = Duration::from_secs(3600);
+
+/// Words of a failure that people, headers and metrics may rely on.
+pub mod class {
+    /// The status says that it failed.
+    pub const STATUS: &str = "HttpStatus";
+    /// The handler said so by `Drover-Result`.
+    pub const RESULT: &str = "HandlerResult";
+    /// No whole answer within the handler's time-out.
+    pub const TIMEOUT: &str = "Timeout";
+    /// The handler could not be connected to.
+    pub const CONNECT: &str = "Connect";
+    /// The connection broke before the answer was complete.
+    pub const CONNECTION: &str = "Connection";
+    /// The handler redirects.
+    pub const REDIRECT: &str = "Redirect";
+    /// `Drover-Result` holds a word that is not known.
+    pub const UNKNOWN_RESULT: &str = "UnknownResult";
+}
+
+/// Characters of a failure's message, at most.
+const MESSAGE: usize = 200;
+
+/// A failure, its message cut to what a report may carry.
+pub fn failure(class: &'static str, status: Option<u16>, message: &str) -> Failure {
+    let visible = message.split_whitespace().collect::<Vec<_>>().join(" ");
+    let message = visible
+        .chars()
+        .filter(|c| !c.is_control())
+        .take(MESSAGE)
+        .collect();
+    Failure {
+        class,
+        status,
+        message,
+    }
+}
+
+/// Sorts an answer. `excerpt` is the beginning of its body, for the failure's message; `now` is
+/// for a `Retry-After` that is a date.
+pub fn verdict(status: StatusCode, headers: &HeaderMap, excerpt: &str, now: Timestamp) -> Verdict {
+    let because = |class| {
+        let reason = status.canonical_reason().unwrap_or("");
+        let colon = if excerpt.is_empty() { "" } else { ": " };
+        let message = format!("{} {reason}{colon}{excerpt}", status.as_u16());
+        failure(class, Some(status.as_u16()), &message)
+    };
+    let slow_down = |class| Verdict::SlowDown {
+        after: retry_after(headers, now),
+        failure: because(class),
+    };
+    if let Some(result) = headers.get(RESULT) {
+        return match result
+            .as_bytes()
+            .trim_ascii()
+            .to_ascii_lowercase()
+            .as_slice()
+        {
+            b"done" => Verdict::Done,
+            b"skip" => Verdict::Skip,
+            b"retry" => Verdict::Retry(because(class::RESULT)),
+            b"reject" => Verdict::Reject(because(class::RESULT)),
+            b"slow-down" => slow_down(class::RESULT),
+            other => Verdict::Misconfigured(failure(
+                class::UNKNOWN_RESULT,
+                Some(status.as_u16()),
+                &format!(
+                    "the handler answered Drover-Result: {}, which is none of done, skip, retry, reject, slow-down",
+                    String::from_utf8_lossy(other)
+                ),
+            )),
+        };
+    }
+    match status.as_u16() {
+        200..=299 => Verdict::Done,
+        300..=399 => Verdict::Misconfigured(failure(
+            class::REDIRECT,
+            Some(status.as_u16()),
+            &format!(
+                "the handler answered {} and redirects are not followed, since a redirected POST loses its body; set the handler's URL to where it leads",
+                status.as_u16()
+            ),
+        )),
+        429 | 503 => slow_down(class::STATUS),
+        408 | 500..=599 => Verdict::Retry(because(class::STATUS)),
+        _ => Verdict::Reject(because(class::STATUS)),
+    }
+}
+
+/// How long the handler wants to be left alone: seconds or a date, as RFC 9110 has it.
+fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    let wait = match text.parse::<u64>() {
+        Ok(seconds) => Duration::from_secs(seconds),
+        Err(_) => {
+            let date = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
+            Duration::try_from(date.duration_since(now)).unwrap_or_default()
+        }
+    };
+    Some(wait.min(LONGEST_WAIT))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(status: u16, headers: &[(&'static str, &str)]) -> Verdict {
+        let headers = headers
+            .iter()
+            .map(|(name, value)| (http::HeaderName::from_static(name), value.parse().unwrap()))
+            .collect();
+        let now: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
+        verdict(StatusCode::from_u16(status).unwrap(), &headers, "", now)
+    }
+
+    fn word(verdict: &Verdict) -> &'static str {
+        match verdict {
+            Verdict::Done => "done",
+            Verdict::Skip => "skip",
+            Verdict::Retry(_) => "retry",
+            Verdict::Reject(_) => "reject",
+            Verdict::SlowDown { .. } => "slow-down",
+            Verdict::Misconfigured(_) => "misconfigured",
+            Verdict::Cancelled => "cancelled",
+        }
+    }
+
+    #[test]
+    fn each_status_means_what_the_reference_says() {
+        for (status, meaning) in [
+            (200, "done"),
+            (204, "done"),
+            (301, "misconfigured"),
+            (307, "misconfigured"),
+            (400, "reject"),
+            (404, "reject"),
+            (408, "retry"),
+            (422, "reject"),
+            (429, "slow-down"),
+            (500, "retry"),
+            (502, "retry"),
+            (503, "slow-down"),
+            (504, "retry"),
+        ] {
+            assert_eq!(word(&answer(status, &[])), meaning, "{status}");
+        }
+    }
+
+    #[test]
+    fn drover_result_overrides_the_status() {
+        for (result, meaning) in [
+            ("done", "done"),
+            ("Skip", "skip"),
+            ("retry", "retry"),
+            ("reject", "reject"),
+            ("slow-down", "slow-down"),
+            ("dnoe", "misconfigured"),
+        ] {
+            for status in [200, 404, 500] {
+                assert_eq!(
+                    word(&answer(status, &[(RESULT, result)])),
+                    meaning,
+                    "{result}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date() {
+        for (text, wait) in [
+            ("7", Some(7)),
+            ("Thu, 01 Jan 2026 00:00:30 GMT", Some(30)),
+            ("Wed, 31 Dec 2025 23:59:00 GMT", Some(0)),
+            ("soon", None),
+            ("999999999", Some(3600)),
+        ] {
+            let Verdict::SlowDown { after, .. } = answer(503, &[("retry-after", text)]) else {
+                panic!("{text}");
+            };
+            assert_eq!(after, wait.map(Duration::from_secs), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_message_is_one_short_line() {
+        let failure = failure(
+            class::STATUS,
+            None,
+            &format!("a\n  b\u{7} {}", "x".repeat(500)),
+        );
+        assert!(failure.message.starts_with("a b x"));
+        assert_eq!(failure.message.chars().count(), 200);
+    }
+}

@@ -1,0 +1,191 @@
+//! One connection to the handler, and one exchange at a time over it.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::FutureExt as _;
+use futures::future::{Either, LocalBoxFuture, poll_fn, select};
+use http::{Request, Response};
+use http_body_util::Full;
+use hyper::body::{Body as _, Incoming};
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+
+use super::answer::{self, class};
+use super::request::Target;
+use crate::clock;
+use crate::engine::Verdict;
+
+/// Bytes of an answer's body that are kept for the text of a failure.
+const EXCERPT: usize = 1024;
+/// Bytes of an answer's body that are read for the sake of using the connection again.
+const DRAIN: usize = 64 * 1024;
+/// How long connecting may take, however long the handler may.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// An open connection. Its own work is done by whoever waits for something on it.
+pub struct Connection {
+    sender: SendRequest<Full<Bytes>>,
+    work: LocalBoxFuture<'static, ()>,
+}
+
+/// How an exchange ended.
+pub struct Exchanged {
+    /// What it means.
+    pub verdict: Verdict,
+    /// The connection, if it can be used again.
+    pub connection: Option<Connection>,
+    /// The handler could be talked to, whatever it said.
+    pub reached: bool,
+}
+
+impl Connection {
+    /// Looks the handler's name up and connects to the first address that answers.
+    pub async fn open(target: &Target) -> Result<Self, String> {
+        let where_to = || format!("{}:{}", target.host, target.port);
+        let connecting = TcpStream::connect((target.host.as_str(), target.port));
+        let stream = match tokio::time::timeout(CONNECT_TIMEOUT, connecting).await {
+            Ok(Ok(stream)) => stream,
+            Ok(Err(error)) => return Err(format!("connect to {}: {error}", where_to())),
+            Err(_) => return Err(format!("connect to {}: no answer in time", where_to())),
+        };
+        // A request is one write; waiting for more would only delay it.
+        stream
+            .set_nodelay(true)
+            .map_err(|error| format!("set TCP_NODELAY: {error}"))?;
+        let (sender, work) = http1::handshake(TokioIo::new(stream))
+            .await
+            .map_err(|error| format!("begin HTTP with {}: {error}", where_to()))?;
+        // An error of the connection's comes out of the exchange as well.
+        let work = work.map(|_| ()).boxed_local();
+        Ok(Self { sender, work })
+    }
+
+    /// Waits until the handler closes the connection, which it may do at any time between
+    /// exchanges.
+    pub async fn closed(&mut self) {
+        (&mut self.work).await;
+    }
+
+    /// It takes another request.
+    fn is_usable(&mut self) -> bool {
+        !self.sender.is_closed()
+    }
+
+    /// Sends a request and reads the whole answer. `Err` gives the request back: not a byte of it
+    /// was written, so that it can be sent elsewhere without asking anybody.
+    async fn exchange(
+        &mut self,
+        request: Request<Full<Bytes>>,
+    ) -> Result<Result<(Verdict, bool), hyper::Error>, Request<Full<Bytes>>> {
+        let sender = &mut self.sender;
+        let answer = async {
+            // Ready at once, unless the last exchange is still being put away.
+            if let Err(error) = poll_fn(|cx| sender.poll_ready(cx)).await {
+                return if error.is_closed() || error.is_canceled() {
+                    Err(request)
+                } else {
+                    Ok(Err(error))
+                };
+            }
+            match sender.try_send_request(request).await {
+                Ok(response) => Ok(read(response).await),
+                Err(mut error) => match error.take_message() {
+                    Some(request) => Err(request),
+                    None => Ok(Err(error.into_error())),
+                },
+            }
+        };
+        let answer = std::pin::pin!(answer);
+        match select(answer, &mut self.work).await {
+            Either::Left((outcome, _)) => outcome,
+            // The connection is over; what it had for us is there already.
+            Either::Right(((), answer)) => {
+                self.work = futures::future::ready(()).boxed_local();
+                answer.await
+            }
+        }
+    }
+}
+
+/// One attempt: over `connection` if it still stands, else over a fresh one.
+pub async fn attempt(
+    target: &Target,
+    connection: Option<Connection>,
+    mut request: Request<Full<Bytes>>,
+) -> Exchanged {
+    let mut reused = connection;
+    loop {
+        let fresh = reused.is_none();
+        let mut connection = match reused.take() {
+            Some(connection) => connection,
+            None => match Connection::open(target).await {
+                Ok(connection) => connection,
+                Err(message) => return unreached(&message),
+            },
+        };
+        match connection.exchange(request).await {
+            Ok(Ok((verdict, drained))) => {
+                let keep = drained && connection.is_usable();
+                return Exchanged {
+                    verdict,
+                    connection: keep.then_some(connection),
+                    reached: true,
+                };
+            }
+            Ok(Err(error)) => {
+                let message =
+                    format!("the connection broke before the answer was complete: {error}");
+                let failure = answer::failure(class::CONNECTION, None, &message);
+                return Exchanged {
+                    verdict: Verdict::Retry(failure),
+                    connection: None,
+                    reached: false,
+                };
+            }
+            Err(_) if fresh => return unreached("the handler closed the connection at once"),
+            // The handler closed an idle connection and has not seen this request.
+            Err(unsent) => request = unsent,
+        }
+    }
+}
+
+fn unreached(message: &str) -> Exchanged {
+    Exchanged {
+        verdict: Verdict::Retry(answer::failure(class::CONNECT, None, message)),
+        connection: None,
+        reached: false,
+    }
+}
+
+/// Reads an answer to its end; the flag says whether the connection is clean after it.
+async fn read(response: Response<Incoming>) -> Result<(Verdict, bool), hyper::Error> {
+    let (head, mut body) = response.into_parts();
+    let mut excerpt = Vec::new();
+    let mut length = 0;
+    while !body.is_end_stream() {
+        let Some(frame) = poll_fn(|cx| std::pin::Pin::new(&mut body).poll_frame(cx)).await else {
+            break;
+        };
+        let Ok(chunk) = frame?.into_data() else {
+            continue;
+        };
+        length += chunk.len();
+        let room = EXCERPT - excerpt.len();
+        excerpt.extend_from_slice(&chunk[..chunk.len().min(room)]);
+        if length > DRAIN {
+            break;
+        }
+    }
+    let excerpt = if head.status.is_success() {
+        "".into()
+    } else {
+        String::from_utf8_lossy(&excerpt)
+    };
+    let now = clock::now();
+    Ok((
+        answer::verdict(head.status, &head.headers, &excerpt, now),
+        length <= DRAIN,
+    ))
+}

@@ -1,0 +1,405 @@
+//! The loop: what happened goes to the engine, what it wants is carried out.
+//!
+//! Nothing in a turn waits for anything. A turn is begun by a record, an answer, a deadline or, at
+//! the latest, a tenth of a second, so that polling, and with it membership, never depends on a
+//! handler.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use tokio::sync::{Notify, mpsc};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, info, warn};
+
+use super::dead_letters::{DeadLetters, Written};
+use super::handler::{Delivered, Handler};
+use super::health::Health;
+use super::lanes::Lanes;
+use super::membership::Takeover;
+use super::record::Record;
+use super::{Error, reachability};
+use crate::clock::Monotonic;
+use crate::engine::{Effect, Engine, Event, Incoming, Verdict};
+use crate::kafka::consumer::{Consumer, log_line};
+use crate::kafka::errors::Trouble;
+use crate::kafka::rebalance::Revocation;
+use crate::kafka::{Message, Polled};
+use crate::telemetry::worker_metrics::{Class, WorkerMetrics};
+use crate::topic::{Offset, TopicPartition};
+
+/// Events taken from Kafka in one turn: enough to be worth the turn, few enough that handlers'
+/// answers do not wait.
+const EVENTS: usize = 256;
+/// Bytes of records that are enough to keep the handler busy, whatever the budget allows.
+const ENOUGH: usize = 4 << 20;
+/// The longest time between turns.
+const TURN: Duration = Duration::from_millis(100);
+
+/// Everything that the loop holds.
+pub(super) struct Loop {
+    pub consumer: Consumer,
+    pub engine: Engine<Box<Record>>,
+    pub handler: Handler,
+    pub dead_letters: DeadLetters,
+    pub lanes: Lanes,
+    pub revocation: Revocation,
+    /// An assignment whose committed offsets are being asked for; answered when they are there.
+    pub takeover: Option<Takeover>,
+    pub takeovers: (
+        mpsc::UnboundedSender<Takeover>,
+        mpsc::UnboundedReceiver<Takeover>,
+    ),
+    pub effects: Vec<Effect<Box<Record>>>,
+    pub clock: Monotonic,
+    pub wake: Arc<Notify>,
+    pub health: Arc<Health>,
+    pub metrics: Arc<WorkerMetrics>,
+    pub watches: JoinSet<()>,
+    pub kafka_watch: JoinSet<()>,
+    /// Partitions that are not read because the memory is used up.
+    pub paused: BTreeSet<TopicPartition>,
+    /// Records that nothing gets past.
+    pub stalled: BTreeSet<(TopicPartition, Offset)>,
+    pub stopping: bool,
+    pub stopped: bool,
+    /// Bytes held beyond which nothing more is read while the handler is busy anyway.
+    pub enough_bytes: usize,
+    pub last_poll: Duration,
+    delivered: Vec<Delivered>,
+    written: Vec<Written>,
+}
+
+/// What a loop is made of that it does not make itself.
+pub(super) struct Parts {
+    pub consumer: Consumer,
+    pub engine: Engine<Box<Record>>,
+    pub handler: Handler,
+    pub dead_letters: DeadLetters,
+    pub clock: Monotonic,
+    pub wake: Arc<Notify>,
+    pub health: Arc<Health>,
+    pub metrics: Arc<WorkerMetrics>,
+    pub budget_bytes: usize,
+}
+
+impl Loop {
+    pub fn new(parts: Parts) -> Self {
+        Self {
+            consumer: parts.consumer,
+            engine: parts.engine,
+            handler: parts.handler,
+            dead_letters: parts.dead_letters,
+            lanes: Lanes::default(),
+            revocation: Revocation::default(),
+            takeover: None,
+            takeovers: mpsc::unbounded_channel(),
+            effects: Vec::new(),
+            clock: parts.clock,
+            wake: parts.wake,
+            health: parts.health,
+            metrics: parts.metrics,
+            watches: JoinSet::new(),
+            kafka_watch: JoinSet::new(),
+            paused: BTreeSet::new(),
+            stalled: BTreeSet::new(),
+            stopping: false,
+            stopped: false,
+            enough_bytes: (parts.budget_bytes / 4).min(ENOUGH),
+            last_poll: Duration::ZERO,
+            delivered: Vec::new(),
+            written: Vec::new(),
+        }
+    }
+
+    /// Consumes until `shutdown` and the drain after it, or until the client fails for good.
+    pub async fn run(&mut self, shutdown: &CancellationToken) -> Result<(), Error> {
+        loop {
+            if shutdown.is_cancelled() && !self.stopping {
+                self.shut_down();
+            }
+            let more = self.turn()?;
+            if self.stopped {
+                return Ok(());
+            }
+            if more {
+                // Connections and timers have their turn.
+                tokio::task::yield_now().await;
+                continue;
+            }
+            let latest = self.clock.elapsed() + TURN;
+            let until = self
+                .engine
+                .next_deadline()
+                .map_or(latest, |due| due.min(latest));
+            tokio::select! {
+                biased;
+                () = self.wake.notified() => {}
+                () = shutdown.cancelled(), if !self.stopping => {}
+                () = tokio::time::sleep_until(self.clock.at(until).into()) => {}
+            }
+        }
+    }
+
+    /// One turn; true if Kafka had more than one turn takes.
+    fn turn(&mut self) -> Result<bool, Error> {
+        let now = self.clock.elapsed();
+        self.health.turned(now);
+        self.take_answers();
+        self.take_dead_letters();
+        self.membership_turn();
+        let more = self.poll()?;
+        if self
+            .engine
+            .next_deadline()
+            .is_some_and(|due| due <= self.clock.elapsed())
+        {
+            self.tell(Event::Tick);
+        }
+        self.act();
+        self.publish();
+        Ok(more)
+    }
+
+    fn shut_down(&mut self) {
+        info!(
+            in_flight = self.engine.in_flight(),
+            "draining before leaving the group"
+        );
+        self.stopping = true;
+        self.health.stopping();
+        // The engine begins nothing new; there is no point in reading on.
+        let all: Vec<_> = self.lanes.all().cloned().collect();
+        if let Err(error) = self.consumer.pause(&all) {
+            debug!(%error, "pause before draining");
+        }
+        self.tell(Event::Shutdown);
+        self.act();
+    }
+
+    /// Tells the engine; what it wants is added to `effects`.
+    pub fn tell(&mut self, event: Event<Box<Record>>) {
+        let now = self.clock.elapsed();
+        self.engine.on(event, now, &mut self.effects);
+    }
+
+    fn take_answers(&mut self) {
+        let mut delivered = std::mem::take(&mut self.delivered);
+        self.handler.take_over(&mut delivered);
+        for answer in delivered.drain(..) {
+            self.count(&answer);
+            let Delivered {
+                ticket,
+                verdict,
+                took,
+                record,
+                ..
+            } = answer;
+            self.tell(Event::Finished {
+                ticket,
+                verdict,
+                took,
+                payload: record,
+            });
+        }
+        self.delivered = delivered;
+        self.act();
+    }
+
+    fn count(&self, answer: &Delivered) {
+        let metrics = &self.metrics;
+        let failed = |class| metrics.failed.get_or_create(&Class { class }).inc();
+        metrics.handler_seconds.observe(answer.took.as_secs_f64());
+        match &answer.verdict {
+            Verdict::Done => metrics.done.inc(),
+            Verdict::Skip => 0,
+            Verdict::SlowDown { .. } => metrics.slow_downs.inc(),
+            Verdict::Cancelled => metrics.cancelled.inc(),
+            Verdict::Retry(failure)
+            | Verdict::Reject(failure)
+            | Verdict::Misconfigured(failure) => failed(failure.class),
+        };
+        match (answer.reached, &answer.verdict) {
+            (Some(true), _) => reachability::handler(&self.health, None),
+            (Some(false), Verdict::Retry(failure)) => {
+                reachability::handler(&self.health, Some(&failure.message));
+            }
+            _ => {}
+        }
+    }
+
+    fn take_dead_letters(&mut self) {
+        let mut written = std::mem::take(&mut self.written);
+        self.dead_letters.take_over(&mut written);
+        for Written {
+            ticket,
+            result,
+            record,
+        } in written.drain(..)
+        {
+            match &result {
+                Ok(()) => self.metrics.dead_lettered.inc(),
+                Err(error) => {
+                    warn!(
+                        error,
+                        "a dead letter was not taken; its record waits and is tried again"
+                    );
+                    self.metrics.dead_letters_failed.inc()
+                }
+            };
+            self.tell(Event::DeadLettered {
+                ticket,
+                result,
+                payload: record,
+            });
+        }
+        self.written = written;
+        self.act();
+    }
+
+    /// Takes what Kafka has; true if that was more than one turn takes.
+    fn poll(&mut self) -> Result<bool, Error> {
+        let now = self.clock.elapsed();
+        if self.has_enough() && now < self.last_poll + TURN {
+            return Ok(false);
+        }
+        self.last_poll = now;
+        for _ in 0..EVENTS {
+            let Some(event) = self.consumer.poll() else {
+                return Ok(false);
+            };
+            match event.read() {
+                Polled::Message(message) => self.read(&message),
+                Polled::End { partition, next } => {
+                    self.heard_from_kafka();
+                    if self.lanes.holds(&partition) {
+                        self.tell(Event::Position { partition, next });
+                    }
+                }
+                // The rest may change whose records follow: what was read before comes first.
+                Polled::Assign(partitions) => {
+                    self.act();
+                    self.assigned(partitions);
+                }
+                Polled::Revoke(partitions) => {
+                    self.act();
+                    self.revoked(partitions);
+                }
+                Polled::Committed { error, partitions } => {
+                    self.committed(error, &partitions);
+                    self.act();
+                }
+                Polled::Error {
+                    code,
+                    fatal,
+                    reason,
+                } => self.trouble(code, fatal, &reason)?,
+                Polled::Log {
+                    level,
+                    facility,
+                    text,
+                } => log_line(level, &facility, &text),
+                Polled::Other => {}
+            }
+        }
+        Ok(!self.has_enough())
+    }
+
+    /// The handler has all it takes at once, and more is waiting: reading on would only fill the
+    /// memory, and in the end pause partitions, which throws away what librdkafka has read ahead.
+    fn has_enough(&self) -> bool {
+        let engine = self.engine.gauges();
+        engine.in_flight >= engine.in_flight_limit && engine.bytes > self.enough_bytes
+    }
+
+    fn read(&mut self, message: &Message<'_>) {
+        if let Some(code) = message.error() {
+            warn!(%code, topic = message.topic(), partition = message.partition(), "a record could not be read");
+            return;
+        }
+        let Some((lane, topic)) = self.lanes.of(message) else {
+            debug!(
+                topic = message.topic(),
+                partition = message.partition(),
+                "a record of a partition that is not ours"
+            );
+            return;
+        };
+        if self.stopping {
+            return;
+        }
+        self.metrics.received.inc();
+        let record = Record::copy(message, topic);
+        self.tell(Event::Record(Incoming {
+            lane,
+            offset: record.offset,
+            key: record.key_hash(),
+            bytes: record.footprint(),
+            payload: Box::new(record),
+        }));
+    }
+
+    fn trouble(
+        &mut self,
+        code: rdkafka::types::RDKafkaErrorCode,
+        fatal: bool,
+        reason: &str,
+    ) -> Result<(), Error> {
+        if fatal {
+            self.health.fatal(reason);
+            return Err(Error::KafkaFatal(reason.to_owned()));
+        }
+        match Trouble::of(code) {
+            Trouble::Unreachable | Trouble::Passing => {
+                debug!(%code, reason, "Kafka connection");
+                if code != rdkafka::types::RDKafkaErrorCode::BrokerTransportFailure {
+                    self.watch_kafka(reason.to_owned());
+                }
+            }
+            Trouble::Topic => {
+                if self.health.topic(Some(reason)) {
+                    warn!(
+                        reason,
+                        "a topic is not there; create it or change the topics; still trying"
+                    );
+                }
+            }
+            Trouble::Refused => {
+                warn!(%code, reason, "Kafka refuses this worker; its credentials or ACLs need a look");
+                self.health.kafka(Some(reason));
+            }
+            Trouble::PolledTooLate => {
+                warn!(
+                    reason,
+                    "the worker did not poll in time and lost its partitions"
+                );
+            }
+            Trouble::Other => warn!(%code, reason, "Kafka"),
+        }
+        Ok(())
+    }
+
+    /// Something came from a broker.
+    pub fn heard_from_kafka(&self) {
+        reachability::kafka(&self.health, None);
+    }
+
+    fn publish(&self) {
+        let metrics = &self.metrics;
+        metrics.in_flight.set(gauge(self.engine.in_flight()));
+        metrics
+            .late_results
+            .inner()
+            .store(self.engine.totals().dropped_late, Relaxed);
+        metrics.held_bytes.set(gauge(self.engine.held_bytes()));
+        metrics.partitions.set(gauge(self.lanes.all().count()));
+        metrics.paused.set(gauge(self.paused.len()));
+        metrics.stalled.set(gauge(self.stalled.len()));
+    }
+}
+
+fn gauge(value: usize) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}

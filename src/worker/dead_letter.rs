@@ -1,0 +1,204 @@
+//! A record's copy in the dead-letter topic: the record as it was, and headers that say why.
+//!
+//! All headers are text under one prefix; the reference is `docs/http-handler.md`.
+
+use std::borrow::Cow;
+
+use jiff::Timestamp;
+
+use super::record::Record;
+use crate::engine::{DeadLetterReason, Failure};
+use crate::kafka::producer::Outgoing;
+
+/// What the names of the headers begin with.
+pub const PREFIX: &str = "drover-dlq-";
+/// What the names of those headers begin with that say where a record was first read.
+pub const ORIGIN: &str = "drover-dlq-origin-";
+
+/// Why a record is dead-lettered, and by whom.
+#[derive(Debug, Clone, Copy)]
+pub struct Circumstances<'a> {
+    /// Why.
+    pub reason: DeadLetterReason,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// What the last attempt ended with.
+    pub failure: &'a Failure,
+    /// The consumer group.
+    pub group: &'a str,
+    /// `namespace/name` of the KafkaConsumer.
+    pub consumer: &'a str,
+    /// The pod.
+    pub pod: &'a str,
+    /// The time of the dead-lettering.
+    pub at: Timestamp,
+}
+
+/// The headers of the copy: the record's own, without those that only we may write, and ours.
+pub struct Headers<'a>(Vec<(Cow<'a, str>, Option<Cow<'a, [u8]>>)>);
+
+impl<'a> Headers<'a> {
+    /// The headers for `record`.
+    pub fn of(record: &'a Record, why: &Circumstances<'_>) -> Self {
+        let mut headers = Vec::with_capacity(record.headers.len() + 18);
+        // A copy that came back and failed again keeps where it was first read; any other header
+        // under our prefix is older than what we are about to say, or forged.
+        let mut has_origin = false;
+        for header in &record.headers {
+            let is_origin = header.name.starts_with(ORIGIN.as_bytes());
+            has_origin |= is_origin;
+            if is_origin || !header.name.starts_with(PREFIX.as_bytes()) {
+                let value = header.value.as_deref().map(Cow::Borrowed);
+                headers.push((String::from_utf8_lossy(&header.name), value));
+            }
+        }
+        let mut ours = Self(headers);
+        let place = [
+            ("topic", record.topic.to_string()),
+            ("partition", record.partition.to_string()),
+            ("offset", record.offset.to_string()),
+        ];
+        let timestamp = record
+            .timestamp
+            .map(|millis| ("timestamp", millis.to_string()));
+        for (name, value) in place.into_iter().chain(timestamp) {
+            if !has_origin {
+                ours.add(&format!("{ORIGIN}{name}"), value.clone());
+            }
+            ours.add(&format!("{PREFIX}{name}"), value);
+        }
+        let reason = match why.reason {
+            DeadLetterReason::AttemptsExhausted => "AttemptsExhausted",
+            DeadLetterReason::Rejected => "Rejected",
+        };
+        for (name, value) in [
+            ("reason", reason.to_owned()),
+            ("attempts", why.attempts.to_string()),
+            ("error-class", why.failure.class.to_owned()),
+            ("error", why.failure.message.clone()),
+            ("group", why.group.to_owned()),
+            ("consumer", why.consumer.to_owned()),
+            ("pod", why.pod.to_owned()),
+            ("failed-at", why.at.to_string()),
+            ("worker-version", env!("CARGO_PKG_VERSION").to_owned()),
+        ] {
+            ours.add(&format!("{PREFIX}{name}"), value);
+        }
+        if let Some(status) = why.failure.status {
+            ours.add(&format!("{PREFIX}status"), status.to_string());
+        }
+        ours
+    }
+
+    fn add(&mut self, name: &str, value: String) {
+        self.0.push((
+            Cow::Owned(name.to_owned()),
+            Some(Cow::Owned(value.into_bytes())),
+        ));
+    }
+
+    /// The copy, for the topic `topic`.
+    pub fn outgoing<'b>(&'b self, topic: &'b str, record: &'b Record) -> Outgoing<'b> {
+        Outgoing {
+            topic,
+            key: record.key.as_deref(),
+            value: record.value.as_deref(),
+            timestamp: record.timestamp,
+            headers: self
+                .0
+                .iter()
+                .map(|(name, value)| (&**name, value.as_deref()))
+                .collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::super::record::Header;
+    use super::*;
+    use crate::topic::Offset;
+
+    fn copy(headers: &[(&'static str, Option<&'static str>)]) -> Vec<(String, Option<String>)> {
+        let record = Record {
+            topic: "orders".into(),
+            partition: 1,
+            offset: Offset(7),
+            timestamp: Some(5),
+            key: None,
+            value: None,
+            headers: headers
+                .iter()
+                .map(|(name, value)| Header {
+                    name: Bytes::from_static(name.as_bytes()),
+                    value: value.map(|value| Bytes::from_static(value.as_bytes())),
+                })
+                .collect(),
+        };
+        let failure = Failure {
+            class: "HttpStatus",
+            status: Some(500),
+            message: "boom".into(),
+        };
+        let why = Circumstances {
+            reason: DeadLetterReason::AttemptsExhausted,
+            attempts: 5,
+            failure: &failure,
+            group: "g",
+            consumer: "shop/orders",
+            pod: "orders-0",
+            at: Timestamp::UNIX_EPOCH,
+        };
+        Headers::of(&record, &why)
+            .0
+            .into_iter()
+            .map(|(name, value)| {
+                let value = value.map(|value| String::from_utf8(value.into_owned()).unwrap());
+                (name.into_owned(), value)
+            })
+            .collect()
+    }
+
+    fn of<'a>(headers: &'a [(String, Option<String>)], name: &str) -> Vec<Option<&'a str>> {
+        let named = headers.iter().filter(|(n, _)| n == name);
+        named.map(|(_, value)| value.as_deref()).collect()
+    }
+
+    #[test]
+    fn a_copy_says_why_and_keeps_its_own_headers() {
+        let headers = copy(&[("a", Some("1")), ("a", None)]);
+        assert_eq!(of(&headers, "a"), [Some("1"), None]);
+        for (name, value) in [
+            ("drover-dlq-reason", "AttemptsExhausted"),
+            ("drover-dlq-attempts", "5"),
+            ("drover-dlq-status", "500"),
+            ("drover-dlq-error", "boom"),
+            ("drover-dlq-topic", "orders"),
+            ("drover-dlq-partition", "1"),
+            ("drover-dlq-offset", "7"),
+            ("drover-dlq-origin-offset", "7"),
+            ("drover-dlq-failed-at", "1970-01-01T00:00:00Z"),
+        ] {
+            assert_eq!(of(&headers, name), [Some(value)], "{name}");
+        }
+    }
+
+    #[test]
+    fn a_copy_of_a_copy_keeps_the_first_origin_and_no_older_reason() {
+        let headers = copy(&[
+            ("drover-dlq-origin-topic", Some("first")),
+            ("drover-dlq-origin-offset", Some("1")),
+            ("drover-dlq-reason", Some("forged")),
+        ]);
+        assert_eq!(of(&headers, "drover-dlq-origin-topic"), [Some("first")]);
+        assert_eq!(of(&headers, "drover-dlq-origin-offset"), [Some("1")]);
+        assert_eq!(of(&headers, "drover-dlq-origin-partition"), []);
+        assert_eq!(
+            of(&headers, "drover-dlq-reason"),
+            [Some("AttemptsExhausted")]
+        );
+        assert_eq!(of(&headers, "drover-dlq-topic"), [Some("orders")]);
+    }
+}

@@ -1,0 +1,120 @@
+//! Carries out what the engine wants.
+
+use tracing::{debug, info, warn};
+
+use super::consume::Loop;
+use super::dead_letters::Letter;
+use super::handler::Delivery;
+use super::record::Record;
+use crate::engine::{Effect, Failure, FrontierCommit};
+use crate::kafka::consumer::Commit;
+
+impl Loop {
+    /// Carries out all that is wanted, in its order, and what follows from that.
+    pub fn act(&mut self) {
+        // An effect may cause an event, and that effects: those come after the ones before.
+        while !self.effects.is_empty() {
+            let mut effects = std::mem::take(&mut self.effects);
+            for effect in effects.drain(..) {
+                self.carry_out(effect);
+            }
+            if self.effects.is_empty() {
+                self.effects = effects;
+                return;
+            }
+        }
+    }
+
+    fn carry_out(&mut self, effect: Effect<Box<Record>>) {
+        match effect {
+            Effect::Deliver {
+                ticket,
+                attempt,
+                payload,
+            } => {
+                self.handler.deliver(Delivery {
+                    ticket,
+                    attempt,
+                    record: payload,
+                });
+            }
+            Effect::Cancel(ticket) => self.handler.cancel(ticket),
+            Effect::DeadLetter {
+                ticket,
+                reason,
+                attempts,
+                failure,
+                payload,
+            } => {
+                self.dead_letters.write(Letter {
+                    ticket,
+                    reason,
+                    attempts,
+                    failure,
+                    record: payload,
+                });
+            }
+            Effect::Commit(frontiers) => self.commit(frontiers),
+            Effect::Pause(partitions) => {
+                self.paused.extend(partitions.iter().cloned());
+                if let Err(error) = self.consumer.pause(&partitions) {
+                    warn!(%error, "pause");
+                }
+            }
+            Effect::Resume(partitions) => {
+                for partition in &partitions {
+                    self.paused.remove(partition);
+                }
+                if let Err(error) = self.consumer.resume(&partitions) {
+                    warn!(%error, "resume");
+                }
+            }
+            Effect::GiveBack(partitions) => self.give_back(&partitions),
+            Effect::Skipped {
+                partition,
+                offset,
+                failure,
+            } => {
+                self.metrics.skipped.inc();
+                match failure {
+                    None => debug!(%partition, %offset, "skipped, as the handler wished"),
+                    Some(Failure { class, message, .. }) => {
+                        warn!(%partition, %offset, class, message, "skipped after its last attempt");
+                    }
+                }
+            }
+            Effect::Stalled {
+                partition,
+                offset,
+                attempts,
+                failure,
+            } => {
+                let Failure { class, message, .. } = failure;
+                if self.stalled.insert((partition.clone(), offset)) {
+                    warn!(%partition, %offset, attempts, class, message, "stalled: what must wait for this record waits; it is tried on");
+                } else {
+                    debug!(%partition, %offset, attempts, class, message, "still stalled");
+                }
+            }
+            Effect::Unstalled { partition, offset } => {
+                info!(%partition, %offset, "no longer stalled");
+                self.stalled.remove(&(partition, offset));
+            }
+            Effect::Stopped => self.stopped = true,
+        }
+    }
+
+    fn commit(&mut self, frontiers: Vec<FrontierCommit>) {
+        let commits: Vec<_> = frontiers
+            .into_iter()
+            .map(|frontier| Commit {
+                metadata: frontier.report.encode(frontier.offset),
+                partition: frontier.partition,
+                offset: frontier.offset,
+            })
+            .collect();
+        if let Err(error) = self.consumer.commit(&commits) {
+            self.commit_over(Some(error));
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! What the probes are told.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::clock::Monotonic;
+use crate::telemetry::http::Probes;
+
+/// The loop turns at least every tenth of a second; silent for this long, it is stuck.
+const SILENCE: Duration = Duration::from_secs(30);
+
+/// How the worker is. Written by the loop, read by the admin port.
+pub struct Health {
+    clock: Monotonic,
+    turned_at: AtomicU64,
+    joined: AtomicBool,
+    troubles: Mutex<Troubles>,
+}
+
+#[derive(Default)]
+struct Troubles {
+    kafka: Option<String>,
+    topic: Option<String>,
+    handler: Option<String>,
+    fatal: Option<String>,
+    stopping: bool,
+}
+
+impl Health {
+    /// A worker that begins.
+    pub fn new(clock: Monotonic) -> Self {
+        let troubles = Troubles {
+            handler: Some("not tried yet".to_owned()),
+            ..Troubles::default()
+        };
+        Self {
+            clock,
+            turned_at: AtomicU64::new(millis(clock.elapsed())),
+            joined: AtomicBool::new(false),
+            troubles: Mutex::new(troubles),
+        }
+    }
+
+    /// The loop has turned.
+    pub fn turned(&self, now: Duration) {
+        self.turned_at.store(millis(now), Relaxed);
+    }
+
+    /// The group has answered, if only with nothing to do.
+    pub fn joined(&self) {
+        self.joined.store(true, Relaxed);
+    }
+
+    /// Kafka cannot be reached, for the reason given; or can. True if that is news.
+    pub fn kafka(&self, trouble: Option<&str>) -> bool {
+        replace(&mut self.troubles().kafka, trouble)
+    }
+
+    /// A topic is not there; or is. True if that is news.
+    pub fn topic(&self, trouble: Option<&str>) -> bool {
+        replace(&mut self.troubles().topic, trouble)
+    }
+
+    /// The handler cannot be connected to; or can. True if that is news.
+    pub fn handler(&self, trouble: Option<&str>) -> bool {
+        replace(&mut self.troubles().handler, trouble)
+    }
+
+    /// The handler could not be connected to when it was last tried, or was not tried yet.
+    pub fn handler_is_missing(&self) -> bool {
+        self.troubles().handler.is_some()
+    }
+
+    /// The Kafka client can do nothing any more.
+    pub fn fatal(&self, trouble: &str) {
+        self.troubles().fatal = Some(trouble.to_owned());
+    }
+
+    /// The worker drains.
+    pub fn stopping(&self) {
+        self.troubles().stopping = true;
+    }
+
+    fn troubles(&self) -> MutexGuard<'_, Troubles> {
+        self.troubles.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Probes for Health {
+    fn live(&self) -> Result<(), String> {
+        if let Some(fatal) = &self.troubles().fatal {
+            return Err(format!("the Kafka client has failed for good: {fatal}"));
+        }
+        let turned_at = Duration::from_millis(self.turned_at.load(Relaxed));
+        let silence = self.clock.elapsed().saturating_sub(turned_at);
+        if silence > SILENCE {
+            return Err(format!(
+                "the loop has not turned for {} s",
+                silence.as_secs()
+            ));
+        }
+        Ok(())
+    }
+
+    fn ready(&self) -> Result<(), String> {
+        let troubles = self.troubles();
+        let mut missing = Vec::new();
+        if troubles.stopping {
+            missing.push("the worker is draining before it stops".to_owned());
+        }
+        if let Some(why) = &troubles.handler {
+            missing.push(format!("handler not reachable: {why}"));
+        }
+        if let Some(why) = &troubles.kafka {
+            missing.push(format!("Kafka not reachable: {why}"));
+        }
+        if let Some(why) = &troubles.topic {
+            missing.push(format!("topic not there: {why}"));
+        }
+        if !self.joined.load(Relaxed) {
+            missing.push("not yet a member of the consumer group".to_owned());
+        }
+        if missing.is_empty() {
+            Ok(())
+        } else {
+            Err(missing.join("\n"))
+        }
+    }
+}
+
+/// News is only whether there is trouble: its words may differ from try to try.
+fn replace(held: &mut Option<String>, trouble: Option<&str>) -> bool {
+    let news = held.is_some() != trouble.is_some();
+    if held.as_deref() != trouble {
+        *held = trouble.map(str::to_owned);
+    }
+    news
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_worker_is_ready_when_handler_and_group_are_there() {
+        let health = Health::new(Monotonic::start());
+        let missing = health.ready().unwrap_err();
+        assert!(
+            missing.contains("handler") && missing.contains("group"),
+            "{missing}"
+        );
+        assert!(health.handler(None));
+        assert!(!health.handler(None), "no news");
+        health.joined();
+        assert_eq!(health.ready(), Ok(()));
+        health.topic(Some("orders"));
+        assert_eq!(health.ready(), Err("topic not there: orders".to_owned()));
+    }
+
+    #[test]
+    fn only_what_a_restart_helps_against_is_no_life() {
+        let health = Health::new(Monotonic::start());
+        health.kafka(Some("down"));
+        health.handler(Some("down"));
+        assert_eq!(health.live(), Ok(()));
+        health.fatal("fenced");
+        assert!(health.live().is_err());
+    }
+}

@@ -1,0 +1,265 @@
+//! What the group gives and takes.
+//!
+//! Before an assignment is answered, the group's committed offsets and their reports are asked for,
+//! in a thread that may block: so a partition is taken over with what its last owner knew, and
+//! reading begins at the very offset that the report belongs to.
+
+use std::time::Duration;
+
+use rdkafka::types::RDKafkaErrorCode;
+use tokio::task::spawn_blocking;
+use tracing::{debug, info, warn};
+
+use super::consume::Loop;
+use crate::engine::{Assignment, CommitFailure, Event};
+use crate::kafka::consumer::Committed;
+use crate::kafka::errors::CommitError;
+use crate::report::{NotAReport, Report};
+use crate::telemetry::worker_metrics::Outcome;
+use crate::topic::{Offset, TopicPartition};
+
+/// How long one question for committed offsets may take.
+const ASK: Duration = Duration::from_secs(5);
+/// How often it is asked before the assignment is answered without.
+const ASKED: u32 = 3;
+
+/// An assignment that is being prepared.
+#[derive(Debug, Clone)]
+pub(super) struct Takeover {
+    partitions: Vec<TopicPartition>,
+    asked: u32,
+    answer: Option<Result<Vec<Committed>, String>>,
+}
+
+impl Loop {
+    /// What is due without an event: an open revocation whose partitions are lost, and committed
+    /// offsets that have come.
+    pub fn membership_turn(&mut self) {
+        while let Ok(takeover) = self.takeovers.1.try_recv() {
+            self.take_over(takeover);
+        }
+        if self.revocation.is_open() && self.consumer.assignment_lost() {
+            let waiting = self.revocation.waiting_for().cloned().collect();
+            self.lose(waiting);
+            if let Some(answer) = self.revocation.lost() {
+                self.unassign(&answer);
+            }
+        }
+    }
+
+    /// The group gives `partitions`.
+    pub fn assigned(&mut self, partitions: Vec<TopicPartition>) {
+        self.heard_from_kafka();
+        self.health.topic(None);
+        if self.stopping || partitions.is_empty() {
+            self.health.joined();
+            let bare: Vec<_> = partitions.iter().map(|p| (p.clone(), None)).collect();
+            self.assign(&bare);
+            return;
+        }
+        self.ask(Takeover {
+            partitions,
+            asked: 0,
+            answer: None,
+        });
+    }
+
+    fn ask(&mut self, mut takeover: Takeover) {
+        takeover.asked += 1;
+        let question = self.consumer.committed(&takeover.partitions, ASK);
+        let (sender, wake) = (self.takeovers.0.clone(), self.wake.clone());
+        let mut asking = takeover.clone();
+        self.takeover = Some(takeover);
+        while self.watches.try_join_next().is_some() {}
+        self.watches.spawn(async move {
+            let answer = spawn_blocking(question).await;
+            asking.answer = Some(match answer {
+                Ok(answer) => answer.map_err(|error| error.to_string()),
+                Err(error) => Err(error.to_string()),
+            });
+            // Nobody listens once the loop is over.
+            let _ = sender.send(asking);
+            wake.notify_one();
+        });
+    }
+
+    fn take_over(&mut self, mut takeover: Takeover) {
+        let committed = match takeover.answer.take() {
+            Some(Ok(committed)) => committed,
+            Some(Err(error)) if takeover.asked < ASKED && !self.stopping => {
+                debug!(error, "ask for committed offsets again");
+                return self.ask(takeover);
+            }
+            Some(Err(error)) => {
+                warn!(
+                    error,
+                    "committed offsets could not be read; what the last owner had finished beyond them may be handled again"
+                );
+                let nothing = |partition: &TopicPartition| Committed {
+                    partition: partition.clone(),
+                    offset: None,
+                    metadata: None,
+                };
+                takeover.partitions.iter().map(nothing).collect()
+            }
+            None => return,
+        };
+        if self.takeover.take().is_none() {
+            return;
+        }
+        let positions: Vec<_> = committed
+            .iter()
+            .map(|c| (c.partition.clone(), c.offset))
+            .collect();
+        self.assign(&positions);
+        self.health.joined();
+        if self.stopping {
+            return;
+        }
+        info!(partitions = %names(&takeover.partitions), "assigned");
+        let assignments = committed.into_iter().map(|c| self.assignment(c)).collect();
+        self.tell(Event::Assigned(assignments));
+        self.act();
+        self.count_rebalance("assigned");
+    }
+
+    fn assignment(&mut self, committed: Committed) -> Assignment {
+        let text = committed.metadata.as_deref().unwrap_or_default();
+        let at = committed.offset.unwrap_or_default();
+        let left_behind = match Report::decode(&String::from_utf8_lossy(text), at) {
+            Ok(report) => Some(report),
+            Err(NotAReport::Empty) => None,
+            Err(why) => {
+                debug!(partition = %committed.partition, %why, "committed by another tool");
+                self.metrics.foreign_metadata.inc();
+                None
+            }
+        };
+        Assignment {
+            lane: self.lanes.insert(committed.partition.clone()),
+            partition: committed.partition,
+            left_behind,
+            committed: committed.offset,
+        }
+    }
+
+    fn assign(&self, partitions: &[(TopicPartition, Option<Offset>)]) {
+        if let Err(error) = self.consumer.assign(partitions) {
+            // librdkafka logs it as well and asks again with the next rebalance.
+            warn!(%error, "assign");
+        }
+    }
+
+    /// The group wants `partitions` back.
+    pub fn revoked(&mut self, partitions: Vec<TopicPartition>) {
+        let held: Vec<_> = partitions
+            .iter()
+            .filter(|p| self.lanes.holds(p))
+            .cloned()
+            .collect();
+        if self.consumer.assignment_lost() {
+            self.lose(held);
+            self.unassign(&partitions);
+            return;
+        }
+        info!(partitions = %names(&partitions), "revoked; draining");
+        self.count_rebalance("revoked");
+        if let Some(answer) = self.revocation.begin(partitions, held.clone()) {
+            self.unassign(&answer);
+        }
+        if !held.is_empty() {
+            self.tell(Event::Revoked(held));
+        }
+        self.act();
+    }
+
+    fn lose(&mut self, partitions: Vec<TopicPartition>) {
+        warn!(partitions = %names(&partitions), "lost; another worker may handle the same records");
+        self.forget(&partitions);
+        self.tell(Event::Lost(partitions));
+        self.act();
+        self.count_rebalance("lost");
+    }
+
+    /// The engine has no more work in `partitions`.
+    pub fn give_back(&mut self, partitions: &[TopicPartition]) {
+        self.forget(partitions);
+        // What is given back without having been asked for, at the end, is so by leaving.
+        if let Some(answer) = self.revocation.given_back(partitions) {
+            info!(partitions = %names(&answer), "given back");
+            self.unassign(&answer);
+        }
+    }
+
+    fn forget(&mut self, partitions: &[TopicPartition]) {
+        self.lanes.remove(partitions);
+        self.paused
+            .retain(|partition| !partitions.contains(partition));
+        self.stalled
+            .retain(|(partition, _)| !partitions.contains(partition));
+    }
+
+    fn count_rebalance(&self, result: &'static str) {
+        self.metrics
+            .rebalances
+            .get_or_create(&Outcome { result })
+            .inc();
+    }
+
+    fn unassign(&self, partitions: &[TopicPartition]) {
+        if let Err(error) = self.consumer.unassign(partitions) {
+            warn!(%error, "unassign");
+        }
+    }
+
+    /// An assignment is being prepared: librdkafka does not close before it is answered.
+    pub fn answer_takeover(&mut self) {
+        if let Some(takeover) = self.takeover.take() {
+            let bare: Vec<_> = takeover.partitions.into_iter().map(|p| (p, None)).collect();
+            self.assign(&bare);
+        }
+    }
+
+    /// A commit came back.
+    pub fn committed(
+        &mut self,
+        error: Option<RDKafkaErrorCode>,
+        partitions: &[(TopicPartition, Option<RDKafkaErrorCode>)],
+    ) {
+        let errors = error
+            .into_iter()
+            .chain(partitions.iter().filter_map(|(_, error)| *error));
+        self.commit_over(CommitError::worst(errors));
+    }
+
+    /// A commit is over, without an error or with one.
+    pub fn commit_over(&mut self, error: Option<CommitError>) {
+        let words = |error: &CommitError| error.code().to_string();
+        let (result, outcome) = match &error {
+            None => ("ok", Ok(())),
+            Some(e @ CommitError::Later(_)) => ("later", Err(CommitFailure::Later(words(e)))),
+            Some(e @ CommitError::Dropped(_)) => ("dropped", Err(CommitFailure::Dropped(words(e)))),
+            Some(e @ CommitError::Fatal(_)) => ("fatal", Err(CommitFailure::Fatal(words(e)))),
+        };
+        self.metrics
+            .commits
+            .get_or_create(&Outcome { result })
+            .inc();
+        match &outcome {
+            Ok(()) => self.heard_from_kafka(),
+            Err(CommitFailure::Fatal(why)) => {
+                warn!(why, "offsets cannot be committed; trying on");
+            }
+            Err(why) => debug!(?why, "commit"),
+        }
+        self.tell(Event::Committed(outcome));
+    }
+}
+
+fn names(partitions: &[TopicPartition]) -> String {
+    partitions
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(" ")
+}

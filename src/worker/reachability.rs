@@ -1,0 +1,118 @@
+//! Whether Kafka and the handler can be reached: one log line for each change, and a look now and
+//! then while one of them cannot.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+use tokio::task::spawn_blocking;
+use tokio::time::{sleep, timeout};
+use tracing::{debug, info, warn};
+
+use super::consume::Loop;
+use super::health::Health;
+use super::request::Target;
+
+/// Between two looks.
+const LOOK_AGAIN: Duration = Duration::from_secs(2);
+/// How long a look may take.
+const LOOK: Duration = Duration::from_secs(3);
+
+/// The handler was reached, or could not be for the reason given.
+pub(super) fn handler(health: &Health, trouble: Option<&str>) {
+    if health.handler(trouble) {
+        match trouble {
+            None => info!("the handler is reachable"),
+            Some(why) => warn!(why, "the handler cannot be reached; still trying"),
+        }
+    }
+}
+
+/// A broker was heard of, or cannot be reached for the reason given.
+pub(super) fn kafka(health: &Health, trouble: Option<&str>) {
+    if health.kafka(trouble) {
+        match trouble {
+            None => info!("Kafka is reachable again"),
+            Some(why) => warn!(why, "Kafka cannot be reached; still trying"),
+        }
+    }
+}
+
+/// Waits until something listens at the handler's address.
+pub(super) async fn wait_for_handler(target: &Target, health: &Health) {
+    let mut told = false;
+    while let Err(why) = look_at_handler(target).await {
+        health.handler(Some(&why));
+        if !told {
+            info!(
+                why,
+                "waiting for the handler in this pod before joining the group"
+            );
+            told = true;
+        }
+        sleep(LOOK_AGAIN / 10).await;
+    }
+    handler(health, None);
+}
+
+/// Looks at the handler at the start and whenever it is missing: deliveries tell of it as well, but
+/// there may be none.
+pub(super) async fn watch_handler(target: Target, health: Arc<Health>) {
+    loop {
+        if health.handler_is_missing() {
+            match look_at_handler(&target).await {
+                Ok(()) => handler(&health, None),
+                Err(why) => handler_still_missing(&health, &why),
+            }
+        }
+        sleep(LOOK_AGAIN).await;
+    }
+}
+
+fn handler_still_missing(health: &Health, why: &str) {
+    debug!(why, "the handler cannot be reached");
+    health.handler(Some(why));
+}
+
+async fn look_at_handler(target: &Target) -> Result<(), String> {
+    let address = (target.host.as_str(), target.port);
+    match timeout(LOOK, TcpStream::connect(address)).await {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(error)) => Err(format!(
+            "connect to {}:{}: {error}",
+            target.host, target.port
+        )),
+        Err(_) => Err(format!(
+            "connect to {}:{}: no answer",
+            target.host, target.port
+        )),
+    }
+}
+
+impl Loop {
+    /// librdkafka says that no broker can be reached. With one broker a connection that was merely
+    /// idle looks the same, so it is only believed after a look of our own; then looked at until
+    /// one answers, since a worker without records hears of no recovery.
+    pub fn watch_kafka(&mut self, why: String) {
+        while self.kafka_watch.try_join_next().is_some() {}
+        if !self.kafka_watch.is_empty() || self.stopping {
+            return;
+        }
+        let look = self.consumer.looker(LOOK);
+        let health = Arc::clone(&self.health);
+        self.kafka_watch.spawn(async move {
+            loop {
+                let look = look.clone();
+                match spawn_blocking(move || look.look()).await {
+                    Ok(Ok(())) => return kafka(&health, None),
+                    Ok(Err(error)) => {
+                        debug!(%error, "Kafka cannot be reached");
+                        kafka(&health, Some(&why));
+                    }
+                    Err(error) => debug!(%error, "look at Kafka"),
+                }
+                sleep(LOOK_AGAIN).await;
+            }
+        });
+    }
+}

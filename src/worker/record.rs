@@ -1,0 +1,104 @@
+//! A record's content, copied out of librdkafka's memory.
+//!
+//! Copied, not borrowed: a borrowed record keeps the whole fetch buffer around it alive, which no
+//! budget could count.
+
+use std::hash::Hasher;
+use std::sync::Arc;
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use crate::engine::KeyHash;
+use crate::kafka::Message;
+use crate::topic::Offset;
+
+/// A record's content. `None` is Kafka's null, which is not the same as empty.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// Its topic.
+    pub topic: Arc<str>,
+    /// Its partition.
+    pub partition: i32,
+    /// Its place in the partition.
+    pub offset: Offset,
+    /// Milliseconds since 1970.
+    pub timestamp: Option<i64>,
+    /// Its key.
+    pub key: Option<Bytes>,
+    /// Its value; None is a tombstone.
+    pub value: Option<Bytes>,
+    /// Its headers, in order: names may repeat and need not be text.
+    pub headers: Vec<Header>,
+}
+
+/// A record's header.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// Normally UTF-8, but nothing enforces it.
+    pub name: Bytes,
+    /// Its value.
+    pub value: Option<Bytes>,
+}
+
+/// What a record takes beside its bytes: the struct itself, its place in the engine's ledger and
+/// queues, and the allocator's rounding.
+const OVERHEAD: usize = 256;
+
+impl Record {
+    /// Copies `message`, whose topic's name is known to be `topic`.
+    pub fn copy(message: &Message<'_>, topic: Arc<str>) -> Self {
+        let (key, value) = (message.key(), message.value());
+        // One allocation for both: most records are small.
+        let length = |part: Option<&[u8]>| part.map_or(0, <[u8]>::len);
+        let mut both = BytesMut::with_capacity(length(key) + length(value));
+        let mut copy = |part: &[u8]| {
+            both.put_slice(part);
+            both.split().freeze()
+        };
+        let (value, key) = (value.map(&mut copy), key.map(&mut copy));
+        let mut headers = Vec::new();
+        message.each_header(|name, value| {
+            headers.push(Header {
+                name: Bytes::copy_from_slice(name),
+                value: value.map(Bytes::copy_from_slice),
+            });
+        });
+        Self {
+            topic,
+            partition: message.partition(),
+            offset: message.offset(),
+            timestamp: message.timestamp(),
+            key,
+            value,
+            headers,
+        }
+    }
+
+    /// The bytes that the record takes of the memory budget.
+    pub fn footprint(&self) -> usize {
+        let length = |part: &Option<Bytes>| part.as_ref().map_or(0, Bytes::len);
+        let headers: usize = self
+            .headers
+            .iter()
+            .map(|header| size_of::<Header>() + header.name.len() + length(&header.value))
+            .sum();
+        OVERHEAD + length(&self.key) + length(&self.value) + headers
+    }
+
+    /// The hash by which records of one key find each other; None for a record without key.
+    pub fn key_hash(&self) -> Option<KeyHash> {
+        let key = self.key.as_ref()?;
+        // Same in every process; a producer who makes keys collide only makes its own records wait.
+        let mut hasher = std::hash::DefaultHasher::new();
+        hasher.write(key);
+        Some(KeyHash(hasher.finish()))
+    }
+
+    /// The last header of that name, which is the one that Kafka's own clients give.
+    pub fn header(&self, name: &str) -> Option<&Header> {
+        self.headers
+            .iter()
+            .rev()
+            .find(|header| header.name.eq_ignore_ascii_case(name.as_bytes()))
+    }
+}

@@ -1,0 +1,128 @@
+"""What the demo stands on: a cluster, the images, the controller, two topics and the example."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from .screen import Screen
+from .shell import ROOT, Failure, run, sourced
+
+NAMESPACE = "demo"
+NAME = "user-events"
+GROUP = f"{NAMESPACE}.{NAME}"
+TOPIC = "user_events"
+PARTITIONS = 12
+DEAD_LETTERS = "user_events.dlq"
+CONTROLLER = ("drover-system", "drover-controller")
+
+CLUSTER = ROOT / "tests" / "cluster" / "cluster"
+POD_BOOTSTRAP = "kafka.kafka.svc.cluster.local:9092"  # as examples/demo writes it
+
+
+class Stage:
+    def __init__(self, folder: Path, binaries: Path, images: Path, screen: Screen) -> None:
+        self.folder = folder.resolve()
+        self.binaries = binaries.resolve()
+        self.images = images.resolve()
+        self.screen = screen
+        self.environment = dict(os.environ)
+        self._built = False
+
+    def build(self) -> None:
+        self.screen.chapter("Setting the stage")
+        if not self._whole_cluster_is_ours():
+            self.screen.line(f"  CLUSTER={os.environ['CLUSTER']}: what the demo makes there, it removes again")
+        self._step("a cluster: Kubernetes with one node, and Kafka")
+        self._cluster("down")  # what a run left that was cut off in the middle
+        self._cluster("up")
+        self._built = True
+        self.environment = sourced(self.folder / "env", self.environment)
+        self._step("images of controller, worker and example")
+        run(CLUSTER, "image", "load", "--dir", self.folder, *sorted(self.images.glob("*.tar")),
+            environment=self.environment, shown=True)
+        self._step("the CRD and the controller")
+        self.kubectl("apply", "--server-side", "-f", ROOT / "crds")
+        self.kubectl("wait", "--for=condition=Established", "crd/kafkaconsumers.drover.dev", "--timeout=30s")
+        self.kubectl("apply", "-f", ROOT / "deploy" / "controller.yaml")
+        namespace, name = CONTROLLER
+        self.kubectl("-n", namespace, "rollout", "status", f"deployment/{name}", "--timeout=90s")
+        self._step(f"topics {TOPIC} with {PARTITIONS} partitions and {DEAD_LETTERS}")
+        for topic, partitions in ((TOPIC, PARTITIONS), (DEAD_LETTERS, 1)):
+            self.drover("produce", "--topic", topic, "--create", "--partitions", str(partitions), "--count", "0")
+        self._step("the example: a handler that takes 5 ms a record, and a KafkaConsumer")
+        self._apply("handler.yaml")
+        self.kubectl("-n", NAMESPACE, "rollout", "status", "deployment/handler", "--timeout=60s")
+        self._apply("consumer.yaml")
+
+    def strike(self) -> None:
+        """Leaves nothing behind."""
+        if not self._built and not (self.folder / "plan.json").exists():
+            return
+        self.screen.chapter("Cleaning up")
+        try:
+            if self._built and not self._whole_cluster_is_ours():
+                self._remove_objects()
+            self._cluster("down")
+        except Failure as failure:
+            self.screen.line(f"  {failure}\n  make clean-cluster tries again")
+
+    def explain(self) -> None:
+        """What helps to see why it failed; before everything is gone."""
+        if not self._built:
+            return
+        namespace, name = CONTROLLER
+        for title, command in (
+            ("KafkaConsumer", ("-n", NAMESPACE, "get", "kafkaconsumer", NAME, "-o", "yaml")),
+            ("Pods", ("-n", NAMESPACE, "get", "pods", "-o", "wide")),
+            ("Events", ("-n", NAMESPACE, "get", "events", "--sort-by=.lastTimestamp")),
+            ("Controller", ("-n", namespace, "logs", f"deployment/{name}", "--tail=40")),
+            ("Workers", ("-n", NAMESPACE, "logs", "-l", f"drover.dev/consumer={NAME}", "--tail=15", "--prefix")),
+        ):
+            try:
+                found = self.kubectl(*command)
+            except Failure as failure:
+                found = str(failure)
+            self.screen.chapter(title)
+            self.screen.line(found.rstrip())
+
+    def tell_how_to_look_around(self) -> None:
+        drover = self.binaries / "drover"
+        self.screen.chapter("It is left running. To look around:")
+        for command in (
+            f"source {self.folder}/env",
+            f"kubectl -n {NAMESPACE} get kc {NAME} --watch",
+            f"kubectl -n {NAMESPACE} describe kc {NAME}",
+            f"{drover} status -n {NAMESPACE} {NAME}",
+            f"{drover} produce --topic {TOPIC} --count 20000 --keys 2000",
+            f"kubectl -n {NAMESPACE} rollout restart deployment/{NAME}",
+            f"kubectl -n {CONTROLLER[0]} logs deployment/{CONTROLLER[1]}",
+            f"{CLUSTER} kafka --dir {self.folder} groups --describe --group {GROUP}",
+            "make clean-cluster",
+        ):
+            self.screen.line(f"  {command}")
+
+    def kubectl(self, *arguments: str | Path) -> str:
+        return run("kubectl", *arguments, environment=self.environment)
+
+    def drover(self, *arguments: str) -> str:
+        return run(self.binaries / "drover", *arguments, environment=self.environment)
+
+    def _apply(self, file: str) -> None:
+        text = (ROOT / "examples" / "demo" / file).read_text()
+        bootstrap = self.environment.get("DROVER_POD_BOOTSTRAP", POD_BOOTSTRAP)
+        run("kubectl", "apply", "-f", "-", environment=self.environment, input=text.replace(POD_BOOTSTRAP, bootstrap))
+
+    def _remove_objects(self) -> None:
+        self.kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found")
+        self.kubectl("delete", "--ignore-not-found", "-f", ROOT / "deploy" / "controller.yaml")
+        self.kubectl("delete", "--ignore-not-found", "-f", ROOT / "crds")
+
+    def _cluster(self, verb: str) -> None:
+        run(CLUSTER, verb, "--dir", self.folder, environment=self.environment, shown=True)
+
+    def _whole_cluster_is_ours(self) -> bool:
+        return os.environ.get("CLUSTER") in (None, "", "local")
+
+    def _step(self, text: str) -> None:
+        self.screen.line(f"  {self.screen.seconds():5.1f}s  {text}")

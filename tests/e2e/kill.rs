@@ -1,0 +1,44 @@
+//! A worker that dies without warning loses nothing, and repeats only what no commit had seen.
+
+use std::process::Command;
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::scenario::{MINUTE, Scenario};
+use crate::{kafka, world};
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a cluster with Drover: make test"]
+async fn a_killed_worker_loses_nothing_and_repeats_only_what_was_not_committed() {
+    let _cluster = world::shared().await;
+    let scenario = Scenario::begin("kill", 6).await;
+    scenario.handler("10ms").await;
+    let mut spec = scenario.spec();
+    spec["delivery"] = json!({"concurrency": 4, "ordering": "Key"});
+    spec["kafka"]["properties"] = json!({"session.timeout.ms": "6000"});
+    spec["scaling"] = json!({"minReplicas": 2, "maxReplicas": 2, "maxDelay": "60s"});
+    scenario.apply(spec).await;
+    let pods = scenario.ready_pods(2, MINUTE).await;
+    let produced = kafka::produce(&scenario.topic, 100, 1, 100).expect("produce");
+    scenario.handled(produced / 4, MINUTE).await;
+
+    let pod = pods[0].metadata.name.clone().expect("name");
+    let pid = world::process_of_pod(&pod).expect("find the worker's process");
+    let killed = Command::new("kill").args(["-9", &pid.to_string()]).status();
+    assert!(killed.expect("kill").success());
+
+    scenario.handled(produced, 3 * MINUTE).await;
+    scenario.committed(MINUTE).await;
+    let stats = scenario.witness.stats().await.expect("stats");
+    assert_eq!(stats.handled, produced);
+    // A pod does at most 4 / 10 ms = 400 records a second and commits each second; what it had in
+    // flight, and what it did in the second before a commit under way came back, may come again.
+    let repeated = stats.handled_twice + stats.handled_again_on_retry;
+    assert!(repeated <= 2 * 400 + 4, "{stats:#?}");
+    // What is repeated begins again at the commit, so a key's records may be seen a second time,
+    // but never two of them at once.
+    assert_eq!(stats.overlapping, 0, "{stats:#?}");
+    scenario.ready_pods(2, Duration::from_secs(60)).await;
+    scenario.end().await;
+}

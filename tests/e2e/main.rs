@@ -1,0 +1,21 @@
+//! End to end: real Kubernetes, real pods, a real broker, Drover installed. `make test` brings all
+//! that up (`tests/e2e/run`) and then runs these with `--include-ignored`.
+//!
+//! Every test has its own namespace, topics, group and witness. What takes a part of the shared
+//! cluster away waits until the others are done ([`world::alone`]).
+
+mod burst;
+mod dead_letters;
+mod kafka;
+mod kill;
+mod outages;
+mod own_consumer;
+mod rest;
+mod scale;
+mod scenario;
+mod stall;
+mod termination;
+mod wait;
+mod witness;
+mod world;
+mod wrong_specs;

@@ -1,0 +1,148 @@
+//! Kafka or the API server go away for two minutes. These hold the cluster alone.
+
+use std::time::Duration;
+
+use k8s_openapi::api::coordination::v1::Lease;
+use k8s_openapi::api::core::v1::Pod;
+use kube::Api;
+use kube::api::ListParams;
+use serde_json::json;
+
+use crate::scenario::{MINUTE, Scenario};
+use crate::{kafka, wait, world};
+
+const OUTAGE: Duration = Duration::from_secs(120);
+
+async fn restarts(scenario: &Scenario) -> anyhow::Result<i32> {
+    let labelled = ListParams::default().labels("drover.dev/consumer=fleet");
+    let mut pods = scenario.api::<Pod>().list(&labelled).await?.items;
+    let controllers = Api::<Pod>::namespaced(scenario.client.clone(), "drover-system");
+    pods.extend(controllers.list(&ListParams::default()).await?.items);
+    Ok(pods
+        .iter()
+        .filter_map(|pod| pod.status.as_ref()?.container_statuses.as_ref())
+        .flatten()
+        .map(|status| status.restart_count)
+        .sum())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a cluster with Drover: make test"]
+async fn kafka_away_for_two_minutes_scales_nothing_and_heals_without_a_restart() {
+    let _cluster = world::alone().await;
+    let scenario = Scenario::begin("kafka-away", 6).await;
+    scenario.handler("5ms").await;
+    let mut spec = scenario.spec();
+    spec["scaling"] = json!({"minReplicas": 2, "maxReplicas": 6, "maxDelay": "10s"});
+    scenario.apply(spec).await;
+    scenario.ready_pods(2, MINUTE).await;
+    kafka::produce(&scenario.topic, 20, 1, 20).expect("produce");
+    scenario.handled(400, MINUTE).await;
+    scenario.committed(MINUTE).await;
+    let before = restarts(&scenario).await.expect("restarts");
+
+    let outage = world::Outage::begin("kafka");
+    let reachable = scenario.condition("KafkaReachable", "False", MINUTE).await;
+    assert!(!reachable.message.is_empty());
+    wait::throughout(
+        "the size stays while Kafka is away",
+        OUTAGE,
+        || scenario.pods(),
+        |pods| pods.len() == 2,
+    )
+    .await;
+    assert_eq!(
+        restarts(&scenario).await.expect("restarts"),
+        before,
+        "no crash loop"
+    );
+    let events = Api::<k8s_openapi::api::events::v1::Event>::namespaced(
+        scenario.client.clone(),
+        &scenario.namespace,
+    );
+    let told = events
+        .list(&ListParams::default())
+        .await
+        .expect("events")
+        .items;
+    let told = told
+        .iter()
+        .filter(|event| event.reason.as_deref() == Some("KafkaUnreachable"))
+        .count();
+    assert_eq!(told, 1, "one event for the transition");
+    drop(outage);
+
+    scenario
+        .condition("KafkaReachable", "True", 2 * MINUTE)
+        .await;
+    kafka::produce(&scenario.topic, 20, 21, 40).expect("produce");
+    scenario.handled(800, 2 * MINUTE).await;
+    scenario.committed(MINUTE).await;
+    assert_eq!(
+        restarts(&scenario).await.expect("restarts"),
+        before,
+        "no restart was needed"
+    );
+    let stats = scenario.witness.stats().await.expect("stats");
+    assert_eq!((stats.handled, stats.out_of_order), (800, 0), "{stats:#?}");
+    scenario.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a cluster with Drover: make test"]
+async fn the_api_server_away_for_two_minutes_does_not_stop_the_workers() {
+    let _cluster = world::alone().await;
+    let scenario = Scenario::begin("api-away", 6).await;
+    scenario.handler("5ms").await;
+    let mut spec = scenario.spec();
+    spec["scaling"] = json!({"minReplicas": 2, "maxReplicas": 2, "maxDelay": "60s"});
+    scenario.apply(spec).await;
+    scenario.ready_pods(2, MINUTE).await;
+    let before = restarts(&scenario).await.expect("restarts");
+    let group = scenario.group();
+
+    let outage = world::Outage::begin("apiserver");
+    let produced = kafka::produce(&scenario.topic, 20, 1, 50).expect("produce");
+    wait::until(
+        "the workers to go on without the API server",
+        MINUTE,
+        || kafka::lag(&group, &scenario.topic),
+        |lag| *lag == 0,
+    )
+    .await;
+    tokio::time::sleep(OUTAGE).await; // the outage's length is what is tested
+    drop(outage);
+
+    let leases = Api::<Lease>::namespaced(scenario.client.clone(), "drover-system");
+    let renewed = || async {
+        let lease = leases.get("drover-controller").await?;
+        let spec = lease.spec.unwrap_or_default();
+        Ok(spec.renew_time.map(|time| time.0))
+    };
+    let after = wait::until("the API server", 2 * MINUTE, renewed, Option::is_some).await;
+    wait::until(
+        "the controller to lead again",
+        2 * MINUTE,
+        renewed,
+        |time| *time > after,
+    )
+    .await;
+    assert_eq!(
+        restarts(&scenario).await.expect("restarts"),
+        before,
+        "nothing restarted"
+    );
+    let stats = scenario.handled(produced, MINUTE).await;
+    assert_eq!(
+        (stats.handled, stats.handled_twice),
+        (produced, 0),
+        "{stats:#?}"
+    );
+
+    // And it acts again.
+    let mut spec = scenario.spec();
+    spec["scaling"] = json!({"minReplicas": 3, "maxReplicas": 3, "maxDelay": "60s"});
+    scenario.apply(spec).await;
+    scenario.ready_pods(3, 2 * MINUTE).await;
+    scenario.end().await;
+}

@@ -1,0 +1,165 @@
+//! `drover validate` and `drover crd` as processes.
+
+use std::io::Write;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::support::consumers::{http_url, own_consumer, with};
+
+fn drover(arguments: &[&str], input: &str) -> Output {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_drover"))
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // A process that reads no input may be gone already.
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    child.wait_with_output().unwrap()
+}
+
+fn out(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn err(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+fn file(folder: &TempDir, name: &str, text: &str) -> String {
+    let path = folder.path().join(name);
+    std::fs::write(&path, text).unwrap();
+    path.display().to_string()
+}
+
+#[test]
+fn right_documents_end_with_0() {
+    let folder = TempDir::new().unwrap();
+    let text = format!("{}\n---\n{}\n", http_url(), own_consumer());
+    let output = drover(&["validate", &file(&folder, "both.yaml", &text)], "");
+    assert_eq!(output.status.code(), Some(0), "{}", out(&output));
+    assert_eq!(out(&output).matches(": valid").count(), 2);
+}
+
+#[test]
+fn all_problems_of_all_documents_are_told_at_once() {
+    let folder = TempDir::new().unwrap();
+    let first = with(
+        http_url(),
+        "/spec/scaling",
+        json!({ "minReplicas": 3, "maxReplicas": 2, "maxReplica": 4 }),
+    );
+    let first = with(first, "/spec/kafka/properties", json!({ "group.id": "x" }));
+    let second = with(own_consumer(), "/spec/delivery/ordering", json!("Keys"));
+    let text = format!("{first}\n---\na: [\n---\n{second}\n");
+    let output = drover(
+        &["validate", &file(&folder, "wrong.yaml", &text), "-"],
+        "{}",
+    );
+    assert_eq!(output.status.code(), Some(1));
+    let out = out(&output);
+    for told in [
+        ":1 shop/user-events: Contradiction: spec.scaling.minReplicas is greater",
+        ":1 shop/user-events: UnknownField: spec.scaling.maxReplica is not a field; did you mean maxReplicas?",
+        ":1 shop/user-events: OwnedProperty: spec.kafka.properties[group.id]",
+        ":2: Unreadable: ",
+        ":4 shop/rails-consumer: InvalidValue: spec.delivery.ordering cannot be \"Keys\"; did you mean Key?",
+        "-:1: UnknownKind: ",
+    ] {
+        assert!(out.contains(told), "{told}\n{out}");
+    }
+}
+
+#[test]
+fn json_output_is_for_programs() {
+    let wrong = with(
+        http_url(),
+        "/spec/template",
+        json!({ "spec": { "containerz": [] } }),
+    );
+    let output = drover(&["validate", "-o", "json", "-"], &wrong.to_string());
+    assert_eq!(output.status.code(), Some(1));
+    let report: Value = serde_json::from_str(&out(&output)).unwrap();
+    assert_eq!(report["valid"], false);
+    let document = &report["documents"][0];
+    assert_eq!(
+        (&document["file"], &document["line"]),
+        (&json!("-"), &json!(1))
+    );
+    assert_eq!(
+        document["problems"][0]["field"],
+        "spec.template.spec.containerz"
+    );
+    assert_eq!(document["problems"][0]["reason"], "UnknownField");
+}
+
+#[test]
+fn other_kinds_in_the_same_file_are_skipped_and_lists_are_opened() {
+    let list = json!({ "apiVersion": "v1", "kind": "List", "items": [
+        { "apiVersion": "v1", "kind": "Service", "metadata": { "name": "users" } },
+        http_url(),
+    ] });
+    let output = drover(&["validate", "-"], &list.to_string());
+    assert_eq!(output.status.code(), Some(0));
+    let out = out(&output);
+    assert!(
+        out.contains("users: not a KafkaConsumer, skipped") && out.contains("user-events: valid"),
+        "{out}"
+    );
+}
+
+#[test]
+fn wrong_usage_and_missing_files_end_with_2_and_one_line() {
+    for arguments in [
+        &["validate"][..],
+        &["validat", "x"],
+        &["validate", "-o", "xml", "x"],
+    ] {
+        assert_eq!(
+            drover(arguments, "").status.code(),
+            Some(2),
+            "{arguments:?}"
+        );
+    }
+    let output = drover(&["validate", "/does/not/exist.yaml"], "");
+    assert_eq!(output.status.code(), Some(2));
+    let err = err(&output);
+    assert_eq!(err.lines().count(), 1, "{err}");
+    assert!(
+        err.contains("/does/not/exist.yaml") && err.contains("give a file"),
+        "{err}"
+    );
+}
+
+#[test]
+fn a_secret_in_a_property_is_not_repeated() {
+    let wrong = with(
+        http_url(),
+        "/spec/kafka/properties",
+        json!({ "sasl.password": "hunter2" }),
+    );
+    let output = drover(&["validate", "-"], &wrong.to_string());
+    assert_eq!(output.status.code(), Some(1));
+    assert!(out(&output).contains("SecretInProperty"));
+    assert!(!out(&output).contains("hunter2") && !err(&output).contains("hunter2"));
+}
+
+#[test]
+fn the_definition_is_printed_as_yaml_with_its_head_line() {
+    let output = drover(&["crd"], "");
+    assert_eq!(output.status.code(), Some(0));
+    assert!(out(&output).starts_with("# Generated by `drover crd`; do not edit.\napiVersion: "));
+}
+
+#[test]
+fn the_version_is_told() {
+    let output = drover(&["--version"], "");
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(
+        out(&output),
+        format!("drover {}\n", env!("CARGO_PKG_VERSION"))
+    );
+}

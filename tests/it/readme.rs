@@ -1,0 +1,102 @@
+//! What the README says is so: its commands exist, its resource is valid, its links lead somewhere.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic wherever it stands")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use drover::fleet::check_document;
+use drover::yaml;
+
+const DOCUMENTS: [&str; 5] = [
+    "README.md",
+    "ARCHITECTURE.md",
+    "CHANGELOG.md",
+    "docs/install.md",
+    "docs/http-handler.md",
+];
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(path: &str) -> String {
+    fs::read_to_string(root().join(path)).unwrap()
+}
+
+/// Targets of make that a text names, in a line of code or quoted.
+fn targets(text: &str) -> Vec<&str> {
+    let quoted = text.split("`make ").skip(1);
+    let lines = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("    make "));
+    quoted
+        .chain(lines)
+        .filter_map(|rest| {
+            rest.split(|c: char| !c.is_ascii_lowercase() && c != '-')
+                .next()
+        })
+        .collect()
+}
+
+#[test]
+fn the_readme_is_short_enough_to_be_read() {
+    assert!(read("README.md").lines().count() < 150);
+}
+
+#[test]
+fn every_make_target_in_the_documents_exists() {
+    let makefile = read("Makefile");
+    let mut found = 0;
+    for document in DOCUMENTS {
+        for target in targets(&read(document)) {
+            assert!(
+                makefile.contains(&format!("\n{target}:")),
+                "{document}: make {target}"
+            );
+            found += 1;
+        }
+    }
+    assert!(found >= 5, "the documents name make targets");
+}
+
+#[test]
+fn the_resource_in_the_readme_is_valid() {
+    let readme = read("README.md");
+    let begin = readme.find("    apiVersion: drover.dev/").unwrap();
+    let text: String = readme[begin..]
+        .lines()
+        .take_while(|line| line.starts_with("    "))
+        .map(|line| format!("{}\n", &line[4..]))
+        .collect();
+    let document = yaml::documents(&text).remove(0).value.unwrap();
+    assert_eq!(check_document(&document), []);
+}
+
+#[test]
+fn every_link_in_the_documents_leads_to_a_file() {
+    for document in DOCUMENTS {
+        let folder = root()
+            .join(document)
+            .parent()
+            .map(Path::to_path_buf)
+            .unwrap();
+        for part in read(document).split("](").skip(1) {
+            let link = part.split(')').next().unwrap();
+            if !link.contains("://") {
+                assert!(folder.join(link).exists(), "{document}: {link}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_folder_and_file_that_the_architecture_names_exists() {
+    let text = read("ARCHITECTURE.md");
+    for code in text.split('`').skip(1).step_by(2) {
+        let named = code.starts_with("src/") || code.starts_with("tests/");
+        if named && !code.contains('*') {
+            assert!(root().join(code).exists(), "{code}");
+        }
+    }
+}

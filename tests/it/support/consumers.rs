@@ -1,0 +1,138 @@
+//! KafkaConsumers to begin with, as JSON, so that tests can make them wrong.
+
+use drover::api::KafkaConsumer;
+use serde_json::{Value, json};
+
+/// With `handler.http.url` and nothing else that has a default.
+pub fn http_url() -> Value {
+    json!({
+        "apiVersion": "drover.dev/v1alpha1",
+        "kind": "KafkaConsumer",
+        "metadata": { "name": "user-events", "namespace": "shop", "uid": "5d1c8f0a" },
+        "spec": {
+            "kafka": { "bootstrapServers": "kafka:9092" },
+            "topics": ["user_events"],
+            "handler": { "http": { "url": "http://users/kafka" } },
+        },
+    })
+}
+
+/// With `handler.http.port`, a handler's container and everything else that can be said.
+pub fn http_port() -> Value {
+    json!({
+        "apiVersion": "drover.dev/v1alpha1",
+        "kind": "KafkaConsumer",
+        "metadata": { "name": "orders", "namespace": "shop", "uid": "5d1c8f0a" },
+        "spec": {
+            "kafka": {
+                "bootstrapServers": "kafka-0:9092,kafka-1:9092",
+                "groupProtocol": "Consumer",
+                "properties": { "fetch.wait.max.ms": "100" },
+            },
+            "topics": ["orders", "refunds"],
+            "groupId": "rails-consumer-group",
+            "startAt": "2026-11-01T06:00:00Z",
+            "handler": { "http": { "port": 3000, "path": "/kafka" }, "timeout": "1m30s" },
+            "delivery": {
+                "ordering": "Partition",
+                "concurrency": 4,
+                "retry": { "attempts": 3, "initialBackoff": "1s", "maxBackoff": "1m" },
+                "deadLetter": { "topic": "orders.dlq" },
+            },
+            "scaling": { "minReplicas": 0, "maxReplicas": 12, "maxDelay": "30s", "mode": "Recommend" },
+            "template": {
+                "metadata": {
+                    "labels": { "team": "shop", "drover.dev/consumer": "mine", "app.kubernetes.io/name": "orders" },
+                    "annotations": { "example.com/note": "kept" },
+                },
+                "spec": {
+                    "serviceAccountName": "orders",
+                    "terminationGracePeriodSeconds": 200,
+                    "nodeSelector": { "pool": "consumers" },
+                    "initContainers": [{ "name": "migrate", "image": "shop/orders:1", "command": ["bin/migrate"] }],
+                    "containers": [
+                        {
+                            "name": "worker",
+                            "env": [{ "name": "DROVER_LOG", "value": "debug" }],
+                            "resources": { "requests": { "cpu": "200m" }, "limits": { "memory": "256Mi" } },
+                        },
+                        {
+                            "name": "rails",
+                            "image": "shop/orders:1",
+                            "ports": [{ "containerPort": 3000 }],
+                            "env": [{ "name": "KEY", "valueFrom": { "secretKeyRef": { "name": "orders", "key": "key" } } }],
+                        },
+                    ],
+                },
+            },
+        },
+    })
+}
+
+/// With `handler.consumer`: a Deployment that existed before, written as a KafkaConsumer.
+pub fn own_consumer() -> Value {
+    json!({
+        "apiVersion": "drover.dev/v1alpha1",
+        "kind": "KafkaConsumer",
+        "metadata": { "name": "rails-consumer", "namespace": "shop", "uid": "5d1c8f0a" },
+        "spec": {
+            "kafka": { "bootstrapServers": "kafka:9092" },
+            "topics": ["user_events", "orders"],
+            "groupId": "rails-consumer-group",
+            "handler": { "consumer": { "container": "karafka" }, "timeout": "60s" },
+            "template": {
+                "spec": {
+                    "containers": [
+                        { "name": "statsd", "image": "prom/statsd-exporter:v0.28.0" },
+                        {
+                            "name": "karafka",
+                            "image": "shop/web:1",
+                            "command": ["bundle", "exec", "karafka", "server"],
+                            "env": [
+                                { "name": "KAFKA_GROUP_ID", "value": "rails-consumer-group" },
+                                { "name": "RAILS_ENV", "value": "production" },
+                            ],
+                            "resources": { "requests": { "cpu": "500m", "memory": "512Mi" } },
+                        },
+                    ],
+                },
+            },
+        },
+    })
+}
+
+/// All three.
+pub fn all() -> [(&'static str, Value); 3] {
+    [
+        ("http_url", http_url()),
+        ("http_port", http_port()),
+        ("own_consumer", own_consumer()),
+    ]
+}
+
+/// `value` with `change` at the JSON pointer `pointer`; null takes the field away. Outer objects
+/// that are missing are made.
+pub fn with(mut value: Value, pointer: &str, change: Value) -> Value {
+    let steps: Vec<&str> = pointer.split('/').skip(1).collect();
+    let (last, outer) = steps.split_last().expect("a pointer begins with /");
+    let mut place = &mut value;
+    for step in outer {
+        place = match place {
+            Value::Array(items) => &mut items[step.parse::<usize>().unwrap()],
+            other => &mut other[*step],
+        };
+    }
+    match place {
+        Value::Array(items) => items[last.parse::<usize>().unwrap()] = change,
+        Value::Object(map) if change.is_null() => {
+            map.remove(*last);
+        }
+        other => other[*last] = change,
+    }
+    value
+}
+
+/// As the controller gets it.
+pub fn typed(value: &Value) -> KafkaConsumer {
+    serde_json::from_value(value.clone()).unwrap()
+}

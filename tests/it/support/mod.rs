@@ -1,0 +1,5 @@
+//! What several modules of the test binary share.
+
+pub mod consumers;
+pub mod control_plane;
+pub mod wrong_specs;

@@ -1,0 +1,229 @@
+//! Specs that the schema and its rules refuse, each with what the refusal must name.
+
+use serde_json::{Value, json};
+
+use super::consumers::{http_port, http_url, own_consumer, with};
+
+/// One wrong spec.
+pub struct Wrong {
+    /// The document.
+    pub document: Value,
+    /// The field that the API server's message must name.
+    pub field: &'static str,
+    /// What to do, as the API server's message must say it.
+    pub remedy: &'static str,
+}
+
+fn wrong(document: Value, field: &'static str, remedy: &'static str) -> Wrong {
+    Wrong {
+        document,
+        field,
+        remedy,
+    }
+}
+
+/// All that a schema can see.
+pub fn wrong_specs() -> Vec<Wrong> {
+    let url = |pointer: &str, value: Value| with(http_url(), pointer, value);
+    let name = "a".repeat(47);
+    vec![
+        // A field that is missing, of the wrong type, out of bounds, or not one of the known words.
+        wrong(
+            url("/spec/kafka", json!({})),
+            "spec.kafka.bootstrapServers",
+            "Required value",
+        ),
+        wrong(
+            url("/spec/topics", json!([])),
+            "spec.topics",
+            "at least 1 items",
+        ),
+        wrong(
+            url("/spec/topics", json!(["a", "a"])),
+            "spec.topics[1]",
+            "Duplicate value",
+        ),
+        wrong(
+            url("/spec/topics", json!(["a b"])),
+            "spec.topics[0]",
+            "correct the name",
+        ),
+        wrong(
+            url("/spec/groupId", json!("a/b")),
+            "spec.groupId",
+            "correct the name",
+        ),
+        wrong(
+            url("/spec/kafka/bootstrapServers", json!("kafka")),
+            "spec.kafka.bootstrapServers",
+            "write brokers as host:port",
+        ),
+        wrong(
+            url("/spec/kafka/groupProtocol", json!("consumer")),
+            "spec.kafka.groupProtocol",
+            "supported values: \"Classic\", \"Consumer\"",
+        ),
+        wrong(
+            url("/spec/startAt", json!("yesterday")),
+            "spec.startAt",
+            "write Earliest, Latest or a time",
+        ),
+        wrong(
+            url("/spec/handler/timeout", json!("30")),
+            "spec.handler.timeout",
+            "write a duration",
+        ),
+        wrong(
+            url("/spec/handler/timeout", json!(30)),
+            "spec.handler.timeout",
+            "must be of type string",
+        ),
+        wrong(
+            url("/spec/handler/timeout", json!("1ms")),
+            "spec.handler.timeout",
+            "between 10ms and 30m",
+        ),
+        wrong(
+            url("/spec/handler/timeout", json!("31m")),
+            "spec.handler.timeout",
+            "between 10ms and 30m",
+        ),
+        wrong(
+            url("/spec/handler/http/url", json!("https://users")),
+            "spec.handler.http.url",
+            "only http:// is served",
+        ),
+        wrong(
+            url("/spec/delivery/ordering", json!("Keys")),
+            "spec.delivery.ordering",
+            "supported values: \"Key\", \"Partition\", \"None\"",
+        ),
+        wrong(
+            url("/spec/delivery/concurrency", json!(0)),
+            "spec.delivery.concurrency",
+            "greater than or equal to 1",
+        ),
+        wrong(
+            url("/spec/delivery/retry/attempts", json!(0)),
+            "spec.delivery.retry.attempts",
+            "greater than or equal to 1",
+        ),
+        wrong(
+            url("/spec/delivery/deadLetter", json!({})),
+            "spec.delivery.deadLetter.topic",
+            "Required value",
+        ),
+        wrong(
+            url("/spec/scaling/maxReplicas", json!(0)),
+            "spec.scaling.maxReplicas",
+            "greater than or equal to 1",
+        ),
+        wrong(
+            url("/spec/scaling/maxDelay", json!("1d")),
+            "spec.scaling.maxDelay",
+            "write a duration",
+        ),
+        wrong(
+            url("/spec/scaling/maxDelay", json!("500ms")),
+            "spec.scaling.maxDelay",
+            "between 1s and 24h",
+        ),
+        wrong(
+            url("/spec/scaling/mode", json!("Off")),
+            "spec.scaling.mode",
+            "supported values: \"Auto\", \"Recommend\", \"Manual\"",
+        ),
+        wrong(
+            url("/metadata/name", json!(name)),
+            "metadata.name",
+            "choose a shorter name",
+        ),
+        // Fields that contradict each other.
+        wrong(
+            with(
+                own_consumer(),
+                "/spec/handler/http/url",
+                json!("http://users"),
+            ),
+            "spec.handler",
+            "exactly one of http and consumer",
+        ),
+        wrong(
+            url("/spec/handler", json!({})),
+            "spec.handler",
+            "exactly one of http and consumer",
+        ),
+        wrong(
+            with(http_port(), "/spec/handler/http/url", json!("http://users")),
+            "spec.handler.http",
+            "exactly one of url",
+        ),
+        wrong(
+            url("/spec/handler/http", json!({})),
+            "spec.handler.http",
+            "exactly one of url",
+        ),
+        wrong(
+            url("/spec/handler/http/path", json!("/kafka")),
+            "spec.handler.http.path",
+            "write the path into the url",
+        ),
+        wrong(
+            url("/spec/handler/http", json!({ "port": 3000 })),
+            "spec.template",
+            "add that container",
+        ),
+        wrong(
+            with(
+                url("/spec/handler/http", json!({ "port": 9090 })),
+                "/spec/template/spec/containers",
+                json!([{ "name": "a", "image": "a" }]),
+            ),
+            "spec.handler.http.port",
+            "let the handler listen on another",
+        ),
+        wrong(
+            url("/spec/delivery/onExhausted", json!("DeadLetter")),
+            "spec.delivery.onExhausted",
+            "name a topic",
+        ),
+        wrong(
+            url("/spec/delivery/deadLetter/topic", json!("user_events")),
+            "spec.delivery.deadLetter.topic",
+            "name another topic",
+        ),
+        wrong(
+            url("/spec/delivery/retry/initialBackoff", json!("1m")),
+            "spec.delivery.retry.initialBackoff",
+            "lower the first or raise the second",
+        ),
+        wrong(
+            url("/spec/delivery/retry/initialBackoff", json!("1ms")),
+            "spec.delivery.retry",
+            "at least 10ms",
+        ),
+        wrong(
+            url("/spec/delivery/retry/maxBackoff", json!("2h")),
+            "spec.delivery.retry",
+            "at most 1h",
+        ),
+        wrong(
+            url(
+                "/spec/scaling",
+                json!({ "minReplicas": 3, "maxReplicas": 2 }),
+            ),
+            "spec.scaling.minReplicas",
+            "lower the first or raise the second",
+        ),
+        wrong(
+            with(own_consumer(), "/spec/delivery", json!({})),
+            "spec.delivery",
+            "remove spec.delivery",
+        ),
+        wrong(
+            with(own_consumer(), "/spec/template", Value::Null),
+            "spec.template",
+            "name one with its image",
+        ),
+    ]
+}

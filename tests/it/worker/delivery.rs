@@ -1,0 +1,92 @@
+//! The quiet path: delivered once, in order, committed with a report.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use drover::report::Report;
+use drover::topic::Offset;
+use drover::worker_config::Ordering;
+
+use super::kafka::Kafka;
+use super::web::{Web, ok, ok_after, tally};
+use super::workers::{TOPIC, Worker, config, texts};
+
+#[test]
+fn every_record_is_handled_once_and_committed_with_a_report() {
+    let kafka = Kafka::with_topic(TOPIC, 3);
+    for partition in 0..3 {
+        let values = texts(&format!("p{partition}"), 200);
+        kafka.produce(TOPIC, partition, &["a", "b", "c"], &values);
+    }
+    let web = Web::start(|_| ok());
+    let worker = Worker::start("pod-1", config(&kafka, &web));
+
+    let seen = web.wait_for_count(600);
+    for partition in 0..3 {
+        let metadata = kafka.wait_for_commit(TOPIC, partition, 200);
+        let report = Report::decode(&metadata, Offset(200)).unwrap();
+        assert_eq!(report.pod, "pod-1");
+        assert_eq!(report.slots, 16);
+        assert!(
+            report.done >= 200 && report.busy > Duration::ZERO,
+            "{report:?}"
+        );
+        assert_eq!(report.stuck, None);
+    }
+    assert!(worker.stop().is_ok());
+    let tally = tally(&seen);
+    assert_eq!(tally.len(), 600);
+    assert!(tally.values().all(|count| *count == 1));
+    assert_eq!(web.seen().len(), 600);
+}
+
+#[test]
+fn records_of_a_key_are_handled_one_after_the_other_and_others_beside_them() {
+    let kafka = Kafka::with_topic(TOPIC, 1);
+    kafka.produce(TOPIC, 0, &["a", "b", "c", "d"], &texts("v", 80));
+    let web = Web::start(|_| ok_after(Duration::from_millis(5)));
+    let _worker = Worker::start("pod-1", config(&kafka, &web));
+    let seen = web.wait_for_count(80);
+
+    let mut last: HashMap<String, (i64, std::time::Instant)> = HashMap::new();
+    let mut beside = 0;
+    for request in &seen {
+        let (key, offset) = (
+            request.header("drover-key").unwrap(),
+            request.number("drover-offset"),
+        );
+        let others = last
+            .iter()
+            .filter(|(other, (_, ended))| *other != key && *ended > request.begun);
+        beside += others.count();
+        let before = last.insert(key.to_owned(), (offset, request.ended.unwrap()));
+        if let Some((before, ended)) = before {
+            assert!(offset > before, "{key}: {offset} after {before}");
+            assert!(
+                request.begun >= ended,
+                "{key}: {offset} began before {before} ended"
+            );
+        }
+    }
+    assert!(beside > 0, "no two keys were ever in flight together");
+}
+
+#[test]
+fn concurrency_is_never_passed_and_none_waits_for_none() {
+    let kafka = Kafka::with_topic(TOPIC, 1);
+    kafka.produce(TOPIC, 0, &["same"], &texts("v", 60));
+    let web = Web::start(|_| ok_after(Duration::from_millis(20)));
+    let mut config = config(&kafka, &web);
+    config.ordering = Ordering::None;
+    config.concurrency = 4;
+    let _worker = Worker::start("pod-1", config);
+    let seen = web.wait_for_count(60);
+
+    let at_once = |request: &super::web::Seen| {
+        let inside = |other: &&super::web::Seen| {
+            other.begun <= request.begun && other.ended.unwrap() > request.begun
+        };
+        seen.iter().filter(inside).count()
+    };
+    assert_eq!(seen.iter().map(at_once).max(), Some(4));
+}

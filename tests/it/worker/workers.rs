@@ -1,0 +1,110 @@
+//! Workers inside the test, each with a thread of its own as in a pod.
+
+use std::net::SocketAddr;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use drover::worker::{Error, Options, run};
+use drover::worker_config::{GroupProtocol, OnExhausted, Ordering, WorkerConfig};
+use tokio_util::sync::CancellationToken;
+
+use super::kafka::Kafka;
+use super::web::Web;
+
+pub const GROUP: &str = "shop.orders";
+pub const TOPIC: &str = "orders";
+
+/// A worker's configuration for tests: quick retries, quick rebalances.
+pub fn config(kafka: &Kafka, web: &Web) -> WorkerConfig {
+    let quick = [
+        ("session.timeout.ms", "6000"),
+        ("heartbeat.interval.ms", "200"),
+        ("topic.metadata.refresh.interval.ms", "500"),
+    ];
+    WorkerConfig {
+        consumer: "shop/orders".to_owned(),
+        bootstrap_servers: kafka.servers.clone(),
+        group_id: GROUP.to_owned(),
+        topics: vec![TOPIC.to_owned()],
+        group_protocol: GroupProtocol::Classic,
+        properties: quick
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into(),
+        handler_url: web.url(),
+        handler_in_pod: false,
+        ordering: Ordering::Key,
+        concurrency: 16,
+        attempts: 5,
+        initial_backoff: Duration::from_millis(20),
+        max_backoff: Duration::from_millis(100),
+        dead_letter_topic: None,
+        on_exhausted: OnExhausted::Stall,
+        handler_timeout: Duration::from_secs(10),
+        drain_deadline: Duration::from_secs(20),
+        max_poll_interval: Duration::from_secs(60),
+        memory_budget_bytes: 16 << 20,
+    }
+}
+
+/// A worker that runs until it is stopped or dropped.
+pub struct Worker {
+    shutdown: CancellationToken,
+    thread: Option<JoinHandle<Result<(), Error>>>,
+}
+
+impl Worker {
+    pub fn start(pod: &str, config: WorkerConfig) -> Self {
+        Self::start_with_admin(pod, config, None)
+    }
+
+    pub fn start_with_admin(pod: &str, config: WorkerConfig, admin: Option<SocketAddr>) -> Self {
+        if std::env::var_os("DROVER_TEST_LOG").is_some() {
+            let filter = std::env::var("DROVER_TEST_LOG").unwrap();
+            let _ = drover::telemetry::log::init(drover::telemetry::log::Format::Text, &filter);
+        }
+        let shutdown = CancellationToken::new();
+        let (options, token) = (
+            Options {
+                pod: pod.to_owned(),
+                admin,
+            },
+            shutdown.clone(),
+        );
+        let thread = std::thread::spawn(move || run(&config, &options, token));
+        Self {
+            shutdown,
+            thread: Some(thread),
+        }
+    }
+
+    /// What SIGTERM does.
+    pub fn terminate(&self) {
+        self.shutdown.cancel();
+    }
+
+    pub fn is_over(&self) -> bool {
+        self.thread.as_ref().is_none_or(JoinHandle::is_finished)
+    }
+
+    /// Terminates it and waits until it is over.
+    pub fn stop(mut self) -> Result<(), Error> {
+        self.terminate();
+        self.thread.take().unwrap().join().unwrap()
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.terminate();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// `count` different texts.
+pub fn texts(prefix: &str, count: usize) -> Vec<String> {
+    (0..count)
+        .map(|number| format!("{prefix}-{number}"))
+        .collect()
+}

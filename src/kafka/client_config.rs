@@ -61,7 +61,10 @@ pub fn consumer(connection: &Connection<'_>, membership: &Membership<'_>) -> Cli
     config.set("enable.auto.offset.store", "false");
     // Only where a partition has no committed offset; the controller writes the first ones.
     config.set("auto.offset.reset", "earliest");
-    config.set("max.poll.interval.ms", membership.max_poll_interval.as_millis().to_string());
+    config.set(
+        "max.poll.interval.ms",
+        membership.max_poll_interval.as_millis().to_string(),
+    );
     // An end of partition tells where reading stands behind transaction markers.
     config.set("enable.partition.eof", "true");
     let kilobytes = (membership.prefetch_bytes / 1024).clamp(512, 2_097_151);
@@ -81,7 +84,10 @@ pub fn producer(connection: &Connection<'_>) -> ClientConfig {
 
     config.set("acks", "all");
     config.set("enable.idempotence", "true");
-    config.set("delivery.timeout.ms", DEAD_LETTER_TIMEOUT.as_millis().to_string());
+    config.set(
+        "delivery.timeout.ms",
+        DEAD_LETTER_TIMEOUT.as_millis().to_string(),
+    );
     // A dead letter holds its partition up: it does not wait for company.
     config.set("linger.ms", "0");
     config
@@ -160,7 +166,7 @@ mod tests {
     fn a_users_property_never_weakens_what_drover_owns() {
         let hostile = OWNED_PROPERTIES
             .iter()
-            .map(|(name, _)| ((*name).to_owned(), "hostile".to_owned()))
+            .map(|owned| (owned.name.to_owned(), "hostile".to_owned()))
             .collect();
         for config in both(GroupProtocol::Classic, &hostile) {
             for name in [

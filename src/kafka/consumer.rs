@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, FromClientConfigAndContext, RDKafkaLogLevel};
-use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerContext, RebalanceProtocol};
+use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext, RebalanceProtocol};
 use rdkafka::error::KafkaError;
 use rdkafka::{Offset as Position, TopicPartitionList};
 use tracing::debug;
@@ -54,13 +54,18 @@ impl Consumer {
         config: &ClientConfig,
         wake: impl Fn() + Send + Sync + 'static,
     ) -> Result<Self, Error> {
-        let failed = |source| Error::Create { kind: "consumer", source };
-        let mut base =
-            BaseConsumer::from_config_and_context(config, Context).map_err(failed)?;
+        let failed = |source| Error::Create {
+            kind: "consumer",
+            source,
+        };
+        let mut base = BaseConsumer::from_config_and_context(config, Context).map_err(failed)?;
         base.set_nonempty_callback(wake);
         let queue = Queue::of_consumer(&base)
             .ok_or_else(|| failed(KafkaError::ClientCreation("no consumer queue".into())))?;
-        Ok(Self { queue, base: Arc::new(base) })
+        Ok(Self {
+            queue,
+            base: Arc::new(base),
+        })
     }
 
     /// Joins the group.
@@ -68,7 +73,10 @@ impl Consumer {
         let names: Vec<&str> = topics.iter().map(String::as_str).collect();
         self.base
             .subscribe(&names)
-            .map_err(|source| Error::Subscribe { topics: topics.join(", "), source })
+            .map_err(|source| Error::Subscribe {
+                topics: topics.join(", "),
+                source,
+            })
     }
 
     /// The next event, if there is one.
@@ -86,16 +94,16 @@ impl Consumer {
             let _ = element.set_offset(Position::Offset(commit.offset.0));
             element.set_metadata(&commit.metadata);
         }
-        self.base.commit(&list, CommitMode::Async).map_err(|error| {
-            CommitError::of(error.rdkafka_error_code().unwrap_or(
-                // Only librdkafka's codes come out of a commit.
-                rdkafka::types::RDKafkaErrorCode::Fail,
-            ))
-        })
+        self.queue
+            .commit(&self.base, &list)
+            .map_err(CommitError::of)
     }
 
     /// Answers an assignment: reading begins at the offset given, or where the group stands.
-    pub fn assign(&self, partitions: &[(TopicPartition, Option<Offset>)]) -> Result<(), KafkaError> {
+    pub fn assign(
+        &self,
+        partitions: &[(TopicPartition, Option<Offset>)],
+    ) -> Result<(), KafkaError> {
         let mut list = TopicPartitionList::with_capacity(partitions.len());
         for (TopicPartition { topic, partition }, offset) in partitions {
             let position = offset.map_or(Position::Invalid, |offset| Position::Offset(offset.0));
@@ -159,7 +167,10 @@ impl Consumer {
 
     /// Looks whether a broker answers, from another thread.
     pub fn looker(&self, timeout: Duration) -> Looker {
-        Looker { base: Arc::clone(&self.base), timeout }
+        Looker {
+            base: Arc::clone(&self.base),
+            timeout,
+        }
     }
 
     /// Leaves the group and gives everything back at once. It **blocks** until the broker has
@@ -181,7 +192,10 @@ impl Looker {
     pub fn look(&self) -> Result<(), KafkaError> {
         // Of no topic in particular: a few bytes whatever the cluster's size would be better still,
         // but librdkafka only asks for one topic or all.
-        self.base.client().fetch_metadata(Some(NO_TOPIC), self.timeout).map(|_| ())
+        self.base
+            .client()
+            .fetch_metadata(Some(NO_TOPIC), self.timeout)
+            .map(|_| ())
     }
 }
 

@@ -65,11 +65,14 @@ impl CommitError {
     /// The worst of several: a partition that can never be committed must not hide behind one
     /// that only has to wait.
     pub fn worst(errors: impl IntoIterator<Item = Code>) -> Option<Self> {
-        errors.into_iter().map(Self::of).max_by_key(|error| match error {
-            Self::Later(_) => 0,
-            Self::Dropped(_) => 1,
-            Self::Fatal(_) => 2,
-        })
+        errors
+            .into_iter()
+            .map(Self::of)
+            .max_by_key(|error| match error {
+                Self::Later(_) => 0,
+                Self::Dropped(_) => 1,
+                Self::Fatal(_) => 2,
+            })
     }
 
     /// librdkafka's code.
@@ -135,7 +138,11 @@ mod tests {
 
     #[test]
     fn the_worst_of_several_partitions_decides() {
-        let errors = [Code::RequestTimedOut, Code::OffsetMetadataTooLarge, Code::IllegalGeneration];
+        let errors = [
+            Code::RequestTimedOut,
+            Code::OffsetMetadataTooLarge,
+            Code::IllegalGeneration,
+        ];
         assert_eq!(
             CommitError::worst(errors),
             Some(CommitError::Fatal(Code::OffsetMetadataTooLarge))

@@ -37,7 +37,10 @@ impl Producer {
     pub fn new(config: &ClientConfig) -> Result<Self, Error> {
         FutureProducer::from_config_and_context(config, Context)
             .map(Self)
-            .map_err(|source| Error::Create { kind: "producer", source })
+            .map_err(|source| Error::Create {
+                kind: "producer",
+                source,
+            })
     }
 
     /// Writes a record; Ok means that all replicas that must have it do.

@@ -69,15 +69,24 @@ mod tests {
     use super::*;
 
     fn partitions(numbers: &[i32]) -> Vec<TopicPartition> {
-        numbers.iter().map(|n| TopicPartition::new("t", *n)).collect()
+        numbers
+            .iter()
+            .map(|n| TopicPartition::new("t", *n))
+            .collect()
     }
 
     #[test]
     fn a_revocation_is_answered_once_and_for_the_whole() {
         let mut revocation = Revocation::default();
-        assert_eq!(revocation.begin(partitions(&[0, 1, 2]), partitions(&[0, 2])), None);
+        assert_eq!(
+            revocation.begin(partitions(&[0, 1, 2]), partitions(&[0, 2])),
+            None
+        );
         assert_eq!(revocation.given_back(&partitions(&[2])), None);
-        assert_eq!(revocation.given_back(&partitions(&[0])), Some(partitions(&[0, 1, 2])));
+        assert_eq!(
+            revocation.given_back(&partitions(&[0])),
+            Some(partitions(&[0, 1, 2]))
+        );
         assert_eq!(revocation.given_back(&partitions(&[0])), None);
         assert!(!revocation.is_open());
     }
@@ -85,7 +94,10 @@ mod tests {
     #[test]
     fn a_revocation_without_work_is_answered_at_once() {
         let mut revocation = Revocation::default();
-        assert_eq!(revocation.begin(partitions(&[3]), []), Some(partitions(&[3])));
+        assert_eq!(
+            revocation.begin(partitions(&[3]), []),
+            Some(partitions(&[3]))
+        );
     }
 
     #[test]

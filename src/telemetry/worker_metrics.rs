@@ -129,7 +129,8 @@ impl Registrar<'_> {
     /// From half a millisecond to about eight minutes.
     fn histogram(&mut self, name: &str, help: &str) -> Histogram {
         let metric = Histogram::new(exponential_buckets(0.0005, 4.0, 11));
-        self.0.register_with_unit(name, help, Unit::Seconds, metric.clone());
+        self.0
+            .register_with_unit(name, help, Unit::Seconds, metric.clone());
         metric
     }
 }
@@ -142,11 +143,20 @@ mod tests {
     fn every_metric_has_a_help_text() {
         let mut registry = Registry::default();
         let metrics = WorkerMetrics::register(&mut registry);
-        metrics.commits.get_or_create(&Outcome { result: "ok" }).inc();
+        metrics
+            .commits
+            .get_or_create(&Outcome { result: "ok" })
+            .inc();
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
-        assert!(text.contains("drover_worker_commits_total{result=\"ok\"} 1"), "{text}");
-        assert!(text.contains("drover_worker_handler_duration_seconds_bucket"), "{text}");
+        assert!(
+            text.contains("drover_worker_commits_total{result=\"ok\"} 1"),
+            "{text}"
+        );
+        assert!(
+            text.contains("drover_worker_handler_duration_seconds_bucket"),
+            "{text}"
+        );
         assert!(text.contains("drover_worker_build_info{version="), "{text}");
         for line in text.lines().filter_map(|line| line.strip_prefix("# HELP ")) {
             let (name, help) = line.split_once(' ').unwrap();

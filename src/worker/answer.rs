@@ -38,8 +38,16 @@ const MESSAGE: usize = 200;
 /// A failure, its message cut to what a report may carry.
 pub fn failure(class: &'static str, status: Option<u16>, message: &str) -> Failure {
     let visible = message.split_whitespace().collect::<Vec<_>>().join(" ");
-    let message = visible.chars().filter(|c| !c.is_control()).take(MESSAGE).collect();
-    Failure { class, status, message }
+    let message = visible
+        .chars()
+        .filter(|c| !c.is_control())
+        .take(MESSAGE)
+        .collect();
+    Failure {
+        class,
+        status,
+        message,
+    }
 }
 
 /// Sorts an answer. `excerpt` is the beginning of its body, for the failure's message; `now` is
@@ -56,7 +64,12 @@ pub fn verdict(status: StatusCode, headers: &HeaderMap, excerpt: &str, now: Time
         failure: because(class),
     };
     if let Some(result) = headers.get(RESULT) {
-        return match result.as_bytes().trim_ascii().to_ascii_lowercase().as_slice() {
+        return match result
+            .as_bytes()
+            .trim_ascii()
+            .to_ascii_lowercase()
+            .as_slice()
+        {
             b"done" => Verdict::Done,
             b"skip" => Verdict::Skip,
             b"retry" => Verdict::Retry(because(class::RESULT)),
@@ -158,7 +171,11 @@ mod tests {
             ("dnoe", "misconfigured"),
         ] {
             for status in [200, 404, 500] {
-                assert_eq!(word(&answer(status, &[(RESULT, result)])), meaning, "{result}");
+                assert_eq!(
+                    word(&answer(status, &[(RESULT, result)])),
+                    meaning,
+                    "{result}"
+                );
             }
         }
     }
@@ -181,7 +198,11 @@ mod tests {
 
     #[test]
     fn a_message_is_one_short_line() {
-        let failure = failure(class::STATUS, None, &format!("a\n  b\u{7} {}", "x".repeat(500)));
+        let failure = failure(
+            class::STATUS,
+            None,
+            &format!("a\n  b\u{7} {}", "x".repeat(500)),
+        );
         assert!(failure.message.starts_with("a b x"));
         assert_eq!(failure.message.chars().count(), 200);
     }

@@ -24,7 +24,13 @@ pub struct Args {
     #[arg(long, env = "DROVER_ADMIN_ADDRESS", default_value_t = SocketAddr::from((Ipv6Addr::UNSPECIFIED, ADMIN_PORT)))]
     pub admin_address: SocketAddr,
     /// How log lines look.
-    #[arg(long, env = "DROVER_LOG_FORMAT", value_enum, ignore_case = true, default_value_t)]
+    #[arg(
+        long,
+        env = "DROVER_LOG_FORMAT",
+        value_enum,
+        ignore_case = true,
+        default_value_t
+    )]
     pub log_format: Format,
     /// What is logged, such as info,drover=debug,librdkafka=warn [default: RUST_LOG, else info].
     #[arg(long, env = "DROVER_LOG")]
@@ -34,7 +40,10 @@ pub struct Args {
 /// Reads the configuration; the error is one line that says what is wrong and where.
 pub fn read_config(path: &Path) -> Result<WorkerConfig, String> {
     let wrong = |what: String| {
-        format!("configuration {}: {what}; it is written by Drover's controller, whose version must fit the worker's", path.display())
+        format!(
+            "configuration {}: {what}; it is written by Drover's controller, whose version must fit the worker's",
+            path.display()
+        )
     };
     let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
     serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))
@@ -62,12 +71,20 @@ mod tests {
     fn a_configuration_that_cannot_be_read_is_told_in_one_line() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("worker.json");
-        for content in [None, Some("{"), Some("{\"consumer\": 5}"), Some("{\"unknown\": 1}")] {
+        for content in [
+            None,
+            Some("{"),
+            Some("{\"consumer\": 5}"),
+            Some("{\"unknown\": 1}"),
+        ] {
             if let Some(content) = content {
                 std::fs::write(&path, content).unwrap();
             }
             let error = read_config(&path).unwrap_err();
-            assert!(error.contains("worker.json") && !error.contains('\n'), "{error}");
+            assert!(
+                error.contains("worker.json") && !error.contains('\n'),
+                "{error}"
+            );
         }
     }
 }

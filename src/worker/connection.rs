@@ -51,7 +51,9 @@ impl Connection {
             Err(_) => return Err(format!("connect to {}: no answer in time", where_to())),
         };
         // A request is one write; waiting for more would only delay it.
-        stream.set_nodelay(true).map_err(|error| format!("set TCP_NODELAY: {error}"))?;
+        stream
+            .set_nodelay(true)
+            .map_err(|error| format!("set TCP_NODELAY: {error}"))?;
         let (sender, work) = http1::handshake(TokioIo::new(stream))
             .await
             .map_err(|error| format!("begin HTTP with {}: {error}", where_to()))?;
@@ -133,7 +135,8 @@ pub async fn attempt(
                 };
             }
             Ok(Err(error)) => {
-                let message = format!("the connection broke before the answer was complete: {error}");
+                let message =
+                    format!("the connection broke before the answer was complete: {error}");
                 let failure = answer::failure(class::CONNECTION, None, &message);
                 return Exchanged {
                     verdict: Verdict::Retry(failure),
@@ -175,7 +178,14 @@ async fn read(response: Response<Incoming>) -> Result<(Verdict, bool), hyper::Er
             break;
         }
     }
-    let excerpt = if head.status.is_success() { "".into() } else { String::from_utf8_lossy(&excerpt) };
+    let excerpt = if head.status.is_success() {
+        "".into()
+    } else {
+        String::from_utf8_lossy(&excerpt)
+    };
     let now = clock::now();
-    Ok((answer::verdict(head.status, &head.headers, &excerpt, now), length <= DRAIN))
+    Ok((
+        answer::verdict(head.status, &head.headers, &excerpt, now),
+        length <= DRAIN,
+    ))
 }

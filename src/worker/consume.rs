@@ -48,7 +48,10 @@ pub(super) struct Loop {
     pub revocation: Revocation,
     /// An assignment whose committed offsets are being asked for; answered when they are there.
     pub takeover: Option<Takeover>,
-    pub takeovers: (mpsc::UnboundedSender<Takeover>, mpsc::UnboundedReceiver<Takeover>),
+    pub takeovers: (
+        mpsc::UnboundedSender<Takeover>,
+        mpsc::UnboundedReceiver<Takeover>,
+    ),
     pub effects: Vec<Effect<Box<Record>>>,
     pub clock: Monotonic,
     pub wake: Arc<Notify>,
@@ -127,7 +130,10 @@ impl Loop {
                 continue;
             }
             let latest = self.clock.elapsed() + TURN;
-            let until = self.engine.next_deadline().map_or(latest, |due| due.min(latest));
+            let until = self
+                .engine
+                .next_deadline()
+                .map_or(latest, |due| due.min(latest));
             tokio::select! {
                 biased;
                 () = self.wake.notified() => {}
@@ -145,7 +151,11 @@ impl Loop {
         self.take_dead_letters();
         self.membership_turn();
         let more = self.poll()?;
-        if self.engine.next_deadline().is_some_and(|due| due <= self.clock.elapsed()) {
+        if self
+            .engine
+            .next_deadline()
+            .is_some_and(|due| due <= self.clock.elapsed())
+        {
             self.tell(Event::Tick);
         }
         self.act();
@@ -154,7 +164,10 @@ impl Loop {
     }
 
     fn shut_down(&mut self) {
-        info!(in_flight = self.engine.in_flight(), "draining before leaving the group");
+        info!(
+            in_flight = self.engine.in_flight(),
+            "draining before leaving the group"
+        );
         self.stopping = true;
         self.health.stopping();
         // The engine begins nothing new; there is no point in reading on.
@@ -177,8 +190,19 @@ impl Loop {
         self.handler.take_over(&mut delivered);
         for answer in delivered.drain(..) {
             self.count(&answer);
-            let Delivered { ticket, verdict, took, record, .. } = answer;
-            self.tell(Event::Finished { ticket, verdict, took, payload: record });
+            let Delivered {
+                ticket,
+                verdict,
+                took,
+                record,
+                ..
+            } = answer;
+            self.tell(Event::Finished {
+                ticket,
+                verdict,
+                took,
+                payload: record,
+            });
         }
         self.delivered = delivered;
         self.act();
@@ -193,9 +217,9 @@ impl Loop {
             Verdict::Skip => 0,
             Verdict::SlowDown { .. } => metrics.slow_downs.inc(),
             Verdict::Cancelled => metrics.cancelled.inc(),
-            Verdict::Retry(failure) | Verdict::Reject(failure) | Verdict::Misconfigured(failure) => {
-                failed(failure.class)
-            }
+            Verdict::Retry(failure)
+            | Verdict::Reject(failure)
+            | Verdict::Misconfigured(failure) => failed(failure.class),
         };
         match (answer.reached, &answer.verdict) {
             (Some(true), _) => reachability::handler(&self.health, None),
@@ -209,15 +233,27 @@ impl Loop {
     fn take_dead_letters(&mut self) {
         let mut written = std::mem::take(&mut self.written);
         self.dead_letters.take_over(&mut written);
-        for Written { ticket, result, record } in written.drain(..) {
+        for Written {
+            ticket,
+            result,
+            record,
+        } in written.drain(..)
+        {
             match &result {
                 Ok(()) => self.metrics.dead_lettered.inc(),
                 Err(error) => {
-                    warn!(error, "a dead letter was not taken; its record waits and is tried again");
+                    warn!(
+                        error,
+                        "a dead letter was not taken; its record waits and is tried again"
+                    );
                     self.metrics.dead_letters_failed.inc()
                 }
             };
-            self.tell(Event::DeadLettered { ticket, result, payload: record });
+            self.tell(Event::DeadLettered {
+                ticket,
+                result,
+                payload: record,
+            });
         }
         self.written = written;
         self.act();
@@ -255,8 +291,16 @@ impl Loop {
                     self.committed(error, &partitions);
                     self.act();
                 }
-                Polled::Error { code, fatal, reason } => self.trouble(code, fatal, &reason)?,
-                Polled::Log { level, facility, text } => log_line(level, &facility, &text),
+                Polled::Error {
+                    code,
+                    fatal,
+                    reason,
+                } => self.trouble(code, fatal, &reason)?,
+                Polled::Log {
+                    level,
+                    facility,
+                    text,
+                } => log_line(level, &facility, &text),
                 Polled::Other => {}
             }
         }
@@ -276,7 +320,11 @@ impl Loop {
             return;
         }
         let Some((lane, topic)) = self.lanes.of(message) else {
-            debug!(topic = message.topic(), partition = message.partition(), "a record of a partition that is not ours");
+            debug!(
+                topic = message.topic(),
+                partition = message.partition(),
+                "a record of a partition that is not ours"
+            );
             return;
         };
         if self.stopping {
@@ -312,7 +360,10 @@ impl Loop {
             }
             Trouble::Topic => {
                 if self.health.topic(Some(reason)) {
-                    warn!(reason, "a topic is not there; create it or change the topics; still trying");
+                    warn!(
+                        reason,
+                        "a topic is not there; create it or change the topics; still trying"
+                    );
                 }
             }
             Trouble::Refused => {
@@ -320,7 +371,10 @@ impl Loop {
                 self.health.kafka(Some(reason));
             }
             Trouble::PolledTooLate => {
-                warn!(reason, "the worker did not poll in time and lost its partitions");
+                warn!(
+                    reason,
+                    "the worker did not poll in time and lost its partitions"
+                );
             }
             Trouble::Other => warn!(%code, reason, "Kafka"),
         }
@@ -335,7 +389,10 @@ impl Loop {
     fn publish(&self) {
         let metrics = &self.metrics;
         metrics.in_flight.set(gauge(self.engine.in_flight()));
-        metrics.late_results.inner().store(self.engine.totals().dropped_late, Relaxed);
+        metrics
+            .late_results
+            .inner()
+            .store(self.engine.totals().dropped_late, Relaxed);
         metrics.held_bytes.set(gauge(self.engine.held_bytes()));
         metrics.partitions.set(gauge(self.lanes.all().count()));
         metrics.paused.set(gauge(self.paused.len()));

@@ -58,7 +58,9 @@ impl<'a> Headers<'a> {
             ("partition", record.partition.to_string()),
             ("offset", record.offset.to_string()),
         ];
-        let timestamp = record.timestamp.map(|millis| ("timestamp", millis.to_string()));
+        let timestamp = record
+            .timestamp
+            .map(|millis| ("timestamp", millis.to_string()));
         for (name, value) in place.into_iter().chain(timestamp) {
             if !has_origin {
                 ours.add(&format!("{ORIGIN}{name}"), value.clone());
@@ -89,7 +91,10 @@ impl<'a> Headers<'a> {
     }
 
     fn add(&mut self, name: &str, value: String) {
-        self.0.push((Cow::Owned(name.to_owned()), Some(Cow::Owned(value.into_bytes()))));
+        self.0.push((
+            Cow::Owned(name.to_owned()),
+            Some(Cow::Owned(value.into_bytes())),
+        ));
     }
 
     /// The copy, for the topic `topic`.
@@ -99,7 +104,11 @@ impl<'a> Headers<'a> {
             key: record.key.as_deref(),
             value: record.value.as_deref(),
             timestamp: record.timestamp,
-            headers: self.0.iter().map(|(name, value)| (&**name, value.as_deref())).collect(),
+            headers: self
+                .0
+                .iter()
+                .map(|(name, value)| (&**name, value.as_deref()))
+                .collect(),
         }
     }
 }
@@ -128,7 +137,11 @@ mod tests {
                 })
                 .collect(),
         };
-        let failure = Failure { class: "HttpStatus", status: Some(500), message: "boom".into() };
+        let failure = Failure {
+            class: "HttpStatus",
+            status: Some(500),
+            message: "boom".into(),
+        };
         let why = Circumstances {
             reason: DeadLetterReason::AttemptsExhausted,
             attempts: 5,
@@ -182,7 +195,10 @@ mod tests {
         assert_eq!(of(&headers, "drover-dlq-origin-topic"), [Some("first")]);
         assert_eq!(of(&headers, "drover-dlq-origin-offset"), [Some("1")]);
         assert_eq!(of(&headers, "drover-dlq-origin-partition"), []);
-        assert_eq!(of(&headers, "drover-dlq-reason"), [Some("AttemptsExhausted")]);
+        assert_eq!(
+            of(&headers, "drover-dlq-reason"),
+            [Some("AttemptsExhausted")]
+        );
         assert_eq!(of(&headers, "drover-dlq-topic"), [Some("orders")]);
     }
 }

@@ -94,7 +94,11 @@ impl DeadLetters {
                 Err(why) => Err(why.clone()),
             };
             let Letter { ticket, record, .. } = letter;
-            over.borrow_mut().push(Written { ticket, result, record });
+            over.borrow_mut().push(Written {
+                ticket,
+                result,
+                record,
+            });
             wake.notify_one();
         });
     }

@@ -27,11 +27,25 @@ impl Loop {
 
     fn carry_out(&mut self, effect: Effect<Box<Record>>) {
         match effect {
-            Effect::Deliver { ticket, attempt, payload } => {
-                self.handler.deliver(Delivery { ticket, attempt, record: payload });
+            Effect::Deliver {
+                ticket,
+                attempt,
+                payload,
+            } => {
+                self.handler.deliver(Delivery {
+                    ticket,
+                    attempt,
+                    record: payload,
+                });
             }
             Effect::Cancel(ticket) => self.handler.cancel(ticket),
-            Effect::DeadLetter { ticket, reason, attempts, failure, payload } => {
+            Effect::DeadLetter {
+                ticket,
+                reason,
+                attempts,
+                failure,
+                payload,
+            } => {
                 self.dead_letters.write(Letter {
                     ticket,
                     reason,
@@ -56,7 +70,11 @@ impl Loop {
                 }
             }
             Effect::GiveBack(partitions) => self.give_back(&partitions),
-            Effect::Skipped { partition, offset, failure } => {
+            Effect::Skipped {
+                partition,
+                offset,
+                failure,
+            } => {
                 self.metrics.skipped.inc();
                 match failure {
                     None => debug!(%partition, %offset, "skipped, as the handler wished"),
@@ -65,7 +83,12 @@ impl Loop {
                     }
                 }
             }
-            Effect::Stalled { partition, offset, attempts, failure } => {
+            Effect::Stalled {
+                partition,
+                offset,
+                attempts,
+                failure,
+            } => {
                 let Failure { class, message, .. } = failure;
                 if self.stalled.insert((partition.clone(), offset)) {
                     warn!(%partition, %offset, attempts, class, message, "stalled: what must wait for this record waits; it is tried on");

@@ -88,7 +88,11 @@ impl Handler {
             over: RefCell::default(),
             wake,
         };
-        Self { shared: Rc::new(shared), slots: Vec::new(), tasks: JoinSet::new() }
+        Self {
+            shared: Rc::new(shared),
+            slots: Vec::new(),
+            tasks: JoinSet::new(),
+        }
     }
 
     /// Begins a delivery. How many are in flight at once is the engine's to say.
@@ -99,7 +103,8 @@ impl Handler {
                 let slot = Rc::new(Slot::default());
                 self.slots.push(Rc::clone(&slot));
                 let index = self.slots.len() - 1;
-                self.tasks.spawn_local(serve(Rc::clone(&self.shared), slot, index));
+                self.tasks
+                    .spawn_local(serve(Rc::clone(&self.shared), slot, index));
                 index
             }
         };
@@ -112,7 +117,11 @@ impl Handler {
     /// Ends a delivery with [`Verdict::Cancelled`], if it is not over yet. Its connection is
     /// closed, which is all that HTTP has to tell a handler.
     pub fn cancel(&self, ticket: Ticket) {
-        if let Some(slot) = self.slots.iter().find(|slot| slot.busy_with.get() == Some(ticket)) {
+        if let Some(slot) = self
+            .slots
+            .iter()
+            .find(|slot| slot.busy_with.get() == Some(ticket))
+        {
             slot.cancel.notify_one();
         }
     }
@@ -139,13 +148,23 @@ async fn serve(shared: Rc<Shared>, slot: Rc<Slot>, index: usize) {
             connection::attempt(&shared.target, connection.take(), request),
         );
         let (verdict, reached) = match select(pin!(exchange), pin!(slot.cancel.notified())).await {
-            Either::Left((Ok(Exchanged { verdict, connection: kept, reached }), _)) => {
+            Either::Left((
+                Ok(Exchanged {
+                    verdict,
+                    connection: kept,
+                    reached,
+                }),
+                _,
+            )) => {
                 connection = kept;
                 (verdict, Some(reached))
             }
             Either::Left((Err(_), _)) => {
                 let message = format!("no whole answer within {:?}", shared.timeout);
-                (Verdict::Retry(answer::failure(class::TIMEOUT, None, &message)), None)
+                (
+                    Verdict::Retry(answer::failure(class::TIMEOUT, None, &message)),
+                    None,
+                )
             }
             Either::Right(_) => (Verdict::Cancelled, None),
         };
@@ -154,7 +173,13 @@ async fn serve(shared: Rc<Shared>, slot: Rc<Slot>, index: usize) {
         let _ = slot.cancel.notified().now_or_never();
         let took = shared.clock.elapsed().saturating_sub(begun);
         let Delivery { ticket, record, .. } = delivery;
-        shared.over.borrow_mut().push(Delivered { ticket, verdict, took, reached, record });
+        shared.over.borrow_mut().push(Delivered {
+            ticket,
+            verdict,
+            took,
+            reached,
+            record,
+        });
         shared.idle.borrow_mut().push(index);
         shared.wake.notify_one();
     }
@@ -165,7 +190,10 @@ async fn serve(shared: Rc<Shared>, slot: Rc<Slot>, index: usize) {
 async fn idle(slot: &Slot, mut connection: Option<Connection>) -> Option<Connection> {
     if let Some(open) = &mut connection {
         let over = timeout(IDLE, open.closed());
-        let woken = matches!(select(pin!(slot.wake.notified()), pin!(over)).await, Either::Left(_));
+        let woken = matches!(
+            select(pin!(slot.wake.notified()), pin!(over)).await,
+            Either::Left(_)
+        );
         if woken {
             return connection;
         }

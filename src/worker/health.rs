@@ -95,7 +95,10 @@ impl Probes for Health {
         let turned_at = Duration::from_millis(self.turned_at.load(Relaxed));
         let silence = self.clock.elapsed().saturating_sub(turned_at);
         if silence > SILENCE {
-            return Err(format!("the loop has not turned for {} s", silence.as_secs()));
+            return Err(format!(
+                "the loop has not turned for {} s",
+                silence.as_secs()
+            ));
         }
         Ok(())
     }
@@ -118,7 +121,11 @@ impl Probes for Health {
         if !self.joined.load(Relaxed) {
             missing.push("not yet a member of the consumer group".to_owned());
         }
-        if missing.is_empty() { Ok(()) } else { Err(missing.join("\n")) }
+        if missing.is_empty() {
+            Ok(())
+        } else {
+            Err(missing.join("\n"))
+        }
     }
 }
 
@@ -143,7 +150,10 @@ mod tests {
     fn a_worker_is_ready_when_handler_and_group_are_there() {
         let health = Health::new(Monotonic::start());
         let missing = health.ready().unwrap_err();
-        assert!(missing.contains("handler") && missing.contains("group"), "{missing}");
+        assert!(
+            missing.contains("handler") && missing.contains("group"),
+            "{missing}"
+        );
         assert!(health.handler(None));
         assert!(!health.handler(None), "no news");
         health.joined();

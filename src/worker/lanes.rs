@@ -69,7 +69,11 @@ impl Lanes {
     }
 
     fn learn(&mut self, handle: usize, name: &str) -> usize {
-        let mut topic = Topic { handle, name: name.into(), lanes: Vec::new() };
+        let mut topic = Topic {
+            handle,
+            name: name.into(),
+            lanes: Vec::new(),
+        };
         for (index, held) in self.by_id.iter().enumerate() {
             let Some(held) = held.as_ref().filter(|held| *held.topic == *name) else {
                 continue;

@@ -57,7 +57,11 @@ impl Loop {
             self.assign(&bare);
             return;
         }
-        self.ask(Takeover { partitions, asked: 0, answer: None });
+        self.ask(Takeover {
+            partitions,
+            asked: 0,
+            answer: None,
+        });
     }
 
     fn ask(&mut self, mut takeover: Takeover) {
@@ -87,7 +91,10 @@ impl Loop {
                 return self.ask(takeover);
             }
             Some(Err(error)) => {
-                warn!(error, "committed offsets could not be read; what the last owner had finished beyond them may be handled again");
+                warn!(
+                    error,
+                    "committed offsets could not be read; what the last owner had finished beyond them may be handled again"
+                );
                 let nothing = |partition: &TopicPartition| Committed {
                     partition: partition.clone(),
                     offset: None,
@@ -100,8 +107,10 @@ impl Loop {
         if self.takeover.take().is_none() {
             return;
         }
-        let positions: Vec<_> =
-            committed.iter().map(|c| (c.partition.clone(), c.offset)).collect();
+        let positions: Vec<_> = committed
+            .iter()
+            .map(|c| (c.partition.clone(), c.offset))
+            .collect();
         self.assign(&positions);
         self.health.joined();
         if self.stopping {
@@ -143,8 +152,11 @@ impl Loop {
 
     /// The group wants `partitions` back.
     pub fn revoked(&mut self, partitions: Vec<TopicPartition>) {
-        let held: Vec<_> =
-            partitions.iter().filter(|p| self.lanes.holds(p)).cloned().collect();
+        let held: Vec<_> = partitions
+            .iter()
+            .filter(|p| self.lanes.holds(p))
+            .cloned()
+            .collect();
         if self.consumer.assignment_lost() {
             self.lose(held);
             self.unassign(&partitions);
@@ -181,12 +193,17 @@ impl Loop {
 
     fn forget(&mut self, partitions: &[TopicPartition]) {
         self.lanes.remove(partitions);
-        self.paused.retain(|partition| !partitions.contains(partition));
-        self.stalled.retain(|(partition, _)| !partitions.contains(partition));
+        self.paused
+            .retain(|partition| !partitions.contains(partition));
+        self.stalled
+            .retain(|(partition, _)| !partitions.contains(partition));
     }
 
     fn count_rebalance(&self, result: &'static str) {
-        self.metrics.rebalances.get_or_create(&Outcome { result }).inc();
+        self.metrics
+            .rebalances
+            .get_or_create(&Outcome { result })
+            .inc();
     }
 
     fn unassign(&self, partitions: &[TopicPartition]) {
@@ -209,7 +226,9 @@ impl Loop {
         error: Option<RDKafkaErrorCode>,
         partitions: &[(TopicPartition, Option<RDKafkaErrorCode>)],
     ) {
-        let errors = error.into_iter().chain(partitions.iter().filter_map(|(_, error)| *error));
+        let errors = error
+            .into_iter()
+            .chain(partitions.iter().filter_map(|(_, error)| *error));
         self.commit_over(CommitError::worst(errors));
     }
 
@@ -219,12 +238,13 @@ impl Loop {
         let (result, outcome) = match &error {
             None => ("ok", Ok(())),
             Some(e @ CommitError::Later(_)) => ("later", Err(CommitFailure::Later(words(e)))),
-            Some(e @ CommitError::Dropped(_)) => {
-                ("dropped", Err(CommitFailure::Dropped(words(e))))
-            }
+            Some(e @ CommitError::Dropped(_)) => ("dropped", Err(CommitFailure::Dropped(words(e)))),
             Some(e @ CommitError::Fatal(_)) => ("fatal", Err(CommitFailure::Fatal(words(e)))),
         };
-        self.metrics.commits.get_or_create(&Outcome { result }).inc();
+        self.metrics
+            .commits
+            .get_or_create(&Outcome { result })
+            .inc();
         match &outcome {
             Ok(()) => self.heard_from_kafka(),
             Err(CommitFailure::Fatal(why)) => {
@@ -237,5 +257,9 @@ impl Loop {
 }
 
 fn names(partitions: &[TopicPartition]) -> String {
-    partitions.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+    partitions
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(" ")
 }

@@ -116,7 +116,9 @@ async fn work(
     let health = Arc::new(Health::new(clock));
     let mut registry = Registry::default();
     let metrics = Arc::new(WorkerMetrics::register(&mut registry));
-    metrics.budget_bytes.set(i64::try_from(config.memory_budget_bytes).unwrap_or(i64::MAX));
+    metrics
+        .budget_bytes
+        .set(i64::try_from(config.memory_budget_bytes).unwrap_or(i64::MAX));
 
     let mut beside = JoinSet::new();
     if let Some(address) = options.admin {
@@ -137,7 +139,10 @@ async fn work(
             return Ok(());
         }
     }
-    beside.spawn(reachability::watch_handler(target.clone(), Arc::clone(&health)));
+    beside.spawn(reachability::watch_handler(
+        target.clone(),
+        Arc::clone(&health),
+    ));
 
     let mut consuming = begin(config, options, target, clock, &health, &metrics)?;
     // A task of its own, so that it is polled when it is woken and not whenever a connection is.
@@ -223,7 +228,11 @@ async fn end(mut consuming: Loop) {
     consuming.answer_takeover();
     consuming.watches.shutdown().await;
     consuming.kafka_watch.shutdown().await;
-    let Loop { consumer, dead_letters, .. } = consuming;
+    let Loop {
+        consumer,
+        dead_letters,
+        ..
+    } = consuming;
     dead_letters.close().await;
     let closed = tokio::time::timeout(CLOSE, spawn_blocking(move || consumer.close())).await;
     match closed {

@@ -44,7 +44,10 @@ pub(super) async fn wait_for_handler(target: &Target, health: &Health) {
     while let Err(why) = look_at_handler(target).await {
         health.handler(Some(&why));
         if !told {
-            info!(why, "waiting for the handler in this pod before joining the group");
+            info!(
+                why,
+                "waiting for the handler in this pod before joining the group"
+            );
             told = true;
         }
         sleep(LOOK_AGAIN / 10).await;
@@ -75,8 +78,14 @@ async fn look_at_handler(target: &Target) -> Result<(), String> {
     let address = (target.host.as_str(), target.port);
     match timeout(LOOK, TcpStream::connect(address)).await {
         Ok(Ok(_)) => Ok(()),
-        Ok(Err(error)) => Err(format!("connect to {}:{}: {error}", target.host, target.port)),
-        Err(_) => Err(format!("connect to {}:{}: no answer", target.host, target.port)),
+        Ok(Err(error)) => Err(format!(
+            "connect to {}:{}: {error}",
+            target.host, target.port
+        )),
+        Err(_) => Err(format!(
+            "connect to {}:{}: no answer",
+            target.host, target.port
+        )),
     }
 }
 

@@ -93,7 +93,10 @@ pub fn request(target: &Target, record: &Record, attempt: u32) -> Request<Full<B
     headers.reserve(12 + record.headers.len());
     headers.insert(HOST, target.authority.clone());
     headers.insert(USER_AGENT, AGENT);
-    let content_type = record.header("content-type").and_then(text_value).unwrap_or(OCTETS);
+    let content_type = record
+        .header("content-type")
+        .and_then(text_value)
+        .unwrap_or(OCTETS);
     headers.insert(CONTENT_TYPE, content_type);
     add_place(headers, record);
     headers.insert(name::ATTEMPT.clone(), HeaderValue::from(attempt));
@@ -115,7 +118,12 @@ pub fn request(target: &Target, record: &Record, attempt: u32) -> Request<Full<B
 }
 
 fn add_place(headers: &mut HeaderMap, record: &Record) {
-    let Record { topic, partition, offset, .. } = record;
+    let Record {
+        topic,
+        partition,
+        offset,
+        ..
+    } = record;
     headers.insert(name::TOPIC.clone(), ascii(topic));
     headers.insert(name::PARTITION.clone(), HeaderValue::from(*partition));
     headers.insert(name::OFFSET.clone(), HeaderValue::from(offset.0));
@@ -164,11 +172,16 @@ fn text_value(header: &Header) -> Option<HeaderValue> {
 fn text(bytes: &[u8]) -> Option<HeaderValue> {
     let visible = bytes.iter().all(|byte| matches!(byte, 0x20..=0x7e));
     let kept = bytes.first() != Some(&b' ') && bytes.last() != Some(&b' ');
-    (visible && kept).then(|| HeaderValue::from_bytes(bytes).ok()).flatten()
+    (visible && kept)
+        .then(|| HeaderValue::from_bytes(bytes).ok())
+        .flatten()
 }
 
 fn in_json(header: &Header) -> Value {
-    json!([bytes_in_json(&header.name), header.value.as_deref().map(bytes_in_json)])
+    json!([
+        bytes_in_json(&header.name),
+        header.value.as_deref().map(bytes_in_json)
+    ])
 }
 
 /// UTF-8 as a string, anything else as `{"base64": …}`.
@@ -259,13 +272,19 @@ mod tests {
             let mut record = record(vec![]);
             record.key = key.map(Bytes::from_static);
             let headers = sent(&record);
-            (headers.get(&name::KEY).cloned(), headers.get(name::KEY_BASE64).cloned())
+            (
+                headers.get(&name::KEY).cloned(),
+                headers.get(&name::KEY_BASE64).cloned(),
+            )
         };
         assert_eq!(with(None), (None, None));
         assert_eq!(with(Some(b"")), (Some(HeaderValue::from_static("")), None));
         let binary = Some(HeaderValue::from_static("AAH/"));
         assert_eq!(with(Some(b"\x00\x01\xff")), (None, binary));
-        assert_eq!(with(Some(b" k")), (None, Some(HeaderValue::from_static("IGs="))));
+        assert_eq!(
+            with(Some(b" k")),
+            (None, Some(HeaderValue::from_static("IGs=")))
+        );
     }
 
     #[test]

@@ -14,20 +14,27 @@ const TERMINATED: i32 = 128 + 15;
 /// Listens from now on, in a thread of its own: a loop that is stuck must not keep the second
 /// signal from ending the process.
 pub fn cancel_on_signal(shutdown: CancellationToken) -> io::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .build()?;
     let mut signals = {
         let _inside = runtime.enter();
-        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?)
+        (
+            signal(SignalKind::terminate())?,
+            signal(SignalKind::interrupt())?,
+        )
     };
-    thread::Builder::new().name("signals".to_owned()).spawn(move || {
-        runtime.block_on(async move {
-            either(&mut signals).await;
-            shutdown.cancel();
-            either(&mut signals).await;
-            warn!("second signal: stopping at once; what is in flight will be delivered again");
-            exit(TERMINATED);
-        });
-    })?;
+    thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(move || {
+            runtime.block_on(async move {
+                either(&mut signals).await;
+                shutdown.cancel();
+                either(&mut signals).await;
+                warn!("second signal: stopping at once; what is in flight will be delivered again");
+                exit(TERMINATED);
+            });
+        })?;
     Ok(())
 }
 

@@ -35,6 +35,27 @@ impl Queue {
         // SAFETY: the queue is alive until drop; a non-null event is ours to destroy.
         NonNull::new(unsafe { rd::rd_kafka_queue_poll(self.0.as_ptr(), 0) }).map(Event)
     }
+
+    /// Sends a commit whose result comes through this queue. The crate's own asynchronous commit
+    /// asks for no result, and librdkafka then gives none.
+    pub fn commit<C: ConsumerContext>(
+        &self,
+        consumer: &BaseConsumer<C>,
+        list: &TopicPartitionList,
+    ) -> Result<(), RDKafkaErrorCode> {
+        // SAFETY: client, list and queue are valid; the call copies the list and counts a
+        // reference to the queue. Without a callback there is nothing that must outlive the call.
+        let error = unsafe {
+            rd::rd_kafka_commit_queue(
+                consumer.client().native_ptr(),
+                list.ptr(),
+                self.0.as_ptr(),
+                None,
+                ptr::null_mut(),
+            )
+        };
+        code(error).map_or(Ok(()), Err)
+    }
 }
 
 impl Drop for Queue {
@@ -107,8 +128,15 @@ impl Event {
             rd::RD_KAFKA_EVENT_FETCH => self.message().map_or(Polled::Other, Polled::Message),
             rd::RD_KAFKA_EVENT_REBALANCE => self.rebalance(),
             rd::RD_KAFKA_EVENT_OFFSET_COMMIT => {
-                let partitions = self.list().iter().map(|p| (named(p), code(p.err))).collect();
-                Polled::Committed { error: code(self.error()), partitions }
+                let partitions = self
+                    .list()
+                    .iter()
+                    .map(|p| (named(p), code(p.err)))
+                    .collect();
+                Polled::Committed {
+                    error: code(self.error()),
+                    partitions,
+                }
             }
             rd::RD_KAFKA_EVENT_ERROR => self.failure(),
             rd::RD_KAFKA_EVENT_LOG => self.log(),
@@ -161,7 +189,10 @@ impl Event {
         let (name, next) = unsafe { (named(partition.as_ref()), partition.as_ref().offset) };
         // SAFETY: ours, and not used after this.
         unsafe { rd::rd_kafka_topic_partition_destroy(partition.as_ptr()) };
-        (next >= 0).then_some(Polled::End { partition: name, next: Offset(next) })
+        (next >= 0).then_some(Polled::End {
+            partition: name,
+            next: Offset(next),
+        })
     }
 
     fn log(&self) -> Polled<'_> {
@@ -173,7 +204,11 @@ impl Event {
             if rd::rd_kafka_event_log(self.0.as_ptr(), &mut facility, &mut line, &mut level) != 0 {
                 return Polled::Other;
             }
-            Polled::Log { level, facility: text(facility), text: text(line) }
+            Polled::Log {
+                level,
+                facility: text(facility),
+                text: text(line),
+            }
         }
     }
 
@@ -315,7 +350,10 @@ unsafe fn text(text: *const c_char) -> String {
         return String::new();
     }
     // SAFETY: the caller's promise.
-    unsafe { CStr::from_ptr(text) }.to_string_lossy().trim().to_owned()
+    unsafe { CStr::from_ptr(text) }
+        .to_string_lossy()
+        .trim()
+        .to_owned()
 }
 
 fn named(element: &rd::rd_kafka_topic_partition_t) -> TopicPartition {

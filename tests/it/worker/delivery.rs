@@ -9,7 +9,7 @@ use drover::worker_config::Ordering;
 
 use super::kafka::Kafka;
 use super::web::{Web, ok, ok_after, tally};
-use super::workers::{GROUP, TOPIC, Worker, config, texts};
+use super::workers::{TOPIC, Worker, config, texts};
 
 #[test]
 fn every_record_is_handled_once_and_committed_with_a_report() {
@@ -23,11 +23,14 @@ fn every_record_is_handled_once_and_committed_with_a_report() {
 
     let seen = web.wait_for_count(600);
     for partition in 0..3 {
-        let metadata = kafka.wait_for_commit(GROUP, TOPIC, partition, 200);
+        let metadata = kafka.wait_for_commit(TOPIC, partition, 200);
         let report = Report::decode(&metadata, Offset(200)).unwrap();
         assert_eq!(report.pod, "pod-1");
         assert_eq!(report.slots, 16);
-        assert!(report.done >= 200 && report.busy > Duration::ZERO, "{report:?}");
+        assert!(
+            report.done >= 200 && report.busy > Duration::ZERO,
+            "{report:?}"
+        );
         assert_eq!(report.stuck, None);
     }
     assert!(worker.stop().is_ok());
@@ -48,13 +51,21 @@ fn records_of_a_key_are_handled_one_after_the_other_and_others_beside_them() {
     let mut last: HashMap<String, (i64, std::time::Instant)> = HashMap::new();
     let mut beside = 0;
     for request in &seen {
-        let (key, offset) = (request.header("drover-key").unwrap(), request.number("drover-offset"));
-        let others = last.iter().filter(|(other, (_, ended))| *other != key && *ended > request.begun);
+        let (key, offset) = (
+            request.header("drover-key").unwrap(),
+            request.number("drover-offset"),
+        );
+        let others = last
+            .iter()
+            .filter(|(other, (_, ended))| *other != key && *ended > request.begun);
         beside += others.count();
         let before = last.insert(key.to_owned(), (offset, request.ended.unwrap()));
         if let Some((before, ended)) = before {
             assert!(offset > before, "{key}: {offset} after {before}");
-            assert!(request.begun >= ended, "{key}: {offset} began before {before} ended");
+            assert!(
+                request.begun >= ended,
+                "{key}: {offset} began before {before} ended"
+            );
         }
     }
     assert!(beside > 0, "no two keys were ever in flight together");

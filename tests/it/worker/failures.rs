@@ -21,13 +21,24 @@ fn is(seen: &Seen, text: &str) -> bool {
 fn a_record_that_always_fails_is_dead_lettered_whole_after_five_attempts() {
     let kafka = Kafka::with_topic(TOPIC, 1);
     kafka.mock.create_topic(DEAD, 1, 1).unwrap();
-    let own = headers(&[("a", Some(b"1")), ("a", Some(b"2")), ("null", None), ("bin", Some(b"\xff"))]);
+    let own = headers(&[
+        ("a", Some(b"1")),
+        ("a", Some(b"2")),
+        ("null", None),
+        ("bin", Some(b"\xff")),
+    ]);
     kafka.produce(TOPIC, 0, &["before"], &texts("before", 3));
-    let record = BaseRecord::to(TOPIC).partition(0).key(&b"key"[..]).payload(&b"poison"[..]);
+    let record = BaseRecord::to(TOPIC)
+        .partition(0)
+        .key(&b"key"[..])
+        .payload(&b"poison"[..]);
     kafka.send(record.headers(own).timestamp(1_700_000_000_000));
     kafka.produce(TOPIC, 0, &["key"], &texts("after", 3));
     let web = Web::start(|seen| match is(seen, "poison") {
-        true => Reply { body: "no\nsuch user".into(), ..status(500) },
+        true => Reply {
+            body: "no\nsuch user".into(),
+            ..status(500)
+        },
         false => ok(),
     });
     let mut config = config(&kafka, &web);
@@ -62,20 +73,34 @@ fn a_record_that_always_fails_is_dead_lettered_whole_after_five_attempts() {
         ("pod", "pod-1"),
         ("worker-version", env!("CARGO_PKG_VERSION")),
     ] {
-        assert_eq!(dead.header(&format!("drover-dlq-{name}")), Some(value), "{name}");
+        assert_eq!(
+            dead.header(&format!("drover-dlq-{name}")),
+            Some(value),
+            "{name}"
+        );
     }
     assert!(dead.header("drover-dlq-failed-at").is_some());
 
-    kafka.wait_for_commit(GROUP, TOPIC, 0, 7);
+    kafka.wait_for_commit(TOPIC, 0, 7);
     let seen = web.seen();
     let attempts: Vec<_> = seen.iter().filter(|s| is(s, "poison")).collect();
     assert_eq!(attempts.len(), 5);
-    let numbers: Vec<_> = attempts.iter().map(|s| s.number("drover-attempt")).collect();
+    let numbers: Vec<_> = attempts
+        .iter()
+        .map(|s| s.number("drover-attempt"))
+        .collect();
     assert_eq!(numbers, [1, 2, 3, 4, 5]);
-    assert!(attempts.iter().all(|s| s.header("idempotency-key") == Some("orders/0/3")));
+    assert!(
+        attempts
+            .iter()
+            .all(|s| s.header("idempotency-key") == Some("orders/0/3"))
+    );
     let last = attempts.last().unwrap().ended.unwrap();
     let after = seen.iter().filter(|s| s.text().starts_with("after"));
-    assert!(after.clone().all(|s| s.begun > last), "a later record of the key did not wait");
+    assert!(
+        after.clone().all(|s| s.begun > last),
+        "a later record of the key did not wait"
+    );
     assert_eq!(after.count(), 3);
 }
 
@@ -90,14 +115,20 @@ fn a_dead_letter_topic_that_refuses_holds_the_commit_until_it_takes_the_copy() {
     let mut config = config(&kafka, &web);
     config.dead_letter_topic = Some(DEAD.to_owned());
     config.on_exhausted = OnExhausted::DeadLetter;
-    kafka.mock.request_errors(RDKafkaApiKey::Produce, &[refused; 3]);
+    kafka
+        .mock
+        .request_errors(RDKafkaApiKey::Produce, &[refused; 3]);
     let _worker = Worker::start("pod-1", config);
 
     let dead = kafka.read(DEAD, 1).remove(0);
     assert_eq!(dead.header("drover-dlq-reason"), Some("Rejected"));
     assert_eq!(dead.header("drover-dlq-attempts"), Some("1"));
-    kafka.wait_for_commit(GROUP, TOPIC, 0, 2);
-    assert_eq!(tally(&web.seen())["v-0"], 1, "a rejected record is not tried again");
+    kafka.wait_for_commit(TOPIC, 0, 2);
+    assert_eq!(
+        tally(&web.seen())["v-0"],
+        1,
+        "a rejected record is not tried again"
+    );
 }
 
 #[test]
@@ -108,26 +139,40 @@ fn without_a_dead_letter_topic_a_key_stalls_alone_and_goes_on_when_the_handler_i
     let web = Web::start(|seen| if is(seen, "p0-4") { status(500) } else { ok() });
     let _worker = Worker::start("pod-1", config(&kafka, &web));
 
-    kafka.wait_for_commit(GROUP, TOPIC, 1, 20);
+    kafka.wait_for_commit(TOPIC, 1, 20);
     // p0-4 and what must wait for it: 6, 8 … 18.
     web.wait_for("the other key's records", |seen| {
         let done = |n: usize| seen.iter().any(|s| s.text() == format!("p0-{n}"));
         (1..20).step_by(2).all(done)
     });
     let stuck = eventually("a report of the stuck record", || {
-        let (offset, metadata) = kafka.committed(GROUP, TOPIC, 0)?;
-        Report::decode(&metadata, Offset(offset)).ok()?.stuck.map(|stuck| (offset, stuck))
+        let (offset, metadata) = kafka.committed(TOPIC, 0)?;
+        Report::decode(&metadata, Offset(offset))
+            .ok()?
+            .stuck
+            .map(|stuck| (offset, stuck))
     });
     let (committed, stuck) = stuck;
     assert_eq!((committed, stuck.offset), (4, 4));
-    assert!(stuck.attempts >= 5 && stuck.error.contains("500"), "{stuck:?}");
-    assert!(!web.seen().iter().any(|s| is(s, "p0-6")), "a record overtook one of its key");
+    assert!(
+        stuck.attempts >= 5 && stuck.error.contains("500"),
+        "{stuck:?}"
+    );
+    assert!(
+        !web.seen().iter().any(|s| is(s, "p0-6")),
+        "a record overtook one of its key"
+    );
 
     web.behave(|_| ok());
-    let metadata = kafka.wait_for_commit(GROUP, TOPIC, 0, 20);
+    let metadata = kafka.wait_for_commit(TOPIC, 0, 20);
     assert_eq!(Report::decode(&metadata, Offset(20)).unwrap().stuck, None);
     let tally = tally(&web.seen());
-    assert!(tally.iter().all(|(text, count)| *count == 1 || text == "p0-4"), "{tally:?}");
+    assert!(
+        tally
+            .iter()
+            .all(|(text, count)| *count == 1 || text == "p0-4"),
+        "{tally:?}"
+    );
 }
 
 #[test]
@@ -135,17 +180,20 @@ fn a_handler_that_asks_for_less_is_asked_later_and_no_attempt_is_spent() {
     let kafka = Kafka::with_topic(TOPIC, 1);
     kafka.produce(TOPIC, 0, &["k"], &texts("v", 3));
     let tired = std::sync::atomic::AtomicU32::new(0);
-    let web = Web::start(move |_| {
-        match tired.fetch_add(1, std::sync::atomic::Ordering::Relaxed) {
-            0 => Reply { headers: vec![("retry-after", "1".into())], ..status(503) },
+    let web = Web::start(
+        move |_| match tired.fetch_add(1, std::sync::atomic::Ordering::Relaxed) {
+            0 => Reply {
+                headers: vec![("retry-after", "1".into())],
+                ..status(503)
+            },
             _ => ok(),
-        }
-    });
+        },
+    );
     let mut config = config(&kafka, &web);
     config.attempts = 1;
     let _worker = Worker::start("pod-1", config);
     let seen = web.wait_for_count(4);
-    kafka.wait_for_commit(GROUP, TOPIC, 0, 3);
+    kafka.wait_for_commit(TOPIC, 0, 3);
     assert_eq!(seen[1].number("drover-attempt"), 1);
     let waited = seen[1].begun - seen[0].ended.unwrap();
     assert!(waited >= Duration::from_millis(900), "{waited:?}");
@@ -165,7 +213,7 @@ fn drover_result_says_more_than_the_status() {
     config.dead_letter_topic = Some(DEAD.to_owned());
     config.on_exhausted = OnExhausted::DeadLetter;
     let _worker = Worker::start("pod-1", config);
-    kafka.wait_for_commit(GROUP, TOPIC, 0, 3);
+    kafka.wait_for_commit(TOPIC, 0, 3);
     assert_eq!(web.seen().len(), 3);
     let dead = kafka.read(DEAD, 1).remove(0);
     assert_eq!(dead.value.as_deref(), Some(&b"reject"[..]));
@@ -184,7 +232,7 @@ fn a_handler_that_takes_too_long_has_failed() {
     let mut config = config(&kafka, &web);
     config.handler_timeout = Duration::from_millis(300);
     let _worker = Worker::start("pod-1", config);
-    kafka.wait_for_commit(GROUP, TOPIC, 0, 1);
+    kafka.wait_for_commit(TOPIC, 0, 1);
     let seen = web.seen();
     assert_eq!(seen.len(), 2);
     assert_eq!(seen[1].number("drover-attempt"), 2);

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::kafka::{Kafka, headers};
 use super::web::{Web, ok};
-use super::workers::{GROUP, TOPIC, Worker, config};
+use super::workers::{TOPIC, Worker, config};
 
 #[test]
 fn null_binary_repeated_and_odd_headers_survive() {
@@ -18,10 +18,16 @@ fn null_binary_repeated_and_odd_headers_survive() {
         ("empty", Some(b"")),
         ("binary", Some(b"\x00\xfe\xff")),
         ("two words", Some("\u{fc}".as_bytes())),
-        ("traceparent", Some(b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")),
+        (
+            "traceparent",
+            Some(b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
+        ),
         ("Content-Type", Some(b"application/json")),
     ]);
-    let record = BaseRecord::to(TOPIC).partition(0).key(&b"\x01\x02"[..]).payload(&b"{}"[..]);
+    let record = BaseRecord::to(TOPIC)
+        .partition(0)
+        .key(&b"\x01\x02"[..])
+        .payload(&b"{}"[..]);
     kafka.send(record.headers(odd).timestamp(1_700_000_000_123));
     let tombstone: BaseRecord<'_, [u8], [u8]> = BaseRecord::to(TOPIC).partition(0);
     kafka.send(tombstone.key(&b"text key"[..]));
@@ -30,7 +36,7 @@ fn null_binary_repeated_and_odd_headers_survive() {
     kafka.flush();
     let web = Web::start(|_| ok());
     let _worker = Worker::start("pod-1", config(&kafka, &web));
-    kafka.wait_for_commit(GROUP, TOPIC, 0, 3);
+    kafka.wait_for_commit(TOPIC, 0, 3);
 
     let mut seen = web.seen();
     seen.sort_by_key(|request| request.number("drover-offset"));
@@ -46,13 +52,21 @@ fn null_binary_repeated_and_odd_headers_survive() {
         ("idempotency-key", "orders/0/0"),
         ("drover-header-plain", "text"),
         ("drover-header-twice", "2"),
-        ("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
+        (
+            "traceparent",
+            "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+        ),
         ("content-type", "application/json"),
     ] {
         assert_eq!(first.header(name), Some(value), "{name}");
     }
     assert_eq!(first.header("drover-key"), None);
-    assert!(first.header("user-agent").unwrap().starts_with("drover-worker/"));
+    assert!(
+        first
+            .header("user-agent")
+            .unwrap()
+            .starts_with("drover-worker/")
+    );
     let all: Value = serde_json::from_str(first.header("drover-headers").unwrap()).unwrap();
     let expected = json!([
         ["plain", "text"],

@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use super::workers::GROUP;
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::message::{Header, Headers as _, OwnedHeaders};
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
@@ -20,8 +21,11 @@ pub fn eventually<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T 
         if let Some(found) = condition() {
             return found;
         }
-        assert!(begun.elapsed() < DEADLINE, "not within {DEADLINE:?}: {what}");
-        std::thread::park_timeout(Duration::from_millis(20));
+        assert!(
+            begun.elapsed() < DEADLINE,
+            "not within {DEADLINE:?}: {what}"
+        );
+        std::thread::park_timeout(Duration::from_millis(50));
     }
 }
 
@@ -29,6 +33,8 @@ pub struct Kafka {
     pub mock: MockCluster<'static, DefaultProducerContext>,
     pub servers: String,
     producer: ThreadedProducer<rdkafka::producer::DefaultProducerContext>,
+    /// Asks for the group's offsets, without being a member.
+    observer: BaseConsumer,
 }
 
 /// A record as read from a topic.
@@ -58,7 +64,17 @@ impl Kafka {
             .set("linger.ms", "1")
             .create()
             .unwrap();
-        Self { mock, servers, producer }
+        let observer = ClientConfig::new()
+            .set("bootstrap.servers", &servers)
+            .set("group.id", GROUP)
+            .create()
+            .unwrap();
+        Self {
+            mock,
+            servers,
+            producer,
+            observer,
+        }
     }
 
     /// Produces a record and waits for nothing.
@@ -80,15 +96,13 @@ impl Kafka {
     }
 
     /// The group's committed offset and metadata for a partition.
-    pub fn committed(&self, group: &str, topic: &str, partition: i32) -> Option<(i64, String)> {
-        let consumer: BaseConsumer = ClientConfig::new()
-            .set("bootstrap.servers", &self.servers)
-            .set("group.id", group)
-            .create()
-            .unwrap();
+    pub fn committed(&self, topic: &str, partition: i32) -> Option<(i64, String)> {
         let mut list = TopicPartitionList::new();
         list.add_partition(topic, partition);
-        let list = consumer.committed_offsets(list, Duration::from_secs(10)).ok()?;
+        let list = self
+            .observer
+            .committed_offsets(list, Duration::from_secs(10))
+            .ok()?;
         let element = list.find_partition(topic, partition)?;
         match element.offset() {
             Offset::Offset(offset) => Some((offset, element.metadata().to_owned())),
@@ -98,26 +112,27 @@ impl Kafka {
 
     /// Waits until the group has committed `offset` for a partition; gives the metadata.
     #[track_caller]
-    pub fn wait_for_commit(&self, group: &str, topic: &str, partition: i32, offset: i64) -> String {
-        eventually(&format!("{topic}[{partition}] committed at {offset}"), || {
-            let (at, metadata) = self.committed(group, topic, partition)?;
-            assert!(at <= offset, "{topic}[{partition}] committed at {at}, beyond {offset}");
-            (at == offset).then_some(metadata)
-        })
+    pub fn wait_for_commit(&self, topic: &str, partition: i32, offset: i64) -> String {
+        eventually(
+            &format!("{topic}[{partition}] committed at {offset}"),
+            || {
+                let (at, metadata) = self.committed(topic, partition)?;
+                assert!(
+                    at <= offset,
+                    "{topic}[{partition}] committed at {at}, beyond {offset}"
+                );
+                (at == offset).then_some(metadata)
+            },
+        )
     }
 
     /// Commits for a group without members, as a worker of the past did.
-    pub fn commit(&self, group: &str, topic: &str, partition: i32, offset: i64, metadata: &str) {
-        let consumer: BaseConsumer = ClientConfig::new()
-            .set("bootstrap.servers", &self.servers)
-            .set("group.id", group)
-            .create()
-            .unwrap();
+    pub fn commit(&self, topic: &str, partition: i32, offset: i64, metadata: &str) {
         let mut list = TopicPartitionList::new();
         let mut element = list.add_partition(topic, partition);
         element.set_offset(Offset::Offset(offset)).unwrap();
         element.set_metadata(metadata);
-        consumer.commit(&list, rdkafka::consumer::CommitMode::Sync).unwrap();
+        self.observer.commit(&list, CommitMode::Sync).unwrap();
     }
 
     /// Waits until `topic` holds `count` records, and gives them.
@@ -132,22 +147,30 @@ impl Kafka {
         let mut list = TopicPartitionList::new();
         let metadata = consumer.fetch_metadata(Some(topic), DEADLINE).unwrap();
         for partition in metadata.topics()[0].partitions() {
-            list.add_partition_offset(topic, partition.id(), Offset::Beginning).unwrap();
+            list.add_partition_offset(topic, partition.id(), Offset::Beginning)
+                .unwrap();
         }
         consumer.assign(&list).unwrap();
         let mut read = Vec::new();
         while read.len() < count {
-            read.push(eventually(&format!("record {} of {topic}", read.len()), || {
-                let message = consumer.poll(Duration::from_millis(100))?.ok()?;
-                let header = |h: Header<'_, &[u8]>| (h.key.to_owned(), h.value.map(<[u8]>::to_vec));
-                Some(Read {
-                    partition: message.partition(),
-                    key: message.key().map(<[u8]>::to_vec),
-                    value: message.payload().map(<[u8]>::to_vec),
-                    timestamp: message.timestamp().to_millis(),
-                    headers: message.headers().map(|h| h.iter().map(header).collect()).unwrap_or_default(),
-                })
-            }));
+            read.push(eventually(
+                &format!("record {} of {topic}", read.len()),
+                || {
+                    let message = consumer.poll(Duration::from_millis(100))?.ok()?;
+                    let header =
+                        |h: Header<'_, &[u8]>| (h.key.to_owned(), h.value.map(<[u8]>::to_vec));
+                    Some(Read {
+                        partition: message.partition(),
+                        key: message.key().map(<[u8]>::to_vec),
+                        value: message.payload().map(<[u8]>::to_vec),
+                        timestamp: message.timestamp().to_millis(),
+                        headers: message
+                            .headers()
+                            .map(|h| h.iter().map(header).collect())
+                            .unwrap_or_default(),
+                    })
+                },
+            ));
         }
         read
     }
@@ -155,7 +178,9 @@ impl Kafka {
 
 /// Headers as a producer makes them.
 pub fn headers(pairs: &[(&str, Option<&[u8]>)]) -> OwnedHeaders {
-    pairs.iter().fold(OwnedHeaders::new(), |headers, (key, value)| {
-        headers.insert(Header { key, value: *value })
-    })
+    pairs
+        .iter()
+        .fold(OwnedHeaders::new(), |headers, (key, value)| {
+            headers.insert(Header { key, value: *value })
+        })
 }

@@ -9,7 +9,7 @@ use drover::worker_config::GroupProtocol;
 
 use super::kafka::{Kafka, eventually};
 use super::web::{Reply, Web, ok, ok_after, tally};
-use super::workers::{GROUP, TOPIC, Worker, config, texts};
+use super::workers::{TOPIC, Worker, config, texts};
 
 #[test]
 fn a_worker_that_is_told_to_stop_finishes_and_commits_what_is_in_flight_and_begins_nothing() {
@@ -28,7 +28,7 @@ fn a_worker_that_is_told_to_stop_finishes_and_commits_what_is_in_flight_and_begi
     web.release();
     assert!(worker.stop().is_ok());
 
-    let (committed, metadata) = kafka.committed(GROUP, TOPIC, 0).unwrap();
+    let (committed, metadata) = kafka.committed(TOPIC, 0).unwrap();
     assert_eq!(committed, 4);
     assert_eq!(Report::decode(&metadata, Offset(4)).unwrap().done, 4);
     assert_eq!(web.seen().len(), 4);
@@ -53,8 +53,10 @@ fn two_workers_share_and_hand_over_without_repeating_or_reordering_anything() {
     // The second joins in the middle of the work, the first leaves in the middle of it.
     let second = Worker::start("pod-2", config.clone());
     eventually("a commit of the second worker", || {
-        let mut reports = (0..4).filter_map(|partition| kafka.committed(GROUP, TOPIC, partition));
-        reports.any(|(at, text)| Report::decode(&text, Offset(at)).is_ok_and(|r| r.pod == "pod-2")).then_some(())
+        let mut reports = (0..4).filter_map(|partition| kafka.committed(TOPIC, partition));
+        reports
+            .any(|(at, text)| Report::decode(&text, Offset(at)).is_ok_and(|r| r.pod == "pod-2"))
+            .then_some(())
     });
     for partition in 0..4 {
         let values = texts(&format!("p{partition}-second"), 100);
@@ -64,20 +66,29 @@ fn two_workers_share_and_hand_over_without_repeating_or_reordering_anything() {
     assert!(first.stop().is_ok());
     web.wait_for_count(produced);
     for partition in 0..4 {
-        kafka.wait_for_commit(GROUP, TOPIC, partition, 400);
+        kafka.wait_for_commit(TOPIC, partition, 400);
     }
     assert!(second.stop().is_ok());
 
     let seen = web.seen();
-    let repeated: Vec<_> = tally(&seen).into_iter().filter(|(_, count)| *count > 1).collect();
+    let repeated: Vec<_> = tally(&seen)
+        .into_iter()
+        .filter(|(_, count)| *count > 1)
+        .collect();
     assert_eq!(repeated, []);
     assert_eq!(seen.len(), produced);
     let mut last: HashMap<(i64, String), (i64, Instant)> = HashMap::new();
     for request in &seen {
-        let lane = (request.number("drover-partition"), request.header("drover-key").unwrap().to_owned());
+        let lane = (
+            request.number("drover-partition"),
+            request.header("drover-key").unwrap().to_owned(),
+        );
         let offset = request.number("drover-offset");
         if let Some((before, ended)) = last.insert(lane, (offset, request.ended.unwrap())) {
-            assert!(offset > before && request.begun >= ended, "{offset} against {before}");
+            assert!(
+                offset > before && request.begun >= ended,
+                "{offset} against {before}"
+            );
         }
     }
 }
@@ -92,11 +103,15 @@ fn a_record_finished_beyond_the_frontier_by_the_last_owner_is_not_handled_again(
         ahead: vec![4..6, 8..9],
         ..Report::default()
     };
-    kafka.commit(GROUP, TOPIC, 0, 2, &left_behind.encode(Offset(2)));
+    kafka.commit(TOPIC, 0, 2, &left_behind.encode(Offset(2)));
     let web = Web::start(|_| ok());
     let _worker = Worker::start("pod-1", config(&kafka, &web));
-    kafka.wait_for_commit(GROUP, TOPIC, 0, 10);
-    let mut offsets: Vec<_> = web.seen().iter().map(|s| s.number("drover-offset")).collect();
+    kafka.wait_for_commit(TOPIC, 0, 10);
+    let mut offsets: Vec<_> = web
+        .seen()
+        .iter()
+        .map(|s| s.number("drover-offset"))
+        .collect();
     offsets.sort_unstable();
     assert_eq!(offsets, [2, 3, 6, 7, 9]);
 }
@@ -105,10 +120,10 @@ fn a_record_finished_beyond_the_frontier_by_the_last_owner_is_not_handled_again(
 fn foreign_metadata_is_passed_over() {
     let kafka = Kafka::with_topic(TOPIC, 1);
     kafka.produce(TOPIC, 0, &["a"], &texts("v", 4));
-    kafka.commit(GROUP, TOPIC, 0, 2, "bQ9AAA==\u{fc}");
+    kafka.commit(TOPIC, 0, 2, "bQ9AAA==\u{fc}");
     let web = Web::start(|_| ok());
     let _worker = Worker::start("pod-1", config(&kafka, &web));
-    kafka.wait_for_commit(GROUP, TOPIC, 0, 4);
+    kafka.wait_for_commit(TOPIC, 0, 4);
     assert_eq!(web.seen().len(), 2);
 }
 
@@ -116,7 +131,12 @@ fn foreign_metadata_is_passed_over() {
 fn the_consumer_protocol_works_as_the_classic_one_does() {
     let kafka = Kafka::with_topic(TOPIC, 2);
     for partition in 0..2 {
-        kafka.produce(TOPIC, partition, &["a", "b"], &texts(&format!("p{partition}"), 50));
+        kafka.produce(
+            TOPIC,
+            partition,
+            &["a", "b"],
+            &texts(&format!("p{partition}"), 50),
+        );
     }
     let web = Web::start(|_| ok());
     let mut config = config(&kafka, &web);
@@ -126,7 +146,7 @@ fn the_consumer_protocol_works_as_the_classic_one_does() {
     config.properties.remove("heartbeat.interval.ms");
     let worker = Worker::start("pod-1", config);
     for partition in 0..2 {
-        kafka.wait_for_commit(GROUP, TOPIC, partition, 50);
+        kafka.wait_for_commit(TOPIC, partition, 50);
     }
     assert!(worker.stop().is_ok());
     assert_eq!(web.seen().len(), 100);

@@ -7,11 +7,14 @@ use drover::worker_config::WorkerConfig;
 
 use super::kafka::{Kafka, eventually};
 use super::web::{Web, ok};
-use super::workers::{GROUP, TOPIC, Worker, config, texts};
+use super::workers::{TOPIC, Worker, config, texts};
 
 /// An address that nobody listens at.
 fn nowhere() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+    TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
 }
 
 /// A page of the admin port: its status and body.
@@ -19,7 +22,11 @@ fn page(admin: SocketAddr, path: &str) -> Option<(u16, String)> {
     use std::io::{Read as _, Write as _};
     let mut stream = std::net::TcpStream::connect(admin).ok()?;
     stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
-    write!(stream, "GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").ok()?;
+    write!(
+        stream,
+        "GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
+    )
+    .ok()?;
     let mut text = String::new();
     stream.read_to_string(&mut text).ok()?;
     let status = text.split(' ').nth(1)?.parse().ok()?;
@@ -47,7 +54,7 @@ fn a_handler_that_goes_away_and_comes_back_gets_the_rest() {
     let (address, admin) = (web.address, nowhere());
     let config = impatient(config(&kafka, &web));
     let worker = Worker::start_with_admin("pod-1", config, Some(admin));
-    kafka.wait_for_commit(GROUP, TOPIC, 0, 30);
+    kafka.wait_for_commit(TOPIC, 0, 30);
     wait_for_page(admin, "/readyz", 200, "ok");
 
     drop(web);
@@ -57,11 +64,21 @@ fn a_handler_that_goes_away_and_comes_back_gets_the_rest() {
     assert!(!worker.is_over());
 
     let web = Web::start_at(address, |_| ok());
-    kafka.wait_for_commit(GROUP, TOPIC, 0, 60);
+    kafka.wait_for_commit(TOPIC, 0, 60);
     wait_for_page(admin, "/readyz", 200, "ok");
     assert_eq!(web.seen().len(), 30);
-    wait_for_page(admin, "/metrics", 200, "drover_worker_records_done_total 60");
-    wait_for_page(admin, "/metrics", 200, "drover_worker_partitions_assigned 1");
+    wait_for_page(
+        admin,
+        "/metrics",
+        200,
+        "drover_worker_records_done_total 60",
+    );
+    wait_for_page(
+        admin,
+        "/metrics",
+        200,
+        "drover_worker_partitions_assigned 1",
+    );
 }
 
 #[test]
@@ -76,10 +93,15 @@ fn a_handler_in_the_pod_is_waited_for_before_joining_the_group() {
     config.attempts = 1;
     let admin = nowhere();
     let _worker = Worker::start_with_admin("pod-1", config, Some(admin));
-    wait_for_page(admin, "/readyz", 503, "handler not reachable: connect to 127.0.0.1");
+    wait_for_page(
+        admin,
+        "/readyz",
+        503,
+        "handler not reachable: connect to 127.0.0.1",
+    );
     wait_for_page(admin, "/livez", 200, "ok");
     let web = Web::start_at(address, |_| ok());
-    kafka.wait_for_commit(GROUP, TOPIC, 0, 5);
+    kafka.wait_for_commit(TOPIC, 0, 5);
     assert_eq!(web.seen().len(), 5);
 }
 
@@ -90,10 +112,15 @@ fn a_worker_outlives_kafka_being_away_and_goes_on_by_itself() {
     let web = Web::start(|_| ok());
     let admin = nowhere();
     let mut config = config(&kafka, &web);
-    let soon = [("reconnect.backoff.max.ms", "300"), ("socket.connection.setup.timeout.ms", "1000")];
-    config.properties.extend(soon.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    let soon = [
+        ("reconnect.backoff.max.ms", "300"),
+        ("socket.connection.setup.timeout.ms", "1000"),
+    ];
+    config
+        .properties
+        .extend(soon.map(|(name, value)| (name.to_owned(), value.to_owned())));
     let worker = Worker::start_with_admin("pod-1", config, Some(admin));
-    kafka.wait_for_commit(GROUP, TOPIC, 0, 10);
+    kafka.wait_for_commit(TOPIC, 0, 10);
 
     kafka.mock.broker_down(1).unwrap();
     wait_for_page(admin, "/readyz", 503, "Kafka not reachable");
@@ -101,7 +128,7 @@ fn a_worker_outlives_kafka_being_away_and_goes_on_by_itself() {
     kafka.mock.broker_up(1).unwrap();
     wait_for_page(admin, "/readyz", 200, "ok");
     kafka.produce(TOPIC, 0, &["a", "b"], &texts("late", 10));
-    kafka.wait_for_commit(GROUP, TOPIC, 0, 20);
+    kafka.wait_for_commit(TOPIC, 0, 20);
     assert!(worker.stop().is_ok());
 }
 
@@ -120,6 +147,6 @@ fn a_missing_topic_is_said_and_taken_up_when_it_appears() {
     let none = rdkafka::types::RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR;
     kafka.mock.topic_error(TOPIC, none).unwrap();
     kafka.produce(TOPIC, 0, &["a"], &texts("v", 3));
-    kafka.wait_for_commit(GROUP, TOPIC, 0, 3);
+    kafka.wait_for_commit(TOPIC, 0, 3);
     wait_for_page(admin, "/readyz", 200, "ok");
 }

@@ -5,7 +5,7 @@ use std::process::{Child, Command, Stdio};
 
 use super::kafka::{Kafka, eventually};
 use super::web::{Reply, Web, ok};
-use super::workers::{GROUP, TOPIC, config, texts};
+use super::workers::{TOPIC, config, texts};
 
 /// A process that does not outlive its test.
 struct Process(Child);
@@ -23,7 +23,9 @@ impl Process {
     }
 
     fn signal(&self) {
-        let killed = Command::new("kill").args(["-TERM", &self.0.id().to_string()]).status();
+        let killed = Command::new("kill")
+            .args(["-TERM", &self.0.id().to_string()])
+            .status();
         assert!(killed.unwrap().success());
     }
 
@@ -31,7 +33,12 @@ impl Process {
     fn wait(mut self) -> (Option<i32>, String) {
         let status = eventually("the process to exit", || self.0.try_wait().unwrap());
         let mut log = String::new();
-        self.0.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+        self.0
+            .stderr
+            .take()
+            .unwrap()
+            .read_to_string(&mut log)
+            .unwrap();
         (status.code(), log)
     }
 }
@@ -96,5 +103,5 @@ fn sigterm_drains_and_ends_with_status_0() {
     let (status, log) = process.wait();
     assert_eq!(status, Some(0), "{log}");
     assert_eq!(web.seen().len(), 2, "{log}");
-    assert_eq!(kafka.committed(GROUP, TOPIC, 0).unwrap().0, 2);
+    assert_eq!(kafka.committed(TOPIC, 0).unwrap().0, 2);
 }

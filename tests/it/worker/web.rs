@@ -55,7 +55,10 @@ pub fn ok() -> Reply {
 }
 
 pub fn status(status: u16) -> Reply {
-    Reply { status, ..Reply::default() }
+    Reply {
+        status,
+        ..Reply::default()
+    }
 }
 
 pub fn ok_after(after: Duration) -> Reply {
@@ -84,7 +87,10 @@ impl Web {
         Self::start_at("127.0.0.1:0".parse().unwrap(), behaviour)
     }
 
-    pub fn start_at(address: SocketAddr, behaviour: impl Fn(&Seen) -> Reply + Send + 'static) -> Self {
+    pub fn start_at(
+        address: SocketAddr,
+        behaviour: impl Fn(&Seen) -> Reply + Send + 'static,
+    ) -> Self {
         let shared = Arc::new(Shared {
             seen: Mutex::default(),
             changed: Condvar::new(),
@@ -100,13 +106,23 @@ impl Web {
             stop.clone(),
         );
         let thread = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap();
             runtime.block_on(async move {
                 let listener = tokio::net::TcpListener::from_std(listener).unwrap();
-                stopped.run_until_cancelled(axum::serve(listener, router).into_future()).await;
+                stopped
+                    .run_until_cancelled(axum::serve(listener, router).into_future())
+                    .await;
             });
         });
-        Self { address, shared, stop, thread: Some(thread) }
+        Self {
+            address,
+            shared,
+            stop,
+            thread: Some(thread),
+        }
     }
 
     pub fn url(&self) -> String {
@@ -132,9 +148,16 @@ impl Web {
     #[track_caller]
     pub fn wait_for(&self, what: &str, condition: impl Fn(&[Seen]) -> bool) -> Vec<Seen> {
         let seen = self.shared.seen.lock().unwrap();
-        let waited = self.shared.changed.wait_timeout_while(seen, DEADLINE, |seen| !condition(seen));
+        let waited = self
+            .shared
+            .changed
+            .wait_timeout_while(seen, DEADLINE, |seen| !condition(seen));
         let (seen, timeout) = waited.unwrap();
-        assert!(!timeout.timed_out(), "not within {DEADLINE:?}: {what}; seen {}", seen.len());
+        assert!(
+            !timeout.timed_out(),
+            "not within {DEADLINE:?}: {what}; seen {}",
+            seen.len()
+        );
         seen.clone()
     }
 
@@ -158,7 +181,12 @@ impl Drop for Web {
 
 #[allow(clippy::disallowed_methods, reason = "the test's own measure")]
 async fn answer(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Bytes) -> Response {
-    let seen = Seen { headers, body: body.to_vec(), begun: Instant::now(), ended: None };
+    let seen = Seen {
+        headers,
+        body: body.to_vec(),
+        begun: Instant::now(),
+        ended: None,
+    };
     let reply = (shared.behaviour.lock().unwrap())(&seen);
     let index = {
         let mut all = shared.seen.lock().unwrap();

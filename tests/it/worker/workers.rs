@@ -27,7 +27,9 @@ pub fn config(kafka: &Kafka, web: &Web) -> WorkerConfig {
         group_id: GROUP.to_owned(),
         topics: vec![TOPIC.to_owned()],
         group_protocol: GroupProtocol::Classic,
-        properties: quick.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
+        properties: quick
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into(),
         handler_url: web.url(),
         handler_in_pod: false,
         ordering: Ordering::Key,
@@ -61,9 +63,18 @@ impl Worker {
             let _ = drover::telemetry::log::init(drover::telemetry::log::Format::Text, &filter);
         }
         let shutdown = CancellationToken::new();
-        let (options, token) = (Options { pod: pod.to_owned(), admin }, shutdown.clone());
+        let (options, token) = (
+            Options {
+                pod: pod.to_owned(),
+                admin,
+            },
+            shutdown.clone(),
+        );
         let thread = std::thread::spawn(move || run(&config, &options, token));
-        Self { shutdown, thread: Some(thread) }
+        Self {
+            shutdown,
+            thread: Some(thread),
+        }
     }
 
     /// What SIGTERM does.
@@ -93,5 +104,7 @@ impl Drop for Worker {
 
 /// `count` different texts.
 pub fn texts(prefix: &str, count: usize) -> Vec<String> {
-    (0..count).map(|number| format!("{prefix}-{number}")).collect()
+    (0..count)
+        .map(|number| format!("{prefix}-{number}"))
+        .collect()
 }

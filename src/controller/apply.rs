@@ -62,7 +62,8 @@ pub async fn apply(
 
     // The workload last: a pod that starts before its ConfigMap waits for nothing.
     let place = Place::new(&context.client, fleet, "Deployment", fleet.name.clone());
-    let floor = written_version(&children.deployment).max(memory.scaled_at_version);
+    let sized = memory.size_set.map_or(0, |set| set.version);
+    let floor = written_version(&children.deployment).max(sized);
     let live = place.live(observed.deployment.as_deref().cloned(), floor).await?;
     let desired = with_size(&place, &deployment, live.as_ref(), first_size)?;
     let (deployment, correction) = place.ensure(&desired, live, &mut children.deployment).await?;

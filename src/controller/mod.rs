@@ -13,6 +13,7 @@ mod dereference;
 mod error;
 mod fleets;
 mod health;
+mod malformed;
 mod offsets;
 mod publish;
 mod reconcile;

@@ -110,10 +110,10 @@ pub async fn ready(
     key: &FleetKey,
     fleet: &Fleet,
     latest: &Latest,
-    workload: &Workload,
+    size: u32,
     memory: &mut FleetMemory,
 ) -> Result<bool, Error> {
-    if workload.size > 0 {
+    if size > 0 {
         // Where pods run, what they read is their business.
         memory.group = Group::Begun;
     }

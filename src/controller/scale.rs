@@ -14,7 +14,7 @@ use super::context::Context;
 use super::deletion_cost;
 use super::dereference::Observed;
 use super::error::Error;
-use super::fleets::FleetMemory;
+use super::fleets::{FleetMemory, SizeSet};
 use super::size::Order;
 use crate::api::names::{ANNOTATION_DELETION_COST, SCALE_MANAGER};
 use crate::k8s::apply::version_of;
@@ -73,7 +73,10 @@ pub async fn scale(
         name: name.clone(),
         source,
     })?;
-    memory.scaled_at_version = version_of(&answer.metadata);
+    memory.size_set = Some(SizeSet {
+        version: version_of(&answer.metadata),
+        size: to,
+    });
     deployment.spec.replicas = i32::try_from(to).ok();
     if from == to {
         return Ok(None);

@@ -1,14 +1,11 @@
 //! The one integration test binary; a module per subject.
-#![allow(
-    clippy::unwrap_used,
-    reason = "a test says by panicking what is wrong, in its helpers too"
-)]
 
 mod support;
 
 mod architecture;
 mod cli_produce;
 mod cli_validate;
+mod controller_children;
 mod crds;
 mod examples;
 mod fleet;

@@ -79,7 +79,7 @@ fn ready(facts: &Facts<'_>, stuck: &[StuckRecord]) -> Judgement {
         Spec::Bad(problems) => return no(first_reason(problems), problems_text(problems, facts)),
         Spec::Good(fleet) => fleet,
     };
-    if let Some(trouble) = &facts.trouble {
+    if let Some(trouble) = facts.trouble {
         return no(trouble.reason, trouble.message.clone());
     }
     let Some(workload) = facts.workload else {
@@ -131,7 +131,7 @@ fn progressing(facts: &Facts<'_>) -> Judgement {
             "the children are left as they were until the spec is good",
         );
     }
-    if let Some(trouble) = &facts.trouble {
+    if let Some(trouble) = facts.trouble {
         return no(trouble.reason, trouble.message.clone());
     }
     let Some(workload) = facts.workload else {
@@ -212,6 +212,10 @@ fn scaling_active(facts: &Facts<'_>) -> Judgement {
             "KafkaUnreachable",
             "the size is left as it is while offsets cannot be read",
         ),
+        Kafka::Read(_) if lag_is_unknown(facts) => no(
+            "LagUnknown",
+            "the size is left as it is: what waits is not known at present; see status.scaling.reasons",
+        ),
         Kafka::Read(_) => {
             let ignored = fleet.manual_replicas.is_some();
             let note = if ignored {
@@ -222,6 +226,11 @@ fn scaling_active(facts: &Facts<'_>) -> Judgement {
             yes("Auto", note)
         }
     }
+}
+
+fn lag_is_unknown(facts: &Facts<'_>) -> bool {
+    let first = facts.decision.and_then(|decision| decision.reasons.first());
+    first.is_some_and(|why| why.is_unknown())
 }
 
 fn scaling_limited(facts: &Facts<'_>) -> Judgement {
@@ -306,8 +315,12 @@ fn stalled_text(record: &StuckRecord, count: usize) -> String {
         0 | 1 => String::new(),
         more => format!(" ({} more in status.stuck)", more - 1),
     };
+    let tried = match attempts {
+        0 => String::new(),
+        attempts => format!(" after {attempts} attempts"),
+    };
     format!(
-        "nothing gets past {topic}[{partition}] offset {offset} after {attempts} attempts: {error}{others}; mend the handler and it goes on by itself, or name a dead-letter topic in spec.delivery.deadLetter"
+        "nothing gets past {topic}[{partition}] offset {offset}{tried}: {error}{others}; mend the handler and it goes on by itself, or name a dead-letter topic in spec.delivery.deadLetter"
     )
 }
 

@@ -2,4 +2,5 @@
 
 pub mod consumers;
 pub mod control_plane;
+pub mod operator;
 pub mod wrong_specs;

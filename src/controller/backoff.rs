@@ -15,8 +15,14 @@ pub struct Failures {
 impl Failures {
     /// One more; returns how long to wait. `seed` spreads fleets that fail for one cause.
     pub fn another(&mut self, seed: &str) -> Duration {
+        let wait = self.wait(seed);
+        self.count = self.count.saturating_add(1);
+        wait
+    }
+
+    /// How long to wait if this is one more.
+    pub fn wait(&self, seed: &str) -> Duration {
         let doubled = FIRST.saturating_mul(1 << self.count.min(10)).min(LONGEST);
-        self.count += 1;
         jittered(doubled, &(seed, self.count))
     }
 

@@ -9,6 +9,7 @@ use super::backoff::Failures;
 use super::children::ChildMemories;
 use super::dereference::Lookups;
 use super::offsets::Group;
+use super::status::Trouble;
 use crate::api::KafkaConsumerStatus;
 use crate::scaling;
 
@@ -36,9 +37,8 @@ pub struct FleetMemory {
     pub scaling: Option<scaling::State>,
     /// What was applied.
     pub children: ChildMemories,
-    /// The Deployment's version after our last change of its size: an older one in the cache is
-    /// not worth reading.
-    pub scaled_at_version: u64,
+    /// Our last change of the Deployment's size.
+    pub size_set: Option<SizeSet>,
     /// The kinds of the last decision's reasons.
     pub reason_labels: Vec<&'static str>,
     /// What the references came to, and when they are looked up again.
@@ -49,10 +49,32 @@ pub struct FleetMemory {
     pub status_written_at: Option<Duration>,
     /// Failures in a row.
     pub failures: Failures,
+    /// Children that could not be applied, and until when that is believed.
+    pub refusal: Option<Refusal>,
     /// Whether the group has offsets to begin at.
     pub group: Group,
     /// When the resource was first looked at, on the monotonic clock.
     pub first_seen: Option<Duration>,
+}
+
+/// A change of a Deployment's size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SizeSet {
+    /// The Deployment's resource version after it: an older one in the cache lags behind.
+    pub version: u64,
+    /// The size.
+    pub size: u32,
+}
+
+/// Children that could not be applied.
+#[derive(Clone, Debug)]
+pub struct Refusal {
+    /// Of which generation of the resource.
+    pub generation: Option<i64>,
+    /// When to try again, on the monotonic clock.
+    pub until: Duration,
+    /// Why not.
+    pub trouble: Trouble,
 }
 
 /// All memories. A reconcile takes its fleet's out and puts it back: the runtime never runs two for
@@ -83,11 +105,7 @@ impl Fleets {
     /// Forgets every fleet for which `exists` is false; returns their keys.
     pub fn retain(&self, exists: impl Fn(&FleetKey) -> bool) -> Vec<FleetKey> {
         let mut memories = self.lock();
-        let gone: Vec<FleetKey> = memories
-            .keys()
-            .filter(|key| !exists(key))
-            .cloned()
-            .collect();
+        let gone: Vec<FleetKey> = memories.keys().filter(|key| !exists(key)).cloned().collect();
         for key in &gone {
             memories.remove(key);
         }
@@ -96,8 +114,6 @@ impl Fleets {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<FleetKey, FleetMemory>> {
         // A panic in between leaves a whole map: nothing in here is half-written.
-        self.memories
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.memories.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 }

@@ -72,9 +72,7 @@ pub fn topics(latest: &Latest) -> BTreeMap<String, Known<u32>> {
         TopicState::Unknown(_) => Known::Unknown,
     };
     let topics = latest.topics.iter();
-    topics
-        .map(|(topic, state)| (topic.clone(), known(state)))
-        .collect()
+    topics.map(|(topic, state)| (topic.clone(), known(state))).collect()
 }
 
 /// Kafka has said something, or has failed to.
@@ -112,10 +110,10 @@ pub async fn ready(
     key: &FleetKey,
     fleet: &Fleet,
     latest: &Latest,
-    workload: &Workload,
+    size: u32,
     memory: &mut FleetMemory,
 ) -> Result<bool, Error> {
-    if workload.size > 0 {
+    if size > 0 {
         // Where pods run, what they read is their business.
         memory.group = Group::Begun;
     }

@@ -19,16 +19,18 @@ use super::backoff::jittered;
 use super::context::{Context, Guarded};
 use super::dereference::{self, Observed};
 use super::error::Error;
-use super::fleets::{FleetKey, FleetMemory};
+use super::fleets::{FleetKey, FleetMemory, Refusal};
+use super::malformed;
 use super::offsets;
 use super::publish::publish;
 use super::scale::scale;
 use super::size::{self, Order, Situation};
-use super::status::{Facts, Kafka, Spec, status};
+use super::status::{Facts, Kafka, Spec, Trouble, status};
 use super::workload::{self, Workload};
 use crate::api::KafkaConsumer;
 use crate::clock;
 use crate::fleet::{self, Fleet};
+use crate::k8s::apply::version_of;
 use crate::k8s::chain;
 use crate::lag::Latest;
 use crate::resources::selector_text;
@@ -53,18 +55,14 @@ pub async fn reconcile(object: Arc<Guarded>, context: Arc<Context>) -> Result<Ac
         match &object.0 {
             Ok(consumer) => one(consumer, &key, &context).await,
             Err(invalid) => {
-                // Nothing can be said in its status: the API server would refuse that as well.
-                warn!(consumer = %key, error = invalid.error, "resource cannot be read; it is left alone");
-                context.metrics.reconcile_failed();
+                malformed::tell(&context, &key, invalid).await;
                 Action::await_change()
             }
         }
     }
     .instrument(span)
     .await;
-    context
-        .metrics
-        .reconciled(context.clock.elapsed().saturating_sub(began));
+    context.metrics.reconciled(context.clock.elapsed().saturating_sub(began));
     Ok(action)
 }
 
@@ -81,9 +79,7 @@ async fn one(consumer: &KafkaConsumer, key: &FleetKey, context: &Context) -> Act
         // Children follow by their owner references.
         return Action::await_change();
     }
-    let mut memory = context
-        .fleets
-        .take(key, &consumer.uid().unwrap_or_default());
+    let mut memory = context.fleets.take(key, &consumer.uid().unwrap_or_default());
     let wait = steps(consumer, key, &mut memory, context).await;
     context.fleets.put(key.clone(), memory);
     Action::requeue(wait)
@@ -101,10 +97,14 @@ async fn steps(
     let lag = context.lag.latest(key).unwrap_or_default();
     let references = dereference::references(memory, offsets::topics(&lag));
 
-    let workload = observed
-        .deployment
-        .as_deref()
-        .map(|deployment| read(deployment, &observed));
+    let workload = observed.deployment.as_deref().map(|deployment| {
+        let mut workload = read(deployment, &observed);
+        if let Some(set) = memory.size_set.filter(|set| version_of(&deployment.metadata) < set.version) {
+            // The cache does not show our last change yet.
+            workload.size = set.size;
+        }
+        workload
+    });
     let sample = offsets::sample(&lag, workload.as_ref().unwrap_or(&Workload::default()));
     let mut run = Run {
         consumer,
@@ -116,7 +116,7 @@ async fn steps(
         decision: None,
         order: None,
         happenings: Happenings::default(),
-        error: None,
+        trouble: None,
     };
     let verdict = fleet::validate(consumer, &references);
     match &verdict {
@@ -136,9 +136,7 @@ async fn steps(
             }
         }
     }
-    let spec = verdict
-        .as_ref()
-        .map_or_else(|problems| Spec::Bad(problems), Spec::Good);
+    let spec = verdict.as_ref().map_or_else(|problems| Spec::Bad(problems), Spec::Good);
     run.tell(spec, &lag, memory).await;
     run.when_again(key, memory)
 }
@@ -163,12 +161,20 @@ struct Run<'a> {
     decision: Option<Decision>,
     order: Option<Order>,
     happenings: Happenings,
-    error: Option<Error>,
+    trouble: Option<Trouble>,
 }
 
 impl Run<'_> {
     fn within(&mut self, wait: Duration) {
         self.wait = self.wait.min(wait);
+    }
+
+    /// Something failed: it is logged once, told in status, and tried again.
+    fn failed(&mut self, error: &Error, memory: &FleetMemory) {
+        if memory.failures.count() == 0 {
+            warn!(error = %chain(error), "reconcile failed; it is tried again");
+        }
+        self.trouble.get_or_insert_with(|| error.trouble());
     }
 
     /// A new fleet waits a moment for Kafka's first answer: a topic that does not exist is told
@@ -191,29 +197,23 @@ impl Run<'_> {
         memory: &mut FleetMemory,
     ) {
         let context = self.context;
-        let empty = Workload::default();
-        let workload = self.workload.as_ref().unwrap_or(&empty);
-        let ready = offsets::ready(context, key, fleet, lag, workload, memory).await;
+        let size = self.workload.as_ref().map_or(0, |workload| workload.size);
+        let ready = offsets::ready(context, key, fleet, lag, size, memory).await;
         let offsets_ready = match ready {
             Ok(ready) => ready,
             Err(error) => {
-                self.error = Some(error);
+                self.failed(&error, memory);
                 false
             }
         };
         let decidable = offsets_ready && offsets::away(lag).is_none();
         if let Some(sample) = self.sample.as_ref().filter(|_| decidable) {
             let now = clock::now();
-            let state = memory
-                .scaling
-                .take()
-                .unwrap_or_else(|| resumed(self.consumer));
+            let state = memory.scaling.take().unwrap_or_else(|| resumed(self.consumer));
             let (state, decision) = scaling::step(&fleet.policy, &state, sample, now);
             memory.scaling = Some(state);
             let again = decision.look_again_at.duration_since(now);
-            self.wait = self
-                .wait
-                .min(again.try_into().unwrap_or(Duration::ZERO).max(MOMENT));
+            self.wait = self.wait.min(again.try_into().unwrap_or(Duration::ZERO).max(MOMENT));
             offsets::pace(context, key, &decision);
             self.decision = Some(decision);
         }
@@ -222,7 +222,7 @@ impl Run<'_> {
             fleet,
             &Situation {
                 decision: self.decision.as_ref(),
-                current: deployment.map(|_| workload.size),
+                current: deployment.map(|_| size),
                 never_sized: deployment.is_none_or(size_is_placeholder),
                 offsets_ready,
             },
@@ -232,56 +232,71 @@ impl Run<'_> {
     /// Children first, then their number. A child that cannot be applied does not keep the size
     /// of a Deployment that is ours from following the load.
     async fn act(&mut self, fleet: &Fleet, memory: &mut FleetMemory) {
-        let Self {
-            context, observed, ..
-        } = *self;
-        let first_size = self.order.as_ref().and_then(|order| order.set).unwrap_or(0);
-        let applied = apply(context, fleet, memory, observed, first_size).await;
-        let mut deployment = match applied {
-            Ok(Applied {
-                deployment,
-                corrections,
-            }) => {
-                self.happenings.corrections = corrections;
-                deployment
-            }
-            Err(error) => {
-                self.error = Some(error);
-                match observed.deployment.as_deref() {
-                    Some(deployment) if is_owned(deployment, fleet) => deployment.clone(),
-                    _ => return,
-                }
-            }
+        let Self { context, observed, .. } = *self;
+        let applied = self.apply(fleet, memory).await;
+        let observed_deployment = || observed.deployment.as_deref().cloned();
+        let deployment = applied.or_else(observed_deployment);
+        let Some(mut deployment) = deployment.filter(|deployment| is_owned(deployment, fleet)) else {
+            return;
         };
-        if let Some(order) = &self.order {
-            let sample = self.sample.as_ref();
-            match scale(context, &mut deployment, memory, observed, order, sample).await {
-                Ok(scaled) => {
-                    self.happenings.scaled = scaled;
-                    self.happenings.why = order.reasons.first().cloned();
-                }
-                Err(error) => self.error = self.error.take().or(Some(error)),
+        let Some(order) = &self.order else {
+            self.workload = Some(read(&deployment, observed));
+            return;
+        };
+        let sample = self.sample.as_ref();
+        match scale(context, &mut deployment, memory, observed, order, sample).await {
+            Ok(scaled) => {
+                self.happenings.why = order.reasons.first().cloned();
+                self.happenings.scaled = scaled;
             }
+            Err(error) => self.failed(&error, memory),
         }
         self.workload = Some(read(&deployment, observed));
+    }
+
+    /// Applies the children; what was refused is not tried again at every wake-up.
+    async fn apply(&mut self, fleet: &Fleet, memory: &mut FleetMemory) -> Option<Deployment> {
+        let now = self.context.clock.elapsed();
+        let generation = self.consumer.metadata.generation;
+        if let Some(refusal) = &memory.refusal
+            && refusal.generation == generation
+            && now < refusal.until
+        {
+            self.trouble = Some(refusal.trouble.clone());
+            self.within(refusal.until.saturating_sub(now).max(MOMENT));
+            return None;
+        }
+        let first_size = self.order.as_ref().and_then(|order| order.set).unwrap_or(0);
+        match apply(self.context, fleet, memory, self.observed, first_size).await {
+            Ok(Applied { deployment, corrections }) => {
+                memory.refusal = None;
+                self.happenings.corrections = corrections;
+                Some(deployment)
+            }
+            Err(error) => {
+                self.failed(&error, memory);
+                memory.refusal = Some(Refusal {
+                    generation,
+                    until: now + memory.failures.wait(&memory.uid),
+                    trouble: error.trouble(),
+                });
+                None
+            }
+        }
     }
 
     /// Status, on good and bad days; then the events that the change is worth.
     async fn tell(&mut self, spec: Spec<'_>, lag: &Latest, memory: &mut FleetMemory) {
         let consumer = self.consumer;
         let labels = self.decision.as_ref().map(labels).unwrap_or_default();
-        let previous = memory
-            .status
-            .clone()
-            .or_else(|| consumer.status.clone())
-            .unwrap_or_default();
+        let previous = memory.status.clone().or_else(|| consumer.status.clone()).unwrap_or_default();
         let next = status(&Facts {
             now: clock::now(),
             generation: consumer.metadata.generation,
             previous: &previous,
             spec,
             selector: selector_text(&consumer.name_any()),
-            trouble: self.error.as_ref().map(Error::trouble),
+            trouble: self.trouble.as_ref(),
             workload: self.workload.as_ref(),
             kafka: match (&self.sample, offsets::away(lag)) {
                 (_, Some(away)) => Kafka::Unreachable {
@@ -296,17 +311,18 @@ impl Run<'_> {
             same_reasons: labels == memory.reason_labels,
         });
         memory.reason_labels = labels;
-        self.happenings.trouble = self.error.is_some();
-        let events = announcements(&previous, &next, &self.happenings);
-        match publish(self.context, consumer, memory, &next).await {
-            Ok(due_in) => self.within(due_in.unwrap_or(self.wait)),
-            Err(error) => {
-                warn!(error = %chain(&error), "status not written");
-                self.error.get_or_insert(error);
-                // What was not written is not said either: the next run sees the same transition.
-                return;
+        self.happenings.trouble = self.trouble.is_some();
+        let events = match publish(self.context, consumer, memory, &next).await {
+            Ok(due_in) => {
+                self.within(due_in.unwrap_or(self.wait));
+                announcements(&previous, &next, &self.happenings)
             }
-        }
+            Err(error) => {
+                self.failed(&error, memory);
+                // The next run sees the same transitions again; what was done was done now.
+                announcements(&previous, &previous, &self.happenings)
+            }
+        };
         let about = consumer.object_ref(&());
         for event in events {
             self.context.announcer.tell(&about, event).await;
@@ -323,20 +339,19 @@ impl Run<'_> {
             let now = self.context.clock.elapsed();
             self.within(due_at.saturating_sub(now).max(MOMENT));
         }
-        match &self.error {
-            None => {
-                memory.failures.none();
-                debug!(wait = ?self.wait, "reconciled");
-            }
-            Some(error) => {
-                let wait = memory.failures.another(&memory.uid);
-                self.wait = self.wait.min(wait);
-                metrics.reconcile_failed();
-                if memory.failures.count() == 1 {
-                    warn!(error = %chain(error), "reconcile failed; it is tried again");
-                }
-            }
+        if self.happenings.scaled.is_some() {
+            metrics.scaled();
         }
+        for _ in &self.happenings.corrections {
+            metrics.drift_corrected();
+        }
+        if self.trouble.is_some() {
+            metrics.reconcile_failed();
+            self.within(memory.failures.another(&memory.uid));
+        } else {
+            memory.failures.none();
+        }
+        debug!(wait = ?self.wait, "reconciled");
         self.wait
     }
 
@@ -354,10 +369,7 @@ impl Run<'_> {
             lag: outlook.and_then(|outlook| outlook.lag),
             delay: outlook.and_then(|outlook| outlook.delay),
             sample_age: self.sample.as_ref().map(|sample| {
-                clock::now()
-                    .duration_since(sample.at)
-                    .try_into()
-                    .unwrap_or_default()
+                clock::now().duration_since(sample.at).try_into().unwrap_or_default()
             }),
             stuck: self.sample.as_ref().map(stuck),
         }
@@ -366,10 +378,7 @@ impl Run<'_> {
 
 /// What a controller that has just started knows from what status kept.
 fn resumed(consumer: &KafkaConsumer) -> scaling::State {
-    let kept = consumer
-        .status
-        .as_ref()
-        .and_then(|status| status.scaling.as_ref());
+    let kept = consumer.status.as_ref().and_then(|status| status.scaling.as_ref());
     let start_up = kept.and_then(|kept| kept.start_up_seconds);
     scaling::State::resume(
         kept.and_then(|kept| kept.capacity_per_pod),

@@ -14,7 +14,7 @@ use super::context::Context;
 use super::deletion_cost;
 use super::dereference::Observed;
 use super::error::Error;
-use super::fleets::FleetMemory;
+use super::fleets::{FleetMemory, SizeSet};
 use super::size::Order;
 use crate::api::names::{ANNOTATION_DELETION_COST, SCALE_MANAGER};
 use crate::k8s::apply::version_of;
@@ -73,7 +73,10 @@ pub async fn scale(
         name: name.clone(),
         source,
     })?;
-    memory.scaled_at_version = version_of(&answer.metadata);
+    memory.size_set = Some(SizeSet {
+        version: version_of(&answer.metadata),
+        size: to,
+    });
     deployment.spec.replicas = i32::try_from(to).ok();
     if from == to {
         return Ok(None);
@@ -101,12 +104,8 @@ async fn write_costs(
     let (api, params) = (&api, &params);
     stream::iter(changes)
         .for_each_concurrent(COSTS_AT_ONCE, |change| async move {
-            let patch =
-                json!({ "metadata": { "annotations": { ANNOTATION_DELETION_COST: change.cost } } });
-            if let Err(error) = api
-                .patch_metadata(&change.pod, params, &Patch::Merge(&patch))
-                .await
-            {
+            let patch = json!({ "metadata": { "annotations": { ANNOTATION_DELETION_COST: change.cost } } });
+            if let Err(error) = api.patch_metadata(&change.pod, params, &Patch::Merge(&patch)).await {
                 debug!(pod = change.pod, error = %chain(&error), "deletion cost not written");
             }
         })

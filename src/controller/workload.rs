@@ -14,7 +14,7 @@ pub struct Workload {
     pub replicas: u32,
     /// Pods that are ready.
     pub ready: u32,
-    /// Pods of an older template still exist, or the newest is not rolled out yet.
+    /// Pods of an older template still exist.
     pub rolling: bool,
     /// Pods that were told to go and are still there: they drain.
     pub leaving: u32,
@@ -39,12 +39,12 @@ pub fn read<'a>(deployment: &Deployment, pods: impl IntoIterator<Item = &'a Pod>
     let status = deployment.status.clone().unwrap_or_default();
     let size = count(deployment.spec.replicas);
     let replicas = count(status.replicas);
-    let unseen = deployment.metadata.generation > status.observed_generation;
     let mut workload = Workload {
         size,
         replicas,
         ready: count(status.ready_replicas),
-        rolling: unseen || count(status.updated_replicas) < replicas,
+        // Not "the newest generation was not observed yet": a change of size is one as well.
+        rolling: count(status.updated_replicas) < replicas,
         ..Default::default()
     };
     for condition in status.conditions.unwrap_or_default() {
@@ -61,10 +61,7 @@ pub fn read<'a>(deployment: &Deployment, pods: impl IntoIterator<Item = &'a Pod>
         if pod.metadata.deletion_timestamp.is_some() {
             workload.leaving += 1;
         } else if let Some(trouble) = pod_trouble(pod)
-            && !workload
-                .troubles
-                .iter()
-                .any(|known| known.reason == trouble.reason)
+            && !workload.troubles.iter().any(|known| known.reason == trouble.reason)
         {
             workload.troubles.push(trouble);
         }
@@ -156,7 +153,6 @@ mod tests {
         let settled = read(&deployment(status), []);
         assert!(!settled.rolling);
         assert_eq!((settled.size, settled.replicas, settled.ready), (3, 3, 3));
-        assert!(read(&deployment(json!({ "observedGeneration": 1 })), []).rolling);
     }
 
     #[test]
@@ -178,20 +174,15 @@ mod tests {
         for (status, reason, message) in cases {
             let pod = pod(status);
             let workload = read(&deployment(json!({})), [&pod]);
-            let expected = Trouble {
-                reason: reason.into(),
-                message: message.into(),
-            };
+            let expected = Trouble { reason: reason.into(), message: message.into() };
             assert_eq!(workload.troubles, [expected]);
         }
     }
 
     #[test]
     fn a_pod_that_is_starting_is_no_trouble() {
-        let pod = pod(
-            json!({ "containerStatuses": [{ "name": "worker", "image": "", "imageID": "", "ready": false, "restartCount": 0,
-            "state": { "waiting": { "reason": "ContainerCreating" } } }] }),
-        );
+        let pod = pod(json!({ "containerStatuses": [{ "name": "worker", "image": "", "imageID": "", "ready": false, "restartCount": 0,
+            "state": { "waiting": { "reason": "ContainerCreating" } } }] }));
         assert!(read(&deployment(json!({})), [&pod]).troubles.is_empty());
     }
 

@@ -103,7 +103,7 @@ pub(super) fn apply(
     if plan.current > most_now && plan.replicas > most_now {
         plan.at_once = true;
         let why = limit(policy, reading, bounds, plan.current);
-        return plan.set(bounds.ceiling.min(most_now), why);
+        return plan.set(most_now, why);
     }
     if plan.raises() && plan.replicas > bounds.ceiling {
         let to = bounds.ceiling.max(plan.current.min(most_now));

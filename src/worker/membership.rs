@@ -246,9 +246,6 @@ impl Loop {
             .inc();
         match &outcome {
             Ok(()) => self.heard_from_kafka(),
-            Err(CommitFailure::Fatal(why)) => {
-                warn!(why, "offsets cannot be committed; trying on");
-            }
             Err(why) => debug!(?why, "commit"),
         }
         self.tell(Event::Committed(outcome));

@@ -19,6 +19,7 @@ mod reachability;
 pub mod record;
 pub mod request;
 pub mod signals;
+mod status;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -153,9 +153,10 @@ class Processes(InFolder):
             (self.folder / "run" / "etcd.pid").write_text(content)
             self.assertIsNone(processes.running(self.folder, "etcd"))
 
-    def test_a_program_that_ends_at_once_is_a_failure_with_its_words(self):
+    def test_a_program_that_dies_before_it_is_ready_is_a_failure_with_its_words(self):
         with self.assertRaisesRegex(Failure, "so sorry"):
             processes.start(self.folder, "sorry", ["sh", "-c", "echo so sorry"])
+            processes.wait_until(self.folder, "sorry", lambda: False, seconds=5)
 
 
 class Kafka(unittest.TestCase):

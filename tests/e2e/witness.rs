@@ -20,9 +20,10 @@ pub struct Stats {
     pub handled_again_on_retry: u64,
     pub out_of_order: u64,
     pub overlapping: u64,
-    pub deliveries: u64,
     pub failed: u64,
     pub in_flight: u64,
+    /// The first few that were handled twice or out of order, in words; for a failed assertion.
+    #[allow(dead_code, reason = "shown by Debug")]
     pub examples: Vec<String>,
 }
 

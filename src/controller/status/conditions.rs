@@ -59,11 +59,7 @@ pub(super) fn conditions(facts: &Facts<'_>, stuck: &[StuckRecord]) -> Vec<Condit
 
 /// A condition keeps its time unless its status flips.
 fn dated(facts: &Facts<'_>, type_: &str, judgement: Judgement) -> Condition {
-    let before = facts
-        .previous
-        .conditions
-        .iter()
-        .find(|old| old.type_ == type_);
+    let before = facts.previous.conditions.iter().find(|old| old.type_ == type_);
     let last_transition_time = match before {
         Some(old) if old.status == judgement.status => old.last_transition_time.clone(),
         _ => Time(facts.now),
@@ -83,7 +79,7 @@ fn ready(facts: &Facts<'_>, stuck: &[StuckRecord]) -> Judgement {
         Spec::Bad(problems) => return no(first_reason(problems), problems_text(problems, facts)),
         Spec::Good(fleet) => fleet,
     };
-    if let Some(trouble) = &facts.trouble {
+    if let Some(trouble) = facts.trouble {
         return no(trouble.reason, trouble.message.clone());
     }
     let Some(workload) = facts.workload else {
@@ -101,10 +97,7 @@ fn ready(facts: &Facts<'_>, stuck: &[StuckRecord]) -> Judgement {
     let (size, ready) = (workload.size, workload.ready);
     if fleet.paused {
         return if workload.replicas == 0 && workload.leaving == 0 {
-            yes(
-                "Paused",
-                "stopped by spec.paused; offsets stay where they are",
-            )
+            yes("Paused", "stopped by spec.paused; offsets stay where they are")
         } else {
             no(
                 "Draining",
@@ -138,7 +131,7 @@ fn progressing(facts: &Facts<'_>) -> Judgement {
             "the children are left as they were until the spec is good",
         );
     }
-    if let Some(trouble) = &facts.trouble {
+    if let Some(trouble) = facts.trouble {
         return no(trouble.reason, trouble.message.clone());
     }
     let Some(workload) = facts.workload else {
@@ -219,6 +212,10 @@ fn scaling_active(facts: &Facts<'_>) -> Judgement {
             "KafkaUnreachable",
             "the size is left as it is while offsets cannot be read",
         ),
+        Kafka::Read(_) if lag_is_unknown(facts) => no(
+            "LagUnknown",
+            "the size is left as it is: what waits is not known at present; see status.scaling.reasons",
+        ),
         Kafka::Read(_) => {
             let ignored = fleet.manual_replicas.is_some();
             let note = if ignored {
@@ -229,6 +226,11 @@ fn scaling_active(facts: &Facts<'_>) -> Judgement {
             yes("Auto", note)
         }
     }
+}
+
+fn lag_is_unknown(facts: &Facts<'_>) -> bool {
+    let first = facts.decision.and_then(|decision| decision.reasons.first());
+    first.is_some_and(|why| why.is_unknown())
 }
 
 fn scaling_limited(facts: &Facts<'_>) -> Judgement {
@@ -268,9 +270,7 @@ fn paused(facts: &Facts<'_>) -> Judgement {
 }
 
 fn first_reason(problems: &[Problem]) -> &'static str {
-    problems
-        .first()
-        .map_or("InvalidSpec", |problem| problem.reason)
+    problems.first().map_or("InvalidSpec", |problem| problem.reason)
 }
 
 /// Every problem at once, as far as a message has room.
@@ -315,8 +315,12 @@ fn stalled_text(record: &StuckRecord, count: usize) -> String {
         0 | 1 => String::new(),
         more => format!(" ({} more in status.stuck)", more - 1),
     };
+    let tried = match attempts {
+        0 => String::new(),
+        attempts => format!(" after {attempts} attempts"),
+    };
     format!(
-        "nothing gets past {topic}[{partition}] offset {offset} after {attempts} attempts: {error}{others}; mend the handler and it goes on by itself, or name a dead-letter topic in spec.delivery.deadLetter"
+        "nothing gets past {topic}[{partition}] offset {offset}{tried}: {error}{others}; mend the handler and it goes on by itself, or name a dead-letter topic in spec.delivery.deadLetter"
     )
 }
 

@@ -33,7 +33,7 @@ pub struct Facts<'a> {
     /// The label selector of the pods.
     pub selector: String,
     /// What kept the children from being as they should, if anything.
-    pub trouble: Option<Trouble>,
+    pub trouble: Option<&'a Trouble>,
     /// What the cluster made of the fleet; none before the Deployment exists.
     pub workload: Option<&'a Workload>,
     /// What is known of Kafka.
@@ -179,21 +179,31 @@ fn stuck(facts: &Facts<'_>) -> Vec<StuckRecord> {
         // What was stuck is stuck until somebody says otherwise.
         return facts.previous.stuck.clone();
     };
+    let silent = facts.decision.map(|decision| decision.outlook.stuck.as_slice());
     let partitions = sample.partitions.iter();
     partitions
         .filter_map(|(partition, seen)| {
-            let stuck = seen.as_ref()?.stuck.as_ref()?;
+            let seen = seen.as_ref()?;
+            let (offset, attempts, error) = match &seen.stuck {
+                Some(stuck) => (stuck.offset, stuck.attempts, stuck.error.clone()),
+                // A consumer of the user's own does not report; that it does not move is seen.
+                None if silent?.contains(partition) => (seen.position().0, 0, NOT_MOVING.to_owned()),
+                None => return None,
+            };
             Some(StuckRecord {
                 topic: partition.topic.to_string(),
                 partition: partition.partition,
-                offset: stuck.offset,
-                attempts: stuck.attempts,
-                error: stuck.error.clone(),
+                offset,
+                attempts,
+                error,
             })
         })
         .take(MAX_STUCK)
         .collect()
 }
+
+/// The error of a record that nobody has reported.
+const NOT_MOVING: &str = "the committed offset does not move while those of other partitions do";
 
 fn number(count: u32) -> i32 {
     i32::try_from(count).unwrap_or(i32::MAX)

@@ -1,1 +1,373 @@
+use std::collections::BTreeMap;
+use std::time::Duration;
 
+use serde_json::{Value, json};
+
+use super::*;
+use crate::api::KafkaConsumer;
+use crate::controller::size::By;
+use crate::controller::workload;
+use crate::fleet::{References, validate};
+use crate::report;
+use crate::scaling::{Outlook, PartitionSample, Why};
+use crate::topic::{Offset, TopicPartition};
+
+const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+
+fn fleet(change: Value) -> Fleet {
+    let mut document = json!({
+        "apiVersion": "drover.dev/v1alpha1",
+        "kind": "KafkaConsumer",
+        "metadata": { "name": "fleet", "namespace": "shop", "uid": "u" },
+        "spec": {
+            "kafka": { "bootstrapServers": "kafka:9092" },
+            "topics": ["orders"],
+            "handler": { "http": { "url": "http://users/kafka" } },
+        },
+    });
+    for (key, value) in change.as_object().into_iter().flatten() {
+        document["spec"][key] = value.clone();
+    }
+    let consumer: KafkaConsumer = serde_json::from_value(document).unwrap();
+    validate(&consumer, &References::default()).unwrap()
+}
+
+fn running(pods: u32) -> Workload {
+    Workload {
+        size: pods,
+        replicas: pods,
+        ready: pods,
+        ..Default::default()
+    }
+}
+
+fn sample(stuck: Option<report::Stuck>) -> Sample {
+    let seen = PartitionSample {
+        end: Offset(10),
+        start: Offset(0),
+        committed: Some(Offset(4)),
+        stuck,
+        pod: None,
+    };
+    Sample {
+        at: NOW,
+        partitions: BTreeMap::from([(TopicPartition::new("orders", 0), Some(seen))]),
+        pods: BTreeMap::new(),
+        current: 1,
+        ready: 1,
+        rolling: false,
+    }
+}
+
+fn decision(why: Why, lag: u64) -> Decision {
+    Decision {
+        replicas: 1,
+        reasons: vec![why],
+        look_again_at: NOW,
+        watch_closely: false,
+        outlook: Outlook {
+            partitions: 1,
+            lag: Some(lag),
+            delay: Some(Duration::from_millis(2_900)),
+            arrival_per_second: Some(1.04),
+            ..Default::default()
+        },
+    }
+}
+
+fn order(wanted: u32, reason: &str) -> Order {
+    Order {
+        wanted,
+        set: Some(wanted),
+        by: By::Policy,
+        reasons: vec![reason.to_owned()],
+    }
+}
+
+/// A good day; tests spoil it.
+struct Day {
+    fleet: Fleet,
+    previous: KafkaConsumerStatus,
+    problems: Vec<Problem>,
+    trouble: Option<Trouble>,
+    workload: Option<Workload>,
+    sample: Option<Sample>,
+    away: Option<&'static str>,
+    decision: Option<Decision>,
+    order: Option<Order>,
+    now: Timestamp,
+    same_reasons: bool,
+}
+
+impl Day {
+    fn good() -> Self {
+        Self {
+            fleet: fleet(json!({})),
+            previous: KafkaConsumerStatus::default(),
+            problems: Vec::new(),
+            trouble: None,
+            workload: Some(running(1)),
+            sample: Some(sample(None)),
+            away: None,
+            decision: Some(decision(Why::Settling, 6)),
+            order: Some(order(1, "enough")),
+            now: NOW,
+            same_reasons: false,
+        }
+    }
+
+    fn status(&self) -> KafkaConsumerStatus {
+        status(&Facts {
+            now: self.now,
+            generation: Some(3),
+            previous: &self.previous,
+            spec: if self.problems.is_empty() {
+                Spec::Good(&self.fleet)
+            } else {
+                Spec::Bad(&self.problems)
+            },
+            selector: "drover.dev/consumer=fleet".to_owned(),
+            trouble: self.trouble.as_ref(),
+            workload: self.workload.as_ref(),
+            kafka: match (&self.sample, self.away) {
+                (_, Some(error)) => Kafka::Unreachable {
+                    reason: "Unreachable",
+                    error: error.to_owned(),
+                },
+                (Some(sample), None) => Kafka::Read(sample),
+                (None, None) => Kafka::Unasked,
+            },
+            decision: self.decision.as_ref(),
+            order: self.order.as_ref(),
+            same_reasons: self.same_reasons,
+        })
+    }
+}
+
+/// Status, reason and message of a condition.
+fn condition(status: &KafkaConsumerStatus, type_: &str) -> (String, String, String) {
+    let mut conditions = status.conditions.iter();
+    let found = conditions.find(|condition| condition.type_ == type_).unwrap();
+    assert_eq!(found.observed_generation, Some(3));
+    (found.status.clone(), found.reason.clone(), found.message.clone())
+}
+
+fn reason(status: &KafkaConsumerStatus, type_: &str) -> String {
+    let (status, reason, _) = condition(status, type_);
+    format!("{status} {reason}")
+}
+
+#[test]
+fn a_good_day_is_told_with_rounded_numbers() {
+    let status = Day::good().status();
+    assert_eq!(reason(&status, "Ready"), "True AllReady");
+    assert_eq!(reason(&status, "Progressing"), "False Settled");
+    assert_eq!(reason(&status, "KafkaReachable"), "True OffsetsRead");
+    assert_eq!(reason(&status, "ScalingActive"), "True Auto");
+    assert_eq!(reason(&status, "ScalingLimited"), "False NotLimited");
+    assert_eq!(reason(&status, "Stalled"), "False NothingStuck");
+    assert_eq!(reason(&status, "Paused"), "False NotPaused");
+    assert_eq!((status.replicas, status.ready_replicas), (Some(1), Some(1)));
+    assert_eq!((status.lag, status.delay.as_deref()), (Some(6), Some("2s")));
+    assert_eq!((status.observed_generation, status.partitions), (Some(3), Some(1)));
+    let scaling = status.scaling.unwrap();
+    assert_eq!((scaling.wanted, scaling.since), (Some(1), Some(NOW)));
+    assert_eq!((scaling.arrival_per_second, scaling.capacity_per_pod), (Some(1.0), None));
+}
+
+#[test]
+fn numbers_are_absent_while_kafka_is_away_and_what_is_learned_stays() {
+    let mut day = Day::good();
+    day.previous = day.status();
+    day.previous.scaling.as_mut().unwrap().capacity_per_pod = Some(200.0);
+    day.away = Some("no broker answered");
+    day.decision = None;
+    day.order = None;
+    let status = day.status();
+    assert_eq!((status.lag, status.delay.clone()), (None, None));
+    let scaling = status.scaling.clone().unwrap();
+    assert_eq!((scaling.wanted, scaling.capacity_per_pod), (Some(1), Some(200.0)));
+    let (is, reason, message) = condition(&status, "KafkaReachable");
+    assert_eq!((is.as_str(), reason.as_str()), ("False", "Unreachable"));
+    for part in ["kafka:9092", "no broker answered", "check that Kafka runs"] {
+        assert!(message.contains(part), "{message}");
+    }
+    assert_eq!(super::tests::reason(&status, "ScalingActive"), "False KafkaUnreachable");
+    assert_eq!(super::tests::reason(&status, "Ready"), "False KafkaUnreachable");
+}
+
+#[test]
+fn a_bad_spec_names_every_problem_and_leaves_the_rest_as_it_was() {
+    let problem = |field: &str, reason: &'static str| Problem {
+        field: field.to_owned(),
+        reason,
+        message: format!("{field} is wrong; mend it"),
+        may_heal: false,
+    };
+    let mut day = Day::good();
+    day.problems = vec![problem("spec.a", "InvalidValue"), problem("spec.b", "Contradiction")];
+    let status = day.status();
+    let (is, reason, message) = condition(&status, "Ready");
+    assert_eq!((is.as_str(), reason.as_str()), ("False", "InvalidValue"));
+    for part in ["spec.a is wrong; mend it", "spec.b is wrong", "left as they were"] {
+        assert!(message.contains(part), "{message}");
+    }
+    assert_eq!(super::tests::reason(&status, "Paused"), "Unknown InvalidValue");
+    day.workload = None;
+    assert!(condition(&day.status(), "Ready").2.contains("nothing was created"));
+}
+
+#[test]
+fn a_stuck_record_is_named_with_place_attempts_and_error() {
+    let mut day = Day::good();
+    let stuck = report::Stuck {
+        offset: 4,
+        attempts: 5,
+        error: "HttpStatus 500".to_owned(),
+    };
+    day.sample = Some(sample(Some(stuck)));
+    let status = day.status();
+    let (is, reason, message) = condition(&status, "Stalled");
+    assert_eq!((is.as_str(), reason.as_str()), ("True", "RecordStuck"));
+    for part in ["orders[0]", "offset 4", "5 attempts", "HttpStatus 500", "mend the handler"] {
+        assert!(message.contains(part), "{message}");
+    }
+    assert_eq!(super::tests::reason(&status, "Ready"), "False Stalled");
+    assert_eq!(status.stuck[0].offset, 4);
+
+    // While Kafka is away nobody can say that it is mended.
+    day.previous = status;
+    day.away = Some("no broker answered");
+    assert_eq!(super::tests::reason(&day.status(), "Stalled"), "True RecordStuck");
+}
+
+#[test]
+fn a_partition_that_does_not_move_is_told_even_if_nobody_reports() {
+    let mut day = Day::good();
+    let decision = day.decision.as_mut().unwrap();
+    decision.outlook.stuck = vec![TopicPartition::new("orders", 0)];
+    let status = day.status();
+    assert_eq!((status.stuck[0].offset, status.stuck[0].attempts), (4, 0));
+    assert!(condition(&status, "Stalled").2.contains("does not move"));
+}
+
+#[test]
+fn trouble_with_pods_and_children_comes_before_everything_else() {
+    let mut day = Day::good();
+    let mut workload = running(1);
+    workload.ready = 0;
+    workload.troubles.push(workload::Trouble {
+        reason: "ImagePullBackOff".to_owned(),
+        message: "pod p, container worker: no such image".to_owned(),
+    });
+    day.workload = Some(workload);
+    assert_eq!(reason(&day.status(), "Ready"), "False ImagePullBackOff");
+    assert_eq!(reason(&day.status(), "Progressing"), "False ImagePullBackOff");
+    day.trouble = Some(Trouble {
+        reason: "NameTaken",
+        message: "taken".to_owned(),
+    });
+    assert_eq!(reason(&day.status(), "Ready"), "False NameTaken");
+}
+
+#[test]
+fn each_stage_of_a_fleet_has_its_own_word() {
+    let with = |change: fn(&mut Workload)| {
+        let mut day = Day::good();
+        let mut workload = running(2);
+        change(&mut workload);
+        day.workload = Some(workload);
+        let status = day.status();
+        (reason(&status, "Ready"), reason(&status, "Progressing"))
+    };
+    let words = |ready: &str, progressing: &str| (ready.to_owned(), progressing.to_owned());
+    assert_eq!(with(|w| w.rolling = true), words("False RollingOut", "True RollingOut"));
+    assert_eq!(with(|w| w.ready = 1), words("False PodsNotReady", "True ScalingUp"));
+    assert_eq!(with(|w| w.leaving = 1), words("True AllReady", "True Draining"));
+    assert_eq!(with(|w| *w = running(0)), words("True Idle", "False Settled"));
+}
+
+#[test]
+fn modes_other_than_auto_say_who_sets_the_size() {
+    for (spec, word) in [
+        (json!({ "scaling": { "mode": "Manual" }, "replicas": 2 }), "False Manual"),
+        (json!({ "scaling": { "mode": "Recommend" } }), "False RecommendOnly"),
+        (json!({ "paused": true }), "False Paused"),
+    ] {
+        let mut day = Day::good();
+        day.fleet = fleet(spec);
+        assert_eq!(reason(&day.status(), "ScalingActive"), word);
+    }
+}
+
+#[test]
+fn a_limit_is_told_in_the_policys_words() {
+    let mut day = Day::good();
+    let why = Why::CappedByMax { wanted: 9, max: 2, useful: 2 };
+    day.decision = Some(decision(why, 6));
+    let status = day.status();
+    assert_eq!(reason(&status, "ScalingLimited"), "True CappedByMaxReplicas");
+    assert!(condition(&status, "ScalingLimited").2.contains("raise it"));
+}
+
+#[test]
+fn transition_times_move_only_when_a_status_flips() {
+    let mut day = Day::good();
+    day.previous = day.status();
+    day.now = NOW + jiff::SignedDuration::from_secs(60);
+    assert_eq!(day.status(), day.previous);
+
+    day.away = Some("no broker answered");
+    let status = day.status();
+    let time = |status: &KafkaConsumerStatus, type_: &str| {
+        let mut conditions = status.conditions.iter();
+        conditions.find(|condition| condition.type_ == type_).unwrap().last_transition_time.0
+    };
+    assert_eq!(time(&status, "KafkaReachable"), day.now);
+    assert_eq!(time(&status, "Paused"), NOW);
+}
+
+#[test]
+fn since_moves_only_with_wanted() {
+    let mut day = Day::good();
+    day.previous = day.status();
+    day.now = NOW + jiff::SignedDuration::from_secs(60);
+    day.order = Some(order(1, "another reason"));
+    assert_eq!(day.status().scaling.unwrap().since, Some(NOW));
+    day.order = Some(order(4, "more"));
+    assert_eq!(day.status().scaling.unwrap().since, Some(day.now));
+}
+
+#[test]
+fn sentences_whose_numbers_move_are_no_news_by_themselves() {
+    let mut day = Day::good();
+    day.order = Some(order(1, "idle for 3 s"));
+    day.previous = day.status();
+    day.order = Some(order(1, "idle for 4 s"));
+    day.same_reasons = true;
+    assert_eq!(day.status(), day.previous);
+    // With other news they are fresh.
+    day.decision = Some(decision(Why::Settling, 7));
+    assert_eq!(day.status().scaling.unwrap().reasons, ["idle for 4 s"]);
+    // And so they are if the reason is of another kind.
+    day.decision = Some(decision(Why::Settling, 6));
+    day.same_reasons = false;
+    assert_eq!(day.status().scaling.unwrap().reasons, ["idle for 4 s"]);
+}
+
+#[test]
+fn numbers_wait_their_turn_and_conditions_do_not() {
+    let mut day = Day::good();
+    let before = day.status();
+    day.previous = before.clone();
+    assert_eq!(due(&before, &day.status(), Some(Duration::ZERO)), Due::Never);
+
+    day.decision = Some(decision(Why::Settling, 7));
+    let age = |millis| Some(Duration::from_millis(millis));
+    assert_eq!(due(&before, &day.status(), age(500)), Due::In(Duration::from_millis(1_500)));
+    assert_eq!(due(&before, &day.status(), age(2_000)), Due::Now);
+    assert_eq!(due(&before, &day.status(), None), Due::Now);
+
+    day.away = Some("no broker answered");
+    assert_eq!(due(&before, &day.status(), age(0)), Due::Now);
+}

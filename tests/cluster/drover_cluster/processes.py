@@ -82,7 +82,8 @@ def start_again(folder: Path, name: str) -> int:
     _CHILDREN[child.pid] = child
     # nsenter becomes the program it was asked to start, so the name may change once, right after the start.
     program = _program(recipe["command"])
-    found = _wait(lambda: _named(child.pid, program), seconds=5)
+    _wait(lambda: _named(child.pid, program) or child.poll() is not None, seconds=5)
+    found = _named(child.pid, program)
     if not found:
         raise Failure(f"{name} ended at once:\n{tail(str(folder / 'logs' / f'{name}.log'))}")
     (folder / "run" / f"{name}.pid").write_text(f"{found.pid}\n{found.start}\n{found.program}\n")

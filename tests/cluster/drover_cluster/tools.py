@@ -60,7 +60,7 @@ def _kubernetes(names: str) -> dict[str, str]:
 ETCD = Kit("etcd", "etcd", "etcd 3.6.5", "half a minute", {"etcd": "go.etcd.io/etcd/server/v3"})
 KUBERNETES_API = Kit(
     "kubernetes-api", "kubernetes", f"kube-apiserver, kube-controller-manager and kubectl {KUBERNETES}",
-    "three to four minutes", _kubernetes("kube-apiserver kube-controller-manager kubectl"),
+    "four to eight minutes", _kubernetes("kube-apiserver kube-controller-manager kubectl"),
     tuple(KUBERNETES_VERSION_FLAGS))
 KUBERNETES_NODE = Kit(
     "kubernetes-node", "kubernetes", f"kube-scheduler, kubelet and kube-proxy {KUBERNETES}",
@@ -151,7 +151,7 @@ def _installed_name(package: str, kit: Kit) -> str:
 
 
 def _copy_jars(kit: Kit, into: Path, log: Path) -> None:
-    command = ["mvn", "-B", "-q", "-f", "pom.xml", "dependency:copy-dependencies", f"-DoutputDirectory={into}"]
+    command = ["mvn", "-B", "-q", "-Dstyle.color=never", "-f", "pom.xml", "dependency:copy-dependencies", f"-DoutputDirectory={into}"]
     _run(command, kit, dict(os.environ), log)
 
 

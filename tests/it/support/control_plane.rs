@@ -45,7 +45,22 @@ pub struct ControlPlane {
 /// With what the script said, if it cannot be started.
 pub fn control_plane() -> &'static ControlPlane {
     static STARTED: OnceLock<Result<ControlPlane, String>> = OnceLock::new();
-    match STARTED.get_or_init(start) {
+    started(STARTED.get_or_init(|| start("drover-it", &[])))
+}
+
+/// Another one, in which the controller manager runs: Deployments make pods, which nobody runs, and
+/// what an owner leaves is collected.
+///
+/// # Panics
+///
+/// With what the script said, if it cannot be started.
+pub fn control_plane_with_controllers() -> &'static ControlPlane {
+    static STARTED: OnceLock<Result<ControlPlane, String>> = OnceLock::new();
+    started(STARTED.get_or_init(|| start("drover-it-controllers", &["--controllers"])))
+}
+
+fn started(outcome: &'static Result<ControlPlane, String>) -> &'static ControlPlane {
+    match outcome {
         Ok(started) => started,
         Err(error) => panic!("{error}"),
     }
@@ -97,13 +112,14 @@ impl ControlPlane {
     }
 }
 
-fn start() -> Result<ControlPlane, String> {
-    let folder = std::env::temp_dir().join(format!("drover-it-{}", std::process::id()));
+fn start(name: &str, options: &[&str]) -> Result<ControlPlane, String> {
+    let folder = std::env::temp_dir().join(format!("{name}-{}", std::process::id()));
     // First the guard: it ends what a start that is cut off in the middle has begun.
     let guard = guard(&folder)?;
     let output = Command::new(ControlPlane::script())
         .args(["control-plane", "up", "--dir"])
         .arg(&folder)
+        .args(options)
         .output()
         .map_err(|error| format!("run {}: {error}", ControlPlane::script().display()))?;
     if !output.status.success() {

@@ -1,0 +1,70 @@
+//! A resource that passes the schema and still cannot be read, such as one that an older version
+//! stored. It is told so in its own status and otherwise left alone.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use kube::api::{Patch, PatchParams};
+use kube::core::error_boundary::InvalidObject;
+use kube::{Api, Resource};
+use serde_json::json;
+use tracing::warn;
+
+use super::context::Context;
+use super::fleets::FleetKey;
+use crate::api::KafkaConsumer;
+use crate::api::names::{STATUS_MANAGER, condition};
+use crate::clock;
+use crate::k8s::chain;
+use crate::k8s::events::Announcement;
+
+/// The reason of the condition and the event.
+const REASON: &str = "Unreadable";
+
+/// Tells in log, status and event that the resource cannot be read. Called once for each change of
+/// the resource, since nothing else wakes one that has no fleet.
+pub async fn tell(context: &Context, key: &FleetKey, invalid: &InvalidObject) {
+    let message = format!(
+        "the resource cannot be read: {}; correct it; its children are left as they were",
+        invalid.error
+    );
+    warn!(consumer = %key, error = invalid.error, "resource cannot be read; it is left alone");
+    context.metrics.reconcile_failed();
+    let ready = Condition {
+        type_: condition::READY.to_owned(),
+        status: "False".to_owned(),
+        reason: REASON.to_owned(),
+        message: message.clone(),
+        observed_generation: invalid.metadata.generation,
+        last_transition_time: Time(clock::now()),
+    };
+    let status = json!({
+        "apiVersion": KafkaConsumer::api_version(&()),
+        "kind": KafkaConsumer::kind(&()),
+        "metadata": { "name": key.name, "uid": invalid.metadata.uid },
+        "status": { "observedGeneration": invalid.metadata.generation, "conditions": [ready] },
+    });
+    // As raw JSON: the answer cannot be read as a KafkaConsumer either.
+    let api: Api<kube::api::DynamicObject> = Api::namespaced_with(
+        context.client.clone(),
+        &key.namespace,
+        &kube::core::ApiResource::erase::<KafkaConsumer>(&()),
+    );
+    let params = PatchParams::apply(STATUS_MANAGER).force();
+    if let Err(error) = api.patch_status(&key.name, &params, &Patch::Apply(&status)).await {
+        warn!(consumer = %key, error = %chain(&error), "status not written");
+    }
+    let about = k8s_openapi::api::core::v1::ObjectReference {
+        api_version: Some(KafkaConsumer::api_version(&()).into_owned()),
+        kind: Some(KafkaConsumer::kind(&()).into_owned()),
+        namespace: Some(key.namespace.clone()),
+        name: Some(key.name.clone()),
+        uid: invalid.metadata.uid.clone(),
+        ..Default::default()
+    };
+    let announcement = Announcement {
+        warning: true,
+        reason: REASON.to_owned(),
+        action: "Read".to_owned(),
+        note: message,
+    };
+    context.announcer.tell(&about, announcement).await;
+}

@@ -25,10 +25,7 @@ async fn every_child_is_made_and_owned() {
         budget.owner_references(),
     ] {
         assert_eq!(owners.len(), 1);
-        assert_eq!(
-            (owners[0].uid.as_str(), owners[0].controller),
-            (uid.as_str(), Some(true))
-        );
+        assert_eq!((owners[0].uid.as_str(), owners[0].controller), (uid.as_str(), Some(true)));
     }
     operator.condition("fleet", "Ready", "True", "Idle").await;
 }

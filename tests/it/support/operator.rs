@@ -134,20 +134,14 @@ impl Operator {
         }))
         .unwrap();
         let consumers = self.api::<KafkaConsumer>();
-        consumers
-            .create(&PostParams::default(), &consumer)
-            .await
-            .unwrap()
+        consumers.create(&PostParams::default(), &consumer).await.unwrap()
     }
 
     /// Merges `patch` into the resource's spec.
     pub async fn change(&self, name: &str, patch: Value) {
         let patch = Patch::Merge(json!({ "spec": patch }));
         let consumers = self.api::<KafkaConsumer>();
-        consumers
-            .patch(name, &PatchParams::default(), &patch)
-            .await
-            .unwrap();
+        consumers.patch(name, &PatchParams::default(), &patch).await.unwrap();
     }
 
     pub async fn status(&self, name: &str) -> KafkaConsumerStatus {
@@ -156,20 +150,11 @@ impl Operator {
     }
 
     /// Waits until the condition has this status and reason.
-    pub async fn condition(
-        &self,
-        name: &str,
-        type_: &str,
-        status: &str,
-        reason: &str,
-    ) -> Condition {
+    pub async fn condition(&self, name: &str, type_: &str, status: &str, reason: &str) -> Condition {
         let what = format!("{name} to be {type_}={status} {reason}");
         wait_for(&what, async || {
             let found = self.status(name).await;
-            let condition = found
-                .conditions
-                .into_iter()
-                .find(|known| known.type_ == type_);
+            let condition = found.conditions.into_iter().find(|known| known.type_ == type_);
             match condition {
                 Some(known) if known.status == status && known.reason == reason => Ok(known),
                 other => Err(format!("{other:?}")),
@@ -208,18 +193,14 @@ impl Operator {
             ..Default::default()
         };
         let patch = Patch::Merge(json!({ "status": status }));
-        api.patch_status(name, &PatchParams::default(), &patch)
-            .await
-            .unwrap();
+        api.patch_status(name, &PatchParams::default(), &patch).await.unwrap();
     }
 
     /// Every write to this namespace that the controller made, as `verb resource/subresource name`, from the
     /// API server's audit log; the Lease's are not among them.
     pub fn writes(&self) -> Vec<String> {
         let log = std::fs::read_to_string(self.cluster.folder().join("audit.log")).unwrap();
-        let events = log
-            .lines()
-            .filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let events = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
         events
             .filter(|event| {
                 let object = &event["objectRef"];
@@ -249,9 +230,7 @@ const CONTROLLER_AGENT: &str = "drover-controller-under-test";
 async fn config(cluster: &ControlPlane) -> Config {
     let kubeconfig = Kubeconfig::read_from(cluster.kubeconfig()).unwrap();
     let options = KubeConfigOptions::default();
-    let mut config = Config::from_custom_kubeconfig(kubeconfig, &options)
-        .await
-        .unwrap();
+    let mut config = Config::from_custom_kubeconfig(kubeconfig, &options).await.unwrap();
     let agent = http::HeaderValue::from_static(CONTROLLER_AGENT);
     config.headers.push((http::header::USER_AGENT, agent));
     config

@@ -6,6 +6,8 @@ mod architecture;
 mod cli_produce;
 mod cli_validate;
 mod controller_children;
+mod controller_rest;
+mod controller_scaling;
 mod crds;
 mod examples;
 mod fleet;

@@ -82,7 +82,7 @@ fn stop(world: &mut World) -> Result<(), TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(Config { cases: 400, ..Config::default() })]
+    #![proptest_config(Config { max_shrink_iters: 20_000, ..Config::default() })]
 
     #[test]
     fn everything_is_finished_and_committed_once_all_is_well(script in script()) {

@@ -12,6 +12,5 @@ mod order;
 mod retries;
 mod rig;
 mod script;
-mod speed;
 mod takeover;
 mod world;

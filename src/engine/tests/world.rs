@@ -507,10 +507,7 @@ impl World {
                     attempts,
                 });
             }
-            Effect::Unstalled { partition, offset } => {
-                let (partition, offset) = (partition.partition, offset.0);
-                self.note(Fact::Unstalled { partition, offset });
-            }
+            Effect::Unstalled { .. } => self.note(Fact::Unstalled),
             Effect::Stopped => self.note(Fact::Stopped),
         }
     }

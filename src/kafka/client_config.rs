@@ -93,7 +93,13 @@ fn defaults(connection: &Connection<'_>) -> ClientConfig {
     let mut config = ClientConfig::new();
     config.set("client.id", connection.client_id);
     config.set("enable.metrics.push", "false");
-    config.set_log_level(RDKafkaLogLevel::Info);
+    // Who asks librdkafka to debug something wants to see it.
+    let debugging = connection.properties.contains_key("debug");
+    config.set_log_level(if debugging {
+        RDKafkaLogLevel::Debug
+    } else {
+        RDKafkaLogLevel::Info
+    });
     config
 }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use drover::report::Report;
 use drover::topic::Offset;
-use drover::worker_config::{GroupProtocol, WorkerConfig};
+use drover::worker_config::{GroupProtocol, OnExhausted, WorkerConfig};
 
 use super::kafka::{Kafka, eventually};
 use super::web::{Reply, Web, ok, ok_after, tally};
@@ -58,6 +58,34 @@ fn by_consumer_protocol(config: &mut WorkerConfig) {
     // The broker sets them.
     config.properties.remove("session.timeout.ms");
     config.properties.remove("heartbeat.interval.ms");
+}
+
+#[test]
+fn what_overruns_the_drain_deadline_is_left_to_the_next_owner_and_is_no_failure() {
+    let kafka = Kafka::with_topic(TOPIC, 1);
+    kafka.produce(TOPIC, 0, &["a", "b"], &texts("v", 2));
+    let web = Web::start(|seen| Reply {
+        hold: seen.text() == "v-0",
+        ..ok()
+    });
+    let mut config = config(&kafka, &web);
+    config.attempts = 1;
+    config.on_exhausted = OnExhausted::Skip;
+    config.drain_deadline = Duration::from_secs(1);
+    let first = Worker::start("pod-1", config.clone());
+    web.wait_for_count(1);
+    assert!(first.stop().is_ok());
+    let (committed, metadata) = kafka.committed(TOPIC, 0).unwrap();
+    assert_eq!(committed, 0, "a commit passed an unfinished record");
+    assert_eq!(Report::decode(&metadata, Offset(0)).unwrap().ahead, [1..2]);
+
+    web.behave(|_| ok());
+    let _second = Worker::start("pod-2", config);
+    kafka.wait_for_commit(TOPIC, 0, 2);
+    let seen: Vec<_> = web.seen().iter().map(|s| s.text().to_owned()).collect();
+    assert_eq!(seen.iter().filter(|text| *text == "v-0").count(), 2);
+    assert_eq!(seen.iter().filter(|text| *text == "v-1").count(), 1);
+    web.release();
 }
 
 /// A worker at work, a second one joins, the first one leaves, the second finishes.

@@ -1,7 +1,7 @@
 //! librdkafka's admin requests, each with a channel for its answer.
 //!
 //! A client has one thread of ours. It waits on one queue, to which results come and to which the
-//! client's main queue is forwarded, so that log lines and errors are served too. When the last
+//! client's other queues are forwarded, so that log lines and errors are served too. When the last
 //! handle goes, that thread destroys the client: destroying waits for librdkafka's own threads,
 //! which no async task may do.
 //!
@@ -10,6 +10,11 @@
 //! coordinator goes on; when a broker comes back it finds the freed memory and aborts the process.
 //! So these requests get an hour, callers stop waiting by themselves, and a client with a request
 //! that has waited long is replaced ([`Native::longest_wait`]) well before that hour is over.
+//!
+//! **The client is a consumer with a group, though it joins none.** When a broker answers that it is
+//! not the group's coordinator any more, librdkafka tells its own group to look for a new one, and
+//! follows a null pointer in a client that has no group. It also goes on asking the old one: such a
+//! client is replaced too.
 
 use std::collections::HashMap;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
@@ -168,16 +173,22 @@ impl Native {
         let client = Client::new(
             config,
             native_config,
-            RDKafkaType::RD_KAFKA_PRODUCER,
+            RDKafkaType::RD_KAFKA_CONSUMER,
             context,
         )?;
         // SAFETY: the client is alive; the queue is destroyed before it (order of fields).
         let queue = unsafe {
             let queue = rd::rd_kafka_queue_new(client.native_ptr());
-            let main = rd::rd_kafka_queue_get_main(client.native_ptr());
-            rd::rd_kafka_queue_forward(main, queue);
-            // Only the reference that `get_main` gave us.
-            rd::rd_kafka_queue_destroy(main);
+            for other in [
+                rd::rd_kafka_queue_get_main(client.native_ptr()),
+                rd::rd_kafka_queue_get_consumer(client.native_ptr()),
+            ] {
+                if !other.is_null() {
+                    rd::rd_kafka_queue_forward(other, queue);
+                    // Only the reference that was got.
+                    rd::rd_kafka_queue_destroy(other);
+                }
+            }
             Queue(queue)
         };
         let shared = Arc::new(Shared {

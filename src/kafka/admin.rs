@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use rdkafka::config::ClientConfig;
 
-use super::native::admin::{Failure, Native, PerPartition, Receiver};
+use super::native::admin::{Native, Receiver};
+use super::native::answers::{Failure, PerPartition};
 use crate::clock::Monotonic;
 use crate::topic::{Offset, TopicPartition};
 

@@ -100,7 +100,10 @@ impl Broker {
         config
     }
 
-    async fn create_topic(&self, name: &str, partitions: i32) {
+    /// Makes a topic of this process's own; its name is good for a group too.
+    async fn create_topic(&self, name: &str, partitions: i32) -> String {
+        let name = format!("{name}-{}", std::process::id());
+        let name = name.as_str();
         let client: AdminClient<DefaultClientContext> = self.config().create().unwrap();
         let topic = NewTopic::new(name, partitions, TopicReplication::Fixed(1));
         let created = client.create_topics([&topic], &AdminOptions::new());
@@ -113,6 +116,7 @@ impl Broker {
             assert!(began.elapsed() < DEADLINE, "{name} does not appear");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
+        name.to_owned()
     }
 
     fn need(&self, topic: &str, group: &str) -> Need {
@@ -164,15 +168,11 @@ async fn a_missing_topic_is_told_apart_and_not_created_by_asking() {
 #[tokio::test]
 async fn all_commits_of_a_group_come_without_naming_partitions() {
     let broker = broker();
-    broker.create_topic("all-commits", 3).await;
+    let topic = broker.create_topic("all-commits", 3).await;
+    let topic = topic.as_str();
     let (servers, admin) = (&broker.servers, broker.admin());
-    commit(
-        servers,
-        "all-commits",
-        "all-commits",
-        &[(0, 0, "a"), (2, 0, "c")],
-    );
-    let answer = admin.all_committed("all-commits", TIMEOUT).await.unwrap();
+    commit(servers, topic, topic, &[(0, 0, "a"), (2, 0, "c")]);
+    let answer = admin.all_committed(topic, TIMEOUT).await.unwrap();
     let texts: Vec<_> = answer
         .into_iter()
         .map(|(p, committed)| (p.partition, committed.unwrap().metadata))
@@ -183,36 +183,31 @@ async fn all_commits_of_a_group_come_without_naming_partitions() {
 #[tokio::test]
 async fn a_group_with_members_keeps_its_offsets() {
     let broker = broker();
-    broker.create_topic("members", 1).await;
+    let topic = broker.create_topic("members", 1).await;
+    let topic = topic.as_str();
     let admin = broker.admin();
-    let asked = partitions("members", 1);
-    let nobody = eventually(|| admin.group("members", TIMEOUT)).await;
+    let asked = partitions(topic, 1);
+    let nobody = eventually(|| admin.group(topic, TIMEOUT)).await;
     assert_eq!(nobody.map_or(0, |group| group.members), 0);
     let first = BTreeMap::from([(asked[0].clone(), Offset(0))]);
-    let written = admin
-        .alter_committed("members", &first, TIMEOUT)
-        .await
-        .unwrap();
+    let written = admin.alter_committed(topic, &first, TIMEOUT).await.unwrap();
     assert_eq!(written[&asked[0]], Ok(()));
 
     let consumer: BaseConsumer = broker
         .config()
-        .set("group.id", "members")
+        .set("group.id", topic)
         .set("enable.auto.commit", "false")
         .create()
         .unwrap();
-    consumer.subscribe(&["members"]).unwrap();
+    consumer.subscribe(&[topic]).unwrap();
     let began = Instant::now();
     while consumer.assignment().unwrap().count() == 0 {
         assert!(began.elapsed() < DEADLINE, "no assignment");
         consumer.poll(Duration::from_millis(50));
     }
-    let group = admin.group("members", TIMEOUT).await.unwrap();
+    let group = admin.group(topic, TIMEOUT).await.unwrap();
     assert_eq!((group.members, group.state.as_str()), (1, "Stable"));
-    let refused = admin
-        .alter_committed("members", &first, TIMEOUT)
-        .await
-        .unwrap();
+    let refused = admin.alter_committed(topic, &first, TIMEOUT).await.unwrap();
     assert_eq!(refused[&asked[0]], Err(Error::GroupBusy));
     drop(consumer);
 }
@@ -220,21 +215,22 @@ async fn a_group_with_members_keeps_its_offsets() {
 #[tokio::test]
 async fn a_new_group_with_members_is_left_to_them() {
     let broker = broker();
-    broker.create_topic("joined", 1).await;
+    let topic = broker.create_topic("joined", 1).await;
+    let topic = topic.as_str();
     let consumer: BaseConsumer = broker
         .config()
-        .set("group.id", "joined")
+        .set("group.id", topic)
         .set("enable.auto.commit", "false")
         .create()
         .unwrap();
-    consumer.subscribe(&["joined"]).unwrap();
+    consumer.subscribe(&[topic]).unwrap();
     let began = Instant::now();
     while consumer.assignment().unwrap().count() == 0 {
         assert!(began.elapsed() < DEADLINE, "no assignment");
         consumer.poll(Duration::from_millis(50));
     }
     let reader = LagReader::new();
-    reader.register(&"a", &broker.need("joined", "joined"));
+    reader.register(&"a", &broker.need(topic, topic));
     let start = reader.initial_offsets(&"a", StartAt::Latest).await.unwrap();
     assert_eq!(start, Start::HasMembers(1));
 }
@@ -242,10 +238,11 @@ async fn a_new_group_with_members_is_left_to_them() {
 #[tokio::test]
 async fn a_group_begins_at_a_time_and_after_the_last_record_at_the_end() {
     let broker = broker();
-    broker.create_topic("times", 2).await;
+    let topic = broker.create_topic("times", 2).await;
+    let topic = topic.as_str();
     let producer: BaseProducer = broker.config().create().unwrap();
     for number in 0..10 {
-        let record = BaseRecord::<(), str>::to("times")
+        let record = BaseRecord::<(), str>::to(topic)
             .partition(0)
             .timestamp(1_700_000_000_000 + number * 1000)
             .payload("x");
@@ -253,7 +250,7 @@ async fn a_group_begins_at_a_time_and_after_the_last_record_at_the_end() {
     }
     producer.flush(TIMEOUT).unwrap();
     let reader = LagReader::new();
-    reader.register(&"a", &broker.need("times", "times"));
+    reader.register(&"a", &broker.need(topic, topic));
     let time = "2023-11-14T22:13:24.500Z".parse().unwrap();
     let start = eventually(|| reader.initial_offsets(&"a", StartAt::Time(time)))
         .await
@@ -268,57 +265,58 @@ async fn a_group_begins_at_a_time_and_after_the_last_record_at_the_end() {
 #[tokio::test]
 async fn markers_of_transactions_are_nobodys_backlog_and_open_ones_neither() {
     let broker = broker();
-    broker.create_topic("transactions", 1).await;
+    let topic = broker.create_topic("transactions", 1).await;
+    let topic = topic.as_str();
     let producer: BaseProducer = broker
         .config()
-        .set("transactional.id", "transactions")
+        .set("transactional.id", topic)
         .create()
         .unwrap();
     producer.init_transactions(TIMEOUT).unwrap();
     let send = || {
-        let record = BaseRecord::<(), str>::to("transactions")
-            .partition(0)
-            .payload("x");
+        let record = BaseRecord::<(), str>::to(topic).partition(0).payload("x");
         producer.send(record).unwrap();
         producer.flush(TIMEOUT).unwrap();
     };
     producer.begin_transaction().unwrap();
     send();
     producer.commit_transaction(TIMEOUT).unwrap();
-    // A record and its marker: offsets 0 and 1.
     let admin = broker.admin();
-    let asked = partitions("transactions", 1);
-    let end =
-        |answer: BTreeMap<_, Result<Option<Offset>, Error>>| answer[&asked[0]].clone().unwrap();
-    let ends = admin.offsets(&asked, Spec::Latest, TIMEOUT).await.unwrap();
-    assert_eq!(end(ends), Some(Offset(2)));
+    let asked = partitions(topic, 1);
+    let end = async || {
+        let ends = admin.offsets(&asked, Spec::Latest, TIMEOUT).await.unwrap();
+        ends[&asked[0]].clone().unwrap().unwrap().0
+    };
+    // Markers are written a little after the answer.
+    let until = async |wanted: i64| {
+        let began = Instant::now();
+        while end().await != wanted {
+            assert!(began.elapsed() < DEADLINE, "the end is not {wanted}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    // A record and its marker: offsets 0 and 1.
+    until(2).await;
     producer.begin_transaction().unwrap();
     send();
-    let ends = admin.offsets(&asked, Spec::Latest, TIMEOUT).await.unwrap();
     assert_eq!(
-        end(ends),
-        Some(Offset(2)),
+        end().await,
+        2,
         "the open transaction's record does not count"
     );
     producer.abort_transaction(TIMEOUT).unwrap();
-    let began = Instant::now();
-    loop {
-        let ends = admin.offsets(&asked, Spec::Latest, TIMEOUT).await.unwrap();
-        if end(ends) == Some(Offset(4)) {
-            break;
-        }
-        assert!(began.elapsed() < DEADLINE, "the marker does not appear");
-    }
+    until(4).await;
 }
 
 /// A broker of its own, because it is taken away.
 #[tokio::test]
 async fn a_broker_that_is_killed_and_comes_back_is_read_again() {
     let broker = start("lag-killed").unwrap();
-    broker.create_topic("killed", 3).await;
-    produce(&broker.servers, "killed", &[0, 1], 4);
+    let topic = broker.create_topic("killed", 3).await;
+    let topic = topic.as_str();
+    produce(&broker.servers, topic, &[0, 1], 4);
     let reader = LagReader::new();
-    reader.register(&"a", &broker.need("killed", "killed"));
+    reader.register(&"a", &broker.need(topic, topic));
     eventually(|| reader.initial_offsets(&"a", StartAt::Earliest)).await;
     let until = async |wanted: &str, enough: &dyn Fn(&drover::lag::Latest) -> bool| {
         let began = Instant::now();

@@ -40,8 +40,8 @@ use crate::clock::Monotonic;
 use crate::k8s::chain;
 use crate::k8s::client::{self, Fence};
 use crate::k8s::events::Announcer;
-use crate::lag::LagReader;
 use crate::k8s::lease::{Candidate, Pulse, Role, Terms};
+use crate::lag::LagReader;
 use crate::resources;
 use crate::telemetry::controller_metrics::ControllerMetrics;
 use crate::telemetry::http;
@@ -197,7 +197,12 @@ impl Leader {
         let namespace = self.settings.namespace.as_deref();
         let (consumers, writer) = reflector::store();
         let started = watches::start(&self.client, namespace, consumers.clone()).await;
-        let Ok(Watches { caches, wakes, tasks: _watching }) = started else {
+        let Ok(Watches {
+            caches,
+            wakes,
+            tasks: _watching,
+        }) = started
+        else {
             return;
         };
         let context = Arc::new(Context {

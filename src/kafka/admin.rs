@@ -4,8 +4,8 @@
 //! serves any number of callers side by side and never blocks a task.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::CString;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::ffi::{CStr, CString};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rdkafka::config::ClientConfig;
@@ -14,11 +14,14 @@ use super::native::admin::{Failure, Native, PerPartition, Receiver};
 use crate::topic::{Offset, TopicPartition};
 
 /// What librdkafka is given beyond its own time-out before we stop waiting for it.
-const GRACE: Duration = Duration::from_secs(2);
+const GRACE: Duration = Duration::from_secs(1);
+/// A client with a question to a coordinator that has waited for so long is replaced.
+const WORN_OUT: Duration = Duration::from_secs(600);
 
 /// A client for questions to one cluster.
 pub struct Admin {
-    native: Native,
+    config: ClientConfig,
+    native: Mutex<Arc<Native>>,
     /// The cluster's brokers, the one to ask last.
     brokers: Mutex<Vec<i32>>,
 }
@@ -146,7 +149,8 @@ impl Admin {
         config.set("bootstrap.servers", bootstrap_servers);
         let native = Native::open(&config).map_err(|error| Error::Config(error.to_string()))?;
         Ok(Self {
-            native,
+            config,
+            native: Mutex::new(Arc::new(native)),
             brokers: Mutex::default(),
         })
     }
@@ -166,10 +170,13 @@ impl Admin {
             .collect::<Result<_, _>>()?;
         // Any broker knows; left to itself librdkafka asks the controller alone.
         let broker = self.broker(timeout).await?;
-        let receiver = self.native.topics(broker, &names, timeout);
-        let answer = self.answer(receiver, timeout).await.inspect_err(|_| {
-            self.lock_brokers().retain(|&other| other != broker);
-        })?;
+        let native = self.native();
+        let receiver = native.topics(broker, &names, timeout);
+        let answer = answer(&native, receiver, timeout + GRACE)
+            .await
+            .inspect_err(|_| {
+                self.lock_brokers().retain(|&other| other != broker);
+            })?;
         let read = |(topic, partitions): (String, Result<Vec<i32>, Failure>)| {
             (topic, partitions.map_err(Error::of))
         };
@@ -195,8 +202,9 @@ impl Admin {
         let asked: Vec<_> = partitions.iter().map(|p| (p.clone(), number)).collect();
         // Reading committed, the end is the last stable offset: records of open transactions
         // cannot be read yet and are nobody's backlog.
-        let receiver = self.native.list_offsets(&asked, true, timeout);
-        let answer = self.answer(receiver, timeout).await?;
+        let native = self.native();
+        let receiver = native.list_offsets(&asked, true, timeout);
+        let answer = answer(&native, receiver, timeout + GRACE).await?;
         Ok(by_partition(answer, |offset| {
             (offset >= 0).then_some(Offset(offset))
         }))
@@ -212,9 +220,7 @@ impl Admin {
         if partitions.is_empty() {
             return Ok(Answers::new());
         }
-        let group = c_string(group)?;
-        let receiver = self.native.committed(&group, Some(partitions), timeout);
-        self.committed_answer(receiver, timeout).await
+        self.ask_committed(group, Some(partitions), timeout).await
     }
 
     /// What `group` has committed for any partition.
@@ -223,9 +229,7 @@ impl Admin {
         group: &str,
         timeout: Duration,
     ) -> Result<Answers<Committed>, Error> {
-        let group = c_string(group)?;
-        let receiver = self.native.committed(&group, None, timeout);
-        self.committed_answer(receiver, timeout).await
+        self.ask_committed(group, None, timeout).await
     }
 
     /// Writes the offsets of a group without members. [`Error::GroupBusy`] where it has some.
@@ -243,16 +247,18 @@ impl Admin {
             .iter()
             .map(|(partition, offset)| (partition.clone(), offset.0, None))
             .collect();
-        let receiver = self.native.alter(&group, &offsets, timeout);
-        let answer = self.answer(receiver, timeout).await?;
+        let native = self.native_for(&group)?;
+        let receiver = native.alter(&group, &offsets);
+        let answer = answer(&native, receiver, timeout).await?;
         Ok(by_partition(answer, |()| ()))
     }
 
     /// Members and state of a group.
     pub async fn group(&self, group: &str, timeout: Duration) -> Result<Group, Error> {
         let group = c_string(group)?;
-        let receiver = self.native.group(&group, timeout);
-        let group = self.answer(receiver, timeout).await?;
+        let native = self.native_for(&group)?;
+        let receiver = native.group(&group);
+        let group = answer(&native, receiver, timeout).await?;
         Ok(Group {
             members: group.members,
             state: group.state,
@@ -264,10 +270,11 @@ impl Admin {
         if let Some(&broker) = self.lock_brokers().last() {
             return Ok(broker);
         }
-        let brokers = tokio::task::spawn_blocking(self.native.brokers(timeout))
+        let native = self.native();
+        let brokers = tokio::task::spawn_blocking(native.brokers(timeout))
             .await
             .map_err(|error| Error::Later(format!("ask for brokers: {error}")))?
-            .map_err(|failure| self.explain(Error::of(failure)))?;
+            .map_err(|failure| explain(&native, Error::of(failure)))?;
         let broker = brokers.last().copied();
         *self.lock_brokers() = brokers;
         broker.ok_or_else(|| Error::Later("the cluster names no broker".to_owned()))
@@ -277,37 +284,63 @@ impl Admin {
         self.brokers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn committed_answer(
+    async fn ask_committed(
         &self,
-        receiver: Receiver<PerPartition<super::native::admin::Committed>>,
+        group: &str,
+        partitions: Option<&[TopicPartition]>,
         timeout: Duration,
     ) -> Result<Answers<Committed>, Error> {
-        let answer = self.answer(receiver, timeout).await?;
+        let group = c_string(group)?;
+        let native = self.native_for(&group)?;
+        let receiver = native.committed(&group, partitions);
+        let answer = answer(&native, receiver, timeout).await?;
         Ok(by_partition(answer, |committed| Committed {
             offset: (committed.offset >= 0).then_some(Offset(committed.offset)),
             metadata: committed.metadata,
         }))
     }
 
-    /// Waits for the answer; librdkafka's own time-out comes first, ours is for a client that hangs.
-    async fn answer<T>(&self, receiver: Receiver<T>, timeout: Duration) -> Result<T, Error> {
-        let failure = match tokio::time::timeout(timeout + GRACE, receiver).await {
-            Ok(Ok(Ok(answer))) => return Ok(answer),
-            Ok(Ok(Err(failure))) => Error::of(failure),
-            Ok(Err(_)) => Error::Unreachable("the client was closed".to_owned()),
-            Err(_) => Error::Unreachable(format!("no answer within {:?}", timeout + GRACE)),
-        };
-        Err(self.explain(failure))
+    /// The client; a new one where the old one is worn out. See `native::admin`.
+    fn native(&self) -> Arc<Native> {
+        let mut native = self.native.lock().unwrap_or_else(PoisonError::into_inner);
+        if native.longest_wait() > WORN_OUT {
+            match Native::open(&self.config) {
+                Ok(new) => *native = Arc::new(new),
+                Err(error) => tracing::warn!(%error, "replacing a Kafka client failed"),
+            }
+        }
+        Arc::clone(&native)
     }
 
-    /// "Timed out" says less than what the connections ended with.
-    fn explain(&self, error: Error) -> Error {
-        match (error, self.native.complaint()) {
-            (Error::Unreachable(message), Some(complaint)) => {
-                Error::Unreachable(format!("{message}; last: {complaint}"))
-            }
-            (error, _) => error,
+    /// The client for a question to a group's coordinator, if the last one is not still open.
+    fn native_for(&self, group: &CStr) -> Result<Arc<Native>, Error> {
+        let native = self.native();
+        if native.is_abandoned(group) {
+            let error = Error::Unreachable("the group's coordinator does not answer".to_owned());
+            return Err(explain(&native, error));
         }
+        Ok(native)
+    }
+}
+
+/// Waits for the answer for as long as `patience`.
+async fn answer<T>(native: &Native, receiver: Receiver<T>, patience: Duration) -> Result<T, Error> {
+    let error = match tokio::time::timeout(patience, receiver).await {
+        Ok(Ok(Ok(answer))) => return Ok(answer),
+        Ok(Ok(Err(failure))) => Error::of(failure),
+        Ok(Err(_)) => Error::Unreachable("the client was closed".to_owned()),
+        Err(_) => Error::Unreachable(format!("no answer within {patience:?}")),
+    };
+    Err(explain(native, error))
+}
+
+/// "Timed out" says less than what the connections ended with.
+fn explain(native: &Native, error: Error) -> Error {
+    match (error, native.complaint()) {
+        (Error::Unreachable(message), Some(complaint)) => {
+            Error::Unreachable(format!("{message}; last: {complaint}"))
+        }
+        (error, _) => error,
     }
 }
 

@@ -71,7 +71,10 @@ impl Memory {
             let sample = match committed.get(partition) {
                 Some(Ok(committed)) => {
                     let changed = self.read(partition, committed);
-                    let report = self.texts.get(partition).and_then(|(_, report)| report.as_ref());
+                    let report = self
+                        .texts
+                        .get(partition)
+                        .and_then(|(_, report)| report.as_ref());
                     if report.is_none() && !committed.metadata.is_empty() {
                         foreign += 1;
                     }
@@ -85,7 +88,8 @@ impl Memory {
             };
             samples.insert(partition.clone(), sample);
         }
-        self.texts.retain(|partition, _| partitions.contains(partition));
+        self.texts
+            .retain(|partition, _| partitions.contains(partition));
 
         // A pod that started again counts from zero: what it says now holds, although an older
         // report of it, on a partition without records, says more.
@@ -182,7 +186,9 @@ mod tests {
 
     fn ends(count: i32, start: i64, end: i64) -> Ends {
         Ends {
-            end: (0..count).map(|p| (partition(p), Ok(Some(Offset(end))))).collect(),
+            end: (0..count)
+                .map(|p| (partition(p), Ok(Some(Offset(end)))))
+                .collect(),
             start: (0..count).map(|p| (partition(p), Offset(start))).collect(),
         }
     }
@@ -208,20 +214,47 @@ mod tests {
     #[test]
     fn a_pod_that_started_again_counts_from_zero() {
         let mut memory = Memory::default();
-        let first = [(partition(0), Ok(commit(5, "a", 900))), (partition(1), Ok(commit(5, "a", 800)))];
-        let read = memory.assemble(Timestamp::UNIX_EPOCH, &all(2), &first.into(), &ends(2, 0, 10));
+        let first = [
+            (partition(0), Ok(commit(5, "a", 900))),
+            (partition(1), Ok(commit(5, "a", 800))),
+        ];
+        let read = memory.assemble(
+            Timestamp::UNIX_EPOCH,
+            &all(2),
+            &first.into(),
+            &ends(2, 0, 10),
+        );
         assert_eq!(read.pods["a"].done, 900);
-        let again = [(partition(0), Ok(commit(5, "a", 900))), (partition(1), Ok(commit(6, "a", 3)))];
-        let read = memory.assemble(Timestamp::UNIX_EPOCH, &all(2), &again.into(), &ends(2, 0, 10));
+        let again = [
+            (partition(0), Ok(commit(5, "a", 900))),
+            (partition(1), Ok(commit(6, "a", 3))),
+        ];
+        let read = memory.assemble(
+            Timestamp::UNIX_EPOCH,
+            &all(2),
+            &again.into(),
+            &ends(2, 0, 10),
+        );
         assert_eq!(read.pods["a"].done, 3);
     }
 
     #[test]
     fn a_partition_without_answer_is_unknown_and_one_without_commit_is_not() {
         let mut memory = Memory::default();
-        let nothing = Committed { offset: None, metadata: Vec::new() };
-        let answers = [(partition(0), Ok(nothing)), (partition(1), Err(Error::Missing))];
-        let read = memory.assemble(Timestamp::UNIX_EPOCH, &all(3), &answers.into(), &ends(3, 4, 10));
+        let nothing = Committed {
+            offset: None,
+            metadata: Vec::new(),
+        };
+        let answers = [
+            (partition(0), Ok(nothing)),
+            (partition(1), Err(Error::Missing)),
+        ];
+        let read = memory.assemble(
+            Timestamp::UNIX_EPOCH,
+            &all(3),
+            &answers.into(),
+            &ends(3, 4, 10),
+        );
         let first = read.partitions[&partition(0)].as_ref().unwrap();
         assert_eq!((first.committed, first.lag().unwrap().0), (None, 6));
         assert_eq!(read.partitions[&partition(1)], None);
@@ -241,10 +274,19 @@ mod tests {
             (partition(1), Ok(foreign(&[0xff, 0, 1]))),
             (partition(2), Ok(foreign(b""))),
         ];
-        let read = memory.assemble(Timestamp::UNIX_EPOCH, &all(3), &answers.into(), &ends(3, 0, 10));
+        let read = memory.assemble(
+            Timestamp::UNIX_EPOCH,
+            &all(3),
+            &answers.into(),
+            &ends(3, 0, 10),
+        );
         assert_eq!(read.foreign, 2);
         assert!(read.pods.is_empty());
-        assert!(read.partitions.values().all(|sample| sample.as_ref().unwrap().lag().unwrap().0 == 9));
+        assert!(
+            read.partitions
+                .values()
+                .all(|sample| sample.as_ref().unwrap().lag().unwrap().0 == 9)
+        );
     }
 
     #[test]

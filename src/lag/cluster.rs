@@ -193,7 +193,12 @@ impl<K: Ord + Clone + Send + Sync + 'static> Cluster<K> {
         }
     }
 
-    async fn ask(&self, admin: &Admin, task: &mut Task, due: &BTreeMap<K, Need>) -> Result<(), Error> {
+    async fn ask(
+        &self,
+        admin: &Admin,
+        task: &mut Task,
+        due: &BTreeMap<K, Need>,
+    ) -> Result<(), Error> {
         task.refresh_topics(admin, &self.counters, due).await?;
 
         // What each fleet should know, and what it need not be told again.
@@ -233,8 +238,11 @@ impl<K: Ord + Clone + Send + Sync + 'static> Cluster<K> {
             .into_iter()
             .map(|(group, answer)| (group, answer.map(Arc::new)))
             .collect();
-        let partitions: BTreeSet<&TopicPartition> =
-            wanted.values().flatten().filter(|p| task.exists(p)).collect();
+        let partitions: BTreeSet<&TopicPartition> = wanted
+            .values()
+            .flatten()
+            .filter(|p| task.exists(p))
+            .collect();
         let partitions: Vec<TopicPartition> = partitions.into_iter().cloned().collect();
         let ends = task.read_ends(admin, &self.counters, &partitions).await?;
 
@@ -244,7 +252,14 @@ impl<K: Ord + Clone + Send + Sync + 'static> Cluster<K> {
             match commits.get(group) {
                 Some(Err(error)) => self.fail(&key, error, None),
                 Some(Ok(answer)) => {
-                    self.publish(&key, &due[&key], at, &partitions, Some(Arc::clone(answer)), &ends);
+                    self.publish(
+                        &key,
+                        &due[&key],
+                        at,
+                        &partitions,
+                        Some(Arc::clone(answer)),
+                        &ends,
+                    );
                 }
                 None => self.publish(&key, &due[&key], at, &partitions, None, &ends),
             }
@@ -271,7 +286,10 @@ impl<K: Ord + Clone + Send + Sync + 'static> Cluster<K> {
             fleet.commits = Some((Instant::now(), commits));
         }
         let none = Answers::new();
-        let commits = fleet.commits.as_ref().map(|(_, commits)| Arc::clone(commits));
+        let commits = fleet
+            .commits
+            .as_ref()
+            .map(|(_, commits)| Arc::clone(commits));
         let commits = commits.as_deref().unwrap_or(&none);
         let offsets = fleet.memory.assemble(at, partitions, commits, ends);
         let news = fleet.latest.failure.is_some()
@@ -345,7 +363,9 @@ impl Task {
                     Some(TopicState::Exists(_)) => TOPICS_KEPT,
                     _ => MISSING_KEPT,
                 };
-                self.states_read.get(*topic).is_none_or(|at| at.elapsed() >= kept)
+                self.states_read
+                    .get(*topic)
+                    .is_none_or(|at| at.elapsed() >= kept)
             })
             .cloned()
             .collect();

@@ -88,7 +88,11 @@ impl<K: Ord + Clone + Send + Sync + 'static> LagReader<K> {
     /// something else begins anew.
     pub fn register(&self, key: &K, need: &Need) {
         let mut state = self.lock();
-        if state.fleets.get(key).is_some_and(|source| *source != need.source) {
+        if state
+            .fleets
+            .get(key)
+            .is_some_and(|source| *source != need.source)
+        {
             state.remove(key);
         }
         state.fleets.insert(key.clone(), need.source.clone());

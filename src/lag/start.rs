@@ -42,7 +42,10 @@ pub(super) async fn initial_offsets(
 
     let group = need.group_id.as_str();
     let committed = all(admin.committed(group, &partitions, TIMEOUT).await?)?;
-    if committed.values().any(|committed| committed.offset.is_some()) {
+    if committed
+        .values()
+        .any(|committed| committed.offset.is_some())
+    {
         return Ok(Start::Resumes);
     }
     match admin.group(group, TIMEOUT).await {

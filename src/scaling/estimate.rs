@@ -17,8 +17,9 @@ use super::state::State;
 /// Seconds that a record takes in a handler that was never measured. Cautious: a fleet that turns
 /// out too large costs seconds of pods, one too small costs the promise.
 const FIRST_GUESS: f64 = 0.1;
-/// Weight of a new measurement.
+/// Weight of a new measurement; one by commits takes ten seconds, so it counts for more.
 const WEIGHT: f64 = 0.2;
+const WEIGHT_OF_RUN: f64 = 0.5;
 /// A measurement by commits takes this long, seconds: commits come in lumps.
 const RUN: f64 = 10.0;
 
@@ -131,7 +132,7 @@ impl Capacity {
         // Handlers faster than the clock's grain are measured too, by many records.
         if enough || done >= 1000.0 {
             let rate = done / busy.max(1e-6) * (slots / done);
-            follow(&mut self.by_busy, rate);
+            follow(&mut self.by_busy, rate, WEIGHT);
             self.collected = Collected::default();
         }
     }
@@ -162,10 +163,11 @@ pub(super) fn observe(state: &mut State, reading: &Reading<'_>) {
             }
             let per_pod = (progress - run.progress) / elapsed / f64::from(pods);
             if per_pod > 0.0 {
-                follow(&mut capacity.by_commits, per_pod);
+                capacity.by_commits = capacity.by_commits.or(capacity.seed);
+                follow(&mut capacity.by_commits, per_pod, WEIGHT_OF_RUN);
                 if let Some(by_busy) = capacity.by_busy {
                     let seen = (per_pod / by_busy).clamp(0.3, 1.05);
-                    follow(&mut capacity.efficiency, seen);
+                    follow(&mut capacity.efficiency, seen, WEIGHT_OF_RUN);
                 }
             }
         }
@@ -192,17 +194,21 @@ fn fully_loaded(state: &State, reading: &Reading<'_>) -> bool {
     if !there || !reading.complete() || state.orders.steady_for(reading) < 2.0 {
         return false;
     }
-    let waiting = reading.moving().filter(|(_, known)| known.lag > 0).count();
-    let spread = waiting * 5 >= reading.sample.partitions.len() * 4;
     let pace = state.progress.rate(RUN, 1.0).unwrap_or(0.0);
-    // What was done since the last commit looks like a backlog, and is none.
-    spread && reading.backlog() > (1.0 + 1.5 * state.commit_gap()) * pace
+    // What was done since the last commit looks like a backlog, and is none; and a backlog in a
+    // few partitions leaves the pods of the others idle.
+    let share = (1.0 + 1.5 * state.commit_gap()) * pace / f64::from(reading.partitions());
+    let loaded = reading
+        .moving()
+        .filter(|(_, known)| known.lag as f64 > share)
+        .count();
+    loaded * 5 >= reading.sample.partitions.len() * 4
 }
 
-fn follow(value: &mut Option<f64>, seen: f64) {
+fn follow(value: &mut Option<f64>, seen: f64, weight: f64) {
     if seen.is_finite() && seen > 0.0 {
         *value = Some(match *value {
-            Some(before) => before + WEIGHT * (seen - before),
+            Some(before) => before + weight * (seen - before),
             None => seen,
         });
     }

@@ -111,7 +111,10 @@ pub(super) fn observe(state: &mut State, reading: &Reading<'_>) {
         let large = f64::from(current) >= LARGE_RAISE * f64::from(size);
         // Raises in quick succession are one trial: what counts is the capacity before the first.
         guards.trial = match guards.trial.take() {
-            Some(trial) if current > size => Some(Trial { to: current, ..trial }),
+            Some(trial) if current > size => Some(Trial {
+                to: current,
+                ..trial
+            }),
             _ => per_pod.filter(|_| size > 0 && large).map(|before| Trial {
                 from: size,
                 to: current,
@@ -187,7 +190,10 @@ pub(super) fn apply(
         });
     }
 
-    let limit = state.guards.ceiling(reading.now).filter(|_| reading.complete());
+    let limit = state
+        .guards
+        .ceiling(reading.now)
+        .filter(|_| reading.complete());
     if let Some(most) = limit.map(|most| most.max(bounds.floor)) {
         let why = Why::MorePodsDoNotHelp { most };
         if plan.current > most && plan.replicas > most {
@@ -219,10 +225,12 @@ fn settle(
         return plan.hold(Why::Rolling);
     }
     if state.orders.awaiting(reading, policy) {
-        return plan.hold(Why::Starting {
-            ready: reading.sample.ready,
-            ordered: current,
-        }).due_in(1.0);
+        return plan
+            .hold(Why::Starting {
+                ready: reading.sample.ready,
+                ordered: current,
+            })
+            .due_in(1.0);
     }
     if !state.orders.settled(reading, policy) {
         return plan.hold(Why::Settling).due_in(1.0);
@@ -247,9 +255,7 @@ fn notes(mut plan: Plan, state: &State, reading: &Reading<'_>, needs: &Needs) ->
             error: record.map(|record| record.error.clone()),
         });
     }
-    if let (Some((partition, rate)), Some(per_pod)) =
-        (state.hottest(), state.capacity.measured())
-    {
+    if let (Some((partition, rate)), Some(per_pod)) = (state.hottest(), state.capacity.measured()) {
         if rate > per_pod && needs.backlog > 0.0 {
             plan = plan.note(Why::HotPartition {
                 partition: partition.clone(),

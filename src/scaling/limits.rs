@@ -36,8 +36,8 @@ pub(super) fn bounds(policy: &Policy, state: &State, reading: &Reading<'_>) -> B
     let takes = NOTICE
         + state.orders.learned_start_up().unwrap_or(0.0)
         + state.orders.learned_rebalance().unwrap_or(0.0);
-    let zero_takes = (policy.min == 0 && most > 0 && takes > policy.max_delay.as_secs_f64())
-        .then_some(takes);
+    let zero_takes =
+        (policy.min == 0 && most > 0 && takes > policy.max_delay.as_secs_f64()).then_some(takes);
     let floor = if zero_takes.is_some() {
         1
     } else {
@@ -103,7 +103,7 @@ pub(super) fn apply(
     if plan.current > most_now && plan.replicas > most_now {
         plan.at_once = true;
         let why = limit(policy, reading, bounds, plan.current);
-        return plan.set(bounds.ceiling.min(most_now), why);
+        return plan.set(most_now, why);
     }
     if plan.raises() && plan.replicas > bounds.ceiling {
         let to = bounds.ceiling.max(plan.current.min(most_now));

@@ -35,8 +35,10 @@ pub(super) struct Orders {
     start_ups: VecDeque<f64>,
     /// Seconds from ready to the last new pod's first report.
     rebalances: VecDeque<f64>,
-    /// When a roll-out or a lack of pods was last seen.
-    unsettled: Option<Timestamp>,
+    /// When a roll-out was last seen.
+    rolled: Option<Timestamp>,
+    /// When a lack of pods was last seen.
+    lacked: Option<Timestamp>,
     /// Since when fewer pods are ready than ordered.
     lacking: Option<Timestamp>,
 }
@@ -98,7 +100,9 @@ impl Orders {
     /// The group has had its time to share partitions out since the last change.
     pub(super) fn settled(&self, reading: &Reading<'_>, policy: &Policy) -> bool {
         let rebalance = self.rebalance(policy);
-        [self.changed, self.unsettled]
+        // Pods that are given up settle nothing by still being absent.
+        let came = self.lacked.filter(|_| self.lacking.is_none());
+        [self.changed, self.rolled, came]
             .into_iter()
             .flatten()
             .all(|at| seconds(at, reading.now) >= rebalance)
@@ -111,7 +115,7 @@ impl Orders {
 
     /// Seconds for which everything ordered has been there.
     pub(super) fn steady_for(&self, reading: &Reading<'_>) -> f64 {
-        [self.changed, self.unsettled]
+        [self.changed, self.rolled, self.lacked]
             .into_iter()
             .flatten()
             .map(|at| seconds(at, reading.at))
@@ -144,8 +148,11 @@ pub(super) fn observe(state: &mut State, reading: &Reading<'_>) {
         Some(since) if orders.changed.is_none_or(|changed| changed <= since) => Some(since),
         _ => Some(at),
     };
-    if lacking || sample.rolling {
-        orders.unsettled = Some(at);
+    if lacking {
+        orders.lacked = Some(at);
+    }
+    if sample.rolling {
+        orders.rolled = Some(at);
     }
 
     let Some(raise) = &mut orders.raise else {

@@ -91,18 +91,12 @@ impl Plan {
         Decision {
             replicas: self.replicas,
             reasons: self.reasons,
-            look_again_at: reading
-                .now
-                .checked_add(wait)
-                .unwrap_or(reading.now),
+            look_again_at: reading.now.checked_add(wait).unwrap_or(reading.now),
             watch_closely: self.current == 0 || needs.pressing || raises,
             outlook: Outlook {
                 partitions: reading.partitions(),
                 lag: reading.complete().then(|| reading.lag()),
-                delay: reading
-                    .complete()
-                    .then(|| state.delay(reading))
-                    .flatten(),
+                delay: reading.complete().then(|| state.delay(reading)).flatten(),
                 arrival_per_second: state.level.as_ref().and(state.arrival()),
                 capacity_per_pod: state.capacity.measured(),
                 start_up: span(state.orders.learned_start_up()),

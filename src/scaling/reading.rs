@@ -114,10 +114,11 @@ fn stuck<'a>(
     state: &State,
     at: Timestamp,
 ) -> BTreeSet<&'a TopicPartition> {
-    let others_moved = state
-        .tracks
-        .values()
-        .any(|track| track.moved.is_some_and(|moved| seconds(moved, at) < UNMOVED));
+    let others_moved = state.tracks.values().any(|track| {
+        track
+            .moved
+            .is_some_and(|moved| seconds(moved, at) < UNMOVED)
+    });
     known
         .iter()
         .filter(|(partition, known)| {

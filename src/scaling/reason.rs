@@ -244,7 +244,12 @@ impl fmt::Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::AtRest => f.write_str("nothing waits, so no pod is needed"),
-            Self::Enough { replicas, backlog, arrival, projected } => {
+            Self::Enough {
+                replicas,
+                backlog,
+                arrival,
+                projected,
+            } => {
                 write!(f, "{} enough: ", are(*replicas))?;
                 load(f, *backlog, *arrival)?;
                 match backlog {
@@ -253,7 +258,15 @@ impl fmt::Display for Why {
                     _ => write!(f, ", done in about {projected:.1}s"),
                 }
             }
-            Self::Raise { from, to, backlog, arrival, per_pod, measured, promise } => {
+            Self::Raise {
+                from,
+                to,
+                backlog,
+                arrival,
+                per_pod,
+                measured,
+                promise,
+            } => {
                 write!(f, "raise from {from} to {to}: ")?;
                 load(f, *backlog, *arrival)?;
                 let origin = if *measured { "" } else { ", a first guess" };
@@ -266,7 +279,13 @@ impl fmt::Display for Why {
             Self::SecondLook => f.write_str(
                 "a burst has just begun; looking once more to order the right size in one step",
             ),
-            Self::Spare { from, to, arrival, per_pod, measured: true } => write!(
+            Self::Spare {
+                from,
+                to,
+                arrival,
+                per_pod,
+                measured: true,
+            } => write!(
                 f,
                 "{to} instead of {from} would do: {} per second arrive, a pod does {}",
                 number(*arrival),
@@ -279,12 +298,24 @@ impl fmt::Display for Why {
             Self::Idle { seconds } => {
                 write!(f, "nothing has waited or arrived for {seconds:.1}s")
             }
-            Self::NotWorthItYet { to, collected, price } => write!(
+            Self::NotWorthItYet {
+                to,
+                collected,
+                price,
+            } => write!(
                 f,
                 "lowering to {to} waits: {collected:.0} pod-seconds were spare so far, a needless round of down and up costs {price:.0}"
             ),
-            Self::Unknown { unknown, partitions, first, cause } => {
-                write!(f, "the lag of {unknown} of {partitions} partitions is unknown ({first}: ")?;
+            Self::Unknown {
+                unknown,
+                partitions,
+                first,
+                cause,
+            } => {
+                write!(
+                    f,
+                    "the lag of {unknown} of {partitions} partitions is unknown ({first}: "
+                )?;
                 match cause {
                     Some(cause) => write!(f, "{cause}")?,
                     None => f.write_str("no offsets could be read")?,
@@ -304,9 +335,9 @@ impl fmt::Display for Why {
                 "{ready} of {ordered} ordered pods are ready; the next decision waits for the rest"
             ),
             Self::Rolling => f.write_str("a roll-out is under way; the next decision waits for it"),
-            Self::Settling => {
-                f.write_str("the group is sharing its partitions out; the next decision waits for it")
-            }
+            Self::Settling => f.write_str(
+                "the group is sharing its partitions out; the next decision waits for it",
+            ),
             Self::HandlerFailing { ratio } => write!(
                 f,
                 "{:.0} % of the handler's attempts fail: more pods would only fail more, and none are taken away; mend the handler",
@@ -324,8 +355,15 @@ impl fmt::Display for Why {
                 f,
                 "{wanted} pods are wanted, but {partitions} partitions cannot feed more than {partitions}; add partitions or make the handler faster"
             ),
-            Self::CappedByMax { wanted, max, useful } => {
-                write!(f, "{wanted} pods are wanted, but scaling.maxReplicas allows {max}")?;
+            Self::CappedByMax {
+                wanted,
+                max,
+                useful,
+            } => {
+                write!(
+                    f,
+                    "{wanted} pods are wanted, but scaling.maxReplicas allows {max}"
+                )?;
                 if useful < max {
                     write!(f, ", of which {useful} share the partitions as well")?;
                 }
@@ -342,16 +380,29 @@ impl fmt::Display for Why {
                 f,
                 "one pod stays: waking up from zero takes {takes:.1}s, longer than the promised {promise:?}; speed up the pod's start or raise scaling.maxDelay"
             ),
-            Self::StuckLeftOut { stuck, first, offset, error } => {
+            Self::StuckLeftOut {
+                stuck,
+                first,
+                offset,
+                error,
+            } => {
                 write!(f, "{stuck} stuck ")?;
-                f.write_str(if *stuck == 1 { "partition is" } else { "partitions are" })?;
+                f.write_str(if *stuck == 1 {
+                    "partition is"
+                } else {
+                    "partitions are"
+                })?;
                 write!(f, " left out: {first} at offset {offset}")?;
                 match error {
                     Some(error) => write!(f, " ({error})"),
                     None => f.write_str(" has not moved while others have"),
                 }
             }
-            Self::HotPartition { partition, rate, per_pod } => write!(
+            Self::HotPartition {
+                partition,
+                rate,
+                per_pod,
+            } => write!(
                 f,
                 "{partition} alone gets {} records per second and a pod does {}: no number of pods helps; spread its keys",
                 number(*rate),

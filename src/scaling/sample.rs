@@ -46,7 +46,9 @@ pub struct PartitionSample {
 pub enum LagUnknown {
     /// The topic was deleted and created again, or the offsets were set by hand: what the group
     /// has done cannot be told.
-    #[error("the committed offset {committed} lies beyond the end {end}; was the topic re-created?")]
+    #[error(
+        "the committed offset {committed} lies beyond the end {end}; was the topic re-created?"
+    )]
     CommittedBeyondEnd {
         /// What the group committed.
         committed: Offset,

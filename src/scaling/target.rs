@@ -169,9 +169,10 @@ pub(super) fn propose(
     let plan = Plan::stay(current);
     let wanted = needs.enough.max(1);
     if needs.pressing && wanted > current {
-        let first_sight = state.surge.as_ref().is_some_and(|surge| {
-            current == 0 && seconds(surge.noticed, reading.now) < SECOND_LOOK
-        });
+        let first_sight = state
+            .surge
+            .as_ref()
+            .is_some_and(|surge| current == 0 && seconds(surge.noticed, reading.now) < SECOND_LOOK);
         if first_sight && wanted < bounds.ceiling && affords_second_look(policy, state) {
             return plan.hold(Why::SecondLook).due_in(SECOND_LOOK);
         }

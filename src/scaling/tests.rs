@@ -1,0 +1,600 @@
+//! Claims about single decisions; the closed loop is in `closed_loop`, the laws are in `laws`.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::*;
+use crate::report::Stuck;
+use crate::topic::Offset;
+
+fn policy() -> Policy {
+    Policy {
+        min: 0,
+        max: None,
+        max_delay: Duration::from_secs(30),
+        concurrency: 1,
+    }
+}
+
+fn at(seconds: f64) -> Timestamp {
+    Timestamp::from_millisecond(1_800_000_000_000 + (seconds * 1000.0) as i64).unwrap()
+}
+
+fn partition(number: usize) -> TopicPartition {
+    TopicPartition::new("orders", number as i32)
+}
+
+/// A sample of 12 partitions at `seconds` with `ends` and `committed` in each, `pods` ready.
+fn sample(seconds: f64, ends: i64, committed: i64, pods: u32) -> Sample {
+    let one = PartitionSample {
+        end: Offset(ends),
+        start: Offset(0),
+        committed: Some(Offset(committed)),
+        stuck: None,
+        pod: None,
+    };
+    Sample {
+        at: at(seconds),
+        partitions: (0..12)
+            .map(|number| (partition(number), Some(one.clone())))
+            .collect(),
+        pods: BTreeMap::new(),
+        current: pods,
+        ready: pods,
+        rolling: false,
+    }
+}
+
+fn one(sample: &mut Sample, number: usize) -> &mut PartitionSample {
+    let slot = sample.partitions.get_mut(&partition(number)).unwrap();
+    slot.as_mut().unwrap()
+}
+
+/// The decisions on samples, one after the other.
+fn decide(policy: &Policy, state: State, samples: &[Sample]) -> Vec<Decision> {
+    let mut state = state;
+    let mut decisions = Vec::new();
+    for sample in samples {
+        let (next, decision) = step(policy, &state, sample, sample.at);
+        state = next;
+        decisions.push(decision);
+    }
+    decisions
+}
+
+fn last(policy: &Policy, state: State, samples: &[Sample]) -> Decision {
+    decide(policy, state, samples).pop().unwrap()
+}
+
+fn labels(decision: &Decision) -> Vec<&'static str> {
+    decision.reasons.iter().map(Why::label).collect()
+}
+
+/// A fleet whose pods do 195 records per second and start in two seconds.
+fn known() -> State {
+    State::resume(Some(195.0), Some(Duration::from_secs(2)))
+}
+
+/// `seconds` of rest with `pods`, a sample each second, with all records done.
+fn rest(seconds: usize, pods: u32) -> Vec<Sample> {
+    (0..seconds)
+        .map(|second| sample(second as f64, 1000, 1000, pods))
+        .collect()
+}
+
+#[test]
+fn from_zero_straight_to_the_size_needed() {
+    // Never measured: 3,000 records at 100 ms each want all partitions, 20 want one pod.
+    let thousands = last(&policy(), State::default(), &[sample(0.0, 250, 0, 0)]);
+    assert_eq!(thousands.replicas, 12, "{thousands:?}");
+    let mut twenty = sample(0.0, 0, 0, 0);
+    one(&mut twenty, 0).end = Offset(20);
+    assert_eq!(last(&policy(), State::default(), &[twenty]).replicas, 1);
+    // Measured: 7,000 records at 195/s want two pods, not twelve and not one.
+    let measured = last(&policy(), known(), &[sample(0.0, 580, 0, 0)]);
+    assert_eq!(measured.replicas, 2, "{measured:?}");
+    assert_eq!(measured.reasons[0].label(), "DelayProjected");
+}
+
+#[test]
+fn more_concurrency_makes_the_first_guess_smaller() {
+    let policy = Policy {
+        concurrency: 16,
+        ..policy()
+    };
+    assert_eq!(
+        last(&policy, State::default(), &[sample(0.0, 250, 0, 0)]).replicas,
+        2
+    );
+}
+
+#[test]
+fn one_record_wakes_one_pod() {
+    let mut samples = rest(30, 0);
+    for second in [30.0, 30.5] {
+        let mut sample = sample(second, 1000, 1000, 0);
+        one(&mut sample, 3).end = Offset(1001);
+        samples.push(sample);
+    }
+    let decisions = decide(&policy(), known(), &samples);
+    assert_eq!(decisions[29].replicas, 0);
+    assert_eq!(labels(&decisions[29]), ["AtRest"]);
+    // The first sight of a burst is looked at twice; the second decides.
+    assert_eq!(labels(&decisions[30]), ["SecondLook"]);
+    assert!(decisions[30].look_again_at <= at(30.5));
+    assert_eq!(decisions[31].replicas, 1);
+}
+
+#[test]
+fn a_second_look_is_taken_even_if_no_new_sample_comes() {
+    let mut samples = rest(30, 0);
+    let mut burst = sample(30.0, 1000, 1000, 0);
+    one(&mut burst, 3).end = Offset(1100);
+    samples.push(burst.clone());
+    let mut state = known();
+    for sample in &samples {
+        state = step(&policy(), &state, sample, sample.at).0;
+    }
+    let (_, decision) = step(&policy(), &state, &burst, at(30.45));
+    assert_eq!(decision.replicas, 1);
+}
+
+#[test]
+fn unknown_lag_never_scales_down() {
+    let mut samples = rest(300, 12);
+    for sample in &mut samples {
+        sample.partitions.insert(partition(7), None);
+    }
+    for decision in decide(&policy(), known(), &samples) {
+        assert_eq!(decision.replicas, 12);
+        assert_eq!(decision.reasons[0].label(), "LagUnknown");
+        assert_eq!(decision.outlook.lag, None);
+    }
+}
+
+#[test]
+fn known_partitions_alone_may_demand_a_raise() {
+    let mut sample = sample(0.0, 5000, 0, 1);
+    sample.partitions.insert(partition(7), None);
+    let decision = last(&policy(), known(), &[sample]);
+    assert_eq!(decision.replicas, 12);
+    assert!(labels(&decision).contains(&"LagUnknown"), "{decision:?}");
+}
+
+#[test]
+fn old_offsets_change_nothing() {
+    let empty = sample(0.0, 100, 100, 6);
+    let full = sample(0.0, 90_000, 100, 1);
+    for (sample, size) in [(empty, 6), (full, 1)] {
+        let (_, decision) = step(&policy(), &known(), &sample, at(11.0));
+        assert_eq!(decision.replicas, size);
+        assert_eq!(decision.reasons[0].label(), "OffsetsStale");
+    }
+}
+
+#[test]
+fn no_partitions_at_all_change_nothing() {
+    let mut sample = sample(0.0, 0, 0, 4);
+    sample.partitions.clear();
+    let decision = last(&policy(), known(), &[sample]);
+    assert_eq!(
+        (decision.replicas, labels(&decision)[0]),
+        (4, "NoPartitions")
+    );
+}
+
+#[test]
+fn a_topic_made_anew_is_unknown_not_empty() {
+    let mut samples = rest(60, 3);
+    let mut anew = sample(60.0, 1000, 1000, 3);
+    one(&mut anew, 0).end = Offset(5);
+    samples.push(anew);
+    let decision = last(&policy(), known(), &samples);
+    assert_eq!(decision.replicas, 3);
+    let text = decision.reasons[0].to_string();
+    assert!(
+        text.contains("re-created") && text.contains("orders[0]"),
+        "{text}"
+    );
+}
+
+#[test]
+fn retention_that_passed_the_group_counts_from_the_start() {
+    let mut sample = sample(0.0, 1000, 10, 1);
+    one(&mut sample, 0).start = Offset(900);
+    assert_eq!(one(&mut sample, 0).lag().unwrap().0, 100);
+    one(&mut sample, 0).committed = None;
+    assert_eq!(one(&mut sample, 0).lag().unwrap().0, 100);
+}
+
+#[test]
+fn the_largest_useful_size_within_max_is_chosen() {
+    let policy = Policy {
+        max: Some(11),
+        ..policy()
+    };
+    let decision = last(&policy, known(), &[sample(0.0, 5000, 0, 0)]);
+    assert_eq!(
+        decision.replicas, 6,
+        "7 to 11 pods leave the busiest two partitions, as 6 do"
+    );
+    assert_eq!(decision.reasons[0].label(), "CappedByMaxReplicas");
+    assert!(decision.reasons[0].is_limit());
+}
+
+#[test]
+fn partitions_limit_the_size_and_say_so() {
+    let decision = last(&policy(), known(), &[sample(0.0, 50_000, 0, 3)]);
+    assert_eq!(decision.replicas, 12);
+    assert_eq!(decision.reasons[0].label(), "CappedByPartitions");
+}
+
+#[test]
+fn min_is_respected_although_it_is_no_useful_size() {
+    let policy = Policy { min: 5, ..policy() };
+    let decision = last(&policy, known(), &[sample(0.0, 10, 10, 2)]);
+    assert_eq!(
+        (decision.replicas, labels(&decision)[0]),
+        (5, "AtLeastMinReplicas")
+    );
+    // Beyond it only useful sizes are left.
+    let decision = last(&policy, known(), &[sample(0.0, 1200, 0, 5)]);
+    assert_eq!(decision.replicas, 5);
+    let decision = last(&policy, known(), &[sample(0.0, 2500, 0, 5)]);
+    assert_eq!(decision.replicas, 12, "{decision:?}");
+}
+
+#[test]
+fn min_holds_without_any_data_and_max_too() {
+    let mut sample = sample(0.0, 0, 0, 0);
+    sample.partitions.clear();
+    let least = Policy { min: 2, ..policy() };
+    assert_eq!(
+        last(&least, State::default(), &[sample.clone()]).replicas,
+        2
+    );
+    sample.current = 9;
+    let most = Policy {
+        max: Some(4),
+        ..policy()
+    };
+    assert_eq!(last(&most, State::default(), &[sample]).replicas, 4);
+}
+
+#[test]
+fn pods_beyond_a_lowered_max_go_at_once() {
+    let policy = Policy {
+        max: Some(3),
+        ..policy()
+    };
+    let decision = last(&policy, known(), &[sample(0.0, 5000, 0, 12)]);
+    assert_eq!(
+        (decision.replicas, labels(&decision)[0]),
+        (3, "CappedByMaxReplicas")
+    );
+}
+
+#[test]
+fn while_pods_start_only_a_broken_promise_raises() {
+    let mut waiting = sample(10.0, 420, 0, 4);
+    waiting.ready = 1;
+    let decision = last(&policy(), known(), &[waiting.clone()]);
+    assert_eq!(decision.replicas, 4, "{decision:?}");
+    let mut broken = waiting;
+    for number in 0..12 {
+        one(&mut broken, number).end = Offset(9_000);
+    }
+    let decision = last(&policy(), known(), &[broken]);
+    assert_eq!(decision.replicas, 12);
+}
+
+#[test]
+fn a_roll_out_holds_the_size_unless_the_promise_breaks() {
+    let mut samples = rest(200, 12);
+    for sample in &mut samples {
+        sample.rolling = true;
+    }
+    let decisions = decide(&policy(), known(), &samples);
+    assert!(decisions.iter().all(|decision| decision.replicas == 12));
+    assert_eq!(labels(&decisions[199])[0], "RollingOut");
+    let mut overrun = sample(0.0, 50_000, 0, 2);
+    overrun.rolling = true;
+    assert_eq!(last(&policy(), known(), &[overrun]).replicas, 12);
+}
+
+#[test]
+fn pods_that_never_come_do_not_hold_an_idle_fleet() {
+    let samples: Vec<Sample> = rest(400, 3)
+        .into_iter()
+        .map(|mut sample| {
+            sample.ready = 1;
+            sample
+        })
+        .collect();
+    let decisions = decide(&policy(), known(), &samples);
+    assert_eq!(decisions[60].replicas, 3);
+    assert_eq!(labels(&decisions[60])[0], "PodsStarting");
+    assert_eq!(decisions[399].replicas, 0);
+}
+
+#[test]
+fn a_stuck_partition_raises_nothing() {
+    let mut samples = Vec::new();
+    for second in 0..300 {
+        let done = 1000 + second * 5;
+        let mut sample = sample(second as f64, done, done, 1);
+        let poisoned = one(&mut sample, 4);
+        poisoned.committed = Some(Offset(10));
+        poisoned.end = Offset(1000 + second * 50);
+        poisoned.pod = Some("pod".to_owned());
+        poisoned.stuck = Some(Stuck {
+            offset: 10,
+            attempts: 5,
+            error: "HttpStatus 500".to_owned(),
+        });
+        samples.push(sample);
+    }
+    for decision in decide(&policy(), known(), &samples) {
+        assert_eq!(decision.replicas, 1);
+        assert_eq!(decision.outlook.stuck, [partition(4)]);
+        let text = decision.reasons.last().unwrap().to_string();
+        assert!(
+            text.contains("orders[4] at offset 10 (HttpStatus 500)"),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn a_consumer_without_reports_is_stuck_where_nothing_moves_while_others_do() {
+    let mut samples = Vec::new();
+    for second in 0..200 {
+        let done = 1000 + second * 5;
+        let mut sample = sample(second as f64, done + 3, done, 1);
+        let poisoned = one(&mut sample, 4);
+        poisoned.committed = Some(Offset(10));
+        poisoned.end = Offset(11 + second * 20);
+        samples.push(sample);
+    }
+    let decisions = decide(&policy(), known(), &samples);
+    assert!(decisions[30].outlook.stuck.is_empty());
+    assert_eq!(decisions[70].outlook.stuck, [partition(4)]);
+    for decision in &decisions {
+        assert_eq!(decision.replicas, 1, "{decision:?}");
+    }
+}
+
+#[test]
+fn a_fleet_of_which_nothing_moves_is_not_called_stuck() {
+    // Nobody consumes: that is a fleet without pods or with a broken one, not a poison record.
+    let samples: Vec<Sample> = (0..100).map(|s| sample(f64::from(s), 50, 0, 1)).collect();
+    let decision = last(&policy(), known(), &samples);
+    assert!(decision.outlook.stuck.is_empty());
+}
+
+fn failing(seconds: usize, ends: i64, pods: u32) -> Vec<Sample> {
+    (0..seconds)
+        .map(|second| {
+            let mut sample = sample(second as f64, ends, 0, pods);
+            let report = PodSample {
+                done: second as u64,
+                busy: Duration::from_secs(second as u64),
+                slots: 1,
+                failures: 5 * second as u64,
+                slow_downs: 0,
+            };
+            sample.pods.insert("pod".to_owned(), report);
+            sample
+        })
+        .collect()
+}
+
+#[test]
+fn a_failing_handler_raises_nothing() {
+    let decisions = decide(&policy(), known(), &failing(60, 3, 2));
+    assert_eq!(decisions[59].replicas, 2);
+    let mut samples = failing(60, 3, 2);
+    for number in 0..12 {
+        one(&mut samples[59], number).end = Offset(50_000);
+    }
+    let decision = last(&policy(), known(), &samples);
+    assert_eq!(decision.replicas, 2);
+    assert_eq!(labels(&decision)[0], "HandlerFailing");
+    assert!(
+        decision.reasons[0].to_string().contains("83 %"),
+        "{}",
+        decision.reasons[0]
+    );
+}
+
+#[test]
+fn a_failing_handler_is_never_scaled_to_zero() {
+    // It skips: attempts fail, but nothing waits.
+    let decisions = decide(&policy(), known(), &failing(400, 0, 2));
+    assert!(decisions.iter().all(|decision| decision.replicas > 0));
+}
+
+#[test]
+fn an_idle_fleet_goes_to_zero_once_it_is_worth_it() {
+    let decisions = decide(&policy(), known(), &rest(200, 12));
+    let zero = decisions
+        .iter()
+        .position(|decision| decision.replicas == 0)
+        .unwrap();
+    assert!((8..20).contains(&zero), "{zero}");
+    assert_eq!(labels(&decisions[zero - 1])[0], "NotWorthItYet");
+    assert_eq!(labels(&decisions[zero])[0], "Idle");
+    // One pod costs less, so it is kept for longer.
+    let decisions = decide(&policy(), known(), &rest(400, 1));
+    let zero = decisions
+        .iter()
+        .position(|decision| decision.replicas == 0)
+        .unwrap();
+    assert!((100..200).contains(&zero), "{zero}");
+}
+
+#[test]
+fn a_decision_to_lower_says_when_it_is_due() {
+    let decisions = decide(&policy(), known(), &rest(3, 12));
+    let due = decisions[2].look_again_at;
+    assert!(due > at(2.0) && due <= at(7.1), "{due}");
+}
+
+#[test]
+fn zero_is_not_allowed_where_waking_up_breaks_the_promise() {
+    let slow = State::resume(Some(195.0), Some(Duration::from_secs(40)));
+    let samples = rest(600, 2);
+    let decisions = decide(&policy(), slow.clone(), &samples);
+    assert!(decisions.iter().all(|decision| decision.replicas >= 1));
+    let held = decisions.last().unwrap();
+    assert_eq!(held.replicas, 1, "{held:?}");
+    let last = last(&policy(), slow, &rest(600, 1));
+    assert_eq!(last.replicas, 1);
+    // With a longer promise it may.
+    let patient = Policy {
+        max_delay: Duration::from_secs(60),
+        ..policy()
+    };
+    let slow = State::resume(Some(195.0), Some(Duration::from_secs(40)));
+    let decisions = decide(&patient, slow, &rest(600, 1));
+    assert_eq!(decisions.last().unwrap().replicas, 0);
+}
+
+#[test]
+fn a_pod_that_restarts_does_not_spoil_the_measurement() {
+    let mut samples = Vec::new();
+    let (mut done, mut busy) = (50_000_u64, 250.0);
+    for second in 0..120 {
+        if second == 60 {
+            (done, busy) = (0, 0.0);
+        }
+        done += 200;
+        busy += 1.0;
+        let mut sample = sample(f64::from(second), 10, 10, 1);
+        let report = PodSample {
+            done,
+            busy: Duration::from_secs_f64(busy),
+            slots: 1,
+            failures: 0,
+            slow_downs: 0,
+        };
+        sample.pods.insert("pod".to_owned(), report);
+        samples.push(sample);
+    }
+    for decision in decide(&policy(), State::default(), &samples) {
+        if let Some(capacity) = decision.outlook.capacity_per_pod {
+            assert!((capacity - 200.0).abs() < 1.0, "{capacity}");
+        }
+    }
+}
+
+#[test]
+fn capacity_counts_all_slots_of_a_pod() {
+    let mut samples = Vec::new();
+    for second in 0..20_u64 {
+        let mut sample = sample(second as f64, 10, 10, 1);
+        // Eight at once, 100 ms each.
+        let report = PodSample {
+            done: second * 40,
+            busy: Duration::from_secs(second * 4),
+            slots: 8,
+            failures: 0,
+            slow_downs: 0,
+        };
+        sample.pods.insert("pod".to_owned(), report);
+        samples.push(sample);
+    }
+    let decision = last(&policy(), State::default(), &samples);
+    let capacity = decision.outlook.capacity_per_pod.unwrap();
+    assert!((capacity - 80.0).abs() < 0.1, "{capacity}");
+}
+
+#[test]
+fn what_status_kept_is_used_after_a_restart() {
+    let first = last(&policy(), known(), &[sample(0.0, 580, 0, 0)]);
+    assert_eq!(first.outlook.capacity_per_pod, Some(195.0));
+    assert_eq!(first.outlook.start_up, Some(Duration::from_secs(2)));
+    let nonsense = State::resume(Some(f64::NAN), Some(Duration::ZERO));
+    let first = last(&policy(), nonsense, &[sample(0.0, 580, 0, 0)]);
+    assert_eq!(first.outlook.capacity_per_pod, None);
+    assert_eq!(first.outlook.start_up, None);
+}
+
+#[test]
+fn a_restarted_controller_lowers_nothing_until_it_has_watched() {
+    let samples: Vec<Sample> = (0..40)
+        .map(|second| {
+            sample(
+                f64::from(second),
+                1000 + i64::from(second),
+                1000 + i64::from(second),
+                12,
+            )
+        })
+        .collect();
+    let decisions = decide(&policy(), known(), &samples);
+    assert!(decisions.iter().all(|decision| decision.replicas == 12));
+}
+
+#[test]
+fn delay_is_read_off_the_past_of_the_end_offset() {
+    // Ten records a second arrive in each partition and nobody works: the oldest arrived at 0.
+    let samples: Vec<Sample> = (0..21)
+        .map(|second| sample(f64::from(second), 100 + 10 * i64::from(second), 100, 1))
+        .collect();
+    let delay = last(&policy(), known(), &samples)
+        .outlook
+        .delay
+        .unwrap()
+        .as_secs_f64();
+    assert!((19.5..20.0).contains(&delay), "{delay}");
+    // With the group at the end of the fifteenth second it waits since then.
+    let mut samples = samples;
+    samples.push(sample(21.0, 310, 250, 1));
+    let delay = last(&policy(), known(), &samples)
+        .outlook
+        .delay
+        .unwrap()
+        .as_secs_f64();
+    assert!((5.5..6.1).contains(&delay), "{delay}");
+    // Where everything is done nothing waits.
+    assert_eq!(
+        last(&policy(), known(), &rest(2, 1)).outlook.delay,
+        Some(Duration::ZERO)
+    );
+    // What arrived before anybody looked has no known age.
+    assert_eq!(
+        last(&policy(), known(), &[sample(0.0, 9, 0, 1)])
+            .outlook
+            .delay,
+        None
+    );
+}
+
+#[test]
+fn a_partition_hotter_than_a_pod_is_named() {
+    let mut samples = Vec::new();
+    for second in 0..60 {
+        let done = 1000 + second * 10;
+        let mut sample = sample(second as f64, done, done, 12);
+        let hot = one(&mut sample, 5);
+        hot.end = Offset(1000 + second * 400);
+        hot.committed = Some(Offset(1000 + second * 190));
+        samples.push(sample);
+    }
+    let decision = last(&policy(), known(), &samples);
+    assert_eq!(decision.replicas, 12);
+    assert!(labels(&decision).contains(&"HotPartition"), "{decision:?}");
+}
+
+#[test]
+fn every_reason_reads_as_a_sentence() {
+    let decision = last(&policy(), known(), &[sample(0.0, 580, 0, 0)]);
+    assert_eq!(
+        decision.reasons[0].to_string(),
+        "raise from 0 to 2: 6960 records wait, the rate of arrivals is not known yet; a pod does \
+         195 per second, and no record shall wait longer than 30s"
+    );
+}

@@ -55,9 +55,8 @@ async fn offsets(
 }
 
 fn lags(offsets: &Offsets) -> Vec<Option<u64>> {
-    let lag = |sample: &Option<drover::scaling::PartitionSample>| {
-        Some(sample.as_ref()?.lag().ok()?.0)
-    };
+    let lag =
+        |sample: &Option<drover::scaling::PartitionSample>| Some(sample.as_ref()?.lag().ok()?.0);
     offsets.partitions.values().map(lag).collect()
 }
 
@@ -90,7 +89,11 @@ async fn reports_come_with_the_offsets_and_something_new_wakes() {
     let reader = one_fleet(&mock, &["orders"]);
     let wakes = reader.wakes();
     assert_eq!(wakes.next().await, "a");
-    let stuck = Stuck { offset: 4, attempts: 7, error: "HttpStatus 500".to_owned() };
+    let stuck = Stuck {
+        offset: 4,
+        attempts: 7,
+        error: "HttpStatus 500".to_owned(),
+    };
     let report = Report {
         pod: "pod-1".to_owned(),
         done: 40,
@@ -99,13 +102,23 @@ async fn reports_come_with_the_offsets_and_something_new_wakes() {
         stuck: Some(stuck.clone()),
         ..Report::default()
     };
-    commit(&servers, "g", "orders", &[(0, 4, &report.encode(Offset(4))), (1, 9, "not ours")]);
-    assert_eq!(tokio::time::timeout(DEADLINE, wakes.next()).await.unwrap(), "a");
+    commit(
+        &servers,
+        "g",
+        "orders",
+        &[(0, 4, &report.encode(Offset(4))), (1, 9, "not ours")],
+    );
+    assert_eq!(
+        tokio::time::timeout(DEADLINE, wakes.next()).await.unwrap(),
+        "a"
+    );
     let read = offsets(&reader, "a", |read| !read.pods.is_empty()).await;
     assert_eq!(lags(&read), [Some(6), Some(1)]);
     assert_eq!(read.pods["pod-1"].done, 40);
     assert_eq!(read.foreign, 1);
-    let first = read.partitions[&TopicPartition::new("orders", 0)].as_ref().unwrap();
+    let first = read.partitions[&TopicPartition::new("orders", 0)]
+        .as_ref()
+        .unwrap();
     assert_eq!(first.stuck, Some(stuck));
     assert_eq!(first.pod.as_deref(), Some("pod-1"));
 }
@@ -154,14 +167,24 @@ async fn a_broker_that_goes_is_a_failure_with_its_beginning_and_heals_by_itself(
     mock.broker_down(1).unwrap();
     let broken = until(&reader, "a", |latest| latest.failure.is_some()).await;
     let failure = broken.failure.unwrap();
-    assert!(matches!(failure.error, Error::Unreachable(_)), "{failure:?}");
+    assert!(
+        matches!(failure.error, Error::Unreachable(_)),
+        "{failure:?}"
+    );
     let kept = broken.offsets.unwrap();
-    assert_eq!(lags(&kept), lags(&read), "the last offsets stay what they were");
+    assert_eq!(
+        lags(&kept),
+        lags(&read),
+        "the last offsets stay what they were"
+    );
     mock.broker_up(1).unwrap();
     let healed = until(&reader, "a", |latest| latest.failure.is_none()).await;
     assert!(healed.offsets.unwrap().at > kept.at);
     let numbers = reader.numbers();
-    assert!(numbers.failures > 0 && numbers.requests > numbers.failures, "{numbers:?}");
+    assert!(
+        numbers.failures > 0 && numbers.requests > numbers.failures,
+        "{numbers:?}"
+    );
 }
 
 #[tokio::test]
@@ -185,13 +208,22 @@ async fn a_group_without_offsets_begins_where_start_at_says() {
     let mock = mock(&[("orders", 2)]);
     let servers = mock.bootstrap_servers();
     produce(&servers, "orders", &[0, 1], 8);
-    for (group, start_at, lag) in [("early", StartAt::Earliest, 8), ("late", StartAt::Latest, 0)] {
+    for (group, start_at, lag) in [
+        ("early", StartAt::Earliest, 8),
+        ("late", StartAt::Latest, 0),
+    ] {
         let reader = LagReader::new();
         reader.register(&"a", &need(&servers, &["orders"], group));
         let start = reader.initial_offsets(&"a", start_at).await.unwrap();
-        assert!(matches!(&start, Start::Written(first) if first.len() == 2), "{start:?}");
+        assert!(
+            matches!(&start, Start::Written(first) if first.len() == 2),
+            "{start:?}"
+        );
         let committed = |read: &Offsets| {
-            read.partitions.values().flatten().all(|sample| sample.committed.is_some())
+            read.partitions
+                .values()
+                .flatten()
+                .all(|sample| sample.committed.is_some())
         };
         let read = offsets(&reader, "a", committed).await;
         assert_eq!(lags(&read), [Some(lag), Some(lag)], "{group}");
@@ -210,7 +242,9 @@ async fn a_group_with_any_commit_is_left_alone() {
     let start = reader.initial_offsets(&"a", StartAt::Latest).await.unwrap();
     assert_eq!(start, Start::Resumes);
     let read = offsets(&reader, "a", |_| true).await;
-    let first = read.partitions[&TopicPartition::new("orders", 0)].as_ref().unwrap();
+    let first = read.partitions[&TopicPartition::new("orders", 0)]
+        .as_ref()
+        .unwrap();
     assert_eq!(first.committed, None);
 }
 
@@ -222,6 +256,14 @@ async fn a_property_that_librdkafka_refuses_is_a_failure_of_the_fleet() {
     reader.register(&"a", &need);
     let latest = until(&reader, "a", |latest| latest.failure.is_some()).await;
     let error = latest.failure.unwrap().error;
-    assert!(matches!(&error, Error::Config(text) if text.contains("no.such")), "{error}");
-    assert!(reader.initial_offsets(&"a", StartAt::Earliest).await.is_err());
+    assert!(
+        matches!(&error, Error::Config(text) if text.contains("no.such")),
+        "{error}"
+    );
+    assert!(
+        reader
+            .initial_offsets(&"a", StartAt::Earliest)
+            .await
+            .is_err()
+    );
 }

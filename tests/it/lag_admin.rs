@@ -13,6 +13,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, DefaultProducerContext, Produc
 use rdkafka::topic_partition_list::TopicPartitionList;
 
 const TIMEOUT: Duration = Duration::from_secs(5);
+const DEADLINE: Duration = Duration::from_secs(30);
 
 pub type Mock = MockCluster<'static, DefaultProducerContext>;
 
@@ -37,7 +38,9 @@ pub fn produce(servers: &str, topic: &str, partitions: &[i32], count: usize) {
         .unwrap();
     for &partition in partitions {
         for _ in 0..count {
-            let record = BaseRecord::<(), str>::to(topic).partition(partition).payload("x");
+            let record = BaseRecord::<(), str>::to(topic)
+                .partition(partition)
+                .payload("x");
             producer.send(record).unwrap();
         }
     }
@@ -54,7 +57,9 @@ pub fn commit(servers: &str, group: &str, topic: &str, commits: &[(i32, i64, &st
     let mut list = TopicPartitionList::new();
     for (partition, offset, metadata) in commits {
         let mut element = list.add_partition(topic, *partition);
-        element.set_offset(rdkafka::Offset::Offset(*offset)).unwrap();
+        element
+            .set_offset(rdkafka::Offset::Offset(*offset))
+            .unwrap();
         element.set_metadata(*metadata);
     }
     consumer.commit(&list, CommitMode::Sync).unwrap();
@@ -101,7 +106,10 @@ async fn partitions_are_counted_and_a_missing_topic_is_told_apart() {
     // The mock creates any topic that is asked for; an injected error stands for a real broker.
     let unknown = rdkafka::types::RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
     mock.topic_error("missing", unknown).unwrap();
-    let answer = admin.partitions(&names(&["orders", "missing"]), TIMEOUT).await.unwrap();
+    let answer = admin
+        .partitions(&names(&["orders", "missing"]), TIMEOUT)
+        .await
+        .unwrap();
     assert_eq!(answer["orders"].as_ref().unwrap().len(), 5);
     assert_eq!(answer["missing"], Err(Error::Missing));
 }
@@ -119,7 +127,12 @@ async fn commits_come_back_with_their_text_and_none_is_not_zero() {
         ahead: vec![9..11, 20..25],
         ..Report::default()
     };
-    commit(&servers, "g", "orders", &[(0, 5, &report.encode(Offset(5))), (2, 0, "")]);
+    commit(
+        &servers,
+        "g",
+        "orders",
+        &[(0, 5, &report.encode(Offset(5))), (2, 0, "")],
+    );
     let admin = admin(&mock);
     let asked = partitions("orders", 3);
     let answer = admin.committed("g", &asked, TIMEOUT).await.unwrap();
@@ -136,13 +149,24 @@ async fn many_groups_are_asked_side_by_side() {
     let mock = mock(&[("orders", 2)]);
     let servers = mock.bootstrap_servers();
     for number in 0..8 {
-        commit(&servers, &format!("g{number}"), "orders", &[(0, number, "")]);
+        commit(
+            &servers,
+            &format!("g{number}"),
+            "orders",
+            &[(0, number, "")],
+        );
     }
     let admin = admin(&mock);
     let asked = partitions("orders", 2);
     let groups: Vec<String> = (0..8).map(|number| format!("g{number}")).collect();
-    let questions = groups.iter().map(|group| admin.committed(group, &asked, TIMEOUT));
-    for (number, answer) in futures::future::join_all(questions).await.into_iter().enumerate() {
+    let questions = groups
+        .iter()
+        .map(|group| admin.committed(group, &asked, TIMEOUT));
+    for (number, answer) in futures::future::join_all(questions)
+        .await
+        .into_iter()
+        .enumerate()
+    {
         let answer = answer.unwrap();
         let offset = answer[&asked[0]].as_ref().unwrap().offset;
         assert_eq!(offset, Some(Offset(number as i64)));
@@ -171,7 +195,11 @@ async fn a_question_that_the_broker_does_not_know_says_so() {
 #[tokio::test]
 async fn an_unreachable_broker_is_a_failure_within_the_time_out() {
     // Nobody listens on a port that was just given back.
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
     let admin = Admin::open(&format!("127.0.0.1:{port}"), &BTreeMap::new()).unwrap();
     let began = Instant::now();
     let timeout = Duration::from_secs(1);
@@ -206,26 +234,39 @@ fn threads(prefix: &str) -> usize {
         .count()
 }
 
-/// Threads are counted by process, so this claim has a process of its own.
-#[test]
-fn a_client_that_is_dropped_leaves_no_thread_behind() {
+/// Runs a test in a process of its own, where it does `claim`: threads are counted by process, and
+/// an abort inside librdkafka takes the process with it.
+fn alone(test: &str, claim: impl Future<Output = ()>) {
     if std::env::var_os("DROVER_TEST_ALONE").is_some() {
-        return clients_come_and_go();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        return runtime.block_on(claim);
     }
-    let test = "lag_admin::a_client_that_is_dropped_leaves_no_thread_behind";
-    let status = std::process::Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", test, "--nocapture"])
+    let output = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", &format!("lag_admin::{test}"), "--nocapture"])
         .env("DROVER_TEST_ALONE", "1")
-        .status()
+        .output()
         .unwrap();
-    assert!(status.success());
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{}: {text}", output.status);
 }
 
-fn clients_come_and_go() {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let mock = mock(&[("orders", 1)]);
-    let of_mock = threads("rdk");
-    runtime.block_on(async {
+/// Waits until this process has at most so many threads of these names.
+async fn threads_fall_to(own: usize, of_librdkafka: usize) {
+    let began = Instant::now();
+    while threads("kafka-admin") > own || threads("rdk") > of_librdkafka {
+        assert!(began.elapsed() < Duration::from_secs(20), "threads stay");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[test]
+fn a_client_that_is_dropped_leaves_no_thread_behind() {
+    alone("a_client_that_is_dropped_leaves_no_thread_behind", async {
+        let mock = mock(&[("orders", 1)]);
+        let of_mock = threads("rdk");
         for round in 0..5 {
             let admin = admin(&mock);
             let asked = partitions("orders", 1);
@@ -237,10 +278,44 @@ fn clients_come_and_go() {
             let began = Instant::now();
             drop(admin);
             assert!(began.elapsed() < Duration::from_millis(50), "drop blocks");
-            while threads("kafka-admin") > 0 || threads("rdk") > of_mock {
-                assert!(began.elapsed() < Duration::from_secs(10), "threads stay");
-                tokio::time::sleep(Duration::from_millis(5)).await;
+            threads_fall_to(0, of_mock).await;
+        }
+    });
+}
+
+/// librdkafka aborts the process when a request to a coordinator has timed out and a broker comes
+/// back (its issues 3663 and 4605); `native::admin` says how that is avoided.
+#[test]
+fn outages_longer_than_the_time_out_are_survived() {
+    alone("outages_longer_than_the_time_out_are_survived", async {
+        let mock = mock(&[("orders", 1)]);
+        commit(&mock.bootstrap_servers(), "g", "orders", &[(0, 7, "")]);
+        let of_mock = threads("rdk");
+        let admin = admin(&mock);
+        let asked = partitions("orders", 1);
+        let short = Duration::from_millis(300);
+        for round in 0..3 {
+            let began = Instant::now();
+            let answer = loop {
+                match admin.committed("g", &asked, TIMEOUT).await {
+                    Ok(answer) => break answer,
+                    Err(error) => assert!(began.elapsed() < DEADLINE, "round {round}: {error}"),
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            };
+            assert_eq!(answer[&asked[0]].as_ref().unwrap().offset, Some(Offset(7)));
+            mock.broker_down(1).unwrap();
+            for _ in 0..5 {
+                let answer = admin.committed("g", &asked, short).await;
+                assert!(matches!(answer, Err(Error::Unreachable(_))), "{answer:?}");
+                let answer = admin.group("h", short).await;
+                assert!(matches!(answer, Err(Error::Unreachable(_))), "{answer:?}");
+            }
+            if round < 2 {
+                mock.broker_up(1).unwrap();
             }
         }
+        drop(admin);
+        threads_fall_to(0, of_mock).await;
     });
 }

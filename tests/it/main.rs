@@ -13,6 +13,7 @@ mod examples;
 mod fleet;
 mod lag;
 mod lag_admin;
+mod lag_broker;
 mod readme;
 mod resources;
 mod schema_api_server;

@@ -4,6 +4,12 @@
 //! client's main queue is forwarded, so that log lines and errors are served too. When the last
 //! handle goes, that thread destroys the client: destroying waits for librdkafka's own threads,
 //! which no async task may do.
+//!
+//! **Requests to a group's coordinator must never time out inside librdkafka** (2.12 to 2.15 at
+//! least; its issues 3663 and 4605). The request is freed when it does, but the search for the
+//! coordinator goes on; when a broker comes back it finds the freed memory and aborts the process.
+//! So these requests get an hour, callers stop waiting by themselves, and a client with a request
+//! that has waited long is replaced ([`Native::longest_wait`]) well before that hour is over.
 
 use std::collections::HashMap;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
@@ -19,11 +25,14 @@ use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::types::RDKafkaType;
 use tokio::sync::oneshot;
 
+use crate::clock::Monotonic;
 use crate::topic::TopicPartition;
 
 /// How long the thread waits for an event before it looks whether it is still needed; a handle
 /// that goes wakes it at once.
 const WAIT_MS: c_int = 1000;
+/// librdkafka's longest time-out, for requests that must not time out.
+const AN_HOUR: Duration = Duration::from_secs(3600);
 
 /// A code of librdkafka's with its words.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,12 +70,41 @@ type Answer<T> = Result<T, Failure>;
 pub type Receiver<T> = oneshot::Receiver<Answer<T>>;
 
 /// A request that is under way.
+struct Waiting {
+    /// The group whose coordinator is asked.
+    group: Option<CString>,
+    since: Duration,
+    pending: Pending,
+}
+
+/// Where its answer goes.
 enum Pending {
     Offsets(oneshot::Sender<Answer<PerPartition<i64>>>),
     Committed(oneshot::Sender<Answer<PerPartition<Committed>>>),
     Altered(oneshot::Sender<Answer<PerPartition<()>>>),
     Topics(oneshot::Sender<Answer<Vec<(String, Result<Vec<i32>, Failure>)>>>),
     Group(oneshot::Sender<Answer<Group>>),
+}
+
+impl Pending {
+    /// Nobody waits for the answer any more.
+    fn is_abandoned(&self) -> bool {
+        match self {
+            Self::Offsets(sender) => sender.is_closed(),
+            Self::Committed(sender) => sender.is_closed(),
+            Self::Altered(sender) => sender.is_closed(),
+            Self::Topics(sender) => sender.is_closed(),
+            Self::Group(sender) => sender.is_closed(),
+        }
+    }
+}
+
+/// Whom a request is for.
+enum Target<'a> {
+    /// Brokers by their number; with librdkafka's own time-out.
+    Brokers(Duration),
+    /// The coordinator of a group; without.
+    Coordinator(&'a CStr),
 }
 
 /// One client of one Kafka cluster.
@@ -80,9 +118,10 @@ struct Shared {
     // Before the client: fields are dropped in this order, and a queue must go first.
     queue: Queue,
     client: Client<Context>,
-    pending: Mutex<HashMap<usize, Pending>>,
+    pending: Mutex<HashMap<usize, Waiting>>,
     next: AtomicUsize,
     stop: AtomicBool,
+    clock: Monotonic,
 }
 
 /// Results, and everything else that the client has to say.
@@ -126,7 +165,12 @@ impl Native {
             complaint: Mutex::new(None),
         };
         let native_config = config.create_native_config()?;
-        let client = Client::new(config, native_config, RDKafkaType::RD_KAFKA_PRODUCER, context)?;
+        let client = Client::new(
+            config,
+            native_config,
+            RDKafkaType::RD_KAFKA_PRODUCER,
+            context,
+        )?;
         // SAFETY: the client is alive; the queue is destroyed before it (order of fields).
         let queue = unsafe {
             let queue = rd::rd_kafka_queue_new(client.native_ptr());
@@ -142,6 +186,7 @@ impl Native {
             pending: Mutex::default(),
             next: AtomicUsize::new(1),
             stop: AtomicBool::new(false),
+            clock: Monotonic::start(),
         });
         let (last, receiver) = mpsc::channel();
         let own = Arc::clone(&shared);
@@ -162,6 +207,29 @@ impl Native {
             .and_then(|shared| lock(&shared.client.context().complaint).clone())
     }
 
+    /// Whether a question to this group's coordinator is unanswered although nobody waits for it
+    /// any more. To ask another one then would only make the pile higher.
+    pub fn is_abandoned(&self, group: &CStr) -> bool {
+        self.shared.as_ref().is_some_and(|shared| {
+            lock(&shared.pending).values().any(|waiting| {
+                waiting.group.as_deref() == Some(group) && waiting.pending.is_abandoned()
+            })
+        })
+    }
+
+    /// How long the oldest question to a coordinator has been unanswered.
+    pub fn longest_wait(&self) -> Duration {
+        self.shared.as_ref().map_or(Duration::ZERO, |shared| {
+            let now = shared.clock.elapsed();
+            lock(&shared.pending)
+                .values()
+                .filter(|waiting| waiting.group.is_some())
+                .map(|waiting| now.saturating_sub(waiting.since))
+                .max()
+                .unwrap_or(Duration::ZERO)
+        })
+    }
+
     /// ListOffsets: each partition with -1 (latest), -2 (earliest) or a time in milliseconds.
     pub fn list_offsets(
         &self,
@@ -171,22 +239,27 @@ impl Native {
     ) -> Receiver<PerPartition<i64>> {
         let (sender, receiver) = oneshot::channel();
         let op = rd::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_LISTOFFSETS;
-        self.request(op, timeout, Pending::Offsets(sender), |rk, options, queue| {
-            let level = if read_committed {
-                rd::rd_kafka_IsolationLevel_t::RD_KAFKA_ISOLATION_LEVEL_READ_COMMITTED
-            } else {
-                rd::rd_kafka_IsolationLevel_t::RD_KAFKA_ISOLATION_LEVEL_READ_UNCOMMITTED
-            };
-            let list = PartitionList::new(partitions.iter().map(|(p, o)| (p, *o, None)));
-            // SAFETY: all pointers are alive during the call, and the call copies what it keeps.
-            unsafe {
-                let error = rd::rd_kafka_AdminOptions_set_isolation_level(options, level);
-                if !error.is_null() {
-                    rd::rd_kafka_error_destroy(error);
+        self.request(
+            op,
+            Target::Brokers(timeout),
+            Pending::Offsets(sender),
+            |rk, options, queue| {
+                let level = if read_committed {
+                    rd::rd_kafka_IsolationLevel_t::RD_KAFKA_ISOLATION_LEVEL_READ_COMMITTED
+                } else {
+                    rd::rd_kafka_IsolationLevel_t::RD_KAFKA_ISOLATION_LEVEL_READ_UNCOMMITTED
+                };
+                let list = PartitionList::new(partitions.iter().map(|(p, o)| (p, *o, None)));
+                // SAFETY: all pointers are alive during the call, and the call copies what it keeps.
+                unsafe {
+                    let error = rd::rd_kafka_AdminOptions_set_isolation_level(options, level);
+                    if !error.is_null() {
+                        rd::rd_kafka_error_destroy(error);
+                    }
+                    rd::rd_kafka_ListOffsets(rk, list.0, options, queue);
                 }
-                rd::rd_kafka_ListOffsets(rk, list.0, options, queue);
-            }
-        });
+            },
+        );
         receiver
     }
 
@@ -195,23 +268,28 @@ impl Native {
         &self,
         group: &CStr,
         partitions: Option<&[TopicPartition]>,
-        timeout: Duration,
     ) -> Receiver<PerPartition<Committed>> {
         let (sender, receiver) = oneshot::channel();
         let op = rd::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS;
-        self.request(op, timeout, Pending::Committed(sender), |rk, options, queue| {
-            let list = partitions
-                .map(|partitions| PartitionList::new(partitions.iter().map(|p| (p, -1001, None))));
-            let list_ptr = list.as_ref().map_or(ptr::null_mut(), |list| list.0);
-            // SAFETY: all pointers are alive during the call, and the call copies what it keeps;
-            // the request made here is destroyed here.
-            unsafe {
-                let mut request =
-                    rd::rd_kafka_ListConsumerGroupOffsets_new(group.as_ptr(), list_ptr);
-                rd::rd_kafka_ListConsumerGroupOffsets(rk, &mut request, 1, options, queue);
-                rd::rd_kafka_ListConsumerGroupOffsets_destroy(request);
-            }
-        });
+        self.request(
+            op,
+            Target::Coordinator(group),
+            Pending::Committed(sender),
+            |rk, options, queue| {
+                let list = partitions.map(|partitions| {
+                    PartitionList::new(partitions.iter().map(|p| (p, -1001, None)))
+                });
+                let list_ptr = list.as_ref().map_or(ptr::null_mut(), |list| list.0);
+                // SAFETY: all pointers are alive during the call, and the call copies what it keeps;
+                // the request made here is destroyed here.
+                unsafe {
+                    let mut request =
+                        rd::rd_kafka_ListConsumerGroupOffsets_new(group.as_ptr(), list_ptr);
+                    rd::rd_kafka_ListConsumerGroupOffsets(rk, &mut request, 1, options, queue);
+                    rd::rd_kafka_ListConsumerGroupOffsets_destroy(request);
+                }
+            },
+        );
         receiver
     }
 
@@ -220,21 +298,25 @@ impl Native {
         &self,
         group: &CStr,
         offsets: &[(TopicPartition, i64, Option<Vec<u8>>)],
-        timeout: Duration,
     ) -> Receiver<PerPartition<()>> {
         let (sender, receiver) = oneshot::channel();
         let op = rd::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_ALTERCONSUMERGROUPOFFSETS;
-        self.request(op, timeout, Pending::Altered(sender), |rk, options, queue| {
-            let list =
-                PartitionList::new(offsets.iter().map(|(p, o, text)| (p, *o, text.as_deref())));
-            // SAFETY: as in `committed`.
-            unsafe {
-                let mut request =
-                    rd::rd_kafka_AlterConsumerGroupOffsets_new(group.as_ptr(), list.0);
-                rd::rd_kafka_AlterConsumerGroupOffsets(rk, &mut request, 1, options, queue);
-                rd::rd_kafka_AlterConsumerGroupOffsets_destroy(request);
-            }
-        });
+        self.request(
+            op,
+            Target::Coordinator(group),
+            Pending::Altered(sender),
+            |rk, options, queue| {
+                let list =
+                    PartitionList::new(offsets.iter().map(|(p, o, text)| (p, *o, text.as_deref())));
+                // SAFETY: as in `committed`.
+                unsafe {
+                    let mut request =
+                        rd::rd_kafka_AlterConsumerGroupOffsets_new(group.as_ptr(), list.0);
+                    rd::rd_kafka_AlterConsumerGroupOffsets(rk, &mut request, 1, options, queue);
+                    rd::rd_kafka_AlterConsumerGroupOffsets_destroy(request);
+                }
+            },
+        );
         receiver
     }
 
@@ -284,30 +366,42 @@ impl Native {
     ) -> Receiver<Vec<(String, Result<Vec<i32>, Failure>)>> {
         let (sender, receiver) = oneshot::channel();
         let op = rd::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS;
-        self.request(op, timeout, Pending::Topics(sender), |rk, options, queue| {
-            let mut names: Vec<*const c_char> = topics.iter().map(|t| t.as_ptr()).collect();
-            // SAFETY: the names are alive during the call; the collection copies them and is
-            // destroyed here. The error text is not asked for.
-            unsafe {
-                rd::rd_kafka_AdminOptions_set_broker(options, broker, ptr::null_mut(), 0);
-                let collection =
-                    rd::rd_kafka_TopicCollection_of_topic_names(names.as_mut_ptr(), names.len());
-                rd::rd_kafka_DescribeTopics(rk, collection, options, queue);
-                rd::rd_kafka_TopicCollection_destroy(collection);
-            }
-        });
+        self.request(
+            op,
+            Target::Brokers(timeout),
+            Pending::Topics(sender),
+            |rk, options, queue| {
+                let mut names: Vec<*const c_char> = topics.iter().map(|t| t.as_ptr()).collect();
+                // SAFETY: the names are alive during the call; the collection copies them and is
+                // destroyed here. The error text is not asked for.
+                unsafe {
+                    rd::rd_kafka_AdminOptions_set_broker(options, broker, ptr::null_mut(), 0);
+                    let collection = rd::rd_kafka_TopicCollection_of_topic_names(
+                        names.as_mut_ptr(),
+                        names.len(),
+                    );
+                    rd::rd_kafka_DescribeTopics(rk, collection, options, queue);
+                    rd::rd_kafka_TopicCollection_destroy(collection);
+                }
+            },
+        );
         receiver
     }
 
     /// DescribeConsumerGroups of one group.
-    pub fn group(&self, group: &CStr, timeout: Duration) -> Receiver<Group> {
+    pub fn group(&self, group: &CStr) -> Receiver<Group> {
         let (sender, receiver) = oneshot::channel();
         let op = rd::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS;
-        self.request(op, timeout, Pending::Group(sender), |rk, options, queue| {
-            let mut name = group.as_ptr();
-            // SAFETY: the name is alive during the call, which copies it.
-            unsafe { rd::rd_kafka_DescribeConsumerGroups(rk, &mut name, 1, options, queue) }
-        });
+        self.request(
+            op,
+            Target::Coordinator(group),
+            Pending::Group(sender),
+            |rk, options, queue| {
+                let mut name = group.as_ptr();
+                // SAFETY: the name is alive during the call, which copies it.
+                unsafe { rd::rd_kafka_DescribeConsumerGroups(rk, &mut name, 1, options, queue) }
+            },
+        );
         receiver
     }
 
@@ -315,15 +409,28 @@ impl Native {
     fn request(
         &self,
         op: rd::rd_kafka_admin_op_t,
-        timeout: Duration,
+        target: Target<'_>,
         pending: Pending,
-        send: impl FnOnce(*mut rd::rd_kafka_t, *mut rd::rd_kafka_AdminOptions_t, *mut rd::rd_kafka_queue_t),
+        send: impl FnOnce(
+            *mut rd::rd_kafka_t,
+            *mut rd::rd_kafka_AdminOptions_t,
+            *mut rd::rd_kafka_queue_t,
+        ),
     ) {
         let Some(shared) = &self.shared else {
             return;
         };
         let id = shared.next.fetch_add(1, Ordering::Relaxed);
-        lock(&shared.pending).insert(id, pending);
+        let (group, timeout) = match target {
+            Target::Brokers(timeout) => (None, timeout),
+            Target::Coordinator(group) => (Some(group.to_owned()), AN_HOUR),
+        };
+        let waiting = Waiting {
+            group,
+            since: shared.clock.elapsed(),
+            pending,
+        };
+        lock(&shared.pending).insert(id, waiting);
         let rk = shared.client.native_ptr();
         let timeout_ms = c_int::try_from(timeout.as_millis()).unwrap_or(c_int::MAX);
         // SAFETY: the client is alive as long as `shared`. The opaque is a number, never
@@ -332,12 +439,7 @@ impl Native {
         unsafe {
             let options = rd::rd_kafka_AdminOptions_new(rk, op);
             rd::rd_kafka_AdminOptions_set_opaque(options, id as *mut c_void);
-            rd::rd_kafka_AdminOptions_set_request_timeout(
-                options,
-                timeout_ms,
-                ptr::null_mut(),
-                0,
-            );
+            rd::rd_kafka_AdminOptions_set_request_timeout(options, timeout_ms, ptr::null_mut(), 0);
             send(rk, options, shared.queue.0);
             rd::rd_kafka_AdminOptions_destroy(options);
         }
@@ -393,7 +495,7 @@ impl Shared {
             }
             _ => {}
         }
-        let Some(pending) = lock(&self.pending).remove(&id) else {
+        let Some(Waiting { pending, .. }) = lock(&self.pending).remove(&id) else {
             return;
         };
         let failure = failure_of(event);
@@ -619,8 +721,7 @@ fn words(code: i32) -> String {
     // enum, so it is called by its C type.
     unsafe {
         let by_number: unsafe extern "C" fn(i32) -> *const c_char = std::mem::transmute(
-            rd::rd_kafka_err2str
-                as unsafe extern "C" fn(rd::rd_kafka_resp_err_t) -> *const c_char,
+            rd::rd_kafka_err2str as unsafe extern "C" fn(rd::rd_kafka_resp_err_t) -> *const c_char,
         );
         text(by_number(code))
     }

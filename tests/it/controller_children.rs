@@ -4,10 +4,12 @@
 use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret, ServiceAccount};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::ResourceExt;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
+use rdkafka::types::RDKafkaRespErr;
 use serde_json::{Value, json};
 
 use crate::support::operator::{Operator, wait_for};
@@ -393,4 +395,48 @@ async fn everything_goes_with_the_resource_but_offsets_stay() {
     let again = operator.create("fleet", operator.spec("events")).await;
     assert_ne!(again.uid(), consumer.uid());
     operator.condition("fleet", "Ready", "True", "Idle").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_missing_topic_is_named_and_nothing_is_made_until_it_is_there() {
+    let operator = Operator::start(&["events"]).await;
+    let missing = RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
+    operator.kafka.topic_error("events", missing).unwrap();
+    operator.create("fleet", operator.spec("events")).await;
+    let ready = operator
+        .condition("fleet", "Ready", "False", "TopicNotFound")
+        .await;
+    for part in [
+        "\"events\"",
+        "spec.topics[0]",
+        "create it",
+        "nothing was created",
+    ] {
+        assert!(ready.message.contains(part), "{}", ready.message);
+    }
+    assert!(
+        operator
+            .api::<Deployment>()
+            .get_opt("fleet")
+            .await
+            .unwrap()
+            .is_none()
+    );
+
+    let there = RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR;
+    operator.kafka.topic_error("events", there).unwrap();
+    operator.condition("fleet", "Ready", "True", "Idle").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_probes_say_what_is_missing_and_a_stop_gives_the_lease_back() {
+    let mut operator = Operator::start(&["events"]).await;
+    operator.create("fleet", operator.spec("events")).await;
+    operator.condition("fleet", "Ready", "True", "Idle").await;
+    assert_eq!(operator.get("/readyz").await.0, 200);
+    assert_eq!(operator.get("/livez").await.0, 200);
+    operator.stop().await;
+    let leases = operator.api::<Lease>();
+    let lease = leases.get("drover-controller").await.unwrap();
+    assert_eq!(lease.spec.unwrap().holder_identity.as_deref(), Some(""));
 }

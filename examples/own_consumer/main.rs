@@ -15,9 +15,11 @@ use std::time::Duration;
 
 use anyhow::Context;
 use drover::api::Span;
+use rdkafka::client::ClientContext;
 use rdkafka::config::ClientConfig;
-use rdkafka::consumer::{CommitMode, Consumer, StreamConsumer};
-use rdkafka::error::KafkaError;
+use rdkafka::consumer::{
+    BaseConsumer, CommitMode, Consumer, ConsumerContext, Rebalance, StreamConsumer,
+};
 use rdkafka::message::{BorrowedMessage, Message};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -25,6 +27,29 @@ use witness::WitnessClient;
 
 /// The wait before a record that failed is tried again.
 const PAUSE: Duration = Duration::from_secs(1);
+
+/// The longest that leaving the group may take.
+const LEAVING: Duration = Duration::from_secs(10);
+
+/// One wait for what the group wants.
+const TURN: Duration = Duration::from_millis(100);
+
+type OwnConsumer = StreamConsumer<CommitBeforeGivingBack>;
+
+/// Commits what is done before partitions go to somebody else.
+struct CommitBeforeGivingBack;
+
+impl ClientContext for CommitBeforeGivingBack {}
+
+impl ConsumerContext for CommitBeforeGivingBack {
+    fn pre_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        if let Rebalance::Revoke(_) = rebalance {
+            // Not waited for: the answer could depend on the rebalance that waits for us. The
+            // broker takes it before what follows on the same connection.
+            let _ = consumer.commit_consumer_state(CommitMode::Async);
+        }
+    }
+}
 
 struct Work {
     delay: Duration,
@@ -74,12 +99,12 @@ async fn main() -> anyhow::Result<()> {
     stop(consumer, handled).await
 }
 
-fn subscribe() -> anyhow::Result<StreamConsumer> {
+fn subscribe() -> anyhow::Result<OwnConsumer> {
     let servers = variable("KAFKA_BOOTSTRAP_SERVERS")?;
     let group = variable("KAFKA_GROUP_ID")?;
     let topics = variable("KAFKA_TOPICS")?;
     let topics: Vec<&str> = topics.split(',').map(str::trim).collect();
-    let consumer: StreamConsumer = ClientConfig::new()
+    let consumer: OwnConsumer = ClientConfig::new()
         .set("bootstrap.servers", &servers)
         .set("group.id", &group)
         .set("auto.offset.reset", "earliest")
@@ -87,7 +112,7 @@ fn subscribe() -> anyhow::Result<StreamConsumer> {
         // Only `commit` says what is done: the last commit must not cover a record that failed.
         .set("enable.auto.offset.store", "false")
         .set("partition.assignment.strategy", "cooperative-sticky")
-        .create()
+        .create_with_context(CommitBeforeGivingBack)
         .context("make the consumer")?;
     consumer.subscribe(&topics).context("subscribe")?;
     println!("consuming {} as {group}", topics.join(", "));
@@ -108,7 +133,7 @@ impl Work {
 }
 
 /// A commit that fails is not fatal: the next one covers it, or the record comes again.
-fn commit(consumer: &StreamConsumer, message: &BorrowedMessage<'_>) {
+fn commit(consumer: &OwnConsumer, message: &BorrowedMessage<'_>) {
     let committed = consumer
         .store_offset_from_message(message)
         .and_then(|()| consumer.commit_consumer_state(CommitMode::Async));
@@ -117,20 +142,22 @@ fn commit(consumer: &StreamConsumer, message: &BorrowedMessage<'_>) {
     }
 }
 
-/// Commits for good and leaves the group.
-async fn stop(consumer: StreamConsumer, handled: u64) -> anyhow::Result<()> {
+/// Leaves the group; what is done is committed on the way, when the partitions are given back.
+async fn stop(consumer: OwnConsumer, handled: u64) -> anyhow::Result<()> {
     println!("stopping after {handled} records");
-    // Dropping the consumer waits for the broker, so it has a thread of its own.
-    tokio::task::spawn_blocking(move || {
-        match consumer.commit_consumer_state(CommitMode::Sync) {
-            // Nothing was read, or all of it is committed.
-            Ok(())
-            | Err(KafkaError::ConsumerCommit(rdkafka::types::RDKafkaErrorCode::NoOffset)) => {}
-            Err(error) => eprintln!("last commit: {error}"),
+    consumer.unsubscribe();
+    let given_back = async {
+        // Giving back happens inside of polling; a record that still comes is somebody else's.
+        while consumer.assignment().is_ok_and(|held| held.count() > 0) {
+            let _ = tokio::time::timeout(TURN, consumer.recv()).await;
         }
-        consumer.unsubscribe();
-    })
-    .await?;
+    };
+    let _ = tokio::time::timeout(LEAVING / 2, given_back).await;
+    let leaving = tokio::task::spawn_blocking(move || drop(consumer));
+    if tokio::time::timeout(LEAVING / 2, leaving).await.is_err() {
+        eprintln!("the broker does not answer; leaving without it");
+        std::process::exit(1);
+    }
     Ok(())
 }
 

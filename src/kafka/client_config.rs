@@ -35,17 +35,16 @@ pub struct Membership<'a> {
     pub prefetch_bytes: u64,
 }
 
-/// How long a copy for the dead-letter topic may wait for the broker's acknowledgement.
-pub const DEAD_LETTER_TIMEOUT: Duration = Duration::from_secs(30);
-
 /// A consumer that is a member of a group.
 pub fn consumer(connection: &Connection<'_>, membership: &Membership<'_>) -> ClientConfig {
-    let mut config = ClientConfig::new();
+    let mut config = defaults(connection);
     // New partitions, and a topic that was missing, are noticed this late.
     config.set("topic.metadata.refresh.interval.ms", "30000");
+    // With librdkafka's second, a full queue caps the rate at one queue a second.
+    config.set("fetch.queue.backoff.ms", "5");
     user_properties(&mut config, connection.properties, Client::Consumer);
-    owned(&mut config, connection);
 
+    config.set("bootstrap.servers", connection.bootstrap_servers);
     config.set("group.id", membership.group_id);
     match membership.protocol {
         GroupProtocol::Classic => {
@@ -61,43 +60,41 @@ pub fn consumer(connection: &Connection<'_>, membership: &Membership<'_>) -> Cli
     config.set("enable.auto.offset.store", "false");
     // Only where a partition has no committed offset; the controller writes the first ones.
     config.set("auto.offset.reset", "earliest");
-    config.set(
-        "max.poll.interval.ms",
-        membership.max_poll_interval.as_millis().to_string(),
-    );
+    let max_poll_interval = membership.max_poll_interval.as_millis();
+    config.set("max.poll.interval.ms", max_poll_interval.to_string());
     // An end of partition tells where reading stands behind transaction markers.
     config.set("enable.partition.eof", "true");
     let kilobytes = (membership.prefetch_bytes / 1024).clamp(512, 2_097_151);
     config.set("queued.max.messages.kbytes", kilobytes.to_string());
-    // With the default of a second, a full queue caps the rate at one queue a second.
-    config.set("fetch.queue.backoff.ms", "5");
     config
 }
 
-/// A producer for dead letters: acknowledged by all replicas, in order, in bounded time.
-pub fn producer(connection: &Connection<'_>) -> ClientConfig {
-    let mut config = ClientConfig::new();
+/// A producer for dead letters: acknowledged by all replicas, in order, within `timeout`.
+pub fn producer(connection: &Connection<'_>, timeout: Duration) -> ClientConfig {
+    let mut config = defaults(connection);
     // Java's choice, so that a key lands where a Java producer would put it.
     config.set("partitioner", "murmur2_random");
+    // A dead letter holds its partition up: it does not wait for company.
+    config.set("linger.ms", "0");
     user_properties(&mut config, connection.properties, Client::Producer);
-    owned(&mut config, connection);
 
+    config.set("bootstrap.servers", connection.bootstrap_servers);
     config.set("acks", "all");
     config.set("enable.idempotence", "true");
     config.set(
         "delivery.timeout.ms",
-        DEAD_LETTER_TIMEOUT.as_millis().to_string(),
+        timeout.as_millis().max(1000).to_string(),
     );
-    // A dead letter holds its partition up: it does not wait for company.
-    config.set("linger.ms", "0");
     config
 }
 
-fn owned(config: &mut ClientConfig, connection: &Connection<'_>) {
-    config.set("bootstrap.servers", connection.bootstrap_servers);
+/// What suits consumer and producer better than librdkafka's defaults.
+fn defaults(connection: &Connection<'_>) -> ClientConfig {
+    let mut config = ClientConfig::new();
     config.set("client.id", connection.client_id);
     config.set("enable.metrics.push", "false");
     config.set_log_level(RDKafkaLogLevel::Info);
+    config
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -136,7 +133,6 @@ const CONSUMERS_ONLY: &[&str] = &[
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::worker_config::OWNED_PROPERTIES;
 
     fn both(protocol: GroupProtocol, properties: &BTreeMap<String, String>) -> [ClientConfig; 2] {
         let connection = Connection {
@@ -150,7 +146,16 @@ mod tests {
             max_poll_interval: Duration::from_secs(300),
             prefetch_bytes: 16 << 20,
         };
-        [consumer(&connection, &membership), producer(&connection)]
+        let timeout = Duration::from_secs(30);
+        [
+            consumer(&connection, &membership),
+            producer(&connection, timeout),
+        ]
+    }
+
+    fn owned(properties: &[(&str, &str)]) -> BTreeMap<String, String> {
+        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        properties.iter().map(owned).collect()
     }
 
     #[test]
@@ -163,39 +168,35 @@ mod tests {
     }
 
     #[test]
-    fn a_users_property_never_weakens_what_drover_owns() {
-        let hostile = OWNED_PROPERTIES
+    fn a_users_property_replaces_a_default_and_never_a_promise() {
+        const DEFAULTS: &[&str] = &[
+            "client.id",
+            "enable.metrics.push",
+            "fetch.queue.backoff.ms",
+            "linger.ms",
+            "partitioner",
+            "topic.metadata.refresh.interval.ms",
+        ];
+        for (index, ours) in both(GroupProtocol::Classic, &BTreeMap::new())
             .iter()
-            .map(|owned| (owned.name.to_owned(), "hostile".to_owned()))
-            .collect();
-        for config in both(GroupProtocol::Classic, &hostile) {
-            for name in [
-                "bootstrap.servers",
-                "group.id",
-                "enable.auto.commit",
-                "enable.auto.offset.store",
-                "auto.offset.reset",
-                "max.poll.interval.ms",
-                "acks",
-                "enable.idempotence",
-                "enable.partition.eof",
-            ] {
-                if let Some(value) = config.get(name) {
-                    let of_the_other_kind = config.get("acks").is_none() == (name == "acks")
-                        || config.get("group.protocol") == Some("hostile");
-                    assert!(value != "hostile" || of_the_other_kind, "{name}");
-                }
+            .enumerate()
+        {
+            let names: Vec<_> = ours.config_map().keys().copied().collect();
+            let theirs: Vec<_> = names.iter().map(|name| (*name, "theirs")).collect();
+            let config = &both(GroupProtocol::Classic, &owned(&theirs))[index];
+            for name in names {
+                let is_theirs = config.get(name) == Some("theirs");
+                assert_eq!(is_theirs, DEFAULTS.contains(&name), "{name}");
             }
         }
     }
 
     #[test]
     fn a_consumers_property_is_kept_from_the_producer() {
-        let properties = [
-            ("fetch.wait.max.ms".to_owned(), "100".to_owned()),
-            ("socket.keepalive.enable".to_owned(), "true".to_owned()),
-        ]
-        .into();
+        let properties = owned(&[
+            ("fetch.wait.max.ms", "100"),
+            ("socket.keepalive.enable", "true"),
+        ]);
         let [consumer, producer] = both(GroupProtocol::Classic, &properties);
         assert_eq!(consumer.get("fetch.wait.max.ms"), Some("100"));
         assert_eq!(producer.get("fetch.wait.max.ms"), None);

@@ -165,6 +165,12 @@ impl Consumer {
         }
     }
 
+    /// A call that asks whether the group has taken us in. It **blocks**: for a thread of its own.
+    pub fn membership(&self) -> impl FnOnce() -> bool + Send + use<> {
+        let base = Arc::clone(&self.base);
+        move || native::generation(&base).is_some()
+    }
+
     /// Looks whether a broker answers, from another thread.
     pub fn looker(&self, timeout: Duration) -> Looker {
         Looker {

@@ -1,7 +1,9 @@
 //! What can go wrong with Kafka, by what follows from it.
 
 use rdkafka::error::KafkaError;
-use rdkafka::types::RDKafkaErrorCode as Code;
+
+/// A broker's or librdkafka's error.
+pub use rdkafka::types::RDKafkaErrorCode as Code;
 
 /// A client could not be made or told what to do.
 #[derive(Debug, thiserror::Error)]

@@ -1,6 +1,8 @@
 //! The worker's metrics, all of them. The worker's `/metrics` page and the docs table come from
 //! here. No label has an offset, a pod or a message in it.
 
+use std::sync::atomic::AtomicU64;
+
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -37,6 +39,16 @@ pub struct WorkerMetrics {
     pub dead_letters_failed: Counter,
     /// Attempts that failed.
     pub failed: Family<Class, Counter>,
+    /// Deliveries after a failed attempt.
+    pub retried: Counter,
+    /// Records that a previous owner had finished beyond its frontier.
+    pub finished_before: Counter,
+    /// Records that may be handled twice.
+    pub possible_duplicates: Counter,
+    /// Age of the oldest record that is not finished.
+    pub oldest_unfinished_seconds: Gauge<f64, AtomicU64>,
+    /// Deliveries that the handler may have now.
+    pub in_flight_limit: Gauge,
     /// Answers that asked for less.
     pub slow_downs: Counter,
     /// Deliveries stopped at the drain deadline.
@@ -83,6 +95,11 @@ impl WorkerMetrics {
             dead_lettered: to.counter("records_dead_lettered", "Records whose copy the dead-letter topic has"),
             dead_letters_failed: to.counter("dead_letters_failed", "Copies that the dead-letter topic did not take; each is tried again"),
             failed: to.family("attempts_failed", "Attempts that the handler failed, by class: HttpStatus, HandlerResult, Timeout, Connect, Connection, Redirect, UnknownResult"),
+            retried: to.counter("records_retried", "Deliveries after a failed attempt"),
+            finished_before: to.counter("records_finished_before", "Records not delivered because the partition's last owner had finished them beyond its committed offset"),
+            possible_duplicates: to.counter("possible_duplicates", "Records that may be handled twice, because their partition was lost before a commit"),
+            oldest_unfinished_seconds: to.seconds("oldest_unfinished", "Time since the oldest record that is not finished was read"),
+            in_flight_limit: to.gauge("records_in_flight_limit", "Records that may be inside the handler now: fewer than delivery.concurrency while it asks for less"),
             slow_downs: to.counter("slow_downs", "Answers by which the handler asked for less (429, 503, Drover-Result: slow-down)"),
             cancelled: to.counter("deliveries_cancelled", "Deliveries stopped because they overran the drain deadline; their records are delivered again elsewhere"),
             handler_seconds: to.histogram("handler_duration", "Time from sending a record to the end of the handler's answer"),
@@ -114,6 +131,13 @@ impl Registrar<'_> {
     fn gauge(&mut self, name: &str, help: &str) -> Gauge {
         let metric = Gauge::default();
         self.0.register(name, help, metric.clone());
+        metric
+    }
+
+    fn seconds(&mut self, name: &str, help: &str) -> Gauge<f64, AtomicU64> {
+        let metric = Gauge::default();
+        self.0
+            .register_with_unit(name, help, Unit::Seconds, metric.clone());
         metric
     }
 

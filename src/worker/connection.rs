@@ -151,9 +151,14 @@ pub async fn attempt(
     }
 }
 
+/// No record is to blame for a handler that is not there: an attempt for each of them would
+/// dead-letter whatever is read while the handler restarts.
 fn unreached(message: &str) -> Exchanged {
     Exchanged {
-        verdict: Verdict::Retry(answer::failure(class::CONNECT, None, message)),
+        verdict: Verdict::SlowDown {
+            after: None,
+            failure: answer::failure(class::CONNECT, None, message),
+        },
         connection: None,
         reached: false,
     }

@@ -6,7 +6,6 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc};
@@ -14,6 +13,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
+use super::answer::class;
 use super::dead_letters::{DeadLetters, Written};
 use super::handler::{Delivered, Handler};
 use super::health::Health;
@@ -24,7 +24,7 @@ use super::{Error, reachability};
 use crate::clock::Monotonic;
 use crate::engine::{Effect, Engine, Event, Incoming, Verdict};
 use crate::kafka::consumer::{Consumer, log_line};
-use crate::kafka::errors::Trouble;
+use crate::kafka::errors::Code;
 use crate::kafka::rebalance::Revocation;
 use crate::kafka::{Message, Polled};
 use crate::telemetry::worker_metrics::{Class, WorkerMetrics};
@@ -65,6 +65,8 @@ pub(super) struct Loop {
     pub stalled: BTreeSet<(TopicPartition, Offset)>,
     pub stopping: bool,
     pub stopped: bool,
+    pub status_due: Duration,
+    pub last_trouble: Option<(Code, Duration)>,
     /// Bytes held beyond which nothing more is read while the handler is busy anyway.
     pub enough_bytes: usize,
     pub last_poll: Duration,
@@ -107,6 +109,8 @@ impl Loop {
             stalled: BTreeSet::new(),
             stopping: false,
             stopped: false,
+            status_due: Duration::ZERO,
+            last_trouble: None,
             enough_bytes: (parts.budget_bytes / 4).min(ENOUGH),
             last_poll: Duration::ZERO,
             delivered: Vec::new(),
@@ -159,7 +163,7 @@ impl Loop {
             self.tell(Event::Tick);
         }
         self.act();
-        self.publish();
+        self.publish(now);
         Ok(more)
     }
 
@@ -215,6 +219,9 @@ impl Loop {
         match &answer.verdict {
             Verdict::Done => metrics.done.inc(),
             Verdict::Skip => 0,
+            Verdict::SlowDown { failure, .. } if failure.class == class::CONNECT => {
+                failed(failure.class)
+            }
             Verdict::SlowDown { .. } => metrics.slow_downs.inc(),
             Verdict::Cancelled => metrics.cancelled.inc(),
             Verdict::Retry(failure)
@@ -223,7 +230,7 @@ impl Loop {
         };
         match (answer.reached, &answer.verdict) {
             (Some(true), _) => reachability::handler(&self.health, None),
-            (Some(false), Verdict::Retry(failure)) => {
+            (Some(false), Verdict::Retry(failure) | Verdict::SlowDown { failure, .. }) => {
                 reachability::handler(&self.health, Some(&failure.message));
             }
             _ => {}
@@ -340,66 +347,4 @@ impl Loop {
             payload: Box::new(record),
         }));
     }
-
-    fn trouble(
-        &mut self,
-        code: rdkafka::types::RDKafkaErrorCode,
-        fatal: bool,
-        reason: &str,
-    ) -> Result<(), Error> {
-        if fatal {
-            self.health.fatal(reason);
-            return Err(Error::KafkaFatal(reason.to_owned()));
-        }
-        match Trouble::of(code) {
-            Trouble::Unreachable | Trouble::Passing => {
-                debug!(%code, reason, "Kafka connection");
-                if code != rdkafka::types::RDKafkaErrorCode::BrokerTransportFailure {
-                    self.watch_kafka(reason.to_owned());
-                }
-            }
-            Trouble::Topic => {
-                if self.health.topic(Some(reason)) {
-                    warn!(
-                        reason,
-                        "a topic is not there; create it or change the topics; still trying"
-                    );
-                }
-            }
-            Trouble::Refused => {
-                warn!(%code, reason, "Kafka refuses this worker; its credentials or ACLs need a look");
-                self.health.kafka(Some(reason));
-            }
-            Trouble::PolledTooLate => {
-                warn!(
-                    reason,
-                    "the worker did not poll in time and lost its partitions"
-                );
-            }
-            Trouble::Other => warn!(%code, reason, "Kafka"),
-        }
-        Ok(())
-    }
-
-    /// Something came from a broker.
-    pub fn heard_from_kafka(&self) {
-        reachability::kafka(&self.health, None);
-    }
-
-    fn publish(&self) {
-        let metrics = &self.metrics;
-        metrics.in_flight.set(gauge(self.engine.in_flight()));
-        metrics
-            .late_results
-            .inner()
-            .store(self.engine.totals().dropped_late, Relaxed);
-        metrics.held_bytes.set(gauge(self.engine.held_bytes()));
-        metrics.partitions.set(gauge(self.lanes.all().count()));
-        metrics.paused.set(gauge(self.paused.len()));
-        metrics.stalled.set(gauge(self.stalled.len()));
-    }
-}
-
-fn gauge(value: usize) -> i64 {
-    i64::try_from(value).unwrap_or(i64::MAX)
 }

@@ -35,7 +35,9 @@ pub struct Circumstances<'a> {
 }
 
 /// The headers of the copy: the record's own, without those that only we may write, and ours.
-pub struct Headers<'a>(Vec<(Cow<'a, str>, Option<Cow<'a, [u8]>>)>);
+pub struct Headers<'a>(Vec<(Cow<'a, str>, Value<'a>)>);
+
+type Value<'a> = Option<Cow<'a, [u8]>>;
 
 impl<'a> Headers<'a> {
     /// The headers for `record`.

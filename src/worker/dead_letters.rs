@@ -35,6 +35,8 @@ pub struct Letterhead {
     pub bootstrap_servers: String,
     /// The user's properties.
     pub properties: BTreeMap<String, String>,
+    /// How long a copy may wait for the brokers' acknowledgement.
+    pub timeout: Duration,
 }
 
 /// A dead letter to write.
@@ -126,10 +128,11 @@ impl DeadLetters {
             client_id: &self.head.pod,
             properties: &self.head.properties,
         };
-        let producer = Producer::new(&client_config::producer(&connection)).map_err(|error| {
-            let source = std::error::Error::source(&error).map(ToString::to_string);
-            format!("{error}: {}", source.unwrap_or_default())
-        })?;
+        let producer = Producer::new(&client_config::producer(&connection, self.head.timeout))
+            .map_err(|error| {
+                let source = std::error::Error::source(&error).map(ToString::to_string);
+                format!("{error}: {}", source.unwrap_or_default())
+            })?;
         Ok(self.producer.insert(producer).clone())
     }
 }

@@ -22,6 +22,7 @@ pub struct Health {
 struct Troubles {
     kafka: Option<String>,
     topic: Option<String>,
+    commits: Option<String>,
     handler: Option<String>,
     fatal: Option<String>,
     stopping: bool,
@@ -60,6 +61,21 @@ impl Health {
     /// A topic is not there; or is. True if that is news.
     pub fn topic(&self, trouble: Option<&str>) -> bool {
         replace(&mut self.troubles().topic, trouble)
+    }
+
+    /// Offsets cannot be committed until somebody mends it; or can. True if that is news.
+    pub fn commits(&self, trouble: Option<&str>) -> bool {
+        replace(&mut self.troubles().commits, trouble)
+    }
+
+    /// No broker answered when one was last asked.
+    pub fn kafka_is_missing(&self) -> bool {
+        self.troubles().kafka.is_some()
+    }
+
+    /// See [`Health::joined`].
+    pub fn is_member(&self) -> bool {
+        self.joined.load(Relaxed)
     }
 
     /// The handler cannot be connected to; or can. True if that is news.
@@ -118,7 +134,10 @@ impl Probes for Health {
         if let Some(why) = &troubles.topic {
             missing.push(format!("topic not there: {why}"));
         }
-        if !self.joined.load(Relaxed) {
+        if let Some(why) = &troubles.commits {
+            missing.push(format!("offsets cannot be committed: {why}"));
+        }
+        if !self.is_member() {
             missing.push("not yet a member of the consumer group".to_owned());
         }
         if missing.is_empty() {

@@ -6,14 +6,13 @@
 
 use std::time::Duration;
 
-use rdkafka::types::RDKafkaErrorCode;
 use tokio::task::spawn_blocking;
 use tracing::{debug, info, warn};
 
 use super::consume::Loop;
 use crate::engine::{Assignment, CommitFailure, Event};
 use crate::kafka::consumer::Committed;
-use crate::kafka::errors::CommitError;
+use crate::kafka::errors::{Code, CommitError};
 use crate::report::{NotAReport, Report};
 use crate::telemetry::worker_metrics::Outcome;
 use crate::topic::{Offset, TopicPartition};
@@ -223,8 +222,8 @@ impl Loop {
     /// A commit came back.
     pub fn committed(
         &mut self,
-        error: Option<RDKafkaErrorCode>,
-        partitions: &[(TopicPartition, Option<RDKafkaErrorCode>)],
+        error: Option<Code>,
+        partitions: &[(TopicPartition, Option<Code>)],
     ) {
         let errors = error
             .into_iter()
@@ -247,9 +246,6 @@ impl Loop {
             .inc();
         match &outcome {
             Ok(()) => self.heard_from_kafka(),
-            Err(CommitFailure::Fatal(why)) => {
-                warn!(why, "offsets cannot be committed; trying on");
-            }
             Err(why) => debug!(?why, "commit"),
         }
         self.tell(Event::Committed(outcome));

@@ -19,6 +19,7 @@ mod reachability;
 pub mod record;
 pub mod request;
 pub mod signals;
+mod status;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -48,6 +49,8 @@ use request::Target;
 const COMMIT_INTERVAL: Duration = Duration::from_secs(1);
 /// An unmoved frontier is committed again, with a fresh report, this often.
 const REPORT_INTERVAL: Duration = Duration::from_secs(30);
+/// How long a copy for the dead-letter topic may wait for its acknowledgement, at most.
+const DEAD_LETTER: Duration = Duration::from_secs(30);
 /// How long leaving the group may take; librdkafka has been seen to hang in it.
 const CLOSE: Duration = Duration::from_secs(10);
 
@@ -193,6 +196,8 @@ fn begin(
         pod: options.pod.clone(),
         bootstrap_servers: config.bootstrap_servers.clone(),
         properties: config.properties.clone(),
+        // What is not acknowledged by the drain deadline is not committed, and written again.
+        timeout: config.drain_deadline.min(DEAD_LETTER),
     };
     Ok(Loop::new(Parts {
         consumer,

@@ -147,7 +147,7 @@ fn properties_are_checked_against_the_protocol_and_the_timing() {
     };
     for right in [
         properties(
-            json!({ "session.timeout.ms": "10000", "fetch.wait.max.ms": "100", "client.id": "shop" }),
+            json!({ "session.timeout.ms": "10000", "fetch.wait.max.ms": "100", "client.rack": "a" }),
         ),
         consumer(json!({ "group.remote.assignor": "range" })),
     ] {

@@ -4,6 +4,7 @@ mod support;
 
 mod architecture;
 mod cli_produce;
+mod cli_status;
 mod cli_validate;
 mod controller_children;
 mod controller_rest;

@@ -6,4 +6,4 @@
 pub(super) mod admin;
 mod queue;
 
-pub use queue::{Event, Message, Polled, Queue, metadata};
+pub use queue::{Event, Message, Polled, Queue, generation, metadata};

@@ -309,6 +309,21 @@ impl<'a> Message<'a> {
     }
 }
 
+/// The group's generation (with KIP-848 the member's epoch) that `consumer` is in; None while it is
+/// in none. Asks librdkafka's own thread, which answers at once unless it is busy.
+pub fn generation<C: ConsumerContext>(consumer: &BaseConsumer<C>) -> Option<i32> {
+    // SAFETY: the client is valid; a non-null result is ours and destroyed below.
+    let metadata = unsafe { rd::rd_kafka_consumer_group_metadata(consumer.client().native_ptr()) };
+    let metadata = NonNull::new(metadata)?;
+    // SAFETY: just checked; not used after it is destroyed.
+    let generation = unsafe {
+        let generation = rd::rd_kafka_consumer_group_metadata_generation_id(metadata.as_ptr());
+        rd::rd_kafka_consumer_group_metadata_destroy(metadata.as_ptr());
+        generation
+    };
+    (generation > 0).then_some(generation)
+}
+
 /// The commit metadata of each element of `list`, where it has some. Anybody may have written it.
 pub fn metadata(list: &TopicPartitionList) -> Vec<Option<Vec<u8>>> {
     // SAFETY: the list is valid and holds `cnt` elements; metadata is a pointer with its length.

@@ -147,7 +147,7 @@ pub fn wrong_specs() -> Vec<Wrong> {
         wrong(
             url(
                 "/spec/kafka/properties",
-                json!({ "acks": "1", "client.id": "x" }),
+                json!({ "acks": "1", "client.rack": "x" }),
             ),
             "spec.kafka.properties",
             ": acks cannot be set",

@@ -1,5 +1,7 @@
 //! The worker against librdkafka's mock cluster and a handler in the test's own process.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 mod delivery;
 mod failures;
 mod headers;

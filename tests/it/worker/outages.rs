@@ -3,7 +3,7 @@
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
-use drover::worker_config::WorkerConfig;
+use drover::worker_config::{GroupProtocol, OnExhausted};
 
 use super::kafka::{Kafka, eventually};
 use super::web::{Web, ok};
@@ -41,18 +41,16 @@ fn wait_for_page(admin: SocketAddr, path: &str, status: u16, words: &str) {
     });
 }
 
-fn impatient(mut config: WorkerConfig) -> WorkerConfig {
-    config.attempts = 1_000_000;
-    config
-}
-
 #[test]
 fn a_handler_that_goes_away_and_comes_back_gets_the_rest() {
     let kafka = Kafka::with_topic(TOPIC, 1);
     kafka.produce(TOPIC, 0, &["a", "b", "c"], &texts("early", 30));
     let web = Web::start(|_| ok());
     let (address, admin) = (web.address, nowhere());
-    let config = impatient(config(&kafka, &web));
+    let mut config = config(&kafka, &web);
+    // No record is to blame: not one attempt is spent on a handler that is not there.
+    config.attempts = 1;
+    config.on_exhausted = OnExhausted::Skip;
     let worker = Worker::start_with_admin("pod-1", config, Some(admin));
     kafka.wait_for_commit(TOPIC, 0, 30);
     wait_for_page(admin, "/readyz", 200, "ok");
@@ -149,4 +147,25 @@ fn a_missing_topic_is_said_and_taken_up_when_it_appears() {
     kafka.produce(TOPIC, 0, &["a"], &texts("v", 3));
     kafka.wait_for_commit(TOPIC, 0, 3);
     wait_for_page(admin, "/readyz", 200, "ok");
+}
+
+#[test]
+fn a_member_without_partitions_is_ready() {
+    for protocol in [GroupProtocol::Classic, GroupProtocol::Consumer] {
+        let kafka = Kafka::with_topic(TOPIC, 1);
+        let web = Web::start(|_| ok());
+        let mut config = config(&kafka, &web);
+        config.group_protocol = protocol;
+        if protocol == GroupProtocol::Consumer {
+            config.properties.remove("session.timeout.ms");
+            config.properties.remove("heartbeat.interval.ms");
+        }
+        let admins = [nowhere(), nowhere()];
+        let workers =
+            admins.map(|admin| Worker::start_with_admin("pod", config.clone(), Some(admin)));
+        for admin in admins {
+            wait_for_page(admin, "/readyz", 200, "ok");
+        }
+        drop(workers);
+    }
 }

@@ -1,0 +1,131 @@
+//! What log, metrics and probes are told.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use tokio::task::spawn_blocking;
+use tracing::{debug, warn};
+
+use super::consume::Loop;
+use super::{Error, reachability};
+use crate::kafka::errors::{Code, Trouble};
+
+/// Between two looks at what is not worth a look each turn.
+const LOOK: Duration = Duration::from_secs(1);
+/// The same trouble is told again after this long.
+const TELL_AGAIN: Duration = Duration::from_secs(60);
+
+impl Loop {
+    /// Sets what changes with every turn, and once a second the rest.
+    pub fn publish(&mut self, now: Duration) {
+        let metrics = &self.metrics;
+        metrics.in_flight.set(gauge(self.engine.in_flight()));
+        metrics.held_bytes.set(gauge(self.engine.held_bytes()));
+        if now < self.status_due {
+            return;
+        }
+        self.status_due = now + LOOK;
+        let totals = self.engine.totals();
+        for (counter, total) in [
+            (&metrics.retried, totals.retries),
+            (&metrics.late_results, totals.dropped_late),
+            (&metrics.finished_before, totals.finished_before),
+            (&metrics.possible_duplicates, totals.possible_duplicates),
+        ] {
+            counter.inner().store(total, Relaxed);
+        }
+        let oldest = self.engine.oldest_unfinished(now).unwrap_or_default();
+        metrics.oldest_unfinished_seconds.set(oldest.as_secs_f64());
+        metrics
+            .in_flight_limit
+            .set(gauge(self.engine.gauges().in_flight_limit));
+        metrics.partitions.set(gauge(self.lanes.all().count()));
+        metrics.paused.set(gauge(self.paused.len()));
+        metrics.stalled.set(gauge(self.stalled.len()));
+        metrics
+            .kafka_unreachable
+            .set(i64::from(self.health.kafka_is_missing()));
+        metrics
+            .handler_unreachable
+            .set(i64::from(self.health.handler_is_missing()));
+        let commit_error = self.engine.commit_error();
+        if self.health.commits(commit_error)
+            && let Some(why) = commit_error
+        {
+            warn!(why, "offsets cannot be committed; still trying");
+        }
+        self.look_at_membership();
+    }
+
+    /// The group may take a worker in without giving it a partition, of which no event tells.
+    fn look_at_membership(&mut self) {
+        if self.health.is_member() || self.stopping {
+            return;
+        }
+        let asking = self.consumer.membership();
+        let health = Arc::clone(&self.health);
+        self.watches.spawn(async move {
+            if matches!(spawn_blocking(asking).await, Ok(true)) {
+                health.joined();
+            }
+        });
+        while self.watches.try_join_next().is_some() {}
+    }
+
+    /// Something went wrong with Kafka outside of any request.
+    pub fn trouble(&mut self, code: Code, fatal: bool, reason: &str) -> Result<(), Error> {
+        if fatal {
+            self.health.fatal(reason);
+            return Err(Error::KafkaFatal(reason.to_owned()));
+        }
+        match Trouble::of(code) {
+            Trouble::Unreachable => self.watch_kafka(reason.to_owned()),
+            // librdkafka goes on by itself, and says so when there is no broker left.
+            Trouble::Passing => debug!(%code, reason, "Kafka connection"),
+            Trouble::Topic => {
+                if self.health.topic(Some(reason)) {
+                    warn!(
+                        reason,
+                        "a topic is not there; create it or change the topics; still trying"
+                    );
+                }
+            }
+            Trouble::Refused => {
+                if self.health.kafka(Some(reason)) {
+                    warn!(%code, reason, "Kafka refuses this worker; its credentials or ACLs need a look; still trying");
+                }
+            }
+            Trouble::PolledTooLate => {
+                warn!(
+                    reason,
+                    "the worker did not poll in time and lost its partitions"
+                );
+            }
+            Trouble::Other => self.tell_once_in_a_while(code, reason),
+        }
+        Ok(())
+    }
+
+    fn tell_once_in_a_while(&mut self, code: Code, reason: &str) {
+        let now = self.clock.elapsed();
+        let told = self
+            .last_trouble
+            .is_some_and(|(last, at)| last == code && now < at + TELL_AGAIN);
+        if told {
+            debug!(%code, reason, "Kafka");
+        } else {
+            self.last_trouble = Some((code, now));
+            warn!(%code, reason, "Kafka");
+        }
+    }
+
+    /// Something came from a broker.
+    pub fn heard_from_kafka(&self) {
+        reachability::kafka(&self.health, None);
+    }
+}
+
+fn gauge(value: usize) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,102 @@
+//! `drover status` as a program, against a real API server.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic wherever it stands")]
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use drover::api::KafkaConsumer;
+use kube::Api;
+use kube::api::{Patch, PatchParams, PostParams};
+use serde_json::{Value, json};
+
+use crate::support::consumers::http_url;
+use crate::support::control_plane::control_plane;
+
+/// A namespace with one KafkaConsumer that has this status.
+async fn consumer_with(status: Value) -> String {
+    let client = control_plane().client().await;
+    let namespace = control_plane().namespace(&client).await;
+    let api: Api<KafkaConsumer> = Api::namespaced(client, &namespace);
+    let mut document = http_url();
+    document["metadata"] = json!({"name": "orders"});
+    let consumer = serde_json::from_value(document).unwrap();
+    api.create(&PostParams::default(), &consumer).await.unwrap();
+    let patch = Patch::Merge(json!({"status": status}));
+    api.patch_status("orders", &PatchParams::default(), &patch)
+        .await
+        .unwrap();
+    namespace
+}
+
+fn status(kubeconfig: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_drover"))
+        .arg("status")
+        .args(arguments)
+        .env("KUBECONFIG", kubeconfig)
+        .output()
+        .unwrap()
+}
+
+fn said(output: &Output) -> String {
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{error}");
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn failed(output: &Output) -> String {
+    assert!(!output.status.success());
+    let error = String::from_utf8(output.stderr.clone()).unwrap();
+    assert_eq!(error.lines().count(), 1, "{error}");
+    error
+}
+
+#[tokio::test]
+async fn a_status_is_shown_as_table_and_as_json() {
+    let kubeconfig = control_plane().kubeconfig();
+    let namespace = consumer_with(json!({
+        "replicas": 2, "readyReplicas": 1, "lag": 12345, "scaling": {"wanted": 6, "reasons": ["12,345 records wait"]},
+    }))
+    .await;
+
+    let table = said(&status(&kubeconfig, &["-n", &namespace]));
+    assert!(
+        table
+            .lines()
+            .nth(1)
+            .unwrap()
+            .starts_with("orders  -      1/2   6       12,345"),
+        "{table}"
+    );
+    let one = said(&status(&kubeconfig, &["-n", &namespace, "orders"]));
+    assert!(one.contains("12,345 records wait"), "{one}");
+    let all = said(&status(&kubeconfig, &["-A"]));
+    assert!(all.contains(&namespace), "{all}");
+
+    let json = said(&status(
+        &kubeconfig,
+        &["-n", &namespace, "orders", "-o", "json"],
+    ));
+    let json: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["status"]["lag"], 12345);
+    let list = said(&status(&kubeconfig, &["-n", &namespace, "-o", "json"]));
+    let list: Value = serde_json::from_str(&list).unwrap();
+    assert_eq!(list["items"][0], json);
+}
+
+#[tokio::test]
+async fn what_does_not_exist_is_named_with_what_to_do() {
+    let kubeconfig = control_plane().kubeconfig();
+    let error = failed(&status(&kubeconfig, &["-n", "default", "nothing"]));
+    assert!(
+        error.contains("no KafkaConsumer nothing in namespace default"),
+        "{error}"
+    );
+    let error = failed(&status(&kubeconfig, &["--context", "elsewhere"]));
+    assert!(
+        error.contains("elsewhere") && error.contains("it has: "),
+        "{error}"
+    );
+    let error = failed(&status(Path::new("/nonexistent/kubeconfig"), &[]));
+    assert!(error.contains("KUBECONFIG"), "{error}");
+}

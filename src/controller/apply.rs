@@ -64,7 +64,9 @@ pub async fn apply(
     let place = Place::new(&context.client, fleet, "Deployment", fleet.name.clone());
     let sized = memory.size_set.map_or(0, |set| set.version);
     let floor = written_version(&children.deployment).max(sized);
-    let live = place.live(observed.deployment.as_deref().cloned(), floor).await?;
+    let live = place
+        .live(observed.deployment.as_deref().cloned(), floor)
+        .await?;
     let desired = with_size(&place, &deployment, live.as_ref(), first_size)?;
     let (deployment, correction) = place.ensure(&desired, live, &mut children.deployment).await?;
     corrections.extend(correction);

@@ -39,7 +39,7 @@ use crate::telemetry::controller_metrics::FleetGauges;
 
 /// A resource at rest is looked at this often, whatever the watches say.
 const RESYNC: Duration = Duration::from_secs(300);
-/// How long a new fleet waits for Kafka's first answer.
+/// How long Kafka's first answer is waited for.
 const FIRST_ANSWER: Duration = Duration::from_secs(3);
 /// Never sooner than this.
 const MOMENT: Duration = Duration::from_millis(100);
@@ -99,7 +99,10 @@ async fn steps(
 
     let workload = observed.deployment.as_deref().map(|deployment| {
         let mut workload = read(deployment, &observed);
-        if let Some(set) = memory.size_set.filter(|set| version_of(&deployment.metadata) < set.version) {
+        if let Some(set) = memory
+            .size_set
+            .filter(|set| version_of(&deployment.metadata) < set.version)
+        {
             // The cache does not show our last change yet.
             workload.size = set.size;
         }
@@ -122,12 +125,11 @@ async fn steps(
     match &verdict {
         Ok(fleet) => {
             offsets::register(context, key, fleet);
-            if run.waits_for_kafka(&lag, memory) {
-                run.within(FIRST_ANSWER);
-            } else {
-                run.decide(key, fleet, &lag, memory).await;
-                run.act(fleet, memory).await;
+            if let Some(moment) = run.waits_for_kafka(&lag, memory) {
+                return moment;
             }
+            run.decide(key, fleet, &lag, memory).await;
+            run.act(fleet, memory).await;
         }
         Err(problems) => {
             run.happenings.bad_spec = true;
@@ -177,15 +179,15 @@ impl Run<'_> {
         self.trouble.get_or_insert_with(|| error.trouble());
     }
 
-    /// A new fleet waits a moment for Kafka's first answer: a topic that does not exist is told
-    /// before anything is made, and a Deployment begins with the right size.
-    fn waits_for_kafka(&self, lag: &Latest, memory: &mut FleetMemory) -> bool {
+    /// A fleet that this process sees for the first time waits a moment for Kafka's first answer: a
+    /// topic that does not exist is told before anything is made, a Deployment begins with the
+    /// right size, and a controller that starts again does not say that it knows nothing.
+    fn waits_for_kafka(&self, lag: &Latest, memory: &mut FleetMemory) -> Option<Duration> {
         let now = self.context.clock.elapsed();
         let first_seen = *memory.first_seen.get_or_insert(now);
-        self.observed.deployment.is_none()
-            && memory.children.deployment.is_none()
-            && !offsets::answered(lag)
-            && now.saturating_sub(first_seen) < FIRST_ANSWER
+        let waited = now.saturating_sub(first_seen);
+        let waits = !offsets::answered(lag) && waited < FIRST_ANSWER;
+        waits.then(|| (FIRST_ANSWER - waited).max(MOMENT))
     }
 
     /// What size the fleet should have. Without offsets nothing is decided: unknown is not zero.
@@ -232,11 +234,14 @@ impl Run<'_> {
     /// Children first, then their number. A child that cannot be applied does not keep the size
     /// of a Deployment that is ours from following the load.
     async fn act(&mut self, fleet: &Fleet, memory: &mut FleetMemory) {
-        let Self { context, observed, .. } = *self;
+        let Self {
+            context, observed, ..
+        } = *self;
         let applied = self.apply(fleet, memory).await;
         let observed_deployment = || observed.deployment.as_deref().cloned();
         let deployment = applied.or_else(observed_deployment);
-        let Some(mut deployment) = deployment.filter(|deployment| is_owned(deployment, fleet)) else {
+        let Some(mut deployment) = deployment.filter(|deployment| is_owned(deployment, fleet))
+        else {
             return;
         };
         let Some(order) = &self.order else {
@@ -268,7 +273,10 @@ impl Run<'_> {
         }
         let first_size = self.order.as_ref().and_then(|order| order.set).unwrap_or(0);
         match apply(self.context, fleet, memory, self.observed, first_size).await {
-            Ok(Applied { deployment, corrections }) => {
+            Ok(Applied {
+                deployment,
+                corrections,
+            }) => {
                 memory.refusal = None;
                 self.happenings.corrections = corrections;
                 Some(deployment)

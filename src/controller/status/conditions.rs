@@ -114,12 +114,13 @@ fn ready(facts: &Facts<'_>, stuck: &[StuckRecord]) -> Judgement {
             format!("{ready} of {size} pods are ready; the others are starting"),
         );
     }
-    match (size, &facts.kafka) {
-        (0, Kafka::Unasked) => unknown(
+    let decides = fleet.mode != ScalingMode::Manual;
+    match size {
+        0 if decides && facts.decision.is_none() => unknown(
             "WaitingForOffsets",
-            "offsets have not been read yet; no pod starts before",
+            "what waits in Kafka is not known yet; no pod starts before",
         ),
-        (0, _) => yes("Idle", "at zero: there is nothing to do"),
+        0 => yes("Idle", "at zero: there is nothing to do"),
         _ => yes("AllReady", format!("{ready} of {size} pods are ready")),
     }
 }

@@ -117,6 +117,7 @@ impl<P> Engine<P> {
             let Some(frontier) = frontier else {
                 continue;
             };
+            lane.asked = Some(frontier.offset);
             lane.reported_stuck = frontier.report.stuck.as_ref().map(|stuck| stuck.offset);
             sent.push(Sent {
                 lane: id,
@@ -134,11 +135,11 @@ impl<P> Engine<P> {
     }
 
     /// What to commit for a lane: none where nothing is known, or where the frontier lies before
-    /// what this epoch has committed. After a reset of the log in the middle of an epoch it is not
-    /// for us to take the group back.
+    /// what this epoch has asked for already: it is not for us to take the group back after a reset
+    /// of the log.
     fn frontier(&self, lane: &Lane) -> Option<FrontierCommit> {
         let offset = lane.ledger.frontier()?;
-        if lane.committed.is_some_and(|committed| offset < committed) {
+        if lane.asked.is_some_and(|asked| offset < asked) {
             return None;
         }
         let oldest = lane.ledger.oldest().map(|handle| &self.records[handle]);

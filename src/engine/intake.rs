@@ -11,6 +11,12 @@ use crate::worker_config::Ordering;
 
 impl<P> Engine<P> {
     pub(super) fn assigned(&mut self, assignments: Vec<Assignment>, effects: &mut Vec<Effect<P>>) {
+        // Assigned anew before it was given back, or a handle used twice: what was there is over.
+        for assignment in &assignments {
+            if let Some(&id) = self.by_partition.get(&assignment.partition) {
+                self.lose(id, effects);
+            }
+        }
         if self.stopping {
             let partitions = assignments.into_iter().map(|a| a.partition).collect();
             effects.push(Effect::GiveBack(partitions));
@@ -18,11 +24,6 @@ impl<P> Engine<P> {
         }
         let mut assigned = Vec::with_capacity(assignments.len());
         for assignment in assignments {
-            // Assigned anew before it was given back, or a handle used twice: what was there is over.
-            let same_partition = self.by_partition.get(&assignment.partition).copied();
-            if let Some(id) = same_partition {
-                self.lose(id, effects);
-            }
             self.lose(assignment.lane, effects);
 
             self.epoch += 1;

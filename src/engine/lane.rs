@@ -48,6 +48,9 @@ pub(super) struct Lane {
     pub reported_stuck: Option<i64>,
     /// Something changed since the last commit.
     pub dirty: bool,
+    /// The last offset of which a commit was asked in this epoch: it may have been taken even if its
+    /// answer said otherwise.
+    pub asked: Option<Offset>,
     /// The last offset committed in this epoch.
     pub committed: Option<Offset>,
     /// Records finished that no commit or report covers yet.
@@ -77,6 +80,7 @@ impl Lane {
             stuck: BTreeMap::new(),
             reported_stuck: None,
             dirty: false,
+            asked: None,
             committed: None,
             uncommitted: 0,
         };

@@ -7,6 +7,8 @@ mod cli_produce;
 mod cli_status;
 mod cli_validate;
 mod controller_children;
+mod controller_rest;
+mod controller_scaling;
 mod crds;
 mod examples;
 mod fleet;

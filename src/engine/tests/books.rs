@@ -1,1 +1,270 @@
-//! todo
+//! The books that a law is checked against: kept from the history alone, in the plainest way.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use super::history::{Answer, Fact, Partition};
+use crate::engine::{Settings, Ticket};
+use crate::report::Report;
+use crate::worker_config::OnExhausted;
+
+#[derive(Debug, Default)]
+pub(super) struct Books {
+    /// Partitions that the engine has, by number.
+    pub lanes: BTreeMap<i32, LaneBook>,
+    /// Everything that was ever finished, by whoever had the partition.
+    pub finished: BTreeSet<(i32, i64)>,
+    /// Everything that was ever read.
+    pub read: BTreeSet<(i32, i64)>,
+    pub largest: usize,
+    pub stopping: bool,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct LaneBook {
+    pub epoch: Option<u64>,
+    pub revoked_at: Option<Duration>,
+    pub records: BTreeMap<i64, RecordBook>,
+    /// Where reading has come to.
+    pub position: Option<i64>,
+    pub committed: Option<i64>,
+    pub paused: Option<bool>,
+    started_at: Option<i64>,
+    /// Something was read, or said of the position.
+    touched: bool,
+    left: Report,
+}
+
+#[derive(Debug)]
+pub(super) struct RecordBook {
+    pub key: Option<u64>,
+    pub bytes: usize,
+    pub finished: bool,
+    /// The engine has it, or someone who will give it back.
+    pub held: bool,
+    /// With the handler or the producer.
+    pub out: bool,
+    pub told_to_stop: bool,
+    /// Failed attempts, those of former owners included.
+    pub failures: u32,
+}
+
+impl Books {
+    /// The record of a ticket that is still good.
+    pub(super) fn record(&self, partition: Partition, ticket: Ticket) -> Option<&RecordBook> {
+        let lane = self.lanes.get(&partition?)?;
+        let good = lane.epoch == Some(ticket.epoch);
+        lane.records.get(&ticket.offset.0).filter(|_| good)
+    }
+
+    pub(super) fn held_bytes(&self) -> usize {
+        let records = self.lanes.values().flat_map(|lane| lane.records.values());
+        records.filter(|r| r.held).map(|r| r.bytes).sum()
+    }
+
+    fn change(
+        &mut self,
+        partition: Partition,
+        ticket: Ticket,
+        change: impl FnOnce(&mut RecordBook, bool) -> bool,
+    ) {
+        let Some(partition) = partition else { return };
+        let Some(lane) = self.lanes.get_mut(&partition) else {
+            return;
+        };
+        if lane.epoch != Some(ticket.epoch) {
+            return;
+        }
+        let draining = lane.revoked_at.is_some();
+        let Some(record) = lane.records.get_mut(&ticket.offset.0) else {
+            return;
+        };
+        if change(record, draining) {
+            record.finished = true;
+            record.held = false;
+            self.finished.insert((partition, ticket.offset.0));
+        }
+    }
+
+    pub(super) fn enter(&mut self, at: Duration, fact: &Fact, settings: &Settings) {
+        match fact {
+            Fact::Assigned { partition, .. } if self.stopping => {
+                self.lanes.remove(partition);
+            }
+            Fact::Assigned {
+                partition,
+                committed,
+                left,
+            } => {
+                let left = left.clone().filter(|_| committed.is_some());
+                let lane = LaneBook {
+                    position: *committed,
+                    started_at: *committed,
+                    left: left.unwrap_or_default(),
+                    ..LaneBook::default()
+                };
+                self.lanes.insert(*partition, lane);
+            }
+            Fact::Lost { partition } | Fact::GivenBack { partition } => {
+                self.lanes.remove(partition);
+            }
+            Fact::Revoked { partition } => self.revoke(*partition, at),
+            Fact::Shutdown => {
+                self.stopping = true;
+                let all: Vec<_> = self.lanes.keys().copied().collect();
+                all.into_iter()
+                    .for_each(|partition| self.revoke(partition, at));
+            }
+            Fact::Read {
+                partition,
+                offset,
+                key,
+                bytes,
+            } => {
+                self.read.insert((*partition, *offset));
+                if let Some(lane) = self.lanes.get_mut(partition)
+                    && lane.read(*offset, *key, *bytes)
+                {
+                    self.largest = self.largest.max(*bytes);
+                }
+            }
+            Fact::Position { partition, next } => {
+                if let Some(lane) = self.lanes.get_mut(partition)
+                    && lane.revoked_at.is_none()
+                {
+                    lane.position = lane.position.max(Some(*next));
+                    lane.touched = true;
+                }
+            }
+            Fact::Delivered {
+                partition, ticket, ..
+            }
+            | Fact::LetterAsked {
+                partition, ticket, ..
+            } => {
+                if let Some(lane) = partition.and_then(|p| self.lanes.get_mut(&p)) {
+                    lane.epoch.get_or_insert(ticket.epoch);
+                }
+                self.change(*partition, *ticket, |record, _| {
+                    record.out = true;
+                    false
+                });
+            }
+            Fact::Cancelled { partition, ticket } => {
+                self.change(*partition, *ticket, |record, _| {
+                    record.told_to_stop = true;
+                    false
+                });
+            }
+            Fact::Answered {
+                partition,
+                ticket,
+                answer,
+                genuine: true,
+            } => {
+                self.change(*partition, *ticket, |record, draining| {
+                    record.answered(*answer, draining, settings)
+                });
+            }
+            Fact::LetterAnswered {
+                partition,
+                ticket,
+                taken,
+                genuine: true,
+            } => {
+                self.change(*partition, *ticket, |record, draining| {
+                    record.out = false;
+                    record.held &= !draining;
+                    *taken
+                });
+            }
+            Fact::CommitAsked {
+                partition, offset, ..
+            } => {
+                if let Some(lane) = self.lanes.get_mut(partition) {
+                    lane.committed = Some(*offset);
+                }
+            }
+            Fact::Paused { partition } => self.paused(*partition, true),
+            Fact::Resumed { partition } => self.paused(*partition, false),
+            _ => {}
+        }
+    }
+
+    fn paused(&mut self, partition: i32, paused: bool) {
+        if let Some(lane) = self.lanes.get_mut(&partition) {
+            lane.paused = Some(paused);
+        }
+    }
+
+    fn revoke(&mut self, partition: i32, at: Duration) {
+        if let Some(lane) = self.lanes.get_mut(&partition) {
+            lane.revoked_at.get_or_insert(at);
+            lane.records
+                .values_mut()
+                .for_each(|record| record.held &= record.out);
+        }
+    }
+}
+
+impl LaneBook {
+    fn read(&mut self, offset: i64, key: Option<u64>, bytes: usize) -> bool {
+        if self.revoked_at.is_some() {
+            return false;
+        }
+        if self.position.is_some_and(|position| offset < position) {
+            if self.touched {
+                return false;
+            }
+            // The client was reset: what the former owner said is of another log.
+            self.left = Report::default();
+            self.started_at = None;
+        }
+        self.touched = true;
+        self.position = Some(offset + 1);
+        let before = self.left.ahead.iter().any(|range| range.contains(&offset));
+        let failures = match &self.left.stuck {
+            _ if Some(offset) == self.started_at => self.left.tried,
+            Some(stuck) if stuck.offset == offset => stuck.attempts,
+            _ => 0,
+        };
+        let record = RecordBook {
+            key,
+            bytes,
+            finished: before,
+            held: !before,
+            out: false,
+            told_to_stop: false,
+            failures,
+        };
+        self.records.insert(offset, record);
+        !before
+    }
+
+    pub(super) fn unfinished(&self) -> impl Iterator<Item = i64> {
+        let unfinished = self.records.iter().filter(|(_, record)| !record.finished);
+        unfinished.map(|(offset, _)| *offset)
+    }
+}
+
+impl RecordBook {
+    /// True if that finishes it.
+    fn answered(&mut self, answer: Answer, draining: bool, settings: &Settings) -> bool {
+        self.out = false;
+        let exhausted = match answer {
+            Answer::Done | Answer::Skip => return true,
+            Answer::SlowDown | Answer::Misconfigured | Answer::Cancelled => false,
+            Answer::Retry => self.failures + 1 >= settings.attempts,
+            Answer::Reject => true,
+        };
+        self.failures += u32::from(matches!(answer, Answer::Retry | Answer::Reject));
+        if exhausted && settings.on_exhausted == OnExhausted::Skip {
+            return true;
+        }
+        // Where it goes to the producer, that fact follows and it is out again.
+        let to_producer =
+            exhausted && settings.on_exhausted == OnExhausted::DeadLetter && !self.told_to_stop;
+        self.held &= !draining || to_producer;
+        false
+    }
+}

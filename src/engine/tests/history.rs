@@ -1,1 +1,128 @@
-//! todo
+//! What happened between a world and the engine, in its order: what laws are about.
+
+use std::time::Duration;
+
+use crate::engine::{DeadLetterReason, Settings, Ticket, Totals};
+use crate::report::Report;
+
+/// A partition's number; none where a handle is of no partition that is assigned.
+pub(super) type Partition = Option<i32>;
+
+#[derive(Debug, Clone)]
+pub(super) enum Fact {
+    Assigned {
+        partition: i32,
+        committed: Option<i64>,
+        left: Option<Report>,
+    },
+    Revoked {
+        partition: i32,
+    },
+    Lost {
+        partition: i32,
+    },
+    GivenBack {
+        partition: i32,
+    },
+    Read {
+        partition: i32,
+        offset: i64,
+        key: Option<u64>,
+        bytes: usize,
+    },
+    Position {
+        partition: i32,
+        next: i64,
+    },
+    Delivered {
+        partition: Partition,
+        ticket: Ticket,
+        attempt: u32,
+    },
+    /// The handler's answer; to a delivery of this ticket that was open, or made up.
+    Answered {
+        partition: Partition,
+        ticket: Ticket,
+        answer: Answer,
+        genuine: bool,
+    },
+    LetterAsked {
+        partition: Partition,
+        ticket: Ticket,
+        reason: DeadLetterReason,
+        attempts: u32,
+    },
+    LetterAnswered {
+        partition: Partition,
+        ticket: Ticket,
+        taken: bool,
+        genuine: bool,
+    },
+    Cancelled {
+        partition: Partition,
+        ticket: Ticket,
+    },
+    Skipped {
+        partition: i32,
+        offset: i64,
+        by_policy: bool,
+    },
+    Stalled {
+        partition: i32,
+        offset: i64,
+        attempts: u32,
+    },
+    Unstalled {
+        partition: i32,
+        offset: i64,
+    },
+    CommitAsked {
+        partition: i32,
+        offset: i64,
+        report: Report,
+    },
+    CommitAnswered,
+    Paused {
+        partition: i32,
+    },
+    Resumed {
+        partition: i32,
+    },
+    Ticked,
+    Shutdown,
+    Stopped,
+    /// How the engine says it is, after each event.
+    Seen(Seen),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Answer {
+    Done,
+    Skip,
+    Retry,
+    Reject,
+    SlowDown,
+    Misconfigured,
+    Cancelled,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Seen {
+    pub held_bytes: usize,
+    pub in_flight: usize,
+    pub totals: Totals,
+    pub lanes: Vec<SeenLane>,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct SeenLane {
+    pub partition: i32,
+    pub frontier: Option<i64>,
+    pub unfinished: usize,
+}
+
+#[derive(Debug)]
+pub(super) struct History {
+    pub settings: Settings,
+    pub facts: Vec<(Duration, Fact)>,
+}

@@ -1,1 +1,394 @@
-//! todo
+//! The engine's invariants, each a law over random histories. Numbers are those of ARCHITECTURE.md.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestCaseError};
+
+use super::books::{Books, LaneBook};
+use super::history::{Answer, Fact, History, Partition, Seen};
+use super::script::script;
+use super::world::play;
+use crate::engine::{DeadLetterReason, Settings, Ticket};
+use crate::worker_config::{OnExhausted, Ordering};
+
+type Held = Result<(), TestCaseError>;
+
+/// `law` holds at each fact, given the books before it; at what was seen, the books after all.
+fn holds(
+    history: &History,
+    mut law: impl FnMut(&Books, &Fact, Duration, &Settings) -> Held,
+) -> Held {
+    let mut books = Books::default();
+    for (at, fact) in &history.facts {
+        law(&books, fact, *at, &history.settings)?;
+        books.enter(*at, fact, &history.settings);
+    }
+    Ok(())
+}
+
+/// A commit of `offset` passes no unfinished record, and its report names none as finished.
+fn passes_nothing(books: &Books, fact: &Fact) -> Held {
+    let Fact::CommitAsked {
+        partition,
+        offset,
+        report,
+    } = fact
+    else {
+        return Ok(());
+    };
+    let of_partition = books.read.iter().filter(|(p, _)| p == partition);
+    for (_, record) in of_partition {
+        let ahead = report.ahead.iter().any(|range| range.contains(record));
+        let finished = books.finished.contains(&(*partition, *record));
+        prop_assert!(
+            finished || (record >= offset && !ahead),
+            "{record} at {fact:?}"
+        );
+    }
+    Ok(())
+}
+
+fn goes_never_back(books: &Books, fact: &Fact) -> Held {
+    if let Fact::CommitAsked {
+        partition, offset, ..
+    } = fact
+    {
+        let before = books.lanes.get(partition).and_then(|lane| lane.committed);
+        prop_assert!(
+            before.is_none_or(|before| before <= *offset),
+            "{before:?}, {fact:?}"
+        );
+    }
+    Ok(())
+}
+
+/// What the engine says is finished or unfinished is so by the answers it was given.
+fn is_finished_by_right(books: &Books, seen: &Seen) -> Held {
+    for lane in &seen.lanes {
+        let unfinished = books
+            .lanes
+            .get(&lane.partition)
+            .map(|lane| lane.unfinished().count());
+        prop_assert_eq!(Some(lane.unfinished), unfinished, "{:?}", lane);
+    }
+    Ok(())
+}
+
+/// Attempts are told as they were failed: no more, no less, those of former owners included.
+fn counts_failures_only(books: &Books, fact: &Fact, settings: &Settings) -> Held {
+    let failures = |partition, ticket: Ticket| books.record(partition, ticket).map(|r| r.failures);
+    match *fact {
+        Fact::Delivered {
+            partition,
+            ticket,
+            attempt,
+        } => {
+            if let Some(failures) = failures(partition, ticket) {
+                prop_assert_eq!(attempt, failures + 1);
+            }
+        }
+        Fact::LetterAsked {
+            partition,
+            ticket,
+            reason,
+            attempts,
+        } => {
+            prop_assert_eq!(failures(partition, ticket), Some(attempts));
+            let enough = attempts >= settings.attempts;
+            prop_assert!(enough || reason == DeadLetterReason::Rejected, "{fact:?}");
+        }
+        Fact::Stalled {
+            partition,
+            offset,
+            attempts,
+        } => {
+            let record = &books.lanes[&partition].records[&offset];
+            prop_assert_eq!(attempts, record.failures.max(1));
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+/// Only what was truly failed to its end is passed over or dead-lettered: never a cancelled one.
+fn ends_only_after_a_failure(
+    last: &mut std::collections::BTreeMap<Ticket2, Answer>,
+    books: &Books,
+    fact: &Fact,
+) -> Held {
+    match *fact {
+        Fact::Answered {
+            partition: Some(partition),
+            ticket,
+            answer,
+            genuine: true,
+        } => {
+            last.insert((partition, ticket.offset.0), answer);
+        }
+        Fact::LetterAsked {
+            partition: Some(partition),
+            ticket,
+            ..
+        } => {
+            let answer = last.get(&(partition, ticket.offset.0));
+            prop_assert!(
+                matches!(answer, Some(Answer::Retry | Answer::Reject)),
+                "{answer:?}"
+            );
+        }
+        Fact::Skipped {
+            partition,
+            offset,
+            by_policy: true,
+        } => {
+            let answer = last.get(&(partition, offset));
+            prop_assert!(
+                matches!(answer, Some(Answer::Retry | Answer::Reject)),
+                "{answer:?}"
+            );
+        }
+        Fact::Stalled {
+            partition, offset, ..
+        } => {
+            let answer = last.get(&(partition, offset));
+            let known = books.lanes.contains_key(&partition);
+            let cancelled = matches!(answer, Some(Answer::Cancelled | Answer::SlowDown));
+            prop_assert!(known && !cancelled, "{answer:?}");
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+/// A partition and an offset.
+type Ticket2 = (i32, i64);
+
+fn keeps_the_order(books: &Books, fact: &Fact, settings: &Settings) -> Held {
+    let Fact::Delivered {
+        partition: Some(partition),
+        ticket,
+        ..
+    } = fact
+    else {
+        return Ok(());
+    };
+    let lane = &books.lanes[partition];
+    let record = &lane.records[&ticket.offset.0];
+    prop_assert!(!record.out && !record.finished, "{fact:?}");
+    for (offset, before) in lane.records.range(..ticket.offset.0) {
+        let waits_for_it = match settings.ordering {
+            Ordering::Key => record.key.is_some() && record.key == before.key,
+            Ordering::Partition => true,
+            Ordering::None => false,
+        };
+        prop_assert!(!waits_for_it || before.finished, "{offset} before {fact:?}");
+    }
+    Ok(())
+}
+
+/// A partition was given back, or taken: what may still be said of it, and when it may go.
+fn respects_ownership(books: &Books, fact: &Fact, at: Duration, settings: &Settings) -> Held {
+    let good = |partition: Partition, ticket: Ticket, new_work: bool| {
+        let lane = partition.and_then(|p| books.lanes.get(&p));
+        let good = |lane: &LaneBook| {
+            lane.epoch.is_none_or(|epoch| epoch == ticket.epoch)
+                && (!new_work || lane.revoked_at.is_none())
+        };
+        lane.is_some_and(good)
+    };
+    match *fact {
+        Fact::Delivered {
+            partition, ticket, ..
+        } => {
+            prop_assert!(good(partition, ticket, true), "{fact:?}");
+        }
+        Fact::LetterAsked {
+            partition, ticket, ..
+        } => {
+            prop_assert!(good(partition, ticket, false), "{fact:?}");
+        }
+        Fact::CommitAsked { partition, .. } => {
+            prop_assert!(books.lanes.contains_key(&partition), "{fact:?}");
+        }
+        Fact::GivenBack { partition } => {
+            let Some(lane) = books.lanes.get(&partition) else {
+                // It came after the shutdown, so it was never taken.
+                prop_assert!(books.stopping, "{fact:?}");
+                return Ok(());
+            };
+            let Some(revoked_at) = lane.revoked_at else {
+                return Err(TestCaseError::fail("given back without being asked"));
+            };
+            let quiet = lane.records.values().all(|record| !record.out);
+            let overdue = at >= revoked_at + settings.drain_deadline;
+            prop_assert!(quiet || overdue, "{fact:?}");
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+/// The frontier is the first unfinished record, or what comes after all that was read.
+fn frontier_is_exact(books: &Books, seen: &Seen) -> Held {
+    for lane in &seen.lanes {
+        let book = &books.lanes[&lane.partition];
+        let first = book.unfinished().next();
+        prop_assert_eq!(lane.frontier, first.or(book.position), "{:?}", lane);
+    }
+    Ok(())
+}
+
+/// Reads of `bytes` more may pass the budget only by what no record before gave reason to expect.
+fn stays_in_the_budget(books: &Books, seen: &Seen, largest: usize, settings: &Settings) -> Held {
+    let surprise = books
+        .largest
+        .saturating_sub(largest.min(settings.budget_bytes / 4));
+    prop_assert!(seen.held_bytes <= settings.budget_bytes + surprise);
+    Ok(())
+}
+
+fn alternates(books: &Books, fact: &Fact) -> Held {
+    let (partition, paused) = match fact {
+        Fact::Paused { partition } => (partition, true),
+        Fact::Resumed { partition } => (partition, false),
+        _ => return Ok(()),
+    };
+    let lane = books.lanes.get(partition);
+    let lane = lane.ok_or_else(|| TestCaseError::fail("paused or resumed, but not ours"))?;
+    prop_assert_ne!(lane.paused, Some(paused), "{:?}", fact);
+    prop_assert!(
+        paused || lane.revoked_at.is_none(),
+        "resumed while draining"
+    );
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(Config { cases: 400, max_shrink_iters: 20_000, ..Config::default() })]
+
+    /// Invariant 1.
+    #[test]
+    fn a_commit_never_passes_an_unfinished_record(script in script()) {
+        holds(&play(script).history, |books, fact, _, _| passes_nothing(books, fact))?;
+    }
+
+    /// Invariant 1.
+    #[test]
+    fn a_commit_never_goes_back_within_an_epoch(script in script()) {
+        holds(&play(script).history, |books, fact, _, _| goes_never_back(books, fact))?;
+    }
+
+    /// Invariant 2.
+    #[test]
+    fn only_handler_broker_or_policy_finish_a_record(script in script()) {
+        holds(&play(script).history, |books, fact, _, settings| match fact {
+            Fact::Seen(seen) => {
+                let skips = settings.on_exhausted == OnExhausted::Skip;
+                prop_assert!(skips || seen.totals.passed_over == 0);
+                is_finished_by_right(books, seen)
+            }
+            _ => Ok(()),
+        })?;
+    }
+
+    /// Invariant 3.
+    #[test]
+    fn cancelled_is_never_exhausted(script in script()) {
+        let mut last = std::collections::BTreeMap::new();
+        holds(&play(script).history, |books, fact, _, _| {
+            ends_only_after_a_failure(&mut last, books, fact)
+        })?;
+    }
+
+    /// Invariant 3.
+    #[test]
+    fn attempts_are_counted_as_they_failed(script in script()) {
+        holds(&play(script).history, |books, fact, _, settings| {
+            counts_failures_only(books, fact, settings)
+        })?;
+    }
+
+    /// Invariant 4.
+    #[test]
+    fn a_record_is_not_started_before_those_it_waits_for(script in script()) {
+        holds(&play(script).history, |books, fact, _, settings| {
+            keeps_the_order(books, fact, settings)
+        })?;
+    }
+
+    /// Invariant 5.
+    #[test]
+    fn records_held_stay_in_the_budget(script in script()) {
+        // The largest record, and what was held, before the last read.
+        let (mut largest, mut held) = (0, 0);
+        holds(&play(script).history, |books, fact, _, settings| {
+            match fact {
+                Fact::Read { .. } => largest = books.largest,
+                Fact::Seen(seen) if seen.held_bytes > held => {
+                    stays_in_the_budget(books, seen, largest, settings)?;
+                    held = seen.held_bytes;
+                }
+                Fact::Seen(seen) => held = seen.held_bytes,
+                _ => {}
+            }
+            Ok(())
+        })?;
+    }
+
+    /// Invariant 5.
+    #[test]
+    fn every_charge_is_refunded_exactly_once(script in script()) {
+        holds(&play(script).history, |books, fact, _, _| {
+            if let Fact::Seen(seen) = fact {
+                prop_assert_eq!(seen.held_bytes, books.held_bytes());
+            }
+            Ok(())
+        })?;
+    }
+
+    /// Invariant 5.
+    #[test]
+    fn pause_and_resume_alternate(script in script()) {
+        holds(&play(script).history, |books, fact, _, _| alternates(books, fact))?;
+    }
+
+    /// Invariant 5: a partition that holds nothing up, in an engine that holds nothing, is read.
+    #[test]
+    fn nothing_is_paused_while_nothing_is_held(script in script()) {
+        holds(&play(script).history, |books, fact, _, _| {
+            if let Fact::Seen(Seen { held_bytes: 0, .. }) = fact {
+                let mut reading = books.lanes.values().filter(|lane| lane.revoked_at.is_none());
+                prop_assert!(reading.all(|lane| lane.paused == Some(false)));
+            }
+            Ok(())
+        })?;
+    }
+
+    /// Invariant 6.
+    #[test]
+    fn nothing_is_done_for_a_partition_that_is_not_ours(script in script()) {
+        holds(&play(script).history, respects_ownership)?;
+    }
+
+    /// Invariant 7.
+    #[test]
+    fn offsets_that_do_not_exist_never_hold_the_frontier(script in script()) {
+        holds(&play(script).history, |books, fact, _, _| match fact {
+            Fact::Seen(seen) => frontier_is_exact(books, seen),
+            _ => Ok(()),
+        })?;
+    }
+
+    #[test]
+    fn no_more_than_the_concurrency_is_with_the_handler(script in script()) {
+        holds(&play(script).history, |books, fact, _, settings| {
+            if let Fact::Seen(seen) = fact {
+                let records = books.lanes.values().flat_map(|lane| lane.records.values());
+                let out = records.filter(|record| record.out).count();
+                prop_assert!(seen.in_flight <= settings.concurrency.min(out));
+            }
+            Ok(())
+        })?;
+    }
+}

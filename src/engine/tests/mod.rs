@@ -11,6 +11,7 @@ mod liveness;
 mod order;
 mod retries;
 mod rig;
+mod script;
 mod speed;
 mod takeover;
 mod world;

@@ -1,1 +1,552 @@
-//! todo
+//! A world for the engine: a broker with three logs, a group that gives and takes, a handler and a
+//! producer that answer as a script says. It writes down what happens and judges nothing.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::history::{Answer, Fact, History, Partition, Seen, SeenLane};
+use super::rig::{failure, ms};
+use super::script::{CommitFate, PARTITIONS, Script, Step};
+use crate::engine::{
+    Assignment, CommitFailure, Effect, Engine, Event, FrontierCommit, Incoming, KeyHash, LaneId,
+    Ticket, Verdict,
+};
+use crate::report::Report;
+use crate::topic::{Offset, TopicPartition};
+
+/// A record's content: where it is from.
+type Content = (i32, i64);
+
+pub(super) struct World {
+    engine: Engine<Content>,
+    pub now: Duration,
+    pub logs: Vec<Log>,
+    /// Partitions that we have, as the client sees it.
+    pub held: BTreeMap<i32, Held>,
+    pub out: Vec<(Ticket, Content)>,
+    pub letters: Vec<(Ticket, Content)>,
+    /// The commit under way, each with the number of its assignment.
+    pub commit: Option<Vec<(FrontierCommit, u64)>>,
+    answered: Vec<Ticket>,
+    pub stopping: bool,
+    pub history: History,
+}
+
+#[derive(Debug)]
+pub(super) struct Log {
+    pub records: Vec<(i64, Option<u64>, usize)>,
+    pub end: i64,
+    pub committed: Option<(i64, String)>,
+    assignments: u64,
+}
+
+#[derive(Debug)]
+pub(super) struct Held {
+    pub lane: LaneId,
+    /// The next record of the log to read.
+    pub next: usize,
+    pub paused: bool,
+    pub revoked: bool,
+}
+
+pub(super) fn play(script: Script) -> World {
+    let mut world = World::new(&script);
+    for step in script.steps {
+        world.step(&step);
+    }
+    world
+}
+
+fn named(partition: i32) -> TopicPartition {
+    TopicPartition::new("orders", partition)
+}
+
+impl World {
+    fn new(script: &Script) -> Self {
+        let logs = script.logs.iter().zip(&script.tails).map(|(logged, tail)| {
+            let mut end = 0;
+            let place = |record: &super::script::Logged| {
+                let offset = end + record.gap;
+                end = offset + 1;
+                (offset, record.key, record.bytes)
+            };
+            let records = logged.iter().map(place).collect();
+            Log {
+                records,
+                end: end + tail,
+                committed: None,
+                assignments: 0,
+            }
+        });
+        Self {
+            engine: Engine::new(script.settings.clone()),
+            now: ms(1_000_000),
+            logs: logs.collect(),
+            held: BTreeMap::new(),
+            out: Vec::new(),
+            letters: Vec::new(),
+            commit: None,
+            answered: Vec::new(),
+            stopping: false,
+            history: History {
+                settings: script.settings.clone(),
+                facts: Vec::new(),
+            },
+        }
+    }
+
+    pub(super) fn engine(&self) -> &Engine<Content> {
+        &self.engine
+    }
+
+    pub(super) fn step(&mut self, step: &Step) {
+        match *step {
+            Step::Assign(which) => self.assign(i32::try_from(which).unwrap() % PARTITIONS),
+            Step::AssignAnew(which) => {
+                if let Some(partition) = self.pick(which).filter(|p| self.held[p].revoked) {
+                    self.assigned(partition);
+                }
+            }
+            Step::Revoke(mask) => {
+                let revoked = self.held.keys().filter(|p| mask >> **p & 1 == 1);
+                let revoked = revoked.copied().collect();
+                self.revoke(revoked);
+            }
+            Step::Lose(which) => {
+                if let Some(partition) = self.pick(which) {
+                    self.held.remove(&partition);
+                    let fact = Fact::Lost { partition };
+                    self.tell(vec![fact], Event::Lost(vec![named(partition)]));
+                }
+            }
+            Step::Read(which, count) => {
+                let partition = self.pick(which);
+                for _ in 0..count {
+                    partition
+                        .into_iter()
+                        .for_each(|partition| self.read(partition));
+                }
+            }
+            Step::ReadAgain(which, record) => {
+                if let Some(partition) = self.pick(which)
+                    && self.held[&partition].next > 0
+                    && !self.held[&partition].paused
+                {
+                    self.read_record(partition, record % self.held[&partition].next);
+                }
+            }
+            Step::End(which) => self.pick(which).into_iter().for_each(|p| self.end(p)),
+            Step::Answer(which, answer, after) if !self.out.is_empty() => {
+                self.answer(which % self.out.len(), answer, after.map(ms));
+            }
+            Step::Letter(which, taken) if !self.letters.is_empty() => {
+                self.letter(which % self.letters.len(), taken);
+            }
+            Step::Commit(fate) => self.answer_commit(fate),
+            Step::Echo(which, letter) if !self.answered.is_empty() => {
+                self.echo(self.answered[which % self.answered.len()], letter);
+            }
+            Step::Answer(..) | Step::Letter(..) | Step::Echo(..) => {}
+            Step::Pass(millis) => self.pass(ms(millis)),
+            Step::PassToDeadline => self.pass_to_deadline(),
+            Step::Shutdown => self.shutdown(),
+        }
+    }
+
+    fn pick(&self, which: usize) -> Option<i32> {
+        self.held
+            .keys()
+            .nth(which % self.held.len().max(1))
+            .copied()
+    }
+
+    pub(super) fn assign(&mut self, partition: i32) {
+        if !self.held.contains_key(&partition) {
+            self.assigned(partition);
+        }
+    }
+
+    fn assigned(&mut self, partition: i32) {
+        let taken: Vec<_> = self.held.values().map(|held| held.lane).collect();
+        let lane = (0..)
+            .map(LaneId)
+            .find(|lane| !taken.contains(lane))
+            .unwrap();
+        let log = &mut self.logs[partition as usize];
+        log.assignments += 1;
+        let committed = log.committed.as_ref().map(|(offset, _)| *offset);
+        let left = log.committed.as_ref();
+        let left = left.map(|(at, text)| Report::decode(text, Offset(*at)).unwrap());
+        let from = committed.unwrap_or(0);
+        let next = log.records.partition_point(|(offset, ..)| *offset < from);
+        let held = Held {
+            lane,
+            next,
+            paused: false,
+            revoked: false,
+        };
+        self.held.insert(partition, held);
+        let assignment = Assignment {
+            partition: named(partition),
+            lane,
+            left_behind: left.clone(),
+            committed: committed.map(Offset),
+        };
+        let fact = Fact::Assigned {
+            partition,
+            committed,
+            left,
+        };
+        self.tell(vec![fact], Event::Assigned(vec![assignment]));
+    }
+
+    fn revoke(&mut self, partitions: Vec<i32>) {
+        for partition in &partitions {
+            self.held.get_mut(partition).unwrap().revoked = true;
+        }
+        let facts = partitions
+            .iter()
+            .map(|p| Fact::Revoked { partition: *p })
+            .collect();
+        self.tell(
+            facts,
+            Event::Revoked(partitions.into_iter().map(named).collect()),
+        );
+    }
+
+    pub(super) fn shutdown(&mut self) {
+        self.stopping = true;
+        self.held.values_mut().for_each(|held| held.revoked = true);
+        self.tell(vec![Fact::Shutdown], Event::Shutdown);
+    }
+
+    /// Reads the next record, if the partition is read: what was on its way is still delivered
+    /// after a revocation.
+    pub(super) fn read(&mut self, partition: i32) {
+        let Some(held) = self.held.get_mut(&partition) else {
+            return;
+        };
+        let next = held.next;
+        let on_its_way = held.revoked;
+        if next < self.logs[partition as usize].records.len() && (!held.paused || on_its_way) {
+            held.next += 1;
+            self.read_record(partition, next);
+        }
+    }
+
+    fn read_record(&mut self, partition: i32, index: usize) {
+        let (offset, key, bytes) = self.logs[partition as usize].records[index];
+        let incoming = Incoming {
+            lane: self.held[&partition].lane,
+            offset: Offset(offset),
+            key: key.map(KeyHash),
+            bytes,
+            payload: (partition, offset),
+        };
+        let fact = Fact::Read {
+            partition,
+            offset,
+            key,
+            bytes,
+        };
+        self.tell(vec![fact], Event::Record(incoming));
+    }
+
+    /// Reading has come to the end of the log, or not yet.
+    pub(super) fn end(&mut self, partition: i32) {
+        let log = &self.logs[partition as usize];
+        let Some(held) = self.held.get(&partition) else {
+            return;
+        };
+        if held.next == log.records.len() {
+            let (next, partition_name) = (log.end, named(partition));
+            let event = Event::Position {
+                partition: partition_name,
+                next: Offset(next),
+            };
+            self.tell(vec![Fact::Position { partition, next }], event);
+        }
+    }
+
+    pub(super) fn answer(&mut self, index: usize, answer: Answer, after: Option<Duration>) {
+        let (ticket, payload) = self.out.remove(index);
+        self.answered.push(ticket);
+        let fact = Fact::Answered {
+            partition: self.partition_of(ticket),
+            ticket,
+            answer,
+            genuine: true,
+        };
+        let verdict = match answer {
+            Answer::Done => Verdict::Done,
+            Answer::Skip => Verdict::Skip,
+            Answer::Retry => Verdict::Retry(failure()),
+            Answer::Reject => Verdict::Reject(failure()),
+            Answer::SlowDown => Verdict::SlowDown {
+                after,
+                failure: failure(),
+            },
+            Answer::Misconfigured => Verdict::Misconfigured(failure()),
+            Answer::Cancelled => Verdict::Cancelled,
+        };
+        let took = ms(5);
+        self.tell(
+            vec![fact],
+            Event::Finished {
+                ticket,
+                verdict,
+                took,
+                payload,
+            },
+        );
+    }
+
+    pub(super) fn letter(&mut self, index: usize, taken: bool) {
+        let (ticket, payload) = self.letters.remove(index);
+        self.answered.push(ticket);
+        let partition = self.partition_of(ticket);
+        let fact = Fact::LetterAnswered {
+            partition,
+            ticket,
+            taken,
+            genuine: true,
+        };
+        let result = if taken {
+            Ok(())
+        } else {
+            Err("no such topic".to_owned())
+        };
+        self.tell(
+            vec![fact],
+            Event::DeadLettered {
+                ticket,
+                result,
+                payload,
+            },
+        );
+    }
+
+    /// A second answer to what was answered: it does not count.
+    fn echo(&mut self, ticket: Ticket, letter: bool) {
+        let open = |open: &[(Ticket, Content)]| open.iter().any(|(other, _)| *other == ticket);
+        let (genuine, payload) = (false, (-1, -1));
+        let partition = self.partition_of(ticket);
+        if letter && !open(&self.letters) {
+            let fact = Fact::LetterAnswered {
+                partition,
+                ticket,
+                taken: true,
+                genuine,
+            };
+            let result = Ok(());
+            self.tell(
+                vec![fact],
+                Event::DeadLettered {
+                    ticket,
+                    result,
+                    payload,
+                },
+            );
+        } else if !letter && !open(&self.out) {
+            let fact = Fact::Answered {
+                partition,
+                ticket,
+                answer: Answer::Done,
+                genuine,
+            };
+            let (verdict, took) = (Verdict::Done, ms(5));
+            self.tell(
+                vec![fact],
+                Event::Finished {
+                    ticket,
+                    verdict,
+                    took,
+                    payload,
+                },
+            );
+        }
+    }
+
+    pub(super) fn answer_commit(&mut self, fate: CommitFate) {
+        let Some(commit) = self.commit.take() else {
+            return;
+        };
+        let mut result = match fate {
+            CommitFate::Taken => Ok(()),
+            CommitFate::Later | CommitFate::TakenButLater => {
+                Err(CommitFailure::Later("in progress".to_owned()))
+            }
+            CommitFate::Dropped => Err(CommitFailure::Dropped("fenced".to_owned())),
+            CommitFate::Fatal => Err(CommitFailure::Fatal("not authorised".to_owned())),
+        };
+        if matches!(fate, CommitFate::Taken | CommitFate::TakenButLater) {
+            for (frontier, assignment) in commit {
+                let log = &mut self.logs[frontier.partition.partition as usize];
+                if log.assignments == assignment {
+                    let text = frontier.report.encode(frontier.offset);
+                    log.committed = Some((frontier.offset.0, text));
+                } else {
+                    result = Err(CommitFailure::Dropped("fenced".to_owned()));
+                }
+            }
+        }
+        self.tell(vec![Fact::CommitAnswered], Event::Committed(result));
+    }
+
+    pub(super) fn pass(&mut self, time: Duration) {
+        self.now += time;
+        self.tell(vec![Fact::Ticked], Event::Tick);
+    }
+
+    pub(super) fn pass_to_deadline(&mut self) {
+        let due = self.engine.next_deadline().unwrap_or(self.now);
+        self.pass(due.saturating_sub(self.now));
+    }
+
+    fn partition_of(&self, ticket: Ticket) -> Partition {
+        let held = self.held.iter().find(|(_, held)| held.lane == ticket.lane);
+        held.map(|(partition, _)| *partition)
+    }
+
+    fn tell(&mut self, facts: Vec<Fact>, event: Event<Content>) {
+        for fact in facts {
+            self.note(fact);
+        }
+        let mut effects = Vec::new();
+        self.engine.on(event, self.now, &mut effects);
+        for effect in effects {
+            self.carry_out(effect);
+        }
+        let lane = |lane: crate::engine::LaneView<'_>| SeenLane {
+            partition: lane.partition.partition,
+            frontier: lane.frontier.map(|offset| offset.0),
+            unfinished: lane.unfinished,
+        };
+        self.note(Fact::Seen(Seen {
+            held_bytes: self.engine.held_bytes(),
+            in_flight: self.engine.in_flight(),
+            totals: self.engine.totals().clone(),
+            lanes: self.engine.lanes().map(lane).collect(),
+        }));
+        let due = self.engine.next_deadline();
+        assert!(
+            due.is_none_or(|due| due > self.now),
+            "a deadline that passed stays due"
+        );
+    }
+
+    fn note(&mut self, fact: Fact) {
+        self.history.facts.push((self.now, fact));
+    }
+
+    fn carry_out(&mut self, effect: Effect<Content>) {
+        match effect {
+            Effect::Deliver {
+                ticket,
+                attempt,
+                payload,
+            } => {
+                let partition = self.partition_of(ticket);
+                assert_eq!((partition, ticket.offset.0), (Some(payload.0), payload.1));
+                self.out.push((ticket, payload));
+                self.note(Fact::Delivered {
+                    partition,
+                    ticket,
+                    attempt,
+                });
+            }
+            Effect::Cancel(ticket) => {
+                let partition = self.partition_of(ticket);
+                self.note(Fact::Cancelled { partition, ticket });
+            }
+            Effect::DeadLetter {
+                ticket,
+                reason,
+                attempts,
+                failure: _,
+                payload,
+            } => {
+                let partition = self.partition_of(ticket);
+                assert_eq!((partition, ticket.offset.0), (Some(payload.0), payload.1));
+                self.letters.push((ticket, payload));
+                self.note(Fact::LetterAsked {
+                    partition,
+                    ticket,
+                    reason,
+                    attempts,
+                });
+            }
+            Effect::Commit(frontiers) => self.commit_asked(frontiers),
+            Effect::Pause(partitions) => self.paused(partitions, true),
+            Effect::Resume(partitions) => self.paused(partitions, false),
+            Effect::GiveBack(partitions) => {
+                for TopicPartition { partition, .. } in partitions {
+                    self.held.remove(&partition);
+                    self.note(Fact::GivenBack { partition });
+                }
+            }
+            Effect::Skipped {
+                partition,
+                offset,
+                failure,
+            } => self.note(Fact::Skipped {
+                partition: partition.partition,
+                offset: offset.0,
+                by_policy: failure.is_some(),
+            }),
+            Effect::Stalled {
+                partition,
+                offset,
+                attempts,
+                failure: _,
+            } => {
+                let (partition, offset) = (partition.partition, offset.0);
+                self.note(Fact::Stalled {
+                    partition,
+                    offset,
+                    attempts,
+                });
+            }
+            Effect::Unstalled { partition, offset } => {
+                let (partition, offset) = (partition.partition, offset.0);
+                self.note(Fact::Unstalled { partition, offset });
+            }
+            Effect::Stopped => self.note(Fact::Stopped),
+        }
+    }
+
+    fn commit_asked(&mut self, frontiers: Vec<FrontierCommit>) {
+        assert!(self.commit.is_none(), "two commits under way");
+        for FrontierCommit {
+            partition,
+            offset,
+            report,
+        } in frontiers.clone()
+        {
+            let (partition, offset) = (partition.partition, offset.0);
+            self.note(Fact::CommitAsked {
+                partition,
+                offset,
+                report,
+            });
+        }
+        let numbered = frontiers.into_iter().map(|frontier| {
+            let assignment = self.logs[frontier.partition.partition as usize].assignments;
+            (frontier, assignment)
+        });
+        self.commit = Some(numbered.collect());
+    }
+
+    fn paused(&mut self, partitions: Vec<TopicPartition>, paused: bool) {
+        for TopicPartition { partition, .. } in partitions {
+            if let Some(held) = self.held.get_mut(&partition) {
+                held.paused = paused;
+            }
+            self.note(if paused {
+                Fact::Paused { partition }
+            } else {
+                Fact::Resumed { partition }
+            });
+        }
+    }
+}

@@ -1,27 +1,33 @@
 //! The controller itself, in this process, against the real API server and librdkafka's mock of
 //! Kafka, looking after one namespace of the test's own.
 
+use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
 use drover::api::{KafkaConsumer, KafkaConsumerStatus};
 use drover::controller::{self, Settings};
 use drover::k8s::lease::Terms;
+use drover::kafka::admin::Admin;
 use drover::resources;
-use k8s_openapi::api::apps::v1::{Deployment, DeploymentStatus};
+use drover::topic::TopicPartition;
+use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use kube::api::{Api, DynamicObject, Patch, PatchParams, PostParams};
+use kube::api::{Api, DynamicObject, ListParams, Patch, PatchParams, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::core::{ApiResource, NamespaceResourceScope};
-use kube::{Client, Config, Resource};
-use rdkafka::mocking::MockCluster;
-use rdkafka::producer::DefaultProducerContext;
+use kube::{Client, Config, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::control_plane::{ControlPlane, control_plane};
+use crate::lag_admin::Mock;
+
+use super::control_plane::{ControlPlane, control_plane_with_controllers};
 
 /// How long anything may take to come about on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(40);
@@ -30,29 +36,26 @@ pub const PATIENCE: Duration = Duration::from_secs(40);
 pub struct Operator {
     pub client: Client,
     pub namespace: String,
-    pub kafka: MockCluster<'static, DefaultProducerContext>,
+    pub kafka: Mock,
     pub admin_address: SocketAddr,
     cluster: &'static ControlPlane,
     running: Option<(CancellationToken, JoinHandle<()>)>,
 }
 
 impl Operator {
-    /// On the control plane without controllers, with these topics of four partitions each.
+    /// With these topics of four partitions each.
     pub async fn start(topics: &[&str]) -> Self {
-        Self::start_on(control_plane(), topics).await
-    }
-
-    pub async fn start_on(cluster: &'static ControlPlane, topics: &[&str]) -> Self {
-        let mut operator = Self::prepare(cluster, topics).await;
+        let mut operator = Self::prepare(topics).await;
         operator.run().await;
         operator
     }
 
     /// Everything but the controller.
-    pub async fn prepare(cluster: &'static ControlPlane, topics: &[&str]) -> Self {
+    pub async fn prepare(topics: &[&str]) -> Self {
+        let cluster = control_plane_with_controllers();
         let client = cluster.client().await;
         let namespace = cluster.namespace(&client).await;
-        let kafka = MockCluster::new(1).unwrap();
+        let kafka = rdkafka::mocking::MockCluster::new(1).unwrap();
         for topic in topics {
             kafka.create_topic(topic, 4, 1).unwrap();
         }
@@ -179,21 +182,102 @@ impl Operator {
         .await
     }
 
-    /// Says what the Deployment controller would say once all pods run.
-    pub async fn settle(&self, name: &str) {
-        let api = self.api::<Deployment>();
-        let deployment = api.get(name).await.unwrap();
-        let replicas = deployment.spec.replicas;
-        let status = DeploymentStatus {
-            observed_generation: deployment.metadata.generation,
-            replicas,
-            ready_replicas: replicas,
-            updated_replicas: replicas,
-            available_replicas: replicas,
-            ..Default::default()
-        };
-        let patch = Patch::Merge(json!({ "status": status }));
-        api.patch_status(name, &PatchParams::default(), &patch).await.unwrap();
+    /// From now on says what a kubelet would of pods that run. Ends with the test's runtime.
+    pub fn play_kubelet(&self) {
+        let pods = self.api::<Pod>();
+        tokio::spawn(async move {
+            loop {
+                let running = json!({ "status": {
+                    "phase": "Running",
+                    "conditions": [{ "type": "Ready", "status": "True" }],
+                }});
+                for pod in pods.list(&ListParams::default()).await.unwrap() {
+                    let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
+                    if phase != Some("Running") {
+                        let patch = Patch::Merge(&running);
+                        // It may be gone already.
+                        let _ = pods.patch_status(&pod.name_any(), &PatchParams::default(), &patch).await;
+                    }
+                }
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        });
+    }
+
+    /// Events about a resource, as `reason: note`.
+    pub async fn events(&self, name: &str) -> Vec<String> {
+        let events = self.api::<Event>().list(&ListParams::default()).await.unwrap();
+        let about = events.into_iter().filter(|event| {
+            event.regarding.as_ref().and_then(|regarding| regarding.name.as_deref()) == Some(name)
+                && event.reporting_controller.as_deref() == Some("drover-controller")
+        });
+        about
+            .map(|event| {
+                let series = event.series.map_or(1, |series| series.count);
+                let text = format!("{}: {}", event.reason.unwrap_or_default(), event.note.unwrap_or_default());
+                if series == 1 { text } else { format!("{text} (x{series})") }
+            })
+            .collect()
+    }
+
+    /// Waits for an event with this reason; returns all of that reason.
+    pub async fn event(&self, name: &str, reason: &str) -> Vec<String> {
+        let prefix = format!("{reason}: ");
+        wait_for(&format!("the event {reason}"), async || {
+            let all = self.events(name).await;
+            let found: Vec<String> = all.iter().filter(|text| text.starts_with(&prefix)).cloned().collect();
+            if found.is_empty() { Err(format!("{all:#?}")) } else { Ok(found) }
+        })
+        .await
+    }
+
+    /// What the group has committed, by partition.
+    pub async fn committed(&self, group: &str, topic: &str) -> Vec<Option<i64>> {
+        let servers = self.kafka.bootstrap_servers();
+        let admin = Admin::open(&servers, &BTreeMap::new()).unwrap();
+        let partitions: Vec<_> = (0..4).map(|number| TopicPartition::new(topic, number)).collect();
+        let answers = admin.committed(group, &partitions, Duration::from_secs(5)).await.unwrap();
+        let committed = answers.into_values().map(|answer| answer.unwrap().offset);
+        committed.map(|offset| offset.map(|offset| offset.0)).collect()
+    }
+
+    /// A metric's values by their labels, as `/metrics` shows them.
+    pub async fn metric(&self, name: &str) -> BTreeMap<String, f64> {
+        let text = self.get("/metrics").await.1;
+        let lines = text.lines().filter_map(|line| line.strip_prefix(name));
+        lines
+            .filter_map(|rest| {
+                let (labels, value) = rest.rsplit_once(' ')?;
+                let labels = labels.strip_prefix('{').map_or(Some(labels), |rest| rest.strip_suffix('}'))?;
+                Some((labels.to_owned(), value.parse().ok()?))
+            })
+            .collect()
+    }
+
+    /// Status and body of a page of the admin port.
+    pub async fn get(&self, path: &str) -> (u16, String) {
+        let mut stream = TcpStream::connect(self.admin_address).await.unwrap();
+        let request = format!("GET {path} HTTP/1.0\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+    }
+
+    /// Waits until the controller has written nothing for `quiet`.
+    pub async fn rest(&self, quiet: Duration) {
+        let mut writes = self.writes().len();
+        let mut since = tokio::time::Instant::now();
+        let deadline = since + PATIENCE + quiet;
+        while since.elapsed() < quiet {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            let now = self.writes().len();
+            if now != writes {
+                (writes, since) = (now, tokio::time::Instant::now());
+            }
+            assert!(tokio::time::Instant::now() < deadline, "it goes on writing: {:#?}", self.writes());
+        }
     }
 
     /// Every write to this namespace that the controller made, as `verb resource/subresource name`, from the

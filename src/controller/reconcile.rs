@@ -62,7 +62,9 @@ pub async fn reconcile(object: Arc<Guarded>, context: Arc<Context>) -> Result<Ac
     }
     .instrument(span)
     .await;
-    context.metrics.reconciled(context.clock.elapsed().saturating_sub(began));
+    context
+        .metrics
+        .reconciled(context.clock.elapsed().saturating_sub(began));
     Ok(action)
 }
 
@@ -79,7 +81,9 @@ async fn one(consumer: &KafkaConsumer, key: &FleetKey, context: &Context) -> Act
         // Children follow by their owner references.
         return Action::await_change();
     }
-    let mut memory = context.fleets.take(key, &consumer.uid().unwrap_or_default());
+    let mut memory = context
+        .fleets
+        .take(key, &consumer.uid().unwrap_or_default());
     let wait = steps(consumer, key, &mut memory, context).await;
     context.fleets.put(key.clone(), memory);
     Action::requeue(wait)
@@ -138,7 +142,9 @@ async fn steps(
             }
         }
     }
-    let spec = verdict.as_ref().map_or_else(|problems| Spec::Bad(problems), Spec::Good);
+    let spec = verdict
+        .as_ref()
+        .map_or_else(|problems| Spec::Bad(problems), Spec::Good);
     run.tell(spec, &lag, memory).await;
     run.when_again(key, memory)
 }
@@ -211,11 +217,16 @@ impl Run<'_> {
         let decidable = offsets_ready && offsets::away(lag).is_none();
         if let Some(sample) = self.sample.as_ref().filter(|_| decidable) {
             let now = clock::now();
-            let state = memory.scaling.take().unwrap_or_else(|| resumed(self.consumer));
+            let state = memory
+                .scaling
+                .take()
+                .unwrap_or_else(|| resumed(self.consumer));
             let (state, decision) = scaling::step(&fleet.policy, &state, sample, now);
             memory.scaling = Some(state);
             let again = decision.look_again_at.duration_since(now);
-            self.wait = self.wait.min(again.try_into().unwrap_or(Duration::ZERO).max(MOMENT));
+            self.wait = self
+                .wait
+                .min(again.try_into().unwrap_or(Duration::ZERO).max(MOMENT));
             offsets::pace(context, key, &decision);
             self.decision = Some(decision);
         }
@@ -297,7 +308,11 @@ impl Run<'_> {
     async fn tell(&mut self, spec: Spec<'_>, lag: &Latest, memory: &mut FleetMemory) {
         let consumer = self.consumer;
         let labels = self.decision.as_ref().map(labels).unwrap_or_default();
-        let previous = memory.status.clone().or_else(|| consumer.status.clone()).unwrap_or_default();
+        let previous = memory
+            .status
+            .clone()
+            .or_else(|| consumer.status.clone())
+            .unwrap_or_default();
         let next = status(&Facts {
             now: clock::now(),
             generation: consumer.metadata.generation,
@@ -377,7 +392,10 @@ impl Run<'_> {
             lag: outlook.and_then(|outlook| outlook.lag),
             delay: outlook.and_then(|outlook| outlook.delay),
             sample_age: self.sample.as_ref().map(|sample| {
-                clock::now().duration_since(sample.at).try_into().unwrap_or_default()
+                clock::now()
+                    .duration_since(sample.at)
+                    .try_into()
+                    .unwrap_or_default()
             }),
             stuck: self.sample.as_ref().map(stuck),
         }
@@ -386,7 +404,10 @@ impl Run<'_> {
 
 /// What a controller that has just started knows from what status kept.
 fn resumed(consumer: &KafkaConsumer) -> scaling::State {
-    let kept = consumer.status.as_ref().and_then(|status| status.scaling.as_ref());
+    let kept = consumer
+        .status
+        .as_ref()
+        .and_then(|status| status.scaling.as_ref());
     let start_up = kept.and_then(|kept| kept.start_up_seconds);
     scaling::State::resume(
         kept.and_then(|kept| kept.capacity_per_pod),

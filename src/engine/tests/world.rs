@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::history::{Answer, Fact, History};
 use super::rig::{failure, ms};
-use super::script::{CommitFate, PARTITIONS, Script, Step};
+use super::script::{PARTITIONS, Script, Step};
 use crate::engine::{
     Assignment, Engine, Event, FrontierCommit, Incoming, KeyHash, LaneId, Ticket, Verdict,
 };

@@ -28,6 +28,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
+use futures::future::BoxFuture;
 use kube::runtime::controller::{self, Action, Controller};
 use kube::runtime::reflector;
 use kube::{Client, Config};
@@ -99,7 +100,16 @@ pub enum StartError {
 ///
 /// # Errors
 /// Only if it cannot start.
-pub async fn run(
+pub fn run(
+    config: Config,
+    settings: Settings,
+    stop: CancellationToken,
+) -> BoxFuture<'static, Result<(), StartError>> {
+    // Boxed, so that the machinery below is compiled here once, not in every program that calls it.
+    Box::pin(lead(config, settings, stop))
+}
+
+async fn lead(
     config: Config,
     settings: Settings,
     stop: CancellationToken,

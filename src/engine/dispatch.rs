@@ -33,7 +33,7 @@ impl<P> Engine<P> {
         self.timers.peek().map(|Reverse(timer)| timer.due)
     }
 
-    /// Records whose back-off is over are ready again, before the others of their lane.
+    /// Records whose back-off is over are ready again.
     pub(super) fn wake(&mut self, effects: &mut Vec<Effect<P>>) {
         while self.next_timer().is_some_and(|due| due <= self.now) {
             let Some(Reverse(timer)) = self.timers.pop() else {
@@ -45,7 +45,7 @@ impl<P> Engine<P> {
             }
             self.backing_off -= 1;
             let record = &mut self.records[handle];
-            let id = record.lane;
+            let (id, offset) = (record.lane, record.offset);
             let dead_letter = record.trouble.as_ref().and_then(|t| t.dead_letter);
             if let Some(reason) = dead_letter {
                 self.dead_letter(handle, reason, effects);
@@ -53,7 +53,7 @@ impl<P> Engine<P> {
             }
             record.state = State::Ready;
             if let Some(lane) = self.lane_mut(id) {
-                lane.ready.push_front(handle);
+                lane.ready.push(offset, handle);
             }
             self.enter_ring(id);
         }
@@ -72,7 +72,7 @@ impl<P> Engine<P> {
             if !lane.can_start() {
                 continue;
             }
-            let Some(handle) = lane.ready.pop_front() else {
+            let Some(handle) = lane.ready.pop() else {
                 continue;
             };
             let record = &mut self.records[handle];

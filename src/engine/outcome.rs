@@ -323,8 +323,9 @@ impl<P> Engine<P> {
             lane.current = None;
         }
         if let Some(follower) = record.follower {
-            self.records[follower].state = State::Ready;
-            lane.ready.push_front(follower);
+            let next = &mut self.records[follower];
+            next.state = State::Ready;
+            lane.ready.push(next.offset, follower);
         } else if let Some(key) = record.key {
             lane.keys.remove(&key.0);
         }

@@ -10,6 +10,7 @@ mod controller_children;
 mod controller_rest;
 mod controller_scaling;
 mod crds;
+mod engine_speed;
 mod events;
 mod examples;
 mod fleet;

@@ -31,6 +31,26 @@ fn a_record_waits_for_the_one_before_it_of_its_key() {
 }
 
 #[test]
+fn the_oldest_ready_record_goes_first_so_that_the_frontier_follows() {
+    let mut rig = Rig::new(with(Ordering::Key, 2), 1);
+    for offset in 0..40 {
+        rig.read(0, offset, offset % 4);
+    }
+    let mut order = Vec::new();
+    loop {
+        let delivered = rig.delivered();
+        if delivered.is_empty() {
+            break;
+        }
+        order.extend(delivered.iter().map(|ticket| ticket.offset.0));
+        for ticket in delivered {
+            rig.done(ticket);
+        }
+    }
+    assert_eq!(order, (0..40).collect::<Vec<_>>());
+}
+
+#[test]
 fn a_record_without_key_waits_for_none() {
     let mut rig = Rig::new(with(Ordering::Key, 16), 1);
     for offset in 0..4 {

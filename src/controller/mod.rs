@@ -196,6 +196,7 @@ impl Leader {
                     }
                 }
                 self.health.listed(false);
+                self.metrics.forget_all();
             } else if role.changed().await.is_err() {
                 return;
             }

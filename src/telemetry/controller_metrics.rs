@@ -284,6 +284,23 @@ impl ControllerMetrics {
         set_number(&self.sample_age_seconds, &label, gauges.sample_age);
     }
 
+    /// Somebody else leads: what was known of fleets is not known any more.
+    pub fn forget_all(&self) {
+        for family in [
+            &self.wanted,
+            &self.replicas,
+            &self.ready,
+            &self.lag,
+            &self.stuck,
+        ] {
+            family.clear();
+        }
+        self.delay_seconds.clear();
+        self.sample_age_seconds.clear();
+        self.fleets.set(0);
+        self.kafka_clients.set(0);
+    }
+
     /// The fleet is gone: its series end.
     pub fn forget(&self, consumer: &str) {
         self.fleet(consumer, &FleetGauges::default());

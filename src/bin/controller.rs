@@ -52,7 +52,9 @@ struct Args {
 #[tokio::main(worker_threads = 2)]
 async fn main() -> anyhow::Result<()> {
     let args = Args::parse();
-    log::init(args.log_format, &args.log).context("begin logging")?;
+    // kube's own client logs every call that fails; what matters of it is told once elsewhere.
+    let filter = format!("{},kube_client::client::builder=off", args.log);
+    log::init(args.log_format, &filter).context("begin logging")?;
     rustls::crypto::ring::default_provider()
         .install_default()
         .ok();

@@ -47,7 +47,7 @@ use crate::resources;
 use crate::telemetry::controller_metrics::ControllerMetrics;
 use crate::telemetry::http;
 use context::Context;
-use fleets::Fleets;
+use fleets::{FleetKey, Fleets};
 use health::Health;
 use watches::Watches;
 
@@ -57,8 +57,8 @@ const CONTROLLER: &str = "drover-controller";
 const CONCURRENCY: u16 = 8;
 /// Changes of one resource and its children within this time are one reconcile.
 const DEBOUNCE: Duration = Duration::from_millis(25);
-/// Memories of resources whose deletion was missed are swept this often.
-const SWEEP: Duration = Duration::from_secs(60);
+/// Metrics are counted, and memories of resources whose deletion was missed swept, this often.
+const SWEEP: Duration = Duration::from_secs(5);
 
 /// How a controller is set up.
 #[derive(Clone, Debug)]
@@ -196,6 +196,7 @@ impl Leader {
                     }
                 }
                 self.health.listed(false);
+                self.metrics.forget_all();
             } else if role.changed().await.is_err() {
                 return;
             }
@@ -268,23 +269,30 @@ impl Leader {
     }
 }
 
-fn forget(context: &Context, key: &fleets::FleetKey) {
+fn forget(context: &Context, key: &FleetKey) {
     context.fleets.retain(|other| other != key);
     context.lag.unregister(key);
     context.metrics.forget(&key.to_string());
 }
 
-/// Forgets what a watch did not say goodbye to.
+/// Counts, and forgets what a watch did not say goodbye to.
 async fn sweep(context: &Context) {
     let mut ticks = tokio::time::interval(SWEEP);
+    let (mut requests, mut failures) = (0, 0);
     loop {
         ticks.tick().await;
         let consumers = &context.caches.consumers;
-        let exists =
-            |key: &fleets::FleetKey| consumers.get(&watches::reference(key.clone())).is_some();
+        let exists = |key: &FleetKey| consumers.get(&watches::reference(key.clone())).is_some();
         for key in context.fleets.retain(exists) {
             forget(context, &key);
         }
         context.metrics.watches(consumers.len());
+        let numbers = context.lag.numbers();
+        context.metrics.kafka(
+            numbers.clusters,
+            numbers.requests.saturating_sub(requests),
+            numbers.failures.saturating_sub(failures),
+        );
+        (requests, failures) = (numbers.requests, numbers.failures);
     }
 }

@@ -55,7 +55,7 @@ pub fn order(fleet: &Fleet, situation: &Situation<'_>) -> Option<Order> {
         });
     }
     match fleet.mode {
-        ScalingMode::Manual => manual(fleet, situation),
+        ScalingMode::Manual => Some(manual(fleet, situation)),
         ScalingMode::Auto => situation.decision.map(|decision| Order {
             wanted: decision.replicas,
             set: startable(decision.replicas, situation),
@@ -64,36 +64,37 @@ pub fn order(fleet: &Fleet, situation: &Situation<'_>) -> Option<Order> {
         }),
         ScalingMode::Recommend => situation.decision.map(|decision| Order {
             wanted: decision.replicas,
-            // A fleet that was never sized begins at its minimum.
-            set: if situation.never_sized {
-                startable(fleet.policy.min, situation)
-            } else {
-                None
-            },
+            set: first_size(fleet, situation),
             by: By::Recommendation,
             reasons: sentences(decision),
         }),
     }
 }
 
-fn manual(fleet: &Fleet, situation: &Situation<'_>) -> Option<Order> {
-    let (wanted, reason) = match fleet.manual_replicas {
-        Some(replicas) => (
-            replicas,
-            "set by spec.replicas (scaling.mode: Manual)".to_owned(),
-        ),
-        None => (
-            situation.current.unwrap_or(fleet.policy.min),
-            "scaling.mode is Manual and spec.replicas is not set: the size stays as it is"
-                .to_owned(),
-        ),
-    };
-    Some(Order {
-        wanted,
-        set: startable(wanted, situation),
-        by: By::User,
-        reasons: vec![reason],
-    })
+fn manual(fleet: &Fleet, situation: &Situation<'_>) -> Order {
+    match fleet.manual_replicas {
+        Some(replicas) => Order {
+            wanted: replicas,
+            set: startable(replicas, situation),
+            by: By::User,
+            reasons: vec!["set by spec.replicas (scaling.mode: Manual)".to_owned()],
+        },
+        None => Order {
+            wanted: situation.current.unwrap_or(fleet.policy.min),
+            set: first_size(fleet, situation),
+            by: By::User,
+            reasons: vec![
+                "scaling.mode is Manual and spec.replicas is not set: the size stays as it is"
+                    .to_owned(),
+            ],
+        },
+    }
+}
+
+/// Where nobody may change the size, a fleet that was never sized begins at its minimum.
+fn first_size(fleet: &Fleet, situation: &Situation<'_>) -> Option<u32> {
+    let minimum = || startable(fleet.policy.min, situation);
+    situation.never_sized.then(minimum).flatten()
 }
 
 /// A fleet at zero stays there until its group has offsets.
@@ -108,4 +109,92 @@ fn startable(replicas: u32, situation: &Situation<'_>) -> Option<u32> {
 
 fn sentences(decision: &Decision) -> Vec<String> {
     decision.reasons.iter().map(ToString::to_string).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::KafkaConsumer;
+    use crate::fleet::{References, validate};
+    use crate::scaling::{Outlook, Why};
+    use jiff::Timestamp;
+    use serde_json::{Value, json};
+
+    fn fleet(change: Value) -> Fleet {
+        let mut document = json!({
+            "apiVersion": "drover.dev/v1alpha1",
+            "kind": "KafkaConsumer",
+            "metadata": { "name": "fleet", "namespace": "shop", "uid": "u" },
+            "spec": {
+                "kafka": { "bootstrapServers": "kafka:9092" },
+                "topics": ["orders"],
+                "handler": { "http": { "url": "http://users/kafka" } },
+                "scaling": { "minReplicas": 2 },
+            },
+        });
+        for (key, value) in change.as_object().into_iter().flatten() {
+            document["spec"][key] = value.clone();
+        }
+        let consumer: KafkaConsumer = serde_json::from_value(document).unwrap();
+        validate(&consumer, &References::default()).unwrap()
+    }
+
+    fn decision(replicas: u32) -> Decision {
+        Decision {
+            replicas,
+            reasons: vec![Why::Rolling],
+            look_again_at: Timestamp::UNIX_EPOCH,
+            watch_closely: false,
+            outlook: Outlook::default(),
+        }
+    }
+
+    /// Wanted and set, for a fleet of `current` pods whose policy wants five.
+    fn ordered(spec: Value, current: Option<u32>, ready: bool) -> Option<(u32, Option<u32>)> {
+        let decision = decision(5);
+        let situation = Situation {
+            decision: ready.then_some(&decision),
+            current,
+            never_sized: current.is_none(),
+            offsets_ready: ready,
+        };
+        order(&fleet(spec), &situation).map(|order| (order.wanted, order.set))
+    }
+
+    #[test]
+    fn whose_word_counts() {
+        let manual = json!({ "scaling": { "mode": "Manual", "minReplicas": 2 } });
+        let set = json!({ "scaling": { "mode": "Manual" }, "replicas": 3 });
+        let recommend = json!({ "scaling": { "mode": "Recommend", "minReplicas": 2 } });
+        for (spec, current, expected) in [
+            (json!({}), Some(1), Some((5, Some(5)))),
+            (json!({}), None, Some((5, Some(5)))),
+            (json!({ "paused": true }), Some(4), Some((0, Some(0)))),
+            (set.clone(), Some(4), Some((3, Some(3)))),
+            (manual.clone(), Some(4), Some((4, None))),
+            (manual.clone(), None, Some((2, Some(2)))),
+            (recommend.clone(), Some(4), Some((5, None))),
+            (recommend.clone(), None, Some((5, Some(2)))),
+        ] {
+            assert_eq!(
+                ordered(spec.clone(), current, true),
+                expected,
+                "{spec} {current:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn no_pod_starts_before_the_group_has_offsets() {
+        let set = json!({ "scaling": { "mode": "Manual" }, "replicas": 3 });
+        assert_eq!(ordered(json!({}), None, false), None);
+        assert_eq!(ordered(set.clone(), None, false), Some((3, None)));
+        assert_eq!(ordered(set.clone(), Some(0), false), Some((3, None)));
+        // Where pods run, they have begun somewhere.
+        assert_eq!(ordered(set, Some(1), false), Some((3, Some(3))));
+        assert_eq!(
+            ordered(json!({ "paused": true }), Some(3), false),
+            Some((0, Some(0)))
+        );
+    }
 }

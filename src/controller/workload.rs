@@ -47,12 +47,13 @@ pub fn read<'a>(deployment: &Deployment, pods: impl IntoIterator<Item = &'a Pod>
         rolling: count(status.updated_replicas) < replicas,
         ..Default::default()
     };
-    for condition in status.conditions.unwrap_or_default() {
+    let conditions = status.conditions.unwrap_or_default();
+    for condition in &conditions {
         let is_true = condition.status.as_deref() == Some("True");
         if condition.type_.as_deref() == Some("ReplicaFailure") && is_true {
-            let message = condition.message.unwrap_or_default();
+            let message = condition.message.clone().unwrap_or_default();
             workload.troubles.push(Trouble {
-                reason: failure_reason(&message, condition.reason),
+                reason: failure_reason(&message, condition.reason.clone()),
                 message,
             });
         }
@@ -68,6 +69,19 @@ pub fn read<'a>(deployment: &Deployment, pods: impl IntoIterator<Item = &'a Pod>
         {
             workload.troubles.push(trouble);
         }
+    }
+    // The last to be told: what pods say is nearer to the cause.
+    let stuck = conditions.into_iter().find(|condition| {
+        condition.type_.as_deref() == Some("Progressing")
+            && condition.status.as_deref() == Some("False")
+    });
+    if let Some(condition) = stuck {
+        workload.troubles.push(Trouble {
+            reason: condition
+                .reason
+                .unwrap_or_else(|| "NotProgressing".to_owned()),
+            message: condition.message.unwrap_or_default(),
+        });
     }
     workload
 }

@@ -84,6 +84,7 @@ pub struct Candidate {
     fence: Fence,
     seen: Option<Seen>,
     renewed_at: Option<Duration>,
+    complained: bool,
 }
 
 /// The lease as it was when it last changed, and when that was on our clock.
@@ -112,6 +113,7 @@ impl Candidate {
             fence,
             seen: None,
             renewed_at: None,
+            complained: false,
         }
     }
 
@@ -152,12 +154,18 @@ impl Candidate {
         };
         let outcome = timeout(patience, self.get_or_renew(now, leading)).await;
         let next = match outcome {
-            Ok(Ok(next)) => next,
+            Ok(Ok(next)) => {
+                self.complained = false;
+                next
+            }
             Ok(Err(error)) => {
-                warn!(lease = self.name, error = %super::chain(&error), "cannot renew or read the lease");
+                self.complain(&super::chain(&error));
                 self.after_failure(leading)
             }
-            Err(_) => self.after_failure(leading),
+            Err(_) => {
+                self.complain("no answer in time");
+                self.after_failure(leading)
+            }
         };
         if next != Role::Leading {
             self.fence.close();
@@ -168,6 +176,17 @@ impl Candidate {
             self.terms.retry.min(left)
         } else {
             self.terms.retry
+        }
+    }
+
+    /// Once for each outage.
+    fn complain(&mut self, error: &str) {
+        if !self.complained {
+            warn!(
+                lease = self.name,
+                error, "cannot renew or read the lease; trying on"
+            );
+            self.complained = true;
         }
     }
 

@@ -72,6 +72,9 @@ pub struct ControllerMetrics {
     drift_corrections: Counter,
     scale_changes: Counter,
     leader: Gauge,
+    kafka_clients: Gauge,
+    kafka_requests: Counter,
+    kafka_failures: Counter,
 }
 
 impl ControllerMetrics {
@@ -94,8 +97,12 @@ impl ControllerMetrics {
             drift_corrections: Counter::default(),
             scale_changes: Counter::default(),
             leader: Gauge::default(),
+            kafka_clients: Gauge::default(),
+            kafka_requests: Counter::default(),
+            kafka_failures: Counter::default(),
         };
         metrics.register(registry.sub_registry_with_prefix("drover_controller"));
+        metrics.register_kafka(registry.sub_registry_with_prefix("drover_controller_kafka"));
         metrics.register_fleets(registry.sub_registry_with_prefix("drover_fleet"));
         metrics
     }
@@ -146,6 +153,24 @@ impl ControllerMetrics {
             "leader",
             "1 while this process leads, else 0.",
             self.leader.clone(),
+        );
+    }
+
+    fn register_kafka(&self, registry: &mut Registry) {
+        registry.register(
+            "clients",
+            "Clients of Kafka clusters that are open.",
+            self.kafka_clients.clone(),
+        );
+        registry.register(
+            "requests",
+            "Questions to Kafka clusters.",
+            self.kafka_requests.clone(),
+        );
+        registry.register(
+            "request_failures",
+            "Questions to Kafka clusters without an answer.",
+            self.kafka_failures.clone(),
         );
     }
 
@@ -235,6 +260,14 @@ impl ControllerMetrics {
         self.fleets.set(i64::try_from(fleets).unwrap_or(i64::MAX));
     }
 
+    /// So many clients are open; so many more questions were asked, and so many of them failed.
+    pub fn kafka(&self, clients: usize, requests: u64, failures: u64) {
+        self.kafka_clients
+            .set(i64::try_from(clients).unwrap_or(i64::MAX));
+        self.kafka_requests.inc_by(requests);
+        self.kafka_failures.inc_by(failures);
+    }
+
     /// What is known of one fleet now.
     pub fn fleet(&self, consumer: &str, gauges: &FleetGauges) {
         let label = ConsumerLabel {
@@ -249,6 +282,23 @@ impl ControllerMetrics {
         set(&self.lag, &label, lag);
         set_number(&self.delay_seconds, &label, gauges.delay);
         set_number(&self.sample_age_seconds, &label, gauges.sample_age);
+    }
+
+    /// Somebody else leads: what was known of fleets is not known any more.
+    pub fn forget_all(&self) {
+        for family in [
+            &self.wanted,
+            &self.replicas,
+            &self.ready,
+            &self.lag,
+            &self.stuck,
+        ] {
+            family.clear();
+        }
+        self.delay_seconds.clear();
+        self.sample_age_seconds.clear();
+        self.fleets.set(0);
+        self.kafka_clients.set(0);
     }
 
     /// The fleet is gone: its series end.

@@ -1,5 +1,6 @@
 //! The children of a resource on a real API server: made, owned, put right, never stolen, and left
 //! alone where the spec is bad.
+#![allow(clippy::unwrap_used, reason = "a test may panic wherever it stands")]
 
 use std::time::Duration;
 

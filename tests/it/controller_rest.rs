@@ -1,4 +1,5 @@
 //! At rest nothing is written. The end-to-end suite looks for a minute; here a few seconds.
+#![allow(clippy::unwrap_used, reason = "a test may panic wherever it stands")]
 
 use std::time::Duration;
 

@@ -1,5 +1,6 @@
 //! Sizes on a real API server with offsets of a real protocol: who orders them, by which means, and
 //! when nobody may.
+#![allow(clippy::unwrap_used, reason = "a test may panic wherever it stands")]
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
 //! Events on a real API server: one for each transition, and none that could fail anything.
+#![allow(clippy::unwrap_used, reason = "a test may panic wherever it stands")]
 
 use drover::k8s::events::{Announcement, Announcer};
 use k8s_openapi::api::core::v1::ObjectReference;

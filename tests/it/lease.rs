@@ -1,4 +1,5 @@
 //! Leadership against a real API server, with a line between that can be cut.
+#![allow(clippy::unwrap_used, reason = "a test may panic wherever it stands")]
 
 use std::net::SocketAddr;
 use std::sync::Arc;

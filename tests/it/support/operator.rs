@@ -1,5 +1,6 @@
 //! The controller itself, in this process, against the real API server and librdkafka's mock of
 //! Kafka, looking after one namespace of the test's own.
+#![allow(clippy::unwrap_used, reason = "a test may panic wherever it stands")]
 
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
@@ -16,7 +17,7 @@ use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::{Api, DynamicObject, ListParams, Patch, PatchParams, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
-use kube::core::{ApiResource, NamespaceResourceScope};
+use kube::core::{ApiResource, GroupVersionKind, NamespaceResourceScope};
 use kube::{Client, Config, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -50,11 +51,12 @@ impl Operator {
         operator
     }
 
-    /// Everything but the controller.
+    /// Everything but the controller, which will have the rights that the manifests give it.
     pub async fn prepare(topics: &[&str]) -> Self {
         let cluster = control_plane_with_controllers();
         let client = cluster.client().await;
         let namespace = cluster.namespace(&client).await;
+        grant(&client, &namespace).await;
         let kafka = rdkafka::mocking::MockCluster::new(1).unwrap();
         for topic in topics {
             kafka.create_topic(topic, 4, 1).unwrap();
@@ -373,6 +375,32 @@ impl Operator {
 /// Tells the controller's writes from the test's own.
 const CONTROLLER_AGENT: &str = "drover-controller-under-test";
 
+/// Who the controller is, as the manifests name it.
+const CONTROLLER: &str = "system:serviceaccount:drover-system:drover-controller";
+
+/// Applies the roles of `deploy/controller.yaml`; those of its own namespace to `namespace`.
+async fn grant(client: &Client, namespace: &str) {
+    let params = PatchParams::apply("drover-tests").force();
+    for document in include_str!("../../../deploy/controller.yaml").split("\n---\n") {
+        let mut object: DynamicObject = serde_saphyr::from_str(document).unwrap();
+        let kind = object.types.as_ref().unwrap().kind.clone();
+        let gvk = GroupVersionKind::gvk("rbac.authorization.k8s.io", "v1", &kind);
+        let resource = ApiResource::from_gvk(&gvk);
+        let api: Api<DynamicObject> = match kind.as_str() {
+            "ClusterRole" | "ClusterRoleBinding" => Api::all_with(client.clone(), &resource),
+            "Role" | "RoleBinding" => {
+                object.metadata.namespace = Some(namespace.to_owned());
+                Api::namespaced_with(client.clone(), namespace, &resource)
+            }
+            _ => continue,
+        };
+        let name = object.name_any();
+        api.patch(&name, &params, &Patch::Apply(&object))
+            .await
+            .unwrap();
+    }
+}
+
 async fn config(cluster: &ControlPlane) -> Config {
     let kubeconfig = Kubeconfig::read_from(cluster.kubeconfig()).unwrap();
     let options = KubeConfigOptions::default();
@@ -381,6 +409,7 @@ async fn config(cluster: &ControlPlane) -> Config {
         .unwrap();
     let agent = http::HeaderValue::from_static(CONTROLLER_AGENT);
     config.headers.push((http::header::USER_AGENT, agent));
+    config.auth_info.impersonate = Some(CONTROLLER.to_owned());
     config
 }
 

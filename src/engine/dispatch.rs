@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use super::Engine;
 use super::effect::Effect;
-use super::record::State;
-use super::slab::{Generation, Handle};
+use super::lane::Lane;
+use super::record::{Record, State};
+use super::slab::{Generation, Handle, Slab};
 
 /// The end of a back-off. Ordered by time first.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -14,6 +15,14 @@ pub(super) struct Timer {
     due: Duration,
     handle: Handle,
     generation: Generation,
+}
+
+/// Puts a record among those whose turn it is, in the order of the log: the frontier moves only if
+/// the oldest goes first, and what is finished beyond it has little room in a report.
+pub(super) fn make_ready<P>(lane: &mut Lane, records: &Slab<Record<P>>, handle: Handle) {
+    let offset = records[handle].offset;
+    let place = lane.ready.partition_point(|&other| records[other].offset < offset);
+    lane.ready.insert(place, handle);
 }
 
 impl<P> Engine<P> {
@@ -52,8 +61,8 @@ impl<P> Engine<P> {
                 continue;
             }
             record.state = State::Ready;
-            if let Some(lane) = self.lane_mut(id) {
-                lane.ready.push_front(handle);
+            if let Some(lane) = self.lanes.get_mut(id.0 as usize).and_then(Option::as_mut) {
+                make_ready(lane, &self.records, handle);
             }
             self.enter_ring(id);
         }

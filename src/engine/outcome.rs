@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::dispatch::make_ready;
 use super::effect::{DeadLetterReason, Effect};
 use super::event::{Failure, Verdict};
 use super::record::{State, Trouble};
@@ -324,7 +325,7 @@ impl<P> Engine<P> {
         }
         if let Some(follower) = record.follower {
             self.records[follower].state = State::Ready;
-            lane.ready.push_front(follower);
+            make_ready(lane, &self.records, follower);
         } else if let Some(key) = record.key {
             lane.keys.remove(&key.0);
         }

@@ -53,7 +53,9 @@ struct Args {
 async fn main() -> anyhow::Result<()> {
     let args = Args::parse();
     log::init(args.log_format, &args.log).context("begin logging")?;
-    rustls::crypto::ring::default_provider().install_default().ok();
+    rustls::crypto::ring::default_provider()
+        .install_default()
+        .ok();
     let config = kube::Config::infer()
         .await
         .context("find the Kubernetes API (in a pod, or by KUBECONFIG)")?;

@@ -49,7 +49,12 @@ pub fn announcements(
         events.push(event);
     }
     let flips = [
-        (condition::KAFKA_REACHABLE, "False", true, "KafkaUnreachable"),
+        (
+            condition::KAFKA_REACHABLE,
+            "False",
+            true,
+            "KafkaUnreachable",
+        ),
         (condition::STALLED, "True", true, "Stalled"),
         (condition::PAUSED, "True", false, "Paused"),
         (condition::SCALING_LIMITED, "True", false, "ScalingLimited"),
@@ -65,7 +70,12 @@ pub fn announcements(
         }
     }
     let mends = [
-        (condition::KAFKA_REACHABLE, "False", "True", "KafkaReachable"),
+        (
+            condition::KAFKA_REACHABLE,
+            "False",
+            "True",
+            "KafkaReachable",
+        ),
         (condition::STALLED, "True", "False", "Recovered"),
         (condition::PAUSED, "True", "False", "Resumed"),
     ];
@@ -137,7 +147,10 @@ fn normal(reason: &str, action: String, note: String) -> Announcement {
 }
 
 fn find<'a>(status: &'a KafkaConsumerStatus, type_: &str) -> Option<&'a Condition> {
-    status.conditions.iter().find(|condition| condition.type_ == type_)
+    status
+        .conditions
+        .iter()
+        .find(|condition| condition.type_ == type_)
 }
 
 /// The condition, if it has come to `status` just now.

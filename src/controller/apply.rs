@@ -45,17 +45,35 @@ pub async fn apply(
 
     let place = Place::new(&context.client, fleet, "ServiceAccount", fleet.name.clone());
     let live = observed.service_account.as_deref().cloned();
-    ensure(&place, &service_account, live, &mut children.service_account, &mut corrections).await?;
+    ensure(
+        &place,
+        &service_account,
+        live,
+        &mut children.service_account,
+        &mut corrections,
+    )
+    .await?;
 
     let config_map_place = Place::new(&context.client, fleet, "ConfigMap", fleet.name.clone());
     let live_config_map = observed.config_map.as_deref().cloned();
     if let Some(config_map) = &config_map {
         let live = live_config_map.clone();
-        ensure(&config_map_place, config_map, live, &mut children.config_map, &mut corrections)
-            .await?;
+        ensure(
+            &config_map_place,
+            config_map,
+            live,
+            &mut children.config_map,
+            &mut corrections,
+        )
+        .await?;
     }
 
-    let place = Place::new(&context.client, fleet, "PodDisruptionBudget", fleet.name.clone());
+    let place = Place::new(
+        &context.client,
+        fleet,
+        "PodDisruptionBudget",
+        fleet.name.clone(),
+    );
     let live = observed.pod_disruption_budget.as_deref().cloned();
     let kept = &mut children.pod_disruption_budget;
     ensure(&place, &pod_disruption_budget, live, kept, &mut corrections).await?;
@@ -64,14 +82,20 @@ pub async fn apply(
     let place = Place::new(&context.client, fleet, "Deployment", fleet.name.clone());
     let sized = memory.size_set.map_or(0, |set| set.version);
     let floor = written_version(&children.deployment).max(sized);
-    let live = place.live(observed.deployment.as_deref().cloned(), floor).await?;
+    let live = place
+        .live(observed.deployment.as_deref().cloned(), floor)
+        .await?;
     let desired = with_size(&place, &deployment, live.as_ref(), first_size)?;
-    let (deployment, correction) = place.ensure(&desired, live, &mut children.deployment).await?;
+    let (deployment, correction) = place
+        .ensure(&desired, live, &mut children.deployment)
+        .await?;
     corrections.extend(correction);
 
     // What no pod uses any more goes after the pods were told.
     if config_map.is_none() {
-        config_map_place.remove(live_config_map, &mut children.config_map).await?;
+        config_map_place
+            .remove(live_config_map, &mut children.config_map)
+            .await?;
     }
     Ok(Applied {
         deployment,
@@ -99,7 +123,8 @@ fn written_version(memory: &Option<Memory>) -> u64 {
 }
 
 fn to_value<K: Child>(place: &Place<'_, K>, object: &K) -> Result<Value, Error> {
-    serde_json::to_value(object).map_err(|source| place.error("write", kube::Error::SerdeError(source)))
+    serde_json::to_value(object)
+        .map_err(|source| place.error("write", kube::Error::SerdeError(source)))
 }
 
 /// The Deployment with the size that it must be applied with, if any.
@@ -122,7 +147,10 @@ fn with_size(
                 spec.insert("replicas".to_owned(), json!(first_size));
             }
             Some(live) if size_is_placeholder(live) => {
-                spec.insert("replicas".to_owned(), json!(live.spec.replicas.unwrap_or_default()));
+                spec.insert(
+                    "replicas".to_owned(),
+                    json!(live.spec.replicas.unwrap_or_default()),
+                );
             }
             Some(_) => {}
         }

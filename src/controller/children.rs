@@ -146,8 +146,8 @@ impl<'a, K: Child> Place<'a, K> {
             }
         }
         let live_value = live.as_ref().map(serde_json::to_value).transpose();
-        let live_value = live_value
-            .map_err(|source| self.error("compare", kube::Error::SerdeError(source)))?;
+        let live_value =
+            live_value.map_err(|source| self.error("compare", kube::Error::SerdeError(source)))?;
         let fields = match (
             apply::need(memory.as_ref(), desired, live_value.as_ref()),
             live,
@@ -157,10 +157,9 @@ impl<'a, K: Child> Place<'a, K> {
             (Need::Recreate, _) => Some(Vec::new()),
             (Need::Nothing | Need::Create | Need::Update, _) => None,
         };
-        let (live, applied) =
-            apply::apply(&self.api, &self.name, names::FIELD_MANAGER, desired)
-                .await
-                .map_err(|source| self.error("apply", source))?;
+        let (live, applied) = apply::apply(&self.api, &self.name, names::FIELD_MANAGER, desired)
+            .await
+            .map_err(|source| self.error("apply", source))?;
         *memory = Some(applied);
         let kind = self.kind;
         Ok((live, fields.map(|fields| Correction { kind, fields })))

@@ -39,7 +39,9 @@ pub fn changes<'a>(
         let name = pod.name_any();
         let partitions = owned.get(name.as_str()).copied().unwrap_or_default();
         // Of two that own as much the younger goes: its caches are colder.
-        let age = pod.creation_timestamp().map(|time| std::cmp::Reverse(time.0));
+        let age = pod
+            .creation_timestamp()
+            .map(|time| std::cmp::Reverse(time.0));
         (is_ready(pod), partitions, age, name)
     });
     let rest = staying.split_off(leaving.min(staying.len()));
@@ -48,7 +50,10 @@ pub fn changes<'a>(
     to_write
         .chain(to_take_away)
         .filter(|(pod, cost)| {
-            let now = pod.annotations().get(ANNOTATION_DELETION_COST).map(String::as_str);
+            let now = pod
+                .annotations()
+                .get(ANNOTATION_DELETION_COST)
+                .map(String::as_str);
             // A cost that a user wrote to a pod that stays is the user's.
             now != *cost && (cost.is_some() || now == Some(LEAVING))
         })
@@ -61,7 +66,9 @@ pub fn changes<'a>(
 
 fn partitions_by_pod(sample: Option<&Sample>) -> BTreeMap<&str, usize> {
     let mut owned = BTreeMap::new();
-    let partitions = sample.into_iter().flat_map(|sample| sample.partitions.values());
+    let partitions = sample
+        .into_iter()
+        .flat_map(|sample| sample.partitions.values());
     for pod in partitions.filter_map(|seen| seen.as_ref()?.pod.as_deref()) {
         *owned.entry(pod).or_default() += 1;
     }
@@ -69,7 +76,10 @@ fn partitions_by_pod(sample: Option<&Sample>) -> BTreeMap<&str, usize> {
 }
 
 fn is_ready(pod: &Pod) -> bool {
-    let conditions = pod.status.iter().flat_map(|status| status.conditions.iter().flatten());
+    let conditions = pod
+        .status
+        .iter()
+        .flat_map(|status| status.conditions.iter().flatten());
     conditions
         .into_iter()
         .any(|condition| condition.type_ == "Ready" && condition.status == "True")
@@ -114,7 +124,10 @@ mod tests {
     }
 
     fn leaving(pod: &str) -> CostChange {
-        CostChange { pod: pod.into(), cost: Some(LEAVING) }
+        CostChange {
+            pod: pod.into(),
+            cost: Some(LEAVING),
+        }
     }
 
     #[test]
@@ -122,7 +135,10 @@ mod tests {
         let pods = [pod("a", None), pod("b", None), pod("c", None)];
         let sample = sample(&["a", "a", "b", "a"]);
         assert_eq!(changes(&pods, Some(&sample), 1), [leaving("c")]);
-        assert_eq!(changes(&pods, Some(&sample), 2), [leaving("c"), leaving("b")]);
+        assert_eq!(
+            changes(&pods, Some(&sample), 2),
+            [leaving("c"), leaving("b")]
+        );
     }
 
     #[test]
@@ -134,7 +150,10 @@ mod tests {
     #[test]
     fn a_pod_that_stays_after_all_loses_our_cost_but_not_the_users() {
         let pods = [pod("a", Some(LEAVING)), pod("b", None), pod("c", Some("7"))];
-        let taken = CostChange { pod: "a".into(), cost: None };
+        let taken = CostChange {
+            pod: "a".into(),
+            cost: None,
+        };
         let sample = sample(&["a", "a", "c"]);
         assert_eq!(changes(&pods, Some(&sample), 1), [leaving("b"), taken]);
     }

@@ -110,7 +110,12 @@ pub async fn look_up(context: &Context, consumer: &KafkaConsumer, memory: &mut F
                 )
             })
         });
-        let known = known(answer, lookups.found.config_maps.get(&name), "configmap", &name);
+        let known = known(
+            answer,
+            lookups.found.config_maps.get(&name),
+            "configmap",
+            &name,
+        );
         found.config_maps.insert(name, known);
     }
     lookups.generation = consumer.metadata.generation;
@@ -135,7 +140,11 @@ fn known(
 }
 
 fn believed_for(found: &References) -> Option<Duration> {
-    let all: Vec<_> = found.secrets.values().chain(found.config_maps.values()).collect();
+    let all: Vec<_> = found
+        .secrets
+        .values()
+        .chain(found.config_maps.values())
+        .collect();
     if all.is_empty() {
         None
     } else if all.iter().all(|known| matches!(known, Known::Found(_))) {

@@ -51,19 +51,25 @@ impl Error {
     /// For status.
     pub fn trouble(&self) -> Trouble {
         let reason = match self {
-            Self::Api { verb: "apply" | "delete", source: kube::Error::Api(_), .. } => "ApplyRefused",
+            Self::Api {
+                verb: "apply" | "delete",
+                source: kube::Error::Api(_),
+                ..
+            } => "ApplyRefused",
             Self::Api { .. } => "ApiServerError",
             Self::NameTaken { .. } => "NameTaken",
             Self::PredecessorLeaving { .. } => "PredecessorLeaving",
             Self::FirstOffsets { .. } => "FirstOffsetsNotWritten",
         };
         let remedy = match self {
-            Self::Api { source: kube::Error::Api(status), .. } if status.code == 403 => {
-                "; grant it to Drover's service account, or raise the quota"
-            }
-            Self::Api { source: kube::Error::Api(status), .. } if status.code == 422 => {
-                "; correct spec.template"
-            }
+            Self::Api {
+                source: kube::Error::Api(status),
+                ..
+            } if status.code == 403 => "; grant it to Drover's service account, or raise the quota",
+            Self::Api {
+                source: kube::Error::Api(status),
+                ..
+            } if status.code == 422 => "; correct spec.template",
             Self::Api { .. } => "; it is tried again",
             Self::NameTaken { .. } => {
                 "; it is left alone: delete or rename it, or choose another name for the KafkaConsumer"

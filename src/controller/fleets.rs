@@ -105,7 +105,11 @@ impl Fleets {
     /// Forgets every fleet for which `exists` is false; returns their keys.
     pub fn retain(&self, exists: impl Fn(&FleetKey) -> bool) -> Vec<FleetKey> {
         let mut memories = self.lock();
-        let gone: Vec<FleetKey> = memories.keys().filter(|key| !exists(key)).cloned().collect();
+        let gone: Vec<FleetKey> = memories
+            .keys()
+            .filter(|key| !exists(key))
+            .cloned()
+            .collect();
         for key in &gone {
             memories.remove(key);
         }
@@ -114,6 +118,8 @@ impl Fleets {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<FleetKey, FleetMemory>> {
         // A panic in between leaves a whole map: nothing in here is half-written.
-        self.memories.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.memories
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 }

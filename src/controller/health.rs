@@ -41,14 +41,19 @@ impl Probes for Health {
     fn live(&self) -> Result<(), String> {
         let silent_for = self.clock.elapsed().saturating_sub(self.pulse.last());
         if silent_for > HANGS_AFTER {
-            return Err(format!("the lease was not looked at for {} s", silent_for.as_secs()));
+            return Err(format!(
+                "the lease was not looked at for {} s",
+                silent_for.as_secs()
+            ));
         }
         Ok(())
     }
 
     fn ready(&self) -> Result<(), String> {
         match *self.role.borrow() {
-            Role::Unknown => Err("waiting for: leadership (the lease cannot be read or renewed)".to_owned()),
+            Role::Unknown => {
+                Err("waiting for: leadership (the lease cannot be read or renewed)".to_owned())
+            }
             Role::Following { .. } => Ok(()),
             Role::Leading if self.listed.load(Ordering::Acquire) => Ok(()),
             Role::Leading => Err("waiting for: watches (not everything is listed yet)".to_owned()),

@@ -49,7 +49,10 @@ pub async fn tell(context: &Context, key: &FleetKey, invalid: &InvalidObject) {
         &kube::core::ApiResource::erase::<KafkaConsumer>(&()),
     );
     let params = PatchParams::apply(STATUS_MANAGER).force();
-    if let Err(error) = api.patch_status(&key.name, &params, &Patch::Apply(&status)).await {
+    if let Err(error) = api
+        .patch_status(&key.name, &params, &Patch::Apply(&status))
+        .await
+    {
         warn!(consumer = %key, error = %chain(&error), "status not written");
     }
     let about = k8s_openapi::api::core::v1::ObjectReference {

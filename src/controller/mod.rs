@@ -28,6 +28,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
+use futures::future::BoxFuture;
 use kube::runtime::controller::{self, Action, Controller};
 use kube::runtime::reflector;
 use kube::{Client, Config};
@@ -40,8 +41,8 @@ use crate::clock::Monotonic;
 use crate::k8s::chain;
 use crate::k8s::client::{self, Fence};
 use crate::k8s::events::Announcer;
-use crate::lag::LagReader;
 use crate::k8s::lease::{Candidate, Pulse, Role, Terms};
+use crate::lag::LagReader;
 use crate::resources;
 use crate::telemetry::controller_metrics::ControllerMetrics;
 use crate::telemetry::http;
@@ -99,7 +100,16 @@ pub enum StartError {
 ///
 /// # Errors
 /// Only if it cannot start.
-pub async fn run(
+pub fn run(
+    config: Config,
+    settings: Settings,
+    stop: CancellationToken,
+) -> BoxFuture<'static, Result<(), StartError>> {
+    // Boxed, so that the machinery below is compiled here once, not in every program that calls it.
+    Box::pin(lead(config, settings, stop))
+}
+
+async fn lead(
     config: Config,
     settings: Settings,
     stop: CancellationToken,
@@ -197,7 +207,12 @@ impl Leader {
         let namespace = self.settings.namespace.as_deref();
         let (consumers, writer) = reflector::store();
         let started = watches::start(&self.client, namespace, consumers.clone()).await;
-        let Ok(Watches { caches, wakes, tasks: _watching }) = started else {
+        let Ok(Watches {
+            caches,
+            wakes,
+            tasks: _watching,
+        }) = started
+        else {
             return;
         };
         let context = Arc::new(Context {

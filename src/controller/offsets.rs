@@ -72,7 +72,9 @@ pub fn topics(latest: &Latest) -> BTreeMap<String, Known<u32>> {
         TopicState::Unknown(_) => Known::Unknown,
     };
     let topics = latest.topics.iter();
-    topics.map(|(topic, state)| (topic.clone(), known(state))).collect()
+    topics
+        .map(|(topic, state)| (topic.clone(), known(state)))
+        .collect()
 }
 
 /// Kafka has said something, or has failed to.

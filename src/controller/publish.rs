@@ -46,7 +46,10 @@ pub async fn publish(
         "status": next,
     });
     let params = PatchParams::apply(STATUS_MANAGER).force();
-    match api.patch_status(&name, &params, &Patch::Apply(&status)).await {
+    match api
+        .patch_status(&name, &params, &Patch::Apply(&status))
+        .await
+    {
         Ok(_) => {
             memory.status = Some(next.clone());
             memory.status_written_at = Some(now);

@@ -39,7 +39,7 @@ use crate::telemetry::controller_metrics::FleetGauges;
 
 /// A resource at rest is looked at this often, whatever the watches say.
 const RESYNC: Duration = Duration::from_secs(300);
-/// How long a new fleet waits for Kafka's first answer.
+/// How long Kafka's first answer is waited for.
 const FIRST_ANSWER: Duration = Duration::from_secs(3);
 /// Never sooner than this.
 const MOMENT: Duration = Duration::from_millis(100);
@@ -62,7 +62,9 @@ pub async fn reconcile(object: Arc<Guarded>, context: Arc<Context>) -> Result<Ac
     }
     .instrument(span)
     .await;
-    context.metrics.reconciled(context.clock.elapsed().saturating_sub(began));
+    context
+        .metrics
+        .reconciled(context.clock.elapsed().saturating_sub(began));
     Ok(action)
 }
 
@@ -79,7 +81,9 @@ async fn one(consumer: &KafkaConsumer, key: &FleetKey, context: &Context) -> Act
         // Children follow by their owner references.
         return Action::await_change();
     }
-    let mut memory = context.fleets.take(key, &consumer.uid().unwrap_or_default());
+    let mut memory = context
+        .fleets
+        .take(key, &consumer.uid().unwrap_or_default());
     let wait = steps(consumer, key, &mut memory, context).await;
     context.fleets.put(key.clone(), memory);
     Action::requeue(wait)
@@ -99,7 +103,10 @@ async fn steps(
 
     let workload = observed.deployment.as_deref().map(|deployment| {
         let mut workload = read(deployment, &observed);
-        if let Some(set) = memory.size_set.filter(|set| version_of(&deployment.metadata) < set.version) {
+        if let Some(set) = memory
+            .size_set
+            .filter(|set| version_of(&deployment.metadata) < set.version)
+        {
             // The cache does not show our last change yet.
             workload.size = set.size;
         }
@@ -122,12 +129,11 @@ async fn steps(
     match &verdict {
         Ok(fleet) => {
             offsets::register(context, key, fleet);
-            if run.waits_for_kafka(&lag, memory) {
-                run.within(FIRST_ANSWER);
-            } else {
-                run.decide(key, fleet, &lag, memory).await;
-                run.act(fleet, memory).await;
+            if let Some(moment) = run.waits_for_kafka(&lag, memory) {
+                return moment;
             }
+            run.decide(key, fleet, &lag, memory).await;
+            run.act(fleet, memory).await;
         }
         Err(problems) => {
             run.happenings.bad_spec = true;
@@ -136,7 +142,9 @@ async fn steps(
             }
         }
     }
-    let spec = verdict.as_ref().map_or_else(|problems| Spec::Bad(problems), Spec::Good);
+    let spec = verdict
+        .as_ref()
+        .map_or_else(|problems| Spec::Bad(problems), Spec::Good);
     run.tell(spec, &lag, memory).await;
     run.when_again(key, memory)
 }
@@ -177,15 +185,15 @@ impl Run<'_> {
         self.trouble.get_or_insert_with(|| error.trouble());
     }
 
-    /// A new fleet waits a moment for Kafka's first answer: a topic that does not exist is told
-    /// before anything is made, and a Deployment begins with the right size.
-    fn waits_for_kafka(&self, lag: &Latest, memory: &mut FleetMemory) -> bool {
+    /// A fleet that this process sees for the first time waits a moment for Kafka's first answer: a
+    /// topic that does not exist is told before anything is made, a Deployment begins with the
+    /// right size, and a controller that starts again does not say that it knows nothing.
+    fn waits_for_kafka(&self, lag: &Latest, memory: &mut FleetMemory) -> Option<Duration> {
         let now = self.context.clock.elapsed();
         let first_seen = *memory.first_seen.get_or_insert(now);
-        self.observed.deployment.is_none()
-            && memory.children.deployment.is_none()
-            && !offsets::answered(lag)
-            && now.saturating_sub(first_seen) < FIRST_ANSWER
+        let waited = now.saturating_sub(first_seen);
+        let waits = !offsets::answered(lag) && waited < FIRST_ANSWER;
+        waits.then(|| (FIRST_ANSWER - waited).max(MOMENT))
     }
 
     /// What size the fleet should have. Without offsets nothing is decided: unknown is not zero.
@@ -209,11 +217,16 @@ impl Run<'_> {
         let decidable = offsets_ready && offsets::away(lag).is_none();
         if let Some(sample) = self.sample.as_ref().filter(|_| decidable) {
             let now = clock::now();
-            let state = memory.scaling.take().unwrap_or_else(|| resumed(self.consumer));
+            let state = memory
+                .scaling
+                .take()
+                .unwrap_or_else(|| resumed(self.consumer));
             let (state, decision) = scaling::step(&fleet.policy, &state, sample, now);
             memory.scaling = Some(state);
             let again = decision.look_again_at.duration_since(now);
-            self.wait = self.wait.min(again.try_into().unwrap_or(Duration::ZERO).max(MOMENT));
+            self.wait = self
+                .wait
+                .min(again.try_into().unwrap_or(Duration::ZERO).max(MOMENT));
             offsets::pace(context, key, &decision);
             self.decision = Some(decision);
         }
@@ -232,11 +245,14 @@ impl Run<'_> {
     /// Children first, then their number. A child that cannot be applied does not keep the size
     /// of a Deployment that is ours from following the load.
     async fn act(&mut self, fleet: &Fleet, memory: &mut FleetMemory) {
-        let Self { context, observed, .. } = *self;
+        let Self {
+            context, observed, ..
+        } = *self;
         let applied = self.apply(fleet, memory).await;
         let observed_deployment = || observed.deployment.as_deref().cloned();
         let deployment = applied.or_else(observed_deployment);
-        let Some(mut deployment) = deployment.filter(|deployment| is_owned(deployment, fleet)) else {
+        let Some(mut deployment) = deployment.filter(|deployment| is_owned(deployment, fleet))
+        else {
             return;
         };
         let Some(order) = &self.order else {
@@ -268,7 +284,10 @@ impl Run<'_> {
         }
         let first_size = self.order.as_ref().and_then(|order| order.set).unwrap_or(0);
         match apply(self.context, fleet, memory, self.observed, first_size).await {
-            Ok(Applied { deployment, corrections }) => {
+            Ok(Applied {
+                deployment,
+                corrections,
+            }) => {
                 memory.refusal = None;
                 self.happenings.corrections = corrections;
                 Some(deployment)
@@ -289,7 +308,11 @@ impl Run<'_> {
     async fn tell(&mut self, spec: Spec<'_>, lag: &Latest, memory: &mut FleetMemory) {
         let consumer = self.consumer;
         let labels = self.decision.as_ref().map(labels).unwrap_or_default();
-        let previous = memory.status.clone().or_else(|| consumer.status.clone()).unwrap_or_default();
+        let previous = memory
+            .status
+            .clone()
+            .or_else(|| consumer.status.clone())
+            .unwrap_or_default();
         let next = status(&Facts {
             now: clock::now(),
             generation: consumer.metadata.generation,
@@ -369,7 +392,10 @@ impl Run<'_> {
             lag: outlook.and_then(|outlook| outlook.lag),
             delay: outlook.and_then(|outlook| outlook.delay),
             sample_age: self.sample.as_ref().map(|sample| {
-                clock::now().duration_since(sample.at).try_into().unwrap_or_default()
+                clock::now()
+                    .duration_since(sample.at)
+                    .try_into()
+                    .unwrap_or_default()
             }),
             stuck: self.sample.as_ref().map(stuck),
         }
@@ -378,7 +404,10 @@ impl Run<'_> {
 
 /// What a controller that has just started knows from what status kept.
 fn resumed(consumer: &KafkaConsumer) -> scaling::State {
-    let kept = consumer.status.as_ref().and_then(|status| status.scaling.as_ref());
+    let kept = consumer
+        .status
+        .as_ref()
+        .and_then(|status| status.scaling.as_ref());
     let start_up = kept.and_then(|kept| kept.start_up_seconds);
     scaling::State::resume(
         kept.and_then(|kept| kept.capacity_per_pod),

@@ -104,8 +104,12 @@ async fn write_costs(
     let (api, params) = (&api, &params);
     stream::iter(changes)
         .for_each_concurrent(COSTS_AT_ONCE, |change| async move {
-            let patch = json!({ "metadata": { "annotations": { ANNOTATION_DELETION_COST: change.cost } } });
-            if let Err(error) = api.patch_metadata(&change.pod, params, &Patch::Merge(&patch)).await {
+            let patch =
+                json!({ "metadata": { "annotations": { ANNOTATION_DELETION_COST: change.cost } } });
+            if let Err(error) = api
+                .patch_metadata(&change.pod, params, &Patch::Merge(&patch))
+                .await
+            {
                 debug!(pod = change.pod, error = %chain(&error), "deletion cost not written");
             }
         })

@@ -78,7 +78,10 @@ pub fn order(fleet: &Fleet, situation: &Situation<'_>) -> Option<Order> {
 
 fn manual(fleet: &Fleet, situation: &Situation<'_>) -> Option<Order> {
     let (wanted, reason) = match fleet.manual_replicas {
-        Some(replicas) => (replicas, "set by spec.replicas (scaling.mode: Manual)".to_owned()),
+        Some(replicas) => (
+            replicas,
+            "set by spec.replicas (scaling.mode: Manual)".to_owned(),
+        ),
         None => (
             situation.current.unwrap_or(fleet.policy.min),
             "scaling.mode is Manual and spec.replicas is not set: the size stays as it is"

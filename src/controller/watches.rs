@@ -162,7 +162,9 @@ fn owner(meta: &ObjectMeta) -> Option<FleetKey> {
 }
 
 /// What the channel holds, as the runtime takes it.
-pub fn references(wakes: mpsc::Receiver<FleetKey>) -> impl Stream<Item = ObjectRef<Guarded>> + Send {
+pub fn references(
+    wakes: mpsc::Receiver<FleetKey>,
+) -> impl Stream<Item = ObjectRef<Guarded>> + Send {
     futures::stream::unfold(wakes, async |mut wakes| {
         let key = wakes.recv().await?;
         Some((reference(key), wakes))

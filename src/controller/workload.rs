@@ -61,7 +61,10 @@ pub fn read<'a>(deployment: &Deployment, pods: impl IntoIterator<Item = &'a Pod>
         if pod.metadata.deletion_timestamp.is_some() {
             workload.leaving += 1;
         } else if let Some(trouble) = pod_trouble(pod)
-            && !workload.troubles.iter().any(|known| known.reason == trouble.reason)
+            && !workload
+                .troubles
+                .iter()
+                .any(|known| known.reason == trouble.reason)
         {
             workload.troubles.push(trouble);
         }
@@ -174,15 +177,20 @@ mod tests {
         for (status, reason, message) in cases {
             let pod = pod(status);
             let workload = read(&deployment(json!({})), [&pod]);
-            let expected = Trouble { reason: reason.into(), message: message.into() };
+            let expected = Trouble {
+                reason: reason.into(),
+                message: message.into(),
+            };
             assert_eq!(workload.troubles, [expected]);
         }
     }
 
     #[test]
     fn a_pod_that_is_starting_is_no_trouble() {
-        let pod = pod(json!({ "containerStatuses": [{ "name": "worker", "image": "", "imageID": "", "ready": false, "restartCount": 0,
-            "state": { "waiting": { "reason": "ContainerCreating" } } }] }));
+        let pod = pod(
+            json!({ "containerStatuses": [{ "name": "worker", "image": "", "imageID": "", "ready": false, "restartCount": 0,
+            "state": { "waiting": { "reason": "ContainerCreating" } } }] }),
+        );
         assert!(read(&deployment(json!({})), [&pod]).troubles.is_empty());
     }
 

@@ -5,9 +5,8 @@ use std::time::Duration;
 
 use super::Engine;
 use super::effect::Effect;
-use super::lane::Lane;
-use super::record::{Record, State};
-use super::slab::{Generation, Handle, Slab};
+use super::record::State;
+use super::slab::{Generation, Handle};
 
 /// The end of a back-off. Ordered by time first.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -15,14 +14,6 @@ pub(super) struct Timer {
     due: Duration,
     handle: Handle,
     generation: Generation,
-}
-
-/// Puts a record among those whose turn it is, in the order of the log: the frontier moves only if
-/// the oldest goes first, and what is finished beyond it has little room in a report.
-pub(super) fn make_ready<P>(lane: &mut Lane, records: &Slab<Record<P>>, handle: Handle) {
-    let offset = records[handle].offset;
-    let place = lane.ready.partition_point(|&other| records[other].offset < offset);
-    lane.ready.insert(place, handle);
 }
 
 impl<P> Engine<P> {
@@ -42,7 +33,7 @@ impl<P> Engine<P> {
         self.timers.peek().map(|Reverse(timer)| timer.due)
     }
 
-    /// Records whose back-off is over are ready again, before the others of their lane.
+    /// Records whose back-off is over are ready again.
     pub(super) fn wake(&mut self, effects: &mut Vec<Effect<P>>) {
         while self.next_timer().is_some_and(|due| due <= self.now) {
             let Some(Reverse(timer)) = self.timers.pop() else {
@@ -54,15 +45,15 @@ impl<P> Engine<P> {
             }
             self.backing_off -= 1;
             let record = &mut self.records[handle];
-            let id = record.lane;
+            let (id, offset) = (record.lane, record.offset);
             let dead_letter = record.trouble.as_ref().and_then(|t| t.dead_letter);
             if let Some(reason) = dead_letter {
                 self.dead_letter(handle, reason, effects);
                 continue;
             }
             record.state = State::Ready;
-            if let Some(lane) = self.lanes.get_mut(id.0 as usize).and_then(Option::as_mut) {
-                make_ready(lane, &self.records, handle);
+            if let Some(lane) = self.lane_mut(id) {
+                lane.ready.push(offset, handle);
             }
             self.enter_ring(id);
         }
@@ -81,7 +72,7 @@ impl<P> Engine<P> {
             if !lane.can_start() {
                 continue;
             }
-            let Some(handle) = lane.ready.pop_front() else {
+            let Some(handle) = lane.ready.pop() else {
                 continue;
             };
             let record = &mut self.records[handle];

@@ -90,7 +90,7 @@ impl<P> Engine<P> {
             self.records[before].follower = Some(handle);
             self.records[handle].state = State::Following;
         } else {
-            lane.ready.push_back(handle);
+            lane.ready.push(offset, handle);
             self.enter_ring(id);
         }
         if passed {

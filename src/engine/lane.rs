@@ -6,6 +6,7 @@ use std::ops::Range;
 
 use super::event::Assignment;
 use super::ledger::Ledger;
+use super::ready::Ready;
 use super::slab::Handle;
 use super::{LaneId, Ticket};
 use crate::report::{Report, Stuck};
@@ -18,7 +19,7 @@ pub(super) struct Lane {
     pub epoch: u64,
     pub ledger: Ledger,
     /// Records whose turn it is, the oldest first.
-    pub ready: VecDeque<Handle>,
+    pub ready: Ready,
     /// It stands in the ring of lanes with ready records.
     pub in_ring: bool,
     /// With ordering Partition: the one record that was started and is not finished.
@@ -64,7 +65,7 @@ impl Lane {
             partition: assignment.partition,
             epoch,
             ledger: Ledger::new(assignment.committed),
-            ready: VecDeque::new(),
+            ready: Ready::default(),
             in_ring: false,
             current: None,
             keys: HashMap::default(),
@@ -173,10 +174,10 @@ impl Lane {
 
     /// A record can be started now.
     pub(super) fn can_start(&self) -> bool {
-        match (self.ready.front(), self.current) {
+        match (self.ready.first(), self.current) {
             (None, _) => false,
             (Some(_), None) => true,
-            (Some(first), Some(current)) => *first == current,
+            (Some(first), Some(current)) => first == current,
         }
     }
 

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use super::dispatch::make_ready;
 use super::effect::{DeadLetterReason, Effect};
 use super::event::{Failure, Verdict};
 use super::record::{State, Trouble};
@@ -324,8 +323,9 @@ impl<P> Engine<P> {
             lane.current = None;
         }
         if let Some(follower) = record.follower {
-            self.records[follower].state = State::Ready;
-            make_ready(lane, &self.records, follower);
+            let next = &mut self.records[follower];
+            next.state = State::Ready;
+            lane.ready.push(next.offset, follower);
         } else if let Some(key) = record.key {
             lane.keys.remove(&key.0);
         }

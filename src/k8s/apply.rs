@@ -128,7 +128,9 @@ fn projection(desired: &Value, live: &Value) -> Value {
             .enumerate()
             .filter_map(|(place, wanted)| {
                 let counterpart = match wanted.get("name") {
-                    Some(name) => found.iter().find(|element| element.get("name") == Some(name)),
+                    Some(name) => found
+                        .iter()
+                        .find(|element| element.get("name") == Some(name)),
                     None => found.get(place),
                 };
                 Some(projection(wanted, counterpart?))
@@ -142,7 +144,10 @@ fn projection(desired: &Value, live: &Value) -> Value {
 fn differences(path: &str, before: &Value, now: &Value, paths: &mut Vec<String>) {
     match (before, now) {
         (Value::Object(before), Value::Object(now)) => {
-            for key in before.keys().chain(now.keys().filter(|key| !before.contains_key(*key))) {
+            for key in before
+                .keys()
+                .chain(now.keys().filter(|key| !before.contains_key(*key)))
+            {
                 let path = if path.is_empty() {
                     key.clone()
                 } else {
@@ -217,7 +222,10 @@ mod tests {
         let memory = memory(&desired(), &live("1", "1", "a"));
         let mut other = live("2", "1", "a");
         other["spec"]["containers"] = json!([{ "name": "injected" }]);
-        assert!(matches!(need(Some(&memory), &desired(), Some(&other)), Need::Drifted(_)));
+        assert!(matches!(
+            need(Some(&memory), &desired(), Some(&other)),
+            Need::Drifted(_)
+        ));
     }
 
     #[test]
@@ -232,6 +240,9 @@ mod tests {
         assert_eq!(need(Some(&memory), &changed, Some(&now)), Need::Update);
         let mut namesake = live("1", "1", "a");
         namesake["metadata"]["uid"] = json!("other");
-        assert_eq!(need(Some(&memory), &desired(), Some(&namesake)), Need::Update);
+        assert_eq!(
+            need(Some(&memory), &desired(), Some(&namesake)),
+            Need::Update
+        );
     }
 }

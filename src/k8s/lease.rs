@@ -186,11 +186,7 @@ impl Candidate {
         })
     }
 
-    async fn get_or_renew(
-        &mut self,
-        began: Duration,
-        leading: bool,
-    ) -> Result<Role, kube::Error> {
+    async fn get_or_renew(&mut self, began: Duration, leading: bool) -> Result<Role, kube::Error> {
         if leading && let Some(Seen { lease, .. }) = &self.seen {
             let renewal = self.renewed(lease.clone(), &self.identity);
             let answer = self.replace(&renewal).await;

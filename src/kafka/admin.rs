@@ -10,20 +10,30 @@ use std::time::Duration;
 
 use rdkafka::config::ClientConfig;
 
-use super::native::admin::{Failure, Native, PerPartition, Receiver};
+use super::native::admin::{Native, Receiver};
+use super::native::answers::{Failure, PerPartition};
+use crate::clock::Monotonic;
 use crate::topic::{Offset, TopicPartition};
 
 /// What librdkafka is given beyond its own time-out before we stop waiting for it.
 const GRACE: Duration = Duration::from_secs(1);
 /// A client with a question to a coordinator that has waited for so long is replaced.
 const WORN_OUT: Duration = Duration::from_secs(600);
+/// A client that knows a coordinator from before it moved is replaced, but not more often.
+const REPLACED_AFTER: Duration = Duration::from_secs(5);
 
 /// A client for questions to one cluster.
 pub struct Admin {
     config: ClientConfig,
-    native: Mutex<Arc<Native>>,
+    native: Mutex<Current>,
     /// The cluster's brokers, the one to ask last.
     brokers: Mutex<Vec<i32>>,
+}
+
+/// The client in use.
+struct Current {
+    native: Arc<Native>,
+    since: Monotonic,
 }
 
 /// Which offset of a partition.
@@ -82,6 +92,9 @@ pub enum Error {
     /// The broker does not know this request.
     #[error("the broker does not support it: {0}")]
     Unsupported(String),
+    /// The broker is no longer the group's coordinator; the next question goes to the new one.
+    #[error("the group's coordinator has moved")]
+    Moved,
     /// It may work if asked again: a leader or coordinator is moving.
     #[error("not at this moment: {0}")]
     Later(String),
@@ -106,7 +119,7 @@ impl Error {
             Self::GroupBusy => "GroupBusy",
             Self::NoSuchGroup => "NoSuchGroup",
             Self::Unsupported(_) => "Unsupported",
-            Self::Later(_) => "Later",
+            Self::Later(_) | Self::Moved => "Later",
             Self::Other { .. } => "Other",
         }
     }
@@ -123,7 +136,9 @@ impl Error {
             25 | 68 | 27 => Self::GroupBusy,
             69 => Self::NoSuchGroup,
             -165 | 35 => Self::Unsupported(message),
-            5 | 6 | 9 | 13 | 14 | 15 | 16 | 72 | 74 | 75 | 76 | 77 | 80 => Self::Later(message),
+            16 => Self::Moved,
+            // No leader is known; no leader, no coordinator, loading, fenced epochs.
+            -156 | 5 | 6 | 9 | 13 | 14 | 15 | 72 | 74 | 75 | 76 | 77 | 80 => Self::Later(message),
             code => Self::Other { code, message },
         }
     }
@@ -138,6 +153,9 @@ impl Admin {
         let mut config = ClientConfig::new();
         config
             .set("client.id", "drover-controller")
+            // It never joins; see `native::admin` for why there is one.
+            .set("group.id", "drover-controller")
+            .set("enable.auto.commit", "false")
             // A broker that comes back is found in two seconds, not in ten.
             .set("reconnect.backoff.max.ms", "2000")
             .set("socket.connection.setup.timeout.ms", "10000")
@@ -150,7 +168,10 @@ impl Admin {
         let native = Native::open(&config).map_err(|error| Error::Config(error.to_string()))?;
         Ok(Self {
             config,
-            native: Mutex::new(Arc::new(native)),
+            native: Mutex::new(Current {
+                native: Arc::new(native),
+                since: Monotonic::start(),
+            }),
             brokers: Mutex::default(),
         })
     }
@@ -249,8 +270,8 @@ impl Admin {
             .collect();
         let native = self.native_for(&group)?;
         let receiver = native.alter(&group, &offsets);
-        let answer = answer(&native, receiver, timeout).await?;
-        Ok(by_partition(answer, |()| ()))
+        let answer = answer(&native, receiver, timeout).await;
+        self.learn(&native, answer.map(|answer| by_partition(answer, |()| ())))
     }
 
     /// Members and state of a group.
@@ -293,23 +314,58 @@ impl Admin {
         let group = c_string(group)?;
         let native = self.native_for(&group)?;
         let receiver = native.committed(&group, partitions);
-        let answer = answer(&native, receiver, timeout).await?;
-        Ok(by_partition(answer, |committed| Committed {
-            offset: (committed.offset >= 0).then_some(Offset(committed.offset)),
-            metadata: committed.metadata,
-        }))
+        let answer = answer(&native, receiver, timeout).await;
+        let committed = answer.map(|answer| {
+            by_partition(answer, |committed| Committed {
+                offset: (committed.offset >= 0).then_some(Offset(committed.offset)),
+                metadata: committed.metadata,
+            })
+        });
+        self.learn(&native, committed)
     }
 
     /// The client; a new one where the old one is worn out. See `native::admin`.
     fn native(&self) -> Arc<Native> {
-        let mut native = self.native.lock().unwrap_or_else(PoisonError::into_inner);
-        if native.longest_wait() > WORN_OUT {
-            match Native::open(&self.config) {
-                Ok(new) => *native = Arc::new(new),
-                Err(error) => tracing::warn!(%error, "replacing a Kafka client failed"),
+        let mut current = self.lock_native();
+        if current.native.longest_wait() > WORN_OUT {
+            self.replace(&mut current);
+        }
+        Arc::clone(&current.native)
+    }
+
+    fn lock_native(&self) -> MutexGuard<'_, Current> {
+        self.native.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn replace(&self, current: &mut Current) {
+        match Native::open(&self.config) {
+            Ok(native) => {
+                current.native = Arc::new(native);
+                current.since = Monotonic::start();
+            }
+            Err(error) => tracing::warn!(%error, "replacing a Kafka client failed"),
+        }
+    }
+
+    /// Takes note of a coordinator that has moved: the client would go on asking the old one.
+    fn learn<T>(
+        &self,
+        asked: &Arc<Native>,
+        answer: Result<Answers<T>, Error>,
+    ) -> Result<Answers<T>, Error> {
+        let moved = match &answer {
+            Ok(answers) => answers
+                .values()
+                .any(|answer| matches!(answer, Err(Error::Moved))),
+            Err(error) => *error == Error::Moved,
+        };
+        if moved {
+            let mut current = self.lock_native();
+            if Arc::ptr_eq(&current.native, asked) && current.since.elapsed() > REPLACED_AFTER {
+                self.replace(&mut current);
             }
         }
-        Arc::clone(&native)
+        answer
     }
 
     /// The client for a question to a group's coordinator, if the last one is not still open.

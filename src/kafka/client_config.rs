@@ -40,6 +40,13 @@ pub fn consumer(connection: &Connection<'_>, membership: &Membership<'_>) -> Cli
     let mut config = defaults(connection);
     // New partitions, and a topic that was missing, are noticed this late.
     config.set("topic.metadata.refresh.interval.ms", "30000");
+    if membership.protocol == GroupProtocol::Classic {
+        // A rebalance lasts until every member has heard of it, which is with its next heartbeat;
+        // meanwhile nothing can be committed.
+        config.set("heartbeat.interval.ms", "1000");
+        // Who takes over from a pod that was killed waits this long.
+        config.set("session.timeout.ms", "30000");
+    }
     // With librdkafka's second, a full queue caps the rate at one queue a second.
     config.set("fetch.queue.backoff.ms", "5");
     user_properties(&mut config, connection.properties, Client::Consumer);
@@ -93,7 +100,13 @@ fn defaults(connection: &Connection<'_>) -> ClientConfig {
     let mut config = ClientConfig::new();
     config.set("client.id", connection.client_id);
     config.set("enable.metrics.push", "false");
-    config.set_log_level(RDKafkaLogLevel::Info);
+    // Who asks librdkafka to debug something wants to see it.
+    let debugging = connection.properties.contains_key("debug");
+    config.set_log_level(if debugging {
+        RDKafkaLogLevel::Debug
+    } else {
+        RDKafkaLogLevel::Info
+    });
     config
 }
 
@@ -173,8 +186,10 @@ mod tests {
             "client.id",
             "enable.metrics.push",
             "fetch.queue.backoff.ms",
+            "heartbeat.interval.ms",
             "linger.ms",
             "partitioner",
+            "session.timeout.ms",
             "topic.metadata.refresh.interval.ms",
         ];
         for (index, ours) in both(GroupProtocol::Classic, &BTreeMap::new())

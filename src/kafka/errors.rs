@@ -42,11 +42,13 @@ pub enum CommitError {
 impl CommitError {
     /// Sorts a broker's or librdkafka's answer.
     ///
-    /// What is not known counts as "not yet": trying again is harmless, giving up is not.
+    /// What is not known counts as "not yet": trying again is harmless, giving up is not. So does an
+    /// illegal generation: a commit that was on its way while the group began a new generation fails
+    /// with it, and the same partitions may be committed in the new one. Who is really out of the
+    /// group is told so by losing its partitions.
     pub fn of(code: Code) -> Self {
         match code {
-            Code::IllegalGeneration
-            | Code::UnknownMemberId
+            Code::UnknownMemberId
             | Code::FencedMemberEpoch
             | Code::FencedInstanceId
             | Code::AssignmentLost
@@ -131,11 +133,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_rebalance_in_progress_means_not_yet() {
-        assert_eq!(
-            CommitError::of(Code::RebalanceInProgress),
-            CommitError::Later(Code::RebalanceInProgress)
-        );
+    fn a_group_that_rebalances_means_not_yet() {
+        for code in [
+            Code::RebalanceInProgress,
+            Code::IllegalGeneration,
+            Code::StaleMemberEpoch,
+        ] {
+            assert_eq!(CommitError::of(code), CommitError::Later(code));
+        }
     }
 
     #[test]
@@ -143,7 +148,7 @@ mod tests {
         let errors = [
             Code::RequestTimedOut,
             Code::OffsetMetadataTooLarge,
-            Code::IllegalGeneration,
+            Code::UnknownMemberId,
         ];
         assert_eq!(
             CommitError::worst(errors),

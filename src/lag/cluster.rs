@@ -397,8 +397,8 @@ impl Task {
             self.starts.insert(partition, (now, start));
         }
         for (partition, end) in &ends.end {
-            if matches!(end, Err(Error::Missing)) {
-                // Deleted, or made anew with fewer partitions: ask again what there is.
+            if end.is_err() {
+                // Deleted, made anew, or without a leader: ask again what there is.
                 self.states_read.remove(&*partition.topic);
                 self.starts.remove(partition);
             }

@@ -177,10 +177,10 @@ pub(super) fn apply(
         plan = plan.note(why);
     }
 
-    if let Some(ratio) = state.guards.failing() {
-        if plan.raises() || (plan.lowers() && plan.replicas == 0) {
-            return plan.hold(Why::HandlerFailing { ratio });
-        }
+    if let Some(ratio) = state.guards.failing()
+        && (plan.raises() || (plan.lowers() && plan.replicas == 0))
+    {
+        return plan.hold(Why::HandlerFailing { ratio });
     }
     let stuck = reading.stuck.len();
     if plan.raises() && stuck > 0 && stuck * 2 > reading.known.len() {
@@ -255,14 +255,15 @@ fn notes(mut plan: Plan, state: &State, reading: &Reading<'_>, needs: &Needs) ->
             error: record.map(|record| record.error.clone()),
         });
     }
-    if let (Some((partition, rate)), Some(per_pod)) = (state.hottest(), state.capacity.measured()) {
-        if rate > per_pod && needs.backlog > 0.0 {
-            plan = plan.note(Why::HotPartition {
-                partition: partition.clone(),
-                rate,
-                per_pod,
-            });
-        }
+    if let (Some((partition, rate)), Some(per_pod)) = (state.hottest(), state.capacity.measured())
+        && rate > per_pod
+        && needs.backlog > 0.0
+    {
+        plan = plan.note(Why::HotPartition {
+            partition: partition.clone(),
+            rate,
+            per_pod,
+        });
     }
     plan
 }

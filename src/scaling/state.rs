@@ -50,10 +50,11 @@ impl State {
     /// records per second that one pod can do, and the time from ordering a pod to its being
     /// ready. Values that cannot be (zero, negative, not a number) count as unknown.
     pub fn resume(capacity_per_pod: Option<f64>, start_up: Option<Duration>) -> Self {
-        let mut state = Self::default();
-        state.capacity = Capacity::resume(capacity_per_pod);
-        state.orders = Orders::resume(start_up);
-        state
+        Self {
+            capacity: Capacity::resume(capacity_per_pod),
+            orders: Orders::resume(start_up),
+            ..Self::default()
+        }
     }
 
     /// Remembers what was seen and decided.

@@ -101,7 +101,11 @@ impl ControllerMetrics {
     }
 
     fn register(&self, registry: &mut Registry) {
-        registry.register("reconciles", "Reconciles that ended.", self.reconciles.clone());
+        registry.register(
+            "reconciles",
+            "Reconciles that ended.",
+            self.reconciles.clone(),
+        );
         registry.register(
             "reconcile_failures",
             "Reconciles that ended with something that is tried again.",
@@ -113,7 +117,11 @@ impl ControllerMetrics {
             Unit::Seconds,
             self.reconcile_seconds.clone(),
         );
-        registry.register("fleets", "KafkaConsumers that are watched.", self.fleets.clone());
+        registry.register(
+            "fleets",
+            "KafkaConsumers that are watched.",
+            self.fleets.clone(),
+        );
         registry.register(
             "decisions",
             "Decisions about a size, by the first of their reasons.",
@@ -129,14 +137,30 @@ impl ControllerMetrics {
             "Child objects put right after somebody else had changed them.",
             self.drift_corrections.clone(),
         );
-        registry.register("scale_changes", "Changes of a fleet's size.", self.scale_changes.clone());
-        registry.register("leader", "1 while this process leads, else 0.", self.leader.clone());
+        registry.register(
+            "scale_changes",
+            "Changes of a fleet's size.",
+            self.scale_changes.clone(),
+        );
+        registry.register(
+            "leader",
+            "1 while this process leads, else 0.",
+            self.leader.clone(),
+        );
     }
 
     fn register_fleets(&self, registry: &mut Registry) {
-        registry.register("wanted_replicas", "Pods that a fleet should have.", self.wanted.clone());
+        registry.register(
+            "wanted_replicas",
+            "Pods that a fleet should have.",
+            self.wanted.clone(),
+        );
         registry.register("replicas", "Pods that a fleet has.", self.replicas.clone());
-        registry.register("ready_replicas", "Pods of a fleet that are ready.", self.ready.clone());
+        registry.register(
+            "ready_replicas",
+            "Pods of a fleet that are ready.",
+            self.ready.clone(),
+        );
         registry.register(
             "lag_records",
             "Records that are not committed yet; absent while unknown.",
@@ -185,7 +209,10 @@ impl ControllerMetrics {
     /// Writing calls so far.
     pub fn api_writes(&self) -> u64 {
         let verbs = ["POST", "PUT", "PATCH", "DELETE"];
-        verbs.map(|verb| self.api_writes.get_or_create(&VerbLabel { verb }).get()).iter().sum()
+        verbs
+            .map(|verb| self.api_writes.get_or_create(&VerbLabel { verb }).get())
+            .iter()
+            .sum()
     }
 
     /// A child was put right.

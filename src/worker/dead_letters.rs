@@ -18,7 +18,7 @@ use crate::kafka::producer::Producer;
 
 /// How long the producer may take to hand over what it still has when the worker stops. All of it
 /// is acknowledged by then, or counted as not dead-lettered.
-const FLUSH: Duration = Duration::from_secs(2);
+const FLUSH: Duration = Duration::from_millis(500);
 
 /// Who writes, and where to.
 #[derive(Clone, Debug)]

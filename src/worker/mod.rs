@@ -51,8 +51,9 @@ const COMMIT_INTERVAL: Duration = Duration::from_secs(1);
 const REPORT_INTERVAL: Duration = Duration::from_secs(30);
 /// How long a copy for the dead-letter topic may wait for its acknowledgement, at most.
 const DEAD_LETTER: Duration = Duration::from_secs(30);
-/// How long leaving the group may take; librdkafka has been seen to hang in it.
-const CLOSE: Duration = Duration::from_secs(10);
+/// How long leaving the group may take; librdkafka has been seen to hang in it. With the flush of
+/// the producer it fits into what the pod's grace period has for leaving.
+const CLOSE: Duration = Duration::from_secs(4);
 
 /// What is not in the configuration, since it differs from pod to pod.
 #[derive(Clone, Debug)]

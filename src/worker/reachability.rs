@@ -58,20 +58,22 @@ pub(super) async fn wait_for_handler(target: &Target, health: &Health) {
 /// Looks at the handler at the start and whenever it is missing: deliveries tell of it as well, but
 /// there may be none.
 pub(super) async fn watch_handler(target: Target, health: Arc<Health>) {
+    if health.handler_is_missing()
+        && let Err(why) = look_at_handler(&target).await
+    {
+        warn!(why, "the handler cannot be reached; still trying");
+        health.handler(Some(&why));
+    }
     loop {
         if health.handler_is_missing() {
             match look_at_handler(&target).await {
                 Ok(()) => handler(&health, None),
-                Err(why) => handler_still_missing(&health, &why),
+                // In the words of the last look; told in the log already.
+                Err(why) => _ = health.handler(Some(&why)),
             }
         }
         sleep(LOOK_AGAIN).await;
     }
-}
-
-fn handler_still_missing(health: &Health, why: &str) {
-    debug!(why, "the handler cannot be reached");
-    health.handler(Some(why));
 }
 
 async fn look_at_handler(target: &Target) -> Result<(), String> {

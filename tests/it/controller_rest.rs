@@ -17,10 +17,14 @@ fn rest() -> Duration {
 async fn twenty_fleets_at_rest_cause_no_write_but_the_lease() {
     let operator = Operator::start(&["events"]).await;
     for number in 0..FLEETS {
-        operator.create(&format!("fleet-{number}"), operator.spec("events")).await;
+        operator
+            .create(&format!("fleet-{number}"), operator.spec("events"))
+            .await;
     }
     for number in 0..FLEETS {
-        operator.condition(&format!("fleet-{number}"), "Ready", "True", "Idle").await;
+        operator
+            .condition(&format!("fleet-{number}"), "Ready", "True", "Idle")
+            .await;
     }
     operator.rest(Duration::from_secs(3)).await;
     let before = operator.writes().len();
@@ -34,5 +38,8 @@ async fn twenty_fleets_at_rest_cause_no_write_but_the_lease() {
     assert!(since["verb=\"PUT\""] > counted["verb=\"PUT\""]);
     assert_eq!(since["verb=\"PATCH\""], counted["verb=\"PATCH\""]);
     assert_eq!(operator.metric("drover_controller_leader").await[""], 1.0);
-    assert_eq!(operator.metric("drover_fleet_lag_records").await.len(), FLEETS);
+    assert_eq!(
+        operator.metric("drover_fleet_lag_records").await.len(),
+        FLEETS
+    );
 }

@@ -28,22 +28,42 @@ async fn what_waits_raises_the_fleet_from_zero_by_the_scale_subresource() {
     operator.rest(QUIET).await;
     let writes = operator.writes().len();
 
-    produce(&operator.kafka.bootstrap_servers(), "events", &[0, 1, 2, 3], 500);
+    produce(
+        &operator.kafka.bootstrap_servers(),
+        "events",
+        &[0, 1, 2, 3],
+        500,
+    );
     let deployment = operator
-        .object("fleet", "a pod", |deployment: &Deployment| deployment.spec.replicas > Some(0))
+        .object("fleet", "a pod", |deployment: &Deployment| {
+            deployment.spec.replicas > Some(0)
+        })
         .await;
-    operator.condition("fleet", "Ready", "True", "AllReady").await;
+    operator
+        .condition("fleet", "Ready", "True", "AllReady")
+        .await;
     let status = operator.status("fleet").await;
     assert_eq!(status.lag, Some(2000));
     let scaling = status.scaling.unwrap();
     assert_eq!(scaling.wanted, deployment.spec.replicas);
-    assert!(scaling.since.is_some() && !scaling.reasons.is_empty(), "{scaling:?}");
+    assert!(
+        scaling.since.is_some() && !scaling.reasons.is_empty(),
+        "{scaling:?}"
+    );
     let events = operator.event("fleet", "Scaled").await;
     assert!(events[0].contains("from 0 to"), "{events:?}");
     let since = operator.writes().split_off(writes);
-    assert!(since.iter().any(|write| write.contains("deployments/scale")), "{since:#?}");
+    assert!(
+        since
+            .iter()
+            .any(|write| write.contains("deployments/scale")),
+        "{since:#?}"
+    );
     // Nothing about its shape has changed.
-    assert!(!since.iter().any(|write| write.contains("deployments/ ")), "{since:#?}");
+    assert!(
+        !since.iter().any(|write| write.contains("deployments/ ")),
+        "{since:#?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -64,7 +84,12 @@ async fn latest_leaves_out_what_was_there_before() {
     produce(&operator.kafka.bootstrap_servers(), "events", &[0, 1], 300);
     let mut operator = operator;
     operator.run().await;
-    operator.create("fleet", with(operator.spec("events"), "/startAt", json!("Latest"))).await;
+    operator
+        .create(
+            "fleet",
+            with(operator.spec("events"), "/startAt", json!("Latest")),
+        )
+        .await;
     operator.condition("fleet", "Ready", "True", "Idle").await;
     let group = format!("{}.fleet", operator.namespace);
     let ends = vec![Some(300), Some(300), Some(0), Some(0)];
@@ -79,15 +104,24 @@ async fn manual_mode_follows_kubectl_scale() {
     let operator = Operator::start(&["events"]).await;
     operator.play_kubelet();
     let spec = with(operator.spec("events"), "/scaling/mode", json!("Manual"));
-    operator.create("fleet", with(spec, "/replicas", json!(1))).await;
+    operator
+        .create("fleet", with(spec, "/replicas", json!(1)))
+        .await;
     operator.object("fleet", "one pod", sized(1)).await;
 
     let scale = json!({ "spec": { "replicas": 3 } });
     let consumers = operator.api::<drover::api::KafkaConsumer>();
-    consumers.patch_scale("fleet", &PatchParams::default(), &Patch::Merge(&scale)).await.unwrap();
+    consumers
+        .patch_scale("fleet", &PatchParams::default(), &Patch::Merge(&scale))
+        .await
+        .unwrap();
     operator.object("fleet", "three pods", sized(3)).await;
-    operator.condition("fleet", "ScalingActive", "False", "Manual").await;
-    operator.condition("fleet", "Ready", "True", "AllReady").await;
+    operator
+        .condition("fleet", "ScalingActive", "False", "Manual")
+        .await;
+    operator
+        .condition("fleet", "Ready", "True", "AllReady")
+        .await;
     let seen = consumers.get_scale("fleet").await.unwrap();
     assert_eq!(seen.status.unwrap().replicas, 3);
 }
@@ -97,11 +131,22 @@ async fn recommend_decides_and_does_not_act() {
     let operator = Operator::start(&["events"]).await;
     let spec = with(operator.spec("events"), "/scaling/mode", json!("Recommend"));
     operator.create("fleet", spec).await;
-    operator.condition("fleet", "ScalingActive", "False", "RecommendOnly").await;
-    produce(&operator.kafka.bootstrap_servers(), "events", &[0, 1, 2, 3], 500);
+    operator
+        .condition("fleet", "ScalingActive", "False", "RecommendOnly")
+        .await;
+    produce(
+        &operator.kafka.bootstrap_servers(),
+        "events",
+        &[0, 1, 2, 3],
+        500,
+    );
     wait_for("a recommendation", async || {
         let scaling = operator.status("fleet").await.scaling.unwrap_or_default();
-        if scaling.wanted > Some(0) { Ok(()) } else { Err(format!("{scaling:?}")) }
+        if scaling.wanted > Some(0) {
+            Ok(())
+        } else {
+            Err(format!("{scaling:?}"))
+        }
     })
     .await;
     operator.object("fleet", "no pod", sized(0)).await;
@@ -113,12 +158,16 @@ async fn pausing_takes_every_pod_away_and_resuming_brings_them_back() {
     operator.play_kubelet();
     let spec = with(operator.spec("events"), "/scaling/minReplicas", json!(2));
     operator.create("fleet", spec).await;
-    operator.condition("fleet", "Ready", "True", "AllReady").await;
+    operator
+        .condition("fleet", "Ready", "True", "AllReady")
+        .await;
     operator.change("fleet", json!({ "paused": true })).await;
     operator.condition("fleet", "Ready", "True", "Paused").await;
     operator.object("fleet", "no pod", sized(0)).await;
     operator.change("fleet", json!({ "paused": false })).await;
-    operator.condition("fleet", "Ready", "True", "AllReady").await;
+    operator
+        .condition("fleet", "Ready", "True", "AllReady")
+        .await;
     operator.object("fleet", "two pods", sized(2)).await;
     assert_eq!(operator.event("fleet", "Paused").await.len(), 1);
     assert_eq!(operator.event("fleet", "Resumed").await.len(), 1);
@@ -130,28 +179,47 @@ async fn without_kafka_nothing_is_scaled_and_it_is_told_once() {
     operator.play_kubelet();
     let spec = with(operator.spec("events"), "/scaling/minReplicas", json!(1));
     operator.create("fleet", spec).await;
-    operator.condition("fleet", "Ready", "True", "AllReady").await;
+    operator
+        .condition("fleet", "Ready", "True", "AllReady")
+        .await;
 
     operator.kafka.broker_down(1).unwrap();
-    let away = operator.condition("fleet", "KafkaReachable", "False", "Unreachable").await;
-    assert!(away.message.contains(&operator.kafka.bootstrap_servers()), "{}", away.message);
-    operator.condition("fleet", "ScalingActive", "False", "KafkaUnreachable").await;
+    let away = operator
+        .condition("fleet", "KafkaReachable", "False", "Unreachable")
+        .await;
+    assert!(
+        away.message.contains(&operator.kafka.bootstrap_servers()),
+        "{}",
+        away.message
+    );
+    operator
+        .condition("fleet", "ScalingActive", "False", "KafkaUnreachable")
+        .await;
     assert_eq!(operator.status("fleet").await.lag, None);
     // Not even a new minimum changes the size, but the rest of the spec is applied.
     let annotated = json!({ "metadata": { "annotations": { "mark": "1" } } });
     operator
-        .change("fleet", json!({ "scaling": { "minReplicas": 3 }, "template": annotated }))
+        .change(
+            "fleet",
+            json!({ "scaling": { "minReplicas": 3 }, "template": annotated }),
+        )
         .await;
     operator
         .object("fleet", "the new template", |deployment: &Deployment| {
             let template = deployment.spec.template.metadata.as_ref().unwrap();
-            template.annotations.iter().flatten().any(|(key, _)| key == "mark")
+            template
+                .annotations
+                .iter()
+                .flatten()
+                .any(|(key, _)| key == "mark")
         })
         .await;
     operator.object("fleet", "one pod still", sized(1)).await;
 
     operator.kafka.broker_up(1).unwrap();
-    operator.condition("fleet", "KafkaReachable", "True", "OffsetsRead").await;
+    operator
+        .condition("fleet", "KafkaReachable", "True", "OffsetsRead")
+        .await;
     operator.object("fleet", "three pods", sized(3)).await;
     assert_eq!(operator.event("fleet", "KafkaUnreachable").await.len(), 1);
     assert_eq!(operator.event("fleet", "KafkaReachable").await.len(), 1);
@@ -163,8 +231,12 @@ async fn a_fleet_without_kafka_is_made_and_stays_at_zero() {
     operator.kafka.broker_down(1).unwrap();
     let spec = with(operator.spec("events"), "/scaling/minReplicas", json!(2));
     operator.create("fleet", spec).await;
-    operator.object("fleet", "the Deployment, at zero", sized(0)).await;
-    operator.condition("fleet", "Ready", "False", "KafkaUnreachable").await;
+    operator
+        .object("fleet", "the Deployment, at zero", sized(0))
+        .await;
+    operator
+        .condition("fleet", "Ready", "False", "KafkaUnreachable")
+        .await;
     operator.object("fleet", "no pod", sized(0)).await;
     operator.kafka.broker_up(1).unwrap();
     operator.object("fleet", "two pods", sized(2)).await;
@@ -175,18 +247,32 @@ async fn the_pods_that_own_nothing_leave() {
     let operator = Operator::start(&["events"]).await;
     operator.play_kubelet();
     let spec = with(operator.spec("events"), "/scaling/mode", json!("Manual"));
-    operator.create("fleet", with(spec, "/replicas", json!(3))).await;
-    operator.condition("fleet", "Ready", "True", "AllReady").await;
+    operator
+        .create("fleet", with(spec, "/replicas", json!(3)))
+        .await;
+    operator
+        .condition("fleet", "Ready", "True", "AllReady")
+        .await;
     let ours = ListParams::default().labels("drover.dev/consumer=fleet");
     let pods = operator.api::<Pod>();
-    let names: Vec<String> = pods.list(&ours).await.unwrap().iter().map(ResourceExt::name_any).collect();
+    let names: Vec<String> = pods
+        .list(&ours)
+        .await
+        .unwrap()
+        .iter()
+        .map(ResourceExt::name_any)
+        .collect();
 
     let group = format!("{}.fleet", operator.namespace);
     let servers = operator.kafka.bootstrap_servers();
     produce(&servers, "events", &[0, 1, 2, 3], 10);
     let owner = names[1].clone();
     let report = |offset: i64| {
-        let report = drover::report::Report { pod: owner.clone(), slots: 1, ..Default::default() };
+        let report = drover::report::Report {
+            pod: owner.clone(),
+            slots: 1,
+            ..Default::default()
+        };
         report.encode(drover::topic::Offset(offset))
     };
     let text = report(5);
@@ -194,14 +280,28 @@ async fn the_pods_that_own_nothing_leave() {
     commit(&servers, &group, "events", &commits);
     wait_for("the commits to be read", async || {
         let lag = operator.status("fleet").await.lag;
-        if lag == Some(20) { Ok(()) } else { Err(format!("{lag:?}")) }
+        if lag == Some(20) {
+            Ok(())
+        } else {
+            Err(format!("{lag:?}"))
+        }
     })
     .await;
 
     operator.change("fleet", json!({ "replicas": 1 })).await;
     wait_for("two pods to go", async || {
-        let left: Vec<String> = pods.list(&ours).await.unwrap().iter().map(ResourceExt::name_any).collect();
-        if left.len() == 1 { Ok(left) } else { Err(format!("{left:?}")) }
+        let left: Vec<String> = pods
+            .list(&ours)
+            .await
+            .unwrap()
+            .iter()
+            .map(ResourceExt::name_any)
+            .collect();
+        if left.len() == 1 {
+            Ok(left)
+        } else {
+            Err(format!("{left:?}"))
+        }
     })
     .await
     .iter()
@@ -212,23 +312,38 @@ async fn the_pods_that_own_nothing_leave() {
 async fn a_stuck_record_is_told_and_so_is_its_end() {
     let operator = Operator::start(&["events"]).await;
     let spec = with(operator.spec("events"), "/scaling/mode", json!("Manual"));
-    operator.create("fleet", with(spec, "/replicas", json!(1))).await;
+    operator
+        .create("fleet", with(spec, "/replicas", json!(1)))
+        .await;
     operator.object("fleet", "one pod", sized(1)).await;
     let group = format!("{}.fleet", operator.namespace);
     let servers = operator.kafka.bootstrap_servers();
     produce(&servers, "events", &[2], 10);
     let report = |stuck: Option<drover::report::Stuck>| {
-        let report = drover::report::Report { pod: "p".to_owned(), slots: 1, stuck, ..Default::default() };
+        let report = drover::report::Report {
+            pod: "p".to_owned(),
+            slots: 1,
+            stuck,
+            ..Default::default()
+        };
         report.encode(drover::topic::Offset(5))
     };
-    let stuck = drover::report::Stuck { offset: 5, attempts: 7, error: "HttpStatus 500".to_owned() };
+    let stuck = drover::report::Stuck {
+        offset: 5,
+        attempts: 7,
+        error: "HttpStatus 500".to_owned(),
+    };
     commit(&servers, &group, "events", &[(2, 5, &report(Some(stuck)))]);
-    let stalled = operator.condition("fleet", "Stalled", "True", "RecordStuck").await;
+    let stalled = operator
+        .condition("fleet", "Stalled", "True", "RecordStuck")
+        .await;
     for part in ["events[2]", "offset 5", "7 attempts", "HttpStatus 500"] {
         assert!(stalled.message.contains(part), "{}", stalled.message);
     }
     assert_eq!(operator.event("fleet", "Stalled").await.len(), 1);
     commit(&servers, &group, "events", &[(2, 6, &report(None))]);
-    operator.condition("fleet", "Stalled", "False", "NothingStuck").await;
+    operator
+        .condition("fleet", "Stalled", "False", "NothingStuck")
+        .await;
     assert_eq!(operator.event("fleet", "Recovered").await.len(), 1);
 }

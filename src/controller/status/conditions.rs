@@ -59,7 +59,11 @@ pub(super) fn conditions(facts: &Facts<'_>, stuck: &[StuckRecord]) -> Vec<Condit
 
 /// A condition keeps its time unless its status flips.
 fn dated(facts: &Facts<'_>, type_: &str, judgement: Judgement) -> Condition {
-    let before = facts.previous.conditions.iter().find(|old| old.type_ == type_);
+    let before = facts
+        .previous
+        .conditions
+        .iter()
+        .find(|old| old.type_ == type_);
     let last_transition_time = match before {
         Some(old) if old.status == judgement.status => old.last_transition_time.clone(),
         _ => Time(facts.now),
@@ -97,7 +101,10 @@ fn ready(facts: &Facts<'_>, stuck: &[StuckRecord]) -> Judgement {
     let (size, ready) = (workload.size, workload.ready);
     if fleet.paused {
         return if workload.replicas == 0 && workload.leaving == 0 {
-            yes("Paused", "stopped by spec.paused; offsets stay where they are")
+            yes(
+                "Paused",
+                "stopped by spec.paused; offsets stay where they are",
+            )
         } else {
             no(
                 "Draining",
@@ -114,12 +121,13 @@ fn ready(facts: &Facts<'_>, stuck: &[StuckRecord]) -> Judgement {
             format!("{ready} of {size} pods are ready; the others are starting"),
         );
     }
-    match (size, &facts.kafka) {
-        (0, Kafka::Unasked) => unknown(
+    let decides = fleet.mode != ScalingMode::Manual;
+    match size {
+        0 if decides && facts.decision.is_none() => unknown(
             "WaitingForOffsets",
-            "offsets have not been read yet; no pod starts before",
+            "what waits in Kafka is not known yet; no pod starts before",
         ),
-        (0, _) => yes("Idle", "at zero: there is nothing to do"),
+        0 => yes("Idle", "at zero: there is nothing to do"),
         _ => yes("AllReady", format!("{ready} of {size} pods are ready")),
     }
 }
@@ -270,7 +278,9 @@ fn paused(facts: &Facts<'_>) -> Judgement {
 }
 
 fn first_reason(problems: &[Problem]) -> &'static str {
-    problems.first().map_or("InvalidSpec", |problem| problem.reason)
+    problems
+        .first()
+        .map_or("InvalidSpec", |problem| problem.reason)
 }
 
 /// Every problem at once, as far as a message has room.

@@ -34,7 +34,11 @@ pub fn due(
         return Due::Now;
     }
     let rest = age.map_or(Duration::ZERO, |age| NUMBERS_INTERVAL.saturating_sub(age));
-    if rest.is_zero() { Due::Now } else { Due::In(rest) }
+    if rest.is_zero() {
+        Due::Now
+    } else {
+        Due::In(rest)
+    }
 }
 
 /// A status without what moves all the time.

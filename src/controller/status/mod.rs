@@ -179,7 +179,9 @@ fn stuck(facts: &Facts<'_>) -> Vec<StuckRecord> {
         // What was stuck is stuck until somebody says otherwise.
         return facts.previous.stuck.clone();
     };
-    let silent = facts.decision.map(|decision| decision.outlook.stuck.as_slice());
+    let silent = facts
+        .decision
+        .map(|decision| decision.outlook.stuck.as_slice());
     let partitions = sample.partitions.iter();
     partitions
         .filter_map(|(partition, seen)| {
@@ -187,7 +189,9 @@ fn stuck(facts: &Facts<'_>) -> Vec<StuckRecord> {
             let (offset, attempts, error) = match &seen.stuck {
                 Some(stuck) => (stuck.offset, stuck.attempts, stuck.error.clone()),
                 // A consumer of the user's own does not report; that it does not move is seen.
-                None if silent?.contains(partition) => (seen.position().0, 0, NOT_MOVING.to_owned()),
+                None if silent?.contains(partition) => {
+                    (seen.position().0, 0, NOT_MOVING.to_owned())
+                }
                 None => return None,
             };
             Some(StuckRecord {

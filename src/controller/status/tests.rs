@@ -147,9 +147,15 @@ impl Day {
 /// Status, reason and message of a condition.
 fn condition(status: &KafkaConsumerStatus, type_: &str) -> (String, String, String) {
     let mut conditions = status.conditions.iter();
-    let found = conditions.find(|condition| condition.type_ == type_).unwrap();
+    let found = conditions
+        .find(|condition| condition.type_ == type_)
+        .unwrap();
     assert_eq!(found.observed_generation, Some(3));
-    (found.status.clone(), found.reason.clone(), found.message.clone())
+    (
+        found.status.clone(),
+        found.reason.clone(),
+        found.message.clone(),
+    )
 }
 
 fn reason(status: &KafkaConsumerStatus, type_: &str) -> String {
@@ -169,10 +175,16 @@ fn a_good_day_is_told_with_rounded_numbers() {
     assert_eq!(reason(&status, "Paused"), "False NotPaused");
     assert_eq!((status.replicas, status.ready_replicas), (Some(1), Some(1)));
     assert_eq!((status.lag, status.delay.as_deref()), (Some(6), Some("2s")));
-    assert_eq!((status.observed_generation, status.partitions), (Some(3), Some(1)));
+    assert_eq!(
+        (status.observed_generation, status.partitions),
+        (Some(3), Some(1))
+    );
     let scaling = status.scaling.unwrap();
     assert_eq!((scaling.wanted, scaling.since), (Some(1), Some(NOW)));
-    assert_eq!((scaling.arrival_per_second, scaling.capacity_per_pod), (Some(1.0), None));
+    assert_eq!(
+        (scaling.arrival_per_second, scaling.capacity_per_pod),
+        (Some(1.0), None)
+    );
 }
 
 #[test]
@@ -186,14 +198,23 @@ fn numbers_are_absent_while_kafka_is_away_and_what_is_learned_stays() {
     let status = day.status();
     assert_eq!((status.lag, status.delay.clone()), (None, None));
     let scaling = status.scaling.clone().unwrap();
-    assert_eq!((scaling.wanted, scaling.capacity_per_pod), (Some(1), Some(200.0)));
+    assert_eq!(
+        (scaling.wanted, scaling.capacity_per_pod),
+        (Some(1), Some(200.0))
+    );
     let (is, reason, message) = condition(&status, "KafkaReachable");
     assert_eq!((is.as_str(), reason.as_str()), ("False", "Unreachable"));
     for part in ["kafka:9092", "no broker answered", "check that Kafka runs"] {
         assert!(message.contains(part), "{message}");
     }
-    assert_eq!(super::tests::reason(&status, "ScalingActive"), "False KafkaUnreachable");
-    assert_eq!(super::tests::reason(&status, "Ready"), "False KafkaUnreachable");
+    assert_eq!(
+        super::tests::reason(&status, "ScalingActive"),
+        "False KafkaUnreachable"
+    );
+    assert_eq!(
+        super::tests::reason(&status, "Ready"),
+        "False KafkaUnreachable"
+    );
 }
 
 #[test]
@@ -205,16 +226,30 @@ fn a_bad_spec_names_every_problem_and_leaves_the_rest_as_it_was() {
         may_heal: false,
     };
     let mut day = Day::good();
-    day.problems = vec![problem("spec.a", "InvalidValue"), problem("spec.b", "Contradiction")];
+    day.problems = vec![
+        problem("spec.a", "InvalidValue"),
+        problem("spec.b", "Contradiction"),
+    ];
     let status = day.status();
     let (is, reason, message) = condition(&status, "Ready");
     assert_eq!((is.as_str(), reason.as_str()), ("False", "InvalidValue"));
-    for part in ["spec.a is wrong; mend it", "spec.b is wrong", "left as they were"] {
+    for part in [
+        "spec.a is wrong; mend it",
+        "spec.b is wrong",
+        "left as they were",
+    ] {
         assert!(message.contains(part), "{message}");
     }
-    assert_eq!(super::tests::reason(&status, "Paused"), "Unknown InvalidValue");
+    assert_eq!(
+        super::tests::reason(&status, "Paused"),
+        "Unknown InvalidValue"
+    );
     day.workload = None;
-    assert!(condition(&day.status(), "Ready").2.contains("nothing was created"));
+    assert!(
+        condition(&day.status(), "Ready")
+            .2
+            .contains("nothing was created")
+    );
 }
 
 #[test]
@@ -229,7 +264,13 @@ fn a_stuck_record_is_named_with_place_attempts_and_error() {
     let status = day.status();
     let (is, reason, message) = condition(&status, "Stalled");
     assert_eq!((is.as_str(), reason.as_str()), ("True", "RecordStuck"));
-    for part in ["orders[0]", "offset 4", "5 attempts", "HttpStatus 500", "mend the handler"] {
+    for part in [
+        "orders[0]",
+        "offset 4",
+        "5 attempts",
+        "HttpStatus 500",
+        "mend the handler",
+    ] {
         assert!(message.contains(part), "{message}");
     }
     assert_eq!(super::tests::reason(&status, "Ready"), "False Stalled");
@@ -238,7 +279,10 @@ fn a_stuck_record_is_named_with_place_attempts_and_error() {
     // While Kafka is away nobody can say that it is mended.
     day.previous = status;
     day.away = Some("no broker answered");
-    assert_eq!(super::tests::reason(&day.status(), "Stalled"), "True RecordStuck");
+    assert_eq!(
+        super::tests::reason(&day.status(), "Stalled"),
+        "True RecordStuck"
+    );
 }
 
 #[test]
@@ -262,7 +306,10 @@ fn trouble_with_pods_and_children_comes_before_everything_else() {
     });
     day.workload = Some(workload);
     assert_eq!(reason(&day.status(), "Ready"), "False ImagePullBackOff");
-    assert_eq!(reason(&day.status(), "Progressing"), "False ImagePullBackOff");
+    assert_eq!(
+        reason(&day.status(), "Progressing"),
+        "False ImagePullBackOff"
+    );
     day.trouble = Some(Trouble {
         reason: "NameTaken",
         message: "taken".to_owned(),
@@ -281,17 +328,35 @@ fn each_stage_of_a_fleet_has_its_own_word() {
         (reason(&status, "Ready"), reason(&status, "Progressing"))
     };
     let words = |ready: &str, progressing: &str| (ready.to_owned(), progressing.to_owned());
-    assert_eq!(with(|w| w.rolling = true), words("False RollingOut", "True RollingOut"));
-    assert_eq!(with(|w| w.ready = 1), words("False PodsNotReady", "True ScalingUp"));
-    assert_eq!(with(|w| w.leaving = 1), words("True AllReady", "True Draining"));
-    assert_eq!(with(|w| *w = running(0)), words("True Idle", "False Settled"));
+    assert_eq!(
+        with(|w| w.rolling = true),
+        words("False RollingOut", "True RollingOut")
+    );
+    assert_eq!(
+        with(|w| w.ready = 1),
+        words("False PodsNotReady", "True ScalingUp")
+    );
+    assert_eq!(
+        with(|w| w.leaving = 1),
+        words("True AllReady", "True Draining")
+    );
+    assert_eq!(
+        with(|w| *w = running(0)),
+        words("True Idle", "False Settled")
+    );
 }
 
 #[test]
 fn modes_other_than_auto_say_who_sets_the_size() {
     for (spec, word) in [
-        (json!({ "scaling": { "mode": "Manual" }, "replicas": 2 }), "False Manual"),
-        (json!({ "scaling": { "mode": "Recommend" } }), "False RecommendOnly"),
+        (
+            json!({ "scaling": { "mode": "Manual" }, "replicas": 2 }),
+            "False Manual",
+        ),
+        (
+            json!({ "scaling": { "mode": "Recommend" } }),
+            "False RecommendOnly",
+        ),
         (json!({ "paused": true }), "False Paused"),
     ] {
         let mut day = Day::good();
@@ -303,10 +368,17 @@ fn modes_other_than_auto_say_who_sets_the_size() {
 #[test]
 fn a_limit_is_told_in_the_policys_words() {
     let mut day = Day::good();
-    let why = Why::CappedByMax { wanted: 9, max: 2, useful: 2 };
+    let why = Why::CappedByMax {
+        wanted: 9,
+        max: 2,
+        useful: 2,
+    };
     day.decision = Some(decision(why, 6));
     let status = day.status();
-    assert_eq!(reason(&status, "ScalingLimited"), "True CappedByMaxReplicas");
+    assert_eq!(
+        reason(&status, "ScalingLimited"),
+        "True CappedByMaxReplicas"
+    );
     assert!(condition(&status, "ScalingLimited").2.contains("raise it"));
 }
 
@@ -321,7 +393,11 @@ fn transition_times_move_only_when_a_status_flips() {
     let status = day.status();
     let time = |status: &KafkaConsumerStatus, type_: &str| {
         let mut conditions = status.conditions.iter();
-        conditions.find(|condition| condition.type_ == type_).unwrap().last_transition_time.0
+        conditions
+            .find(|condition| condition.type_ == type_)
+            .unwrap()
+            .last_transition_time
+            .0
     };
     assert_eq!(time(&status, "KafkaReachable"), day.now);
     assert_eq!(time(&status, "Paused"), NOW);
@@ -360,11 +436,17 @@ fn numbers_wait_their_turn_and_conditions_do_not() {
     let mut day = Day::good();
     let before = day.status();
     day.previous = before.clone();
-    assert_eq!(due(&before, &day.status(), Some(Duration::ZERO)), Due::Never);
+    assert_eq!(
+        due(&before, &day.status(), Some(Duration::ZERO)),
+        Due::Never
+    );
 
     day.decision = Some(decision(Why::Settling, 7));
     let age = |millis| Some(Duration::from_millis(millis));
-    assert_eq!(due(&before, &day.status(), age(500)), Due::In(Duration::from_millis(1_500)));
+    assert_eq!(
+        due(&before, &day.status(), age(500)),
+        Due::In(Duration::from_millis(1_500))
+    );
     assert_eq!(due(&before, &day.status(), age(2_000)), Due::Now);
     assert_eq!(due(&before, &day.status(), None), Due::Now);
 

@@ -1,7 +1,7 @@
 //! librdkafka's admin requests, each with a channel for its answer.
 //!
 //! A client has one thread of ours. It waits on one queue, to which results come and to which the
-//! client's main queue is forwarded, so that log lines and errors are served too. When the last
+//! client's other queues are forwarded, so that log lines and errors are served too. When the last
 //! handle goes, that thread destroys the client: destroying waits for librdkafka's own threads,
 //! which no async task may do.
 //!
@@ -10,6 +10,11 @@
 //! coordinator goes on; when a broker comes back it finds the freed memory and aborts the process.
 //! So these requests get an hour, callers stop waiting by themselves, and a client with a request
 //! that has waited long is replaced ([`Native::longest_wait`]) well before that hour is over.
+//!
+//! **The client is a consumer with a group, though it joins none.** When a broker answers that it is
+//! not the group's coordinator any more, librdkafka tells its own group to look for a new one, and
+//! follows a null pointer in a client that has no group. It also goes on asking the old one: such a
+//! client is replaced too.
 
 use std::collections::HashMap;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
@@ -25,6 +30,9 @@ use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::types::RDKafkaType;
 use tokio::sync::oneshot;
 
+use super::answers::{
+    self, Answer, Committed, Failure, Group, PartitionList, PerPartition, Topics,
+};
 use crate::clock::Monotonic;
 use crate::topic::TopicPartition;
 
@@ -34,38 +42,6 @@ const WAIT_MS: c_int = 1000;
 /// librdkafka's longest time-out, for requests that must not time out.
 const AN_HOUR: Duration = Duration::from_secs(3600);
 
-/// A code of librdkafka's with its words.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failure {
-    /// `rd_kafka_resp_err_t`.
-    pub code: i32,
-    /// For people.
-    pub message: String,
-}
-
-/// One value for each partition asked for.
-pub type PerPartition<T> = Vec<(TopicPartition, Result<T, Failure>)>;
-
-/// A committed offset with its text; the offset is negative where nothing was committed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Committed {
-    /// The next offset to read.
-    pub offset: i64,
-    /// What the committer wrote beside it.
-    pub metadata: Vec<u8>,
-}
-
-/// A group's members and state.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Group {
-    /// Members at present.
-    pub members: usize,
-    /// Such as `Stable` or `Empty`, in Kafka's words.
-    pub state: String,
-}
-
-/// What became of a request.
-type Answer<T> = Result<T, Failure>;
 /// Where it will be.
 pub type Receiver<T> = oneshot::Receiver<Answer<T>>;
 
@@ -82,7 +58,7 @@ enum Pending {
     Offsets(oneshot::Sender<Answer<PerPartition<i64>>>),
     Committed(oneshot::Sender<Answer<PerPartition<Committed>>>),
     Altered(oneshot::Sender<Answer<PerPartition<()>>>),
-    Topics(oneshot::Sender<Answer<Vec<(String, Result<Vec<i32>, Failure>)>>>),
+    Topics(oneshot::Sender<Answer<Topics>>),
     Group(oneshot::Sender<Answer<Group>>),
 }
 
@@ -168,16 +144,22 @@ impl Native {
         let client = Client::new(
             config,
             native_config,
-            RDKafkaType::RD_KAFKA_PRODUCER,
+            RDKafkaType::RD_KAFKA_CONSUMER,
             context,
         )?;
         // SAFETY: the client is alive; the queue is destroyed before it (order of fields).
         let queue = unsafe {
             let queue = rd::rd_kafka_queue_new(client.native_ptr());
-            let main = rd::rd_kafka_queue_get_main(client.native_ptr());
-            rd::rd_kafka_queue_forward(main, queue);
-            // Only the reference that `get_main` gave us.
-            rd::rd_kafka_queue_destroy(main);
+            for other in [
+                rd::rd_kafka_queue_get_main(client.native_ptr()),
+                rd::rd_kafka_queue_get_consumer(client.native_ptr()),
+            ] {
+                if !other.is_null() {
+                    rd::rd_kafka_queue_forward(other, queue);
+                    // Only the reference that was got.
+                    rd::rd_kafka_queue_destroy(other);
+                }
+            }
             Queue(queue)
         };
         let shared = Arc::new(Shared {
@@ -340,7 +322,7 @@ impl Native {
                 if code != 0 || metadata.is_null() {
                     return Err(Failure {
                         code,
-                        message: words(code),
+                        message: answers::words(code),
                     });
                 }
                 let count = usize::try_from((*metadata).broker_cnt).unwrap_or(0);
@@ -358,12 +340,7 @@ impl Native {
     }
 
     /// DescribeTopics: each topic's partitions, as this broker knows them.
-    pub fn topics(
-        &self,
-        broker: i32,
-        topics: &[CString],
-        timeout: Duration,
-    ) -> Receiver<Vec<(String, Result<Vec<i32>, Failure>)>> {
+    pub fn topics(&self, broker: i32, topics: &[CString], timeout: Duration) -> Receiver<Topics> {
         let (sender, receiver) = oneshot::channel();
         let op = rd::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS;
         self.request(
@@ -488,7 +465,7 @@ impl Shared {
         match kind {
             rd::RD_KAFKA_EVENT_LOG => return self.log(event),
             rd::RD_KAFKA_EVENT_ERROR => {
-                let failure = failure_of(event);
+                let failure = answers::failure_of(event);
                 let code = format!("code {}", failure.code);
                 let error = KafkaError::AdminOpCreation(code);
                 return self.client.context().error(error, &failure.message);
@@ -498,24 +475,44 @@ impl Shared {
         let Some(Waiting { pending, .. }) = lock(&self.pending).remove(&id) else {
             return;
         };
-        let failure = failure_of(event);
+        let failure = answers::failure_of(event);
         let ok = failure.code == 0;
         // A caller that has gone away does not want the answer.
         match pending {
             Pending::Offsets(sender) => {
-                let _ = sender.send(if ok { Ok(offsets(event)) } else { Err(failure) });
+                let _ = sender.send(if ok {
+                    Ok(answers::offsets(event))
+                } else {
+                    Err(failure)
+                });
             }
             Pending::Committed(sender) => {
-                let _ = sender.send(if ok { committed(event) } else { Err(failure) });
+                let _ = sender.send(if ok {
+                    answers::committed(event)
+                } else {
+                    Err(failure)
+                });
             }
             Pending::Altered(sender) => {
-                let _ = sender.send(if ok { altered(event) } else { Err(failure) });
+                let _ = sender.send(if ok {
+                    answers::altered(event)
+                } else {
+                    Err(failure)
+                });
             }
             Pending::Topics(sender) => {
-                let _ = sender.send(if ok { Ok(topics(event)) } else { Err(failure) });
+                let _ = sender.send(if ok {
+                    Ok(answers::topics(event))
+                } else {
+                    Err(failure)
+                });
             }
             Pending::Group(sender) => {
-                let _ = sender.send(if ok { group(event) } else { Err(failure) });
+                let _ = sender.send(if ok {
+                    answers::group(event)
+                } else {
+                    Err(failure)
+                });
             }
         }
     }
@@ -527,252 +524,13 @@ impl Shared {
             if rd::rd_kafka_event_log(event, &mut facility, &mut message, &mut level) == 0 {
                 let context = self.client.context();
                 let level = RDKafkaLogLevel::Debug;
-                context.log(level, &text(facility), text(message).trim());
+                context.log(
+                    level,
+                    &answers::text(facility),
+                    answers::text(message).trim(),
+                );
             }
         }
-    }
-}
-
-/// An array of `T` that belongs to an event.
-///
-/// # Safety
-/// `items` must point to `count` pointers that are valid for `'a`, or `count` must be 0.
-unsafe fn items<'a, T>(items: *mut *const T, count: usize) -> &'a [*const T] {
-    if items.is_null() || count == 0 {
-        return &[];
-    }
-    // SAFETY: by this function's contract.
-    unsafe { std::slice::from_raw_parts(items, count) }
-}
-
-fn offsets(event: *mut rd::rd_kafka_event_t) -> PerPartition<i64> {
-    // SAFETY: the event is a ListOffsets result (its id says so) and outlives what is read here.
-    unsafe {
-        let result = rd::rd_kafka_event_ListOffsets_result(event);
-        let mut count = 0;
-        let infos = rd::rd_kafka_ListOffsets_result_infos(result, &mut count);
-        items(infos, count)
-            .iter()
-            .map(|&info| {
-                let partition = rd::rd_kafka_ListOffsetsResultInfo_topic_partition(info);
-                read(&*partition, |partition| partition.offset)
-            })
-            .collect()
-    }
-}
-
-fn committed(event: *mut rd::rd_kafka_event_t) -> Answer<PerPartition<Committed>> {
-    // SAFETY: as in `offsets`, of ListConsumerGroupOffsets.
-    unsafe {
-        let result = rd::rd_kafka_event_ListConsumerGroupOffsets_result(event);
-        let mut count = 0;
-        let groups = rd::rd_kafka_ListConsumerGroupOffsets_result_groups(result, &mut count);
-        group_partitions(items(groups, count), |partition| Committed {
-            offset: partition.offset,
-            metadata: if partition.metadata.is_null() {
-                Vec::new()
-            } else {
-                let bytes = partition.metadata.cast::<u8>();
-                std::slice::from_raw_parts(bytes, partition.metadata_size).to_vec()
-            },
-        })
-    }
-}
-
-fn altered(event: *mut rd::rd_kafka_event_t) -> Answer<PerPartition<()>> {
-    // SAFETY: as in `offsets`, of AlterConsumerGroupOffsets.
-    unsafe {
-        let result = rd::rd_kafka_event_AlterConsumerGroupOffsets_result(event);
-        let mut count = 0;
-        let groups = rd::rd_kafka_AlterConsumerGroupOffsets_result_groups(result, &mut count);
-        group_partitions(items(groups, count), |_| ())
-    }
-}
-
-/// The partitions of the one group that was asked for.
-///
-/// # Safety
-/// The pointers must be valid.
-unsafe fn group_partitions<T>(
-    groups: &[*const rd::rd_kafka_group_result_t],
-    value: impl Fn(&rd::rd_kafka_topic_partition_t) -> T,
-) -> Answer<PerPartition<T>> {
-    let mut answer = Vec::new();
-    for &group in groups {
-        // SAFETY: by this function's contract; the list has `cnt` elements.
-        unsafe {
-            error_of(rd::rd_kafka_group_result_error(group))?;
-            let list = rd::rd_kafka_group_result_partitions(group);
-            if list.is_null() {
-                continue;
-            }
-            let count = usize::try_from((*list).cnt).unwrap_or(0);
-            if count > 0 {
-                let elements = std::slice::from_raw_parts((*list).elems, count);
-                answer.extend(elements.iter().map(|element| read(element, &value)));
-            }
-        }
-    }
-    Ok(answer)
-}
-
-fn topics(event: *mut rd::rd_kafka_event_t) -> Vec<(String, Result<Vec<i32>, Failure>)> {
-    // SAFETY: as in `offsets`, of DescribeTopics.
-    unsafe {
-        let result = rd::rd_kafka_event_DescribeTopics_result(event);
-        let mut count = 0;
-        let topics = rd::rd_kafka_DescribeTopics_result_topics(result, &mut count);
-        items(topics, count)
-            .iter()
-            .map(|&topic| {
-                let name = text(rd::rd_kafka_TopicDescription_name(topic));
-                let partitions = error_of(rd::rd_kafka_TopicDescription_error(topic)).map(|()| {
-                    let mut count = 0;
-                    let partitions = rd::rd_kafka_TopicDescription_partitions(topic, &mut count);
-                    items(partitions, count)
-                        .iter()
-                        .map(|&partition| rd::rd_kafka_TopicPartitionInfo_partition(partition))
-                        .collect()
-                });
-                (name, partitions)
-            })
-            .collect()
-    }
-}
-
-fn group(event: *mut rd::rd_kafka_event_t) -> Answer<Group> {
-    // SAFETY: as in `offsets`, of DescribeConsumerGroups.
-    unsafe {
-        let result = rd::rd_kafka_event_DescribeConsumerGroups_result(event);
-        let mut count = 0;
-        let groups = rd::rd_kafka_DescribeConsumerGroups_result_groups(result, &mut count);
-        let Some(&group) = items(groups, count).first() else {
-            return Err(Failure {
-                code: -1,
-                message: "the answer names no group".to_owned(),
-            });
-        };
-        error_of(rd::rd_kafka_ConsumerGroupDescription_error(group))?;
-        let state = rd::rd_kafka_ConsumerGroupDescription_state(group);
-        Ok(Group {
-            members: rd::rd_kafka_ConsumerGroupDescription_member_count(group),
-            state: text(rd::rd_kafka_consumer_group_state_name(state)),
-        })
-    }
-}
-
-/// One partition of an answer: its value or its error.
-///
-/// # Safety
-/// The partition's topic must be a C string.
-unsafe fn read<T>(
-    partition: &rd::rd_kafka_topic_partition_t,
-    value: impl Fn(&rd::rd_kafka_topic_partition_t) -> T,
-) -> (TopicPartition, Result<T, Failure>) {
-    // SAFETY: by this function's contract. The code is read as the number that it is in C: a
-    // broker newer than these bindings may send one that the Rust enum does not have.
-    let (name, code) = unsafe {
-        (
-            text(partition.topic),
-            ptr::addr_of!(partition.err).cast::<i32>().read(),
-        )
-    };
-    let answer = match code {
-        0 => Ok(value(partition)),
-        code => Err(Failure {
-            code,
-            message: words(code),
-        }),
-    };
-    (TopicPartition::new(name, partition.partition), answer)
-}
-
-fn failure_of(event: *mut rd::rd_kafka_event_t) -> Failure {
-    // SAFETY: the event is alive; its text lives as long.
-    unsafe {
-        Failure {
-            code: rd::rd_kafka_event_error(event) as i32,
-            message: text(rd::rd_kafka_event_error_string(event)),
-        }
-    }
-}
-
-/// # Safety
-/// `error` must be null or alive.
-unsafe fn error_of(error: *const rd::rd_kafka_error_t) -> Result<(), Failure> {
-    if error.is_null() {
-        return Ok(());
-    }
-    // SAFETY: by this function's contract.
-    unsafe {
-        match rd::rd_kafka_error_code(error) as i32 {
-            0 => Ok(()),
-            code => Err(Failure {
-                code,
-                message: text(rd::rd_kafka_error_string(error)),
-            }),
-        }
-    }
-}
-
-/// librdkafka's words for a code.
-fn words(code: i32) -> String {
-    // SAFETY: the C function takes any number and gives a static text; the Rust signature wants an
-    // enum, so it is called by its C type.
-    unsafe {
-        let by_number: unsafe extern "C" fn(i32) -> *const c_char = std::mem::transmute(
-            rd::rd_kafka_err2str as unsafe extern "C" fn(rd::rd_kafka_resp_err_t) -> *const c_char,
-        );
-        text(by_number(code))
-    }
-}
-
-/// # Safety
-/// `text` must be null or a C string.
-unsafe fn text(text: *const c_char) -> String {
-    if text.is_null() {
-        return String::new();
-    }
-    // SAFETY: by this function's contract.
-    unsafe { CStr::from_ptr(text).to_string_lossy().into_owned() }
-}
-
-/// A list of partitions in librdkafka's memory.
-struct PartitionList(*mut rd::rd_kafka_topic_partition_list_t);
-
-impl PartitionList {
-    fn new<'a>(
-        partitions: impl ExactSizeIterator<Item = (&'a TopicPartition, i64, Option<&'a [u8]>)>,
-    ) -> Self {
-        let size = c_int::try_from(partitions.len()).unwrap_or(c_int::MAX);
-        // SAFETY: the list is ours until it is dropped; `add` gives an element of it. A text goes
-        // into malloc's memory, because the list frees it.
-        unsafe {
-            let list = rd::rd_kafka_topic_partition_list_new(size);
-            for (partition, offset, metadata) in partitions {
-                // Names with a zero byte are refused where they come in.
-                let Ok(name) = CString::new(partition.topic.as_bytes()) else {
-                    continue;
-                };
-                let element =
-                    rd::rd_kafka_topic_partition_list_add(list, name.as_ptr(), partition.partition);
-                (*element).offset = offset;
-                if let Some(bytes) = metadata.filter(|bytes| !bytes.is_empty()) {
-                    let memory = rd::rd_kafka_mem_malloc(ptr::null_mut(), bytes.len());
-                    ptr::copy_nonoverlapping(bytes.as_ptr(), memory.cast(), bytes.len());
-                    (*element).metadata = memory;
-                    (*element).metadata_size = bytes.len();
-                }
-            }
-            Self(list)
-        }
-    }
-}
-
-impl Drop for PartitionList {
-    fn drop(&mut self) {
-        // SAFETY: made by `new`, destroyed once.
-        unsafe { rd::rd_kafka_topic_partition_list_destroy(self.0) }
     }
 }
 

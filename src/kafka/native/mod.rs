@@ -4,6 +4,7 @@
 #![allow(unsafe_code, reason = "rdkafka has no safe wrapper for these calls")]
 
 pub(super) mod admin;
+pub(super) mod answers;
 mod queue;
 
 pub use queue::{Event, Message, Polled, Queue, generation, metadata};

@@ -137,14 +137,20 @@ impl Operator {
         }))
         .unwrap();
         let consumers = self.api::<KafkaConsumer>();
-        consumers.create(&PostParams::default(), &consumer).await.unwrap()
+        consumers
+            .create(&PostParams::default(), &consumer)
+            .await
+            .unwrap()
     }
 
     /// Merges `patch` into the resource's spec.
     pub async fn change(&self, name: &str, patch: Value) {
         let patch = Patch::Merge(json!({ "spec": patch }));
         let consumers = self.api::<KafkaConsumer>();
-        consumers.patch(name, &PatchParams::default(), &patch).await.unwrap();
+        consumers
+            .patch(name, &PatchParams::default(), &patch)
+            .await
+            .unwrap();
     }
 
     pub async fn status(&self, name: &str) -> KafkaConsumerStatus {
@@ -153,11 +159,20 @@ impl Operator {
     }
 
     /// Waits until the condition has this status and reason.
-    pub async fn condition(&self, name: &str, type_: &str, status: &str, reason: &str) -> Condition {
+    pub async fn condition(
+        &self,
+        name: &str,
+        type_: &str,
+        status: &str,
+        reason: &str,
+    ) -> Condition {
         let what = format!("{name} to be {type_}={status} {reason}");
         wait_for(&what, async || {
             let found = self.status(name).await;
-            let condition = found.conditions.into_iter().find(|known| known.type_ == type_);
+            let condition = found
+                .conditions
+                .into_iter()
+                .find(|known| known.type_ == type_);
             match condition {
                 Some(known) if known.status == status && known.reason == reason => Ok(known),
                 other => Err(format!("{other:?}")),
@@ -192,11 +207,16 @@ impl Operator {
                     "conditions": [{ "type": "Ready", "status": "True" }],
                 }});
                 for pod in pods.list(&ListParams::default()).await.unwrap() {
-                    let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
+                    let phase = pod
+                        .status
+                        .as_ref()
+                        .and_then(|status| status.phase.as_deref());
                     if phase != Some("Running") {
                         let patch = Patch::Merge(&running);
                         // It may be gone already.
-                        let _ = pods.patch_status(&pod.name_any(), &PatchParams::default(), &patch).await;
+                        let _ = pods
+                            .patch_status(&pod.name_any(), &PatchParams::default(), &patch)
+                            .await;
                     }
                 }
                 tokio::time::sleep(Duration::from_millis(100)).await;
@@ -206,16 +226,32 @@ impl Operator {
 
     /// Events about a resource, as `reason: note`.
     pub async fn events(&self, name: &str) -> Vec<String> {
-        let events = self.api::<Event>().list(&ListParams::default()).await.unwrap();
+        let events = self
+            .api::<Event>()
+            .list(&ListParams::default())
+            .await
+            .unwrap();
         let about = events.into_iter().filter(|event| {
-            event.regarding.as_ref().and_then(|regarding| regarding.name.as_deref()) == Some(name)
+            event
+                .regarding
+                .as_ref()
+                .and_then(|regarding| regarding.name.as_deref())
+                == Some(name)
                 && event.reporting_controller.as_deref() == Some("drover-controller")
         });
         about
             .map(|event| {
                 let series = event.series.map_or(1, |series| series.count);
-                let text = format!("{}: {}", event.reason.unwrap_or_default(), event.note.unwrap_or_default());
-                if series == 1 { text } else { format!("{text} (x{series})") }
+                let text = format!(
+                    "{}: {}",
+                    event.reason.unwrap_or_default(),
+                    event.note.unwrap_or_default()
+                );
+                if series == 1 {
+                    text
+                } else {
+                    format!("{text} (x{series})")
+                }
             })
             .collect()
     }
@@ -225,8 +261,16 @@ impl Operator {
         let prefix = format!("{reason}: ");
         wait_for(&format!("the event {reason}"), async || {
             let all = self.events(name).await;
-            let found: Vec<String> = all.iter().filter(|text| text.starts_with(&prefix)).cloned().collect();
-            if found.is_empty() { Err(format!("{all:#?}")) } else { Ok(found) }
+            let found: Vec<String> = all
+                .iter()
+                .filter(|text| text.starts_with(&prefix))
+                .cloned()
+                .collect();
+            if found.is_empty() {
+                Err(format!("{all:#?}"))
+            } else {
+                Ok(found)
+            }
         })
         .await
     }
@@ -235,10 +279,17 @@ impl Operator {
     pub async fn committed(&self, group: &str, topic: &str) -> Vec<Option<i64>> {
         let servers = self.kafka.bootstrap_servers();
         let admin = Admin::open(&servers, &BTreeMap::new()).unwrap();
-        let partitions: Vec<_> = (0..4).map(|number| TopicPartition::new(topic, number)).collect();
-        let answers = admin.committed(group, &partitions, Duration::from_secs(5)).await.unwrap();
+        let partitions: Vec<_> = (0..4)
+            .map(|number| TopicPartition::new(topic, number))
+            .collect();
+        let answers = admin
+            .committed(group, &partitions, Duration::from_secs(5))
+            .await
+            .unwrap();
         let committed = answers.into_values().map(|answer| answer.unwrap().offset);
-        committed.map(|offset| offset.map(|offset| offset.0)).collect()
+        committed
+            .map(|offset| offset.map(|offset| offset.0))
+            .collect()
     }
 
     /// A metric's values by their labels, as `/metrics` shows them.
@@ -248,7 +299,9 @@ impl Operator {
         lines
             .filter_map(|rest| {
                 let (labels, value) = rest.rsplit_once(' ')?;
-                let labels = labels.strip_prefix('{').map_or(Some(labels), |rest| rest.strip_suffix('}'))?;
+                let labels = labels
+                    .strip_prefix('{')
+                    .map_or(Some(labels), |rest| rest.strip_suffix('}'))?;
                 Some((labels.to_owned(), value.parse().ok()?))
             })
             .collect()
@@ -262,7 +315,10 @@ impl Operator {
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.unwrap();
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+        (
+            head.split(' ').nth(1).unwrap().parse().unwrap(),
+            body.to_owned(),
+        )
     }
 
     /// Waits until the controller has written nothing for `quiet`.
@@ -276,7 +332,11 @@ impl Operator {
             if now != writes {
                 (writes, since) = (now, tokio::time::Instant::now());
             }
-            assert!(tokio::time::Instant::now() < deadline, "it goes on writing: {:#?}", self.writes());
+            assert!(
+                tokio::time::Instant::now() < deadline,
+                "it goes on writing: {:#?}",
+                self.writes()
+            );
         }
     }
 
@@ -284,7 +344,9 @@ impl Operator {
     /// API server's audit log; the Lease's are not among them.
     pub fn writes(&self) -> Vec<String> {
         let log = std::fs::read_to_string(self.cluster.folder().join("audit.log")).unwrap();
-        let events = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let events = log
+            .lines()
+            .filter_map(|line| serde_json::from_str::<Value>(line).ok());
         events
             .filter(|event| {
                 let object = &event["objectRef"];
@@ -314,7 +376,9 @@ const CONTROLLER_AGENT: &str = "drover-controller-under-test";
 async fn config(cluster: &ControlPlane) -> Config {
     let kubeconfig = Kubeconfig::read_from(cluster.kubeconfig()).unwrap();
     let options = KubeConfigOptions::default();
-    let mut config = Config::from_custom_kubeconfig(kubeconfig, &options).await.unwrap();
+    let mut config = Config::from_custom_kubeconfig(kubeconfig, &options)
+        .await
+        .unwrap();
     let agent = http::HeaderValue::from_static(CONTROLLER_AGENT);
     config.headers.push((http::header::USER_AGENT, agent));
     config

@@ -1,6 +1,7 @@
 //! The quiet path: delivered once, in order, committed with a report.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use drover::report::Report;
@@ -89,4 +90,93 @@ fn concurrency_is_never_passed_and_none_waits_for_none() {
         seen.iter().filter(inside).count()
     };
     assert_eq!(seen.iter().map(at_once).max(), Some(4));
+}
+
+#[test]
+fn a_backlog_larger_than_the_budget_is_handled_once_and_completely() {
+    let kafka = Kafka::with_topic(TOPIC, 2);
+    let padding = "x".repeat(4096);
+    for partition in 0..2 {
+        let values: Vec<_> = (0..400)
+            .map(|n| format!("p{partition}-{n}-{padding}"))
+            .collect();
+        kafka.produce(TOPIC, partition, &["a", "b", "c"], &values);
+    }
+    let web = Web::start(|_| ok_after(Duration::from_millis(1)));
+    let mut config = config(&kafka, &web);
+    // A twelfth of the backlog: reading pauses and goes on many times.
+    config.memory_budget_bytes = 256 << 10;
+    config.concurrency = 4;
+    let _worker = Worker::start("pod-1", config);
+    for partition in 0..2 {
+        kafka.wait_for_commit(TOPIC, partition, 400);
+    }
+    let tally = tally(&web.seen());
+    assert_eq!(tally.len(), 800);
+    assert!(tally.values().all(|count| *count == 1));
+}
+
+/// A server that keeps no connection for long, and does not say so.
+fn serve_and_hang_up(
+    listener: &std::net::TcpListener,
+    attempts: &std::sync::Mutex<Vec<String>>,
+    over: &AtomicBool,
+) {
+    use std::io::{Read as _, Write as _};
+    'connections: for stream in listener.incoming() {
+        if over.load(Relaxed) {
+            return;
+        }
+        let mut stream = stream.unwrap();
+        let mut request = Vec::new();
+        let mut buffer = [0; 4096];
+        while !request.ends_with(b"the end") {
+            match stream.read(&mut buffer).unwrap() {
+                0 => continue 'connections, // somebody only looked whether we are there
+                length => request.extend_from_slice(&buffer[..length]),
+            }
+        }
+        let request = String::from_utf8(request).unwrap();
+        let attempt = request
+            .lines()
+            .find(|line| line.starts_with("drover-attempt"))
+            .unwrap();
+        attempts.lock().unwrap().push(attempt.to_owned());
+        stream
+            .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+            .unwrap();
+    }
+}
+
+/// Ends that server, also where the test fails.
+struct Over<'a>(&'a AtomicBool, std::net::SocketAddr);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Relaxed);
+        drop(std::net::TcpStream::connect(self.1));
+    }
+}
+
+#[test]
+fn a_connection_that_the_handler_closes_while_it_is_idle_costs_no_attempt() {
+    let kafka = Kafka::with_topic(TOPIC, 1);
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let (attempts, over) = (std::sync::Mutex::new(Vec::new()), AtomicBool::new(false));
+    let web = Web::start(|_| ok());
+    let mut config = config(&kafka, &web);
+    config.handler_url = format!("http://{address}/");
+    std::thread::scope(|scope| {
+        scope.spawn(|| serve_and_hang_up(&listener, &attempts, &over));
+        let _over = Over(&over, address);
+        let worker = Worker::start("pod-1", config);
+        for number in 0..5 {
+            kafka.produce(TOPIC, 0, &["a"], &["the end".to_owned()]);
+            kafka.wait_for_commit(TOPIC, 0, number + 1);
+        }
+        assert!(worker.stop().is_ok());
+    });
+    let attempts = attempts.into_inner().unwrap();
+    assert_eq!(attempts, ["drover-attempt: 1"; 5]);
 }

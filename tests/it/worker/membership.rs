@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use drover::report::Report;
 use drover::topic::Offset;
-use drover::worker_config::GroupProtocol;
+use drover::worker_config::{GroupProtocol, OnExhausted, WorkerConfig};
 
 use super::kafka::{Kafka, eventually};
 use super::web::{Reply, Web, ok, ok_after, tally};
@@ -37,6 +37,59 @@ fn a_worker_that_is_told_to_stop_finishes_and_commits_what_is_in_flight_and_begi
 #[test]
 fn two_workers_share_and_hand_over_without_repeating_or_reordering_anything() {
     let kafka = Kafka::with_topic(TOPIC, 4);
+    // Unlike a broker, the mock refuses a member that syncs after the leader has, which then joins
+    // again, and meanwhile it refuses commits. The leader asks for metadata before it syncs: with
+    // this delay it comes last.
+    kafka
+        .mock
+        .broker_round_trip_time(1, Duration::from_millis(100))
+        .unwrap();
+    hand_over(&kafka, |_| ());
+}
+
+#[test]
+fn two_workers_share_and_hand_over_by_the_consumer_protocol() {
+    let kafka = Kafka::with_topic(TOPIC, 4);
+    hand_over(&kafka, by_consumer_protocol);
+}
+
+fn by_consumer_protocol(config: &mut WorkerConfig) {
+    config.group_protocol = GroupProtocol::Consumer;
+    // The broker sets them.
+    config.properties.remove("session.timeout.ms");
+    config.properties.remove("heartbeat.interval.ms");
+}
+
+#[test]
+fn what_overruns_the_drain_deadline_is_left_to_the_next_owner_and_is_no_failure() {
+    let kafka = Kafka::with_topic(TOPIC, 1);
+    kafka.produce(TOPIC, 0, &["a", "b"], &texts("v", 2));
+    let web = Web::start(|seen| Reply {
+        hold: seen.text() == "v-0",
+        ..ok()
+    });
+    let mut config = config(&kafka, &web);
+    config.attempts = 1;
+    config.on_exhausted = OnExhausted::Skip;
+    config.drain_deadline = Duration::from_secs(1);
+    let first = Worker::start("pod-1", config.clone());
+    web.wait_for_count(1);
+    assert!(first.stop().is_ok());
+    let (committed, metadata) = kafka.committed(TOPIC, 0).unwrap();
+    assert_eq!(committed, 0, "a commit passed an unfinished record");
+    assert_eq!(Report::decode(&metadata, Offset(0)).unwrap().ahead, [1..2]);
+
+    web.behave(|_| ok());
+    let _second = Worker::start("pod-2", config);
+    kafka.wait_for_commit(TOPIC, 0, 2);
+    let seen: Vec<_> = web.seen().iter().map(|s| s.text().to_owned()).collect();
+    assert_eq!(seen.iter().filter(|text| *text == "v-0").count(), 2);
+    assert_eq!(seen.iter().filter(|text| *text == "v-1").count(), 1);
+    web.release();
+}
+
+/// A worker at work, a second one joins, the first one leaves, the second finishes.
+fn hand_over(kafka: &Kafka, change: impl Fn(&mut WorkerConfig)) {
     let keys = ["a", "b", "c", "d", "e"];
     let mut produced = 0;
     for partition in 0..4 {
@@ -45,7 +98,8 @@ fn two_workers_share_and_hand_over_without_repeating_or_reordering_anything() {
         kafka.produce(TOPIC, partition, &keys, &values);
     }
     let web = Web::start(|_| ok_after(Duration::from_millis(20)));
-    let mut config = config(&kafka, &web);
+    let mut config = config(kafka, &web);
+    change(&mut config);
     config.concurrency = 4;
     let first = Worker::start("pod-1", config.clone());
     web.wait_for("the first worker at work", |seen| seen.len() > 20);
@@ -140,10 +194,7 @@ fn the_consumer_protocol_works_as_the_classic_one_does() {
     }
     let web = Web::start(|_| ok());
     let mut config = config(&kafka, &web);
-    config.group_protocol = GroupProtocol::Consumer;
-    // The broker sets them.
-    config.properties.remove("session.timeout.ms");
-    config.properties.remove("heartbeat.interval.ms");
+    by_consumer_protocol(&mut config);
     let worker = Worker::start("pod-1", config);
     for partition in 0..2 {
         kafka.wait_for_commit(TOPIC, partition, 50);

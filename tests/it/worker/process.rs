@@ -105,3 +105,22 @@ fn sigterm_drains_and_ends_with_status_0() {
     assert_eq!(web.seen().len(), 2, "{log}");
     assert_eq!(kafka.committed(TOPIC, 0).unwrap().0, 2);
 }
+
+#[test]
+fn a_second_signal_ends_it_at_once() {
+    let kafka = Kafka::with_topic(TOPIC, 1);
+    kafka.produce(TOPIC, 0, &["a"], &texts("v", 1));
+    let web = Web::start(|_| Reply { hold: true, ..ok() });
+    let (_folder, path) = written(&config(&kafka, &web));
+    let process = Process::start(&["--config", &path]);
+    web.wait_for("one in flight", |seen| seen.len() == 1);
+    process.signal();
+    // Twice at once is one wish.
+    process.signal();
+    std::thread::park_timeout(std::time::Duration::from_secs(1));
+    process.signal();
+    let (status, log) = process.wait();
+    assert_eq!(status, Some(143), "{log}");
+    assert!(log.contains("second signal"), "{log}");
+    web.release();
+}

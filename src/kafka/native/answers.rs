@@ -1,0 +1,286 @@
+//! What librdkafka's answers say, in plain values; and lists of partitions for its questions.
+
+use std::ffi::{CStr, CString, c_char, c_int};
+use std::ptr;
+
+use rdkafka::bindings as rd;
+
+use crate::topic::TopicPartition;
+
+/// A code of librdkafka's with its words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// `rd_kafka_resp_err_t`.
+    pub code: i32,
+    /// For people.
+    pub message: String,
+}
+
+/// One value for each partition asked for.
+pub type PerPartition<T> = Vec<(TopicPartition, Result<T, Failure>)>;
+
+/// A committed offset with its text; the offset is negative where nothing was committed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Committed {
+    /// The next offset to read.
+    pub offset: i64,
+    /// What the committer wrote beside it.
+    pub metadata: Vec<u8>,
+}
+
+/// A group's members and state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Group {
+    /// Members at present.
+    pub members: usize,
+    /// Such as `Stable` or `Empty`, in Kafka's words.
+    pub state: String,
+}
+
+/// Topics with their partitions.
+pub type Topics = Vec<(String, Result<Vec<i32>, Failure>)>;
+
+/// What became of a request.
+pub type Answer<T> = Result<T, Failure>;
+/// An array of `T` that belongs to an event.
+///
+/// # Safety
+/// `items` must point to `count` pointers that are valid for `'a`, or `count` must be 0.
+unsafe fn items<'a, T>(items: *mut *const T, count: usize) -> &'a [*const T] {
+    if items.is_null() || count == 0 {
+        return &[];
+    }
+    // SAFETY: by this function's contract.
+    unsafe { std::slice::from_raw_parts(items, count) }
+}
+
+pub(super) fn offsets(event: *mut rd::rd_kafka_event_t) -> PerPartition<i64> {
+    // SAFETY: the event is a ListOffsets result (its id says so) and outlives what is read here.
+    unsafe {
+        let result = rd::rd_kafka_event_ListOffsets_result(event);
+        let mut count = 0;
+        let infos = rd::rd_kafka_ListOffsets_result_infos(result, &mut count);
+        items(infos, count)
+            .iter()
+            .map(|&info| {
+                let partition = rd::rd_kafka_ListOffsetsResultInfo_topic_partition(info);
+                read(&*partition, |partition| partition.offset)
+            })
+            .collect()
+    }
+}
+
+pub(super) fn committed(event: *mut rd::rd_kafka_event_t) -> Answer<PerPartition<Committed>> {
+    // SAFETY: as in `offsets`, of ListConsumerGroupOffsets.
+    unsafe {
+        let result = rd::rd_kafka_event_ListConsumerGroupOffsets_result(event);
+        let mut count = 0;
+        let groups = rd::rd_kafka_ListConsumerGroupOffsets_result_groups(result, &mut count);
+        group_partitions(items(groups, count), |partition| Committed {
+            offset: partition.offset,
+            metadata: if partition.metadata.is_null() {
+                Vec::new()
+            } else {
+                let bytes = partition.metadata.cast::<u8>();
+                std::slice::from_raw_parts(bytes, partition.metadata_size).to_vec()
+            },
+        })
+    }
+}
+
+pub(super) fn altered(event: *mut rd::rd_kafka_event_t) -> Answer<PerPartition<()>> {
+    // SAFETY: as in `offsets`, of AlterConsumerGroupOffsets.
+    unsafe {
+        let result = rd::rd_kafka_event_AlterConsumerGroupOffsets_result(event);
+        let mut count = 0;
+        let groups = rd::rd_kafka_AlterConsumerGroupOffsets_result_groups(result, &mut count);
+        group_partitions(items(groups, count), |_| ())
+    }
+}
+
+/// The partitions of the one group that was asked for.
+///
+/// # Safety
+/// The pointers must be valid.
+unsafe fn group_partitions<T>(
+    groups: &[*const rd::rd_kafka_group_result_t],
+    value: impl Fn(&rd::rd_kafka_topic_partition_t) -> T,
+) -> Answer<PerPartition<T>> {
+    let mut answer = Vec::new();
+    for &group in groups {
+        // SAFETY: by this function's contract; the list has `cnt` elements.
+        unsafe {
+            error_of(rd::rd_kafka_group_result_error(group))?;
+            let list = rd::rd_kafka_group_result_partitions(group);
+            if list.is_null() {
+                continue;
+            }
+            let count = usize::try_from((*list).cnt).unwrap_or(0);
+            if count > 0 {
+                let elements = std::slice::from_raw_parts((*list).elems, count);
+                answer.extend(elements.iter().map(|element| read(element, &value)));
+            }
+        }
+    }
+    Ok(answer)
+}
+
+pub(super) fn topics(event: *mut rd::rd_kafka_event_t) -> Topics {
+    // SAFETY: as in `offsets`, of DescribeTopics.
+    unsafe {
+        let result = rd::rd_kafka_event_DescribeTopics_result(event);
+        let mut count = 0;
+        let topics = rd::rd_kafka_DescribeTopics_result_topics(result, &mut count);
+        items(topics, count)
+            .iter()
+            .map(|&topic| {
+                let name = text(rd::rd_kafka_TopicDescription_name(topic));
+                let partitions = error_of(rd::rd_kafka_TopicDescription_error(topic)).map(|()| {
+                    let mut count = 0;
+                    let partitions = rd::rd_kafka_TopicDescription_partitions(topic, &mut count);
+                    items(partitions, count)
+                        .iter()
+                        .map(|&partition| rd::rd_kafka_TopicPartitionInfo_partition(partition))
+                        .collect()
+                });
+                (name, partitions)
+            })
+            .collect()
+    }
+}
+
+pub(super) fn group(event: *mut rd::rd_kafka_event_t) -> Answer<Group> {
+    // SAFETY: as in `offsets`, of DescribeConsumerGroups.
+    unsafe {
+        let result = rd::rd_kafka_event_DescribeConsumerGroups_result(event);
+        let mut count = 0;
+        let groups = rd::rd_kafka_DescribeConsumerGroups_result_groups(result, &mut count);
+        let Some(&group) = items(groups, count).first() else {
+            return Err(Failure {
+                code: -1,
+                message: "the answer names no group".to_owned(),
+            });
+        };
+        error_of(rd::rd_kafka_ConsumerGroupDescription_error(group))?;
+        let state = rd::rd_kafka_ConsumerGroupDescription_state(group);
+        Ok(Group {
+            members: rd::rd_kafka_ConsumerGroupDescription_member_count(group),
+            state: text(rd::rd_kafka_consumer_group_state_name(state)),
+        })
+    }
+}
+
+/// One partition of an answer: its value or its error.
+///
+/// # Safety
+/// The partition's topic must be a C string.
+unsafe fn read<T>(
+    partition: &rd::rd_kafka_topic_partition_t,
+    value: impl Fn(&rd::rd_kafka_topic_partition_t) -> T,
+) -> (TopicPartition, Result<T, Failure>) {
+    // SAFETY: by this function's contract. The code is read as the number that it is in C: a
+    // broker newer than these bindings may send one that the Rust enum does not have.
+    let (name, code) = unsafe {
+        (
+            text(partition.topic),
+            ptr::addr_of!(partition.err).cast::<i32>().read(),
+        )
+    };
+    let answer = match code {
+        0 => Ok(value(partition)),
+        code => Err(Failure {
+            code,
+            message: words(code),
+        }),
+    };
+    (TopicPartition::new(name, partition.partition), answer)
+}
+
+pub(super) fn failure_of(event: *mut rd::rd_kafka_event_t) -> Failure {
+    // SAFETY: the event is alive; its text lives as long.
+    unsafe {
+        Failure {
+            code: rd::rd_kafka_event_error(event) as i32,
+            message: text(rd::rd_kafka_event_error_string(event)),
+        }
+    }
+}
+
+/// # Safety
+/// `error` must be null or alive.
+unsafe fn error_of(error: *const rd::rd_kafka_error_t) -> Result<(), Failure> {
+    if error.is_null() {
+        return Ok(());
+    }
+    // SAFETY: by this function's contract.
+    unsafe {
+        match rd::rd_kafka_error_code(error) as i32 {
+            0 => Ok(()),
+            code => Err(Failure {
+                code,
+                message: text(rd::rd_kafka_error_string(error)),
+            }),
+        }
+    }
+}
+
+/// librdkafka's words for a code.
+pub(super) fn words(code: i32) -> String {
+    // SAFETY: the C function takes any number and gives a static text; the Rust signature wants an
+    // enum, so it is called by its C type.
+    unsafe {
+        let by_number: unsafe extern "C" fn(i32) -> *const c_char = std::mem::transmute(
+            rd::rd_kafka_err2str as unsafe extern "C" fn(rd::rd_kafka_resp_err_t) -> *const c_char,
+        );
+        text(by_number(code))
+    }
+}
+
+/// # Safety
+/// `text` must be null or a C string.
+pub(super) unsafe fn text(text: *const c_char) -> String {
+    if text.is_null() {
+        return String::new();
+    }
+    // SAFETY: by this function's contract.
+    unsafe { CStr::from_ptr(text).to_string_lossy().into_owned() }
+}
+
+/// A list of partitions in librdkafka's memory.
+pub(super) struct PartitionList(pub(super) *mut rd::rd_kafka_topic_partition_list_t);
+
+impl PartitionList {
+    pub(super) fn new<'a>(
+        partitions: impl ExactSizeIterator<Item = (&'a TopicPartition, i64, Option<&'a [u8]>)>,
+    ) -> Self {
+        let size = c_int::try_from(partitions.len()).unwrap_or(c_int::MAX);
+        // SAFETY: the list is ours until it is dropped; `add` gives an element of it. A text goes
+        // into malloc's memory, because the list frees it.
+        unsafe {
+            let list = rd::rd_kafka_topic_partition_list_new(size);
+            for (partition, offset, metadata) in partitions {
+                // Names with a zero byte are refused where they come in.
+                let Ok(name) = CString::new(partition.topic.as_bytes()) else {
+                    continue;
+                };
+                let element =
+                    rd::rd_kafka_topic_partition_list_add(list, name.as_ptr(), partition.partition);
+                (*element).offset = offset;
+                if let Some(bytes) = metadata.filter(|bytes| !bytes.is_empty()) {
+                    let memory = rd::rd_kafka_mem_malloc(ptr::null_mut(), bytes.len());
+                    ptr::copy_nonoverlapping(bytes.as_ptr(), memory.cast(), bytes.len());
+                    (*element).metadata = memory;
+                    (*element).metadata_size = bytes.len();
+                }
+            }
+            Self(list)
+        }
+    }
+}
+
+impl Drop for PartitionList {
+    fn drop(&mut self) {
+        // SAFETY: made by `new`, destroyed once.
+        unsafe { rd::rd_kafka_topic_partition_list_destroy(self.0) }
+    }
+}

@@ -1,0 +1,350 @@
+//! Questions to a real Kafka broker: what the mock cluster does not know or does otherwise.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use drover::api::StartAt;
+use drover::kafka::admin::{Admin, Error, Spec};
+use drover::lag::{LagReader, Need, Source, Start};
+use drover::topic::{Offset, TopicPartition};
+use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+
+use crate::lag_admin::{commit, produce};
+
+const TIMEOUT: Duration = Duration::from_secs(10);
+const DEADLINE: Duration = Duration::from_secs(60);
+
+/// A broker that ends with the process, however that ends.
+struct Broker {
+    servers: String,
+    folder: PathBuf,
+    /// Its standard input is a pipe that only this process holds; never read, only held.
+    _guard: Option<Child>,
+}
+
+fn script() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cluster/cluster")
+}
+
+/// The broker of this process; the first caller waits until it is up. A broker that is there already
+/// is used where `DROVER_BOOTSTRAP` names it.
+fn broker() -> &'static Broker {
+    static STARTED: OnceLock<Result<Broker, String>> = OnceLock::new();
+    let find = || match std::env::var("DROVER_BOOTSTRAP") {
+        Ok(servers) => Ok(Broker {
+            servers,
+            folder: PathBuf::new(),
+            _guard: None,
+        }),
+        Err(_) => start("lag"),
+    };
+    match STARTED.get_or_init(find) {
+        Ok(started) => started,
+        Err(error) => panic!("{error}"),
+    }
+}
+
+fn start(name: &str) -> Result<Broker, String> {
+    let folder = std::env::temp_dir().join(format!("drover-it-{name}-{}", std::process::id()));
+    let guard = Command::new("sh")
+        .args([
+            "-c",
+            r#"read -r _; exec "$0" broker down --dir "$1" >/dev/null 2>&1"#,
+        ])
+        .arg(script())
+        .arg(&folder)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .process_group(0)
+        .spawn()
+        .map_err(|error| format!("start the guard: {error}"))?;
+    let servers = cluster(&folder, &["broker", "up"])?;
+    Ok(Broker {
+        servers,
+        folder,
+        _guard: Some(guard),
+    })
+}
+
+fn cluster(folder: &Path, args: &[&str]) -> Result<String, String> {
+    let output = Command::new(script())
+        .args(args)
+        .arg("--dir")
+        .arg(folder)
+        .output()
+        .map_err(|error| format!("run {}: {error}", script().display()))?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        return Err(format!("{args:?}: {said}"));
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+impl Broker {
+    fn admin(&self) -> Admin {
+        Admin::open(&self.servers, &BTreeMap::new()).unwrap()
+    }
+
+    fn config(&self) -> ClientConfig {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", &self.servers);
+        config
+    }
+
+    /// Makes a topic of this process's own; its name is good for a group too.
+    async fn create_topic(&self, name: &str, partitions: i32) -> String {
+        let name = format!("{name}-{}", std::process::id());
+        let name = name.as_str();
+        let client: AdminClient<DefaultClientContext> = self.config().create().unwrap();
+        let topic = NewTopic::new(name, partitions, TopicReplication::Fixed(1));
+        let created = client.create_topics([&topic], &AdminOptions::new());
+        created.await.unwrap().pop().unwrap().unwrap();
+        // The broker answers before all of it knows the topic.
+        let admin = self.admin();
+        let topics = BTreeSet::from([name.to_owned()]);
+        let began = Instant::now();
+        while admin.partitions(&topics, TIMEOUT).await.unwrap()[name].is_err() {
+            assert!(began.elapsed() < DEADLINE, "{name} does not appear");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        name.to_owned()
+    }
+
+    fn need(&self, topic: &str, group: &str) -> Need {
+        Need {
+            source: Source {
+                bootstrap_servers: self.servers.clone(),
+                properties: BTreeMap::new(),
+            },
+            topics: vec![topic.to_owned()],
+            group_id: group.to_owned(),
+        }
+    }
+}
+
+/// The answer once it is not "later": a new broker first has to make its own topics. None for a
+/// group that does not exist.
+async fn eventually<T, F: Future<Output = Result<T, Error>>>(ask: impl Fn() -> F) -> Option<T> {
+    let began = Instant::now();
+    loop {
+        match ask().await {
+            Ok(answer) => return Some(answer),
+            Err(Error::NoSuchGroup) => return None,
+            Err(Error::Later(_) | Error::Moved) if began.elapsed() < DEADLINE => {}
+            Err(error) => panic!("{error}"),
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+fn partitions(topic: &str, count: i32) -> Vec<TopicPartition> {
+    (0..count).map(|p| TopicPartition::new(topic, p)).collect()
+}
+
+#[tokio::test]
+async fn a_missing_topic_is_told_apart_and_not_created_by_asking() {
+    let admin = broker().admin();
+    let topics = BTreeSet::from(["never-made".to_owned()]);
+    for _ in 0..2 {
+        let answer = admin.partitions(&topics, TIMEOUT).await.unwrap();
+        assert_eq!(answer["never-made"], Err(Error::Missing));
+    }
+    let asked = partitions("never-made", 1);
+    let ends = admin.offsets(&asked, Spec::Latest, TIMEOUT).await;
+    assert!(matches!(ends, Err(Error::Later(_))), "{ends:?}");
+    let answer = admin.partitions(&topics, TIMEOUT).await.unwrap();
+    assert_eq!(answer["never-made"], Err(Error::Missing));
+}
+
+#[tokio::test]
+async fn all_commits_of_a_group_come_without_naming_partitions() {
+    let broker = broker();
+    let topic = broker.create_topic("all-commits", 3).await;
+    let topic = topic.as_str();
+    let (servers, admin) = (&broker.servers, broker.admin());
+    commit(servers, topic, topic, &[(0, 0, "a"), (2, 0, "c")]);
+    let answer = admin.all_committed(topic, TIMEOUT).await.unwrap();
+    let texts: Vec<_> = answer
+        .into_iter()
+        .map(|(p, committed)| (p.partition, committed.unwrap().metadata))
+        .collect();
+    assert_eq!(texts, [(0, b"a".to_vec()), (2, b"c".to_vec())]);
+}
+
+#[tokio::test]
+async fn a_group_with_members_keeps_its_offsets() {
+    let broker = broker();
+    let topic = broker.create_topic("members", 1).await;
+    let topic = topic.as_str();
+    let admin = broker.admin();
+    let asked = partitions(topic, 1);
+    let nobody = eventually(|| admin.group(topic, TIMEOUT)).await;
+    assert_eq!(nobody.map_or(0, |group| group.members), 0);
+    let first = BTreeMap::from([(asked[0].clone(), Offset(0))]);
+    let written = admin.alter_committed(topic, &first, TIMEOUT).await.unwrap();
+    assert_eq!(written[&asked[0]], Ok(()));
+
+    let consumer: BaseConsumer = broker
+        .config()
+        .set("group.id", topic)
+        .set("enable.auto.commit", "false")
+        .create()
+        .unwrap();
+    consumer.subscribe(&[topic]).unwrap();
+    let began = Instant::now();
+    while consumer.assignment().unwrap().count() == 0 {
+        assert!(began.elapsed() < DEADLINE, "no assignment");
+        consumer.poll(Duration::from_millis(50));
+    }
+    let group = admin.group(topic, TIMEOUT).await.unwrap();
+    assert_eq!((group.members, group.state.as_str()), (1, "Stable"));
+    let refused = admin.alter_committed(topic, &first, TIMEOUT).await.unwrap();
+    assert_eq!(refused[&asked[0]], Err(Error::GroupBusy));
+    drop(consumer);
+}
+
+#[tokio::test]
+async fn a_new_group_with_members_is_left_to_them() {
+    let broker = broker();
+    let topic = broker.create_topic("joined", 1).await;
+    let topic = topic.as_str();
+    let consumer: BaseConsumer = broker
+        .config()
+        .set("group.id", topic)
+        .set("enable.auto.commit", "false")
+        .create()
+        .unwrap();
+    consumer.subscribe(&[topic]).unwrap();
+    let began = Instant::now();
+    while consumer.assignment().unwrap().count() == 0 {
+        assert!(began.elapsed() < DEADLINE, "no assignment");
+        consumer.poll(Duration::from_millis(50));
+    }
+    let reader = LagReader::new();
+    reader.register(&"a", &broker.need(topic, topic));
+    let start = reader.initial_offsets(&"a", StartAt::Latest).await.unwrap();
+    assert_eq!(start, Start::HasMembers(1));
+}
+
+#[tokio::test]
+async fn a_group_begins_at_a_time_and_after_the_last_record_at_the_end() {
+    let broker = broker();
+    let topic = broker.create_topic("times", 2).await;
+    let topic = topic.as_str();
+    let producer: BaseProducer = broker.config().create().unwrap();
+    for number in 0..10 {
+        let record = BaseRecord::<(), str>::to(topic)
+            .partition(0)
+            .timestamp(1_700_000_000_000 + number * 1000)
+            .payload("x");
+        producer.send(record).unwrap();
+    }
+    producer.flush(TIMEOUT).unwrap();
+    let reader = LagReader::new();
+    reader.register(&"a", &broker.need(topic, topic));
+    let time = "2023-11-14T22:13:24.500Z".parse().unwrap();
+    let start = eventually(|| reader.initial_offsets(&"a", StartAt::Time(time)))
+        .await
+        .unwrap();
+    let Start::Written(first) = start else {
+        panic!("{start:?}");
+    };
+    let first: Vec<i64> = first.into_values().map(|offset| offset.0).collect();
+    assert_eq!(first, [5, 0]);
+}
+
+#[tokio::test]
+async fn markers_of_transactions_are_nobodys_backlog_and_open_ones_neither() {
+    let broker = broker();
+    let topic = broker.create_topic("transactions", 1).await;
+    let topic = topic.as_str();
+    let producer: BaseProducer = broker
+        .config()
+        .set("transactional.id", topic)
+        .create()
+        .unwrap();
+    producer.init_transactions(TIMEOUT).unwrap();
+    let send = || {
+        let record = BaseRecord::<(), str>::to(topic).partition(0).payload("x");
+        producer.send(record).unwrap();
+        producer.flush(TIMEOUT).unwrap();
+    };
+    producer.begin_transaction().unwrap();
+    send();
+    producer.commit_transaction(TIMEOUT).unwrap();
+    let admin = broker.admin();
+    let asked = partitions(topic, 1);
+    let end = async || {
+        let ends = admin.offsets(&asked, Spec::Latest, TIMEOUT).await.unwrap();
+        ends[&asked[0]].clone().unwrap().unwrap().0
+    };
+    // Markers are written a little after the answer.
+    let until = async |wanted: i64| {
+        let began = Instant::now();
+        while end().await != wanted {
+            assert!(began.elapsed() < DEADLINE, "the end is not {wanted}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    // A record and its marker: offsets 0 and 1.
+    until(2).await;
+    producer.begin_transaction().unwrap();
+    send();
+    assert_eq!(
+        end().await,
+        2,
+        "the open transaction's record does not count"
+    );
+    producer.abort_transaction(TIMEOUT).unwrap();
+    until(4).await;
+}
+
+/// A broker of its own, because it is taken away.
+#[tokio::test]
+async fn a_broker_that_is_killed_and_comes_back_is_read_again() {
+    let broker = start("lag-killed").unwrap();
+    let topic = broker.create_topic("killed", 3).await;
+    let topic = topic.as_str();
+    produce(&broker.servers, topic, &[0, 1], 4);
+    let reader = LagReader::new();
+    reader.register(&"a", &broker.need(topic, topic));
+    eventually(|| reader.initial_offsets(&"a", StartAt::Earliest)).await;
+    let until = async |wanted: &str, enough: &dyn Fn(&drover::lag::Latest) -> bool| {
+        let began = Instant::now();
+        loop {
+            let latest = reader.latest(&"a").unwrap();
+            if enough(&latest) {
+                return latest;
+            }
+            assert!(began.elapsed() < DEADLINE, "{wanted}: {latest:?}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let lag = |latest: &drover::lag::Latest| {
+        let offsets = latest.offsets.as_ref()?;
+        let lags = offsets
+            .partitions
+            .values()
+            .map(|p| Some(p.as_ref()?.lag().ok()?.0));
+        lags.sum::<Option<u64>>()
+    };
+    until("lag", &|latest| lag(latest) == Some(8)).await;
+    cluster(&broker.folder, &["stop", "kafka", "--kill"]).unwrap();
+    let broken = until("failure", &|latest| latest.failure.is_some()).await;
+    let error = broken.failure.unwrap().error;
+    assert!(matches!(error, Error::Unreachable(_)), "{error}");
+    // Long enough that every question of a round has timed out at least once.
+    tokio::time::sleep(Duration::from_secs(12)).await;
+    cluster(&broker.folder, &["start", "kafka"]).unwrap();
+    let healed = until("recovery", &|latest| latest.failure.is_none()).await;
+    assert_eq!(lag(&healed), Some(8));
+}

@@ -1,6 +1,6 @@
 //! Logs: tracing to standard error, as text or JSON.
 
-use std::io::stderr;
+use std::io::{IsTerminal as _, stderr};
 
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt;
@@ -22,7 +22,8 @@ pub fn init(format: Format, filter: &str) -> Result<(), TryInitError> {
     let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
     let lines = fmt().with_env_filter(filter).with_writer(stderr);
     match format {
-        Format::Text => lines.finish().try_init(),
+        // Colours are for terminals; in a file they are noise.
+        Format::Text => lines.with_ansi(stderr().is_terminal()).finish().try_init(),
         Format::Json => lines.json().flatten_event(true).finish().try_init(),
     }
 }

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use http::header::RETRY_AFTER;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderName, StatusCode};
 use jiff::Timestamp;
 
 use crate::engine::{Failure, Verdict};
 
 /// The header by which a handler says what it means, whatever the status.
-pub const RESULT: &str = "drover-result";
+pub static RESULT: HeaderName = HeaderName::from_static("drover-result");
 
 /// The longest wait that a handler may ask for.
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
@@ -52,18 +52,26 @@ pub fn failure(class: &'static str, status: Option<u16>, message: &str) -> Failu
 
 /// Sorts an answer. `excerpt` is the beginning of its body, for the failure's message; `now` is
 /// for a `Retry-After` that is a date.
-pub fn verdict(status: StatusCode, headers: &HeaderMap, excerpt: &str, now: Timestamp) -> Verdict {
+pub fn verdict(
+    status: StatusCode,
+    headers: &HeaderMap,
+    excerpt: &str,
+    now: impl FnOnce() -> Timestamp,
+) -> Verdict {
     let because = |class| {
         let reason = status.canonical_reason().unwrap_or("");
         let colon = if excerpt.is_empty() { "" } else { ": " };
         let message = format!("{} {reason}{colon}{excerpt}", status.as_u16());
         failure(class, Some(status.as_u16()), &message)
     };
+    if status.is_success() && !headers.contains_key(&RESULT) {
+        return Verdict::Done; // nearly always
+    }
     let slow_down = |class| Verdict::SlowDown {
         after: retry_after(headers, now),
         failure: because(class),
     };
-    if let Some(result) = headers.get(RESULT) {
+    if let Some(result) = headers.get(&RESULT) {
         return match result
             .as_bytes()
             .trim_ascii()
@@ -102,13 +110,13 @@ pub fn verdict(status: StatusCode, headers: &HeaderMap, excerpt: &str, now: Time
 }
 
 /// How long the handler wants to be left alone: seconds or a date, as RFC 9110 has it.
-fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
+fn retry_after(headers: &HeaderMap, now: impl FnOnce() -> Timestamp) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     let wait = match text.parse::<u64>() {
         Ok(seconds) => Duration::from_secs(seconds),
         Err(_) => {
             let date = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
-            Duration::try_from(date.duration_since(now)).unwrap_or_default()
+            Duration::try_from(date.duration_since(now())).unwrap_or_default()
         }
     };
     Some(wait.min(LONGEST_WAIT))
@@ -124,7 +132,7 @@ mod tests {
             .map(|(name, value)| (http::HeaderName::from_static(name), value.parse().unwrap()))
             .collect();
         let now: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
-        verdict(StatusCode::from_u16(status).unwrap(), &headers, "", now)
+        verdict(StatusCode::from_u16(status).unwrap(), &headers, "", || now)
     }
 
     fn word(verdict: &Verdict) -> &'static str {
@@ -172,7 +180,7 @@ mod tests {
         ] {
             for status in [200, 404, 500] {
                 assert_eq!(
-                    word(&answer(status, &[(RESULT, result)])),
+                    word(&answer(status, &[(RESULT.as_str(), result)])),
                     meaning,
                     "{result}"
                 );

@@ -1,5 +1,6 @@
 //! One connection to the handler, and one exchange at a time over it.
 
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -62,10 +63,10 @@ impl Connection {
         Ok(Self { sender, work })
     }
 
-    /// Waits until the handler closes the connection, which it may do at any time between
+    /// Ready once the handler has closed the connection, which it may do at any time between
     /// exchanges.
-    pub async fn closed(&mut self) {
-        (&mut self.work).await;
+    pub fn poll_closed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.work.as_mut().poll(cx)
     }
 
     /// It takes another request.
@@ -188,9 +189,8 @@ async fn read(response: Response<Incoming>) -> Result<(Verdict, bool), hyper::Er
     } else {
         String::from_utf8_lossy(&excerpt)
     };
-    let now = clock::now();
     Ok((
-        answer::verdict(head.status, &head.headers, &excerpt, now),
+        answer::verdict(head.status, &head.headers, &excerpt, clock::now),
         length <= DRAIN,
     ))
 }

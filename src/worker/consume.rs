@@ -5,11 +5,13 @@
 //! handler.
 
 use std::collections::BTreeSet;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
@@ -54,6 +56,8 @@ pub(super) struct Loop {
     ),
     pub effects: Vec<Effect<Box<Record>>>,
     pub clock: Monotonic,
+    /// The time at which the turn began, which is near enough for all that happens in it.
+    pub now: Duration,
     pub wake: Arc<Notify>,
     pub health: Arc<Health>,
     pub metrics: Arc<WorkerMetrics>,
@@ -99,6 +103,7 @@ impl Loop {
             takeover: None,
             takeovers: mpsc::unbounded_channel(),
             effects: Vec::new(),
+            now: parts.clock.elapsed(),
             clock: parts.clock,
             wake: parts.wake,
             health: parts.health,
@@ -120,6 +125,8 @@ impl Loop {
 
     /// Consumes until `shutdown` and the drain after it, or until the client fails for good.
     pub async fn run(&mut self, shutdown: &CancellationToken) -> Result<(), Error> {
+        let mut cancelled = pin!(shutdown.cancelled());
+        let mut timer = pin!(sleep(TURN));
         loop {
             if shutdown.is_cancelled() && !self.stopping {
                 self.shut_down();
@@ -133,24 +140,25 @@ impl Loop {
                 tokio::task::yield_now().await;
                 continue;
             }
-            let latest = self.clock.elapsed() + TURN;
+            let latest = self.now + TURN;
             let until = self
                 .engine
                 .next_deadline()
                 .map_or(latest, |due| due.min(latest));
+            timer.as_mut().reset(self.clock.at(until).into());
             tokio::select! {
                 biased;
                 () = self.wake.notified() => {}
-                () = shutdown.cancelled(), if !self.stopping => {}
-                () = tokio::time::sleep_until(self.clock.at(until).into()) => {}
+                () = &mut cancelled, if !self.stopping => {}
+                () = &mut timer => {}
             }
         }
     }
 
     /// One turn; true if Kafka had more than one turn takes.
     fn turn(&mut self) -> Result<bool, Error> {
-        let now = self.clock.elapsed();
-        self.health.turned(now);
+        self.now = self.clock.elapsed();
+        self.health.turned(self.now);
         self.take_answers();
         self.take_dead_letters();
         self.membership_turn();
@@ -158,12 +166,12 @@ impl Loop {
         if self
             .engine
             .next_deadline()
-            .is_some_and(|due| due <= self.clock.elapsed())
+            .is_some_and(|due| due <= self.now)
         {
             self.tell(Event::Tick);
         }
         self.act();
-        self.publish(now);
+        self.publish();
         Ok(more)
     }
 
@@ -185,8 +193,7 @@ impl Loop {
 
     /// Tells the engine; what it wants is added to `effects`.
     pub fn tell(&mut self, event: Event<Box<Record>>) {
-        let now = self.clock.elapsed();
-        self.engine.on(event, now, &mut self.effects);
+        self.engine.on(event, self.now, &mut self.effects);
     }
 
     fn take_answers(&mut self) {
@@ -268,11 +275,10 @@ impl Loop {
 
     /// Takes what Kafka has; true if that was more than one turn takes.
     fn poll(&mut self) -> Result<bool, Error> {
-        let now = self.clock.elapsed();
-        if self.has_enough() && now < self.last_poll + TURN {
+        if self.has_enough() && self.now < self.last_poll + TURN {
             return Ok(false);
         }
-        self.last_poll = now;
+        self.last_poll = self.now;
         for _ in 0..EVENTS {
             let Some(event) = self.consumer.poll() else {
                 return Ok(false);

@@ -1,19 +1,20 @@
 //! Delivers records to the handler, over as many connections as the engine keeps in flight.
 //!
 //! A slot is a task with a connection of its own. The slot that was busy last is taken first, so
-//! that a quiet worker holds few connections.
+//! that a quiet worker holds few connections. Loop and slots share a thread, so what they tell each
+//! other needs cells and a waker, no locks.
 
 use std::cell::{Cell, RefCell};
-use std::pin::pin;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use futures::FutureExt as _;
-use futures::future::{Either, select};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::answer::{self, class};
 use super::connection::{self, Connection, Exchanged};
@@ -69,12 +70,36 @@ struct Shared {
     wake: Arc<Notify>,
 }
 
+/// What the loop tells a slot.
 #[derive(Default)]
 struct Slot {
-    inbox: RefCell<Option<Delivery>>,
+    inbox: Cell<Option<Delivery>>,
     busy_with: Cell<Option<Ticket>>,
-    wake: Notify,
-    cancel: Notify,
+    cancelled: Cell<bool>,
+    /// When it was last busy.
+    idle_since: Cell<Duration>,
+    hang_up: Cell<bool>,
+    waker: RefCell<Option<Waker>>,
+}
+
+impl Slot {
+    /// Has the task polled again.
+    fn wake(&self) {
+        if let Some(waker) = self.waker.borrow().as_ref() {
+            waker.wake_by_ref();
+        }
+    }
+
+    /// The task being polled is the one to wake.
+    fn listen(&self, cx: &Context<'_>) {
+        let mut held = self.waker.borrow_mut();
+        if !held
+            .as_ref()
+            .is_some_and(|waker| waker.will_wake(cx.waker()))
+        {
+            *held = Some(cx.waker().clone());
+        }
+    }
 }
 
 impl Handler {
@@ -97,32 +122,28 @@ impl Handler {
 
     /// Begins a delivery. How many are in flight at once is the engine's to say.
     pub fn deliver(&mut self, delivery: Delivery) {
-        let index = match self.shared.idle.borrow_mut().pop() {
-            Some(index) => index,
-            None => {
-                let slot = Rc::new(Slot::default());
-                self.slots.push(Rc::clone(&slot));
-                let index = self.slots.len() - 1;
-                self.tasks
-                    .spawn_local(serve(Rc::clone(&self.shared), slot, index));
-                index
-            }
-        };
+        let idle = self.shared.idle.borrow_mut().pop();
+        let index = idle.unwrap_or_else(|| {
+            let slot = Rc::new(Slot::default());
+            self.slots.push(Rc::clone(&slot));
+            let index = self.slots.len() - 1;
+            let serving = serve(Rc::clone(&self.shared), slot, index);
+            self.tasks.spawn_local(serving);
+            index
+        });
         let slot = &self.slots[index];
         slot.busy_with.set(Some(delivery.ticket));
-        slot.inbox.replace(Some(delivery));
-        slot.wake.notify_one();
+        slot.inbox.set(Some(delivery));
+        slot.wake();
     }
 
     /// Ends a delivery with [`Verdict::Cancelled`], if it is not over yet. Its connection is
     /// closed, which is all that HTTP has to tell a handler.
     pub fn cancel(&self, ticket: Ticket) {
-        if let Some(slot) = self
-            .slots
-            .iter()
-            .find(|slot| slot.busy_with.get() == Some(ticket))
-        {
-            slot.cancel.notify_one();
+        let busy = |slot: &&Rc<Slot>| slot.busy_with.get() == Some(ticket);
+        if let Some(slot) = self.slots.iter().find(busy) {
+            slot.cancelled.set(true);
+            slot.wake();
         }
     }
 
@@ -130,53 +151,69 @@ impl Handler {
     pub fn take_over(&self, into: &mut Vec<Delivered>) {
         into.append(&mut self.shared.over.borrow_mut());
     }
+
+    /// Closes connections that are idle for so long that they will not be used again.
+    pub fn hang_up_idle(&self, now: Duration) {
+        for slot in self
+            .shared
+            .idle
+            .borrow()
+            .iter()
+            .map(|index| &self.slots[*index])
+        {
+            if is_stale(slot, now) {
+                slot.hang_up.set(true);
+                slot.wake();
+            }
+        }
+    }
+}
+
+fn is_stale(slot: &Slot, now: Duration) -> bool {
+    now.saturating_sub(slot.idle_since.get()) > IDLE
 }
 
 async fn serve(shared: Rc<Shared>, slot: Rc<Slot>, index: usize) {
     let mut connection: Option<Connection> = None;
+    // One timer for all deliveries: to put it off is cheap, to make one each time is not.
+    let mut deadline = pin!(sleep_until(Instant::now() + shared.timeout));
     loop {
-        if slot.inbox.borrow().is_none() {
-            connection = idle(&slot, connection).await;
-        }
-        let Some(delivery) = slot.inbox.take() else {
-            continue;
-        };
+        let delivery = next(&slot, &mut connection).await;
         let begun = shared.clock.elapsed();
+        if is_stale(&slot, begun) {
+            connection = None;
+        }
         let request = request::request(&shared.target, &delivery.record, delivery.attempt);
-        let exchange = timeout(
-            shared.timeout,
-            connection::attempt(&shared.target, connection.take(), request),
-        );
-        let (verdict, reached) = match select(pin!(exchange), pin!(slot.cancel.notified())).await {
-            Either::Left((
-                Ok(Exchanged {
-                    verdict,
-                    connection: kept,
-                    reached,
-                }),
-                _,
-            )) => {
+        deadline
+            .as_mut()
+            .reset(shared.clock.at(begun + shared.timeout).into());
+        let attempt = connection::attempt(&shared.target, connection.take(), request);
+        let (verdict, reached) = match finish(&slot, attempt, deadline.as_mut()).await {
+            End::Answered(Exchanged {
+                verdict,
+                connection: kept,
+                reached,
+            }) => {
                 connection = kept;
                 (verdict, Some(reached))
             }
-            Either::Left((Err(_), _)) => {
+            End::TimedOut => {
                 let message = format!("no whole answer within {:?}", shared.timeout);
-                (
-                    Verdict::Retry(answer::failure(class::TIMEOUT, None, &message)),
-                    None,
-                )
+                let failure = answer::failure(class::TIMEOUT, None, &message);
+                (Verdict::Retry(failure), None)
             }
-            Either::Right(_) => (Verdict::Cancelled, None),
+            End::Cancelled => (Verdict::Cancelled, None),
         };
+        let now = shared.clock.elapsed();
         slot.busy_with.set(None);
         // A wish to cancel that came too late must not meet the next delivery.
-        let _ = slot.cancel.notified().now_or_never();
-        let took = shared.clock.elapsed().saturating_sub(begun);
+        slot.cancelled.set(false);
+        slot.idle_since.set(now);
         let Delivery { ticket, record, .. } = delivery;
         shared.over.borrow_mut().push(Delivered {
             ticket,
             verdict,
-            took,
+            took: now.saturating_sub(begun),
             reached,
             record,
         });
@@ -185,20 +222,49 @@ async fn serve(shared: Rc<Shared>, slot: Rc<Slot>, index: usize) {
     }
 }
 
-/// Waits for work, with an eye on the connection: one that the handler closes, or that is idle for
-/// too long, is let go.
-async fn idle(slot: &Slot, mut connection: Option<Connection>) -> Option<Connection> {
-    if let Some(open) = &mut connection {
-        let over = timeout(IDLE, open.closed());
-        let woken = matches!(
-            select(pin!(slot.wake.notified()), pin!(over)).await,
-            Either::Left(_)
-        );
-        if woken {
-            return connection;
+/// Waits for the next delivery, with an eye on the connection: one that the handler closes, or that
+/// is idle for too long, is let go.
+async fn next(slot: &Slot, connection: &mut Option<Connection>) -> Delivery {
+    poll_fn(|cx| {
+        if let Some(delivery) = slot.inbox.take() {
+            return Poll::Ready(delivery);
         }
-        connection = None;
-    }
-    slot.wake.notified().await;
-    connection
+        slot.listen(cx);
+        let hang_up = slot.hang_up.take();
+        let mut closed = |open: &mut Connection| open.poll_closed(cx).is_ready();
+        if connection
+            .as_mut()
+            .is_some_and(|open| hang_up || closed(open))
+        {
+            *connection = None;
+        }
+        Poll::Pending
+    })
+    .await
+}
+
+enum End {
+    Answered(Exchanged),
+    TimedOut,
+    Cancelled,
+}
+
+async fn finish(
+    slot: &Slot,
+    attempt: impl Future<Output = Exchanged>,
+    mut deadline: Pin<&mut Sleep>,
+) -> End {
+    let mut attempt = pin!(attempt);
+    poll_fn(|cx| {
+        // The answer first: what has come counts, whatever else has happened since.
+        if let Poll::Ready(exchanged) = attempt.as_mut().poll(cx) {
+            return Poll::Ready(End::Answered(exchanged));
+        }
+        if slot.cancelled.get() {
+            return Poll::Ready(End::Cancelled);
+        }
+        slot.listen(cx);
+        deadline.as_mut().poll(cx).map(|()| End::TimedOut)
+    })
+    .await
 }

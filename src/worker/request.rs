@@ -4,6 +4,9 @@
 //! ones. Everything survives: what HTTP can say is said plainly, the rest in a second header whose
 //! presence says so.
 
+use std::fmt::Write as _;
+use std::ops::Range;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
@@ -117,6 +120,8 @@ pub fn request(target: &Target, record: &Record, attempt: u32) -> Request<Full<B
     request
 }
 
+/// Where the record is from. All of it is cut out of one text, `TOPIC/PARTITION/OFFSETTIMESTAMP`:
+/// this is done for every record, and each value of its own would be an allocation.
 fn add_place(headers: &mut HeaderMap, record: &Record) {
     let Record {
         topic,
@@ -124,14 +129,29 @@ fn add_place(headers: &mut HeaderMap, record: &Record) {
         offset,
         ..
     } = record;
-    headers.insert(name::TOPIC.clone(), ascii(topic));
-    headers.insert(name::PARTITION.clone(), HeaderValue::from(*partition));
-    headers.insert(name::OFFSET.clone(), HeaderValue::from(offset.0));
+    let mut text = String::with_capacity(topic.len() + 48);
+    // Writing to a string does not fail.
+    let _ = write!(text, "{topic}/{partition}/");
+    let offset_at = text.len();
+    let _ = write!(text, "{offset}");
+    let timestamp_at = text.len();
     if let Some(millis) = record.timestamp {
-        headers.insert(name::TIMESTAMP.clone(), HeaderValue::from(millis));
+        let _ = write!(text, "{millis}");
     }
-    let id = ascii(&format!("{topic}/{partition}/{offset}"));
-    headers.insert(name::IDEMPOTENCY_KEY.clone(), id);
+    let text = Bytes::from(text);
+    let mut add = |name: &HeaderName, range: Range<usize>| {
+        // Kafka's brokers refuse topics that are not ASCII.
+        if let Ok(value) = HeaderValue::from_maybe_shared(text.slice(range)) {
+            headers.insert(name.clone(), value);
+        }
+    };
+    add(&name::TOPIC, 0..topic.len());
+    add(&name::PARTITION, topic.len() + 1..offset_at - 1);
+    add(&name::OFFSET, offset_at..timestamp_at);
+    add(&name::IDEMPOTENCY_KEY, 0..timestamp_at);
+    if record.timestamp.is_some() {
+        add(&name::TIMESTAMP, timestamp_at..text.len());
+    }
 }
 
 fn add_headers(headers: &mut HeaderMap, record: &Record) {
@@ -164,16 +184,16 @@ fn plain_name(name: &[u8]) -> Option<HeaderName> {
 }
 
 fn text_value(header: &Header) -> Option<HeaderValue> {
-    text(header.value.as_deref()?)
+    text(header.value.as_ref()?)
 }
 
 /// The bytes as they are, if every HTTP server gives them back unchanged: visible ASCII, and spaces
 /// that are not at an end.
-fn text(bytes: &[u8]) -> Option<HeaderValue> {
+fn text(bytes: &Bytes) -> Option<HeaderValue> {
     let visible = bytes.iter().all(|byte| matches!(byte, 0x20..=0x7e));
     let kept = bytes.first() != Some(&b' ') && bytes.last() != Some(&b' ');
     (visible && kept)
-        .then(|| HeaderValue::from_bytes(bytes).ok())
+        .then(|| HeaderValue::from_maybe_shared(bytes.clone()).ok())
         .flatten()
 }
 

@@ -18,7 +18,8 @@ const TELL_AGAIN: Duration = Duration::from_secs(60);
 
 impl Loop {
     /// Sets what changes with every turn, and once a second the rest.
-    pub fn publish(&mut self, now: Duration) {
+    pub fn publish(&mut self) {
+        let now = self.now;
         let metrics = &self.metrics;
         metrics.in_flight.set(gauge(self.engine.in_flight()));
         metrics.held_bytes.set(gauge(self.engine.held_bytes()));
@@ -26,6 +27,7 @@ impl Loop {
             return;
         }
         self.status_due = now + LOOK;
+        self.handler.hang_up_idle(now);
         let totals = self.engine.totals();
         for (counter, total) in [
             (&metrics.retried, totals.retries),
@@ -108,7 +110,7 @@ impl Loop {
     }
 
     fn tell_once_in_a_while(&mut self, code: Code, reason: &str) {
-        let now = self.clock.elapsed();
+        let now = self.now;
         let told = self
             .last_trouble
             .is_some_and(|(last, at)| last == code && now < at + TELL_AGAIN);

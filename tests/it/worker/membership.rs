@@ -77,7 +77,8 @@ fn what_overruns_the_drain_deadline_is_left_to_the_next_owner_and_is_no_failure(
     assert!(first.stop().is_ok());
     let (committed, metadata) = kafka.committed(TOPIC, 0).unwrap();
     assert_eq!(committed, 0, "a commit passed an unfinished record");
-    assert_eq!(Report::decode(&metadata, Offset(0)).unwrap().ahead, [1..2]);
+    let ahead = Report::decode(&metadata, Offset(0)).unwrap().ahead;
+    assert_eq!((ahead.len(), ahead[0].clone()), (1, 1..2));
 
     web.behave(|_| ok());
     let _second = Worker::start("pod-2", config);

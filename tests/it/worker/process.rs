@@ -1,52 +1,68 @@
 //! The binary itself: exit statuses and signals.
 
-use std::io::Read as _;
-use std::process::{Child, Command, Stdio};
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::process::{Child, ChildStderr, Command, Stdio};
 
-use super::kafka::{Kafka, eventually};
+use super::kafka::Kafka;
 use super::web::{Reply, Web, ok};
 use super::workers::{TOPIC, config, texts};
 
 /// A process that does not outlive its test.
-struct Process(Child);
+struct Process {
+    child: Child,
+    errors: BufReader<ChildStderr>,
+    log: String,
+}
 
 impl Process {
     fn start(arguments: &[&str]) -> Self {
-        let child = Command::new(env!("CARGO_BIN_EXE_drover-worker"))
+        let mut child = Command::new(env!("CARGO_BIN_EXE_drover-worker"))
             .args(arguments)
             .args(["--admin-address", "127.0.0.1:0", "--pod", "pod-1"])
             .env_remove("RUST_LOG")
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        Self(child)
+        let errors = BufReader::new(child.stderr.take().unwrap());
+        Self {
+            child,
+            errors,
+            log: String::new(),
+        }
     }
 
-    fn signal(&self) {
-        let killed = Command::new("kill")
-            .args(["-TERM", &self.0.id().to_string()])
-            .status();
-        assert!(killed.unwrap().success());
+    fn terminate(&self) {
+        let id = self.child.id().to_string();
+        assert!(
+            Command::new("kill")
+                .args(["-TERM", &id])
+                .status()
+                .unwrap()
+                .success()
+        );
     }
 
-    /// The exit status and what was logged.
+    /// Waits until these words were logged.
+    #[track_caller]
+    fn wait_for_words(&mut self, words: &str) {
+        while !self.log.contains(words) {
+            let length = self.errors.read_line(&mut self.log).unwrap();
+            assert!(length > 0, "it ended without {words:?}: {}", self.log);
+        }
+    }
+
+    /// Waits until it ends; gives the exit status and what was logged.
     fn wait(mut self) -> (Option<i32>, String) {
-        let status = eventually("the process to exit", || self.0.try_wait().unwrap());
-        let mut log = String::new();
-        self.0
-            .stderr
-            .take()
-            .unwrap()
-            .read_to_string(&mut log)
-            .unwrap();
-        (status.code(), log)
+        self.errors.read_to_string(&mut self.log).unwrap();
+        let status = self.child.wait().unwrap();
+        (status.code(), std::mem::take(&mut self.log))
     }
 }
 
 impl Drop for Process {
     fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
@@ -73,19 +89,17 @@ fn sigterm_before_the_first_assignment_ends_with_status_0() {
     let mut config = config(&kafka, &web);
     config.bootstrap_servers = "127.0.0.1:1".to_owned();
     let (_folder, path) = written(&config);
-    let process = Process::start(&["--config", &path, "--log-format", "json"]);
-    let mut process = process;
-    // The first line is written before signals are listened to; the second after.
-    let mut log = std::io::BufReader::new(process.0.stderr.take().unwrap());
-    let mut lines = String::new();
-    while !lines.contains("Kafka cannot be reached") {
-        let read = std::io::BufRead::read_line(&mut log, &mut lines).unwrap();
-        assert!(read > 0, "{lines}");
-    }
-    assert!(lines.contains("\"version\""), "{lines}");
-    process.signal();
-    let status = eventually("the process to exit", || process.0.try_wait().unwrap());
-    assert_eq!(status.code(), Some(0));
+    let mut process = Process::start(&["--config", &path, "--log-format", "json"]);
+    process.wait_for_words("Kafka cannot be reached");
+    process.terminate();
+    let (status, log) = process.wait();
+    assert_eq!(status, Some(0), "{log}");
+    let first: serde_json::Value = serde_json::from_str(log.lines().next().unwrap()).unwrap();
+    assert_eq!(first["version"], env!("CARGO_PKG_VERSION"));
+    let told = log
+        .lines()
+        .filter(|line| line.contains("Kafka cannot be reached"));
+    assert_eq!(told.count(), 1, "{log}");
 }
 
 #[test]
@@ -96,9 +110,10 @@ fn sigterm_drains_and_ends_with_status_0() {
     let mut config = config(&kafka, &web);
     config.concurrency = 2;
     let (_folder, path) = written(&config);
-    let process = Process::start(&["--config", &path]);
+    let mut process = Process::start(&["--config", &path]);
     web.wait_for("two in flight", |seen| seen.len() == 2);
-    process.signal();
+    process.terminate();
+    process.wait_for_words("draining before leaving");
     web.release();
     let (status, log) = process.wait();
     assert_eq!(status, Some(0), "{log}");
@@ -112,13 +127,14 @@ fn a_second_signal_ends_it_at_once() {
     kafka.produce(TOPIC, 0, &["a"], &texts("v", 1));
     let web = Web::start(|_| Reply { hold: true, ..ok() });
     let (_folder, path) = written(&config(&kafka, &web));
-    let process = Process::start(&["--config", &path]);
+    let mut process = Process::start(&["--config", &path]);
     web.wait_for("one in flight", |seen| seen.len() == 1);
-    process.signal();
+    process.terminate();
     // Twice at once is one wish.
-    process.signal();
+    process.terminate();
+    process.wait_for_words("draining before leaving");
     std::thread::park_timeout(std::time::Duration::from_secs(1));
-    process.signal();
+    process.terminate();
     let (status, log) = process.wait();
     assert_eq!(status, Some(143), "{log}");
     assert!(log.contains("second signal"), "{log}");

@@ -108,9 +108,11 @@ impl<P> Engine<P> {
         let mut frontiers = Vec::with_capacity(changed.len());
         let mut sent = Vec::with_capacity(changed.len());
         for (id, epoch) in changed.drain(..) {
-            let lane = self.lane(id).filter(|lane| lane.epoch == epoch);
-            let frontier = lane.and_then(|lane| self.frontier(lane));
-            let Some(lane) = self.lane_mut(id).filter(|lane| lane.epoch == epoch) else {
+            let Some(lane) = self.lane(id).filter(|lane| lane.epoch == epoch) else {
+                continue; // gone, or assigned anew
+            };
+            let frontier = self.frontier(lane);
+            let Some(lane) = self.lane_mut(id) else {
                 continue;
             };
             lane.dirty = false;

@@ -17,7 +17,7 @@ pub enum Effect<P> {
         /// The record's content.
         payload: P,
     },
-    /// Stop a delivery that overran the drain deadline; answer with `Finished` and
+    /// Stop a delivery that overran the drain deadline, or whose partition was lost; answer with `Finished` and
     /// [`super::Verdict::Cancelled`] unless it has answered in the meantime.
     Cancel(Ticket),
     /// Copy the record to the dead-letter topic; answer with [`super::Event::DeadLettered`].
@@ -36,11 +36,14 @@ pub enum Effect<P> {
     /// Commit these frontiers, each with its report as metadata; answer with
     /// [`super::Event::Committed`].
     Commit(Vec<FrontierCommit>),
-    /// Read no further from these partitions, but go on polling.
+    /// Read no further from these partitions, but go on polling. Alternates with `Resume`, which
+    /// may come first: each assignment begins with one of them, as a client may bring a partition
+    /// back as it was left.
     Pause(Vec<TopicPartition>),
     /// Read on.
     Resume(Vec<TopicPartition>),
     /// Unassign these partitions now: they are drained and committed, or the deadline has passed.
+    /// What was revoked together comes together; what was never ours comes at once.
     GiveBack(Vec<TopicPartition>),
     /// A record was passed over by the user's policy, or by the handler's wish.
     Skipped {
@@ -62,7 +65,8 @@ pub enum Effect<P> {
         /// What the last attempt ended with.
         failure: Failure,
     },
-    /// A stuck record is finished.
+    /// A stuck record is finished. Not sent for partitions that go: [`super::Engine::stalled`] is
+    /// what is stuck now.
     Unstalled {
         /// The partition.
         partition: TopicPartition,

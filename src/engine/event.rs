@@ -9,16 +9,21 @@ use crate::topic::{Offset, TopicPartition};
 /// Something that happened. `P` is a record's content, which the engine holds but never looks at.
 #[derive(Debug)]
 pub enum Event<P> {
-    /// The group gave us these partitions. Each starts a new epoch.
+    /// The group gave us these partitions, and the client was told to read them. Each starts a new
+    /// epoch; one that was not given back yet is given up as if it were lost. To be sent again,
+    /// after [`Event::Lost`], when the client is reset to an earlier offset: within an epoch a
+    /// record that was read before is ignored.
     Assigned(Vec<Assignment>),
     /// The group wants these partitions back; we still own them until [`super::Effect::GiveBack`].
     Revoked(Vec<TopicPartition>),
-    /// These partitions are already someone else's: nothing can be committed for them.
+    /// These partitions are already someone else's: nothing can be committed for them. They are
+    /// forgotten at once, without [`super::Effect::GiveBack`].
     Lost(Vec<TopicPartition>),
     /// A record was read.
     Record(Incoming<P>),
     /// Reading has come to `next` although no record was there: transaction markers and compacted
-    /// records do not exist and must not hold the frontier.
+    /// records do not exist and must not hold the frontier. Every record before `next` must have
+    /// been sent as [`Event::Record`] already.
     Position {
         /// The partition.
         partition: TopicPartition,
@@ -45,7 +50,8 @@ pub enum Event<P> {
         /// The record's content, back from [`super::Effect::DeadLetter`].
         payload: P,
     },
-    /// A commit came back. One commit is under way at a time.
+    /// A commit came back. One commit is under way at a time, so each must be answered, if need be
+    /// with [`CommitFailure::Later`].
     Committed(Result<(), CommitFailure>),
     /// Time passed; see [`super::Engine::next_deadline`].
     Tick,

@@ -1,7 +1,13 @@
 //! The consumer as a machine: `on(event, now)` gives effects.
 //!
 //! Pure: the worker carries effects out and tells what happened; a property test plays the world.
-//! The invariants are listed in `ARCHITECTURE.md` and held by `engine/tests.rs`.
+//! The invariants are listed in `ARCHITECTURE.md` and held by `engine/tests/invariants.rs`.
+//!
+//! An event goes through one of `intake` (partitions, records), `outcome` (answers), `commit` and
+//! `handover` (giving back); then `settle` does what time or that event has made due: back-offs that
+//! end, drains, commits, and in `dispatch` new deliveries. A record lives in the `slab`; its lane's
+//! `ledger` knows how far may be committed, the `budget` how much may be read, the `throttle` how
+//! much may be delivered.
 
 mod backoff;
 mod budget;

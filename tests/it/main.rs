@@ -1,1 +1,4 @@
+//! The one integration test binary; a module per subject.
+
+mod engine_speed;
 mod worker;

@@ -72,10 +72,7 @@ pub(super) enum Fact {
         offset: i64,
         attempts: u32,
     },
-    Unstalled {
-        partition: i32,
-        offset: i64,
-    },
+    Unstalled,
     CommitAsked {
         partition: i32,
         offset: i64,

@@ -73,25 +73,25 @@ fn stop(world: &mut World) -> Result<(), TestCaseError> {
         world.pass(ms(100_000));
     }
     prop_assert_eq!(stopped(world), 1);
-    let gauges = world.engine().gauges();
+    let gauges = world.engine.gauges();
     let left = (gauges.bytes, gauges.records, gauges.in_flight);
     prop_assert_eq!(left, (0, 0, 0));
     prop_assert_eq!((gauges.backing_off, gauges.dead_lettering), (0, 0));
-    prop_assert_eq!(world.engine().next_deadline(), None);
+    prop_assert_eq!(world.engine.next_deadline(), None);
     Ok(())
 }
 
 proptest! {
-    #![proptest_config(Config { cases: 400, ..Config::default() })]
+    #![proptest_config(Config { max_shrink_iters: 20_000, ..Config::default() })]
 
     #[test]
     fn everything_is_finished_and_committed_once_all_is_well(script in script()) {
         let mut world = play(script);
         if !world.stopping {
             recover(&mut world)?;
-            let held = world.engine().held_bytes();
+            let held = world.engine.held_bytes();
             prop_assert_eq!(held, 0);
-            prop_assert_eq!(world.engine().stalled().count(), 0);
+            prop_assert_eq!(world.engine.stalled().count(), 0);
         }
         stop(&mut world)?;
     }
@@ -103,11 +103,11 @@ proptest! {
             world.shutdown();
         }
         let limit = world.now + ms(60_000);
-        while world.engine().next_deadline().is_some() && world.now < limit {
+        while world.engine.next_deadline().is_some() && world.now < limit {
             world.pass_to_deadline();
         }
         let stopped = world.history.facts.iter().filter(|(_, f)| matches!(f, Fact::Stopped));
         prop_assert_eq!(stopped.count(), 1);
-        prop_assert_eq!(world.engine().held_bytes(), 0);
+        prop_assert_eq!(world.engine.held_bytes(), 0);
     }
 }

@@ -1,8 +1,14 @@
 //! What the engine does, one claim a test, and the invariants as laws over random histories.
 
+#![allow(
+    clippy::single_range_in_vec_init,
+    reason = "a list of ranges may have one"
+)]
+
 mod books;
 mod budget;
 mod commits;
+mod effects;
 mod exhausted;
 mod handover;
 mod history;
@@ -12,6 +18,5 @@ mod order;
 mod retries;
 mod rig;
 mod script;
-mod speed;
 mod takeover;
 mod world;

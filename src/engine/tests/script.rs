@@ -20,10 +20,10 @@ pub(super) struct Logged {
 }
 
 /// One step. Numbers choose among what is there, whatever their size.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub(super) enum Step {
     Assign(usize),
-    Revoke(u8),
+    Revoke(u32),
     Lose(usize),
     /// Assigned anew although it was not given back yet.
     AssignAnew(usize),
@@ -60,52 +60,91 @@ pub(super) struct Script {
     pub steps: Vec<Step>,
 }
 
-fn answer() -> impl Strategy<Value = Answer> {
-    prop_oneof![
-        12 => Just(Answer::Done),
-        1 => Just(Answer::Skip),
-        5 => Just(Answer::Retry),
-        1 => Just(Answer::Reject),
-        1 => Just(Answer::SlowDown),
-        1 => Just(Answer::Misconfigured),
-        1 => Just(Answer::Cancelled),
-    ]
+/// Picks by weight: `number` is consumed as far as it is used.
+fn weighted<T: Copy>(number: &mut u32, choices: &[(u32, T)]) -> T {
+    let mut rest = take(number, choices.iter().map(|(weight, _)| weight).sum());
+    for (weight, choice) in choices {
+        if rest < *weight {
+            return *choice;
+        }
+        rest -= weight;
+    }
+    unreachable!("the rest is below the sum")
 }
 
-fn fate() -> impl Strategy<Value = CommitFate> {
-    prop_oneof![
-        6 => Just(CommitFate::Taken),
-        1 => Just(CommitFate::Later),
-        1 => Just(CommitFate::TakenButLater),
-        1 => Just(CommitFate::Dropped),
-        1 => Just(CommitFate::Fatal),
-    ]
+/// A number below `limit` out of `number`.
+fn take(number: &mut u32, limit: u32) -> u32 {
+    let taken = *number % limit;
+    *number /= limit;
+    taken
 }
 
-fn step() -> impl Strategy<Value = Step> {
-    let which = || 0..1_000_usize;
-    prop_oneof![
-        6 => which().prop_map(Step::Assign),
-        2 => any::<u8>().prop_map(Step::Revoke),
-        1 => which().prop_map(Step::Lose),
-        1 => which().prop_map(Step::AssignAnew),
-        20 => (which(), 1..6_usize).prop_map(|(lane, count)| Step::Read(lane, count)),
-        2 => (which(), which()).prop_map(|(lane, record)| Step::ReadAgain(lane, record)),
-        2 => which().prop_map(Step::End),
-        24 => (which(), answer(), proptest::option::of(0..3_000_u64))
-            .prop_map(|(which, answer, after)| Step::Answer(which, answer, after)),
-        6 => (which(), any::<bool>()).prop_map(|(which, taken)| Step::Letter(which, taken)),
-        10 => fate().prop_map(Step::Commit),
-        4 => (which(), any::<bool>()).prop_map(|(which, letter)| Step::Echo(which, letter)),
-        5 => (0..4_000_u64).prop_map(Step::Pass),
-        10 => Just(Step::PassToDeadline),
-    ]
+const ANSWERS: [(u32, Answer); 7] = [
+    (12, Answer::Done),
+    (1, Answer::Skip),
+    (5, Answer::Retry),
+    (1, Answer::Reject),
+    (1, Answer::SlowDown),
+    (1, Answer::Misconfigured),
+    (1, Answer::Cancelled),
+];
+
+const FATES: [(u32, CommitFate); 5] = [
+    (6, CommitFate::Taken),
+    (1, CommitFate::Later),
+    (1, CommitFate::TakenButLater),
+    (1, CommitFate::Dropped),
+    (1, CommitFate::Fatal),
+];
+
+/// A step out of one number: a strategy for each kind of step would cost more time than all that is
+/// played.
+fn step(mut number: u32) -> Step {
+    let n = &mut number;
+    let kinds = [
+        (20, Step::Read(0, 0)),
+        (24, Step::Answer(0, Answer::Done, None)),
+        (10, Step::Commit(CommitFate::Taken)),
+        (10, Step::PassToDeadline),
+        (5, Step::Pass(0)),
+        (6, Step::Assign(0)),
+        (6, Step::Letter(0, true)),
+        (2, Step::Revoke(0)),
+        (2, Step::ReadAgain(0, 0)),
+        (2, Step::End(0)),
+        (4, Step::Echo(0, true)),
+        (1, Step::Lose(0)),
+        (1, Step::AssignAnew(0)),
+    ];
+    let which = |n: &mut u32| take(n, 60) as usize;
+    match weighted(n, &kinds) {
+        Step::Read(..) => Step::Read(which(n), 1 + take(n, 5) as usize),
+        Step::Answer(..) => {
+            let (which, answer) = (which(n), weighted(n, &ANSWERS));
+            let after = (take(n, 2) == 1).then(|| u64::from(take(n, 3_000)));
+            Step::Answer(which, answer, after)
+        }
+        Step::Commit(_) => Step::Commit(weighted(n, &FATES)),
+        Step::Pass(_) => Step::Pass(u64::from(take(n, 4_000))),
+        Step::Assign(_) => Step::Assign(which(n)),
+        Step::Letter(..) => Step::Letter(which(n), take(n, 2) == 1),
+        Step::Revoke(_) => Step::Revoke(1 + take(n, 7)),
+        Step::ReadAgain(..) => Step::ReadAgain(which(n), which(n)),
+        Step::End(_) => Step::End(which(n)),
+        Step::Echo(..) => Step::Echo(take(n, 1_000) as usize, take(n, 2) == 1),
+        Step::Lose(_) => Step::Lose(which(n)),
+        Step::AssignAnew(_) => Step::AssignAnew(which(n)),
+        same @ (Step::PassToDeadline | Step::Shutdown) => same,
+    }
 }
 
-fn logged() -> impl Strategy<Value = Logged> {
-    let key = prop_oneof![1 => Just(None), 4 => (0..4_u64).prop_map(Some)];
-    let gap = prop_oneof![3 => Just(0), 1 => 1..4_i64];
-    (gap, key, 1..100_usize).prop_map(|(gap, key, bytes)| Logged { gap, key, bytes })
+fn logged(mut number: u32) -> Logged {
+    let n = &mut number;
+    Logged {
+        gap: i64::from(take(n, 8).saturating_sub(4)),
+        key: u64::from(take(n, 5)).checked_sub(1),
+        bytes: 1 + take(n, 99) as usize,
+    }
 }
 
 fn settings() -> impl Strategy<Value = Settings> {
@@ -139,10 +178,13 @@ fn settings() -> impl Strategy<Value = Settings> {
 
 pub(super) fn script() -> impl Strategy<Value = Script> {
     let partitions = usize::try_from(PARTITIONS).unwrap();
-    let steps = (vec(step(), 1..250), proptest::bool::weighted(0.3));
-    let logs = vec(vec(logged(), 0..40), partitions);
+    let steps = (vec(any::<u32>(), 1..250), proptest::bool::weighted(0.3));
+    let logs = vec(vec(any::<u32>(), 0..40), partitions);
     let tails = vec(0..3_i64, partitions);
-    (settings(), logs, tails, steps).prop_map(|(settings, logs, tails, (mut steps, stops))| {
+    (settings(), logs, tails, steps).prop_map(|(settings, logs, tails, (steps, stops))| {
+        let mut steps: Vec<_> = steps.into_iter().map(step).collect();
+        let log = |log: Vec<u32>| log.into_iter().map(logged).collect();
+        let logs = logs.into_iter().map(log).collect();
         if stops {
             // Somewhere in its last third.
             steps.insert(steps.len() - steps.len() / 3, Step::Shutdown);

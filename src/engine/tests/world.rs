@@ -4,21 +4,20 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::history::{Answer, Fact, History, Partition, Seen, SeenLane};
+use super::history::{Answer, Fact, History};
 use super::rig::{failure, ms};
-use super::script::{CommitFate, PARTITIONS, Script, Step};
+use super::script::{PARTITIONS, Script, Step};
 use crate::engine::{
-    Assignment, CommitFailure, Effect, Engine, Event, FrontierCommit, Incoming, KeyHash, LaneId,
-    Ticket, Verdict,
+    Assignment, Engine, Event, FrontierCommit, Incoming, KeyHash, LaneId, Ticket, Verdict,
 };
 use crate::report::Report;
 use crate::topic::{Offset, TopicPartition};
 
 /// A record's content: where it is from.
-type Content = (i32, i64);
+pub(super) type Content = (i32, i64);
 
 pub(super) struct World {
-    engine: Engine<Content>,
+    pub engine: Engine<Content>,
     pub now: Duration,
     pub logs: Vec<Log>,
     /// Partitions that we have, as the client sees it.
@@ -37,7 +36,7 @@ pub(super) struct Log {
     pub records: Vec<(i64, Option<u64>, usize)>,
     pub end: i64,
     pub committed: Option<(i64, String)>,
-    assignments: u64,
+    pub assignments: u64,
 }
 
 #[derive(Debug)]
@@ -93,10 +92,6 @@ impl World {
                 facts: Vec::new(),
             },
         }
-    }
-
-    pub(super) fn engine(&self) -> &Engine<Content> {
-        &self.engine
     }
 
     pub(super) fn step(&mut self, step: &Step) {
@@ -367,32 +362,6 @@ impl World {
         }
     }
 
-    pub(super) fn answer_commit(&mut self, fate: CommitFate) {
-        let Some(commit) = self.commit.take() else {
-            return;
-        };
-        let mut result = match fate {
-            CommitFate::Taken => Ok(()),
-            CommitFate::Later | CommitFate::TakenButLater => {
-                Err(CommitFailure::Later("in progress".to_owned()))
-            }
-            CommitFate::Dropped => Err(CommitFailure::Dropped("fenced".to_owned())),
-            CommitFate::Fatal => Err(CommitFailure::Fatal("not authorised".to_owned())),
-        };
-        if matches!(fate, CommitFate::Taken | CommitFate::TakenButLater) {
-            for (frontier, assignment) in commit {
-                let log = &mut self.logs[frontier.partition.partition as usize];
-                if log.assignments == assignment {
-                    let text = frontier.report.encode(frontier.offset);
-                    log.committed = Some((frontier.offset.0, text));
-                } else {
-                    result = Err(CommitFailure::Dropped("fenced".to_owned()));
-                }
-            }
-        }
-        self.tell(vec![Fact::CommitAnswered], Event::Committed(result));
-    }
-
     pub(super) fn pass(&mut self, time: Duration) {
         self.now += time;
         self.tell(vec![Fact::Ticked], Event::Tick);
@@ -401,152 +370,5 @@ impl World {
     pub(super) fn pass_to_deadline(&mut self) {
         let due = self.engine.next_deadline().unwrap_or(self.now);
         self.pass(due.saturating_sub(self.now));
-    }
-
-    fn partition_of(&self, ticket: Ticket) -> Partition {
-        let held = self.held.iter().find(|(_, held)| held.lane == ticket.lane);
-        held.map(|(partition, _)| *partition)
-    }
-
-    fn tell(&mut self, facts: Vec<Fact>, event: Event<Content>) {
-        for fact in facts {
-            self.note(fact);
-        }
-        let mut effects = Vec::new();
-        self.engine.on(event, self.now, &mut effects);
-        for effect in effects {
-            self.carry_out(effect);
-        }
-        let lane = |lane: crate::engine::LaneView<'_>| SeenLane {
-            partition: lane.partition.partition,
-            frontier: lane.frontier.map(|offset| offset.0),
-            unfinished: lane.unfinished,
-        };
-        self.note(Fact::Seen(Seen {
-            held_bytes: self.engine.held_bytes(),
-            in_flight: self.engine.in_flight(),
-            totals: self.engine.totals().clone(),
-            lanes: self.engine.lanes().map(lane).collect(),
-        }));
-        let due = self.engine.next_deadline();
-        assert!(
-            due.is_none_or(|due| due > self.now),
-            "a deadline that passed stays due"
-        );
-    }
-
-    fn note(&mut self, fact: Fact) {
-        self.history.facts.push((self.now, fact));
-    }
-
-    fn carry_out(&mut self, effect: Effect<Content>) {
-        match effect {
-            Effect::Deliver {
-                ticket,
-                attempt,
-                payload,
-            } => {
-                let partition = self.partition_of(ticket);
-                assert_eq!((partition, ticket.offset.0), (Some(payload.0), payload.1));
-                self.out.push((ticket, payload));
-                self.note(Fact::Delivered {
-                    partition,
-                    ticket,
-                    attempt,
-                });
-            }
-            Effect::Cancel(ticket) => {
-                let partition = self.partition_of(ticket);
-                self.note(Fact::Cancelled { partition, ticket });
-            }
-            Effect::DeadLetter {
-                ticket,
-                reason,
-                attempts,
-                failure: _,
-                payload,
-            } => {
-                let partition = self.partition_of(ticket);
-                assert_eq!((partition, ticket.offset.0), (Some(payload.0), payload.1));
-                self.letters.push((ticket, payload));
-                self.note(Fact::LetterAsked {
-                    partition,
-                    ticket,
-                    reason,
-                    attempts,
-                });
-            }
-            Effect::Commit(frontiers) => self.commit_asked(frontiers),
-            Effect::Pause(partitions) => self.paused(partitions, true),
-            Effect::Resume(partitions) => self.paused(partitions, false),
-            Effect::GiveBack(partitions) => {
-                for TopicPartition { partition, .. } in partitions {
-                    self.held.remove(&partition);
-                    self.note(Fact::GivenBack { partition });
-                }
-            }
-            Effect::Skipped {
-                partition,
-                offset,
-                failure,
-            } => self.note(Fact::Skipped {
-                partition: partition.partition,
-                offset: offset.0,
-                by_policy: failure.is_some(),
-            }),
-            Effect::Stalled {
-                partition,
-                offset,
-                attempts,
-                failure: _,
-            } => {
-                let (partition, offset) = (partition.partition, offset.0);
-                self.note(Fact::Stalled {
-                    partition,
-                    offset,
-                    attempts,
-                });
-            }
-            Effect::Unstalled { partition, offset } => {
-                let (partition, offset) = (partition.partition, offset.0);
-                self.note(Fact::Unstalled { partition, offset });
-            }
-            Effect::Stopped => self.note(Fact::Stopped),
-        }
-    }
-
-    fn commit_asked(&mut self, frontiers: Vec<FrontierCommit>) {
-        assert!(self.commit.is_none(), "two commits under way");
-        for FrontierCommit {
-            partition,
-            offset,
-            report,
-        } in frontiers.clone()
-        {
-            let (partition, offset) = (partition.partition, offset.0);
-            self.note(Fact::CommitAsked {
-                partition,
-                offset,
-                report,
-            });
-        }
-        let numbered = frontiers.into_iter().map(|frontier| {
-            let assignment = self.logs[frontier.partition.partition as usize].assignments;
-            (frontier, assignment)
-        });
-        self.commit = Some(numbered.collect());
-    }
-
-    fn paused(&mut self, partitions: Vec<TopicPartition>, paused: bool) {
-        for TopicPartition { partition, .. } in partitions {
-            if let Some(held) = self.held.get_mut(&partition) {
-                held.paused = paused;
-            }
-            self.note(if paused {
-                Fact::Paused { partition }
-            } else {
-                Fact::Resumed { partition }
-            });
-        }
     }
 }

@@ -9,6 +9,11 @@ use drover::worker::{Options, run, signals};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
+/// A record is a dozen allocations, some beyond a thousand bytes, where glibc's allocator becomes
+/// slow. librdkafka keeps glibc's.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// As for a command line that cannot be read.
 const CANNOT_BE_READ: u8 = 2;
 

@@ -322,9 +322,13 @@ impl Loop {
 
     /// The handler has all it takes at once, and more is waiting: reading on would only fill the
     /// memory, and in the end pause partitions, which throws away what librdkafka has read ahead.
+    /// Little is enough, since a turn is short; and what was copied just now is still in the
+    /// processor's cache when it is sent.
     fn has_enough(&self) -> bool {
         let engine = self.engine.gauges();
-        engine.in_flight >= engine.in_flight_limit && engine.bytes > self.enough_bytes
+        let waiting = engine.records.saturating_sub(engine.in_flight);
+        engine.in_flight >= engine.in_flight_limit
+            && (waiting >= EVENTS || engine.bytes > self.enough_bytes)
     }
 
     fn read(&mut self, message: &Message<'_>) {

@@ -1,6 +1,5 @@
 //! The one integration test binary; a module per subject.
 
-mod support;
 
 mod architecture;
 mod cli_produce;
@@ -22,4 +21,5 @@ mod lease;
 mod readme;
 mod resources;
 mod schema_api_server;
+mod support;
 mod worker;

@@ -1,5 +1,7 @@
 //! The one integration test binary; a module per subject.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic wherever it stands")]
+
 mod support;
 
 mod architecture;

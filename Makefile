@@ -7,9 +7,12 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 
 CARGO ?= cargo
+# quick: tests and demo (see Cargo.toml); release: what is shipped and measured.
+PROFILE ?= quick
+export PROFILE
 # Binaries are built for an explicit target (.cargo/config.toml), so they lie in a folder of its name.
 HOST := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
-BUILT := $(or $(CARGO_TARGET_DIR),target)/$(HOST)/release
+BUILT := $(or $(CARGO_TARGET_DIR),target)/$(HOST)/$(PROFILE)
 IMAGES_DIR := target/images
 # Name of the image (drover.local/NAME:dev) = the program that is all there is in it.
 IMAGES := drover-controller=drover-controller drover-worker=drover-worker \
@@ -51,8 +54,8 @@ setup: ## Make sure that everything needed is there; installs Debian packages as
 	@tests/demo/setup
 
 .PHONY: build
-build: setup ## Static release binaries and examples
-	@$(CARGO) build --release --bins --examples
+build: setup ## Static binaries and examples; PROFILE=release for what is shipped
+	@$(CARGO) build --profile $(PROFILE) --bins --examples
 
 .PHONY: images
 images: build ## Container images of them, without a container engine, in target/images
@@ -63,21 +66,21 @@ images: build ## Container images of them, without a container engine, in target
 	done
 
 .PHONY: generate
-generate: ## Write the generated files anew
+generate: build ## Write the generated files anew
 	@mkdir -p crds
-	@$(CARGO) run --release --quiet --bin drover -- crd > target/crd.yaml
+	@$(BUILT)/drover crd > target/crd.yaml
 	@mv target/crd.yaml crds/kafkaconsumers.drover.dev.yaml
 
 ##@ Check
 
 .PHONY: test
 test: setup lint verify images ## Everything: lints, generated files, all tests, end to end on a cluster of its own
-	@$(CARGO) test --release
+	@$(CARGO) test --profile $(PROFILE)
 	@tests/e2e/run "$(TEST_CLUSTER)" "$(IMAGES_DIR)"
 
 .PHONY: test-quick
 test-quick: lint verify ## The same without a cluster
-	@$(CARGO) test --release
+	@$(CARGO) test --profile $(PROFILE)
 
 .PHONY: test-e2e
 test-e2e: images ## Only end to end; KEEP=1 leaves the cluster, TEST=name runs one
@@ -86,11 +89,11 @@ test-e2e: images ## Only end to end; KEEP=1 leaves the cluster, TEST=name runs o
 .PHONY: lint
 lint: ## Format and clippy, no warnings
 	@$(CARGO) fmt --check
-	@$(CARGO) clippy --release --all-targets -- --deny warnings
+	@$(CARGO) clippy --profile $(PROFILE) --all-targets -- --deny warnings
 
 .PHONY: verify
-verify: ## Fail if a generated file is not what its source says
-	@$(CARGO) run --release --quiet --bin drover -- crd | diff -u crds/kafkaconsumers.drover.dev.yaml - \
+verify: build ## Fail if a generated file is not what its source says
+	@$(BUILT)/drover crd | diff -u crds/kafkaconsumers.drover.dev.yaml - \
 	  || { echo "crds/ is not what src/api says; run make generate and commit the result" >&2; exit 1; }
 
 .PHONY: deny

@@ -1,7 +1,5 @@
 //! `drover produce` as a program, against librdkafka's mock cluster.
 
-#![allow(clippy::unwrap_used, reason = "a test may panic wherever it stands")]
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::process::{Command, Output, Stdio};

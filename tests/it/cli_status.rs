@@ -1,7 +1,5 @@
 //! `drover status` as a program, against a real API server.
 
-#![allow(clippy::unwrap_used, reason = "a test may panic wherever it stands")]
-
 use std::path::Path;
 use std::process::{Command, Output};
 

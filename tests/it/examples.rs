@@ -1,7 +1,5 @@
 //! Every example is valid, and becomes children that can run.
 
-#![allow(clippy::unwrap_used, reason = "a test may panic wherever it stands")]
-
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,6 @@
 //! The one integration test binary; a module per subject.
 
+mod support;
 
 mod architecture;
 mod cli_produce;
@@ -21,5 +22,4 @@ mod lease;
 mod readme;
 mod resources;
 mod schema_api_server;
-mod support;
 mod worker;

@@ -1,7 +1,5 @@
 //! What the README says is so: its commands exist, its resource is valid, its links lead somewhere.
 
-#![allow(clippy::unwrap_used, reason = "a test may panic wherever it stands")]
-
 use std::fs;
 use std::path::{Path, PathBuf};
 

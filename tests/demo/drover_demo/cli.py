@@ -63,7 +63,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--records", type=int, default=60_000)
     parser.add_argument("--keys", type=int, default=6_000)
     parser.add_argument("--no-restart", action="store_true", help="do not roll the fleet in the middle")
-    parser.add_argument("--logs", type=Path, help="write the workers' and the controller's logs into this folder")
     return parser
 
 

@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use drover::clock::Monotonic;
 use drover::k8s::client::{self, CallError, Fence};
@@ -17,6 +17,7 @@ use serde_json::json;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::support::control_plane::control_plane;
@@ -59,22 +60,22 @@ impl Line {
 }
 
 async fn carry(mut near: TcpStream, server: SocketAddr, mut is_cut: watch::Receiver<bool>) {
-    while is_cut.wait_for(|cut| !cut).await.is_ok() {
-        let Ok(mut far) = TcpStream::connect(server).await else {
-            return;
-        };
-        let ended = {
-            let carried = tokio::io::copy_bidirectional(&mut near, &mut far);
-            tokio::select! {
-                _ = carried => true,
-                _ = is_cut.wait_for(|cut| *cut) => false,
-            }
-        };
-        if !ended {
-            // Neither closed nor carried on: the other end waits.
-            let _ = is_cut.wait_for(|cut| !cut).await;
-        }
+    if is_cut.wait_for(|cut| !cut).await.is_err() {
         return;
+    }
+    let Ok(mut far) = TcpStream::connect(server).await else {
+        return;
+    };
+    let ended = {
+        let carried = tokio::io::copy_bidirectional(&mut near, &mut far);
+        tokio::select! {
+            _ = carried => true,
+            _ = is_cut.wait_for(|cut| *cut) => false,
+        }
+    };
+    if !ended {
+        // Neither closed nor carried on: the other end waits.
+        let _ = is_cut.wait_for(|cut| !cut).await;
     }
 }
 

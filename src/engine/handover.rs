@@ -10,8 +10,9 @@ use crate::topic::TopicPartition;
 
 /// How long the last commit of a partition may take before it is given back without.
 const LAST_COMMIT_LIMIT: Duration = Duration::from_secs(5);
-/// How often the last commit is tried.
-const LAST_COMMIT_TRIES: u32 = 2;
+/// How often the last commit is tried. A commit that comes while the group rebalances is answered
+/// "later", perhaps several times; only the limit above ends that.
+const LAST_COMMIT_TRIES: u32 = 100;
 
 /// Lanes that were revoked together and are given back together.
 #[derive(Debug)]
@@ -189,11 +190,11 @@ impl<P> Engine<P> {
                 continue;
             };
             if drain.lanes.iter().any(|(id, epoch)| spoke_of(*id, *epoch)) {
-                *failures += match failure {
+                *failures = failures.saturating_add(match failure {
                     CommitFailure::Later(_) => 1,
                     // Trying again cannot help before the partition must go.
                     CommitFailure::Dropped(_) | CommitFailure::Fatal(_) => LAST_COMMIT_TRIES,
-                };
+                });
             }
         }
     }

@@ -1,5 +1,10 @@
 //! The one integration test binary; a module per subject.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test says by panicking what is wrong, in its helpers too"
+)]
+
 mod support;
 
 mod architecture;

@@ -11,7 +11,7 @@ use crate::{kafka, world};
 async fn a_consumer_of_ones_own_gets_its_environment_and_is_scaled_by_its_commits() {
     let _cluster = world::shared().await;
     let scenario = Scenario::begin("own", 6).await;
-    scenario.handler("0ms").await;
+    scenario.handler("10ms").await;
     let spec = json!({
         "kafka": {"bootstrapServers": world::pod_bootstrap()},
         "topics": [scenario.topic],
@@ -23,7 +23,7 @@ async fn a_consumer_of_ones_own_gets_its_environment_and_is_scaled_by_its_commit
             "imagePullPolicy": "IfNotPresent",
             "command": ["/own-consumer"],
             "env": [
-                {"name": "HANDLER_DELAY", "value": "10ms"},
+                {"name": "HANDLER_DELAY", "value": "10ms"}, // the witness takes it instead
                 {"name": "WITNESS_URL", "value": scenario.handler_url()},
             ],
             "resources": {"limits": {"memory": "128Mi"}},

@@ -151,8 +151,8 @@ impl World {
             }
             if ready > 0 && time >= paused_until {
                 let rate = self.per_pod.min(self.downstream / ready as f64);
-                let mut index = 0;
-                for pod in pods.iter_mut().filter(|pod| pod.ready_at <= time) {
+                let working = pods.iter_mut().filter(|pod| pod.ready_at <= time);
+                for (index, pod) in working.enumerate() {
                     let own: Vec<usize> = (0..self.partitions)
                         .filter(|p| p % ready == index)
                         .collect();
@@ -171,7 +171,6 @@ impl World {
                         pod.busy += work / rate;
                         left -= work;
                     }
-                    index += 1;
                 }
             }
             // Waiting.

@@ -1,8 +1,9 @@
 //! Questions to Kafka, on librdkafka's mock cluster.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use drover::clock::Monotonic;
 use drover::kafka::admin::{Admin, Error, Spec};
 use drover::report::Report;
 use drover::topic::{Offset, TopicPartition};
@@ -201,7 +202,7 @@ async fn an_unreachable_broker_is_a_failure_within_the_time_out() {
         .unwrap()
         .port();
     let admin = Admin::open(&format!("127.0.0.1:{port}"), &BTreeMap::new()).unwrap();
-    let began = Instant::now();
+    let began = Monotonic::start();
     let timeout = Duration::from_secs(1);
     let asked = partitions("orders", 1);
     let topics = names(&["orders"]);
@@ -255,7 +256,7 @@ fn alone(test: &str, claim: impl Future<Output = ()>) {
 
 /// Waits until this process has at most so many threads of these names.
 async fn threads_fall_to(own: usize, of_librdkafka: usize) {
-    let began = Instant::now();
+    let began = Monotonic::start();
     while threads("kafka-admin") > own || threads("rdk") > of_librdkafka {
         assert!(began.elapsed() < Duration::from_secs(20), "threads stay");
         tokio::time::sleep(Duration::from_millis(5)).await;
@@ -275,9 +276,9 @@ fn a_client_that_is_dropped_leaves_no_thread_behind() {
             // A question whose caller has gone away must not hold the client.
             let abandoned = admin.offsets(&asked, Spec::Latest, TIMEOUT);
             let _ = tokio::time::timeout(Duration::ZERO, abandoned).await;
-            let began = Instant::now();
+            let began = Monotonic::start();
             drop(admin);
-            assert!(began.elapsed() < Duration::from_millis(50), "drop blocks");
+            assert!(began.elapsed() < Duration::from_secs(2), "drop blocks");
             threads_fall_to(0, of_mock).await;
         }
     });
@@ -295,7 +296,7 @@ fn outages_longer_than_the_time_out_are_survived() {
         let asked = partitions("orders", 1);
         let short = Duration::from_millis(300);
         for round in 0..3 {
-            let began = Instant::now();
+            let began = Monotonic::start();
             let answer = loop {
                 match admin.committed("g", &asked, TIMEOUT).await {
                     Ok(answer) => break answer,

@@ -5,9 +5,10 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use drover::api::StartAt;
+use drover::clock::Monotonic;
 use drover::kafka::admin::{Admin, Error, Spec};
 use drover::lag::{LagReader, Need, Source, Start};
 use drover::topic::{Offset, TopicPartition};
@@ -111,7 +112,7 @@ impl Broker {
         // The broker answers before all of it knows the topic.
         let admin = self.admin();
         let topics = BTreeSet::from([name.to_owned()]);
-        let began = Instant::now();
+        let began = Monotonic::start();
         while admin.partitions(&topics, TIMEOUT).await.unwrap()[name].is_err() {
             assert!(began.elapsed() < DEADLINE, "{name} does not appear");
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -134,7 +135,7 @@ impl Broker {
 /// The answer once it is not "later": a new broker first has to make its own topics. None for a
 /// group that does not exist.
 async fn eventually<T, F: Future<Output = Result<T, Error>>>(ask: impl Fn() -> F) -> Option<T> {
-    let began = Instant::now();
+    let began = Monotonic::start();
     loop {
         match ask().await {
             Ok(answer) => return Some(answer),
@@ -200,7 +201,7 @@ async fn a_group_with_members_keeps_its_offsets() {
         .create()
         .unwrap();
     consumer.subscribe(&[topic]).unwrap();
-    let began = Instant::now();
+    let began = Monotonic::start();
     while consumer.assignment().unwrap().count() == 0 {
         assert!(began.elapsed() < DEADLINE, "no assignment");
         consumer.poll(Duration::from_millis(50));
@@ -224,7 +225,7 @@ async fn a_new_group_with_members_is_left_to_them() {
         .create()
         .unwrap();
     consumer.subscribe(&[topic]).unwrap();
-    let began = Instant::now();
+    let began = Monotonic::start();
     while consumer.assignment().unwrap().count() == 0 {
         assert!(began.elapsed() < DEADLINE, "no assignment");
         consumer.poll(Duration::from_millis(50));
@@ -289,7 +290,7 @@ async fn markers_of_transactions_are_nobodys_backlog_and_open_ones_neither() {
     };
     // Markers are written a little after the answer.
     let until = async |wanted: i64| {
-        let began = Instant::now();
+        let began = Monotonic::start();
         while end().await != wanted {
             assert!(began.elapsed() < DEADLINE, "the end is not {wanted}");
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -319,7 +320,7 @@ async fn a_broker_that_is_killed_and_comes_back_is_read_again() {
     reader.register(&"a", &broker.need(topic, topic));
     eventually(|| reader.initial_offsets(&"a", StartAt::Earliest)).await;
     let until = async |wanted: &str, enough: &dyn Fn(&drover::lag::Latest) -> bool| {
-        let began = Instant::now();
+        let began = Monotonic::start();
         loop {
             let latest = reader.latest(&"a").unwrap();
             if enough(&latest) {

@@ -33,7 +33,7 @@ async fn kafka_away_for_two_minutes_scales_nothing_and_heals_without_a_restart()
     let scenario = Scenario::begin("kafka-away", 6).await;
     scenario.handler("5ms").await;
     let mut spec = scenario.spec();
-    spec["scaling"] = json!({"minReplicas": 2, "maxReplicas": 6, "maxDelay": "10s"});
+    spec["scaling"] = json!({"minReplicas": 2, "maxReplicas": 6, "maxDelay": "120s"});
     scenario.apply(spec).await;
     scenario.ready_pods(2, MINUTE).await;
     kafka::produce(&scenario.topic, 20, 1, 20).expect("produce");

@@ -53,6 +53,10 @@ clean-cluster: ## Stop and remove the clusters of the demo and of the tests
 setup: ## Make sure that everything needed is there; installs Debian packages as root, else lists them
 	@tests/demo/setup
 
+.PHONY: tools
+tools: ## The programs of the test cluster: built or fetched once, minutes the first time
+	@$(CLUSTER_TOOL) tools
+
 .PHONY: build
 build: setup ## Static binaries and examples; PROFILE=release for what is shipped
 	@$(CARGO) build --profile $(PROFILE) --bins --examples
@@ -74,12 +78,12 @@ generate: build ## Write the generated files anew
 ##@ Check
 
 .PHONY: test
-test: setup lint verify images ## Everything: lints, generated files, all tests, end to end on a cluster of its own
+test: setup tools lint verify images ## Everything: lints, generated files, all tests, end to end on a cluster of its own
 	@$(CARGO) test --profile $(PROFILE)
 	@tests/e2e/run "$(TEST_CLUSTER)" "$(IMAGES_DIR)"
 
 .PHONY: test-quick
-test-quick: lint verify ## The same without a cluster
+test-quick: tools lint verify ## The same without a cluster
 	@$(CARGO) test --profile $(PROFILE)
 
 .PHONY: test-e2e
@@ -102,5 +106,7 @@ deny: ## Licences and advisories of the dependencies, where cargo-deny is instal
 	else echo "cargo-deny is not installed, nothing was checked; cargo install cargo-deny"; fi
 
 .PHONY: bench-worker
-bench-worker: images ## The worker beside a bare loop: records per CPU-second, memory
-	@tests/bench/worker
+bench-worker: ## The worker beside a bare loop on a real broker: records per CPU-second, memory
+	@$(MAKE) build PROFILE=release
+	@dir=$$(mktemp -d)/broker; trap '$(CLUSTER_TOOL) broker down --dir "$$dir"' EXIT; \
+	  tests/bench/worker --brokers "$$($(CLUSTER_TOOL) broker up --dir "$$dir" | tail -1)"

@@ -79,6 +79,7 @@ generate: build ## Write the generated files anew
 
 .PHONY: test
 test: setup tools lint verify images ## Everything: lints, generated files, all tests, end to end on a cluster of its own
+	@python3 tests/cluster/test_cluster.py
 	@$(CARGO) test --profile $(PROFILE)
 	@tests/e2e/run "$(TEST_CLUSTER)" "$(IMAGES_DIR)"
 

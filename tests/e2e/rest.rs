@@ -74,36 +74,25 @@ async fn twenty_fleets_at_rest_cause_no_write_but_the_lease() {
     .await;
     let pods = scenario.ready_pods(1, MINUTE).await;
 
-    // At rest begins when ten seconds pass without a write.
-    let mut seen = controller_writes().expect("audit log");
-    let settled = drover::clock::Monotonic::start();
-    loop {
-        tokio::time::sleep(Duration::from_secs(10)).await; // the time without writes is what is tested
-        let now = controller_writes().expect("audit log");
-        let quiet = without_lease(&now) == without_lease(&seen);
-        seen = now;
+    // The last word of a fleet that comes to rest may be as late as its resync, a minute after the
+    // one before it: one of three minutes must be without a write.
+    let mut before = controller_writes().expect("audit log");
+    let mut quiet = false;
+    for _ in 0..3 {
+        tokio::time::sleep(REST).await; // the time without writes is what is tested
+        let after = controller_writes().expect("audit log");
+        quiet = without_lease(&after) == without_lease(&before);
         if quiet {
+            assert!(
+                of_leases(&after) > of_leases(&before),
+                "the controller is alive: {after:#?}"
+            );
             break;
         }
-        assert!(
-            settled.elapsed() < 2 * MINUTE,
-            "the fleets do not come to rest: {seen:#?}"
-        );
+        println!("not at rest yet: {before:?} became {after:?}");
+        before = after;
     }
-    tokio::time::sleep(REST).await; // the time without writes is what is tested
-    let after = controller_writes().expect("audit log");
-    assert_eq!(
-        without_lease(&after),
-        without_lease(&seen),
-        "writes while at rest"
-    );
-    assert!(
-        after
-            .get("patch leases/")
-            .or(after.get("update leases/"))
-            .is_some(),
-        "{after:#?}"
-    );
+    assert!(quiet, "the fleets do not come to rest: {before:#?}");
 
     let worker = pods[0].metadata.name.clone().expect("name");
     let worker = world::process_of_pod(&worker)
@@ -125,6 +114,14 @@ async fn twenty_fleets_at_rest_cause_no_write_but_the_lease() {
     assert!(controller < 64 * 1024, "controller: {controller} KiB");
     assert!(worker < 32 * 1024, "worker at rest: {worker} KiB");
     scenario.end().await;
+}
+
+fn of_leases(writes: &BTreeMap<String, usize>) -> usize {
+    writes
+        .iter()
+        .filter(|(what, _)| what.contains("leases"))
+        .map(|(_, count)| count)
+        .sum()
 }
 
 fn without_lease(writes: &BTreeMap<String, usize>) -> BTreeMap<&String, &usize> {

@@ -78,14 +78,18 @@ generate: build ## Write the generated files anew
 ##@ Check
 
 .PHONY: test
-test: setup tools lint verify images ## Everything: lints, generated files, all tests, end to end on a cluster of its own
+test: setup tools lint verify images ## Lints, generated files, all tests, end to end on a cluster of its own; outages apart
 	@python3 tests/cluster/test_cluster.py
 	@$(CARGO) test --profile $(PROFILE)
-	@tests/e2e/run "$(TEST_CLUSTER)" "$(IMAGES_DIR)"
+	@tests/e2e/run "$(TEST_CLUSTER)" "$(IMAGES_DIR)" --skip outages:: --skip rest::
 
 .PHONY: test-quick
 test-quick: tools lint verify ## The same without a cluster
 	@$(CARGO) test --profile $(PROFILE)
+
+.PHONY: test-outages
+test-outages: tools images ## What takes minutes by its nature: Kafka or the API server away for two, a minute at rest
+	@tests/e2e/run "$(TEST_CLUSTER)" "$(IMAGES_DIR)" outages:: rest::
 
 .PHONY: test-e2e
 test-e2e: images ## Only end to end; KEEP=1 leaves the cluster, TEST=name runs one

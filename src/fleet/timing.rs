@@ -22,7 +22,7 @@ pub struct Timing {
 
 /// After the last answer, its dead letter may still have to be acknowledged by the broker.
 const DEAD_LETTER: Duration = Duration::from_secs(5);
-/// The commit of what was drained, one retry included.
+/// The commit of what was drained, tried again within this time.
 const COMMIT: Duration = Duration::from_secs(5);
 /// Leaving the group, flushing, ending the process.
 const LEAVE: Duration = Duration::from_secs(5);

@@ -27,7 +27,7 @@ async fn restarts(scenario: &Scenario) -> anyhow::Result<i32> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs a cluster with Drover: make test"]
+#[ignore = "needs a cluster with Drover: make test-outages"]
 async fn kafka_away_for_two_minutes_scales_nothing_and_heals_without_a_restart() {
     let _cluster = world::alone().await;
     let scenario = Scenario::begin("kafka-away", 6).await;
@@ -89,7 +89,7 @@ async fn kafka_away_for_two_minutes_scales_nothing_and_heals_without_a_restart()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs a cluster with Drover: make test"]
+#[ignore = "needs a cluster with Drover: make test-outages"]
 async fn the_api_server_away_for_two_minutes_does_not_stop_the_workers() {
     let _cluster = world::alone().await;
     let scenario = Scenario::begin("api-away", 6).await;

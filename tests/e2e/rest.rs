@@ -36,7 +36,7 @@ fn controller_writes() -> anyhow::Result<BTreeMap<String, usize>> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs a cluster with Drover: make test"]
+#[ignore = "needs a cluster with Drover: make test-outages"]
 async fn twenty_fleets_at_rest_cause_no_write_but_the_lease() {
     let _cluster = world::alone().await;
     let scenario = Scenario::begin("rest", 3).await;

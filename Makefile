@@ -45,7 +45,7 @@ demo-keep: images ## The same, and leave it running to look around
 
 .PHONY: clean-cluster
 clean-cluster: ## Stop and remove the clusters of the demo and of the tests
-	@for dir in "$(DEMO_CLUSTER)" "$(TEST_CLUSTER)"; do $(CLUSTER_TOOL) down --dir "$$dir"; done
+	@for dir in "$(DEMO_CLUSTER)" "$(TEST_CLUSTER)" "$(TEST_CLUSTER)-slow"; do $(CLUSTER_TOOL) down --dir "$$dir"; done
 
 ##@ Build
 
@@ -78,10 +78,8 @@ generate: build ## Write the generated files anew
 ##@ Check
 
 .PHONY: test
-test: setup tools lint verify images ## Lints, generated files, all tests, end to end on a cluster of its own; outages apart
-	@python3 tests/cluster/test_cluster.py
-	@$(CARGO) test --profile $(PROFILE)
-	@tests/e2e/run "$(TEST_CLUSTER)" "$(IMAGES_DIR)" --skip outages:: --skip rest::
+test: setup tools lint verify images ## Lints, generated files, all tests, end to end on clusters of their own
+	@tests/all "$(TEST_CLUSTER)" "$(IMAGES_DIR)"
 
 .PHONY: test-quick
 test-quick: tools lint verify ## The same without a cluster

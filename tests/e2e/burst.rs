@@ -5,7 +5,7 @@ use std::time::Duration;
 use k8s_openapi::api::apps::v1::Deployment;
 use serde_json::json;
 
-use crate::scenario::{MINUTE, Scenario};
+use crate::scenario::{PATIENCE, Scenario};
 use crate::{kafka, wait, world};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -18,20 +18,20 @@ async fn a_burst_through_a_roll_out_is_handled_once_and_in_order() {
     spec["delivery"]["concurrency"] = json!(1);
     spec["scaling"] = json!({"minReplicas": 0, "maxDelay": "30s"});
     scenario.apply(spec).await;
-    scenario.condition("Ready", "True", MINUTE).await;
-    scenario.ready_pods(0, MINUTE).await;
+    scenario.condition("Ready", "True", PATIENCE).await;
+    scenario.ready_pods(0, PATIENCE).await;
 
     let produced = kafka::produce(&scenario.topic, 200, 1, 300).expect("produce");
-    scenario.handled(produced * 4 / 10, 2 * MINUTE).await;
+    scenario.handled(produced * 4 / 10, PATIENCE).await;
     scenario
         .api::<Deployment>()
         .restart("fleet")
         .await
         .expect("restart the fleet");
 
-    scenario.handled(produced, 3 * MINUTE).await;
-    scenario.committed(MINUTE).await;
-    scenario.ready_pods(0, 2 * MINUTE).await;
+    scenario.handled(produced, PATIENCE).await;
+    scenario.committed(PATIENCE).await;
+    scenario.ready_pods(0, PATIENCE).await;
     let stats = scenario.witness.stats().await.expect("stats");
     assert_eq!(stats.handled, produced);
     assert_eq!(
@@ -57,7 +57,7 @@ async fn latest_begins_where_the_log_was_when_the_resource_was_created() {
     let group = scenario.group();
     wait::until(
         "the group's first offsets",
-        MINUTE,
+        PATIENCE,
         || kafka::lag(&group, &scenario.topic),
         |lag| *lag == 0,
     )
@@ -65,8 +65,8 @@ async fn latest_begins_where_the_log_was_when_the_resource_was_created() {
 
     // No pod has ever run; what comes now is what the fleet is for.
     kafka::produce(&scenario.topic, 10, 11, 15).expect("produce");
-    scenario.handled(50, 2 * MINUTE).await;
-    scenario.committed(MINUTE).await;
+    scenario.handled(50, PATIENCE).await;
+    scenario.committed(PATIENCE).await;
     let stats = scenario.witness.stats().await.expect("stats");
     assert_eq!((stats.handled, stats.handled_twice), (50, 0));
     wait::throughout(

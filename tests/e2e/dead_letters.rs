@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::scenario::{MINUTE, Scenario};
+use crate::scenario::{PATIENCE, Scenario};
 use crate::{kafka, world};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -28,8 +28,8 @@ async fn five_failed_attempts_end_in_a_dead_letter() {
     scenario.apply(spec).await;
     kafka::produce(&scenario.topic, 10, 1, 10).expect("produce");
 
-    scenario.handled(99, 2 * MINUTE).await;
-    scenario.committed(MINUTE).await;
+    scenario.handled(99, PATIENCE).await;
+    scenario.committed(PATIENCE).await;
     let stats = scenario.witness.stats().await.expect("stats");
     assert_eq!((stats.handled, stats.failed), (99, 5), "{stats:#?}");
     assert_eq!(stats.out_of_order, 0, "{stats:#?}");

@@ -1,11 +1,10 @@
 //! A worker that dies without warning loses nothing, and repeats only what no commit had seen.
 
 use std::process::Command;
-use std::time::Duration;
 
 use serde_json::json;
 
-use crate::scenario::{MINUTE, Scenario};
+use crate::scenario::{PATIENCE, Scenario};
 use crate::{kafka, world};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -19,17 +18,17 @@ async fn a_killed_worker_loses_nothing_and_repeats_only_what_was_not_committed()
     spec["kafka"]["properties"] = json!({"session.timeout.ms": "6000"});
     spec["scaling"] = json!({"minReplicas": 2, "maxReplicas": 2, "maxDelay": "60s"});
     scenario.apply(spec).await;
-    let pods = scenario.ready_pods(2, MINUTE).await;
+    let pods = scenario.ready_pods(2, PATIENCE).await;
     let produced = kafka::produce(&scenario.topic, 100, 1, 100).expect("produce");
-    scenario.handled(produced / 4, MINUTE).await;
+    scenario.handled(produced / 4, PATIENCE).await;
 
     let pod = pods[0].metadata.name.clone().expect("name");
     let pid = world::process_of_pod(&pod).expect("find the worker's process");
     let killed = Command::new("kill").args(["-9", &pid.to_string()]).status();
     assert!(killed.expect("kill").success());
 
-    scenario.handled(produced, 3 * MINUTE).await;
-    scenario.committed(MINUTE).await;
+    scenario.handled(produced, PATIENCE).await;
+    scenario.committed(PATIENCE).await;
     let stats = scenario.witness.stats().await.expect("stats");
     assert_eq!(stats.handled, produced);
     // A pod does at most 4 / 10 ms = 400 records a second and commits each second; what it had in
@@ -39,6 +38,6 @@ async fn a_killed_worker_loses_nothing_and_repeats_only_what_was_not_committed()
     // What is repeated begins again at the commit, so a key's records may be seen a second time,
     // but never two of them at once.
     assert_eq!(stats.overlapping, 0, "{stats:#?}");
-    scenario.ready_pods(2, Duration::from_secs(60)).await;
+    scenario.ready_pods(2, PATIENCE).await;
     scenario.end().await;
 }

@@ -8,7 +8,7 @@ use kube::Api;
 use kube::api::ListParams;
 use serde_json::json;
 
-use crate::scenario::{MINUTE, Scenario};
+use crate::scenario::{PATIENCE, Scenario};
 use crate::{kafka, wait, world};
 
 const OUTAGE: Duration = Duration::from_secs(120);
@@ -27,7 +27,7 @@ async fn restarts(scenario: &Scenario) -> anyhow::Result<i32> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs a cluster with Drover: make test-outages"]
+#[ignore = "needs a cluster with Drover: make test"]
 async fn kafka_away_for_two_minutes_scales_nothing_and_heals_without_a_restart() {
     let _cluster = world::alone().await;
     let scenario = Scenario::begin("kafka-away", 6).await;
@@ -35,14 +35,16 @@ async fn kafka_away_for_two_minutes_scales_nothing_and_heals_without_a_restart()
     let mut spec = scenario.spec();
     spec["scaling"] = json!({"minReplicas": 2, "maxReplicas": 6, "maxDelay": "120s"});
     scenario.apply(spec).await;
-    scenario.ready_pods(2, MINUTE).await;
+    scenario.ready_pods(2, PATIENCE).await;
     kafka::produce(&scenario.topic, 20, 1, 20).expect("produce");
-    scenario.handled(400, MINUTE).await;
-    scenario.committed(MINUTE).await;
+    scenario.handled(400, PATIENCE).await;
+    scenario.committed(PATIENCE).await;
     let before = restarts(&scenario).await.expect("restarts");
 
     let outage = world::Outage::begin("kafka");
-    let reachable = scenario.condition("KafkaReachable", "False", MINUTE).await;
+    let reachable = scenario
+        .condition("KafkaReachable", "False", PATIENCE)
+        .await;
     assert!(!reachable.message.is_empty());
     wait::throughout(
         "the size stays while Kafka is away",
@@ -72,12 +74,10 @@ async fn kafka_away_for_two_minutes_scales_nothing_and_heals_without_a_restart()
     assert_eq!(told, 1, "one event for the transition");
     drop(outage);
 
-    scenario
-        .condition("KafkaReachable", "True", 2 * MINUTE)
-        .await;
+    scenario.condition("KafkaReachable", "True", PATIENCE).await;
     kafka::produce(&scenario.topic, 20, 21, 40).expect("produce");
-    scenario.handled(800, 2 * MINUTE).await;
-    scenario.committed(MINUTE).await;
+    scenario.handled(800, PATIENCE).await;
+    scenario.committed(PATIENCE).await;
     assert_eq!(
         restarts(&scenario).await.expect("restarts"),
         before,
@@ -89,7 +89,7 @@ async fn kafka_away_for_two_minutes_scales_nothing_and_heals_without_a_restart()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs a cluster with Drover: make test-outages"]
+#[ignore = "needs a cluster with Drover: make test"]
 async fn the_api_server_away_for_two_minutes_does_not_stop_the_workers() {
     let _cluster = world::alone().await;
     let scenario = Scenario::begin("api-away", 6).await;
@@ -97,7 +97,7 @@ async fn the_api_server_away_for_two_minutes_does_not_stop_the_workers() {
     let mut spec = scenario.spec();
     spec["scaling"] = json!({"minReplicas": 2, "maxReplicas": 2, "maxDelay": "60s"});
     scenario.apply(spec).await;
-    scenario.ready_pods(2, MINUTE).await;
+    scenario.ready_pods(2, PATIENCE).await;
     let before = restarts(&scenario).await.expect("restarts");
     let group = scenario.group();
 
@@ -105,7 +105,7 @@ async fn the_api_server_away_for_two_minutes_does_not_stop_the_workers() {
     let produced = kafka::produce(&scenario.topic, 20, 1, 50).expect("produce");
     wait::until(
         "the workers to go on without the API server",
-        MINUTE,
+        PATIENCE,
         || kafka::lag(&group, &scenario.topic),
         |lag| *lag == 0,
     )
@@ -119,20 +119,17 @@ async fn the_api_server_away_for_two_minutes_does_not_stop_the_workers() {
         let spec = lease.spec.unwrap_or_default();
         Ok(spec.renew_time.map(|time| time.0))
     };
-    let after = wait::until("the API server", 2 * MINUTE, renewed, Option::is_some).await;
-    wait::until(
-        "the controller to lead again",
-        2 * MINUTE,
-        renewed,
-        |time| *time > after,
-    )
+    let after = wait::until("the API server", PATIENCE, renewed, Option::is_some).await;
+    wait::until("the controller to lead again", PATIENCE, renewed, |time| {
+        *time > after
+    })
     .await;
     assert_eq!(
         restarts(&scenario).await.expect("restarts"),
         before,
         "nothing restarted"
     );
-    let stats = scenario.handled(produced, MINUTE).await;
+    let stats = scenario.handled(produced, PATIENCE).await;
     assert_eq!(
         (stats.handled, stats.handled_twice),
         (produced, 0),
@@ -143,6 +140,6 @@ async fn the_api_server_away_for_two_minutes_does_not_stop_the_workers() {
     let mut spec = scenario.spec();
     spec["scaling"] = json!({"minReplicas": 3, "maxReplicas": 3, "maxDelay": "60s"});
     scenario.apply(spec).await;
-    scenario.ready_pods(3, 2 * MINUTE).await;
+    scenario.ready_pods(3, PATIENCE).await;
     scenario.end().await;
 }

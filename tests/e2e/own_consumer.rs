@@ -3,7 +3,7 @@
 use k8s_openapi::api::apps::v1::Deployment;
 use serde_json::json;
 
-use crate::scenario::{MINUTE, Scenario, image, restricted};
+use crate::scenario::{PATIENCE, Scenario, image, restricted};
 use crate::{kafka, world};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -31,7 +31,7 @@ async fn a_consumer_of_ones_own_gets_its_environment_and_is_scaled_by_its_commit
         }]}},
     });
     scenario.apply(spec).await;
-    scenario.ready_pods(1, MINUTE).await;
+    scenario.ready_pods(1, PATIENCE).await;
     let deployment = scenario
         .api::<Deployment>()
         .get("fleet")
@@ -63,16 +63,16 @@ async fn a_consumer_of_ones_own_gets_its_environment_and_is_scaled_by_its_commit
 
     // About 90 a second in one pod: 6,000 records are far beyond ten seconds' work for it.
     let produced = kafka::produce(&scenario.topic, 100, 1, 60).expect("produce");
-    scenario.condition("Ready", "True", MINUTE).await;
+    scenario.condition("Ready", "True", PATIENCE).await;
     crate::wait::until(
         "the fleet to grow",
-        MINUTE,
+        PATIENCE,
         || scenario.pods(),
         |pods| pods.len() > 1,
     )
     .await;
-    let stats = scenario.handled(produced, 3 * MINUTE).await;
+    let stats = scenario.handled(produced, PATIENCE).await;
     assert_eq!(stats.handled, produced, "{stats:#?}");
-    scenario.committed(MINUTE).await;
+    scenario.committed(PATIENCE).await;
     scenario.end().await;
 }

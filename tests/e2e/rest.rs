@@ -8,7 +8,7 @@ use kube::Api;
 use kube::api::ListParams;
 use serde_json::{Value, json};
 
-use crate::scenario::{MINUTE, Scenario};
+use crate::scenario::{PATIENCE, Scenario};
 use crate::{wait, world};
 
 const FLEETS: usize = 20;
@@ -36,7 +36,7 @@ fn controller_writes() -> anyhow::Result<BTreeMap<String, usize>> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs a cluster with Drover: make test-outages"]
+#[ignore = "needs a cluster with Drover: make test"]
 async fn twenty_fleets_at_rest_cause_no_write_but_the_lease() {
     let _cluster = world::alone().await;
     let scenario = Scenario::begin("rest", 3).await;
@@ -55,7 +55,7 @@ async fn twenty_fleets_at_rest_cause_no_write_but_the_lease() {
     let fleets = scenario.api::<drover::api::KafkaConsumer>();
     wait::until(
         "all fleets ready",
-        2 * MINUTE,
+        PATIENCE,
         || async { Ok(fleets.list(&ListParams::default()).await?.items) },
         |fleets| {
             fleets.len() == FLEETS
@@ -72,7 +72,7 @@ async fn twenty_fleets_at_rest_cause_no_write_but_the_lease() {
         },
     )
     .await;
-    let pods = scenario.ready_pods(1, MINUTE).await;
+    let pods = scenario.ready_pods(1, PATIENCE).await;
 
     // The last word of a fleet that comes to rest may be as late as its resync, a minute after the
     // one before it: one of three minutes must be without a write.

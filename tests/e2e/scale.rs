@@ -6,7 +6,7 @@ use drover::api::KafkaConsumer;
 use kube::api::{Patch, PatchParams};
 use serde_json::json;
 
-use crate::scenario::{MINUTE, Scenario};
+use crate::scenario::{PATIENCE, Scenario};
 use crate::{kafka, wait, world};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -19,7 +19,7 @@ async fn manual_mode_follows_the_scale_subresource_and_paused_stops_the_fleet() 
     spec["replicas"] = json!(1);
     spec["scaling"] = json!({"mode": "Manual", "minReplicas": 0});
     scenario.apply(spec.clone()).await;
-    scenario.ready_pods(1, MINUTE).await;
+    scenario.ready_pods(1, PATIENCE).await;
 
     // As `kubectl scale kc/fleet --replicas=3` does it.
     scenario
@@ -31,13 +31,13 @@ async fn manual_mode_follows_the_scale_subresource_and_paused_stops_the_fleet() 
         )
         .await
         .expect("scale the KafkaConsumer");
-    scenario.ready_pods(3, MINUTE).await;
+    scenario.ready_pods(3, PATIENCE).await;
 
     spec["replicas"] = json!(3);
     spec["paused"] = json!(true);
     scenario.apply(spec.clone()).await;
-    scenario.ready_pods(0, MINUTE).await;
-    scenario.condition("Paused", "True", MINUTE).await;
+    scenario.ready_pods(0, PATIENCE).await;
+    scenario.condition("Paused", "True", PATIENCE).await;
     kafka::produce(&scenario.topic, 10, 1, 10).expect("produce");
     wait::throughout(
         "a paused fleet stays away",
@@ -49,6 +49,6 @@ async fn manual_mode_follows_the_scale_subresource_and_paused_stops_the_fleet() 
 
     spec["paused"] = json!(false);
     scenario.apply(spec).await;
-    scenario.handled(100, MINUTE).await;
+    scenario.handled(100, PATIENCE).await;
     scenario.end().await;
 }

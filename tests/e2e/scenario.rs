@@ -13,7 +13,8 @@ use serde_json::{Value, json};
 use crate::witness::{Stats, Witness};
 use crate::{kafka, wait, world};
 
-pub const MINUTE: Duration = Duration::from_secs(60);
+/// How long something may take that takes a moment on a quiet machine.
+pub const PATIENCE: Duration = Duration::from_secs(180);
 
 pub struct Scenario {
     pub client: Client,
@@ -83,7 +84,7 @@ impl Scenario {
             .create(&PostParams::default(), &from(service))
             .await
             .expect("create the handler's service");
-        wait::until("the handler", MINUTE, || self.witness.stats(), |_| true).await;
+        wait::until("the handler", PATIENCE, || self.witness.stats(), |_| true).await;
     }
 
     pub fn handler_url(&self) -> String {
@@ -145,20 +146,48 @@ impl Scenario {
 
     /// Waits until this condition has this status, and returns it.
     pub async fn condition(&self, type_: &str, status: &str, deadline: Duration) -> Condition {
+        self.said(type_, status, None, deadline).await
+    }
+
+    /// The same, for this reason: others may come before it.
+    pub async fn condition_because(
+        &self,
+        type_: &str,
+        status: &str,
+        reason: &str,
+        deadline: Duration,
+    ) -> Condition {
+        self.said(type_, status, Some(reason), deadline).await
+    }
+
+    /// What is said of an earlier generation does not count: the controller may not have seen the
+    /// last change yet.
+    async fn said(
+        &self,
+        type_: &str,
+        status: &str,
+        reason: Option<&str>,
+        deadline: Duration,
+    ) -> Condition {
+        let find = |consumer: &KafkaConsumer| {
+            let said = consumer.status.iter().flat_map(|status| &status.conditions);
+            said.into_iter()
+                .find(|condition| {
+                    condition.type_ == type_
+                        && condition.status == status
+                        && reason.is_none_or(|reason| condition.reason == reason)
+                        && condition.observed_generation == consumer.metadata.generation
+                })
+                .cloned()
+        };
         let seen = wait::until(
-            &format!("condition {type_}={status}"),
+            &format!("condition {type_}={status} {}", reason.unwrap_or_default()),
             deadline,
-            || async { Ok(self.consumer().await?.status.unwrap_or_default().conditions) },
-            |conditions: &Vec<Condition>| {
-                conditions
-                    .iter()
-                    .any(|c| c.type_ == type_ && c.status == status)
-            },
+            || self.consumer(),
+            |consumer| find(consumer).is_some(),
         )
         .await;
-        seen.into_iter()
-            .find(|condition| condition.type_ == type_)
-            .expect("just seen")
+        find(&seen).expect("just seen")
     }
 
     /// The fleet's pods that are not on their way out.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::scenario::{MINUTE, Scenario};
+use crate::scenario::{PATIENCE, Scenario};
 use crate::{kafka, wait, world};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -23,12 +23,12 @@ async fn a_stuck_record_is_named_others_go_on_the_fleet_does_not_grow_and_it_hea
         json!({"retry": {"attempts": 3, "initialBackoff": "50ms", "maxBackoff": "1s"}});
     spec["scaling"] = json!({"minReplicas": 1, "maxDelay": "20s"});
     scenario.apply(spec).await;
-    scenario.ready_pods(1, MINUTE).await;
+    scenario.ready_pods(1, PATIENCE).await;
     kafka::produce(&scenario.topic, 20, 1, 10).expect("produce");
 
     // key-7 stops after two; everything else is handled.
-    scenario.handled(19 * 10 + 2, 2 * MINUTE).await;
-    let stalled = scenario.condition("Stalled", "True", MINUTE).await;
+    scenario.handled(19 * 10 + 2, PATIENCE).await;
+    let stalled = scenario.condition("Stalled", "True", PATIENCE).await;
     let status = scenario
         .consumer()
         .await
@@ -59,9 +59,9 @@ async fn a_stuck_record_is_named_others_go_on_the_fleet_does_not_grow_and_it_hea
     .await;
 
     scenario.witness.mend().await.expect("mend");
-    scenario.handled(20 * 10, MINUTE).await;
-    scenario.committed(MINUTE).await;
-    scenario.condition("Stalled", "False", MINUTE).await;
+    scenario.handled(20 * 10, PATIENCE).await;
+    scenario.committed(PATIENCE).await;
+    scenario.condition("Stalled", "False", PATIENCE).await;
     let stats = scenario.witness.stats().await.expect("stats");
     assert_eq!(
         (stats.handled_twice, stats.out_of_order),

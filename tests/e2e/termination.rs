@@ -8,7 +8,7 @@ use kube::api::{DeleteParams, ListParams};
 use kube::runtime::{WatchStreamExt, watcher};
 use serde_json::json;
 
-use crate::scenario::{MINUTE, Scenario};
+use crate::scenario::{PATIENCE, Scenario};
 use crate::{kafka, wait, world};
 
 /// Watches a pod until it is gone and returns its worker's last exit code.
@@ -45,19 +45,19 @@ async fn sigterm_with_slow_handlers_finishes_commits_and_exits_zero() {
     let mut spec = scenario.spec();
     spec["delivery"] = json!({"concurrency": 8, "ordering": "None"});
     scenario.apply(spec).await;
-    let pods = scenario.ready_pods(1, MINUTE).await;
+    let pods = scenario.ready_pods(1, PATIENCE).await;
     let leaving = pods[0].metadata.name.clone().expect("name");
     kafka::produce(&scenario.topic, 4, 1, 6).expect("produce");
     wait::until(
         "eight records in flight",
-        MINUTE,
+        PATIENCE,
         || scenario.witness.stats(),
         |stats| stats.in_flight == 8,
     )
     .await;
 
     let (code, deleted) = tokio::join!(
-        tokio::time::timeout(MINUTE, exit_code(&scenario, &leaving)),
+        tokio::time::timeout(PATIENCE, exit_code(&scenario, &leaving)),
         async {
             let pods = scenario.api::<Pod>();
             pods.delete(&leaving, &DeleteParams::default()).await
@@ -66,8 +66,8 @@ async fn sigterm_with_slow_handlers_finishes_commits_and_exits_zero() {
     deleted.expect("delete the pod");
     assert_eq!(code.expect("the pod goes within its grace period"), Some(0));
 
-    scenario.handled(24, MINUTE).await;
-    scenario.committed(MINUTE).await;
+    scenario.handled(24, PATIENCE).await;
+    scenario.committed(PATIENCE).await;
     let stats = scenario.witness.stats().await.expect("stats");
     assert_eq!(
         (
@@ -90,9 +90,9 @@ async fn deleting_the_resource_drains_and_removes_every_child_and_keeps_the_grou
     let mut spec = scenario.spec();
     spec["scaling"] = json!({"minReplicas": 2, "maxReplicas": 2, "maxDelay": "60s"});
     scenario.apply(spec).await;
-    scenario.ready_pods(2, MINUTE).await;
+    scenario.ready_pods(2, PATIENCE).await;
     let produced = kafka::produce(&scenario.topic, 50, 1, 40).expect("produce");
-    scenario.handled(200, MINUTE).await;
+    scenario.handled(200, PATIENCE).await;
 
     let fleets = scenario.api::<drover::api::KafkaConsumer>();
     fleets
@@ -102,7 +102,7 @@ async fn deleting_the_resource_drains_and_removes_every_child_and_keeps_the_grou
     let ours = ListParams::default().labels("drover.dev/consumer=fleet");
     wait::until(
         "every child to be gone",
-        MINUTE,
+        PATIENCE,
         || async {
             Ok(scenario.api::<Deployment>().list(&ours).await?.items.len()
                 + scenario.api::<ConfigMap>().list(&ours).await?.items.len()

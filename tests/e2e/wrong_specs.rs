@@ -5,7 +5,7 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::api::PostParams;
 use serde_json::json;
 
-use crate::scenario::{MINUTE, Scenario, from};
+use crate::scenario::{PATIENCE, Scenario, from};
 use crate::world;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -16,7 +16,7 @@ async fn a_missing_secret_is_named_leaves_the_pods_alone_and_heals() {
     scenario.handler("1ms").await;
     let spec = scenario.spec();
     scenario.apply(spec.clone()).await;
-    scenario.ready_pods(1, MINUTE).await;
+    scenario.ready_pods(1, PATIENCE).await;
     let before = scenario
         .api::<Deployment>()
         .get("fleet")
@@ -29,8 +29,9 @@ async fn a_missing_secret_is_named_leaves_the_pods_alone_and_heals() {
         "envFrom": [{"secretRef": {"name": "not-there"}}],
     }]}});
     scenario.apply(wrong).await;
-    let ready = scenario.condition("Ready", "False", MINUTE).await;
-    assert_eq!(ready.reason, "SecretNotFound", "{}", ready.message);
+    let ready = scenario
+        .condition_because("Ready", "False", "SecretNotFound", PATIENCE)
+        .await;
     assert!(ready.message.contains("not-there"), "{}", ready.message);
     assert!(ready.message.contains("spec.template"), "{}", ready.message);
     let during = scenario
@@ -49,7 +50,7 @@ async fn a_missing_secret_is_named_leaves_the_pods_alone_and_heals() {
         .create(&PostParams::default(), &from(secret))
         .await
         .expect("create the Secret");
-    scenario.condition("Ready", "True", MINUTE).await;
+    scenario.condition("Ready", "True", PATIENCE).await;
     scenario.end().await;
 }
 
@@ -63,13 +64,14 @@ async fn a_missing_topic_is_named_and_heals_when_it_is_created() {
     let mut spec = scenario.spec();
     spec["topics"] = json!([missing]);
     scenario.apply(spec).await;
-    let ready = scenario.condition("Ready", "False", MINUTE).await;
-    assert_eq!(ready.reason, "TopicNotFound", "{}", ready.message);
+    let ready = scenario
+        .condition_because("Ready", "False", "TopicNotFound", PATIENCE)
+        .await;
     assert!(ready.message.contains(&missing), "{}", ready.message);
 
     crate::kafka::create_topic(&missing, 3)
         .await
         .expect("create the topic");
-    scenario.condition("Ready", "True", 2 * MINUTE).await;
+    scenario.condition("Ready", "True", PATIENCE).await;
     scenario.end().await;
 }

@@ -15,9 +15,9 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
-use super::answer::class;
 use super::dead_letters::{DeadLetters, Written};
-use super::handler::{Delivered, Handler};
+use super::delivery::answer::class;
+use super::delivery::{Delivered, Deliveries};
 use super::health::Health;
 use super::lanes::Lanes;
 use super::membership::Takeover;
@@ -44,7 +44,7 @@ const TURN: Duration = Duration::from_millis(100);
 pub(super) struct Loop {
     pub consumer: Consumer,
     pub engine: Engine<Box<Record>>,
-    pub handler: Handler,
+    pub deliveries: Deliveries,
     pub dead_letters: DeadLetters,
     pub lanes: Lanes,
     pub revocation: Revocation,
@@ -82,7 +82,7 @@ pub(super) struct Loop {
 pub(super) struct Parts {
     pub consumer: Consumer,
     pub engine: Engine<Box<Record>>,
-    pub handler: Handler,
+    pub deliveries: Deliveries,
     pub dead_letters: DeadLetters,
     pub clock: Monotonic,
     pub wake: Arc<Notify>,
@@ -96,7 +96,7 @@ impl Loop {
         Self {
             consumer: parts.consumer,
             engine: parts.engine,
-            handler: parts.handler,
+            deliveries: parts.deliveries,
             dead_letters: parts.dead_letters,
             lanes: Lanes::default(),
             revocation: Revocation::default(),
@@ -198,7 +198,7 @@ impl Loop {
 
     fn take_answers(&mut self) {
         let mut delivered = std::mem::take(&mut self.delivered);
-        self.handler.take_over(&mut delivered);
+        self.deliveries.take_over(&mut delivered);
         for answer in delivered.drain(..) {
             self.count(&answer);
             let Delivered {

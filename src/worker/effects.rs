@@ -4,7 +4,7 @@ use tracing::{debug, info, warn};
 
 use super::consume::Loop;
 use super::dead_letters::Letter;
-use super::handler::Delivery;
+use super::delivery::Delivery;
 use super::record::Record;
 use crate::engine::{Effect, Failure, FrontierCommit};
 use crate::kafka::consumer::Commit;
@@ -32,13 +32,13 @@ impl Loop {
                 attempt,
                 payload,
             } => {
-                self.handler.deliver(Delivery {
+                self.deliveries.begin(Delivery {
                     ticket,
                     attempt,
                     record: payload,
                 });
             }
-            Effect::Cancel(ticket) => self.handler.cancel(ticket),
+            Effect::Cancel(ticket) => self.deliveries.cancel(ticket),
             Effect::DeadLetter {
                 ticket,
                 reason,

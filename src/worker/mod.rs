@@ -4,20 +4,17 @@
 //! the connections to the handler. Only what must block (closing, flushing, asking for committed
 //! offsets) has threads of its own.
 
-pub mod answer;
 pub mod args;
-mod connection;
 mod consume;
 pub mod dead_letter;
 mod dead_letters;
+pub mod delivery;
 mod effects;
-mod handler;
 mod health;
 mod lanes;
 mod membership;
 mod reachability;
 pub mod record;
-pub mod request;
 pub mod signals;
 mod status;
 
@@ -41,9 +38,10 @@ use crate::telemetry::worker_metrics::WorkerMetrics;
 use crate::worker_config::WorkerConfig;
 use consume::{Loop, Parts};
 use dead_letters::{DeadLetters, Letterhead};
-use handler::Handler;
+use delivery::http::Http;
+use delivery::http::request::Target;
+use delivery::{Claims, Deliveries, Pipeline, Preparation, Transport};
 use health::Health;
-use request::Target;
 
 /// A moved frontier is committed this often: what a crash makes others repeat.
 const COMMIT_INTERVAL: Duration = Duration::from_secs(1);
@@ -200,10 +198,15 @@ fn begin(
         // What is not acknowledged by the drain deadline is not committed, and written again.
         timeout: config.drain_deadline.min(DEAD_LETTER),
     };
+    let pipeline = Pipeline {
+        preparation: Preparation::AsRead,
+        claims: Claims::Off,
+        transport: Transport::Http(Http { target }),
+    };
     Ok(Loop::new(Parts {
         consumer,
         engine: Engine::new(settings(config, options, budget_bytes)),
-        handler: Handler::new(target, config.handler_timeout, clock, Arc::clone(&wake)),
+        deliveries: Deliveries::new(pipeline, config.handler_timeout, clock, Arc::clone(&wake)),
         dead_letters: DeadLetters::new(letterhead, Arc::clone(&wake)),
         clock,
         wake,

@@ -10,8 +10,8 @@ use tokio::time::{sleep, timeout};
 use tracing::{debug, info, warn};
 
 use super::consume::Loop;
+use super::delivery::http::request::Target;
 use super::health::Health;
-use super::request::Target;
 
 /// Between two looks.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);

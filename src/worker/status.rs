@@ -27,7 +27,7 @@ impl Loop {
             return;
         }
         self.status_due = now + LOOK;
-        self.handler.hang_up_idle(now);
+        self.deliveries.hang_up_idle(now);
         let totals = self.engine.totals();
         for (counter, total) in [
             (&metrics.retried, totals.retries),

@@ -15,7 +15,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
 use http_body_util::Full;
 use serde_json::{Value, json};
 
-use super::record::{Header, Record};
+use crate::worker::delivery::prepare::Prepared;
+use crate::worker::record::{Header, Record};
 
 /// Names of the headers that Drover adds.
 pub mod name {
@@ -88,8 +89,9 @@ impl Target {
 }
 
 /// The request for one attempt on a record.
-pub fn request(target: &Target, record: &Record, attempt: u32) -> Request<Full<Bytes>> {
-    let mut request = Request::new(Full::new(record.value.clone().unwrap_or_default()));
+pub fn request(target: &Target, prepared: &Prepared<'_>, attempt: u32) -> Request<Full<Bytes>> {
+    let Prepared { record, value } = prepared;
+    let mut request = Request::new(Full::new(value.clone().unwrap_or_default()));
     *request.method_mut() = Method::POST;
     *request.uri_mut() = target.path.clone();
     let headers = request.headers_mut();
@@ -103,7 +105,7 @@ pub fn request(target: &Target, record: &Record, attempt: u32) -> Request<Full<B
     headers.insert(CONTENT_TYPE, content_type);
     add_place(headers, record);
     headers.insert(name::ATTEMPT.clone(), HeaderValue::from(attempt));
-    if record.value.is_none() {
+    if value.is_none() {
         let yes = HeaderValue::from_static("true");
         headers.insert(name::TOMBSTONE.clone(), yes);
     }
@@ -260,13 +262,18 @@ mod tests {
         Target::parse("http://users:3000/kafka?x=1").unwrap()
     }
 
+    fn request_for(record: &Record) -> Request<Full<Bytes>> {
+        let value = record.value.clone();
+        request(&target(), &Prepared { record, value }, 2)
+    }
+
     fn sent(record: &Record) -> HeaderMap {
-        request(&target(), record, 2).headers().clone()
+        request_for(record).headers().clone()
     }
 
     #[test]
     fn a_request_says_where_the_record_is_from() {
-        let request = request(&target(), &record(vec![]), 2);
+        let request = request_for(&record(vec![]));
         assert_eq!(request.uri(), "/kafka?x=1");
         let headers = request.headers();
         for (name, value) in [

@@ -1,8 +1,8 @@
-//! Delivers records to the handler, over as many connections as the engine keeps in flight.
+//! Slots: as many as the engine keeps in flight.
 //!
-//! A slot is a task with a connection of its own. The slot that was busy last is taken first, so
-//! that a quiet worker holds few connections. Loop and slots share a thread, so what they tell each
-//! other needs cells and a waker, no locks.
+//! A slot is a task with a line of its own to the handler. The slot that was busy last is taken first,
+//! so that a quiet worker holds few lines. Loop and slots share a thread, so what they tell each other
+//! needs cells and a waker, no locks.
 
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
@@ -14,52 +14,30 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
 use super::answer::{self, class};
-use super::connection::{self, Connection, Exchanged};
-use super::record::Record;
-use super::request::{self, Target};
+use super::pipeline::Pipeline;
+use super::transport::{Attempted, Line};
+use super::{Delivered, Delivery};
 use crate::clock::Monotonic;
 use crate::engine::{Ticket, Verdict};
 
+/// How long settling a claim may take; a drain leaves room for it.
+const SETTLE: Duration = Duration::from_secs(1);
 /// A connection that was idle for longer is not used again: servers close idle connections, some
 /// after two seconds, and a request that meets the closing may or may not have been seen.
 const IDLE: Duration = Duration::from_secs(1);
 
-/// One delivery to make.
-pub struct Delivery {
-    /// To be given back.
-    pub ticket: Ticket,
-    /// 1 for the first.
-    pub attempt: u32,
-    /// The record.
-    pub record: Box<Record>,
-}
-
-/// A delivery that is over.
-pub struct Delivered {
-    /// From [`Delivery`].
-    pub ticket: Ticket,
-    /// What became of it.
-    pub verdict: Verdict,
-    /// Time inside the handler.
-    pub took: Duration,
-    /// Some if it could be told whether the handler is there.
-    pub reached: Option<bool>,
-    /// From [`Delivery`].
-    pub record: Box<Record>,
-}
-
-/// The handler, and what is in flight to it.
-pub struct Handler {
+/// What is in flight to the handler.
+pub struct Deliveries {
     shared: Rc<Shared>,
     slots: Vec<Rc<Slot>>,
     tasks: JoinSet<()>,
 }
 
 struct Shared {
-    target: Target,
+    pipeline: Pipeline,
     timeout: Duration,
     clock: Monotonic,
     /// Slots without work; the last one was busy last.
@@ -102,11 +80,12 @@ impl Slot {
     }
 }
 
-impl Handler {
-    /// A handler at `target`. Must be made and used inside a `LocalSet`.
-    pub fn new(target: Target, timeout: Duration, clock: Monotonic, wake: Arc<Notify>) -> Self {
+impl Deliveries {
+    /// Deliveries down `pipeline`, each of which may take `timeout`. Must be made and used inside a
+    /// `LocalSet`.
+    pub fn new(pipeline: Pipeline, timeout: Duration, clock: Monotonic, wake: Arc<Notify>) -> Self {
         let shared = Shared {
-            target,
+            pipeline,
             timeout,
             clock,
             idle: RefCell::default(),
@@ -121,7 +100,7 @@ impl Handler {
     }
 
     /// Begins a delivery. How many are in flight at once is the engine's to say.
-    pub fn deliver(&mut self, delivery: Delivery) {
+    pub fn begin(&mut self, delivery: Delivery) {
         let idle = self.shared.idle.borrow_mut().pop();
         let index = idle.unwrap_or_else(|| {
             let slot = Rc::new(Slot::default());
@@ -174,36 +153,34 @@ fn is_stale(slot: &Slot, now: Duration) -> bool {
 }
 
 async fn serve(shared: Rc<Shared>, slot: Rc<Slot>, index: usize) {
-    let mut connection: Option<Connection> = None;
+    let pipeline = &shared.pipeline;
+    let mut line = pipeline.transport.line();
     // One timer for all deliveries: to put it off is cheap, to make one each time is not.
     let mut deadline = pin!(sleep_until(Instant::now() + shared.timeout));
     loop {
-        let delivery = next(&slot, &mut connection).await;
+        let delivery = next(&slot, &mut line).await;
         let begun = shared.clock.elapsed();
         if is_stale(&slot, begun) {
-            connection = None;
+            line.hang_up();
         }
-        let request = request::request(&shared.target, &delivery.record, delivery.attempt);
         deadline
             .as_mut()
             .reset(shared.clock.at(begun + shared.timeout).into());
-        let attempt = connection::attempt(&shared.target, connection.take(), request);
-        let (verdict, reached) = match finish(&slot, attempt, deadline.as_mut()).await {
-            End::Answered(Exchanged {
-                verdict,
-                connection: kept,
-                reached,
-            }) => {
-                connection = kept;
-                (verdict, Some(reached))
-            }
+        let mut held = None;
+        let attempt = pipeline.attempt(&mut line, &delivery, &mut held);
+        let Attempted { verdict, reached } = match finish(&slot, attempt, deadline.as_mut()).await {
+            End::Answered(attempted) => attempted,
             End::TimedOut => {
                 let message = format!("no whole answer within {:?}", shared.timeout);
                 let failure = answer::failure(class::TIMEOUT, None, &message);
-                (Verdict::Retry(failure), None)
+                Attempted::without_handler(Verdict::Retry(failure))
             }
-            End::Cancelled => (Verdict::Cancelled, None),
+            End::Cancelled => Attempted::without_handler(Verdict::Cancelled),
         };
+        if held.is_some() {
+            // What cannot be settled in time ends by itself, as if this worker had died.
+            let _ = timeout(SETTLE, pipeline.settle(held, &verdict)).await;
+        }
         let now = shared.clock.elapsed();
         slot.busy_with.set(None);
         // A wish to cancel that came too late must not meet the next delivery.
@@ -222,43 +199,39 @@ async fn serve(shared: Rc<Shared>, slot: Rc<Slot>, index: usize) {
     }
 }
 
-/// Waits for the next delivery, with an eye on the connection: one that the handler closes, or that
-/// is idle for too long, is let go.
-async fn next(slot: &Slot, connection: &mut Option<Connection>) -> Delivery {
+/// Waits for the next delivery, with an eye on the line: one that the handler closes, or that is idle
+/// for too long, is let go.
+async fn next(slot: &Slot, line: &mut Line) -> Delivery {
     poll_fn(|cx| {
         if let Some(delivery) = slot.inbox.take() {
             return Poll::Ready(delivery);
         }
         slot.listen(cx);
-        let hang_up = slot.hang_up.take();
-        let mut closed = |open: &mut Connection| open.poll_closed(cx).is_ready();
-        if connection
-            .as_mut()
-            .is_some_and(|open| hang_up || closed(open))
-        {
-            *connection = None;
+        if slot.hang_up.take() {
+            line.hang_up();
         }
+        line.poll_idle(cx);
         Poll::Pending
     })
     .await
 }
 
 enum End {
-    Answered(Exchanged),
+    Answered(Attempted),
     TimedOut,
     Cancelled,
 }
 
 async fn finish(
     slot: &Slot,
-    attempt: impl Future<Output = Exchanged>,
+    attempt: impl Future<Output = Attempted>,
     mut deadline: Pin<&mut Sleep>,
 ) -> End {
     let mut attempt = pin!(attempt);
     poll_fn(|cx| {
         // The answer first: what has come counts, whatever else has happened since.
-        if let Poll::Ready(exchanged) = attempt.as_mut().poll(cx) {
-            return Poll::Ready(End::Answered(exchanged));
+        if let Poll::Ready(attempted) = attempt.as_mut().poll(cx) {
+            return Poll::Ready(End::Answered(attempted));
         }
         if slot.cancelled.get() {
             return Poll::Ready(End::Cancelled);

@@ -13,7 +13,7 @@ use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
-use super::answer::{self, class};
+use super::super::answer::{self, class};
 use super::request::Target;
 use crate::clock;
 use crate::engine::Verdict;

@@ -1,0 +1,85 @@
+//! How the handler is reached, and what a slot keeps open to it.
+
+use std::task::Context;
+
+use super::http::Http;
+use super::http::connection::Connection;
+use super::prepare::Prepared;
+use crate::engine::Verdict;
+
+/// The ways to a handler.
+#[derive(Debug)]
+pub enum Transport {
+    /// A POST for each record.
+    Http(Http),
+}
+
+/// What a slot keeps between two deliveries.
+pub enum Line {
+    /// A connection, once there was one, and as long as it stands.
+    Http(Option<Connection>),
+}
+
+/// How an attempt ended.
+#[derive(Debug)]
+pub struct Attempted {
+    /// What it means.
+    pub verdict: Verdict,
+    /// Some if it could be told whether the handler is there.
+    pub reached: Option<bool>,
+}
+
+impl Attempted {
+    /// The handler was not asked.
+    pub fn without_handler(verdict: Verdict) -> Self {
+        Self {
+            verdict,
+            reached: None,
+        }
+    }
+}
+
+impl Transport {
+    /// What a new slot begins with.
+    pub fn line(&self) -> Line {
+        match self {
+            Self::Http(_) => Line::Http(None),
+        }
+    }
+
+    /// Gives the record to the handler and reads its answer. If this is dropped before, the handler
+    /// is told so as well as the transport can.
+    pub async fn attempt(
+        &self,
+        line: &mut Line,
+        prepared: &Prepared<'_>,
+        attempt: u32,
+    ) -> Attempted {
+        match (self, line) {
+            (Self::Http(http), Line::Http(connection)) => {
+                http.attempt(connection, prepared, attempt).await
+            }
+        }
+    }
+}
+
+impl Line {
+    /// To be called while the slot is idle: lets go of what the handler has closed.
+    pub fn poll_idle(&mut self, cx: &mut Context<'_>) {
+        match self {
+            Self::Http(connection) => {
+                let closed = |open: &mut Connection| open.poll_closed(cx).is_ready();
+                if connection.as_mut().is_some_and(closed) {
+                    *connection = None;
+                }
+            }
+        }
+    }
+
+    /// Lets go of what was idle for too long to be used again.
+    pub fn hang_up(&mut self) {
+        match self {
+            Self::Http(connection) => *connection = None,
+        }
+    }
+}

@@ -7,6 +7,7 @@
 pub mod api;
 pub mod engine;
 pub mod fleet;
+pub mod idempotency;
 pub mod report;
 pub mod resources;
 pub mod scaling;
@@ -19,6 +20,7 @@ pub mod clock;
 pub mod k8s;
 pub mod kafka;
 pub mod lag;
+pub mod store;
 pub mod telemetry;
 
 // Applications.

@@ -1,6 +1,8 @@
 //! The contract from controller to worker: what `resources/config_map.rs` writes and
 //! `drover-worker` reads. Pure; both sides round-trip it in a test.
 
+mod idempotency;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -10,6 +12,8 @@ use serde::{Deserialize, Serialize};
 pub const FILE_NAME: &str = "worker.json";
 /// The folder where the ConfigMap is mounted.
 pub const MOUNT_PATH: &str = "/etc/drover";
+/// The folder where the Secrets that the worker needs are mounted.
+pub const SECRETS_PATH: &str = "/etc/drover-secrets";
 /// The worker's port for `/livez`, `/readyz` and `/metrics`.
 pub const ADMIN_PORT: u16 = 9090;
 
@@ -60,12 +64,20 @@ pub struct WorkerConfig {
     pub max_poll_interval: Duration,
     /// Bytes of records that the engine may hold.
     pub memory_budget_bytes: u64,
+    /// How a record that was handled is known again; None where nobody looks.
+    pub idempotency: Option<Idempotency>,
 }
+
+pub use idempotency::{Idempotency, IdempotencyKey, Postgres, Redis, StoreKind};
 
 /// See [`crate::api::GroupProtocol`].
 pub use crate::api::GroupProtocol;
 /// See [`crate::api::OnExhausted`].
 pub use crate::api::OnExhausted;
+/// See [`crate::api::OnMissingKey`].
+pub use crate::api::OnMissingKey;
+/// See [`crate::api::OnStoreError`].
+pub use crate::api::OnStoreError;
 /// See [`crate::api::Ordering`].
 pub use crate::api::Ordering;
 

@@ -23,6 +23,8 @@ pub const ANNOTATION_DELETION_COST: &str = "controller.kubernetes.io/pod-deletio
 pub const WORKER_CONTAINER: &str = "worker";
 /// The volume with the worker's configuration in a pod template.
 pub const CONFIG_VOLUME: &str = "drover-config";
+/// The volume with the Secrets that the worker needs, in a pod template.
+pub const SECRETS_VOLUME: &str = "drover-secrets";
 /// The environment variable with the pod's own name.
 pub const ENV_POD_NAME: &str = "POD_NAME";
 

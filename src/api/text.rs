@@ -70,6 +70,62 @@ pub(super) fn path(_: &mut SchemaGenerator) -> Schema {
     )
 }
 
+pub(super) fn address(_: &mut SchemaGenerator) -> Schema {
+    text(
+        320,
+        r"([^[:space:],:/@\[\]]+|\[[0-9a-fA-F:.]+\]):[0-9]{1,5}",
+        "write an address as host:port, such as redis.shop:6379; user and password have fields of their own",
+    )
+}
+
+pub(super) fn header_name(_: &mut SchemaGenerator) -> Schema {
+    text(
+        255,
+        "[!-~]+",
+        "a header's name is visible ASCII without blanks, such as message-id; correct the name",
+    )
+}
+
+pub(super) fn json_pointer(_: &mut SchemaGenerator) -> Schema {
+    text(
+        1024,
+        "(/([^~/]|~0|~1)*)+",
+        "write a JSON pointer (RFC 6901), such as /id or /event/id",
+    )
+}
+
+pub(super) fn scope(_: &mut SchemaGenerator) -> Schema {
+    text(
+        128,
+        "[a-zA-Z0-9._-]+",
+        "a scope is up to 128 letters, digits, dots, underscores and hyphens; correct it",
+    )
+}
+
+pub(super) fn table(_: &mut SchemaGenerator) -> Schema {
+    text(
+        127,
+        "([a-z_][a-z0-9_]{0,62}[.])?[a-z_][a-z0-9_]{0,62}",
+        "a table is lower-case letters, digits and underscores, perhaps after a schema and a dot, such as drover_idempotency; correct the name",
+    )
+}
+
+pub(super) fn secret_name(_: &mut SchemaGenerator) -> Schema {
+    text(
+        253,
+        "[a-z0-9]([a-z0-9.-]*[a-z0-9])?",
+        "a Secret's name is lower-case letters, digits, dots and hyphens; correct the name",
+    )
+}
+
+pub(super) fn secret_key(_: &mut SchemaGenerator) -> Schema {
+    text(
+        253,
+        "[a-zA-Z0-9._-]+",
+        "a Secret's key is letters, digits, dots, underscores and hyphens; correct the key",
+    )
+}
+
 pub(super) fn span() -> Schema {
     text(
         32,

@@ -41,6 +41,13 @@ pub enum Event<P> {
         /// The record's content, back from [`super::Effect::Deliver`].
         payload: P,
     },
+    /// A delivery that is in flight cannot end for a reason outside of the handler; it goes on.
+    Hindered {
+        /// The delivery.
+        ticket: Ticket,
+        /// What is in its way.
+        failure: Failure,
+    },
     /// The broker has, or has not, the copy in the dead-letter topic.
     DeadLettered {
         /// The delivery.
@@ -109,6 +116,16 @@ pub enum Verdict {
     /// The handler is misconfigured (it redirects, say): nothing that is delivered can succeed;
     /// the record stalls whatever the policy.
     Misconfigured(Failure),
+    /// It was handled before, as the idempotency store says: passed over, counted apart.
+    Duplicate,
+    /// It was not delivered, and is not its handler's fault: tried again after this time, no attempt
+    /// spent.
+    Postponed {
+        /// How long to wait.
+        after: Duration,
+        /// What is in its way and holds it up, to be reported; None where it is only not its turn.
+        failure: Option<Failure>,
+    },
     /// We stopped it ourselves ([`super::Effect::Cancel`]): neither finished nor an attempt.
     Cancelled,
 }

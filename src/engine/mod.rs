@@ -163,6 +163,7 @@ impl<P> Engine<P> {
                 took,
                 payload,
             } => self.finished(ticket, verdict, took, payload, effects),
+            Event::Hindered { ticket, failure } => self.hindered(ticket, failure, effects),
             Event::DeadLettered {
                 ticket,
                 result,

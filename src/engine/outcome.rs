@@ -73,12 +73,42 @@ impl<P> Engine<P> {
                 self.note(handle, failure);
                 self.try_again(index, handle, wait, effects);
             }
+            Verdict::Duplicate => {
+                self.totals.duplicates += 1;
+                self.finish(index, handle, effects);
+            }
+            Verdict::Postponed { after, failure } => {
+                if let Some(failure) = failure {
+                    // No other would fare better: one probe after each wait.
+                    self.throttle.misconfigured(after, self.now);
+                    self.stall(handle, failure, effects);
+                }
+                self.try_again(index, handle, after, effects);
+            }
             Verdict::Cancelled => {
                 // No attempt: it was ours to stop it. The wait keeps a caller that cancels without
                 // being asked from spinning.
                 let wait = self.settings.initial_backoff;
                 self.try_again(index, handle, wait, effects);
             }
+        }
+    }
+
+    /// Something other than the handler keeps a delivery from its end: said, as of a stuck record.
+    pub(super) fn hindered(
+        &mut self,
+        ticket: Ticket,
+        failure: Failure,
+        effects: &mut Vec<Effect<P>>,
+    ) {
+        let lane = self.lane(ticket.lane);
+        let found = lane
+            .filter(|lane| lane.epoch == ticket.epoch)
+            .and_then(|lane| lane.ledger.find(ticket.offset));
+        if let Some((_, handle)) = found
+            && self.records[handle].state == State::InFlight
+        {
+            self.stall(handle, failure, effects);
         }
     }
 

@@ -13,6 +13,8 @@ pub struct Totals {
     pub done: u64,
     /// Records passed over by the handler's wish.
     pub skipped: u64,
+    /// Records passed over because they were handled before, as the idempotency store says.
+    pub duplicates: u64,
     /// Records passed over by the user's policy after their last attempt.
     pub passed_over: u64,
     /// Records whose copy the dead-letter topic has.
@@ -45,7 +47,7 @@ pub struct Totals {
 impl Totals {
     /// Records finished in any way by this pod.
     pub fn finished(&self) -> u64 {
-        self.done + self.skipped + self.passed_over + self.dead_lettered
+        self.done + self.skipped + self.duplicates + self.passed_over + self.dead_lettered
     }
 }
 

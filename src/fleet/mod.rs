@@ -5,6 +5,7 @@
 
 mod digest;
 mod document;
+mod idempotency;
 mod names;
 mod nearest;
 mod pod_references;
@@ -14,6 +15,7 @@ mod quantity;
 mod references;
 mod rules;
 mod schema;
+mod secrets;
 mod template;
 mod timing;
 mod validate;
@@ -26,11 +28,13 @@ use k8s_openapi::api::core::v1::PodTemplateSpec;
 
 use crate::api::{GroupProtocol, OnExhausted, Ordering, ScalingMode, StartAt};
 use crate::scaling::Policy;
+use crate::worker_config::Idempotency;
 
 pub use digest::digest;
 pub use document::check_document;
 pub use problem::Problem;
 pub use references::{Contents, Known, References, Wanted, references};
+pub use secrets::SecretFile;
 pub use timing::Timing;
 pub use validate::validate;
 
@@ -61,6 +65,10 @@ pub struct Fleet {
     pub delivery: Delivery,
     /// All times that follow from the handler's time-out.
     pub timing: Timing,
+    /// How a record that was handled is known again.
+    pub idempotency: Option<Idempotency>,
+    /// Secrets that the worker finds as files.
+    pub secret_files: Vec<SecretFile>,
     /// What the planner is told.
     pub policy: Policy,
     /// Who decides the size.
@@ -73,7 +81,7 @@ pub struct Fleet {
     pub template: PodTemplateSpec,
     /// The memory limit of the worker's container in bytes: the template's or the default.
     pub worker_memory_bytes: u64,
-    /// What the Secrets and ConfigMaps of the template hold, as a hash: a change rolls the pods.
+    /// What the Secrets and ConfigMaps of spec and template hold, as a hash: a change rolls the pods.
     pub contents_hash: String,
 }
 

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::digest::digest;
 use super::pod_references::{self, Kind, PodReference};
 use super::problem::Problems;
+use super::secrets::secret_files;
 use crate::api::names::reason;
 use crate::api::{KafkaConsumer, KafkaConsumerSpec};
 
@@ -86,7 +87,15 @@ fn pod_references(spec: &KafkaConsumerSpec) -> Vec<PodReference> {
         .template
         .as_ref()
         .and_then(|template| template.spec.as_ref());
-    pod.map(pod_references::collect).unwrap_or_default()
+    let mut found = pod.map(pod_references::collect).unwrap_or_default();
+    found.extend(secret_files(spec).into_iter().map(|file| PodReference {
+        kind: Kind::Secret,
+        name: file.secret,
+        keys: [file.key].into(),
+        optional: false,
+        field: file.field.to_owned(),
+    }));
+    found
 }
 
 /// Every topic with its field.
@@ -142,19 +151,25 @@ impl References {
             Kind::Secret => ("secret", reason::SECRET_NOT_FOUND),
             Kind::ConfigMap => ("configmap", reason::CONFIG_MAP_NOT_FOUND),
         };
+        // What the worker itself needs cannot be.
+        let optional = if field.starts_with("spec.template") {
+            ", or mark it optional"
+        } else {
+            ""
+        };
         match self.contents(*kind, name) {
             Known::Unknown => {}
             Known::Missing => problems.missing(
                 not_found,
                 field,
-                format!("{word} \"{name}\" named in {field} does not exist; create it, correct the name, or mark it optional"),
+                format!("{word} \"{name}\" named in {field} does not exist; create it, or correct the name{optional}"),
             ),
             Known::Found(contents) => {
                 for key in reference.keys.difference(&contents.keys) {
                     problems.missing(
                         reason::KEY_NOT_FOUND,
                         field,
-                        format!("{word} \"{name}\" has no key \"{key}\", which {field} needs; add the key, correct it, or mark it optional"),
+                        format!("{word} \"{name}\" has no key \"{key}\", which {field} needs; add the key, or correct it{optional}"),
                     );
                 }
             }

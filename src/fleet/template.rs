@@ -10,8 +10,8 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
 use super::problem::Problems;
 use super::{Handler, LEAST_WORKER_MEMORY_BYTES, Timing, quantity};
-use crate::api::names::{CONFIG_VOLUME, ENV_POD_NAME, WORKER_CONTAINER, reason};
-use crate::worker_config::{ADMIN_PORT, MOUNT_PATH};
+use crate::api::names::{CONFIG_VOLUME, ENV_POD_NAME, SECRETS_VOLUME, WORKER_CONTAINER, reason};
+use crate::worker_config::{ADMIN_PORT, MOUNT_PATH, SECRETS_PATH};
 
 const POD: &str = "spec.template.spec";
 
@@ -111,19 +111,14 @@ fn check_containers(pod: &PodSpec, handler: &Handler, problems: &mut Problems) {
             check_beside_worker(&field, container, problems);
         }
     }
-    if ours
-        && pod
-            .volumes
-            .iter()
-            .flatten()
-            .any(|volume| volume.name == CONFIG_VOLUME)
-    {
-        problems.template(
-            &format!("{POD}.volumes"),
-            format!(
-                "{POD}.volumes has one named {CONFIG_VOLUME}, which is Drover's own; rename yours"
-            ),
-        );
+    for name in [CONFIG_VOLUME, SECRETS_VOLUME] {
+        let mut volumes = pod.volumes.iter().flatten();
+        if ours && volumes.any(|volume| volume.name == name) {
+            problems.template(
+                &format!("{POD}.volumes"),
+                format!("{POD}.volumes has one named {name}, which is Drover's own; rename yours"),
+            );
+        }
     }
 }
 
@@ -184,16 +179,17 @@ fn check_worker(pod: &PodSpec, problems: &mut Problems) {
             format!("{field}.env sets {ENV_POD_NAME}, which Drover sets; remove it"),
         );
     }
-    if worker
-        .volume_mounts
-        .iter()
-        .flatten()
-        .any(|mount| mount.mount_path.trim_end_matches('/') == MOUNT_PATH)
-    {
-        problems.template(
-            &format!("{field}.volumeMounts"),
-            format!("{field}.volumeMounts has one at {MOUNT_PATH}, where the worker's configuration lies; mount yours elsewhere"),
-        );
+    for (path, what) in [
+        (MOUNT_PATH, "configuration lies"),
+        (SECRETS_PATH, "Secrets lie"),
+    ] {
+        let mut mounts = worker.volume_mounts.iter().flatten();
+        if mounts.any(|mount| mount.mount_path.trim_end_matches('/') == path) {
+            problems.template(
+                &format!("{field}.volumeMounts"),
+                format!("{field}.volumeMounts has one at {path}, where the worker's {what}; mount yours elsewhere"),
+            );
+        }
     }
     check_memory(&field, worker, problems);
 }

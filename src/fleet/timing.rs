@@ -26,6 +26,9 @@ const DEAD_LETTER: Duration = Duration::from_secs(5);
 const COMMIT: Duration = Duration::from_secs(5);
 /// Leaving the group, flushing, ending the process.
 const LEAVE: Duration = Duration::from_secs(5);
+/// What an idempotency claim lasts beyond the handler's time: its own answer may take 4 s, and the
+/// mark must be made before it runs out.
+const CLAIM_AND_CONFIRM: Duration = Duration::from_secs(10);
 /// librdkafka refuses a `max.poll.interval.ms` below `session.timeout.ms`, 45 s by default; a
 /// quarter more lets users raise the session's a little.
 const SHORTEST_POLL_INTERVAL: Duration = Duration::from_secs(60);
@@ -60,6 +63,12 @@ impl Timing {
             LEAVE.as_secs(),
             needed_grace_period(self.drain_deadline).as_secs(),
         )
+    }
+
+    /// How long an idempotency claim stays if its holder is never heard of again: longer than any
+    /// attempt, so that nobody begins beside one that is still at work.
+    pub(super) fn idempotency_lease(&self) -> Duration {
+        self.handler_timeout + CLAIM_AND_CONFIRM
     }
 
     /// The shortest grace period in which a pod can go quietly.

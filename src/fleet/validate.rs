@@ -7,7 +7,8 @@ use k8s_openapi::api::core::v1::PodTemplateSpec;
 use super::problem::{Problem, Problems};
 use super::{
     DEFAULT_WORKER_MEMORY_BYTES, Delivery, Fleet, Handler, References, Timing,
-    consumer_environment, names, properties, quantity, rules, schema, template,
+    consumer_environment, idempotency, names, properties, quantity, rules, schema, secrets,
+    template,
 };
 use crate::api::names::WORKER_CONTAINER;
 use crate::api::{self, KafkaConsumer, KafkaConsumerSpec, OnExhausted};
@@ -116,8 +117,13 @@ fn complete(
     let spec = &consumer.spec;
     let delivery = delivery(&spec.delivery.clone().unwrap_or_default());
     let template = spec.template.clone().unwrap_or_default();
+    let secret_files = secrets::secret_files(spec);
+    let name = consumer.metadata.name.clone().unwrap_or_default();
+    let scope = format!("{}.{name}", namespace(consumer));
     Fleet {
-        name: consumer.metadata.name.clone().unwrap_or_default(),
+        idempotency: idempotency::complete(spec, &secret_files, &timing, scope),
+        secret_files,
+        name,
         namespace: namespace(consumer).to_owned(),
         uid: consumer.metadata.uid.clone().unwrap_or_default(),
         bootstrap_servers: spec.kafka.bootstrap_servers.clone(),

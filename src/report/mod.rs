@@ -47,5 +47,7 @@ pub struct Stuck {
     pub error: String,
 }
 
+/// The error of a record that waits for the idempotency store.
+pub const IDEMPOTENCY_STORE: &str = "IdempotencyStore";
 /// The most bytes of metadata that a broker keeps by default (`offset.metadata.max.bytes`).
 pub const MAX_BYTES: usize = 4096;

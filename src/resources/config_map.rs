@@ -46,6 +46,7 @@ pub(super) fn worker_config(
         drain_deadline: fleet.timing.drain_deadline,
         max_poll_interval: fleet.timing.max_poll_interval,
         memory_budget_bytes: memory_budget_bytes(fleet.worker_memory_bytes),
+        idempotency: fleet.idempotency.clone(),
     }
 }
 

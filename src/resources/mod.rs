@@ -9,6 +9,7 @@ mod labels;
 mod own_consumer_pod;
 mod pod_disruption_budget;
 mod pod_template;
+mod secrets;
 mod service_account;
 mod worker_container;
 

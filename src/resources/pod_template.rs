@@ -24,7 +24,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use super::labels::{labels, selector};
 use super::own_consumer_pod::with_environment;
 use super::worker_container::worker_container;
-use super::{Settings, config_map, worker_config};
+use super::{Settings, config_map, secrets, worker_config};
 use crate::api::names::{ANNOTATION_CONFIG_HASH, CONFIG_VOLUME, WORKER_CONTAINER};
 use crate::fleet::{Fleet, Handler, digest};
 
@@ -81,6 +81,7 @@ fn worker_pod(written: PodSpec, fleet: &Fleet, settings: &Settings) -> PodSpec {
         }),
         ..Volume::default()
     });
+    volumes.extend(secrets::volume(fleet));
     PodSpec {
         // An empty list of what the user wrote is not the same as none to a differ.
         init_containers: (!init_containers.is_empty()).then_some(init_containers),

@@ -13,8 +13,8 @@ use k8s_openapi::api::core::v1::{
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
-use super::Settings;
 use super::pod_template::overlaid;
+use super::{Settings, secrets};
 use crate::api::names::{CONFIG_VOLUME, ENV_POD_NAME, WORKER_CONTAINER};
 use crate::fleet::Fleet;
 use crate::worker_config::{ADMIN_PORT, FILE_NAME, MOUNT_PATH};
@@ -49,15 +49,7 @@ pub(super) fn worker_container(
             }],
             written.ports,
         )),
-        volume_mounts: Some(joined(
-            vec![VolumeMount {
-                name: CONFIG_VOLUME.to_owned(),
-                mount_path: MOUNT_PATH.to_owned(),
-                read_only: Some(true),
-                ..VolumeMount::default()
-            }],
-            written.volume_mounts,
-        )),
+        volume_mounts: Some(joined(mounts(fleet), written.volume_mounts)),
         resources: Some(resources(written.resources.unwrap_or_default(), fleet)),
         security_context: Some(security_context(
             written.security_context.unwrap_or_default(),
@@ -79,6 +71,19 @@ pub(super) fn worker_container(
         }),
         ..written
     }
+}
+
+fn mounts(fleet: &Fleet) -> Vec<VolumeMount> {
+    let config = VolumeMount {
+        name: CONFIG_VOLUME.to_owned(),
+        mount_path: MOUNT_PATH.to_owned(),
+        read_only: Some(true),
+        ..VolumeMount::default()
+    };
+    [Some(config), secrets::mount(fleet)]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 fn probe(path: &str) -> Probe {

@@ -33,6 +33,18 @@ pub struct WorkerMetrics {
     pub done: Counter,
     /// Passed over.
     pub skipped: Counter,
+    /// Passed over because they were handled before.
+    pub duplicates: Counter,
+    /// Claims of the idempotency store, by how they ended.
+    pub claims: Family<Outcome, Counter>,
+    /// Delivered without a claim though the spec asks for one.
+    pub unprotected: Counter,
+    /// Finished without a mark.
+    pub unconfirmed: Counter,
+    /// Confirmed after the lease.
+    pub overtaken: Counter,
+    /// 1 while the idempotency store does not answer.
+    pub store_unreachable: Gauge,
     /// Copied to the dead-letter topic.
     pub dead_lettered: Counter,
     /// Copies that the broker did not take.
@@ -92,9 +104,15 @@ impl WorkerMetrics {
             received: to.counter("records_received", "Records read from Kafka, including those read again after a partition came back"),
             done: to.counter("records_done", "Records that the handler has handled"),
             skipped: to.counter("records_skipped", "Records passed over, because the handler said so or by onExhausted: Skip"),
+            duplicates: to.counter("records_duplicate", "Records passed over because the idempotency store says that they were handled"),
+            claims: to.family("idempotency_claims", "Questions whether a record may be handled, by result: claimed, duplicate, held (in progress elsewhere; asked again), error (the store did not answer), missing-key"),
+            unprotected: to.counter("idempotency_unprotected", "Records delivered without a claim: they have no key, or the store was away and onStoreError is Deliver"),
+            unconfirmed: to.counter("idempotency_unconfirmed", "Records finished though their mark could not be made: handled again if they come again"),
+            overtaken: to.counter("idempotency_overtaken", "Records handled after their claim had run out: they may have been handled elsewhere too"),
+            store_unreachable: to.gauge("idempotency_store_unreachable", "1 while the idempotency store does not answer"),
             dead_lettered: to.counter("records_dead_lettered", "Records whose copy the dead-letter topic has"),
             dead_letters_failed: to.counter("dead_letters_failed", "Copies that the dead-letter topic did not take; each is tried again"),
-            failed: to.family("attempts_failed", "Attempts that the handler failed, by class: HttpStatus, HandlerResult, Timeout, Connect, Connection, Redirect, UnknownResult"),
+            failed: to.family("attempts_failed", "Attempts that the handler failed, by class: HttpStatus, HandlerResult, Timeout, Connect, Connection, Redirect, UnknownResult, MissingKey"),
             retried: to.counter("records_retried", "Deliveries after a failed attempt"),
             finished_before: to.counter("records_finished_before", "Records not delivered because the partition's last owner had finished them beyond its committed offset"),
             possible_duplicates: to.counter("possible_duplicates", "Records that may be handled twice, because their partition was lost before a commit"),

@@ -197,6 +197,9 @@ impl Loop {
     }
 
     fn take_answers(&mut self) {
+        for (ticket, failure) in self.deliveries.take_hindered() {
+            self.tell(Event::Hindered { ticket, failure });
+        }
         let mut delivered = std::mem::take(&mut self.delivered);
         self.deliveries.take_over(&mut delivered);
         for answer in delivered.drain(..) {
@@ -222,7 +225,12 @@ impl Loop {
     fn count(&self, answer: &Delivered) {
         let metrics = &self.metrics;
         let failed = |class| metrics.failed.get_or_create(&Class { class }).inc();
-        metrics.handler_seconds.observe(answer.took.as_secs_f64());
+        if !matches!(
+            answer.verdict,
+            Verdict::Duplicate | Verdict::Postponed { .. }
+        ) {
+            metrics.handler_seconds.observe(answer.took.as_secs_f64());
+        }
         match &answer.verdict {
             Verdict::Done => metrics.done.inc(),
             Verdict::Skip => 0,
@@ -230,6 +238,9 @@ impl Loop {
                 failed(failure.class)
             }
             Verdict::SlowDown { .. } => metrics.slow_downs.inc(),
+            Verdict::Duplicate => metrics.duplicates.inc(),
+            // Counted as a claim.
+            Verdict::Postponed { .. } => 0,
             Verdict::Cancelled => metrics.cancelled.inc(),
             Verdict::Retry(failure)
             | Verdict::Reject(failure)

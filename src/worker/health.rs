@@ -24,6 +24,9 @@ struct Troubles {
     topic: Option<String>,
     commits: Option<String>,
     handler: Option<String>,
+    store: Option<String>,
+    /// Nothing is delivered without the store.
+    store_is_needed: bool,
     fatal: Option<String>,
     stopping: bool,
 }
@@ -88,6 +91,13 @@ impl Health {
         self.troubles().handler.is_some()
     }
 
+    /// The idempotency store cannot be used; or can. True if that is news.
+    pub fn store(&self, trouble: Option<&str>, is_needed: bool) -> bool {
+        let mut troubles = self.troubles();
+        troubles.store_is_needed = is_needed;
+        replace(&mut troubles.store, trouble)
+    }
+
     /// The Kafka client can do nothing any more.
     pub fn fatal(&self, trouble: &str) {
         self.troubles().fatal = Some(trouble.to_owned());
@@ -134,6 +144,9 @@ impl Probes for Health {
         if let Some(why) = &troubles.topic {
             missing.push(format!("topic not there: {why}"));
         }
+        if let Some(why) = troubles.store.as_ref().filter(|_| troubles.store_is_needed) {
+            missing.push(format!("idempotency store does not answer: {why}"));
+        }
         if let Some(why) = &troubles.commits {
             missing.push(format!("offsets cannot be committed: {why}"));
         }
@@ -179,6 +192,12 @@ mod tests {
         assert_eq!(health.ready(), Ok(()));
         health.topic(Some("orders"));
         assert_eq!(health.ready(), Err("topic not there: orders".to_owned()));
+        health.topic(None);
+        health.store(Some("refused"), false);
+        assert_eq!(health.ready(), Ok(()), "delivered without it");
+        health.store(Some("refused"), true);
+        let missing = health.ready().unwrap_err();
+        assert_eq!(missing, "idempotency store does not answer: refused");
     }
 
     #[test]
@@ -186,6 +205,7 @@ mod tests {
         let health = Health::new(Monotonic::start());
         health.kafka(Some("down"));
         health.handler(Some("down"));
+        health.store(Some("down"), true);
         assert_eq!(health.live(), Ok(()));
         health.fatal("fenced");
         assert!(health.live().is_err());

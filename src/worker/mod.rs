@@ -200,7 +200,7 @@ fn begin(
     };
     let pipeline = Pipeline {
         preparation: Preparation::AsRead,
-        claims: Claims::Off,
+        claims: Claims::new(config.idempotency.as_ref(), &options.pod, clock, metrics),
         transport: Transport::Http(Http { target }),
     };
     Ok(Loop::new(Parts {
@@ -239,9 +239,11 @@ async fn end(mut consuming: Loop) {
     consuming.kafka_watch.shutdown().await;
     let Loop {
         consumer,
+        deliveries,
         dead_letters,
         ..
     } = consuming;
+    deliveries.close().await;
     dead_letters.close().await;
     let closed = tokio::time::timeout(CLOSE, spawn_blocking(move || consumer.close())).await;
     match closed {

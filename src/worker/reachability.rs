@@ -38,6 +38,27 @@ pub(super) fn kafka(health: &Health, trouble: Option<&str>) {
     }
 }
 
+/// The idempotency store can be used, or cannot for the reason given.
+pub(super) fn store(health: &Health, trouble: Option<&str>, records_wait: bool) {
+    if health.store(trouble, records_wait) {
+        match trouble {
+            None => info!("the idempotency store answers again"),
+            Some(why) if records_wait => {
+                warn!(
+                    why,
+                    "the idempotency store does not answer; records wait, still trying"
+                );
+            }
+            Some(why) => {
+                warn!(
+                    why,
+                    "the idempotency store does not answer; records are delivered without protection"
+                );
+            }
+        }
+    }
+}
+
 /// Waits until something listens at the handler's address.
 pub(super) async fn wait_for_handler(target: &Target, health: &Health) {
     let mut told = false;

@@ -51,6 +51,14 @@ impl Loop {
         metrics
             .handler_unreachable
             .set(i64::from(self.health.handler_is_missing()));
+        let store = self.deliveries.store_trouble();
+        metrics.store_unreachable.set(i64::from(store.is_some()));
+        // Who delivers without it is ready without it.
+        reachability::store(
+            &self.health,
+            store.as_deref(),
+            self.deliveries.waits_for_store(),
+        );
         let commit_error = self.engine.commit_error();
         if self.health.commits(commit_error)
             && let Some(why) = commit_error

@@ -493,6 +493,11 @@ fn everything_to_look_up_is_listed() {
     assert_eq!(list(&wanted.secrets), "s1 s2 s3 s4");
     assert_eq!(list(&wanted.config_maps), "c1 c2 c3 c4");
     assert_eq!(list(&wanted.topics), "user_events user_events.dlq");
+    // What the worker itself needs is among them.
+    assert_eq!(
+        list(&references(&typed(&http_port())).secrets),
+        "orders orders-store postgres-ca"
+    );
 }
 
 fn looked_up(secret: Known<Contents>) -> References {
@@ -504,14 +509,21 @@ fn looked_up(secret: Known<Contents>) -> References {
 
 #[test]
 fn what_is_missing_in_the_cluster_may_heal() {
-    let missing_key = Known::Found(Contents::of([("other", &b"x"[..])]));
+    let missing_key: Known<Contents> = Known::Found(Contents::of([("other", &b"x"[..])]));
     let mut topics = References::default();
     topics
         .topics
         .insert("orders.dlq".to_owned(), Known::Missing);
     topics.topics.insert("orders".to_owned(), Known::Unknown);
     let key = "spec.template.spec.containers[1].env[0].valueFrom.secretKeyRef";
+    let password = "spec.idempotency.store.postgres.passwordSecret";
+    let store = |found| References {
+        secrets: [("orders-store".to_owned(), found)].into(),
+        ..References::default()
+    };
     for (found, reason, field) in [
+        (store(Known::Missing), reason::SECRET_NOT_FOUND, password),
+        (store(missing_key.clone()), reason::KEY_NOT_FOUND, password),
         (looked_up(Known::Missing), reason::SECRET_NOT_FOUND, key),
         (looked_up(missing_key), reason::KEY_NOT_FOUND, key),
         (
@@ -527,6 +539,13 @@ fn what_is_missing_in_the_cluster_may_heal() {
             (reason, field)
         );
         assert!(problems[0].may_heal && problems[0].message.contains(field));
+        // Only what the template names can be.
+        assert_eq!(
+            problems[0].message.contains("mark it optional"),
+            field == key,
+            "{}",
+            problems[0].message
+        );
     }
 }
 
@@ -550,6 +569,16 @@ fn a_changed_secret_changes_the_pod_and_nothing_else_does() {
     };
     assert_eq!(pod(b"one"), pod(b"one"));
     assert_ne!(pod(b"one"), pod(b"two"));
+    let with_password = |value: &[u8]| {
+        let contents = Contents::of([("password", value)]);
+        let found = References {
+            secrets: [("orders-store".to_owned(), Known::Found(contents))].into(),
+            ..References::default()
+        };
+        let fleet = validate(&typed(&http_port()), &found).unwrap();
+        build(&fleet, &settings()).deployment.spec.template
+    };
+    assert_ne!(with_password(b"one"), with_password(b"two"));
 }
 
 #[test]

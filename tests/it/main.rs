@@ -27,4 +27,5 @@ mod lease;
 mod readme;
 mod resources;
 mod schema_api_server;
+mod stores;
 mod worker;

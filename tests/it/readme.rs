@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 use drover::fleet::check_document;
 use drover::yaml;
 
-const DOCUMENTS: [&str; 5] = [
+const DOCUMENTS: [&str; 6] = [
     "README.md",
     "ARCHITECTURE.md",
     "CHANGELOG.md",
     "docs/install.md",
     "docs/http-handler.md",
+    "docs/idempotency.md",
 ];
 
 fn root() -> PathBuf {

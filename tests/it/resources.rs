@@ -1,8 +1,9 @@
 //! The children of three fleets, and the laws that hold for each of them.
 
+use drover::api::names::SECRETS_VOLUME;
 use drover::fleet::{Fleet, References, validate};
 use drover::resources::{Desired, Settings, build, selector, worker_config};
-use drover::worker_config::{FILE_NAME, WorkerConfig};
+use drover::worker_config::{FILE_NAME, StoreKind, WorkerConfig};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ConfigMap, Container, Namespace, Pod, PodSpec, ServiceAccount};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
@@ -117,6 +118,52 @@ fn the_worker_reads_what_the_controller_has_written() {
         });
         assert_eq!(read, wanted, "{name}");
     }
+}
+
+#[test]
+fn the_worker_finds_its_secrets_as_files_and_nowhere_else() {
+    let desired = children(&http_port());
+    let config = worker_config(&fleet(&http_port())).unwrap();
+    let Some(StoreKind::Postgres(postgres)) = config.idempotency.map(|told| told.store) else {
+        panic!("not the store that was asked for");
+    };
+    let told = [postgres.password_file, postgres.ca_file].map(Option::unwrap);
+
+    let spec = desired.deployment.spec.template.spec.unwrap();
+    let mounts = worker(&http_port()).volume_mounts.unwrap();
+    let mount = mounts.iter().find(|m| m.name == SECRETS_VOLUME).unwrap();
+    let volumes = spec.volumes.unwrap();
+    let volume = volumes.iter().find(|v| v.name == SECRETS_VOLUME).unwrap();
+    let sources = volume.projected.clone().unwrap().sources.unwrap();
+    let mut there = Vec::new();
+    for source in sources {
+        let secret = source.secret.unwrap();
+        for item in secret.items.unwrap() {
+            let path = std::path::Path::new(&mount.mount_path).join(item.path);
+            there.push((path, secret.name.clone(), item.key));
+        }
+    }
+    let wanted = [
+        (
+            told[0].clone(),
+            "orders-store".to_owned(),
+            "password".to_owned(),
+        ),
+        (
+            told[1].clone(),
+            "postgres-ca".to_owned(),
+            "ca.crt".to_owned(),
+        ),
+    ];
+    assert_eq!(there, wanted);
+    // Without a Secret there is nothing to mount.
+    let pod = pod(&http_url());
+    assert!(
+        pod.volumes
+            .unwrap()
+            .iter()
+            .all(|v| v.name != SECRETS_VOLUME)
+    );
 }
 
 #[test]

@@ -7,6 +7,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
+use super::idempotency::Idempotency;
 use super::start_at::StartAt;
 use super::status::KafkaConsumerStatus;
 use crate::api::{Span, text};
@@ -62,6 +63,8 @@ use crate::api::{Span, text};
         "spec.groupId cannot change: offsets belong to the group; create another KafkaConsumer"),
     validation = ("!has(self.handler.consumer) || !has(self.delivery)",
         "spec.delivery is not for handler.consumer: your own consumer delivers; remove spec.delivery"),
+    validation = ("!has(self.handler.consumer) || !has(self.idempotency)",
+        "spec.idempotency is not for handler.consumer: your own consumer delivers; remove spec.idempotency"),
     validation = ("!has(self.handler.consumer) || has(self.template)",
         "spec.template is missing: handler.consumer runs the containers of spec.template; name one with its image"),
     validation = ("!has(self.handler.http) || !has(self.handler.http.port) || has(self.template)",
@@ -96,6 +99,11 @@ pub struct KafkaConsumerSpec {
     /// `handler.consumer`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delivery: Option<Delivery>,
+
+    /// How a record that was handled is known again, so that it is not handled twice when Kafka
+    /// brings it twice. Default: not at all. Not for `handler.consumer`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idempotency: Option<Idempotency>,
 
     /// How many pods: the promised delay and the bounds.
     #[serde(default)]

@@ -8,6 +8,7 @@ use crate::api::names::condition;
 use crate::api::{ScalingMode, StuckRecord};
 use crate::controller::size::By;
 use crate::fleet::Problem;
+use crate::report::IDEMPOTENCY_STORE;
 
 /// `True`, `False` or `Unknown`, with reason and message.
 struct Judgement {
@@ -329,6 +330,11 @@ fn stalled_text(record: &StuckRecord, count: usize) -> String {
         0 => String::new(),
         attempts => format!(" after {attempts} attempts"),
     };
+    if error.starts_with(IDEMPOTENCY_STORE) {
+        return format!(
+            "nothing gets past {topic}[{partition}] offset {offset}{others}: the idempotency store does not answer; bring it back and it goes on by itself (the workers' log and /readyz have its words), or choose spec.idempotency.onStoreError: Deliver"
+        );
+    }
     format!(
         "nothing gets past {topic}[{partition}] offset {offset}{tried}: {error}{others}; mend the handler and it goes on by itself, or name a dead-letter topic in spec.delivery.deadLetter"
     )

@@ -253,6 +253,22 @@ fn a_bad_spec_names_every_problem_and_leaves_the_rest_as_it_was() {
 }
 
 #[test]
+fn a_record_that_waits_for_the_idempotency_store_names_the_store_not_the_handler() {
+    let mut day = Day::good();
+    day.sample = Some(sample(Some(report::Stuck {
+        offset: 4,
+        attempts: 1,
+        error: report::IDEMPOTENCY_STORE.to_owned(),
+    })));
+    let (is, _, message) = condition(&day.status(), "Stalled");
+    assert_eq!(is, "True");
+    for part in ["orders[0]", "offset 4", "idempotency store", "onStoreError"] {
+        assert!(message.contains(part), "{message}");
+    }
+    assert!(!message.contains("handler"), "{message}");
+}
+
+#[test]
 fn a_stuck_record_is_named_with_place_attempts_and_error() {
     let mut day = Day::good();
     let stuck = report::Stuck {

@@ -252,8 +252,12 @@ impl RecordBook {
     fn answered(&mut self, answer: Answer, draining: bool, settings: &Settings) -> bool {
         self.out = false;
         let exhausted = match answer {
-            Answer::Done | Answer::Skip => return true,
-            Answer::SlowDown | Answer::Misconfigured | Answer::Cancelled => false,
+            Answer::Done | Answer::Skip | Answer::Duplicate => return true,
+            Answer::SlowDown
+            | Answer::Misconfigured
+            | Answer::Postponed
+            | Answer::HeldUp
+            | Answer::Cancelled => false,
             Answer::Retry => self.failures + 1 >= settings.attempts,
             Answer::Reject => true,
         };

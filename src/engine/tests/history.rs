@@ -100,6 +100,11 @@ pub(super) enum Answer {
     Reject,
     SlowDown,
     Misconfigured,
+    Duplicate,
+    /// It was not its turn.
+    Postponed,
+    /// The store was away.
+    HeldUp,
     Cancelled,
 }
 

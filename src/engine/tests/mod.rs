@@ -15,6 +15,7 @@ mod history;
 mod invariants;
 mod liveness;
 mod order;
+mod postponed;
 mod retries;
 mod rig;
 mod script;

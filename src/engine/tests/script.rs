@@ -79,13 +79,16 @@ fn take(number: &mut u32, limit: u32) -> u32 {
     taken
 }
 
-const ANSWERS: [(u32, Answer); 7] = [
+const ANSWERS: [(u32, Answer); 10] = [
     (12, Answer::Done),
     (1, Answer::Skip),
     (5, Answer::Retry),
     (1, Answer::Reject),
     (1, Answer::SlowDown),
     (1, Answer::Misconfigured),
+    (1, Answer::Duplicate),
+    (1, Answer::Postponed),
+    (1, Answer::HeldUp),
     (1, Answer::Cancelled),
 ];
 

@@ -282,6 +282,15 @@ impl World {
                 failure: failure(),
             },
             Answer::Misconfigured => Verdict::Misconfigured(failure()),
+            Answer::Duplicate => Verdict::Duplicate,
+            Answer::Postponed => Verdict::Postponed {
+                after: after.unwrap_or(ms(250)),
+                failure: None,
+            },
+            Answer::HeldUp => Verdict::Postponed {
+                after: after.unwrap_or(ms(1000)),
+                failure: Some(failure()),
+            },
             Answer::Cancelled => Verdict::Cancelled,
         };
         let took = ms(5);

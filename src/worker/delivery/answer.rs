@@ -28,6 +28,8 @@ pub mod class {
     pub const CONNECTION: &str = "Connection";
     /// The handler redirects.
     pub const REDIRECT: &str = "Redirect";
+    /// The record has not the key that `spec.idempotency` asks for.
+    pub const MISSING_KEY: &str = "MissingKey";
     /// `Drover-Result` holds a word that is not known.
     pub const UNKNOWN_RESULT: &str = "UnknownResult";
 }
@@ -143,6 +145,8 @@ mod tests {
             Verdict::Reject(_) => "reject",
             Verdict::SlowDown { .. } => "slow-down",
             Verdict::Misconfigured(_) => "misconfigured",
+            Verdict::Duplicate => "duplicate",
+            Verdict::Postponed { .. } => "postponed",
             Verdict::Cancelled => "cancelled",
         }
     }

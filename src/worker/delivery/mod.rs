@@ -3,7 +3,7 @@
 //! A delivery takes a slot (`slots`), which gives it a task, a deadline and an ear for cancelling, and
 //! in it goes down the `pipeline`:
 //!
-//!     prepare ──► claims.claim ──► transport ──► claims.settle
+//!     prepare ──► claims.claim ──► transport ──► claims.confirm, or release
 //!
 //! Each of the first three may end it with a verdict of its own. The record as it was read is never
 //! touched: it is what a dead letter is made of.

@@ -14,17 +14,18 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, Sleep, sleep_until, timeout};
+use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
 use super::answer::{self, class};
+use super::claims::{Confirmed, Held};
 use super::pipeline::Pipeline;
 use super::transport::{Attempted, Line};
 use super::{Delivered, Delivery};
 use crate::clock::Monotonic;
-use crate::engine::{Ticket, Verdict};
+use crate::engine::{Failure, Ticket, Verdict};
 
-/// How long settling a claim may take; a drain leaves room for it.
-const SETTLE: Duration = Duration::from_secs(1);
+/// What the idempotency store did not answer after the work was done is asked again after this.
+const CONFIRM_AGAIN: Duration = Duration::from_secs(1);
 /// A connection that was idle for longer is not used again: servers close idle connections, some
 /// after two seconds, and a request that meets the closing may or may not have been seen.
 const IDLE: Duration = Duration::from_secs(1);
@@ -44,6 +45,8 @@ struct Shared {
     idle: RefCell<Vec<usize>>,
     /// Deliveries that are over and not yet taken.
     over: RefCell<Vec<Delivered>>,
+    /// Deliveries that are done and cannot end, not yet told.
+    hindered: RefCell<Vec<(Ticket, Failure)>>,
     /// Whom to wake when there are some.
     wake: Arc<Notify>,
 }
@@ -90,6 +93,7 @@ impl Deliveries {
             clock,
             idle: RefCell::default(),
             over: RefCell::default(),
+            hindered: RefCell::default(),
             wake,
         };
         Self {
@@ -131,6 +135,27 @@ impl Deliveries {
         into.append(&mut self.shared.over.borrow_mut());
     }
 
+    /// Takes the deliveries that are done and cannot end for a reason outside of the handler.
+    pub fn take_hindered(&self) -> Vec<(Ticket, Failure)> {
+        self.shared.hindered.take()
+    }
+
+    /// Why the idempotency store cannot be used.
+    pub fn store_trouble(&self) -> Option<String> {
+        self.shared.pipeline.claims.trouble()
+    }
+
+    /// Records wait while the idempotency store is away.
+    pub fn waits_for_store(&self) -> bool {
+        self.shared.pipeline.claims.stalls()
+    }
+
+    /// Ends what is still going on, and settles what can be settled at once.
+    pub async fn close(mut self) {
+        self.tasks.shutdown().await;
+        self.shared.pipeline.claims.close().await;
+    }
+
     /// Closes connections that are idle for so long that they will not be used again.
     pub fn hang_up_idle(&self, now: Duration) {
         for slot in self
@@ -153,8 +178,7 @@ fn is_stale(slot: &Slot, now: Duration) -> bool {
 }
 
 async fn serve(shared: Rc<Shared>, slot: Rc<Slot>, index: usize) {
-    let pipeline = &shared.pipeline;
-    let mut line = pipeline.transport.line();
+    let mut line = shared.pipeline.transport.line();
     // One timer for all deliveries: to put it off is cheap, to make one each time is not.
     let mut deadline = pin!(sleep_until(Instant::now() + shared.timeout));
     loop {
@@ -163,24 +187,12 @@ async fn serve(shared: Rc<Shared>, slot: Rc<Slot>, index: usize) {
         if is_stale(&slot, begun) {
             line.hang_up();
         }
-        deadline
-            .as_mut()
-            .reset(shared.clock.at(begun + shared.timeout).into());
-        let mut held = None;
-        let attempt = pipeline.attempt(&mut line, &delivery, &mut held);
-        let Attempted { verdict, reached } = match finish(&slot, attempt, deadline.as_mut()).await {
-            End::Answered(attempted) => attempted,
-            End::TimedOut => {
-                let message = format!("no whole answer within {:?}", shared.timeout);
-                let failure = answer::failure(class::TIMEOUT, None, &message);
-                Attempted::without_handler(Verdict::Retry(failure))
-            }
-            End::Cancelled => Attempted::without_handler(Verdict::Cancelled),
+        let (Attempted { verdict, reached }, held) =
+            attempt(&shared, &slot, &mut line, &delivery, deadline.as_mut()).await;
+        let verdict = match held {
+            Some(held) => settle(&shared, &slot, delivery.ticket, held, verdict).await,
+            None => verdict,
         };
-        if held.is_some() {
-            // What cannot be settled in time ends by itself, as if this worker had died.
-            let _ = timeout(SETTLE, pipeline.settle(held, &verdict)).await;
-        }
         let now = shared.clock.elapsed();
         slot.busy_with.set(None);
         // A wish to cancel that came too late must not meet the next delivery.
@@ -197,6 +209,95 @@ async fn serve(shared: Rc<Shared>, slot: Rc<Slot>, index: usize) {
         shared.idle.borrow_mut().push(index);
         shared.wake.notify_one();
     }
+}
+
+/// Everything up to the handler's answer, and the claim that is to be settled then.
+async fn attempt(
+    shared: &Shared,
+    slot: &Slot,
+    line: &mut Line,
+    delivery: &Delivery,
+    mut deadline: Pin<&mut Sleep>,
+) -> (Attempted, Option<Held>) {
+    let Pipeline {
+        preparation,
+        claims,
+        transport,
+    } = &shared.pipeline;
+    let unasked = |verdict| (Attempted::without_handler(verdict), None);
+    let prepared = match preparation.prepare(&delivery.record) {
+        Ok(prepared) => prepared,
+        Err(verdict) => return unasked(verdict),
+    };
+    let wanted = match claims.wanted(&prepared, delivery.ticket) {
+        Ok(wanted) => wanted,
+        Err(verdict) => return unasked(verdict),
+    };
+    let mut held = None;
+    if let Some(wanted) = wanted {
+        match unless_cancelled(slot, claims.claim(&wanted)).await {
+            Some(Ok(())) => held = Some(wanted),
+            Some(Err(verdict)) => return unasked(verdict),
+            None => {
+                // The claim may be made or not.
+                claims.release_beside(wanted);
+                return unasked(Verdict::Cancelled);
+            }
+        }
+    }
+    // The handler's time begins when it is its turn: a slow store must not cost attempts.
+    let due = shared.clock.elapsed() + shared.timeout;
+    deadline.as_mut().reset(shared.clock.at(due).into());
+    let attempt = transport.attempt(line, &prepared, delivery.attempt);
+    let attempted = match finish(slot, attempt, deadline).await {
+        End::Answered(attempted) => attempted,
+        End::TimedOut => {
+            let message = format!("no whole answer within {:?}", shared.timeout);
+            let failure = answer::failure(class::TIMEOUT, None, &message);
+            Attempted::without_handler(Verdict::Retry(failure))
+        }
+        End::Cancelled => Attempted::without_handler(Verdict::Cancelled),
+    };
+    (attempted, held)
+}
+
+/// The attempt ended with `verdict`, and so does the delivery. What was done stays done, whatever
+/// becomes of its mark: see `docs/adr/006-done-without-a-mark-is-done.md`.
+async fn settle(
+    shared: &Shared,
+    slot: &Slot,
+    ticket: Ticket,
+    held: Held,
+    verdict: Verdict,
+) -> Verdict {
+    let claims = &shared.pipeline.claims;
+    match verdict {
+        Verdict::Done | Verdict::Skip => loop {
+            let waited = match unless_cancelled(slot, claims.confirm(&held)).await {
+                Some(Confirmed::Settled) => return verdict,
+                Some(Confirmed::NotYet(failure)) => {
+                    shared.hindered.borrow_mut().push((ticket, failure));
+                    shared.wake.notify_one();
+                    unless_cancelled(slot, sleep(CONFIRM_AGAIN)).await
+                }
+                None => None,
+            };
+            if waited.is_none() {
+                claims.confirm_beside(held);
+                return verdict;
+            }
+        },
+        Verdict::Cancelled => claims.release_beside(held),
+        _ => {
+            if unless_cancelled(slot, claims.release(&held))
+                .await
+                .is_none()
+            {
+                claims.release_beside(held);
+            }
+        }
+    }
+    verdict
 }
 
 /// Waits for the next delivery, with an eye on the line: one that the handler closes, or that is idle
@@ -238,6 +339,22 @@ async fn finish(
         }
         slot.listen(cx);
         deadline.as_mut().poll(cx).map(|()| End::TimedOut)
+    })
+    .await
+}
+
+/// None if the delivery is to end before.
+async fn unless_cancelled<T>(slot: &Slot, work: impl Future<Output = T>) -> Option<T> {
+    let mut work = pin!(work);
+    poll_fn(|cx| {
+        if let Poll::Ready(done) = work.as_mut().poll(cx) {
+            return Poll::Ready(Some(done));
+        }
+        if slot.cancelled.get() {
+            return Poll::Ready(None);
+        }
+        slot.listen(cx);
+        Poll::Pending
     })
     .await
 }

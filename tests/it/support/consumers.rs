@@ -39,6 +39,23 @@ pub fn http_port() -> Value {
                 "retry": { "attempts": 3, "initialBackoff": "1s", "maxBackoff": "1m" },
                 "deadLetter": { "topic": "orders.dlq" },
             },
+            "idempotency": {
+                "key": { "header": "message-id" },
+                "store": {
+                    "postgres": {
+                        "address": "postgres.shop:5432",
+                        "database": "shop",
+                        "username": "drover",
+                        "passwordSecret": { "name": "orders-store", "key": "password" },
+                        "tls": { "caSecret": { "name": "postgres-ca", "key": "ca.crt" } },
+                    },
+                },
+                "retention": "72h",
+                "onStoreError": "Deliver",
+                "onMissingKey": "Reject",
+                "redriveHeader": "redrive",
+                "scope": "shop-orders",
+            },
             "scaling": { "minReplicas": 0, "maxReplicas": 12, "maxDelay": "30s", "mode": "Recommend" },
             "template": {
                 "metadata": {

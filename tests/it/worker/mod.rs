@@ -5,6 +5,7 @@
 mod delivery;
 mod failures;
 mod headers;
+mod idempotency;
 mod kafka;
 mod membership;
 mod outages;

@@ -10,7 +10,7 @@ use super::web::{Web, ok};
 use super::workers::{TOPIC, Worker, config, texts};
 
 /// An address that nobody listens at.
-fn nowhere() -> SocketAddr {
+pub fn nowhere() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()
@@ -18,7 +18,7 @@ fn nowhere() -> SocketAddr {
 }
 
 /// A page of the admin port: its status and body.
-fn page(admin: SocketAddr, path: &str) -> Option<(u16, String)> {
+pub fn page(admin: SocketAddr, path: &str) -> Option<(u16, String)> {
     use std::io::{Read as _, Write as _};
     let mut stream = std::net::TcpStream::connect(admin).ok()?;
     stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
@@ -34,7 +34,7 @@ fn page(admin: SocketAddr, path: &str) -> Option<(u16, String)> {
 }
 
 #[track_caller]
-fn wait_for_page(admin: SocketAddr, path: &str, status: u16, words: &str) {
+pub fn wait_for_page(admin: SocketAddr, path: &str, status: u16, words: &str) {
     eventually(&format!("{path} answers {status} {words}"), || {
         let (found, body) = page(admin, path)?;
         (found == status && body.contains(words)).then_some(())

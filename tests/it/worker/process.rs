@@ -8,14 +8,14 @@ use super::web::{Reply, Web, ok};
 use super::workers::{TOPIC, config, texts};
 
 /// A process that does not outlive its test.
-struct Process {
+pub struct Process {
     child: Child,
     errors: BufReader<ChildStderr>,
     log: String,
 }
 
 impl Process {
-    fn start(arguments: &[&str]) -> Self {
+    pub fn start(arguments: &[&str]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_drover-worker"))
             .args(arguments)
             .args(["--admin-address", "127.0.0.1:0", "--pod", "pod-1"])
@@ -31,7 +31,7 @@ impl Process {
         }
     }
 
-    fn terminate(&self) {
+    pub fn terminate(&self) {
         let id = self.child.id().to_string();
         assert!(
             Command::new("kill")
@@ -44,7 +44,7 @@ impl Process {
 
     /// Waits until these words were logged.
     #[track_caller]
-    fn wait_for_words(&mut self, words: &str) {
+    pub fn wait_for_words(&mut self, words: &str) {
         while !self.log.contains(words) {
             let length = self.errors.read_line(&mut self.log).unwrap();
             assert!(length > 0, "it ended without {words:?}: {}", self.log);
@@ -52,7 +52,7 @@ impl Process {
     }
 
     /// Waits until it ends; gives the exit status and what was logged.
-    fn wait(mut self) -> (Option<i32>, String) {
+    pub fn wait(mut self) -> (Option<i32>, String) {
         self.errors.read_to_string(&mut self.log).unwrap();
         let status = self.child.wait().unwrap();
         (status.code(), std::mem::take(&mut self.log))
@@ -66,7 +66,7 @@ impl Drop for Process {
     }
 }
 
-fn written(config: &drover::worker_config::WorkerConfig) -> (tempfile::TempDir, String) {
+pub fn written(config: &drover::worker_config::WorkerConfig) -> (tempfile::TempDir, String) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("worker.json");
     std::fs::write(&path, serde_json::to_vec(config).unwrap()).unwrap();

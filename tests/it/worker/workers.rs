@@ -43,6 +43,7 @@ pub fn config(kafka: &Kafka, web: &Web) -> WorkerConfig {
         drain_deadline: Duration::from_secs(20),
         max_poll_interval: Duration::from_secs(60),
         memory_budget_bytes: 16 << 20,
+        idempotency: None,
     }
 }
 

@@ -1,0 +1,154 @@
+//! Deliveries that the idempotency store decides: duplicates, records in progress elsewhere, a store
+//! that is away.
+
+use super::rig::{Rig, failure, ms, retry, settings};
+use crate::engine::{Event, Settings, Verdict};
+
+fn postponed(millis: u64) -> Verdict {
+    Verdict::Postponed {
+        after: ms(millis),
+        failure: None,
+    }
+}
+
+fn held_up(millis: u64) -> Verdict {
+    Verdict::Postponed {
+        after: ms(millis),
+        failure: Some(failure()),
+    }
+}
+
+#[test]
+fn a_duplicate_is_finished_and_its_key_goes_on() {
+    let mut rig = Rig::new(settings(), 1);
+    rig.read(0, 0, 7);
+    rig.read(0, 1, 7);
+    let first = rig.one();
+    rig.answer(first, Verdict::Duplicate);
+    let second = rig.one();
+    assert_eq!(second.offset.0, 1);
+    rig.done(second);
+    rig.pass(ms(1_000));
+    assert_eq!(rig.committed_offsets(), [(0, 2)]);
+    let totals = rig.engine.totals();
+    assert_eq!(
+        (totals.duplicates, totals.done, totals.finished()),
+        (1, 1, 2)
+    );
+}
+
+#[test]
+fn a_record_in_progress_elsewhere_waits_its_time_and_spends_no_attempt() {
+    let mut rig = Rig::new(
+        Settings {
+            attempts: 1,
+            ..settings()
+        },
+        1,
+    );
+    rig.read(0, 0, 7);
+    rig.read(0, 1, 8);
+    let delivered = rig.delivered();
+    for _ in 0..10 {
+        rig.answer(delivered[0], postponed(250));
+        assert!(rig.stalls().is_empty());
+        rig.pass(ms(249));
+        assert!(rig.offsets().is_empty());
+        rig.pass(ms(1));
+        assert_eq!(rig.deliveries(), [(delivered[0], 1)]);
+    }
+    // Others of other keys are not held up by it.
+    rig.done(delivered[1]);
+    assert_eq!(rig.engine.totals().failures, 0);
+    rig.done(delivered[0]);
+    assert_eq!(rig.engine.oldest_unfinished(rig.now), None);
+}
+
+#[test]
+fn while_the_store_is_away_one_record_at_a_time_asks_and_all_come_after_it() {
+    let mut rig = Rig::new(settings(), 1);
+    for offset in 0..16 {
+        rig.read(0, offset, offset);
+    }
+    let delivered = rig.delivered();
+    assert_eq!(delivered.len(), 16);
+    for ticket in &delivered {
+        rig.answer(*ticket, held_up(1_000));
+    }
+    assert_eq!(rig.stalls().len(), 16);
+    for _ in 0..5 {
+        rig.pass(ms(1_000));
+        let probes = rig.delivered();
+        assert_eq!(probes.len(), 1, "{probes:?}");
+        rig.answer(probes[0], held_up(1_000));
+    }
+    assert_eq!(rig.engine.totals().failures, 0, "nobody's attempt");
+    // It is back.
+    let mut finished = 0;
+    while finished < 16 {
+        rig.pass(ms(1_000));
+        loop {
+            let next = rig.delivered();
+            if next.is_empty() {
+                break;
+            }
+            for ticket in next {
+                rig.done(ticket);
+                finished += 1;
+            }
+        }
+    }
+    assert_eq!(rig.unstalled().len(), 16);
+}
+
+#[test]
+fn a_delivery_that_cannot_end_is_reported_as_stuck_until_it_does() {
+    let mut rig = Rig::new(settings(), 1);
+    rig.read(0, 0, 7);
+    let ticket = rig.one();
+    rig.on(Event::Hindered {
+        ticket,
+        failure: failure(),
+    });
+    assert_eq!(rig.stalls(), [(0, 1)]);
+    rig.pass(ms(1_000));
+    assert!(rig.report().stuck.is_some());
+    rig.committed(Ok(()));
+    rig.done(ticket);
+    assert_eq!(rig.unstalled(), [0]);
+    // What is said of a delivery that is over is old news.
+    rig.on(Event::Hindered {
+        ticket,
+        failure: failure(),
+    });
+    assert!(rig.stalls().is_empty());
+}
+
+#[test]
+fn a_record_that_waits_is_let_go_when_its_partition_goes() {
+    let mut rig = Rig::new(settings(), 1);
+    rig.read(0, 0, 7);
+    rig.read(0, 1, 8);
+    let delivered = rig.delivered();
+    rig.revoke(0);
+    rig.answer(delivered[0], postponed(250));
+    rig.answer(delivered[1], held_up(1_000));
+    // With what its next owner should know.
+    assert_eq!(rig.committed_offsets(), [(0, 0)]);
+    rig.committed(Ok(()));
+    assert_eq!(rig.given_back(), [0]);
+    assert!(rig.offsets().is_empty());
+}
+
+#[test]
+fn an_attempt_that_failed_counts_on_after_a_wait_for_the_store() {
+    let mut rig = Rig::new(settings(), 1);
+    rig.read(0, 0, 7);
+    let ticket = rig.one();
+    rig.answer(ticket, retry());
+    rig.pass(ms(200));
+    assert_eq!(rig.deliveries(), [(ticket, 2)]);
+    rig.answer(ticket, postponed(250));
+    rig.pass(ms(250));
+    assert_eq!(rig.deliveries(), [(ticket, 2)]);
+}

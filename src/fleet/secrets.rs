@@ -1,0 +1,66 @@
+//! Secrets that the worker itself needs. It finds them as files: never in its configuration, its
+//! environment or its arguments, where more people can read them.
+
+use std::path::PathBuf;
+
+use crate::api::{KafkaConsumerSpec, SecretKey};
+use crate::worker_config::SECRETS_PATH;
+
+/// A key of a Secret, as a file in the worker's container.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SecretFile {
+    /// The Secret's name.
+    pub secret: String,
+    /// The key in it.
+    pub key: String,
+    /// The file's name below [`SECRETS_PATH`].
+    pub file: &'static str,
+    /// The field that names it.
+    pub(super) field: &'static str,
+}
+
+impl SecretFile {
+    /// Where the worker finds it.
+    pub fn path(&self) -> PathBuf {
+        PathBuf::from(SECRETS_PATH).join(self.file)
+    }
+}
+
+/// The file with the store's password.
+pub(super) const STORE_PASSWORD: &str = "idempotency-password";
+/// The file with the certificates that the store's is checked with.
+pub(super) const STORE_CA: &str = "idempotency-ca.crt";
+
+/// All of them, in the order of the spec.
+pub(super) fn secret_files(spec: &KafkaConsumerSpec) -> Vec<SecretFile> {
+    let mut files = Vec::new();
+    let mut add = |named: Option<&SecretKey>, file, field| {
+        files.extend(named.map(|named| SecretFile {
+            secret: named.name.clone(),
+            key: named.key.clone(),
+            file,
+            field,
+        }));
+    };
+    if let Some(idempotency) = &spec.idempotency {
+        if let Some(redis) = &idempotency.store.redis {
+            let ca = redis.tls.as_ref().map(|tls| &tls.ca_secret);
+            add(
+                redis.password_secret.as_ref(),
+                STORE_PASSWORD,
+                "spec.idempotency.store.redis.passwordSecret",
+            );
+            add(ca, STORE_CA, "spec.idempotency.store.redis.tls.caSecret");
+        }
+        if let Some(postgres) = &idempotency.store.postgres {
+            let ca = postgres.tls.as_ref().map(|tls| &tls.ca_secret);
+            add(
+                postgres.password_secret.as_ref(),
+                STORE_PASSWORD,
+                "spec.idempotency.store.postgres.passwordSecret",
+            );
+            add(ca, STORE_CA, "spec.idempotency.store.postgres.tls.caSecret");
+        }
+    }
+    files
+}

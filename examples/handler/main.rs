@@ -14,6 +14,7 @@
 mod delivery;
 mod faults;
 mod log;
+mod timer;
 mod witness;
 
 use std::env;
@@ -35,10 +36,12 @@ use tokio::signal::unix::{SignalKind, signal};
 use delivery::Delivery;
 use faults::{Fault, Faults};
 use log::Log;
+use timer::Timer;
 use witness::Witness;
 
 struct Handler {
     delay: Duration,
+    timer: Timer,
     seen: Mutex<Seen>,
     faults: Mutex<Faults>,
 }
@@ -68,6 +71,7 @@ async fn main() -> anyhow::Result<()> {
     let listen = env::var("HANDLER_LISTEN").unwrap_or_else(|_| "0.0.0.0:8080".to_owned());
     let handler = Arc::new(Handler {
         delay: delay.0,
+        timer: Timer::start().context("start the timer")?,
         seen: Mutex::default(),
         faults: Mutex::default(),
     });
@@ -109,14 +113,14 @@ async fn record(State(handler): State<Arc<Handler>>, headers: HeaderMap, body: B
     let in_flight = InFlight::begin(Arc::clone(&handler), delivery);
     // Work that has begun is finished even if the caller hangs up, as it would be in an application
     // that writes to a database: what a killed worker had in flight counts as handled.
-    match tokio::spawn(work(handler.delay, fault, in_flight)).await {
+    match tokio::spawn(work(handler, fault, in_flight)).await {
         Ok(response) => response,
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
 }
 
-async fn work(delay: Duration, fault: Option<Fault>, in_flight: InFlight) -> Response {
-    tokio::time::sleep(delay).await;
+async fn work(handler: Arc<Handler>, fault: Option<Fault>, in_flight: InFlight) -> Response {
+    handler.timer.sleep(handler.delay).await;
     let Some(fault) = fault else {
         in_flight.finish(StatusCode::OK);
         return StatusCode::OK.into_response();

@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// The file's name in the ConfigMap and in the worker's container.
+/// The configuration's name in the ConfigMap.
 pub const FILE_NAME: &str = "worker.json";
-/// The folder where the ConfigMap is mounted.
-pub const MOUNT_PATH: &str = "/etc/drover";
+/// The environment variable that gives it to the worker.
+pub const ENV_CONFIG: &str = "DROVER_CONFIG";
 /// The folder where the Secrets that the worker needs are mounted.
 pub const SECRETS_PATH: &str = "/etc/drover-secrets";
 /// The worker's port for `/livez`, `/readyz` and `/metrics`.

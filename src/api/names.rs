@@ -21,8 +21,6 @@ pub const ANNOTATION_DELETION_COST: &str = "controller.kubernetes.io/pod-deletio
 
 /// The container of the worker in a pod template.
 pub const WORKER_CONTAINER: &str = "worker";
-/// The volume with the worker's configuration in a pod template.
-pub const CONFIG_VOLUME: &str = "drover-config";
 /// The volume with the Secrets that the worker needs, in a pod template.
 pub const SECRETS_VOLUME: &str = "drover-secrets";
 /// The environment variable with the pod's own name.

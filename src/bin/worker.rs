@@ -23,7 +23,7 @@ fn main() -> ExitCode {
     if let Err(error) = log::init(args.log_format, filter.as_deref().unwrap_or("info")) {
         eprintln!("drover-worker: {error}");
     }
-    let config = match read_config(&args.config) {
+    let config = match read_config(args.config.as_deref()) {
         Ok(config) => config,
         Err(error) => {
             error!("{error}");

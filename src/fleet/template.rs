@@ -10,8 +10,8 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
 use super::problem::Problems;
 use super::{Handler, LEAST_WORKER_MEMORY_BYTES, Timing, quantity};
-use crate::api::names::{CONFIG_VOLUME, ENV_POD_NAME, SECRETS_VOLUME, WORKER_CONTAINER, reason};
-use crate::worker_config::{ADMIN_PORT, MOUNT_PATH, SECRETS_PATH};
+use crate::api::names::{ENV_POD_NAME, SECRETS_VOLUME, WORKER_CONTAINER, reason};
+use crate::worker_config::{ADMIN_PORT, ENV_CONFIG, SECRETS_PATH};
 
 const POD: &str = "spec.template.spec";
 
@@ -111,14 +111,17 @@ fn check_containers(pod: &PodSpec, handler: &Handler, problems: &mut Problems) {
             check_beside_worker(&field, container, problems);
         }
     }
-    for name in [CONFIG_VOLUME, SECRETS_VOLUME] {
-        let mut volumes = pod.volumes.iter().flatten();
-        if ours && volumes.any(|volume| volume.name == name) {
-            problems.template(
-                &format!("{POD}.volumes"),
-                format!("{POD}.volumes has one named {name}, which is Drover's own; rename yours"),
-            );
-        }
+    if ours
+        && pod
+            .volumes
+            .iter()
+            .flatten()
+            .any(|volume| volume.name == SECRETS_VOLUME)
+    {
+        problems.template(
+            &format!("{POD}.volumes"),
+            format!("{POD}.volumes has one named {SECRETS_VOLUME}, which is Drover's own; rename yours"),
+        );
     }
 }
 
@@ -168,26 +171,11 @@ fn check_worker(pod: &PodSpec, problems: &mut Problems) {
             );
         }
     }
-    if worker
-        .env
-        .iter()
-        .flatten()
-        .any(|env| env.name == ENV_POD_NAME)
-    {
-        problems.template(
-            &format!("{field}.env"),
-            format!("{field}.env sets {ENV_POD_NAME}, which Drover sets; remove it"),
-        );
-    }
-    for (path, what) in [
-        (MOUNT_PATH, "configuration lies"),
-        (SECRETS_PATH, "Secrets lie"),
-    ] {
-        let mut mounts = worker.volume_mounts.iter().flatten();
-        if mounts.any(|mount| mount.mount_path.trim_end_matches('/') == path) {
+    for name in [ENV_POD_NAME, ENV_CONFIG] {
+        if worker.env.iter().flatten().any(|env| env.name == name) {
             problems.template(
-                &format!("{field}.volumeMounts"),
-                format!("{field}.volumeMounts has one at {path}, where the worker's {what}; mount yours elsewhere"),
+                &format!("{field}.env"),
+                format!("{field}.env sets {name}, which Drover sets; remove it"),
             );
         }
     }

@@ -16,16 +16,14 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::core::v1::{
-    ConfigMapVolumeSource, Container, PodSpec, PodTemplateSpec, Volume,
-};
+use k8s_openapi::api::core::v1::{Container, PodSpec, PodTemplateSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use super::labels::{labels, selector};
 use super::own_consumer_pod::with_environment;
 use super::worker_container::worker_container;
 use super::{Settings, config_map, secrets, worker_config};
-use crate::api::names::{ANNOTATION_CONFIG_HASH, CONFIG_VOLUME, WORKER_CONTAINER};
+use crate::api::names::{ANNOTATION_CONFIG_HASH, WORKER_CONTAINER};
 use crate::fleet::{Fleet, Handler, digest};
 
 pub(super) fn pod_template(fleet: &Fleet, settings: &Settings) -> PodTemplateSpec {
@@ -73,14 +71,6 @@ fn worker_pod(written: PodSpec, fleet: &Fleet, settings: &Settings) -> PodSpec {
     let mut init_containers = written.init_containers.clone().unwrap_or_default();
     init_containers.extend(beside.into_iter().map(native_sidecar));
     let mut volumes = written.volumes.clone().unwrap_or_default();
-    volumes.push(Volume {
-        name: CONFIG_VOLUME.to_owned(),
-        config_map: Some(ConfigMapVolumeSource {
-            name: fleet.name.clone(),
-            ..ConfigMapVolumeSource::default()
-        }),
-        ..Volume::default()
-    });
     volumes.extend(secrets::volume(fleet));
     PodSpec {
         // An empty list of what the user wrote is not the same as none to a differ.
@@ -90,7 +80,7 @@ fn worker_pod(written: PodSpec, fleet: &Fleet, settings: &Settings) -> PodSpec {
             fleet,
             settings,
         )],
-        volumes: Some(volumes),
+        volumes: (!volumes.is_empty()).then_some(volumes),
         // Its variables would be one for each port of each service of the namespace.
         enable_service_links: Some(written.enable_service_links.unwrap_or(false)),
         ..common(written, fleet)

@@ -7,17 +7,18 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{
-    Capabilities, Container, ContainerPort, EnvVar, EnvVarSource, HTTPGetAction,
-    ObjectFieldSelector, Probe, ResourceRequirements, SeccompProfile, SecurityContext, VolumeMount,
+    Capabilities, ConfigMapKeySelector, Container, ContainerPort, EnvVar, EnvVarSource,
+    HTTPGetAction, ObjectFieldSelector, Probe, ResourceRequirements, SeccompProfile,
+    SecurityContext, VolumeMount,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::pod_template::overlaid;
 use super::{Settings, secrets};
-use crate::api::names::{CONFIG_VOLUME, ENV_POD_NAME, WORKER_CONTAINER};
+use crate::api::names::{ENV_POD_NAME, WORKER_CONTAINER};
 use crate::fleet::Fleet;
-use crate::worker_config::{ADMIN_PORT, FILE_NAME, MOUNT_PATH};
+use crate::worker_config::{ADMIN_PORT, ENV_CONFIG, FILE_NAME};
 
 /// The port's name, for probes and for those who scrape.
 const PORT_NAME: &str = "admin";
@@ -35,11 +36,10 @@ pub(super) fn worker_container(
         image_pull_policy: written
             .image_pull_policy
             .or(settings.image_pull_policy.clone()),
-        args: Some(vec![
-            "--config".to_owned(),
-            format!("{MOUNT_PATH}/{FILE_NAME}"),
-        ]),
-        env: Some(joined(vec![pod_name()], written.env)),
+        env: Some(joined(
+            vec![pod_name(), configuration(&fleet.name)],
+            written.env,
+        )),
         ports: Some(joined(
             vec![ContainerPort {
                 name: Some(PORT_NAME.to_owned()),
@@ -49,7 +49,7 @@ pub(super) fn worker_container(
             }],
             written.ports,
         )),
-        volume_mounts: Some(joined(mounts(fleet), written.volume_mounts)),
+        volume_mounts: mounts(fleet, written.volume_mounts),
         resources: Some(resources(written.resources.unwrap_or_default(), fleet)),
         security_context: Some(security_context(
             written.security_context.unwrap_or_default(),
@@ -73,17 +73,10 @@ pub(super) fn worker_container(
     }
 }
 
-fn mounts(fleet: &Fleet) -> Vec<VolumeMount> {
-    let config = VolumeMount {
-        name: CONFIG_VOLUME.to_owned(),
-        mount_path: MOUNT_PATH.to_owned(),
-        read_only: Some(true),
-        ..VolumeMount::default()
-    };
-    [Some(config), secrets::mount(fleet)]
-        .into_iter()
-        .flatten()
-        .collect()
+/// None where there is nothing to mount: an empty list is not the same to a differ.
+fn mounts(fleet: &Fleet, written: Option<Vec<VolumeMount>>) -> Option<Vec<VolumeMount>> {
+    let mounts = joined(secrets::mount(fleet).into_iter().collect(), written);
+    (!mounts.is_empty()).then_some(mounts)
 }
 
 fn probe(path: &str) -> Probe {
@@ -104,6 +97,23 @@ fn pod_name() -> EnvVar {
             field_ref: Some(ObjectFieldSelector {
                 api_version: Some("v1".to_owned()),
                 field_path: "metadata.name".to_owned(),
+            }),
+            ..EnvVarSource::default()
+        }),
+        value: None,
+    }
+}
+
+/// Not as a file: a kubelet mounts a pod's first volume a third of a second after it has seen the
+/// pod, or two, and a fleet that is woken by a burst waits for it.
+fn configuration(config_map: &str) -> EnvVar {
+    EnvVar {
+        name: ENV_CONFIG.to_owned(),
+        value_from: Some(EnvVarSource {
+            config_map_key_ref: Some(ConfigMapKeySelector {
+                name: config_map.to_owned(),
+                key: FILE_NAME.to_owned(),
+                optional: None,
             }),
             ..EnvVarSource::default()
         }),

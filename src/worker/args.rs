@@ -2,11 +2,12 @@
 
 use std::net::{Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::{env, fs};
 
 use clap::Parser;
 
 use crate::telemetry::log::Format;
-use crate::worker_config::{ADMIN_PORT, WorkerConfig};
+use crate::worker_config::{ADMIN_PORT, ENV_CONFIG, WorkerConfig};
 
 /// Delivers the records of Kafka topics to a handler.
 ///
@@ -14,9 +15,10 @@ use crate::worker_config::{ADMIN_PORT, WorkerConfig};
 #[derive(Parser, Debug)]
 #[command(name = "drover-worker", version)]
 pub struct Args {
-    /// The configuration that the controller writes.
-    #[arg(long, env = "DROVER_CONFIG", default_value = "/etc/drover/worker.json")]
-    pub config: PathBuf,
+    /// A file with the configuration that the controller writes [default: the text itself in the
+    /// environment variable DROVER_CONFIG].
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
     /// This pod's name, for logs, reports and the broker [default: the host's name].
     #[arg(long, env = "POD_NAME")]
     pub pod: Option<String>,
@@ -37,21 +39,27 @@ pub struct Args {
     pub log: Option<String>,
 }
 
-/// Reads the configuration; the error is one line that says what is wrong and where.
-pub fn read_config(path: &Path) -> Result<WorkerConfig, String> {
-    let wrong = |what: String| {
-        format!(
-            "configuration {}: {what}; it is written by Drover's controller, whose version must fit the worker's",
-            path.display()
-        )
+/// Reads the configuration, from `file` or from the environment; the error is one line that says
+/// what is wrong and where.
+pub fn read_config(file: Option<&Path>) -> Result<WorkerConfig, String> {
+    let text = match file {
+        Some(file) => fs::read_to_string(file).map_err(|error| error.to_string()),
+        None => {
+            env::var(ENV_CONFIG).map_err(|error| format!("{error}; is this a pod of Drover's?"))
+        }
     };
-    let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
-    serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))
+    let read = text.and_then(|text| serde_json::from_str(&text).map_err(|error| error.to_string()));
+    read.map_err(|what| {
+        let place = file.map_or(ENV_CONFIG.into(), |file| file.display().to_string());
+        format!(
+            "configuration {place}: {what}; it is written by Drover's controller, whose version must fit the worker's"
+        )
+    })
 }
 
 /// The host's name, which in a pod is the pod's.
 pub fn host_name() -> String {
-    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let name = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let name = name.trim();
     if name.is_empty() { "unknown" } else { name }.to_owned()
 }
@@ -61,10 +69,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_default_path_is_where_the_config_map_is_mounted() {
-        use crate::worker_config::{FILE_NAME, MOUNT_PATH};
-        let path = Args::parse_from(["drover-worker"]).config;
-        assert_eq!(path, Path::new(MOUNT_PATH).join(FILE_NAME));
+    fn without_a_file_the_configuration_is_the_environments() {
+        assert_eq!(Args::parse_from(["drover-worker"]).config, None);
+        // No test may set it: the environment is every test's.
+        let error = read_config(None).unwrap_err();
+        assert!(
+            error.contains("configuration DROVER_CONFIG") && !error.contains('\n'),
+            "{error}"
+        );
     }
 
     #[test]
@@ -78,9 +90,9 @@ mod tests {
             Some("{\"unknown\": 1}"),
         ] {
             if let Some(content) = content {
-                std::fs::write(&path, content).unwrap();
+                fs::write(&path, content).unwrap();
             }
-            let error = read_config(&path).unwrap_err();
+            let error = read_config(Some(&path)).unwrap_err();
             assert!(
                 error.contains("worker.json") && !error.contains('\n'),
                 "{error}"

@@ -253,10 +253,10 @@ fn contradictions_of_the_template_are_told() {
             "POD_NAME",
         ),
         (
-            worker(json!({ "volumeMounts": [{ "name": "x", "mountPath": "/etc/drover/" }] })),
+            worker(json!({ "env": [{ "name": "DROVER_CONFIG", "value": "x" }] })),
             template,
-            "spec.template.spec.containers[0].volumeMounts",
-            "mount yours elsewhere",
+            "spec.template.spec.containers[0].env",
+            "DROVER_CONFIG",
         ),
         (
             worker(json!({ "resources": { "limits": { "memory": "63Mi" } } })),
@@ -269,12 +269,6 @@ fn contradictions_of_the_template_are_told() {
             reason::INVALID_VALUE,
             "spec.template.spec.containers[0].resources.limits.memory",
             "such as 128Mi",
-        ),
-        (
-            url(json!({ "volumes": [{ "name": "drover-config", "emptyDir": {} }] })),
-            template,
-            "spec.template.spec.volumes",
-            "rename yours",
         ),
         (
             url(json!({ "containers": [{ "image": "a" }] })),

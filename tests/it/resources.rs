@@ -224,7 +224,7 @@ fn what_the_template_says_of_the_worker_is_added() {
         .flatten()
         .map(|env| env.name.as_str())
         .collect();
-    assert_eq!(names, ["POD_NAME", "DROVER_LOG"]);
+    assert_eq!(names, ["POD_NAME", "DROVER_CONFIG", "DROVER_LOG"]);
     let resources = worker.resources.unwrap();
     let text =
         |list: Option<std::collections::BTreeMap<String, _>>| serde_json::to_value(list).unwrap();

@@ -3,6 +3,8 @@
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Child, ChildStderr, Command, Stdio};
 
+use drover::worker_config::WorkerConfig;
+
 use super::kafka::Kafka;
 use super::web::{Reply, Web, ok};
 use super::workers::{TOPIC, config, texts};
@@ -16,8 +18,16 @@ pub struct Process {
 
 impl Process {
     pub fn start(arguments: &[&str]) -> Self {
+        Self::start_with(arguments, None)
+    }
+
+    /// With a configuration in the environment, as in a pod.
+    fn start_with(arguments: &[&str], config: Option<&WorkerConfig>) -> Self {
+        let text = config.map(|config| serde_json::to_string(config).unwrap());
         let mut child = Command::new(env!("CARGO_BIN_EXE_drover-worker"))
             .args(arguments)
+            .env_remove("DROVER_CONFIG")
+            .envs(text.map(|text| ("DROVER_CONFIG", text)))
             .args(["--admin-address", "127.0.0.1:0", "--pod", "pod-1"])
             .env_remove("RUST_LOG")
             .stderr(Stdio::piped())
@@ -66,7 +76,7 @@ impl Drop for Process {
     }
 }
 
-pub fn written(config: &drover::worker_config::WorkerConfig) -> (tempfile::TempDir, String) {
+pub fn written(config: &WorkerConfig) -> (tempfile::TempDir, String) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("worker.json");
     std::fs::write(&path, serde_json::to_vec(config).unwrap()).unwrap();
@@ -80,6 +90,13 @@ fn a_configuration_that_cannot_be_read_ends_with_status_2_and_says_why() {
     assert_eq!(status, Some(2));
     assert!(log.contains("/nowhere/worker.json: No such file"), "{log}");
     assert_eq!(log.lines().count(), 1, "{log}");
+}
+
+#[test]
+fn without_a_configuration_it_ends_with_status_2_and_says_so() {
+    let (status, log) = Process::start(&[]).wait();
+    assert_eq!(status, Some(2));
+    assert!(log.contains("configuration DROVER_CONFIG"), "{log}");
 }
 
 #[test]
@@ -109,8 +126,7 @@ fn sigterm_drains_and_ends_with_status_0() {
     let web = Web::start(|_| Reply { hold: true, ..ok() });
     let mut config = config(&kafka, &web);
     config.concurrency = 2;
-    let (_folder, path) = written(&config);
-    let mut process = Process::start(&["--config", &path]);
+    let mut process = Process::start_with(&[], Some(&config));
     web.wait_for("two in flight", |seen| seen.len() == 2);
     process.terminate();
     process.wait_for_words("draining before leaving");

@@ -108,6 +108,10 @@ deny: ## Licences and advisories of the dependencies, where cargo-deny is instal
 	@if $(CARGO) deny --version >/dev/null 2>&1; then $(CARGO) deny check; \
 	else echo "cargo-deny is not installed, nothing was checked; cargo install cargo-deny"; fi
 
+.PHONY: bench-start
+bench-start: images ## 24 times from zero: first record produced to first record handled, step by step
+	@tests/demo/demo --dir "$(DEMO_CLUSTER)" --bin "$(BUILT)" --images "$(IMAGES_DIR)" --starts 24 --records 100
+
 .PHONY: bench-worker
 bench-worker: ## The worker beside a bare loop on a real broker: records per CPU-second, memory
 	@$(MAKE) build PROFILE=release

@@ -8,7 +8,7 @@ import signal
 import sys
 from pathlib import Path
 
-from . import result, stage, story
+from . import result, stage, starts, story
 from .kube import Kube
 from .screen import Screen
 from .shell import Failure
@@ -46,6 +46,8 @@ def _play(asked: argparse.Namespace, the_stage: stage.Stage, screen: Screen) -> 
     kube = Kube(the_stage.environment)
     world = World(kube, screen, the_stage)
     try:
+        if asked.starts:
+            return starts.tell(world, the_stage, screen, asked)
         outcome = story.tell(world, the_stage, screen, asked)
     finally:
         world.close()
@@ -62,6 +64,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--keep", action="store_true", help="leave everything running at the end")
     parser.add_argument("--records", type=int, default=60_000)
     parser.add_argument("--keys", type=int, default=6_000)
+    parser.add_argument("--starts", type=int, default=0, metavar="N",
+                        help="instead of the story: N times from zero, and how long that takes")
     parser.add_argument("--no-restart", action="store_true", help="do not roll the fleet in the middle")
     return parser
 

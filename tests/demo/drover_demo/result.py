@@ -60,14 +60,14 @@ def show(outcome: Outcome, screen: Screen) -> int:
 
 def _after(outcome: Outcome, name: str) -> str:
     at = outcome.witness.get(name)
-    return _seconds((_time(at) - _time(outcome.produced_at)).total_seconds() if at else None)
+    return _seconds((moment(at) - moment(outcome.produced_at)).total_seconds() if at else None)
 
 
 def _seconds(seconds: float | None) -> str:
     return "never" if seconds is None else f"{seconds:.1f} s"
 
 
-def _time(text: str) -> datetime:
+def moment(text: str) -> datetime:
     """RFC 3339 in UTC with any number of decimals; Python before 3.11 knows only six."""
     whole, decimals = re.fullmatch(r"(.*?)(?:\.(\d+))?Z", text).groups()
     micros = int((decimals or "0")[:6].ljust(6, "0"))

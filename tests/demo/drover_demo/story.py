@@ -44,7 +44,7 @@ def tell(world: World, the_stage: stage.Stage, screen: Screen, asked: argparse.N
     screen.chapter(f"{asked.records:,} records of {asked.keys:,} keys arrive at once")
     screen.restart_clock()
     began = len(world.scale_changes)
-    produced = _produce(the_stage, asked)
+    produced = produce(the_stage, asked)
     outcome = Outcome(produced["produced"], produced["startedAt"], produced["seconds"])
     screen.happening("produced", f"{outcome.produced:,} records in {outcome.produce_seconds:.1f} s", "green")
     if not asked.no_restart:
@@ -72,7 +72,7 @@ def _idle(world: World) -> bool:
     return world.size == 0 and not world.pods and world.status.get("lag") == 0 and "handled" in world.witness
 
 
-def _produce(the_stage: stage.Stage, asked: argparse.Namespace) -> dict:
+def produce(the_stage: stage.Stage, asked: argparse.Namespace) -> dict:
     command = [str(the_stage.binaries / "drover"), "produce", "--topic", stage.TOPIC, "--count", str(asked.records),
                "--keys", str(asked.keys), "--output", "json"]
     done = subprocess.run(command, env=the_stage.environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,

@@ -13,7 +13,7 @@ use super::workload::Workload;
 use crate::clock;
 use crate::fleet::{Fleet, Known};
 use crate::lag::{self, Latest, Need, Pace, Source, Start, TopicState};
-use crate::scaling::{Decision, Sample};
+use crate::scaling::{Decision, Sample, Watch};
 
 /// Which of a user's properties tell how a cluster is reached. The others are the workers', and
 /// must not keep fleets from sharing a client.
@@ -56,10 +56,11 @@ pub fn register(context: &Context, key: &FleetKey, fleet: &Fleet) {
 
 /// Reads as often as the decision asks for.
 pub fn pace(context: &Context, key: &FleetKey, decision: &Decision) {
-    let pace = if decision.watch_closely {
-        Pace::Close
-    } else {
-        Pace::Usual
+    let pace = match decision.watch {
+        Watch::Growing => Pace::Quick,
+        Watch::Closely => Pace::Close,
+        Watch::ForArrivals => Pace::Asleep,
+        Watch::Usual => Pace::Usual,
     };
     context.lag.set_pace(key, pace);
 }

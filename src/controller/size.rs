@@ -116,7 +116,7 @@ mod tests {
     use super::*;
     use crate::api::KafkaConsumer;
     use crate::fleet::{References, validate};
-    use crate::scaling::{Outlook, Why};
+    use crate::scaling::{Outlook, Watch, Why};
     use jiff::Timestamp;
     use serde_json::{Value, json};
 
@@ -144,7 +144,7 @@ mod tests {
             replicas,
             reasons: vec![Why::Rolling],
             look_again_at: Timestamp::UNIX_EPOCH,
-            watch_closely: false,
+            watch: Watch::Usual,
             outlook: Outlook::default(),
         }
     }

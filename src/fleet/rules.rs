@@ -110,6 +110,18 @@ fn scaling(scaling: &Scaling, problems: &mut Problems) {
             "spec.scaling.maxDelay must be between 1s and 24h; write a time such as 60s",
         );
     }
+    let Some(idle) = scaling.idle_time_to_zero else {
+        return;
+    };
+    if !within(idle, Duration::from_secs(1), Duration::from_secs(24 * 3600)) {
+        problems.invalid(
+            "spec.scaling.idleTimeToZero",
+            "spec.scaling.idleTimeToZero must be between 1s and 24h; write a time such as 30s",
+        );
+    }
+    if scaling.min_replicas > 0 {
+        problems.contradiction("spec.scaling.idleTimeToZero", "spec.scaling.idleTimeToZero has no effect while spec.scaling.minReplicas is not 0; set that to 0, or remove idleTimeToZero");
+    }
 }
 
 fn within(span: Span, least: Duration, most: Duration) -> bool {

@@ -120,7 +120,9 @@ fn check_containers(pod: &PodSpec, handler: &Handler, problems: &mut Problems) {
     {
         problems.template(
             &format!("{POD}.volumes"),
-            format!("{POD}.volumes has one named {SECRETS_VOLUME}, which is Drover's own; rename yours"),
+            format!(
+                "{POD}.volumes has one named {SECRETS_VOLUME}, which is Drover's own; rename yours"
+            ),
         );
     }
 }
@@ -178,6 +180,13 @@ fn check_worker(pod: &PodSpec, problems: &mut Problems) {
                 format!("{field}.env sets {name}, which Drover sets; remove it"),
             );
         }
+    }
+    let mut mounts = worker.volume_mounts.iter().flatten();
+    if mounts.any(|mount| mount.mount_path.trim_end_matches('/') == SECRETS_PATH) {
+        problems.template(
+            &format!("{field}.volumeMounts"),
+            format!("{field}.volumeMounts has one at {SECRETS_PATH}, where the worker's Secrets lie; mount yours elsewhere"),
+        );
     }
     check_memory(&field, worker, problems);
 }

@@ -137,6 +137,7 @@ fn complete(
             min: spec.scaling.min_replicas,
             max: spec.scaling.max_replicas,
             max_delay: spec.scaling.max_delay.0,
+            idle_to_zero: spec.scaling.idle_time_to_zero.map(|idle| idle.0),
             concurrency: delivery.concurrency.get(),
         },
         handler,

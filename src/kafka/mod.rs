@@ -9,5 +9,6 @@ pub mod errors;
 mod native;
 pub mod producer;
 pub mod rebalance;
+pub mod tails;
 
 pub use native::{Event, Message, Polled};

@@ -2,15 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{BuildHasher, Hasher, RandomState};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
+use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::Instant;
 
 use super::assemble::{Ends, Memory};
 use super::round::{self, Counters};
-use super::{Failure, Latest, Need, Offsets, Pace, TopicState, Wakes};
+use super::sleepers::{self, Sleepers};
+use super::{Failure, Latest, Need, Offsets, Pace, Source, TopicState, Wakes};
 use crate::clock;
 use crate::kafka::admin::{Admin, Answers, Committed, Error};
 use crate::topic::{Offset, TopicPartition};
@@ -34,11 +37,24 @@ struct Fleet {
     due: Instant,
     memory: Memory,
     latest: Latest,
+    /// When it was read last.
+    read: Instant,
+    /// Since when it sleeps: it is at zero, nothing waits, and what arrives wakes it.
+    sleeps_since: Option<Instant>,
     /// When its commits were read, and what they were.
     commits: Option<(Instant, Arc<Answers<Committed>>)>,
 }
 
 impl Fleet {
+    /// Falls asleep or wakes up, as things are now; whether that is a change.
+    fn settle(&mut self) -> bool {
+        let slept = self.sleeps_since.is_some();
+        let sleeps = self.pace == Pace::Asleep && self.at_rest();
+        let since = self.sleeps_since.unwrap_or_else(Instant::now);
+        self.sleeps_since = sleeps.then_some(since);
+        sleeps != slept
+    }
+
     /// Nothing waits, so nothing can be committed until something arrives.
     fn at_rest(&self) -> bool {
         let quiet = |offsets: &Arc<Offsets>| {
@@ -61,6 +77,11 @@ pub(super) struct Cluster<K> {
     pub(super) admin: Result<Arc<Admin>, Error>,
     wakes: Arc<Wakes<K>>,
     counters: Arc<Counters>,
+    sleepers: Mutex<Sleepers>,
+    /// What has arrived in partitions that are watched; taken by the task.
+    arrivals: Mutex<Option<UnboundedReceiver<TopicPartition>>>,
+    /// Which fleets sleep, or where, has changed.
+    restless: AtomicBool,
 }
 
 impl<K: Ord + Clone + Send + Sync + 'static> Cluster<K> {
@@ -68,18 +89,23 @@ impl<K: Ord + Clone + Send + Sync + 'static> Cluster<K> {
         admin: Result<Arc<Admin>, Error>,
         wakes: Arc<Wakes<K>>,
         counters: Arc<Counters>,
+        source: Source,
     ) -> Self {
+        let (sleepers, arrivals) = Sleepers::new(source);
         Self {
             fleets: Mutex::default(),
             changed: Notify::new(),
             admin,
             wakes,
             counters,
+            sleepers: Mutex::new(sleepers),
+            arrivals: Mutex::new(Some(arrivals)),
+            restless: AtomicBool::new(false),
         }
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<K, Fleet>> {
-        self.fleets.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.fleets)
     }
 
     /// Reads for this fleet from now on; at once if it wants something else than before.
@@ -92,19 +118,29 @@ impl<K: Ord + Clone + Send + Sync + 'static> Cluster<K> {
             need,
             pace: Pace::Usual,
             due: Instant::now(),
+            read: Instant::now(),
+            sleeps_since: None,
             memory: Memory::default(),
             latest: Latest::default(),
             commits: None,
         };
-        fleets.insert(key, fleet);
+        let before = fleets.insert(key, fleet);
+        self.forget_sleep_of(before);
         drop(fleets);
         self.changed.notify_one();
+    }
+
+    /// What this fleet's sleep was watched by need not be watched for it any more.
+    fn forget_sleep_of(&self, gone: Option<Fleet>) {
+        let slept = gone.is_some_and(|fleet| fleet.sleeps_since.is_some());
+        self.restless.fetch_or(slept, Relaxed);
     }
 
     /// Reads no more for this fleet; whether others are left.
     pub(super) fn unregister(&self, key: &K) -> bool {
         let mut fleets = self.lock();
-        fleets.remove(key);
+        self.forget_sleep_of(fleets.remove(key));
+        self.changed.notify_one();
         !fleets.is_empty()
     }
 
@@ -114,6 +150,7 @@ impl<K: Ord + Clone + Send + Sync + 'static> Cluster<K> {
             return;
         };
         fleet.pace = pace;
+        self.restless.fetch_or(fleet.settle(), Relaxed);
         // During a pause after a failure the pause holds.
         if fleet.latest.failure.is_none() {
             fleet.due = fleet.due.min(Instant::now() + pace.period());
@@ -148,7 +185,13 @@ impl<K: Ord + Clone + Send + Sync + 'static> Cluster<K> {
     /// The task. Ends never; whoever started it ends it.
     pub(super) async fn run(self: Arc<Self>) {
         let mut task = Task::default();
+        let Some(mut arrivals) = lock(&self.arrivals).take() else {
+            return;
+        };
         loop {
+            if self.restless.swap(false, Relaxed) {
+                self.watch_sleepers();
+            }
             let next_due = self.lock().values().map(|fleet| fleet.due).min();
             let now = Instant::now();
             match next_due {
@@ -157,6 +200,10 @@ impl<K: Ord + Clone + Send + Sync + 'static> Cluster<K> {
                     tokio::select! {
                         () = tokio::time::sleep_until(due) => {}
                         () = self.changed.notified() => continue,
+                        Some(first) = arrivals.recv() => {
+                            self.wake_sleepers(&sleepers::by_topic(first, &mut arrivals));
+                            continue;
+                        }
                     }
                 }
                 None => {
@@ -165,6 +212,29 @@ impl<K: Ord + Clone + Send + Sync + 'static> Cluster<K> {
                 }
             }
             self.round(&mut task).await;
+        }
+    }
+
+    fn watch_sleepers(&self) {
+        let fleets = self.lock();
+        let sleeping = fleets.values().filter(|fleet| fleet.sleeps_since.is_some());
+        let read = sleeping.filter_map(|fleet| fleet.latest.offsets.as_deref());
+        lock(&self.sleepers).watch(read);
+    }
+
+    /// Something has arrived in these topics: their fleets are read at once.
+    fn wake_sleepers(&self, topics: &BTreeMap<Arc<str>, usize>) {
+        for fleet in self.lock().values_mut() {
+            let concerns = |topic: &String| topics.contains_key(topic.as_str());
+            if fleet.sleeps_since.is_some() && fleet.need.topics.iter().any(concerns) {
+                // During a pause after a failure the pause holds.
+                if fleet.latest.failure.is_none() {
+                    let soon = Instant::now().max(fleet.read + sleepers::BREATH);
+                    fleet.due = fleet.due.min(soon);
+                }
+                // What has told of an arrival is not watched any more.
+                self.restless.store(true, Relaxed);
+            }
         }
     }
 
@@ -300,7 +370,15 @@ impl<K: Ord + Clone + Send + Sync + 'static> Cluster<K> {
                 .is_none_or(|before| before.differs(&offsets));
         fleet.latest.offsets = Some(Arc::new(offsets));
         fleet.latest.failure = None;
-        fleet.due = Instant::now() + fleet.pace.period();
+        self.restless.fetch_or(fleet.settle(), Relaxed);
+        let period = match fleet.sleeps_since {
+            Some(since) => lock(&self.sleepers).period(since),
+            None => fleet.pace.period(),
+        };
+        fleet.read = Instant::now();
+        fleet.due = fleet.read + period;
+        // Who takes a second look at a burst wants to know as well that nothing more has come.
+        let news = news || fleet.pace == Pace::Quick;
         drop(fleets);
         if news {
             self.wakes.add(key.clone());
@@ -321,6 +399,7 @@ impl<K: Ord + Clone + Send + Sync + 'static> Cluster<K> {
             since: before.map_or_else(clock::now, |failure| failure.since),
             error: error.clone(),
         });
+        self.restless.fetch_or(fleet.settle(), Relaxed);
         fleet.commits = None;
         fleet.due = Instant::now() + pause.unwrap_or(4 * fleet.pace.period());
         drop(fleets);
@@ -328,6 +407,10 @@ impl<K: Ord + Clone + Send + Sync + 'static> Cluster<K> {
             self.wakes.add(key.clone());
         }
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What the task keeps for itself.

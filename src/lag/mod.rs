@@ -2,13 +2,15 @@
 //!
 //! One task and one client for each Kafka cluster, whatever the number of fleets: end offsets of
 //! all topics in one batch, commits of all groups side by side. A fleet at rest costs a slot in a
-//! batch. What was read last is kept for whoever asks; a failure is kept as a failure, with its
+//! batch, and the first record that arrives for it wakes it: one client waits at the ends of all
+//! partitions in which nothing is expected. What was read last is kept for whoever asks; a failure is kept as a failure, with its
 //! beginning: no data is not zero. Decides nothing: that is `scaling`'s work.
 
 mod assemble;
 mod cluster;
 mod reader;
 mod round;
+mod sleepers;
 mod start;
 mod wakes;
 
@@ -49,8 +51,13 @@ pub struct Need {
 /// How often a fleet is read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Pace {
-    /// Often: it is at zero, or the promise is near its end.
+    /// At once again: a burst has begun, and how large it is decides how many pods it gets.
+    Quick,
+    /// Often: the promise is near its end.
     Close,
+    /// It is at zero and nothing waits: what arrives wakes it. As long as that cannot be relied
+    /// upon it is read often.
+    Asleep,
     /// As usual.
     #[default]
     Usual,
@@ -60,7 +67,8 @@ impl Pace {
     /// Time from one reading to the next.
     pub fn period(self) -> Duration {
         match self {
-            Self::Close => Duration::from_millis(500),
+            Self::Quick => Duration::from_millis(50),
+            Self::Close | Self::Asleep => Duration::from_millis(500),
             Self::Usual => Duration::from_millis(1500),
         }
     }

@@ -106,7 +106,8 @@ impl<K: Ord + Clone + Send + Sync + 'static> LagReader<K> {
     fn start(&self, source: &Source) -> Running<K> {
         let admin = Admin::open(&source.bootstrap_servers, &source.properties).map(Arc::new);
         let wakes = Arc::clone(&self.wakes);
-        let cluster = Arc::new(Cluster::new(admin, wakes, Arc::clone(&self.counters)));
+        let counters = Arc::clone(&self.counters);
+        let cluster = Arc::new(Cluster::new(admin, wakes, counters, source.clone()));
         Running {
             task: tokio::spawn(Arc::clone(&cluster).run()),
             cluster,

@@ -47,6 +47,7 @@ impl Default for World {
                 min: 0,
                 max: None,
                 max_delay: Duration::from_secs(30),
+                idle_to_zero: None,
                 concurrency: 1,
             },
         }
@@ -299,6 +300,19 @@ fn a_burst_on_a_fleet_that_was_never_measured_is_done_in_time_too() {
     assert!((learned - 195.0).abs() < 20.0, "learned {learned}");
     let start_up = outcome.state.orders.learned_start_up().unwrap();
     assert!((1.0..3.0).contains(&start_up), "learned {start_up}");
+}
+
+#[test]
+fn after_a_burst_one_pod_stays_awake_as_long_as_the_user_wants_it_to() {
+    let state = State::resume(Some(195.0), Some(Duration::from_millis(1500)));
+    let mut world = World::default();
+    world.policy.idle_to_zero = Some(Duration::from_secs(30));
+    let outcome = world.run(state, 0, 120.0, burst);
+    let sizes: Vec<u32> = outcome.changes.iter().map(|change| change.1).collect();
+    assert_eq!(sizes, [12, 1, 0], "{outcome:?}");
+    let awake = outcome.changes[2].0 - outcome.finished;
+    assert!((30.0..33.0).contains(&awake), "{awake}");
+    assert!(outcome.pod_seconds < 550.0, "{}", outcome.pod_seconds);
 }
 
 #[test]

@@ -14,7 +14,7 @@ use super::state::State;
 use super::{Policy, Why};
 
 /// Price of one rebalance, pod-seconds; a round has two.
-const MOVE: f64 = 60.0;
+pub(super) const MOVE: f64 = 60.0;
 /// A surplus that is gone is forgotten at this pace, pod-seconds a second.
 const LEAK: f64 = 0.5;
 /// Rounds that turned out needless make the next one dearer, up to so many times.

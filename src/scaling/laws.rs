@@ -62,12 +62,14 @@ fn policy() -> impl Strategy<Value = Policy> {
         0..8_u32,
         prop::option::of(1..20_u32),
         0..120_000_u64,
+        prop::option::of(0..120_000_u64),
         0..20_u32,
     )
-        .prop_map(|(min, max, delay, concurrency)| Policy {
+        .prop_map(|(min, max, delay, idle, concurrency)| Policy {
             min: min.min(max.unwrap_or(u32::MAX)),
             max,
             max_delay: Duration::from_millis(delay),
+            idle_to_zero: idle.map(Duration::from_millis),
             concurrency,
         })
 }

@@ -49,6 +49,9 @@ pub struct Policy {
     pub max: Option<u32>,
     /// No record waits longer than this.
     pub max_delay: Duration,
+    /// The last pod goes once nothing has waited or arrived for so long; none leaves it to what
+    /// idle pods cost.
+    pub idle_to_zero: Option<Duration>,
     /// Deliveries in flight in a pod, for the first guess of an unmeasured handler.
     pub concurrency: u32,
 }
@@ -62,11 +65,23 @@ pub struct Decision {
     pub reasons: Vec<Why>,
     /// Look again at this time at the latest, even if no new sample comes.
     pub look_again_at: Timestamp,
-    /// Offsets should be read at short intervals: the fleet is at zero, or the promise is near
-    /// its end.
-    pub watch_closely: bool,
+    /// How closely offsets should be watched until then.
+    pub watch: Watch,
     /// What the decision rests on, for status and metrics.
     pub outlook: Outlook,
+}
+
+/// How closely offsets should be watched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Watch {
+    /// Every moment: a burst has begun, and pods are ordered once its size is seen.
+    Growing,
+    /// At short intervals: the fleet is at zero, or the promise is near its end.
+    Closely,
+    /// Nothing waits and there are no pods: what matters is the next record.
+    ForArrivals,
+    /// As usual.
+    Usual,
 }
 
 /// What a decision rests on. An unknown number is absent.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::reading::Reading;
 use super::state::State;
 use super::target::Needs;
-use super::{Decision, Outlook, Policy, Why};
+use super::{Decision, Outlook, Policy, Watch, Why};
 
 /// Looking again is due after this long even if nothing is expected, seconds.
 const AT_REST: f64 = 60.0;
@@ -21,6 +21,8 @@ pub(super) struct Plan {
     pub(super) replicas: u32,
     /// Lowering needs no patience: a limit asks for it.
     pub(super) at_once: bool,
+    /// Pods are ordered once it is seen how much a burst brings.
+    pub(super) growing: bool,
     /// Something is due in so many seconds.
     pub(super) due_in: Option<f64>,
     /// Decisive first.
@@ -34,6 +36,7 @@ impl Plan {
             current,
             replicas: current,
             at_once: false,
+            growing: false,
             due_in: None,
             reasons: Vec::new(),
         }
@@ -87,12 +90,22 @@ impl Plan {
             .due_in
             .unwrap_or(usual)
             .clamp(0.1, if resting { AT_REST } else { AT_WORK });
+        let at_zero = self.current == 0;
+        let watch = if self.growing {
+            Watch::Growing
+        } else if at_zero && !raises && needs.backlog <= 0.0 {
+            Watch::ForArrivals
+        } else if at_zero || needs.pressing || raises {
+            Watch::Closely
+        } else {
+            Watch::Usual
+        };
         let wait = Duration::try_from_secs_f64(due_in).unwrap_or(Duration::from_secs(5));
         Decision {
             replicas: self.replicas,
             reasons: self.reasons,
             look_again_at: reading.now.checked_add(wait).unwrap_or(reading.now),
-            watch_closely: self.current == 0 || needs.pressing || raises,
+            watch,
             outlook: Outlook {
                 partitions: reading.partitions(),
                 lag: reading.complete().then(|| reading.lag()),

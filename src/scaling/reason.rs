@@ -62,6 +62,13 @@ pub enum Why {
         /// For so many seconds.
         seconds: f64,
     },
+    /// Nothing waits and nothing arrives, but the last pod stays as long as the user wants it to.
+    StaysAwake {
+        /// Idle for so many seconds.
+        idle: f64,
+        /// It stays for so many more.
+        left: f64,
+    },
     /// Fewer pods would do, but not for long enough yet.
     NotWorthItYet {
         /// Pods that would do.
@@ -197,6 +204,7 @@ impl Why {
             Self::SecondLook => "SecondLook",
             Self::Spare { .. } => "CapacityToSpare",
             Self::Idle { .. } => "Idle",
+            Self::StaysAwake { .. } => "StaysAwake",
             Self::NotWorthItYet { .. } => "NotWorthItYet",
             Self::Unknown { .. } => "LagUnknown",
             Self::Stale { .. } => "OffsetsStale",
@@ -298,6 +306,10 @@ impl fmt::Display for Why {
             Self::Idle { seconds } => {
                 write!(f, "nothing has waited or arrived for {seconds:.1}s")
             }
+            Self::StaysAwake { idle, left } => write!(
+                f,
+                "nothing has waited or arrived for {idle:.1}s; the last pod stays for {left:.1}s more, as spec.scaling.idleTimeToZero says"
+            ),
             Self::NotWorthItYet {
                 to,
                 collected,

@@ -11,7 +11,7 @@ use super::gate::Surplus;
 use super::guards::Guards;
 use super::orders::Orders;
 use super::reading::Reading;
-use super::window::{Level, Surge, Track};
+use super::window::{Burst, Level, Surge, Track};
 use crate::topic::TopicPartition;
 
 /// What one step leaves for the next. After a restart of the controller it is rebuilt by
@@ -33,6 +33,8 @@ pub struct State {
     pub(super) level: Option<Level>,
     /// Arrivals well above the level, from their beginning.
     pub(super) surge: Option<Surge>,
+    /// What has woken the fleet, until it has pods.
+    pub(super) burst: Option<Burst>,
     /// What a pod can do.
     pub(super) capacity: Capacity,
     /// Sizes ordered, and how long pods take.

@@ -5,6 +5,7 @@
 //! what carried the highest recent minute; at rest go to the least.
 
 use super::flow::seconds;
+use super::gate::MOVE;
 use super::limits::Bounds;
 use super::plan::Plan;
 use super::reading::Reading;
@@ -22,8 +23,14 @@ const LOAD: f64 = 0.9;
 const UNHURRIED: f64 = 300.0;
 /// Seconds from a change of the load to a step that sees it.
 const TICK: f64 = 0.5;
-/// The first sight of a surge is looked at once more after so many seconds.
-const SECOND_LOOK: f64 = 0.4;
+/// The first sight of a surge is looked at once more after so many seconds, and, as long as it
+/// goes on, again and again,
+const SECOND_LOOK: f64 = 0.05;
+/// but not for longer than this, seconds.
+const LAST_LOOK: f64 = 0.4;
+/// A burst that goes on is taken to do so for as long, seconds, when it is asked whether to wait for
+/// its size.
+const GOES_ON: f64 = 2.0;
 /// The look-back of lowering: the highest average of a minute among those of the last minute.
 const MINUTE: f64 = 60.0;
 /// Share of the promise that a smaller fleet may use if the look-back came again: well less than
@@ -47,10 +54,14 @@ pub(super) struct Needs {
     pub(super) breach: bool,
     /// The smallest useful size that is enough, whatever the user's limits.
     pub(super) enough: u32,
+    /// What would be enough if what has woken the fleet goes on; none where nobody can say yet.
+    pub(super) enough_later: Option<u32>,
     /// The size to lower to, where everything that it takes to know is known.
     pub(super) spare: Option<u32>,
     /// Nothing waits and nothing arrives: for so many seconds.
     pub(super) idle: Option<f64>,
+    /// The last pod of an idle fleet stays for so many seconds, as the user wants it.
+    pub(super) awake_for: Option<f64>,
     /// Nothing will come of looking again at the same offsets.
     pub(super) resting: bool,
 }
@@ -92,7 +103,12 @@ pub(super) fn needs(
     let left = (0.9 * promise - newest - reaction).clamp(0.2 * promise, CLEARING * promise);
     let steady = arrival.unwrap_or(0.0) / LOAD + later / UNHURRIED;
     let demand = steady.max(later / left.max(1e-3));
-    let enough = smallest(&sizes::useful(partitions), partitions, per_pod, demand);
+    let useful = sizes::useful(partitions);
+    let enough = smallest(&useful, partitions, per_pod, demand);
+    let enough_later = state.burst.as_ref().and_then(|burst| {
+        let demand = steady.max((later + burst.rate? * GOES_ON) / left.max(1e-3));
+        Some(smallest(&useful, partitions, per_pod, demand))
+    });
 
     let idle = state
         .surplus
@@ -107,8 +123,10 @@ pub(super) fn needs(
         pressing: backlog > 0.0 && projected > PRESSING * promise,
         breach: backlog > 0.0 && projected > promise,
         enough,
-        spare: spare(state, reading, bounds, per_pod, promise, idle.is_some()),
+        enough_later,
+        spare: spare(policy, state, reading, bounds, per_pod, idle),
         idle,
+        awake_for: idle.and_then(|idle| awake_for(policy, bounds, idle)),
         resting: idle.is_some() && sample.current <= bounds.floor && sample.ready >= sample.current,
     }
 }
@@ -124,19 +142,27 @@ fn smallest(sizes: &[u32], partitions: u32, per_pod: f64, demand: f64) -> u32 {
 
 /// The size to lower to; none while something that it takes to know is unknown.
 fn spare(
+    policy: &Policy,
     state: &State,
     reading: &Reading<'_>,
     bounds: &Bounds,
     per_pod: f64,
-    promise: f64,
-    idle: bool,
+    idle: Option<f64>,
 ) -> Option<u32> {
+    let promise = policy.max_delay.as_secs_f64();
     let current = reading.sample.current;
     if !reading.complete() || current == 0 {
         return None;
     }
-    if idle {
-        return Some(bounds.floor);
+    if let Some(idle) = idle {
+        let Some(left) = awake_for(policy, bounds, idle) else {
+            return Some(bounds.floor);
+        };
+        // The last pod stays for so long; the others may go before, if what is left of the time is
+        // worth a rebalance.
+        let least = bounds.sizes.first().copied().filter(|&n| n < current)?;
+        let spared = f64::from(current - least) * left;
+        return (spared > MOVE).then_some(least);
     }
     let peak = state.arrivals.peak(MINUTE, MINUTE)?;
     let arrival = peak.max(state.arrival()?);
@@ -157,6 +183,12 @@ fn spare(
     })
 }
 
+/// Seconds for which the last pod of an idle fleet stays, where the user says how long.
+fn awake_for(policy: &Policy, bounds: &Bounds, idle: f64) -> Option<f64> {
+    let wait = policy.idle_to_zero.filter(|_| bounds.floor == 0)?;
+    Some(wait.as_secs_f64() - idle).filter(|left| *left > 0.0)
+}
+
 /// Raises or lowers by the needs alone.
 pub(super) fn propose(
     policy: &Policy,
@@ -169,12 +201,10 @@ pub(super) fn propose(
     let plan = Plan::stay(current);
     let wanted = needs.enough.max(1);
     if needs.pressing && wanted > current {
-        let first_sight = state
-            .surge
-            .as_ref()
-            .is_some_and(|surge| current == 0 && seconds(surge.noticed, reading.now) < SECOND_LOOK);
-        if first_sight && wanted < bounds.ceiling && affords_second_look(policy, state) {
-            return plan.hold(Why::SecondLook).due_in(SECOND_LOOK);
+        if wanted < bounds.ceiling && grows(state, reading, needs) && affords_looks(policy, state) {
+            let mut plan = plan.hold(Why::SecondLook).due_in(SECOND_LOOK);
+            plan.growing = true;
+            return plan;
         }
         return plan.set(wanted, Why::raised(policy, state, current, wanted, needs));
     }
@@ -190,9 +220,16 @@ pub(super) fn propose(
                     measured: state.capacity.measured().is_some(),
                 },
             };
-            plan.set(spare, why)
+            let mut plan = plan.set(spare, why);
+            // How long to wait for zero was the user's to say, and is over.
+            plan.at_once = spare == 0 && needs.idle.is_some() && policy.idle_to_zero.is_some();
+            plan
         }
         _ if current == 0 && needs.backlog <= 0.0 => plan.hold(Why::AtRest),
+        _ if current > 0 && needs.awake_for.is_some() => {
+            let (idle, left) = (needs.idle.unwrap_or(0.0), needs.awake_for.unwrap_or(0.0));
+            plan.hold(Why::StaysAwake { idle, left }).due_in(left)
+        }
         _ => plan.hold(Why::Enough {
             replicas: current,
             backlog: needs.backlog as u64,
@@ -202,9 +239,21 @@ pub(super) fn propose(
     }
 }
 
-/// Whether a burst that wakes a fleet can be looked at twice: one step to the right size is worth
-/// half a second, unless the promise is too short for it.
-fn affords_second_look(policy: &Policy, state: &State) -> bool {
+/// Whether what has just woken a fleet may want more pods than what is seen of it: then a moment's
+/// patience orders all of them in one step.
+fn grows(state: &State, reading: &Reading<'_>, needs: &Needs) -> bool {
+    let Some(burst) = &state.burst else {
+        return false;
+    };
+    let looked_for = seconds(burst.noticed, reading.now);
+    match needs.enough_later {
+        None => looked_for < LAST_LOOK,
+        Some(later) => looked_for < LAST_LOOK && later > needs.enough,
+    }
+}
+
+/// Whether the promise is long enough for that patience.
+fn affords_looks(policy: &Policy, state: &State) -> bool {
     let reaction = state.orders.start_up(policy) + state.orders.rebalance(policy);
-    reaction + 4.0 * SECOND_LOOK < CLEARING * policy.max_delay.as_secs_f64()
+    reaction + 4.0 * LAST_LOOK < CLEARING * policy.max_delay.as_secs_f64()
 }

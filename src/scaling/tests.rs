@@ -14,6 +14,7 @@ fn policy() -> Policy {
         min: 0,
         max: None,
         max_delay: Duration::from_secs(30),
+        idle_to_zero: None,
         concurrency: 1,
     }
 }
@@ -125,6 +126,55 @@ fn one_record_wakes_one_pod() {
     assert_eq!(labels(&decisions[30]), ["SecondLook"]);
     assert!(decisions[30].look_again_at <= at(30.5));
     assert_eq!(decisions[31].replicas, 1);
+}
+
+#[test]
+fn a_burst_that_is_over_is_not_looked_at_a_third_time() {
+    let mut samples = rest(30, 0);
+    for second in [30.0, 30.1] {
+        let mut sample = sample(second, 1000, 1000, 0);
+        one(&mut sample, 3).end = Offset(1100);
+        samples.push(sample);
+    }
+    let decisions = decide(&policy(), known(), &samples);
+    assert_eq!(labels(&decisions[30]), ["SecondLook"]);
+    assert_eq!(decisions[30].watch, Watch::Growing);
+    assert_eq!(decisions[31].replicas, 1);
+}
+
+#[test]
+fn a_burst_that_goes_on_is_looked_at_until_its_size_is_seen() {
+    // Three thousand a second, each tenth of a second: what waits at first wants one pod.
+    let burst = |per_look: i64| {
+        let mut samples = rest(2, 0);
+        for look in 1..=5 {
+            let mut sample = sample(30.0 + f64::from(look as i32) / 10.0, 1000, 1000, 0);
+            one(&mut sample, 3).end = Offset(1000 + look * per_look);
+            samples.push(sample);
+        }
+        decide(&policy(), known(), &samples)[2..].to_vec()
+    };
+    let decisions = burst(300);
+    for decision in &decisions[..4] {
+        assert_eq!(labels(decision), ["SecondLook"]);
+        assert_eq!(decision.replicas, 0);
+    }
+    assert_eq!(decisions[4].replicas, 1);
+    // One that would be one pod's work even if it went on is not waited for.
+    assert_eq!(burst(30)[1].replicas, 1);
+    // And one that wants all partitions at once neither.
+    assert_eq!(burst(60_000)[0].replicas, 12);
+}
+
+#[test]
+fn at_zero_only_what_arrives_is_watched_for_until_something_waits() {
+    let mut waits = sample(30.5, 1000, 1000, 0);
+    one(&mut waits, 3).end = Offset(1001);
+    let mut samples = rest(30, 0);
+    samples.push(waits);
+    let decisions = decide(&policy(), known(), &samples);
+    assert_eq!(decisions[29].watch, Watch::ForArrivals);
+    assert_ne!(decisions[30].watch, Watch::ForArrivals);
 }
 
 #[test]
@@ -414,6 +464,53 @@ fn a_failing_handler_is_never_scaled_to_zero() {
     // It skips: attempts fail, but nothing waits.
     let decisions = decide(&policy(), known(), &failing(400, 0, 2));
     assert!(decisions.iter().all(|decision| decision.replicas > 0));
+}
+
+/// The user lets the last pod go after thirty idle seconds.
+fn half_a_minute() -> Policy {
+    Policy {
+        idle_to_zero: Some(Duration::from_secs(30)),
+        ..policy()
+    }
+}
+
+#[test]
+fn the_last_pod_stays_as_long_as_the_user_wants_it_to() {
+    let decisions = decide(&half_a_minute(), known(), &rest(100, 1));
+    let zero = decisions
+        .iter()
+        .position(|decision| decision.replicas == 0)
+        .unwrap();
+    assert!((30..32).contains(&zero), "{zero}");
+    assert_eq!(labels(&decisions[zero - 1])[0], "StaysAwake");
+    assert_eq!(labels(&decisions[zero])[0], "Idle");
+    // Decisions say when it is time, even if no sample comes before that.
+    let soon = &decisions[zero - 2];
+    assert!(soon.look_again_at <= at(zero as f64 + 1.0), "{soon:?}");
+}
+
+#[test]
+fn the_others_of_an_idle_fleet_go_before_the_last_one_if_that_is_worth_it() {
+    let decisions = decide(&half_a_minute(), known(), &rest(100, 12));
+    let lower = decisions
+        .iter()
+        .position(|decision| decision.replicas < 12)
+        .unwrap();
+    assert_eq!(decisions[lower].replicas, 1);
+    assert!((8..20).contains(&lower), "{lower}");
+    // Nine seconds before the end two pods are not worth a rebalance of their own.
+    let two = decide(&half_a_minute(), known(), &rest(100, 2));
+    assert!(two.iter().all(|decision| decision.replicas != 1));
+}
+
+#[test]
+fn a_longer_wait_than_is_worth_it_is_kept_too() {
+    let policy = Policy {
+        idle_to_zero: Some(Duration::from_secs(600)),
+        ..policy()
+    };
+    let decisions = decide(&policy, known(), &rest(590, 1));
+    assert!(decisions.iter().all(|decision| decision.replicas == 1));
 }
 
 #[test]

@@ -45,6 +45,15 @@ pub(super) struct Surge {
     total: f64,
 }
 
+/// What arrives at a fleet without pods, from its first record.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Burst {
+    /// When a step first saw it.
+    pub(super) noticed: Timestamp,
+    /// Records per second at the last look; none at the first, which says nothing of a rate.
+    pub(super) rate: Option<f64>,
+}
+
 /// A partition's past.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Track {
@@ -131,6 +140,7 @@ pub(super) fn observe(state: &mut State, reading: &Reading<'_>) {
     state.arrivals.add(reading.at, arrived);
     state.progress.add(reading.at, finished);
     watch_surge(state, reading, arrived, before);
+    watch_burst(state, reading, arrived);
     if let Some(rate) = state.arrivals.rate(WINDOW, SHORTEST) {
         match &mut state.level {
             Some(level) => level.follow(rate, reading.elapsed, reading.at),
@@ -171,6 +181,21 @@ fn watch_surge(state: &mut State, reading: &Reading<'_>, arrived: f64, before: f
             }
         }
     }
+}
+
+/// Notices that a fleet without pods is woken, and whether more is coming.
+fn watch_burst(state: &mut State, reading: &Reading<'_>, arrived: f64) {
+    state.burst = match state.burst.take() {
+        _ if reading.sample.current > 0 || reading.lag() == 0 || reading.elapsed <= 0.0 => None,
+        Some(burst) => Some(Burst {
+            rate: Some(arrived / reading.elapsed),
+            ..burst
+        }),
+        None => (arrived > 0.0).then_some(Burst {
+            noticed: reading.now,
+            rate: None,
+        }),
+    };
 }
 
 impl Surge {

@@ -28,4 +28,5 @@ mod readme;
 mod resources;
 mod schema_api_server;
 mod stores;
+mod tails;
 mod worker;

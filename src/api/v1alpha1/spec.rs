@@ -319,7 +319,9 @@ pub enum OnExhausted {
 #[serde(rename_all = "camelCase", default)]
 #[schemars(extend("x-kubernetes-validations" = [
     { "rule": "!has(self.maxReplicas) || self.minReplicas <= self.maxReplicas", "message": "spec.scaling.minReplicas is greater than spec.scaling.maxReplicas; lower the first or raise the second" },
-    { "rule": "duration(self.maxDelay) >= duration('1s') && duration(self.maxDelay) <= duration('24h')", "message": "spec.scaling.maxDelay must be between 1s and 24h; write a time such as 60s" }
+    { "rule": "duration(self.maxDelay) >= duration('1s') && duration(self.maxDelay) <= duration('24h')", "message": "spec.scaling.maxDelay must be between 1s and 24h; write a time such as 60s" },
+    { "rule": "!has(self.idleTimeToZero) || (duration(self.idleTimeToZero) >= duration('1s') && duration(self.idleTimeToZero) <= duration('24h'))", "message": "spec.scaling.idleTimeToZero must be between 1s and 24h; write a time such as 30s" },
+    { "rule": "!has(self.idleTimeToZero) || self.minReplicas == 0", "message": "spec.scaling.idleTimeToZero has no effect while spec.scaling.minReplicas is not 0; set that to 0, or remove idleTimeToZero" }
 ]))]
 pub struct Scaling {
     /// Pods at least. 0 lets an idle fleet go to zero. Default 1.
@@ -331,6 +333,11 @@ pub struct Scaling {
     pub max_replicas: Option<u32>,
     /// The promise: no record waits longer than this before it is finished. Default 60s.
     pub max_delay: Span,
+    /// How long nothing may wait or arrive before the last pod goes; for `minReplicas: 0`. Default:
+    /// until the idle pods have cost as much as it costs to let them go and to order them again,
+    /// about ten seconds for a dozen pods and two minutes for one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub idle_time_to_zero: Option<Span>,
     /// Who decides the size. Default `Auto`.
     pub mode: ScalingMode,
 }
@@ -341,6 +348,7 @@ impl Default for Scaling {
             min_replicas: 1,
             max_replicas: None,
             max_delay: Span::secs(60),
+            idle_time_to_zero: None,
             mode: ScalingMode::Auto,
         }
     }

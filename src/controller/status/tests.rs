@@ -9,7 +9,7 @@ use crate::controller::size::By;
 use crate::controller::workload;
 use crate::fleet::{References, validate};
 use crate::report;
-use crate::scaling::{Outlook, PartitionSample, Why};
+use crate::scaling::{Outlook, PartitionSample, Watch, Why};
 use crate::topic::{Offset, TopicPartition};
 
 const NOW: Timestamp = Timestamp::UNIX_EPOCH;
@@ -64,7 +64,7 @@ fn decision(why: Why, lag: u64) -> Decision {
         replicas: 1,
         reasons: vec![why],
         look_again_at: NOW,
-        watch_closely: false,
+        watch: Watch::Usual,
         outlook: Outlook {
             partitions: 1,
             lag: Some(lag),

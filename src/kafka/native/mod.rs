@@ -6,5 +6,6 @@
 pub(super) mod admin;
 pub(super) mod answers;
 mod queue;
+pub(super) mod tails;
 
 pub use queue::{Event, Message, Polled, Queue, generation, metadata};

@@ -20,6 +20,8 @@ pub struct Queue(NonNull<rd::rd_kafka_queue_t>);
 
 // SAFETY: librdkafka's queues are thread safe (they have their own lock).
 unsafe impl Send for Queue {}
+// SAFETY: as above.
+unsafe impl Sync for Queue {}
 
 impl Queue {
     /// The queue of `consumer`; None if it belongs to no group.
@@ -27,13 +29,22 @@ impl Queue {
         // SAFETY: the client pointer is valid as long as `consumer` is; the call gives a counted
         // reference of our own, or null.
         let queue = unsafe { rd::rd_kafka_queue_get_consumer(consumer.client().native_ptr()) };
+        Self::of(queue)
+    }
+
+    /// A counted reference that is ours, unless it is null.
+    pub(super) fn of(queue: *mut rd::rd_kafka_queue_t) -> Option<Self> {
         NonNull::new(queue).map(Self)
+    }
+
+    pub(super) fn as_ptr(&self) -> *mut rd::rd_kafka_queue_t {
+        self.0.as_ptr()
     }
 
     /// The next event, if there is one. Never waits.
     pub fn poll(&self) -> Option<Event> {
         // SAFETY: the queue is alive until drop; a non-null event is ours to destroy.
-        NonNull::new(unsafe { rd::rd_kafka_queue_poll(self.0.as_ptr(), 0) }).map(Event)
+        Event::of(unsafe { rd::rd_kafka_queue_poll(self.0.as_ptr(), 0) })
     }
 
     /// Sends a commit whose result comes through this queue. The crate's own asynchronous commit
@@ -120,6 +131,11 @@ pub enum Polled<'a> {
 }
 
 impl Event {
+    /// An event that is ours, unless it is null.
+    pub(super) fn of(event: *mut rd::rd_kafka_event_t) -> Option<Self> {
+        NonNull::new(event).map(Self)
+    }
+
     /// Takes the event apart. A second call on a record's event gives [`Polled::Other`].
     pub fn read(&self) -> Polled<'_> {
         let event = self.0.as_ptr();

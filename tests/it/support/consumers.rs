@@ -56,7 +56,7 @@ pub fn http_port() -> Value {
                 "redriveHeader": "redrive",
                 "scope": "shop-orders",
             },
-            "scaling": { "minReplicas": 0, "maxReplicas": 12, "maxDelay": "30s", "mode": "Recommend" },
+            "scaling": { "minReplicas": 0, "maxReplicas": 12, "maxDelay": "30s", "idleTimeToZero": "1m", "mode": "Recommend" },
             "template": {
                 "metadata": {
                     "labels": { "team": "shop", "drover.dev/consumer": "mine", "app.kubernetes.io/name": "orders" },

@@ -129,6 +129,22 @@ pub fn wrong_specs() -> Vec<Wrong> {
             "between 1s and 24h",
         ),
         wrong(
+            url(
+                "/spec/scaling",
+                json!({ "minReplicas": 0, "idleTimeToZero": "500ms" }),
+            ),
+            "spec.scaling.idleTimeToZero",
+            "must be between 1s and 24h",
+        ),
+        wrong(
+            url(
+                "/spec/scaling",
+                json!({ "minReplicas": 1, "idleTimeToZero": "30s" }),
+            ),
+            "spec.scaling.idleTimeToZero",
+            "set that to 0, or remove idleTimeToZero",
+        ),
+        wrong(
             url("/spec/scaling/mode", json!("Off")),
             "spec.scaling.mode",
             "supported values: \"Auto\", \"Recommend\", \"Manual\"",

@@ -41,6 +41,8 @@ struct Fleet {
     read: Instant,
     /// Since when it sleeps: it is at zero, nothing waits, and what arrives wakes it.
     sleeps_since: Option<Instant>,
+    /// Something has arrived where it sleeps; it is watched again once it was read.
+    told: bool,
     /// When its commits were read, and what they were.
     commits: Option<(Instant, Arc<Answers<Committed>>)>,
 }
@@ -120,6 +122,7 @@ impl<K: Ord + Clone + Send + Sync + 'static> Cluster<K> {
             due: Instant::now(),
             read: Instant::now(),
             sleeps_since: None,
+            told: false,
             memory: Memory::default(),
             latest: Latest::default(),
             commits: None,
@@ -217,7 +220,9 @@ impl<K: Ord + Clone + Send + Sync + 'static> Cluster<K> {
 
     fn watch_sleepers(&self) {
         let fleets = self.lock();
-        let sleeping = fleets.values().filter(|fleet| fleet.sleeps_since.is_some());
+        let sleeping = fleets
+            .values()
+            .filter(|fleet| fleet.sleeps_since.is_some() && !fleet.told);
         let read = sleeping.filter_map(|fleet| fleet.latest.offsets.as_deref());
         lock(&self.sleepers).watch(read);
     }
@@ -232,8 +237,7 @@ impl<K: Ord + Clone + Send + Sync + 'static> Cluster<K> {
                     let soon = Instant::now().max(fleet.read + sleepers::BREATH);
                     fleet.due = fleet.due.min(soon);
                 }
-                // What has told of an arrival is not watched any more.
-                self.restless.store(true, Relaxed);
+                fleet.told = true;
             }
         }
     }
@@ -370,7 +374,8 @@ impl<K: Ord + Clone + Send + Sync + 'static> Cluster<K> {
                 .is_none_or(|before| before.differs(&offsets));
         fleet.latest.offsets = Some(Arc::new(offsets));
         fleet.latest.failure = None;
-        self.restless.fetch_or(fleet.settle(), Relaxed);
+        let told = std::mem::take(&mut fleet.told);
+        self.restless.fetch_or(fleet.settle() || told, Relaxed);
         let period = match fleet.sleeps_since {
             Some(since) => lock(&self.sleepers).period(since),
             None => fleet.pace.period(),

@@ -129,6 +129,7 @@ impl World {
         let mut paused_until: f64 = 0.0;
         let mut members = size as usize;
         let (mut next_sample, mut next_commit) = (0.23, 0.0);
+        let mut watch = Watch::Usual;
         let (mut time, mut whole, mut turn) = (0.0, 0.0, 0);
         while time < length {
             // Arrivals.
@@ -199,13 +200,20 @@ impl World {
                     partition.committed = (partition.done + 1e-6) as i64;
                 }
             }
-            // The planner.
+            // The planner; at zero the first record that arrives wakes it.
+            if watch == Watch::ForArrivals && records > 0.0 {
+                next_sample = time;
+            }
             if time >= next_sample {
                 next_sample += self.period * (0.9 + 0.2 * random.next());
                 let current = pods.len() as u32;
                 let sample = self.sample(time, &partitions, &pods, ready as u32);
                 let (state, decision) = step(&self.policy, &outcome.state, &sample, at(time));
                 outcome.state = state;
+                watch = decision.watch;
+                if watch == Watch::Growing {
+                    next_sample = time + TICK / 2.0;
+                }
                 *outcome
                     .reasons
                     .entry(decision.reasons[0].label())

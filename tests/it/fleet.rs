@@ -595,6 +595,21 @@ fn a_fleet_has_everything_that_nobody_wrote() {
     assert_eq!(fleet.delivery.on_exhausted, OnExhausted::DeadLetter);
     assert_eq!(fleet.timing.grace_period, Duration::from_secs(200));
     assert_eq!(fleet.worker_memory_bytes, 256 << 20);
+    let told = fleet.idempotency.unwrap();
+    assert_eq!(told.scope, "shop-orders");
+    // A claim may have begun that long before its answer; after the attempt it is confirmed.
+    let question = drover::store::LONGEST_QUESTION;
+    assert!(told.lease > fleet.timing.handler_timeout + 2 * question);
+    let default = with(
+        http_url(),
+        "/spec/idempotency",
+        json!({ "key": { "offset": {} }, "store": { "memory": {} } }),
+    );
+    let fleet = validate(&typed(&default), &References::default()).unwrap();
+    let told = fleet.idempotency.unwrap();
+    assert_eq!(told.scope, "shop.user-events");
+    assert_eq!(told.retention, Duration::from_secs(24 * 3600));
+    assert_eq!(told.lease, Duration::from_secs(40));
 
     let first = with(own_consumer(), "/spec/handler/consumer", json!({}));
     let fleet = validate(&typed(&first), &References::default()).unwrap();

@@ -85,6 +85,47 @@ fn a_wrong_password_is_told_without_it() {
     }
 }
 
+/// And the one who has them is another than the default user.
+#[test]
+fn the_rights_that_the_document_names_are_enough_for_a_redis_user() {
+    let document = include_str!("../../../docs/idempotency.md");
+    let rights = document.split("The user needs `").nth(1).unwrap();
+    let rights = rights.split('`').next().unwrap();
+    let server = redis(&[]);
+    let StoreKind::Redis(mut to) = redis_store(&server) else {
+        panic!("no redis");
+    };
+    to.username = Some("drover".to_owned());
+    let kind = StoreKind::Redis(to);
+    Runtime::new().block_on(async {
+        let url = format!(
+            "redis://:{}@{}",
+            PASSWORD.replace(' ', "%20"),
+            server.address()
+        );
+        let client = ::redis::Client::open(url).unwrap();
+        let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+        let mut user = ::redis::cmd("ACL");
+        user.arg("SETUSER").arg("drover").arg("on").arg("~drover:*");
+        user.arg(format!(">{PASSWORD}"));
+        for command in rights.split_whitespace() {
+            user.arg(format!("+{}", command.to_lowercase()));
+        }
+        user.exec_async(&mut connection).await.unwrap();
+        let store = open(&kind);
+        for (key, attempt) in [("one", 1), ("two", 2)] {
+            assert_eq!(
+                claim(&store, key, &holder("a", attempt)).await,
+                Claimed::Ours
+            );
+        }
+        assert_eq!(store.confirm("one", &holder("a", 1)).await, Ok(true));
+        assert_eq!(store.release("two", &holder("a", 2)).await, Ok(()));
+        assert_eq!(claim(&store, "one", &holder("b", 1)).await, Claimed::Done);
+        assert_eq!(claim(&store, "two", &holder("b", 1)).await, Claimed::Ours);
+    });
+}
+
 #[test]
 fn a_redis_that_may_not_be_written_to_is_no_store() {
     // A replica of nobody: it answers, but takes nothing.

@@ -33,10 +33,8 @@ pub struct WorkerConfig {
     pub group_protocol: GroupProtocol,
     /// Further librdkafka properties, checked by `fleet::validate`.
     pub properties: BTreeMap<String, String>,
-    /// Where records are POSTed.
-    pub handler_url: String,
-    /// The handler runs in the same pod: wait for it before joining the group.
-    pub handler_in_pod: bool,
+    /// How records are delivered.
+    pub handler: Handler,
     /// Which records wait for each other.
     pub ordering: Ordering,
     /// Records in flight at most.
@@ -70,8 +68,38 @@ pub struct WorkerConfig {
 
 pub use idempotency::{Idempotency, IdempotencyKey, Postgres, Redis, StoreKind};
 
+/// How records are delivered.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub enum Handler {
+    /// To an HTTP server.
+    Http(HttpHandler),
+}
+
+/// An HTTP server.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct HttpHandler {
+    /// Where records are POSTed.
+    pub url: String,
+    /// It runs in the same pod: wait for it before joining the group.
+    pub in_pod: bool,
+    /// What a record looks like.
+    pub format: HttpFormat,
+}
+
+impl std::fmt::Display for Handler {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Http(http) => f.write_str(&http.url),
+        }
+    }
+}
+
 /// See [`crate::api::GroupProtocol`].
 pub use crate::api::GroupProtocol;
+/// See [`crate::api::HttpFormat`].
+pub use crate::api::HttpFormat;
 /// See [`crate::api::OnExhausted`].
 pub use crate::api::OnExhausted;
 /// See [`crate::api::OnMissingKey`].

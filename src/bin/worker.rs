@@ -40,7 +40,7 @@ fn main() -> ExitCode {
         pod = options.pod,
         group = config.group_id,
         topics = config.topics.join(","),
-        handler = config.handler_url,
+        handler = %config.handler,
         "drover-worker begins"
     );
     let shutdown = CancellationToken::new();

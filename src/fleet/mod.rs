@@ -26,7 +26,7 @@ use std::time::Duration;
 
 use k8s_openapi::api::core::v1::PodTemplateSpec;
 
-use crate::api::{GroupProtocol, OnExhausted, Ordering, ScalingMode, StartAt};
+use crate::api::{GroupProtocol, HttpFormat, OnExhausted, Ordering, ScalingMode, StartAt};
 use crate::scaling::Policy;
 use crate::worker_config::Idempotency;
 
@@ -61,6 +61,8 @@ pub struct Fleet {
     pub start_at: StartAt,
     /// The user's code.
     pub handler: Handler,
+    /// What a record looks like to an HTTP handler; meaningless for others.
+    pub http_format: HttpFormat,
     /// How records are delivered; meaningless for [`Handler::Consumer`].
     pub delivery: Delivery,
     /// All times that follow from the handler's time-out.

@@ -141,6 +141,12 @@ fn complete(
             concurrency: delivery.concurrency.get(),
         },
         handler,
+        http_format: spec
+            .handler
+            .http
+            .as_ref()
+            .map(|http| http.format)
+            .unwrap_or_default(),
         delivery,
         mode: spec.scaling.mode,
         manual_replicas: spec.replicas,

@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1::ConfigMap;
 
 use super::labels::child_meta;
 use crate::fleet::Fleet;
-use crate::worker_config::{FILE_NAME, WorkerConfig};
+use crate::worker_config::{FILE_NAME, Handler, WorkerConfig};
 
 pub(super) fn config_map(fleet: &Fleet, config: &WorkerConfig) -> ConfigMap {
     ConfigMap {
@@ -21,11 +21,7 @@ pub(super) fn text(config: &WorkerConfig) -> String {
     serde_json::to_string_pretty(config).expect("texts and numbers are always JSON")
 }
 
-pub(super) fn worker_config(
-    fleet: &Fleet,
-    handler_url: String,
-    handler_in_pod: bool,
-) -> WorkerConfig {
+pub(super) fn worker_config(fleet: &Fleet, handler: Handler) -> WorkerConfig {
     WorkerConfig {
         consumer: format!("{}/{}", fleet.namespace, fleet.name),
         bootstrap_servers: fleet.bootstrap_servers.clone(),
@@ -33,8 +29,7 @@ pub(super) fn worker_config(
         topics: fleet.topics.clone(),
         group_protocol: fleet.group_protocol,
         properties: fleet.properties.clone(),
-        handler_url,
-        handler_in_pod,
+        handler,
         ordering: fleet.delivery.ordering,
         concurrency: fleet.delivery.concurrency.get(),
         attempts: fleet.delivery.attempts.get(),

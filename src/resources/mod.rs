@@ -18,7 +18,7 @@ use k8s_openapi::api::core::v1::{ConfigMap, ServiceAccount};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 
 use crate::fleet::{Fleet, Handler};
-use crate::worker_config::WorkerConfig;
+use crate::worker_config::{self, HttpHandler, WorkerConfig};
 
 pub use labels::{selector, selector_text};
 
@@ -69,14 +69,15 @@ pub fn build(fleet: &Fleet, settings: &Settings) -> Desired {
 
 /// What the worker is told; none for a consumer of the user's own.
 pub fn worker_config(fleet: &Fleet) -> Option<WorkerConfig> {
-    let (handler_url, handler_in_pod) = match &fleet.handler {
+    let (url, in_pod) = match &fleet.handler {
         Handler::Url(url) => (url.clone(), false),
         Handler::Port { port, path } => (format!("http://127.0.0.1:{port}{path}"), true),
         Handler::Consumer { .. } => return None,
     };
-    Some(config_map::worker_config(
-        fleet,
-        handler_url,
-        handler_in_pod,
-    ))
+    let handler = worker_config::Handler::Http(HttpHandler {
+        url,
+        in_pod,
+        format: fleet.http_format,
+    });
+    Some(config_map::worker_config(fleet, handler))
 }

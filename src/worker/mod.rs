@@ -35,11 +35,11 @@ use crate::kafka::consumer::Consumer;
 use crate::kafka::errors;
 use crate::telemetry::http;
 use crate::telemetry::worker_metrics::WorkerMetrics;
-use crate::worker_config::WorkerConfig;
+use crate::worker_config::{Handler, WorkerConfig};
 use consume::{Loop, Parts};
 use dead_letters::{DeadLetters, Letterhead};
 use delivery::http::Http;
-use delivery::http::request::Target;
+use delivery::http::target::Target;
 use delivery::{Claims, Deliveries, Pipeline, Preparation, Transport};
 use health::Health;
 
@@ -113,7 +113,8 @@ async fn work(
     options: &Options,
     shutdown: &CancellationToken,
 ) -> Result<(), Error> {
-    let target = Target::parse(&config.handler_url).map_err(Error::Handler)?;
+    let Handler::Http(handler) = &config.handler;
+    let target = Target::parse(&handler.url).map_err(Error::Handler)?;
     let clock = Monotonic::start();
     let health = Arc::new(Health::new(clock));
     let mut registry = Registry::default();
@@ -133,7 +134,7 @@ async fn work(
             }
         });
     }
-    if config.handler_in_pod {
+    if handler.in_pod {
         let waiting = reachability::wait_for_handler(&target, &health);
         let waited = shutdown.run_until_cancelled(waiting).await;
         if waited.is_none() {
@@ -146,7 +147,12 @@ async fn work(
         Arc::clone(&health),
     ));
 
-    let mut consuming = begin(config, options, target, clock, &health, &metrics)?;
+    let transport = Transport::Http(Http {
+        target,
+        format: handler.format,
+        source: source(config),
+    });
+    let mut consuming = begin(config, options, transport, clock, &health, &metrics)?;
     // A task of its own, so that it is polled when it is woken and not whenever a connection is.
     let shutdown = shutdown.clone();
     let consuming = tokio::task::spawn_local(async move {
@@ -164,7 +170,7 @@ async fn work(
 fn begin(
     config: &WorkerConfig,
     options: &Options,
-    target: Target,
+    transport: Transport,
     clock: Monotonic,
     health: &Arc<Health>,
     metrics: &Arc<WorkerMetrics>,
@@ -201,7 +207,7 @@ fn begin(
     let pipeline = Pipeline {
         preparation: Preparation::AsRead,
         claims: Claims::new(config.idempotency.as_ref(), &options.pod, clock, metrics),
-        transport: Transport::Http(Http { target }),
+        transport,
     };
     Ok(Loop::new(Parts {
         consumer,
@@ -214,6 +220,12 @@ fn begin(
         metrics: Arc::clone(metrics),
         budget_bytes,
     }))
+}
+
+/// The source of CloudEvents that were none in Kafka, without their topic.
+fn source(config: &WorkerConfig) -> String {
+    let (namespace, name) = config.consumer.split_once('/').unwrap_or_default();
+    format!("/namespaces/{namespace}/kafkaconsumers/{name}")
 }
 
 fn settings(config: &WorkerConfig, options: &Options, budget_bytes: usize) -> Settings {

@@ -10,7 +10,7 @@ use tokio::time::{sleep, timeout};
 use tracing::{debug, info, warn};
 
 use super::consume::Loop;
-use super::delivery::http::request::Target;
+use super::delivery::http::target::Target;
 use super::health::Health;
 
 /// Between two looks.

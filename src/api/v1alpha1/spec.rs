@@ -211,6 +211,24 @@ pub struct HttpHandler {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "text::path")]
     pub path: Option<String>,
+
+    /// What a record looks like: `Plain` (its value is the body), `CloudEvents` (binary mode: the
+    /// data are the body, attributes are headers) or `CloudEventsStructured` (one JSON document).
+    /// What is a CloudEvent in Kafka is mapped, anything else becomes one. Default `Plain`.
+    #[serde(default)]
+    pub format: HttpFormat,
+}
+
+/// What a record looks like to an HTTP handler.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum HttpFormat {
+    /// The value is the body.
+    #[default]
+    Plain,
+    /// A CloudEvent in binary mode: the data are the body, the attributes are headers.
+    CloudEvents,
+    /// A CloudEvent in structured mode: one JSON document.
+    CloudEventsStructured,
 }
 
 /// A consumer program of your own, run by the template's container.

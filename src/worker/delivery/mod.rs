@@ -11,6 +11,7 @@
 pub mod answer;
 mod claims;
 pub mod http;
+mod json;
 mod pipeline;
 mod prepare;
 mod slots;

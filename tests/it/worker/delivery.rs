@@ -10,7 +10,7 @@ use drover::worker_config::Ordering;
 
 use super::kafka::Kafka;
 use super::web::{Web, ok, ok_after, tally};
-use super::workers::{TOPIC, Worker, config, texts};
+use super::workers::{TOPIC, Worker, config, http, texts};
 
 #[test]
 fn every_record_is_handled_once_and_committed_with_a_report() {
@@ -166,7 +166,7 @@ fn a_connection_that_the_handler_closes_while_it_is_idle_costs_no_attempt() {
     let (attempts, over) = (std::sync::Mutex::new(Vec::new()), AtomicBool::new(false));
     let web = Web::start(|_| ok());
     let mut config = config(&kafka, &web);
-    config.handler_url = format!("http://{address}/");
+    config.handler = http(format!("http://{address}/"));
     std::thread::scope(|scope| {
         scope.spawn(|| serve_and_hang_up(&listener, &attempts, &over));
         let _over = Over(&over, address);

@@ -3,7 +3,7 @@
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
-use drover::worker_config::{GroupProtocol, OnExhausted};
+use drover::worker_config::{GroupProtocol, Handler, OnExhausted};
 
 use super::kafka::{Kafka, eventually};
 use super::web::{Web, ok};
@@ -87,7 +87,8 @@ fn a_handler_in_the_pod_is_waited_for_before_joining_the_group() {
     let mut config = config(&kafka, &web);
     let address = web.address;
     drop(web);
-    config.handler_in_pod = true;
+    let Handler::Http(handler) = &mut config.handler;
+    handler.in_pod = true;
     config.attempts = 1;
     let admin = nowhere();
     let _worker = Worker::start_with_admin("pod-1", config, Some(admin));

@@ -5,7 +5,9 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use drover::worker::{Error, Options, run};
-use drover::worker_config::{GroupProtocol, OnExhausted, Ordering, WorkerConfig};
+use drover::worker_config::{
+    GroupProtocol, Handler, HttpFormat, HttpHandler, OnExhausted, Ordering, WorkerConfig,
+};
 use tokio_util::sync::CancellationToken;
 
 use super::kafka::Kafka;
@@ -30,8 +32,7 @@ pub fn config(kafka: &Kafka, web: &Web) -> WorkerConfig {
         properties: quick
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .into(),
-        handler_url: web.url(),
-        handler_in_pod: false,
+        handler: http(web.url()),
         ordering: Ordering::Key,
         concurrency: 16,
         attempts: 5,
@@ -45,6 +46,15 @@ pub fn config(kafka: &Kafka, web: &Web) -> WorkerConfig {
         memory_budget_bytes: 16 << 20,
         idempotency: None,
     }
+}
+
+/// A handler at `url`.
+pub fn http(url: String) -> Handler {
+    Handler::Http(HttpHandler {
+        url,
+        in_pod: false,
+        format: HttpFormat::Plain,
+    })
 }
 
 /// A worker that runs until it is stopped or dropped.

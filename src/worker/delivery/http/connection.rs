@@ -14,7 +14,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
 use super::super::answer::{self, class};
-use super::request::Target;
+use super::target::Target;
 use crate::clock;
 use crate::engine::Verdict;
 

@@ -1,18 +1,54 @@
 //! The handler as an HTTP server.
 
+mod cloud_event;
 pub mod connection;
+mod headers;
 pub mod request;
+pub mod target;
 
 use self::connection::{Connection, Exchanged};
-use self::request::Target;
+use self::target::Target;
 use super::prepare::Prepared;
 use super::transport::Attempted;
+use crate::worker_config::HttpFormat as Format;
+
+/// Names of the headers that Drover adds.
+pub mod name {
+    use http::HeaderName;
+
+    /// The topic.
+    pub static TOPIC: HeaderName = HeaderName::from_static("drover-topic");
+    /// The partition's number.
+    pub static PARTITION: HeaderName = HeaderName::from_static("drover-partition");
+    /// The offset.
+    pub static OFFSET: HeaderName = HeaderName::from_static("drover-offset");
+    /// Milliseconds since 1970.
+    pub static TIMESTAMP: HeaderName = HeaderName::from_static("drover-timestamp");
+    /// The key, if it is text.
+    pub static KEY: HeaderName = HeaderName::from_static("drover-key");
+    /// The key, if it is not.
+    pub static KEY_BASE64: HeaderName = HeaderName::from_static("drover-key-base64");
+    /// `true` where the value is null.
+    pub static TOMBSTONE: HeaderName = HeaderName::from_static("drover-tombstone");
+    /// 1 for the first.
+    pub static ATTEMPT: HeaderName = HeaderName::from_static("drover-attempt");
+    /// What the record's own headers begin with.
+    pub const HEADER_PREFIX: &str = "drover-header-";
+    /// All of the record's headers as JSON, where the plain ones do not say everything.
+    pub static HEADERS: HeaderName = HeaderName::from_static("drover-headers");
+    /// Stays the same for all attempts.
+    pub static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+}
 
 /// How an HTTP handler is spoken to.
 #[derive(Debug)]
 pub struct Http {
     /// Where it is.
     pub target: Target,
+    /// What a record looks like.
+    pub format: Format,
+    /// The source of CloudEvents that were none in Kafka, without their topic.
+    pub source: String,
 }
 
 impl Http {
@@ -23,7 +59,7 @@ impl Http {
         prepared: &Prepared<'_>,
         attempt: u32,
     ) -> Attempted {
-        let request = request::request(&self.target, prepared, attempt);
+        let request = request::request(self, prepared, attempt);
         let Exchanged {
             verdict,
             connection: kept,

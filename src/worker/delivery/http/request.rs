@@ -1,130 +1,116 @@
 //! A record as an HTTP request: the reference is `docs/http-handler.md`.
-//!
-//! Kafka allows in keys and headers what HTTP does not: null, binary, repeated and oddly named
-//! ones. Everything survives: what HTTP can say is said plainly, the rest in a second header whose
-//! presence says so.
 
 use std::fmt::Write as _;
 use std::ops::Range;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HOST, USER_AGENT};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request};
 use http_body_util::Full;
-use serde_json::{Value, json};
 
+use super::cloud_event::{self, Event, Mapped};
+use super::headers::{self, text_value};
+use super::{Format, Http, name};
 use crate::worker::delivery::prepare::Prepared;
 use crate::worker::record::{Header, Record};
-
-/// Names of the headers that Drover adds.
-pub mod name {
-    use http::HeaderName;
-
-    /// The topic.
-    pub static TOPIC: HeaderName = HeaderName::from_static("drover-topic");
-    /// The partition's number.
-    pub static PARTITION: HeaderName = HeaderName::from_static("drover-partition");
-    /// The offset.
-    pub static OFFSET: HeaderName = HeaderName::from_static("drover-offset");
-    /// Milliseconds since 1970.
-    pub static TIMESTAMP: HeaderName = HeaderName::from_static("drover-timestamp");
-    /// The key, if it is text.
-    pub static KEY: HeaderName = HeaderName::from_static("drover-key");
-    /// The key, if it is not.
-    pub static KEY_BASE64: HeaderName = HeaderName::from_static("drover-key-base64");
-    /// `true` where the value is null.
-    pub static TOMBSTONE: HeaderName = HeaderName::from_static("drover-tombstone");
-    /// 1 for the first.
-    pub static ATTEMPT: HeaderName = HeaderName::from_static("drover-attempt");
-    /// What the record's own headers begin with.
-    pub const HEADER_PREFIX: &str = "drover-header-";
-    /// All of the record's headers as JSON, where the plain ones do not say everything.
-    pub static HEADERS: HeaderName = HeaderName::from_static("drover-headers");
-    /// Stays the same for all attempts.
-    pub static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
-}
-
-/// Headers of the trace context and its like, passed on under their own names as well.
-const PASSED_ON: [&str; 3] = ["traceparent", "tracestate", "baggage"];
 
 const OCTETS: HeaderValue = HeaderValue::from_static("application/octet-stream");
 const AGENT: HeaderValue =
     HeaderValue::from_static(concat!("drover-worker/", env!("CARGO_PKG_VERSION")));
 
-/// Where requests go, taken apart once.
-#[derive(Clone, Debug)]
-pub struct Target {
-    /// Of the handler.
-    pub host: String,
-    /// Of the handler.
-    pub port: u16,
-    path: Uri,
-    authority: HeaderValue,
-}
-
-impl Target {
-    /// Takes a handler's URL apart; the error says what is wrong with it.
-    pub fn parse(url: &str) -> Result<Self, String> {
-        let wrong = |what: &str| format!("handler URL {url:?}: {what}");
-        let uri: Uri = url.parse().map_err(|error| wrong(&format!("{error}")))?;
-        if uri.scheme_str() != Some("http") {
-            return Err(wrong("must begin with http://"));
-        }
-        let authority = uri.authority().ok_or_else(|| wrong("names no host"))?;
-        if authority.as_str().contains('@') {
-            return Err(wrong("must not carry a user or password"));
-        }
-        let path = uri.path_and_query().map_or("/", |path| path.as_str());
-        Ok(Self {
-            // An IPv6 address stands in brackets in a URL, and without them elsewhere.
-            host: authority.host().trim_matches(['[', ']']).to_owned(),
-            port: authority.port_u16().unwrap_or(80),
-            path: path.parse().map_err(|error| wrong(&format!("{error}")))?,
-            authority: HeaderValue::from_str(authority.as_str())
-                .map_err(|error| wrong(&format!("{error}")))?,
-        })
-    }
-}
-
 /// The request for one attempt on a record.
-pub fn request(target: &Target, prepared: &Prepared<'_>, attempt: u32) -> Request<Full<Bytes>> {
+pub fn request(http: &Http, prepared: &Prepared<'_>, attempt: u32) -> Request<Full<Bytes>> {
     let Prepared { record, value } = prepared;
-    let mut request = Request::new(Full::new(value.clone().unwrap_or_default()));
+    let mut request = Request::new(Full::default());
     *request.method_mut() = Method::POST;
-    *request.uri_mut() = target.path.clone();
-    let headers = request.headers_mut();
-    headers.reserve(12 + record.headers.len());
-    headers.insert(HOST, target.authority.clone());
-    headers.insert(USER_AGENT, AGENT);
-    let content_type = record
-        .header("content-type")
-        .and_then(text_value)
-        .unwrap_or(OCTETS);
-    headers.insert(CONTENT_TYPE, content_type);
-    add_place(headers, record);
-    headers.insert(name::ATTEMPT.clone(), HeaderValue::from(attempt));
+    *request.uri_mut() = http.target.path.clone();
+    let to = request.headers_mut();
+    to.reserve(12 + record.headers.len().min(32));
+    to.insert(HOST, http.target.authority.clone());
+    to.insert(USER_AGENT, AGENT);
+    add_place(to, record);
+    to.insert(name::ATTEMPT.clone(), HeaderValue::from(attempt));
     if value.is_none() {
         let yes = HeaderValue::from_static("true");
-        headers.insert(name::TOMBSTONE.clone(), yes);
+        to.insert(name::TOMBSTONE.clone(), yes);
     }
-    if let Some(key) = &record.key {
-        let (name, value) = match text(key) {
-            Some(value) => (&name::KEY, value),
-            None => (&name::KEY_BASE64, ascii(&BASE64.encode(key))),
-        };
-        headers.insert(name.clone(), value);
-    }
-    if !record.headers.is_empty() {
-        add_headers(headers, record);
-    }
+    let body = match http.format {
+        Format::Plain => plain(to, prepared),
+        Format::CloudEvents => in_binary_mode(to, prepared, &http.source),
+        Format::CloudEventsStructured => in_structured_mode(to, prepared, &http.source),
+    };
+    *request.body_mut() = Full::new(body);
     request
+}
+
+/// The value as it is.
+fn plain(to: &mut HeaderMap, prepared: &Prepared<'_>) -> Bytes {
+    let Prepared { record, value } = prepared;
+    let content_type = record.header("content-type").and_then(text_value);
+    to.insert(CONTENT_TYPE, content_type.unwrap_or(OCTETS));
+    headers::add_key(to, record);
+    if !record.headers.is_empty() {
+        headers::add(to, record, |_| false);
+    }
+    value.clone().unwrap_or_default()
+}
+
+/// The data, and attributes in headers. An event that only structured mode can say stays in that.
+fn in_binary_mode(to: &mut HeaderMap, prepared: &Prepared<'_>, source: &str) -> Bytes {
+    let record = prepared.record;
+    headers::add_key(to, record);
+    let event = match cloud_event::map(prepared, source) {
+        Mapped::Event(event) => event,
+        Mapped::Whole { content_type, body } => {
+            headers::add(to, record, is_content_type);
+            match Event::from_json(&body) {
+                Some(event) => return event.in_headers(to),
+                None => {
+                    to.insert(CONTENT_TYPE, content_type);
+                    return body;
+                }
+            }
+        }
+    };
+    // What is an attribute is not said twice.
+    headers::add(to, record, |header| {
+        event.was_event && (is_content_type(header) || cloud_event::attribute(header).is_some())
+    });
+    event.in_headers(to)
+}
+
+/// A JSON document with everything in it.
+fn in_structured_mode(to: &mut HeaderMap, prepared: &Prepared<'_>, source: &str) -> Bytes {
+    let record = prepared.record;
+    match cloud_event::map(prepared, source) {
+        Mapped::Whole { content_type, body } => {
+            headers::add_key(to, record);
+            headers::add(to, record, is_content_type);
+            to.insert(CONTENT_TYPE, content_type);
+            body
+        }
+        Mapped::Event(event) => {
+            if event.was_event {
+                headers::add_key(to, record);
+                headers::add(to, record, |header| {
+                    is_content_type(header) || cloud_event::attribute(header).is_some()
+                });
+            }
+            to.insert(CONTENT_TYPE, cloud_event::STRUCTURED);
+            let mut document = Vec::new();
+            event.in_json(record, &mut document);
+            document.into()
+        }
+    }
+}
+
+fn is_content_type(header: &Header) -> bool {
+    header.name.eq_ignore_ascii_case(b"content-type")
 }
 
 /// Where the record is from. All of it is cut out of one text, `TOPIC/PARTITION/OFFSETTIMESTAMP`:
 /// this is done for every record, and each value of its own would be an allocation.
-fn add_place(headers: &mut HeaderMap, record: &Record) {
+fn add_place(to: &mut HeaderMap, record: &Record) {
     let Record {
         topic,
         partition,
@@ -144,7 +130,7 @@ fn add_place(headers: &mut HeaderMap, record: &Record) {
     let mut add = |name: &HeaderName, range: Range<usize>| {
         // Kafka's brokers refuse topics that are not ASCII.
         if let Ok(value) = HeaderValue::from_maybe_shared(text.slice(range)) {
-            headers.insert(name.clone(), value);
+            to.insert(name.clone(), value);
         }
     };
     add(&name::TOPIC, 0..topic.len());
@@ -156,86 +142,11 @@ fn add_place(headers: &mut HeaderMap, record: &Record) {
     }
 }
 
-fn add_headers(headers: &mut HeaderMap, record: &Record) {
-    let mut says_everything = true;
-    for header in &record.headers {
-        match (plain_name(&header.name), text_value(header)) {
-            // Later ones replace earlier ones: a name's last value is the one that counts.
-            (Some(name), Some(value)) => {
-                says_everything &= headers.insert(name, value).is_none();
-            }
-            _ => says_everything = false,
-        }
-    }
-    if !says_everything {
-        let all: Value = record.headers.iter().map(in_json).collect();
-        headers.insert(name::HEADERS.clone(), ascii(&ascii_json(&all)));
-    }
-    for name in PASSED_ON {
-        if let Some(value) = record.header(name).and_then(text_value) {
-            headers.insert(HeaderName::from_static(name), value);
-        }
-    }
-}
-
-/// The HTTP name of a record's header whose name HTTP can carry unchanged.
-fn plain_name(name: &[u8]) -> Option<HeaderName> {
-    let lower = !name.is_empty() && !name.iter().any(u8::is_ascii_uppercase);
-    let whole = [name::HEADER_PREFIX.as_bytes(), name].concat();
-    lower.then(|| HeaderName::from_bytes(&whole).ok()).flatten()
-}
-
-fn text_value(header: &Header) -> Option<HeaderValue> {
-    text(header.value.as_ref()?)
-}
-
-/// The bytes as they are, if every HTTP server gives them back unchanged: visible ASCII, and spaces
-/// that are not at an end.
-fn text(bytes: &Bytes) -> Option<HeaderValue> {
-    let visible = bytes.iter().all(|byte| matches!(byte, 0x20..=0x7e));
-    let kept = bytes.first() != Some(&b' ') && bytes.last() != Some(&b' ');
-    (visible && kept)
-        .then(|| HeaderValue::from_maybe_shared(bytes.clone()).ok())
-        .flatten()
-}
-
-fn in_json(header: &Header) -> Value {
-    json!([
-        bytes_in_json(&header.name),
-        header.value.as_deref().map(bytes_in_json)
-    ])
-}
-
-/// UTF-8 as a string, anything else as `{"base64": …}`.
-fn bytes_in_json(bytes: &[u8]) -> Value {
-    match std::str::from_utf8(bytes) {
-        Ok(text) => json!(text),
-        Err(_) => json!({ "base64": BASE64.encode(bytes) }),
-    }
-}
-
-/// JSON in visible ASCII only.
-fn ascii_json(value: &Value) -> String {
-    let mut out = String::new();
-    for unit in value.to_string().chars() {
-        if unit.is_ascii() && unit != '\x7f' {
-            out.push(unit);
-            continue;
-        }
-        for half in unit.encode_utf16(&mut [0; 2]) {
-            out.push_str(&format!("\\u{half:04x}"));
-        }
-    }
-    out
-}
-
-/// A value that is ASCII by construction. Kafka's brokers refuse topics that are not.
-fn ascii(text: &str) -> HeaderValue {
-    HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static("?"))
-}
-
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
+    use super::super::target::Target;
     use super::*;
     use crate::topic::Offset;
 
@@ -258,13 +169,17 @@ mod tests {
         }
     }
 
-    fn target() -> Target {
-        Target::parse("http://users:3000/kafka?x=1").unwrap()
+    fn http(format: Format) -> Http {
+        Http {
+            target: Target::parse("http://users:3000/kafka?x=1").unwrap(),
+            format,
+            source: "/namespaces/shop/kafkaconsumers/orders".to_owned(),
+        }
     }
 
     fn request_for(record: &Record) -> Request<Full<Bytes>> {
         let value = record.value.clone();
-        request(&target(), &Prepared { record, value }, 2)
+        request(&http(Format::Plain), &Prepared { record, value }, 2)
     }
 
     fn sent(record: &Record) -> HeaderMap {
@@ -366,19 +281,5 @@ mod tests {
             [{ "base64": "/g==" }, "name is binary"],
         ]);
         assert_eq!(all, expected);
-    }
-
-    #[test]
-    fn a_url_that_cannot_be_posted_to_is_refused_with_the_reason() {
-        for (url, what) in [
-            ("https://users/kafka", "must begin with http://"),
-            ("users:3000", "must begin with http://"),
-            ("http://me:secret@users/", "must not carry a user"),
-        ] {
-            let error = Target::parse(url).unwrap_err();
-            assert!(error.contains(what), "{error}");
-        }
-        let address = Target::parse("http://[::1]:8080").unwrap();
-        assert_eq!((address.host.as_str(), address.port), ("::1", 8080));
     }
 }

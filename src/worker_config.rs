@@ -37,8 +37,10 @@ pub struct WorkerConfig {
     pub handler: Handler,
     /// Which records wait for each other.
     pub ordering: Ordering,
-    /// Records in flight at most.
+    /// Requests in flight at most, each with one record or one batch.
     pub concurrency: u32,
+    /// Records that are delivered together.
+    pub batch: Batch,
     /// Attempts in all.
     pub attempts: u32,
     /// The wait before the second attempt.
@@ -67,6 +69,19 @@ pub struct WorkerConfig {
 }
 
 pub use idempotency::{Idempotency, IdempotencyKey, Postgres, Redis, StoreKind};
+
+/// Records that are delivered together.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Batch {
+    /// At most; 1 delivers each alone.
+    pub max_records: u32,
+    /// Bytes of keys, values and headers at most, unless one record alone has more.
+    pub max_bytes: u64,
+    /// The longest that a record waits for company.
+    #[serde(with = "millis")]
+    pub max_wait: Duration,
+}
 
 /// How records are delivered.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]

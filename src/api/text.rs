@@ -126,6 +126,14 @@ pub(super) fn secret_key(_: &mut SchemaGenerator) -> Schema {
     )
 }
 
+pub(super) fn batch_bytes(_: &mut SchemaGenerator) -> Schema {
+    text(
+        16,
+        "[1-9][0-9]{3,7}|[1-9][0-9]{0,4}Ki|([1-9]|[1-5][0-9]|6[0-4])Mi",
+        "write bytes from 1000 to 64Mi, such as 500000, 512Ki or 4Mi",
+    )
+}
+
 pub(super) fn span() -> Schema {
     text(
         32,

@@ -164,7 +164,10 @@ impl<P> Engine<P> {
     /// What is the same in the reports of all partitions.
     fn pod_report(&self) -> Report {
         let slots = match self.settings.ordering {
-            Ordering::Partition => self.settings.concurrency.min(self.by_partition.len()),
+            Ordering::Partition => {
+                let runs = self.by_partition.len() * self.settings.run.records;
+                self.settings.concurrency.min(runs)
+            }
             Ordering::Key | Ordering::None => self.settings.concurrency,
         };
         Report {

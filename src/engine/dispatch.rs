@@ -3,10 +3,11 @@
 use std::cmp::Reverse;
 use std::time::Duration;
 
-use super::Engine;
 use super::effect::Effect;
 use super::record::State;
 use super::slab::{Generation, Handle};
+use super::{Engine, LaneId, Run, Settings};
+use crate::worker_config::Ordering;
 
 /// The end of a back-off. Ordered by time first.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -59,7 +60,7 @@ impl<P> Engine<P> {
         }
     }
 
-    /// Starts records while there is room, one of each lane in turn.
+    /// Starts records while there is room, one of each lane in turn, or one run.
     pub(super) fn start(&mut self, effects: &mut Vec<Effect<P>>) {
         while !self.ring.is_empty() && self.throttle.allows(self.in_flight, self.now) {
             let Some(id) = self.ring.pop_front() else {
@@ -75,27 +76,73 @@ impl<P> Engine<P> {
             let Some(handle) = lane.ready.pop() else {
                 continue;
             };
-            let record = &mut self.records[handle];
-            let Some(payload) = record.payload.take() else {
-                debug_assert!(false, "a ready record has its content");
-                continue;
-            };
-            record.state = State::InFlight;
-            record.delivery = self.throttle.start();
-            if self.settings.ordering == crate::worker_config::Ordering::Partition {
-                lane.current = Some(handle);
+            self.deliver(id, handle, false, effects);
+            if lane_runs(&self.settings) {
+                self.deliver_run_after(id, handle, effects);
             }
-            lane.out += 1;
-            self.in_flight += 1;
-            if record.attempts > 0 {
-                self.totals.retries += 1;
-            }
-            effects.push(Effect::Deliver {
-                ticket: lane.ticket(record.offset),
-                attempt: record.attempts.saturating_add(1),
-                payload,
-            });
             self.enter_ring(id);
         }
     }
+
+    /// Delivers with `first`, which was just started, what comes right after it and never failed: a
+    /// record that failed before goes alone, so that it cannot fail others.
+    fn deliver_run_after(&mut self, id: LaneId, first: Handle, effects: &mut Vec<Effect<P>>) {
+        let Run { records, bytes } = self.settings.run;
+        if self.records[first].attempts > 0 {
+            return;
+        }
+        let Some(lane) = self.lane(id) else {
+            return;
+        };
+        let mut room = bytes.saturating_sub(self.records[first].bytes);
+        let mut run = Vec::new();
+        for (_, handle) in lane.ledger.held().skip(1).take(records - 1) {
+            let record = &self.records[handle];
+            let fits = record.attempts == 0 && record.bytes <= room;
+            if record.state != State::Ready || !fits {
+                break;
+            }
+            room -= record.bytes;
+            run.push(handle);
+        }
+        for handle in run {
+            if !self.throttle.allows(self.in_flight, self.now) {
+                return;
+            }
+            if let Some(lane) = self.lane_mut(id) {
+                // The oldest that is ready, since everything before it is out.
+                let popped = lane.ready.pop();
+                debug_assert_eq!(popped, Some(handle), "a run is in order");
+            }
+            self.deliver(id, handle, true, effects);
+        }
+    }
+
+    fn deliver(&mut self, id: LaneId, handle: Handle, follows: bool, effects: &mut Vec<Effect<P>>) {
+        let Some(lane) = self.lanes.get_mut(id.0 as usize).and_then(Option::as_mut) else {
+            return;
+        };
+        let record = &mut self.records[handle];
+        let Some(payload) = record.payload.take() else {
+            debug_assert!(false, "a ready record has its content");
+            return;
+        };
+        record.state = State::InFlight;
+        record.delivery = self.throttle.start();
+        lane.out += 1;
+        self.in_flight += 1;
+        if record.attempts > 0 {
+            self.totals.retries += 1;
+        }
+        effects.push(Effect::Deliver {
+            ticket: lane.ticket(record.offset),
+            attempt: record.attempts.saturating_add(1),
+            follows,
+            payload,
+        });
+    }
+}
+
+fn lane_runs(settings: &Settings) -> bool {
+    settings.ordering == Ordering::Partition && settings.run.records > 1
 }

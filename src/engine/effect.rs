@@ -14,6 +14,9 @@ pub enum Effect<P> {
         ticket: Ticket,
         /// 1 for the first attempt.
         attempt: u32,
+        /// It goes into one batch with the delivery before, right after it: only with
+        /// [`super::Run`]s of more than one.
+        follows: bool,
         /// The record's content.
         payload: P,
     },

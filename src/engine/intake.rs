@@ -22,6 +22,7 @@ impl<P> Engine<P> {
             effects.push(Effect::GiveBack(partitions));
             return;
         }
+        let in_order = self.settings.ordering == Ordering::Partition;
         let mut assigned = Vec::with_capacity(assignments.len());
         for assignment in assignments {
             self.lose(assignment.lane, effects);
@@ -35,7 +36,7 @@ impl<P> Engine<P> {
             assigned.push(assignment.partition.clone());
             self.by_partition
                 .insert(assignment.partition.clone(), assignment.lane);
-            let mut lane = Lane::new(assignment, self.epoch);
+            let mut lane = Lane::new(assignment, self.epoch, in_order);
             lane.paused = self.budget.full();
             self.lanes[index] = Some(lane);
         }

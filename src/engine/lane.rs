@@ -22,8 +22,8 @@ pub(super) struct Lane {
     pub ready: Ready,
     /// It stands in the ring of lanes with ready records.
     pub in_ring: bool,
-    /// With ordering Partition: the one record that was started and is not finished.
-    pub current: Option<Handle>,
+    /// With ordering Partition: a record is started only when all before it are finished.
+    pub in_order: bool,
     /// With ordering Key: the last unfinished record of each key.
     pub keys: HashMap<u64, Handle, BuildHasherDefault<KeyHasher>>,
     /// Records that the handler or the producer of dead letters has.
@@ -59,7 +59,7 @@ pub(super) struct Lane {
 }
 
 impl Lane {
-    pub(super) fn new(assignment: Assignment, epoch: u64) -> Self {
+    pub(super) fn new(assignment: Assignment, epoch: u64, in_order: bool) -> Self {
         let mut lane = Self {
             id: assignment.lane,
             partition: assignment.partition,
@@ -67,7 +67,7 @@ impl Lane {
             ledger: Ledger::new(assignment.committed),
             ready: Ready::default(),
             in_ring: false,
-            current: None,
+            in_order,
             keys: HashMap::default(),
             out: 0,
             bytes: 0,
@@ -174,11 +174,8 @@ impl Lane {
 
     /// A record can be started now.
     pub(super) fn can_start(&self) -> bool {
-        match (self.ready.first(), self.current) {
-            (None, _) => false,
-            (Some(_), None) => true,
-            (Some(first), Some(current)) => first == current,
-        }
+        let first = self.ready.first();
+        first.is_some() && (!self.in_order || first == self.ledger.oldest())
     }
 
     /// What is finished beyond the frontier, here or by the previous owner: at most `most` ranges.

@@ -68,6 +68,24 @@ pub struct Ticket {
     pub offset: Offset,
 }
 
+/// How much of one partition may be delivered together, in order, with ordering Partition. Other
+/// orderings need no runs: what is in flight together may be delivered in any company.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Run {
+    /// Records at most; 1 delivers each alone.
+    pub records: usize,
+    /// Bytes at most, unless the first record alone has more.
+    pub bytes: usize,
+}
+
+impl Run {
+    /// Each record alone.
+    pub const ONE: Self = Self {
+        records: 1,
+        bytes: usize::MAX,
+    };
+}
+
 /// What the engine is set to.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -77,6 +95,8 @@ pub struct Settings {
     pub ordering: Ordering,
     /// Records in flight at most.
     pub concurrency: usize,
+    /// With ordering Partition: successive records that may be delivered together.
+    pub run: Run,
     /// Attempts in all.
     pub attempts: u32,
     /// The wait before the second attempt.

@@ -349,9 +349,6 @@ impl<P> Engine<P> {
         lane.ledger.finish(index);
         lane.bytes -= record.bytes;
         lane.uncommitted += 1;
-        if lane.current == Some(handle) {
-            lane.current = None;
-        }
         if let Some(follower) = record.follower {
             let next = &mut self.records[follower];
             next.state = State::Ready;

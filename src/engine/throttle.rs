@@ -77,12 +77,13 @@ impl Throttle {
 
     /// The handler asked for less, in answer to delivery number `started`, for `wait`.
     pub(super) fn refused(&mut self, started: u64, wait: Duration, now: Duration) {
-        self.refusals = self.refusals.saturating_add(1);
         self.credit = 0;
         if self.limit == 1 {
+            self.refusals = self.refusals.saturating_add(1);
             self.held_until = self.held_until.max(now + wait);
         } else if started > self.lowered_at {
             // Once a round: sixteen refusals of one moment are one piece of news.
+            self.refusals = self.refusals.saturating_add(1);
             self.limit /= 2;
             self.quick_below = self.limit;
             self.lowered_at = self.started;

@@ -28,7 +28,7 @@ use k8s_openapi::api::core::v1::PodTemplateSpec;
 
 use crate::api::{GroupProtocol, HttpFormat, OnExhausted, Ordering, ScalingMode, StartAt};
 use crate::scaling::Policy;
-use crate::worker_config::Idempotency;
+use crate::worker_config::{Batch, Idempotency};
 
 pub use digest::digest;
 pub use document::check_document;
@@ -111,8 +111,10 @@ pub enum Handler {
 pub struct Delivery {
     /// Which records wait for each other.
     pub ordering: Ordering,
-    /// Records in flight in a pod.
+    /// Deliveries in flight in a pod, each of one record or one batch.
     pub concurrency: NonZeroU32,
+    /// Records that are delivered together.
+    pub batch: Batch,
     /// Attempts in all.
     pub attempts: NonZeroU32,
     /// The wait before the second attempt.

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use super::problem::Problems;
 use crate::api::{
-    Delivery, Handler, HttpHandler, KafkaConsumerSpec, OnExhausted, Retry, Scaling, Span,
+    Delivery, Handler, HttpFormat, HttpHandler, KafkaConsumerSpec, OnExhausted, Retry, Scaling,
+    Span,
 };
 use crate::worker_config::ADMIN_PORT;
 
@@ -77,6 +78,21 @@ fn delivery(spec: &KafkaConsumerSpec, delivery: &Delivery, problems: &mut Proble
     }
     if delivery.on_exhausted == Some(OnExhausted::DeadLetter) && delivery.dead_letter.is_none() {
         problems.contradiction("spec.delivery.onExhausted", "spec.delivery.onExhausted is DeadLetter but spec.delivery.deadLetter.topic is not set; name a topic, or choose Stall or Skip");
+    }
+    if delivery.batch.max_records > 1 {
+        if delivery.retry.attempts == 1 {
+            problems.contradiction("spec.delivery.retry.attempts", "spec.delivery.retry.attempts is 1, but a batch that fails says nothing of each of its records, which then need a second attempt alone; raise it, or set batch.maxRecords to 1");
+        }
+        let http = spec.handler.http.as_ref();
+        if http.is_some_and(|http| http.format == HttpFormat::CloudEvents) {
+            problems.contradiction("spec.handler.http.format", "spec.handler.http.format is CloudEvents, which has one event in each request; use CloudEventsStructured for batches, or set spec.delivery.batch.maxRecords to 1");
+        }
+    }
+    if delivery.batch.max_wait > Span::secs(10) {
+        problems.invalid(
+            "spec.delivery.batch.maxWait",
+            "spec.delivery.batch.maxWait must be at most 10s; write a time such as 50ms",
+        );
     }
     retry(&delivery.retry, problems);
 }

@@ -13,6 +13,7 @@ use super::{
 use crate::api::names::WORKER_CONTAINER;
 use crate::api::{self, KafkaConsumer, KafkaConsumerSpec, OnExhausted};
 use crate::scaling::Policy;
+use crate::worker_config::Batch;
 
 /// Checks a KafkaConsumer against everything that the schema and its rules say, and against what
 /// they cannot: librdkafka's properties, the template, and what looking up its references found.
@@ -138,7 +139,10 @@ fn complete(
             max: spec.scaling.max_replicas,
             max_delay: spec.scaling.max_delay.0,
             idle_to_zero: spec.scaling.idle_time_to_zero.map(|idle| idle.0),
-            concurrency: delivery.concurrency.get(),
+            concurrency: delivery
+                .concurrency
+                .get()
+                .saturating_mul(delivery.batch.max_records),
         },
         handler,
         http_format: spec
@@ -170,6 +174,11 @@ fn delivery(written: &api::Delivery) -> Delivery {
     Delivery {
         ordering: written.ordering,
         concurrency: NonZeroU32::new(written.concurrency).unwrap_or(NonZeroU32::MIN),
+        batch: Batch {
+            max_records: written.batch.max_records,
+            max_bytes: quantity::bytes(&written.batch.max_bytes).unwrap_or(1 << 20),
+            max_wait: written.batch.max_wait.0,
+        },
         attempts: NonZeroU32::new(written.retry.attempts).unwrap_or(NonZeroU32::MIN),
         initial_backoff: written.retry.initial_backoff.0,
         max_backoff: written.retry.max_backoff.0,

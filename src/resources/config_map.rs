@@ -32,6 +32,7 @@ pub(super) fn worker_config(fleet: &Fleet, handler: Handler) -> WorkerConfig {
         handler,
         ordering: fleet.delivery.ordering,
         concurrency: fleet.delivery.concurrency.get(),
+        batch: fleet.delivery.batch,
         attempts: fleet.delivery.attempts.get(),
         initial_backoff: fleet.delivery.initial_backoff,
         max_backoff: fleet.delivery.max_backoff,

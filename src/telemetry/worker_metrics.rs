@@ -119,7 +119,7 @@ impl WorkerMetrics {
             oldest_unfinished_seconds: to.seconds("oldest_unfinished", "Time since the oldest record that is not finished was read"),
             in_flight_limit: to.gauge("records_in_flight_limit", "Records that may be inside the handler now: fewer than delivery.concurrency while it asks for less"),
             slow_downs: to.counter("slow_downs", "Answers by which the handler asked for less (429, 503, Drover-Result: slow-down)"),
-            cancelled: to.counter("deliveries_cancelled", "Deliveries stopped because they overran the drain deadline; their records are delivered again elsewhere"),
+            cancelled: to.counter("deliveries_cancelled", "Deliveries stopped because they overran the drain deadline, or void because a record before them in their batch failed; their records are delivered again"),
             handler_seconds: to.histogram("handler_duration", "Time from sending a record to the end of the handler's answer"),
             in_flight: to.gauge("records_in_flight", "Records inside the handler now"),
             held_bytes: to.gauge("held_bytes", "Memory that records take, in flight or waiting"),

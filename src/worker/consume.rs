@@ -141,10 +141,8 @@ impl Loop {
                 continue;
             }
             let latest = self.now + TURN;
-            let until = self
-                .engine
-                .next_deadline()
-                .map_or(latest, |due| due.min(latest));
+            let due = [self.engine.next_deadline(), self.deliveries.due()];
+            let until = due.into_iter().flatten().fold(latest, Duration::min);
             timer.as_mut().reset(self.clock.at(until).into());
             tokio::select! {
                 biased;
@@ -171,6 +169,8 @@ impl Loop {
             self.tell(Event::Tick);
         }
         self.act();
+        self.deliveries
+            .send_due(self.now, self.engine.is_draining());
         self.publish();
         Ok(more)
     }

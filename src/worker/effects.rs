@@ -30,13 +30,16 @@ impl Loop {
             Effect::Deliver {
                 ticket,
                 attempt,
+                follows,
                 payload,
             } => {
-                self.deliveries.begin(Delivery {
+                let delivery = Delivery {
                     ticket,
                     attempt,
+                    follows,
                     record: payload,
-                });
+                };
+                self.deliveries.begin(delivery, self.now);
             }
             Effect::Cancel(ticket) => self.deliveries.cancel(ticket),
             Effect::DeadLetter {

@@ -29,18 +29,18 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::clock::Monotonic;
-use crate::engine::{Engine, Settings};
+use crate::engine::{Engine, Run, Settings};
 use crate::kafka::client_config::{self, Connection, Membership};
 use crate::kafka::consumer::Consumer;
 use crate::kafka::errors;
 use crate::telemetry::http;
 use crate::telemetry::worker_metrics::WorkerMetrics;
-use crate::worker_config::{Handler, WorkerConfig};
+use crate::worker_config::{Handler, Ordering, WorkerConfig};
 use consume::{Loop, Parts};
 use dead_letters::{DeadLetters, Letterhead};
 use delivery::http::Http;
 use delivery::http::target::Target;
-use delivery::{Claims, Deliveries, Pipeline, Preparation, Transport};
+use delivery::{BatchLimits, Claims, Deliveries, Limits, Pipeline, Preparation, Transport};
 use health::Health;
 
 /// A moved frontier is committed this often: what a crash makes others repeat.
@@ -212,7 +212,7 @@ fn begin(
     Ok(Loop::new(Parts {
         consumer,
         engine: Engine::new(settings(config, options, budget_bytes)),
-        deliveries: Deliveries::new(pipeline, config.handler_timeout, clock, Arc::clone(&wake)),
+        deliveries: Deliveries::new(pipeline, limits(config), clock, Arc::clone(&wake)),
         dead_letters: DeadLetters::new(letterhead, Arc::clone(&wake)),
         clock,
         wake,
@@ -222,6 +222,22 @@ fn begin(
     }))
 }
 
+/// How much is given to the handler at once: `concurrency` requests, of one record or one batch each.
+fn limits(config: &WorkerConfig) -> Limits {
+    let whole = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
+    let batch = &config.batch;
+    Limits {
+        timeout: config.handler_timeout,
+        slots: whole(config.concurrency),
+        batches: (batch.max_records > 1).then_some(BatchLimits {
+            records: whole(batch.max_records),
+            bytes: usize::try_from(batch.max_bytes).unwrap_or(usize::MAX),
+            wait: batch.max_wait,
+            in_order: config.ordering == Ordering::Partition,
+        }),
+    }
+}
+
 /// The source of CloudEvents that were none in Kafka, without their topic.
 fn source(config: &WorkerConfig) -> String {
     let (namespace, name) = config.consumer.split_once('/').unwrap_or_default();
@@ -229,10 +245,16 @@ fn source(config: &WorkerConfig) -> String {
 }
 
 fn settings(config: &WorkerConfig, options: &Options, budget_bytes: usize) -> Settings {
+    let Limits { slots, batches, .. } = limits(config);
+    let run = batches.map_or(Run::ONE, |batches| Run {
+        records: batches.records,
+        bytes: batches.bytes,
+    });
     Settings {
         pod: options.pod.clone(),
         ordering: config.ordering,
-        concurrency: usize::try_from(config.concurrency).unwrap_or(usize::MAX),
+        concurrency: slots.saturating_mul(run.records),
+        run,
         attempts: config.attempts,
         initial_backoff: config.initial_backoff,
         max_backoff: config.max_backoff,

@@ -85,6 +85,19 @@ impl Record {
         OVERHEAD + length(&self.key) + length(&self.value) + headers
     }
 
+    /// Bytes of its key, value and headers.
+    pub fn content_bytes(&self) -> usize {
+        let length = |part: &Option<Bytes>| part.as_ref().map_or(0, Bytes::len);
+        let headers = self.headers.iter();
+        let headers: usize = headers.map(|h| h.name.len() + length(&h.value)).sum();
+        length(&self.key) + length(&self.value) + headers
+    }
+
+    /// What it is called wherever a name that never changes is needed: `TOPIC/PARTITION/OFFSET`.
+    pub fn name(&self) -> String {
+        format!("{}/{}/{}", self.topic, self.partition, self.offset)
+    }
+
     /// The hash by which records of one key find each other; None for a record without key.
     pub fn key_hash(&self) -> Option<KeyHash> {
         let key = self.key.as_ref()?;

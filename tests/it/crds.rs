@@ -121,6 +121,8 @@ fn every_rule_says_what_to_do() {
         "remove",
         "name",
         "lower",
+        "raise",
+        "set",
         "correct",
         "create",
         "let",

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use drover::clock::Monotonic;
 use drover::engine::{
-    Assignment, Effect, Engine, Event, Incoming, KeyHash, LaneId, Settings, Ticket, Verdict,
+    Assignment, Effect, Engine, Event, Incoming, KeyHash, LaneId, Run, Settings, Ticket, Verdict,
 };
 use drover::topic::{Offset, TopicPartition};
 use drover::worker_config::{OnExhausted, Ordering};
@@ -23,6 +23,7 @@ fn settings(ordering: Ordering) -> Settings {
         pod: "pod-0".to_owned(),
         ordering,
         concurrency: 64,
+        run: Run::ONE,
         attempts: 5,
         initial_backoff: Duration::from_millis(500),
         max_backoff: Duration::from_secs(30),

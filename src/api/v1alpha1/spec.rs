@@ -70,7 +70,9 @@ use crate::api::{Span, text};
     validation = ("!has(self.handler.http) || !has(self.handler.http.port) || has(self.template)",
         "spec.template is missing: handler.http.port is a port of a container of spec.template; add that container, or use handler.http.url"),
     validation = ("!has(self.delivery) || !has(self.delivery.deadLetter) || !(self.delivery.deadLetter.topic in self.topics)",
-        "spec.delivery.deadLetter.topic is one of spec.topics: its dead letters would be delivered again; name another topic")
+        "spec.delivery.deadLetter.topic is one of spec.topics: its dead letters would be delivered again; name another topic"),
+    validation = ("!has(self.handler.http) || !has(self.handler.http.format) || self.handler.http.format != 'CloudEvents' || !has(self.delivery) || !has(self.delivery.batch) || !has(self.delivery.batch.maxRecords) || self.delivery.batch.maxRecords == 1",
+        "spec.handler.http.format is CloudEvents, which has one event in each request; use CloudEventsStructured for batches, or set spec.delivery.batch.maxRecords to 1")
 )]
 pub struct KafkaConsumerSpec {
     /// Where Kafka is.
@@ -248,15 +250,19 @@ pub struct OwnConsumer {
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase", default)]
 #[schemars(extend("x-kubernetes-validations" = [
+    { "rule": "!has(self.batch) || !has(self.batch.maxRecords) || self.batch.maxRecords == 1 || !has(self.retry) || !has(self.retry.attempts) || self.retry.attempts > 1", "message": "spec.delivery.retry.attempts is 1, but a batch that fails says nothing of each of its records, which then need a second attempt alone; raise it, or set batch.maxRecords to 1" },
     { "rule": "!has(self.onExhausted) || self.onExhausted != 'DeadLetter' || has(self.deadLetter)", "message": "spec.delivery.onExhausted is DeadLetter but spec.delivery.deadLetter.topic is not set; name a topic, or choose Stall or Skip" }
 ]))]
 pub struct Delivery {
     /// Which records wait for each other. Default `Key`.
     pub ordering: Ordering,
 
-    /// Records in flight in one pod at most. Default 16.
+    /// Deliveries in flight in one pod at most, each of one record or one batch. Default 16.
     #[schemars(range(min = 1, max = 1000))]
     pub concurrency: u32,
+
+    /// Records that are delivered together. Default: each alone.
+    pub batch: Batch,
 
     /// How often and when a failed record is tried again, in place.
     pub retry: Retry,
@@ -281,6 +287,35 @@ pub enum Ordering {
     Partition,
     /// No record waits for another.
     None,
+}
+
+/// Records that are delivered together, with a result for each.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase", default)]
+#[schemars(extend("x-kubernetes-validations" = [
+    { "rule": "duration(self.maxWait) <= duration('10s')", "message": "spec.delivery.batch.maxWait must be at most 10s; write a time such as 50ms" }
+]))]
+pub struct Batch {
+    /// Records in a batch at most; with 1 each is delivered alone, in the form for one. Default 1.
+    #[schemars(range(min = 1, max = 10000))]
+    pub max_records: u32,
+    /// Bytes of keys, values and headers in a batch at most: a number, or one with `Ki` or `Mi`. One
+    /// record alone may have more. Default 1Mi.
+    #[schemars(schema_with = "text::batch_bytes")]
+    pub max_bytes: String,
+    /// How long a record waits for others at most, while nothing else keeps it. Not with ordering
+    /// `Partition`, where a batch is what has gathered behind the one before. Default 50ms.
+    pub max_wait: Span,
+}
+
+impl Default for Batch {
+    fn default() -> Self {
+        Self {
+            max_records: 1,
+            max_bytes: "1Mi".to_owned(),
+            max_wait: Span::millis(50),
+        }
+    }
 }
 
 /// How often and when a failed record is tried again, in place.
@@ -389,6 +424,7 @@ impl Default for Delivery {
         Self {
             ordering: Ordering::default(),
             concurrency: 16,
+            batch: Batch::default(),
             retry: Retry::default(),
             dead_letter: None,
             on_exhausted: None,

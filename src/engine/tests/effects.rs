@@ -48,6 +48,7 @@ impl World {
             Effect::Deliver {
                 ticket,
                 attempt,
+                follows,
                 payload,
             } => {
                 let partition = self.partition_of(ticket);
@@ -57,6 +58,7 @@ impl World {
                     partition,
                     ticket,
                     attempt,
+                    follows,
                 });
             }
             Effect::Cancel(ticket) => {

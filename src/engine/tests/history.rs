@@ -38,6 +38,7 @@ pub(super) enum Fact {
         partition: Partition,
         ticket: Ticket,
         attempt: u32,
+        follows: bool,
     },
     /// The handler's answer; to a delivery of this ticket that was open, or made up.
     Answered {

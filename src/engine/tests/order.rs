@@ -1,7 +1,7 @@
 //! Which record is delivered when.
 
 use super::rig::{Rig, settings};
-use crate::engine::{Settings, Verdict};
+use crate::engine::{Effect, Run, Settings, Verdict};
 use crate::worker_config::Ordering;
 
 fn with(ordering: Ordering, concurrency: usize) -> Settings {
@@ -173,4 +173,105 @@ fn what_the_handler_skips_counts_as_finished_and_is_told() {
             .iter()
             .any(|e| matches!(e, crate::engine::Effect::Skipped { failure: None, .. }))
     );
+}
+
+fn with_runs(records: usize, bytes: usize) -> Settings {
+    Settings {
+        run: Run { records, bytes },
+        ..with(Ordering::Partition, 100)
+    }
+}
+
+/// Offsets of what is delivered, batch by batch.
+fn batches(rig: &mut Rig) -> Vec<Vec<i64>> {
+    let delivered = rig.take(|effect| match effect {
+        Effect::Deliver {
+            ticket, follows, ..
+        } => Some((ticket.offset.0, *follows)),
+        _ => None,
+    });
+    let mut batches: Vec<Vec<i64>> = Vec::new();
+    for (offset, follows) in delivered {
+        match batches.last_mut() {
+            Some(last) if follows => last.push(offset),
+            _ => batches.push(vec![offset]),
+        }
+    }
+    batches
+}
+
+#[test]
+fn what_gathers_behind_a_run_is_the_next_run() {
+    let mut rig = Rig::new(with_runs(3, 10_000), 1);
+    rig.read(0, 0, -1);
+    let first = rig.one();
+    for offset in 1..6 {
+        rig.read(0, offset, -1);
+    }
+    assert_eq!(rig.offsets(), [] as [i64; 0]);
+    rig.done(first);
+    assert_eq!(batches(&mut rig), [[1, 2, 3]]);
+}
+
+#[test]
+fn a_run_has_no_more_bytes_than_allowed_but_for_its_first() {
+    let mut rig = Rig::new(with_runs(10, 250), 1);
+    rig.read(0, 0, -1);
+    let first = rig.one();
+    for (offset, bytes) in [(1, 100), (2, 100), (3, 100), (4, 900), (5, 10)] {
+        rig.read_sized(0, offset, -1, bytes);
+    }
+    rig.done(first);
+    let delivered = rig.deliveries();
+    let offsets: Vec<_> = delivered
+        .iter()
+        .map(|(ticket, _)| ticket.offset.0)
+        .collect();
+    assert_eq!(offsets, [1, 2]);
+    for (ticket, _) in delivered {
+        rig.done(ticket);
+    }
+    let third = rig.one();
+    assert_eq!(third.offset.0, 3);
+    rig.done(third);
+    let large = rig.one();
+    assert_eq!(large.offset.0, 4);
+    rig.done(large);
+    assert_eq!(rig.offsets(), [5]);
+}
+
+#[test]
+fn nothing_starts_before_the_whole_run_is_finished_and_what_failed_goes_alone() {
+    let mut rig = Rig::new(with_runs(4, 10_000), 1);
+    rig.read(0, 0, -1);
+    let first = rig.one();
+    for offset in 1..8 {
+        rig.read(0, offset, -1);
+    }
+    rig.done(first);
+    let run = rig.delivered();
+    assert_eq!(
+        run.iter().map(|t| t.offset.0).collect::<Vec<_>>(),
+        [1, 2, 3, 4]
+    );
+    rig.done(run[0]);
+    rig.answer(run[1], super::rig::retry());
+    // What comes after a failure counts as not attempted.
+    rig.answer(run[2], Verdict::Cancelled);
+    rig.answer(run[3], Verdict::Cancelled);
+    assert_eq!(rig.offsets(), [] as [i64; 0]);
+    let mut alone = Vec::new();
+    while alone.is_empty() {
+        rig.pass_to_deadline();
+        alone = rig.deliveries();
+    }
+    assert_eq!(alone.len(), 1);
+    assert_eq!((alone[0].0.offset.0, alone[0].1), (2, 2));
+    rig.done(alone[0].0);
+    let mut rest = batches(&mut rig);
+    while rest.is_empty() {
+        rig.pass_to_deadline();
+        rest = batches(&mut rig);
+    }
+    assert_eq!(rest, [[3, 4, 5, 6]]);
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::engine::{
     Assignment, CommitFailure, Effect, Engine, Event, Failure, FrontierCommit, Incoming, KeyHash,
-    LaneId, Settings, Ticket, Verdict,
+    LaneId, Run, Settings, Ticket, Verdict,
 };
 use crate::report::Report;
 use crate::topic::{Offset, TopicPartition};
@@ -15,6 +15,7 @@ pub(super) fn settings() -> Settings {
         pod: "pod-0".to_owned(),
         ordering: Ordering::Key,
         concurrency: 16,
+        run: Run::ONE,
         attempts: 3,
         initial_backoff: ms(100),
         max_backoff: ms(10_000),

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::history::Answer;
 use super::rig::ms;
-use crate::engine::Settings;
+use crate::engine::{Run, Settings};
 use crate::worker_config::{OnExhausted, Ordering};
 
 /// Partitions of the topic.
@@ -162,11 +162,16 @@ fn settings() -> impl Strategy<Value = Settings> {
         Just(OnExhausted::Skip),
     ];
     let budget = prop_oneof![Just(400_usize), Just(1_500), Just(1_000_000)];
-    (ordering, 1..6_usize, 1..4_u32, on_exhausted, budget).prop_map(
-        |(ordering, concurrency, attempts, on_exhausted, budget_bytes)| Settings {
+    let run = prop_oneof![
+        1 => Just(Run::ONE),
+        2 => (2..5_usize, 50..400_usize).prop_map(|(records, bytes)| Run { records, bytes }),
+    ];
+    (ordering, 1..6_usize, run, 1..4_u32, on_exhausted, budget).prop_map(
+        |(ordering, concurrency, run, attempts, on_exhausted, budget_bytes)| Settings {
             pod: "pod-0".to_owned(),
             ordering,
             concurrency,
+            run,
             attempts,
             initial_backoff: ms(100),
             max_backoff: ms(1_000),

@@ -6,13 +6,15 @@ use http::header::RETRY_AFTER;
 use http::{HeaderMap, HeaderName, StatusCode};
 use jiff::Timestamp;
 
+use super::results;
+use crate::clock;
 use crate::engine::{Failure, Verdict};
 
 /// The header by which a handler says what it means, whatever the status.
 pub static RESULT: HeaderName = HeaderName::from_static("drover-result");
 
 /// The longest wait that a handler may ask for.
-const LONGEST_WAIT: Duration = Duration::from_secs(3600);
+pub const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 
 /// Words of a failure that people, headers and metrics may rely on.
 pub mod class {
@@ -49,6 +51,61 @@ pub fn failure(class: &'static str, status: Option<u16>, message: &str) -> Failu
         class,
         status,
         message,
+    }
+}
+
+/// What an answer says.
+#[derive(Debug)]
+pub struct Answer {
+    /// Its status.
+    pub status: StatusCode,
+    /// Its headers.
+    pub headers: HeaderMap,
+    /// The beginning of its body.
+    pub body: Vec<u8>,
+    /// All of its body is there.
+    pub whole: bool,
+}
+
+/// Bytes of a body that are kept for the text of a failure.
+pub const EXCERPT: usize = 1024;
+
+impl Answer {
+    /// The verdict on the one record that was delivered.
+    pub fn verdict(&self) -> Verdict {
+        let excerpt = if self.status.is_success() {
+            "".into()
+        } else {
+            String::from_utf8_lossy(&self.body[..self.body.len().min(EXCERPT)])
+        };
+        verdict(self.status, &self.headers, &excerpt, clock::now)
+    }
+
+    /// The verdicts on `count` records that were delivered together.
+    pub fn verdicts(&self, count: usize) -> Vec<Verdict> {
+        let silent = self.body.is_empty() && self.whole;
+        if self.status.is_success() && !self.headers.contains_key(&RESULT) && !silent {
+            let results = if self.whole {
+                results::all(&self.body, count)
+            } else {
+                Err(format!("more than {} bytes", self.body.len()))
+            };
+            return results.unwrap_or_else(|why| {
+                let message = format!(
+                    "the handler answered a batch with {why}; answer nothing for all done, or {{\"results\": [\u{2026}]}} with one for each record"
+                );
+                let failure = failure(class::UNKNOWN_RESULT, Some(self.status.as_u16()), &message);
+                vec![Verdict::Misconfigured(failure); count]
+            });
+        }
+        let verdict = match self.verdict() {
+            // No record is to blame for its company: each is tried alone.
+            Verdict::Reject(failure) if count > 1 && !self.headers.contains_key(&RESULT) => {
+                Verdict::Retry(failure)
+            }
+            verdict => verdict,
+        };
+        vec![verdict; count]
     }
 }
 
@@ -217,5 +274,39 @@ mod tests {
         );
         assert!(failure.message.starts_with("a b x"));
         assert_eq!(failure.message.chars().count(), 200);
+    }
+
+    fn answers(status: u16, headers: &[(&'static str, &str)], body: &str) -> Vec<&'static str> {
+        let answer = Answer {
+            status: StatusCode::from_u16(status).unwrap(),
+            headers: headers
+                .iter()
+                .map(|(name, value)| (http::HeaderName::from_static(name), value.parse().unwrap()))
+                .collect(),
+            body: body.as_bytes().to_vec(),
+            whole: true,
+        };
+        answer.verdicts(2).iter().map(word).collect()
+    }
+
+    #[test]
+    fn a_batch_is_answered_as_a_whole_or_record_by_record() {
+        for (status, body, meaning) in [
+            (204, "", ["done", "done"]),
+            (200, r#"{"results":["done","retry"]}"#, ["done", "retry"]),
+            (200, r#"{"results":["done"]}"#, ["misconfigured"; 2]),
+            (200, r#"{"result":"skip"}"#, ["skip"; 2]),
+            (200, "OK", ["misconfigured"; 2]),
+            (500, r#"{"results":["done","done"]}"#, ["retry"; 2]),
+            (503, "", ["slow-down"; 2]),
+            (302, "", ["misconfigured"; 2]),
+            // Each is tried alone.
+            (413, "", ["retry"; 2]),
+            (422, "", ["retry"; 2]),
+        ] {
+            assert_eq!(answers(status, &[], body), meaning, "{status} {body}");
+        }
+        let said = [(RESULT.as_str(), "reject")];
+        assert_eq!(answers(200, &said, "whatever"), ["reject"; 2]);
     }
 }

@@ -1,6 +1,6 @@
 //! Delivers records to the handler.
 //!
-//! A delivery takes a slot (`slots`), which gives it a task, a deadline and an ear for cancelling, and
+//! Deliveries may wait for company (`batches`). A delivery, or a batch, takes a slot (`slots`), which gives it a task, a deadline and an ear for cancelling, and
 //! in it goes down the `pipeline`:
 //!
 //!     prepare ──► claims.claim ──► transport ──► claims.confirm, or release
@@ -9,12 +9,16 @@
 //! touched: it is what a dead letter is made of.
 
 pub mod answer;
+mod batches;
 mod claims;
+mod document;
 pub mod http;
 mod json;
 mod pipeline;
 mod prepare;
+mod results;
 mod slots;
+mod together;
 mod transport;
 
 use std::time::Duration;
@@ -22,10 +26,11 @@ use std::time::Duration;
 use super::record::Record;
 use crate::engine::{Ticket, Verdict};
 
+pub use batches::Limits as BatchLimits;
 pub use claims::Claims;
 pub use pipeline::Pipeline;
 pub use prepare::Preparation;
-pub use slots::Deliveries;
+pub use slots::{Deliveries, Limits};
 pub use transport::Transport;
 
 /// One delivery to make.
@@ -34,8 +39,22 @@ pub struct Delivery {
     pub ticket: Ticket,
     /// 1 for the first.
     pub attempt: u32,
+    /// It goes into one batch with the delivery before, right after it.
+    pub follows: bool,
     /// The record, as it was read.
     pub record: Box<Record>,
+}
+
+impl Delivery {
+    fn over(self, verdict: Verdict, took: Duration, reached: Option<bool>) -> Delivered {
+        Delivered {
+            ticket: self.ticket,
+            verdict,
+            took,
+            reached,
+            record: self.record,
+        }
+    }
 }
 
 /// A delivery that is over.

@@ -1,10 +1,18 @@
 //! The way of a record through a slot: prepared, claimed, attempted, settled.
 
-use super::claims::Claims;
-use super::prepare::Preparation;
-use super::transport::Transport;
+use std::pin::Pin;
 
-/// What every delivery goes through; `slots` leads it through.
+use tokio::time::{Sleep, sleep};
+
+use super::Delivery;
+use super::answer::{self, class};
+use super::claims::{Claims, Confirmed, Held};
+use super::prepare::Preparation;
+use super::slots::{CONFIRM_AGAIN, End, Shared, Slot, finish, unless_cancelled};
+use super::transport::{Attempted, Line, Transport};
+use crate::engine::{Ticket, Verdict};
+
+/// What every delivery goes through.
 pub struct Pipeline {
     /// Makes of a record what the handler gets.
     pub preparation: Preparation,
@@ -12,4 +20,118 @@ pub struct Pipeline {
     pub claims: Claims,
     /// Reaches the handler.
     pub transport: Transport,
+}
+
+/// One delivery, from its preparation until it is settled.
+pub(super) async fn deliver(
+    shared: &Shared,
+    slot: &Slot,
+    line: &mut Line,
+    deadline: Pin<&mut Sleep>,
+    delivery: &Delivery,
+) -> Attempted {
+    let (attempted, held) = attempt(shared, slot, line, deadline, delivery).await;
+    let Some(held) = held else {
+        return attempted;
+    };
+    let verdict = settle(shared, slot, delivery.ticket, held, attempted.verdict).await;
+    Attempted {
+        verdict,
+        ..attempted
+    }
+}
+
+/// Everything up to the handler's answer, and the claim that is to be settled then.
+async fn attempt(
+    shared: &Shared,
+    slot: &Slot,
+    line: &mut Line,
+    mut deadline: Pin<&mut Sleep>,
+    delivery: &Delivery,
+) -> (Attempted, Option<Held>) {
+    let Pipeline {
+        preparation,
+        claims,
+        transport,
+    } = &shared.pipeline;
+    let unasked = |verdict| (Attempted::without_handler(verdict), None);
+    let prepared = match preparation.prepare(&delivery.record) {
+        Ok(prepared) => prepared,
+        Err(verdict) => return unasked(verdict),
+    };
+    let wanted = match claims.wanted(&prepared, delivery.ticket) {
+        Ok(wanted) => wanted,
+        Err(verdict) => return unasked(verdict),
+    };
+    let mut held = None;
+    if let Some(wanted) = wanted {
+        match unless_cancelled(slot, claims.claim(&wanted)).await {
+            Some(Ok(())) => held = Some(wanted),
+            Some(Err(verdict)) => return unasked(verdict),
+            None => {
+                // The claim may be made or not.
+                claims.release_beside(wanted);
+                return unasked(Verdict::Cancelled);
+            }
+        }
+    }
+    begin_handlers_time(shared, deadline.as_mut());
+    let attempt = transport.attempt(line, &prepared, delivery.attempt);
+    let attempted = match finish(slot, attempt, deadline).await {
+        End::Answered(attempted) => attempted,
+        End::TimedOut => Attempted::without_handler(timed_out(shared)),
+        End::Cancelled => Attempted::without_handler(Verdict::Cancelled),
+    };
+    (attempted, held)
+}
+
+/// The handler's time begins when it is its turn: a slow store must not cost attempts.
+pub(super) fn begin_handlers_time(shared: &Shared, deadline: Pin<&mut Sleep>) {
+    let due = shared.clock.elapsed() + shared.limits.timeout;
+    deadline.reset(shared.clock.at(due).into());
+}
+
+/// There was no whole answer in the handler's time.
+pub(super) fn timed_out(shared: &Shared) -> Verdict {
+    let message = format!("no whole answer within {:?}", shared.limits.timeout);
+    Verdict::Retry(answer::failure(class::TIMEOUT, None, &message))
+}
+
+/// The attempt ended with `verdict`, and so does the delivery. What was done stays done, whatever
+/// becomes of its mark: see `docs/adr/006-done-without-a-mark-is-done.md`.
+pub(super) async fn settle(
+    shared: &Shared,
+    slot: &Slot,
+    ticket: Ticket,
+    held: Held,
+    verdict: Verdict,
+) -> Verdict {
+    let claims = &shared.pipeline.claims;
+    match verdict {
+        Verdict::Done | Verdict::Skip => loop {
+            let waited = match unless_cancelled(slot, claims.confirm(&held)).await {
+                Some(Confirmed::Settled) => return verdict,
+                Some(Confirmed::NotYet(failure)) => {
+                    shared.hindered.borrow_mut().push((ticket, failure));
+                    shared.wake.notify_one();
+                    unless_cancelled(slot, sleep(CONFIRM_AGAIN)).await
+                }
+                None => None,
+            };
+            if waited.is_none() {
+                claims.confirm_beside(held);
+                return verdict;
+            }
+        },
+        Verdict::Cancelled => claims.release_beside(held),
+        _ => {
+            if unless_cancelled(slot, claims.release(&held))
+                .await
+                .is_none()
+            {
+                claims.release_beside(held);
+            }
+        }
+    }
+    verdict
 }

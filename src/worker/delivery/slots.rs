@@ -14,48 +14,74 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, Sleep, sleep, sleep_until};
+use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::answer::{self, class};
-use super::claims::{Confirmed, Held};
-use super::pipeline::Pipeline;
-use super::transport::{Attempted, Line};
-use super::{Delivered, Delivery};
+use super::batches::{self, Batches};
+use super::pipeline::{self, Pipeline};
+use super::transport::Line;
+use super::{Delivered, Delivery, together};
 use crate::clock::Monotonic;
 use crate::engine::{Failure, Ticket, Verdict};
 
 /// What the idempotency store did not answer after the work was done is asked again after this.
-const CONFIRM_AGAIN: Duration = Duration::from_secs(1);
+pub(super) const CONFIRM_AGAIN: Duration = Duration::from_secs(1);
 /// A connection that was idle for longer is not used again: servers close idle connections, some
 /// after two seconds, and a request that meets the closing may or may not have been seen.
 const IDLE: Duration = Duration::from_secs(1);
 
-/// What is in flight to the handler.
+/// How much at once, and for how long.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// For one delivery, or one batch.
+    pub timeout: Duration,
+    /// Slots at most.
+    pub slots: usize,
+    /// None where each record is delivered alone.
+    pub batches: Option<batches::Limits>,
+}
+
+/// What is in flight to the handler, and what waits for company.
 pub struct Deliveries {
+    batches: Option<Batches>,
     shared: Rc<Shared>,
     slots: Vec<Rc<Slot>>,
     tasks: JoinSet<()>,
 }
 
-struct Shared {
-    pipeline: Pipeline,
-    timeout: Duration,
-    clock: Monotonic,
+pub(super) struct Shared {
+    pub pipeline: Pipeline,
+    pub limits: Limits,
+    pub clock: Monotonic,
     /// Slots without work; the last one was busy last.
     idle: RefCell<Vec<usize>>,
     /// Deliveries that are over and not yet taken.
     over: RefCell<Vec<Delivered>>,
     /// Deliveries that are done and cannot end, not yet told.
-    hindered: RefCell<Vec<(Ticket, Failure)>>,
+    pub hindered: RefCell<Vec<(Ticket, Failure)>>,
     /// Whom to wake when there are some.
-    wake: Arc<Notify>,
+    pub wake: Arc<Notify>,
+}
+
+/// What a slot does.
+enum Job {
+    One(Delivery),
+    Batch(Vec<Delivery>),
+}
+
+impl Job {
+    fn deliveries(&self) -> &[Delivery] {
+        match self {
+            Self::One(delivery) => std::slice::from_ref(delivery),
+            Self::Batch(deliveries) => deliveries,
+        }
+    }
 }
 
 /// What the loop tells a slot.
 #[derive(Default)]
-struct Slot {
-    inbox: Cell<Option<Delivery>>,
-    busy_with: Cell<Option<Ticket>>,
+pub(super) struct Slot {
+    inbox: Cell<Option<Job>>,
+    busy_with: RefCell<Vec<Ticket>>,
     cancelled: Cell<bool>,
     /// When it was last busy.
     idle_since: Cell<Duration>,
@@ -84,12 +110,11 @@ impl Slot {
 }
 
 impl Deliveries {
-    /// Deliveries down `pipeline`, each of which may take `timeout`. Must be made and used inside a
-    /// `LocalSet`.
-    pub fn new(pipeline: Pipeline, timeout: Duration, clock: Monotonic, wake: Arc<Notify>) -> Self {
+    /// Deliveries down `pipeline`. Must be made and used inside a `LocalSet`.
+    pub fn new(pipeline: Pipeline, limits: Limits, clock: Monotonic, wake: Arc<Notify>) -> Self {
         let shared = Shared {
             pipeline,
-            timeout,
+            limits,
             clock,
             idle: RefCell::default(),
             over: RefCell::default(),
@@ -97,14 +122,47 @@ impl Deliveries {
             wake,
         };
         Self {
+            batches: limits.batches.map(Batches::new),
             shared: Rc::new(shared),
             slots: Vec::new(),
             tasks: JoinSet::new(),
         }
     }
 
-    /// Begins a delivery. How many are in flight at once is the engine's to say.
-    pub fn begin(&mut self, delivery: Delivery) {
+    /// Begins a delivery at `now`, or keeps it for a batch until [`Deliveries::send_due`]. How many are
+    /// in flight at once is the engine's to say.
+    pub fn begin(&mut self, delivery: Delivery, now: Duration) {
+        match &mut self.batches {
+            None => self.give(Job::One(delivery)),
+            Some(batches) => batches.push(delivery, now),
+        }
+    }
+
+    /// Sends the batches that are due at `now`, as far as there are slots; with `hurry` without
+    /// waiting for company.
+    pub fn send_due(&mut self, now: Duration, hurry: bool) {
+        if let Some(batches) = self.batches.as_mut().filter(|_| hurry) {
+            batches.flush();
+        }
+        while self.has_free_slot() {
+            let Some(batch) = self.batches.as_mut().and_then(|batches| batches.take(now)) else {
+                return;
+            };
+            self.give(Job::Batch(batch));
+        }
+    }
+
+    /// When [`Deliveries::send_due`] has something to do, if nothing else happens before.
+    pub fn due(&self) -> Option<Duration> {
+        let batches = self.batches.as_ref().filter(|_| self.has_free_slot());
+        batches.and_then(Batches::due)
+    }
+
+    fn has_free_slot(&self) -> bool {
+        self.slots.len() < self.shared.limits.slots || !self.shared.idle.borrow().is_empty()
+    }
+
+    fn give(&mut self, job: Job) {
         let idle = self.shared.idle.borrow_mut().pop();
         let index = idle.unwrap_or_else(|| {
             let slot = Rc::new(Slot::default());
@@ -115,18 +173,24 @@ impl Deliveries {
             index
         });
         let slot = &self.slots[index];
-        slot.busy_with.set(Some(delivery.ticket));
-        slot.inbox.set(Some(delivery));
+        let tickets = job.deliveries().iter().map(|delivery| delivery.ticket);
+        slot.busy_with.borrow_mut().extend(tickets);
+        slot.inbox.set(Some(job));
         slot.wake();
     }
 
-    /// Ends a delivery with [`Verdict::Cancelled`], if it is not over yet. Its connection is
-    /// closed, which is all that HTTP has to tell a handler.
-    pub fn cancel(&self, ticket: Ticket) {
-        let busy = |slot: &&Rc<Slot>| slot.busy_with.get() == Some(ticket);
+    /// Ends a delivery with [`Verdict::Cancelled`], if it is not over yet, and with it all that is in
+    /// its batch. Its connection is closed, which is all that HTTP has to tell a handler.
+    pub fn cancel(&mut self, ticket: Ticket) {
+        let busy = |slot: &&Rc<Slot>| slot.busy_with.borrow().contains(&ticket);
         if let Some(slot) = self.slots.iter().find(busy) {
             slot.cancelled.set(true);
             slot.wake();
+        } else if let Some(delivery) = self.batches.as_mut().and_then(|b| b.remove(ticket)) {
+            let took = Duration::ZERO;
+            let over = delivery.over(Verdict::Cancelled, took, None);
+            self.shared.over.borrow_mut().push(over);
+            self.shared.wake.notify_one();
         }
     }
 
@@ -180,132 +244,48 @@ fn is_stale(slot: &Slot, now: Duration) -> bool {
 async fn serve(shared: Rc<Shared>, slot: Rc<Slot>, index: usize) {
     let mut line = shared.pipeline.transport.line();
     // One timer for all deliveries: to put it off is cheap, to make one each time is not.
-    let mut deadline = pin!(sleep_until(Instant::now() + shared.timeout));
+    let mut deadline = pin!(sleep_until(Instant::now() + shared.limits.timeout));
     loop {
-        let delivery = next(&slot, &mut line).await;
+        let job = next(&slot, &mut line).await;
         let begun = shared.clock.elapsed();
         if is_stale(&slot, begun) {
             line.hang_up();
         }
-        let (Attempted { verdict, reached }, held) =
-            attempt(&shared, &slot, &mut line, &delivery, deadline.as_mut()).await;
-        let verdict = match held {
-            Some(held) => settle(&shared, &slot, delivery.ticket, held, verdict).await,
-            None => verdict,
+        let took = match job {
+            Job::One(delivery) => {
+                let attempted =
+                    pipeline::deliver(&shared, &slot, &mut line, deadline.as_mut(), &delivery)
+                        .await;
+                let took = shared.clock.elapsed().saturating_sub(begun);
+                let over = delivery.over(attempted.verdict, took, attempted.reached);
+                shared.over.borrow_mut().push(over);
+                took
+            }
+            Job::Batch(batch) => {
+                let (verdicts, reached) =
+                    together::deliver(&shared, &slot, &mut line, deadline.as_mut(), &batch).await;
+                let took = shared.clock.elapsed().saturating_sub(begun);
+                let over = batch.into_iter().zip(verdicts);
+                let over = over.map(|(delivery, verdict)| delivery.over(verdict, took, reached));
+                shared.over.borrow_mut().extend(over);
+                took
+            }
         };
-        let now = shared.clock.elapsed();
-        slot.busy_with.set(None);
+        slot.busy_with.borrow_mut().clear();
         // A wish to cancel that came too late must not meet the next delivery.
         slot.cancelled.set(false);
-        slot.idle_since.set(now);
-        let Delivery { ticket, record, .. } = delivery;
-        shared.over.borrow_mut().push(Delivered {
-            ticket,
-            verdict,
-            took: now.saturating_sub(begun),
-            reached,
-            record,
-        });
+        slot.idle_since.set(begun + took);
         shared.idle.borrow_mut().push(index);
         shared.wake.notify_one();
     }
 }
 
-/// Everything up to the handler's answer, and the claim that is to be settled then.
-async fn attempt(
-    shared: &Shared,
-    slot: &Slot,
-    line: &mut Line,
-    delivery: &Delivery,
-    mut deadline: Pin<&mut Sleep>,
-) -> (Attempted, Option<Held>) {
-    let Pipeline {
-        preparation,
-        claims,
-        transport,
-    } = &shared.pipeline;
-    let unasked = |verdict| (Attempted::without_handler(verdict), None);
-    let prepared = match preparation.prepare(&delivery.record) {
-        Ok(prepared) => prepared,
-        Err(verdict) => return unasked(verdict),
-    };
-    let wanted = match claims.wanted(&prepared, delivery.ticket) {
-        Ok(wanted) => wanted,
-        Err(verdict) => return unasked(verdict),
-    };
-    let mut held = None;
-    if let Some(wanted) = wanted {
-        match unless_cancelled(slot, claims.claim(&wanted)).await {
-            Some(Ok(())) => held = Some(wanted),
-            Some(Err(verdict)) => return unasked(verdict),
-            None => {
-                // The claim may be made or not.
-                claims.release_beside(wanted);
-                return unasked(Verdict::Cancelled);
-            }
-        }
-    }
-    // The handler's time begins when it is its turn: a slow store must not cost attempts.
-    let due = shared.clock.elapsed() + shared.timeout;
-    deadline.as_mut().reset(shared.clock.at(due).into());
-    let attempt = transport.attempt(line, &prepared, delivery.attempt);
-    let attempted = match finish(slot, attempt, deadline).await {
-        End::Answered(attempted) => attempted,
-        End::TimedOut => {
-            let message = format!("no whole answer within {:?}", shared.timeout);
-            let failure = answer::failure(class::TIMEOUT, None, &message);
-            Attempted::without_handler(Verdict::Retry(failure))
-        }
-        End::Cancelled => Attempted::without_handler(Verdict::Cancelled),
-    };
-    (attempted, held)
-}
-
-/// The attempt ended with `verdict`, and so does the delivery. What was done stays done, whatever
-/// becomes of its mark: see `docs/adr/006-done-without-a-mark-is-done.md`.
-async fn settle(
-    shared: &Shared,
-    slot: &Slot,
-    ticket: Ticket,
-    held: Held,
-    verdict: Verdict,
-) -> Verdict {
-    let claims = &shared.pipeline.claims;
-    match verdict {
-        Verdict::Done | Verdict::Skip => loop {
-            let waited = match unless_cancelled(slot, claims.confirm(&held)).await {
-                Some(Confirmed::Settled) => return verdict,
-                Some(Confirmed::NotYet(failure)) => {
-                    shared.hindered.borrow_mut().push((ticket, failure));
-                    shared.wake.notify_one();
-                    unless_cancelled(slot, sleep(CONFIRM_AGAIN)).await
-                }
-                None => None,
-            };
-            if waited.is_none() {
-                claims.confirm_beside(held);
-                return verdict;
-            }
-        },
-        Verdict::Cancelled => claims.release_beside(held),
-        _ => {
-            if unless_cancelled(slot, claims.release(&held))
-                .await
-                .is_none()
-            {
-                claims.release_beside(held);
-            }
-        }
-    }
-    verdict
-}
-
 /// Waits for the next delivery, with an eye on the line: one that the handler closes, or that is idle
 /// for too long, is let go.
-async fn next(slot: &Slot, line: &mut Line) -> Delivery {
+async fn next(slot: &Slot, line: &mut Line) -> Job {
     poll_fn(|cx| {
-        if let Some(delivery) = slot.inbox.take() {
-            return Poll::Ready(delivery);
+        if let Some(job) = slot.inbox.take() {
+            return Poll::Ready(job);
         }
         slot.listen(cx);
         if slot.hang_up.take() {
@@ -317,17 +297,21 @@ async fn next(slot: &Slot, line: &mut Line) -> Delivery {
     .await
 }
 
-enum End {
-    Answered(Attempted),
+pub(super) enum End<T> {
+    Answered(T),
     TimedOut,
     Cancelled,
 }
 
-async fn finish(
+pub(super) async fn finish<T>(
     slot: &Slot,
-    attempt: impl Future<Output = Attempted>,
+    attempt: impl Future<Output = T>,
     mut deadline: Pin<&mut Sleep>,
-) -> End {
+) -> End<T> {
+    if slot.cancelled.get() {
+        // Before it began.
+        return End::Cancelled;
+    }
     let mut attempt = pin!(attempt);
     poll_fn(|cx| {
         // The answer first: what has come counts, whatever else has happened since.
@@ -344,7 +328,7 @@ async fn finish(
 }
 
 /// None if the delivery is to end before.
-async fn unless_cancelled<T>(slot: &Slot, work: impl Future<Output = T>) -> Option<T> {
+pub(super) async fn unless_cancelled<T>(slot: &Slot, work: impl Future<Output = T>) -> Option<T> {
     let mut work = pin!(work);
     poll_fn(|cx| {
         if let Poll::Ready(done) = work.as_mut().poll(cx) {

@@ -2,6 +2,7 @@
 
 use std::task::Context;
 
+use super::document::Item;
 use super::http::Http;
 use super::http::connection::Connection;
 use super::prepare::Prepared;
@@ -58,6 +59,19 @@ impl Transport {
         match (self, line) {
             (Self::Http(http), Line::Http(connection)) => {
                 http.attempt(connection, prepared, attempt).await
+            }
+        }
+    }
+
+    /// Gives several records to the handler together; each gets a verdict.
+    pub async fn attempt_batch(
+        &self,
+        line: &mut Line,
+        items: &[Item<'_>],
+    ) -> (Vec<Verdict>, Option<bool>) {
+        match (self, line) {
+            (Self::Http(http), Line::Http(connection)) => {
+                http.attempt_batch(connection, items).await
             }
         }
     }

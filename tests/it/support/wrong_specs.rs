@@ -99,6 +99,43 @@ pub fn wrong_specs() -> Vec<Wrong> {
             "supported values: \"Key\", \"Partition\", \"None\"",
         ),
         wrong(
+            url("/spec/handler/http/format", json!("Cloudevents")),
+            "spec.handler.http.format",
+            "supported values: \"Plain\", \"CloudEvents\", \"CloudEventsStructured\"",
+        ),
+        wrong(
+            url("/spec/delivery/batch/maxRecords", json!(0)),
+            "spec.delivery.batch.maxRecords",
+            "greater than or equal to 1",
+        ),
+        wrong(
+            url("/spec/delivery/batch/maxBytes", json!("1Gi")),
+            "spec.delivery.batch.maxBytes",
+            "such as 500000, 512Ki or 4Mi",
+        ),
+        wrong(
+            url("/spec/delivery/batch/maxWait", json!("11s")),
+            "spec.delivery.batch.maxWait",
+            "at most 10s",
+        ),
+        wrong(
+            url(
+                "/spec/delivery",
+                json!({ "batch": { "maxRecords": 2 }, "retry": { "attempts": 1 } }),
+            ),
+            "spec.delivery.retry.attempts",
+            "set batch.maxRecords to 1",
+        ),
+        wrong(
+            with(
+                url("/spec/delivery/batch/maxRecords", json!(2)),
+                "/spec/handler/http/format",
+                json!("CloudEvents"),
+            ),
+            "spec.handler.http.format",
+            "use CloudEventsStructured for batches",
+        ),
+        wrong(
             url("/spec/delivery/concurrency", json!(0)),
             "spec.delivery.concurrency",
             "greater than or equal to 1",

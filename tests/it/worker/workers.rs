@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use drover::worker::{Error, Options, run};
 use drover::worker_config::{
-    GroupProtocol, Handler, HttpFormat, HttpHandler, OnExhausted, Ordering, WorkerConfig,
+    Batch, GroupProtocol, Handler, HttpFormat, HttpHandler, OnExhausted, Ordering, WorkerConfig,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -35,6 +35,11 @@ pub fn config(kafka: &Kafka, web: &Web) -> WorkerConfig {
         handler: http(web.url()),
         ordering: Ordering::Key,
         concurrency: 16,
+        batch: Batch {
+            max_records: 1,
+            max_bytes: 1 << 20,
+            max_wait: Duration::from_millis(50),
+        },
         attempts: 5,
         initial_backoff: Duration::from_millis(20),
         max_backoff: Duration::from_millis(100),

@@ -68,9 +68,12 @@ pub fn map<'a>(prepared: &'a Prepared<'_>, source: &str) -> Mapped<'a> {
         let body = body.clone();
         return Mapped::Whole { content_type, body };
     }
-    Mapped::Event(
-        binary(record, &prepared.value).unwrap_or_else(|| wrapped(record, &prepared.value, source)),
-    )
+    Mapped::Event(binary(record, &prepared.value).unwrap_or_else(|| wrap(prepared, source)))
+}
+
+/// An event around the record as it is, whatever that is.
+pub fn wrap<'a>(prepared: &'a Prepared<'_>, source: &str) -> Event<'a> {
+    wrapped(prepared.record, &prepared.value, source)
 }
 
 fn is_structured(content_type: &HeaderValue) -> bool {
@@ -101,9 +104,9 @@ fn is_attribute_name(name: &[u8]) -> bool {
 fn binary<'a>(record: &'a Record, value: &Option<Bytes>) -> Option<Event<'a>> {
     let mut attributes: Vec<(Cow<'_, str>, Cow<'_, str>)> = Vec::new();
     for (name, value) in record.headers.iter().filter_map(attribute) {
-        match attributes.iter_mut().find(|(known, _)| known == name) {
+        match attributes.iter().position(|(known, _)| known == name) {
             // Of several the last counts, as in Kafka's own clients.
-            Some((_, known)) => *known = value.into(),
+            Some(index) => attributes[index].1 = value.into(),
             None if attributes.len() < MOST_ATTRIBUTES => {
                 attributes.push((name.into(), value.into()));
             }

@@ -192,7 +192,7 @@ fn what_binary_mode_cannot_say_is_not_taken_apart() {
         "{}",
         "{",
         r#"{"specversion":"1.0"}"#,
-        &format!("{begin}"),
+        begin,
         &format!("{begin}}} x"),
         &format!("{begin},}}"),
         &format!("{begin},\"Upper\":\"x\"}}"),
@@ -301,7 +301,8 @@ proptest! {
             let mut headers = HeaderMap::new();
             prop_assert_eq!(event.in_headers(&mut headers), record.value.clone().unwrap_or_default());
             for name in REQUIRED {
-                prop_assert!(!headers[&format!("ce-{name}")].is_empty());
+                let value = &headers[&format!("ce-{name}")];
+                prop_assert!(!value.is_empty());
             }
             let mut document = Vec::new();
             event.in_json(&record, &mut document);

@@ -13,13 +13,10 @@ use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
-use super::super::answer::{self, class};
+use super::super::answer::{self, Answer, class};
 use super::target::Target;
-use crate::clock;
 use crate::engine::Verdict;
 
-/// Bytes of an answer's body that are kept for the text of a failure.
-const EXCERPT: usize = 1024;
 /// Bytes of an answer's body that are read for the sake of using the connection again.
 const DRAIN: usize = 64 * 1024;
 /// How long connecting may take, however long the handler may.
@@ -33,8 +30,8 @@ pub struct Connection {
 
 /// How an exchange ended.
 pub struct Exchanged {
-    /// What it means.
-    pub verdict: Verdict,
+    /// The answer, or what it means that there is none.
+    pub answer: Result<Answer, Verdict>,
     /// The connection, if it can be used again.
     pub connection: Option<Connection>,
     /// The handler could be talked to, whatever it said.
@@ -79,7 +76,8 @@ impl Connection {
     async fn exchange(
         &mut self,
         request: Request<Full<Bytes>>,
-    ) -> Result<Result<(Verdict, bool), hyper::Error>, Request<Full<Bytes>>> {
+        kept: usize,
+    ) -> Result<Result<(Answer, bool), hyper::Error>, Request<Full<Bytes>>> {
         let sender = &mut self.sender;
         let answer = async {
             // Ready at once, unless the last exchange is still being put away.
@@ -91,7 +89,7 @@ impl Connection {
                 };
             }
             match sender.try_send_request(request).await {
-                Ok(response) => Ok(read(response).await),
+                Ok(response) => Ok(read(response, kept).await),
                 Err(mut error) => match error.take_message() {
                     Some(request) => Err(request),
                     None => Ok(Err(error.into_error())),
@@ -110,11 +108,13 @@ impl Connection {
     }
 }
 
-/// One attempt: over `connection` if it still stands, else over a fresh one.
+/// One attempt: over `connection` if it still stands, else over a fresh one. Of the answer's body
+/// `kept` bytes are kept.
 pub async fn attempt(
     target: &Target,
     connection: Option<Connection>,
     mut request: Request<Full<Bytes>>,
+    kept: usize,
 ) -> Exchanged {
     let mut reused = connection;
     loop {
@@ -126,11 +126,11 @@ pub async fn attempt(
                 Err(message) => return unreached(&message),
             },
         };
-        match connection.exchange(request).await {
-            Ok(Ok((verdict, drained))) => {
+        match connection.exchange(request, kept).await {
+            Ok(Ok((answer, drained))) => {
                 let keep = drained && connection.is_usable();
                 return Exchanged {
-                    verdict,
+                    answer: Ok(answer),
                     connection: keep.then_some(connection),
                     reached: true,
                 };
@@ -140,7 +140,7 @@ pub async fn attempt(
                     format!("the connection broke before the answer was complete: {error}");
                 let failure = answer::failure(class::CONNECTION, None, &message);
                 return Exchanged {
-                    verdict: Verdict::Retry(failure),
+                    answer: Err(Verdict::Retry(failure)),
                     connection: None,
                     reached: false,
                 };
@@ -156,19 +156,19 @@ pub async fn attempt(
 /// dead-letter whatever is read while the handler restarts.
 fn unreached(message: &str) -> Exchanged {
     Exchanged {
-        verdict: Verdict::SlowDown {
+        answer: Err(Verdict::SlowDown {
             after: None,
             failure: answer::failure(class::CONNECT, None, message),
-        },
+        }),
         connection: None,
         reached: false,
     }
 }
 
 /// Reads an answer to its end; the flag says whether the connection is clean after it.
-async fn read(response: Response<Incoming>) -> Result<(Verdict, bool), hyper::Error> {
+async fn read(response: Response<Incoming>, kept: usize) -> Result<(Answer, bool), hyper::Error> {
     let (head, mut body) = response.into_parts();
-    let mut excerpt = Vec::new();
+    let mut beginning = Vec::new();
     let mut length = 0;
     while !body.is_end_stream() {
         let Some(frame) = poll_fn(|cx| std::pin::Pin::new(&mut body).poll_frame(cx)).await else {
@@ -178,19 +178,17 @@ async fn read(response: Response<Incoming>) -> Result<(Verdict, bool), hyper::Er
             continue;
         };
         length += chunk.len();
-        let room = EXCERPT - excerpt.len();
-        excerpt.extend_from_slice(&chunk[..chunk.len().min(room)]);
-        if length > DRAIN {
+        let room = kept - beginning.len();
+        beginning.extend_from_slice(&chunk[..chunk.len().min(room)]);
+        if length > kept.max(DRAIN) {
             break;
         }
     }
-    let excerpt = if head.status.is_success() {
-        "".into()
-    } else {
-        String::from_utf8_lossy(&excerpt)
+    let answer = Answer {
+        status: head.status,
+        headers: head.headers,
+        body: beginning,
+        whole: length <= kept,
     };
-    Ok((
-        answer::verdict(head.status, &head.headers, &excerpt, clock::now),
-        length <= DRAIN,
-    ))
+    Ok((answer, length <= kept.max(DRAIN)))
 }

@@ -1,5 +1,6 @@
 //! The handler as an HTTP server.
 
+mod batch;
 mod cloud_event;
 pub mod connection;
 mod headers;
@@ -8,8 +9,11 @@ pub mod target;
 
 use self::connection::{Connection, Exchanged};
 use self::target::Target;
+use super::answer;
+use super::document::Item;
 use super::prepare::Prepared;
 use super::transport::Attempted;
+use crate::engine::Verdict;
 use crate::worker_config::HttpFormat as Format;
 
 /// Names of the headers that Drover adds.
@@ -36,6 +40,8 @@ pub mod name {
     pub const HEADER_PREFIX: &str = "drover-header-";
     /// All of the record's headers as JSON, where the plain ones do not say everything.
     pub static HEADERS: HeaderName = HeaderName::from_static("drover-headers");
+    /// How many records a batch has.
+    pub static BATCH: HeaderName = HeaderName::from_static("drover-batch");
     /// Stays the same for all attempts.
     pub static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 }
@@ -61,14 +67,35 @@ impl Http {
     ) -> Attempted {
         let request = request::request(self, prepared, attempt);
         let Exchanged {
-            verdict,
+            answer,
             connection: kept,
             reached,
-        } = connection::attempt(&self.target, connection.take(), request).await;
+        } = connection::attempt(&self.target, connection.take(), request, answer::EXCERPT).await;
         *connection = kept;
         Attempted {
-            verdict,
+            verdict: answer.map_or_else(|verdict| verdict, |answer| answer.verdict()),
             reached: Some(reached),
         }
+    }
+
+    /// One attempt on several records, which get a verdict each.
+    pub async fn attempt_batch(
+        &self,
+        connection: &mut Option<Connection>,
+        items: &[Item<'_>],
+    ) -> (Vec<Verdict>, Option<bool>) {
+        let request = batch::request(self, items);
+        let kept = answer::EXCERPT + batch::ANSWER_PER_RECORD * items.len();
+        let Exchanged {
+            answer,
+            connection: left,
+            reached,
+        } = connection::attempt(&self.target, connection.take(), request, kept).await;
+        *connection = left;
+        let verdicts = match answer {
+            Ok(answer) => answer.verdicts(items.len()),
+            Err(verdict) => vec![verdict; items.len()],
+        };
+        (verdicts, Some(reached))
     }
 }

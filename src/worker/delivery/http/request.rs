@@ -15,7 +15,7 @@ use crate::worker::delivery::prepare::Prepared;
 use crate::worker::record::{Header, Record};
 
 const OCTETS: HeaderValue = HeaderValue::from_static("application/octet-stream");
-const AGENT: HeaderValue =
+pub(super) const AGENT: HeaderValue =
     HeaderValue::from_static(concat!("drover-worker/", env!("CARGO_PKG_VERSION")));
 
 /// The request for one attempt on a record.

@@ -1,0 +1,138 @@
+//! The way of a batch through a slot: each record prepared and claimed, all of them attempted together,
+//! each settled by its own verdict.
+
+use std::pin::Pin;
+
+use futures::future::join_all;
+use tokio::time::Sleep;
+
+use super::claims::Held;
+use super::document::Item;
+use super::pipeline::{begin_handlers_time, settle, timed_out};
+use super::prepare::Prepared;
+use super::slots::{End, Shared, Slot, finish, unless_cancelled};
+use super::transport::Line;
+use super::{Delivery, results};
+use crate::engine::Verdict;
+
+/// How far a record has come.
+struct Member<'a> {
+    delivery: &'a Delivery,
+    /// Until it is given to the handler.
+    prepared: Option<Prepared<'a>>,
+    /// The claim on it: wanted at first, then ours.
+    held: Option<Held>,
+    verdict: Option<Verdict>,
+}
+
+/// A batch, from its preparation until each of its records is settled: their verdicts, and Some if it
+/// could be told whether the handler is there.
+pub(super) async fn deliver(
+    shared: &Shared,
+    slot: &Slot,
+    line: &mut Line,
+    deadline: Pin<&mut Sleep>,
+    batch: &[Delivery],
+) -> (Vec<Verdict>, Option<bool>) {
+    let in_order = shared.limits.batches.is_some_and(|limits| limits.in_order);
+    let mut members: Vec<_> = batch.iter().map(|d| Member::of(shared, d)).collect();
+    let claiming = join_all(members.iter_mut().map(|member| member.claim(shared)));
+    let (reached, otherwise) = match unless_cancelled(slot, claiming).await {
+        Some(_) => attempt(shared, slot, line, deadline, &mut members, in_order).await,
+        None => (None, Verdict::Cancelled),
+    };
+    let mut verdicts: Vec<_> = members
+        .iter_mut()
+        .map(|member| member.verdict.take().unwrap_or_else(|| otherwise.clone()))
+        .collect();
+    if in_order {
+        results::keep_order(&mut verdicts);
+    }
+    let settling = members.into_iter().zip(verdicts);
+    let settling = settling.map(async |(member, verdict)| match member.held {
+        Some(held) => settle(shared, slot, member.delivery.ticket, held, verdict).await,
+        None => verdict,
+    });
+    (join_all(settling).await, reached)
+}
+
+impl<'a> Member<'a> {
+    fn of(shared: &Shared, delivery: &'a Delivery) -> Self {
+        let mut member = Self {
+            delivery,
+            prepared: None,
+            held: None,
+            verdict: None,
+        };
+        let prepared = shared.pipeline.preparation.prepare(&delivery.record);
+        let wanted = prepared.and_then(|prepared| {
+            let wanted = shared.pipeline.claims.wanted(&prepared, delivery.ticket)?;
+            Ok((prepared, wanted))
+        });
+        match wanted {
+            Ok((prepared, wanted)) => {
+                member.prepared = Some(prepared);
+                member.held = wanted;
+            }
+            Err(verdict) => member.verdict = Some(verdict),
+        }
+        member
+    }
+
+    async fn claim(&mut self, shared: &Shared) {
+        if let Some(wanted) = &self.held
+            && let Err(verdict) = shared.pipeline.claims.claim(wanted).await
+        {
+            self.held = None;
+            self.verdict = Some(verdict);
+        }
+    }
+}
+
+/// Gives those to the handler that are to be: Some if it could be told whether it is there, and the
+/// verdict on those that got none.
+async fn attempt(
+    shared: &Shared,
+    slot: &Slot,
+    line: &mut Line,
+    mut deadline: Pin<&mut Sleep>,
+    members: &mut [Member<'_>],
+    in_order: bool,
+) -> (Option<bool>, Verdict) {
+    let stops = |member: &Member<'_>| {
+        member
+            .verdict
+            .as_ref()
+            .is_some_and(|v| !results::finishes(v))
+    };
+    let end = match members.iter().position(stops) {
+        // What comes after it would overtake it.
+        Some(first) if in_order => first,
+        _ => members.len(),
+    };
+    let mut places = Vec::with_capacity(end);
+    let mut items = Vec::with_capacity(end);
+    for (place, member) in members[..end].iter_mut().enumerate() {
+        let attempt = member.delivery.attempt;
+        let prepared = member.prepared.take().filter(|_| member.verdict.is_none());
+        if let Some(prepared) = prepared {
+            places.push(place);
+            items.push(Item { prepared, attempt });
+        }
+    }
+    if items.is_empty() {
+        return (None, Verdict::Cancelled);
+    }
+    begin_handlers_time(shared, deadline.as_mut());
+    let attempt = shared.pipeline.transport.attempt_batch(line, &items);
+    let (verdicts, reached) = match finish(slot, attempt, deadline).await {
+        End::Answered(answered) => answered,
+        End::TimedOut => (vec![timed_out(shared); items.len()], None),
+        End::Cancelled => return (None, Verdict::Cancelled),
+    };
+    for (place, verdict) in places.into_iter().zip(verdicts) {
+        members[place].verdict = Some(verdict);
+    }
+    // What was not given to it is delivered again.
+    (reached, Verdict::Cancelled)
+}

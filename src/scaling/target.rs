@@ -30,7 +30,7 @@ const SECOND_LOOK: f64 = 0.05;
 const LAST_LOOK: f64 = 0.4;
 /// A burst that goes on is taken to do so for as long, seconds, when it is asked whether to wait for
 /// its size.
-const GOES_ON: f64 = 2.0;
+const GOES_ON: f64 = 1.0;
 /// The look-back of lowering: the highest average of a minute among those of the last minute.
 const MINUTE: f64 = 60.0;
 /// Share of the promise that a smaller fleet may use if the look-back came again: well less than

@@ -5,6 +5,7 @@
 
 // Pure: no network, clock, environment, runtime or log.
 pub mod api;
+pub mod encryption;
 pub mod engine;
 pub mod fleet;
 pub mod idempotency;

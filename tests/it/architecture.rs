@@ -17,6 +17,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("scaling", &["topic", "report"]),
     ("worker_config", &["api"]),
     ("idempotency", &["worker_config"]),
+    ("encryption", &[]),
     ("engine", &["topic", "report", "worker_config"]),
     ("fleet", &["api", "scaling", "topic", "worker_config"]),
     ("resources", &["api", "fleet", "worker_config"]),
@@ -54,6 +55,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         &[
             "engine",
             "idempotency",
+            "encryption",
             "worker_config",
             "report",
             "topic",
@@ -67,6 +69,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         "cli",
         &[
             "api",
+            "encryption",
             "fleet",
             "resources",
             "scaling",
@@ -116,6 +119,7 @@ const FORBIDDEN_IN_PURE: &[(&str, &str)] = &[
     ("kube::client", "the API server"),
     ("kube::Api", "the API server"),
     ("kube::runtime", "the API server"),
+    ("SystemRandom", "chance"),
 ];
 
 const PURE: &[&str] = &[
@@ -126,6 +130,7 @@ const PURE: &[&str] = &[
     "scaling",
     "worker_config",
     "idempotency",
+    "encryption",
     "engine",
     "fleet",
     "resources",

@@ -1,0 +1,5 @@
+//! Messages of real Rails, and laws that hold for all of ours.
+
+mod laws;
+mod rails;
+mod readers;

@@ -89,6 +89,10 @@ test-quick: tools lint verify ## The same without a cluster
 test-outages: tools images ## What takes minutes by its nature: Kafka or the API server away for two, a minute at rest
 	@tests/e2e/run "$(TEST_CLUSTER)" "$(IMAGES_DIR)" outages:: rest::
 
+.PHONY: test-rails
+test-rails: build ## What drover encrypts is read by real Rails, and the other way round; needs Ruby
+	@tests/rails/run "$(BUILT)/drover"
+
 .PHONY: test-e2e
 test-e2e: images ## Only end to end; KEEP=1 leaves the cluster, TEST=name runs one
 	@tests/e2e/run "$(TEST_CLUSTER)" "$(IMAGES_DIR)" $(TEST)

@@ -2,6 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
+use super::encryption::{DecryptArgs, EncryptArgs, EncryptionArgs};
 use super::produce::ProduceArgs;
 use super::status::StatusArgs;
 use super::validate::ValidateArgs;
@@ -25,6 +26,12 @@ pub struct Cli {
 pub(super) enum Command {
     /// Print the CustomResourceDefinition as YAML
     Crd,
+    /// Decrypt messages of ActiveRecord::Encryption from arguments or standard input
+    Decrypt(DecryptArgs),
+    /// Encrypt texts from arguments or standard input, as ActiveRecord::Encryption does
+    Encrypt(EncryptArgs),
+    /// Check this implementation of ActiveRecord::Encryption against messages of others
+    Encryption(EncryptionArgs),
     /// Produce records, keyed and acknowledged, from arguments, standard input or a count
     Produce(ProduceArgs),
     /// Show what KafkaConsumers do: pods, lag, delay, reasons, and what is not well

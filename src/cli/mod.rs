@@ -2,6 +2,7 @@
 
 mod args;
 pub mod crd;
+mod encryption;
 mod grouped;
 mod output;
 mod produce;
@@ -42,6 +43,9 @@ pub fn main(argv: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCode {
 async fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Crd => crd::run(),
+        Command::Decrypt(args) => encryption::decrypt(&args),
+        Command::Encrypt(args) => encryption::encrypt(&args),
+        Command::Encryption(args) => encryption::run(&args),
         Command::Produce(args) => produce::run(args).await,
         Command::Status(args) => status::run(args).await,
         Command::Validate(args) => validate::run(&args),

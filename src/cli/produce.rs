@@ -17,6 +17,8 @@ use clap::{Args, ValueEnum};
 
 use crate::api::Span;
 
+use super::encryption::keys::KeyArgs;
+use super::encryption::seal::{Sealer, WriteArgs};
 use super::output;
 use records::{Generated, Record, json_line};
 use send::Sender;
@@ -62,6 +64,15 @@ pub struct ProduceArgs {
     /// A header for every record; can be given several times
     #[arg(long = "header", value_name = "NAME=VALUE", value_parser = pair)]
     pub headers: Vec<(String, String)>,
+    /// Encrypt every value, as ActiveRecord::Encryption does; a tombstone stays null
+    #[arg(long)]
+    pub encrypt: bool,
+    /// How to write messages.
+    #[command(flatten)]
+    pub written: WriteArgs,
+    /// Where the keys are.
+    #[command(flatten)]
+    pub encryption_keys: KeyArgs,
     /// Create the topic if it is missing
     #[arg(long)]
     pub create: bool,
@@ -115,6 +126,7 @@ async fn interrupted_twice(stop: &AtomicBool) {
 }
 
 fn produce(args: &ProduceArgs, stop: &AtomicBool) -> anyhow::Result<()> {
+    let sealer = sealer(args)?;
     let producer = connect::producer(args)?;
     let partitions = connect::topic(&producer, args)?;
     let mut sender = Sender::new(producer, args, io::stderr().is_terminal());
@@ -122,10 +134,26 @@ fn produce(args: &ProduceArgs, stop: &AtomicBool) -> anyhow::Result<()> {
         if stop.load(Ordering::Relaxed) {
             break;
         }
-        sender.send(record?)?;
+        let mut record = record?;
+        if let (Some(sealer), Some(value)) = (&sealer, &mut record.value) {
+            *value = sealer.seal(value).map_err(anyhow::Error::msg)?.into_bytes();
+        }
+        sender.send(record)?;
     }
     let sent = sender.finish()?;
     output::print(&summary::line(&sent, args, partitions))
+}
+
+fn sealer(args: &ProduceArgs) -> anyhow::Result<Option<Sealer>> {
+    if args.encrypt {
+        return Sealer::new(&args.encryption_keys, &args.written).map(Some);
+    }
+    // Whoever names keys would take the records for encrypted.
+    anyhow::ensure!(
+        !args.encryption_keys.any() && !args.written.any(),
+        "keys and the form of a message are for --encrypt; add it"
+    );
+    Ok(None)
 }
 
 type Source = Box<dyn Iterator<Item = anyhow::Result<Record>>>;

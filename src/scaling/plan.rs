@@ -9,6 +9,8 @@ use super::{Decision, Outlook, Policy, Watch, Why};
 
 /// Looking again is due after this long even if nothing is expected, seconds.
 const AT_REST: f64 = 60.0;
+/// Fewer records per second than this are none.
+const SILENCE: f64 = 0.05;
 /// While pods have something to do or may be spared, seconds.
 const AT_WORK: f64 = 5.0;
 
@@ -84,7 +86,9 @@ impl Plan {
         needs: &Needs,
     ) -> Decision {
         let raises = self.raises();
-        let resting = self.replicas == self.current && needs.resting;
+        // A rate that is not known yet, or still falls, is worth a look: status shows it.
+        let silent = state.arrival().is_some_and(|rate| rate < SILENCE);
+        let resting = self.replicas == self.current && needs.resting && silent;
         let usual = if resting { AT_REST } else { AT_WORK };
         let due_in = self
             .due_in

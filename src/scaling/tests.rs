@@ -78,6 +78,29 @@ fn known() -> State {
     State::resume(Some(195.0), Some(Duration::from_secs(2)))
 }
 
+#[test]
+fn a_fleet_whose_rate_is_not_known_yet_or_still_falls_is_looked_at_again_soon() {
+    let wait = |decision: &Decision, seconds: f64| {
+        let wait = decision.look_again_at.duration_since(at(seconds));
+        wait.as_secs_f64()
+    };
+    let first = decide(&policy(), known(), &[sample(0.0, 0, 0, 0)]);
+    assert_eq!(first[0].outlook.arrival_per_second, None);
+    assert!(wait(&first[0], 0.0) <= 5.0, "{:?}", first[0]);
+
+    let rest: Vec<_> = (0..5).map(|n| sample(f64::from(n), 0, 0, 0)).collect();
+    let rested = last(&policy(), known(), &rest);
+    assert_eq!(rested.outlook.arrival_per_second, Some(0.0));
+    assert!(wait(&rested, 4.0) > 30.0, "{rested:?}");
+
+    // A burst that is done with long ago, while its rate still falls.
+    let mut falls: Vec<_> = (0..5).map(|n| sample(f64::from(n), 0, 0, 0)).collect();
+    falls.extend((5..8).map(|n| sample(f64::from(n), 100, 100, 0)));
+    let falling = last(&policy(), known(), &falls);
+    assert!(falling.outlook.arrival_per_second > Some(0.1));
+    assert!(wait(&falling, 7.0) <= 5.0, "{falling:?}");
+}
+
 /// `seconds` of rest with `pods`, a sample each second, with all records done.
 fn rest(seconds: usize, pods: u32) -> Vec<Sample> {
     (0..seconds)

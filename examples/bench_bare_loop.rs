@@ -14,7 +14,7 @@ use anyhow::Context as _;
 use bytes::Bytes;
 use drover::kafka::Polled;
 use drover::kafka::client_config::{self, Connection, Membership};
-use drover::kafka::consumer::Consumer;
+use drover::kafka::consumer::{Begin, Consumer};
 use drover::worker_config::GroupProtocol;
 use http::{HeaderValue, Request, header};
 use http_body_util::{BodyExt as _, Full};
@@ -92,7 +92,7 @@ async fn consume(
                     shared.work.notify_one();
                 }
                 Polled::Assign(partitions) => {
-                    let bare: Vec<_> = partitions.into_iter().map(|p| (p, None)).collect();
+                    let bare: Vec<_> = partitions.into_iter().map(|p| (p, Begin::Oldest)).collect();
                     consumer.assign(&bare)?;
                 }
                 Polled::Revoke(partitions) => consumer.unassign(&partitions)?,

@@ -69,6 +69,17 @@ pub struct WorkerConfig {
 }
 
 pub use idempotency::{Idempotency, IdempotencyKey, Postgres, Redis, StoreKind};
+impl WorkerConfig {
+    /// How long the brokers may take to acknowledge a dead letter: what the drain has left for it
+    /// behind an attempt that used all of its time. What is not acknowledged is written again.
+    pub fn dead_letter_timeout(&self) -> Duration {
+        let left = self.drain_deadline.saturating_sub(self.handler_timeout);
+        left.max(SHORTEST_DEAD_LETTER)
+    }
+}
+
+/// librdkafka's least `delivery.timeout.ms` that makes sense with its time-outs of requests.
+const SHORTEST_DEAD_LETTER: Duration = Duration::from_secs(1);
 
 /// Records that are delivered together.
 #[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq)]

@@ -44,16 +44,19 @@ pub mod condition {
     pub const SCALING_LIMITED: &str = "ScalingLimited";
     /// A record that nothing gets past.
     pub const STALLED: &str = "Stalled";
+    /// Records that cannot be handled have a place to go to.
+    pub const DEAD_LETTER_WRITABLE: &str = "DeadLetterWritable";
     /// The fleet is stopped by `spec.paused`.
     pub const PAUSED: &str = "Paused";
     /// All of them, in the order in which status shows them.
-    pub const ALL: [&str; 7] = [
+    pub const ALL: [&str; 8] = [
         READY,
         PROGRESSING,
         KAFKA_REACHABLE,
         SCALING_ACTIVE,
         SCALING_LIMITED,
         STALLED,
+        DEAD_LETTER_WRITABLE,
         PAUSED,
     ];
 }

@@ -56,6 +56,12 @@ pub fn announcements(
             "KafkaUnreachable",
         ),
         (condition::STALLED, "True", true, "Stalled"),
+        (
+            condition::DEAD_LETTER_WRITABLE,
+            "False",
+            true,
+            "DeadLetterNotWritable",
+        ),
         (condition::PAUSED, "True", false, "Paused"),
         (condition::SCALING_LIMITED, "True", false, "ScalingLimited"),
     ];
@@ -77,6 +83,12 @@ pub fn announcements(
             "KafkaReachable",
         ),
         (condition::STALLED, "True", "False", "Recovered"),
+        (
+            condition::DEAD_LETTER_WRITABLE,
+            "False",
+            "True",
+            "DeadLetterWritable",
+        ),
         (condition::PAUSED, "True", "False", "Resumed"),
     ];
     for (type_, bad, good, reason) in mends {

@@ -9,8 +9,7 @@ use super::backoff::Failures;
 use super::children::ChildMemories;
 use super::dereference::Lookups;
 use super::offsets::Group;
-use super::status::Trouble;
-use crate::api::KafkaConsumerStatus;
+use super::status::{Told, Trouble};
 use crate::scaling;
 
 /// Identifies a resource by namespace and name.
@@ -39,14 +38,10 @@ pub struct FleetMemory {
     pub children: ChildMemories,
     /// Our last change of the Deployment's size.
     pub size_set: Option<SizeSet>,
-    /// The kinds of the last decision's reasons.
-    pub reason_labels: Vec<&'static str>,
     /// What the references came to, and when they are looked up again.
     pub lookups: Lookups,
     /// The status as we wrote it last; the cache may lag behind.
-    pub status: Option<KafkaConsumerStatus>,
-    /// When status was written last, on the monotonic clock.
-    pub status_written_at: Option<Duration>,
+    pub told: Told,
     /// Failures in a row.
     pub failures: Failures,
     /// Children that could not be applied, and until when that is believed.

@@ -50,6 +50,7 @@ pub fn register(context: &Context, key: &FleetKey, fleet: &Fleet) {
         },
         topics: fleet.topics.clone(),
         group_id: fleet.group_id.clone(),
+        dead_letter_topic: fleet.delivery.used_dead_letter_topic().map(str::to_owned),
     };
     context.lag.register(key, &need);
 }
@@ -81,6 +82,16 @@ pub fn topics(latest: &Latest) -> BTreeMap<String, Known<u32>> {
 /// Kafka has said something, or has failed to.
 pub fn answered(latest: &Latest) -> bool {
     !latest.topics.is_empty() || latest.offsets.is_some() || latest.failure.is_some()
+}
+
+/// When a failure that lasts will be worth a word, if it is not yet.
+pub fn away_in(latest: &Latest) -> Option<Duration> {
+    let failure = latest.failure.as_ref()?;
+    let lasts = clock::now().duration_since(failure.since);
+    let lasts = Duration::try_from(lasts).unwrap_or_default();
+    away(latest)
+        .is_none()
+        .then(|| PASSING.saturating_sub(lasts))
 }
 
 /// Why offsets cannot be read at present; none while they can, or before anyone tried.

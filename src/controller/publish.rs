@@ -9,11 +9,11 @@ use serde_json::json;
 use super::context::Context;
 use super::error::Error;
 use super::fleets::FleetMemory;
-use super::status::{Due, due};
+use super::status::Due;
 use crate::api::names::STATUS_MANAGER;
 use crate::api::{KafkaConsumer, KafkaConsumerStatus};
 
-/// Writes `next` if it is due. Returns when it will be, where it is not yet.
+/// Writes `next`, whose reasons are of the kinds `labels`, if it is due. Returns when it will be, where it is not yet.
 ///
 /// # Errors
 /// If the API server refuses or does not answer.
@@ -22,15 +22,10 @@ pub async fn publish(
     consumer: &KafkaConsumer,
     memory: &mut FleetMemory,
     next: &KafkaConsumerStatus,
+    labels: Vec<&'static str>,
 ) -> Result<Option<Duration>, Error> {
     let now = context.clock.elapsed();
-    let age = memory.status_written_at.map(|at| now.saturating_sub(at));
-    let written = memory.status.as_ref().or(consumer.status.as_ref());
-    let due = match written {
-        Some(written) => due(written, next, age),
-        None => Due::Now,
-    };
-    match due {
+    match memory.told.due(consumer.status.as_ref(), next, now) {
         Due::Never => return Ok(None),
         Due::In(rest) => return Ok(Some(rest)),
         Due::Now => {}
@@ -51,8 +46,7 @@ pub async fn publish(
         .await
     {
         Ok(_) => {
-            memory.status = Some(next.clone());
-            memory.status_written_at = Some(now);
+            memory.told.wrote(next.clone(), labels, now);
             Ok(None)
         }
         // It was deleted in between.

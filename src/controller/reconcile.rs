@@ -214,6 +214,9 @@ impl Run<'_> {
                 false
             }
         };
+        if let Some(wait) = offsets::away_in(lag) {
+            self.within(wait.max(MOMENT));
+        }
         let decidable = offsets_ready && offsets::away(lag).is_none();
         if let Some(sample) = self.sample.as_ref().filter(|_| decidable) {
             let now = clock::now();
@@ -308,11 +311,7 @@ impl Run<'_> {
     async fn tell(&mut self, spec: Spec<'_>, lag: &Latest, memory: &mut FleetMemory) {
         let consumer = self.consumer;
         let labels = self.decision.as_ref().map(labels).unwrap_or_default();
-        let previous = memory
-            .status
-            .clone()
-            .or_else(|| consumer.status.clone())
-            .unwrap_or_default();
+        let previous = memory.told.status(consumer.status.as_ref());
         let next = status(&Facts {
             now: clock::now(),
             generation: consumer.metadata.generation,
@@ -329,13 +328,13 @@ impl Run<'_> {
                 (Some(sample), None) => Kafka::Read(sample),
                 (None, None) => Kafka::Unasked,
             },
+            dead_letter: lag.dead_letter.as_ref(),
             decision: self.decision.as_ref(),
             order: self.order.as_ref(),
-            same_reasons: labels == memory.reason_labels,
+            same_reasons: memory.told.reasons_are_of(&labels),
         });
-        memory.reason_labels = labels;
         self.happenings.trouble = self.trouble.is_some();
-        let events = match publish(self.context, consumer, memory, &next).await {
+        let events = match publish(self.context, consumer, memory, &next, labels).await {
             Ok(due_in) => {
                 self.within(due_in.unwrap_or(self.wait));
                 announcements(&previous, &next, &self.happenings)

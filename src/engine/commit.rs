@@ -6,7 +6,7 @@ use super::effect::{Effect, FrontierCommit};
 use super::event::CommitFailure;
 use super::lane::Lane;
 use super::{Engine, LaneId, backoff};
-use crate::report::Report;
+use crate::report::{Report, Tries};
 use crate::topic::Offset;
 use crate::worker_config::Ordering;
 
@@ -15,6 +15,8 @@ const SHORTEST_WAIT: Duration = Duration::from_millis(200);
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 /// The wait after a commit that cannot succeed until someone mends it.
 const FATAL_WAIT: Duration = Duration::from_secs(30);
+/// More records that failed never fit into a report.
+const MOST_TRIES: usize = 300;
 /// More ranges than this never fit into a report.
 const MOST_RANGES: usize = 1024;
 
@@ -116,6 +118,12 @@ impl<P> Engine<P> {
                 continue;
             };
             lane.dirty = false;
+            if let Some(frontier) = &frontier
+                && !lane.tried.is_empty()
+            {
+                // Finished, or compacted away.
+                lane.tried = lane.tried.split_off(&frontier.offset.0);
+            }
             let Some(frontier) = frontier else {
                 continue;
             };
@@ -144,16 +152,21 @@ impl<P> Engine<P> {
         if lane.asked.is_some_and(|asked| offset < asked) {
             return None;
         }
-        let oldest = lane.ledger.oldest().map(|handle| &self.records[handle]);
-        let tried = match oldest.filter(|record| record.offset == offset) {
-            Some(record) => record.attempts,
-            None => lane.tried.get(&offset.0).copied().unwrap_or(0),
-        };
+        let began = self.settings.began;
+        let tries = lane.tried.range(offset.0..).map(|(offset, tried)| Tries {
+            offset: *offset,
+            attempts: tried.attempts,
+            next_at: tried.due.map(|due| (began + due).as_secs()),
+        });
+        let tries: Vec<_> = tries.take(MOST_TRIES).collect();
+        let first = tries.first().filter(|tries| tries.offset == offset.0);
         Some(FrontierCommit {
             partition: lane.partition.clone(),
             offset,
             report: Report {
-                tried,
+                tried: first.map_or(0, |first| first.attempts),
+                tries,
+                topic_id: lane.topic_id.clone(),
                 stuck: lane.stuck.values().next().cloned(),
                 ahead: lane.ahead(MOST_RANGES),
                 ..self.pod_report()
@@ -177,8 +190,10 @@ impl<P> Engine<P> {
             slots: u32::try_from(slots).unwrap_or(u32::MAX),
             failures: self.totals.failures,
             slow_downs: self.totals.slow_downs,
+            topic_id: None,
             tried: 0,
             stuck: None,
+            tries: Vec::new(),
             ahead: Vec::new(),
         }
     }

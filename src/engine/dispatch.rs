@@ -22,8 +22,16 @@ impl<P> Engine<P> {
     pub(super) fn back_off(&mut self, handle: Handle, wait: Duration) {
         self.records[handle].state = State::BackingOff;
         self.backing_off += 1;
+        let due = self.now.saturating_add(wait);
+        let record = &self.records[handle];
+        let (id, offset) = (record.lane, record.offset);
+        if record.attempts > 0
+            && let Some(lane) = self.lane_mut(id)
+        {
+            lane.tried.entry(offset.0).or_default().due = Some(due);
+        }
         self.timers.push(Reverse(Timer {
-            due: self.now.saturating_add(wait),
+            due,
             handle,
             generation: self.records.generation(handle),
         }));

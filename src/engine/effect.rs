@@ -45,6 +45,14 @@ pub enum Effect<P> {
     Pause(Vec<TopicPartition>),
     /// Read on.
     Resume(Vec<TopicPartition>),
+    /// Read this partition again from `from` on; what was read ahead of it is dropped. A `Resume`
+    /// follows, now or later. If it cannot be done: [`super::Event::Barred`].
+    Reread {
+        /// The partition.
+        partition: TopicPartition,
+        /// The next offset to read.
+        from: Offset,
+    },
     /// Unassign these partitions now: they are drained and committed, or the deadline has passed.
     /// What was revoked together comes together; what was never ours comes at once.
     GiveBack(Vec<TopicPartition>),
@@ -57,7 +65,8 @@ pub enum Effect<P> {
         /// None where the handler wished it.
         failure: Option<Failure>,
     },
-    /// A record became stuck, or another attempt on it failed.
+    /// A record became stuck, or another attempt on it failed: to handle it, to dead-letter it or
+    /// to read it.
     Stalled {
         /// The partition.
         partition: TopicPartition,

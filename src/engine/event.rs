@@ -30,6 +30,8 @@ pub enum Event<P> {
         /// The next offset that reading would give.
         next: Offset,
     },
+    /// A partition could not be read on.
+    Barred(Barred),
     /// The handler answered, or did not.
     Finished {
         /// The delivery.
@@ -78,6 +80,23 @@ pub struct Assignment {
     pub left_behind: Option<Report>,
     /// The committed offset, if it is known.
     pub committed: Option<Offset>,
+    /// Kafka's id of the topic that the committed offset is of, for reports.
+    pub topic_id: Option<String>,
+}
+
+/// A partition that could not be read on. All that was read of it before must have been sent as
+/// [`Event::Record`] already.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Barred {
+    /// The partition.
+    pub partition: TopicPartition,
+    /// What could not be read, if that is known.
+    pub at: Option<Offset>,
+    /// Why.
+    pub failure: Failure,
+    /// To read it again may help, which is asked for by [`super::Effect::Reread`]. Else it stays
+    /// barred for as long as it is assigned.
+    pub again: bool,
 }
 
 /// A record that was read.

@@ -56,7 +56,7 @@ impl<P> Engine<P> {
             {
                 lane.over_share = false;
                 self.over_share -= 1;
-                if !self.budget.full() && !lane.draining {
+                if !self.budget.full() && !lane.draining && !lane.is_barred() {
                     lane.paused = false;
                     effects.push(Effect::Resume(vec![lane.partition.clone()]));
                 }
@@ -84,8 +84,9 @@ impl<P> Engine<P> {
             return;
         }
         let mut resumed = Vec::new();
-        let waiting =
-            |lane: &&mut super::lane::Lane| lane.paused && !lane.over_share && !lane.draining;
+        let waiting = |lane: &&mut super::lane::Lane| {
+            lane.paused && !lane.over_share && !lane.draining && !lane.is_barred()
+        };
         for lane in self.lanes.iter_mut().flatten().filter(waiting) {
             lane.paused = false;
             resumed.push(lane.partition.clone());

@@ -215,6 +215,9 @@ impl<P> Engine<P> {
         if lane.over_share {
             self.over_share -= 1;
         }
+        if lane.bar.is_some() {
+            self.barred_lanes -= 1;
+        }
         for (_, handle) in lane.ledger.held() {
             let record = self.records.remove(handle);
             match record.state {

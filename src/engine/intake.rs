@@ -1,8 +1,10 @@
 //! What comes in: partitions, records, positions.
 
+use std::time::Duration;
+
 use super::effect::Effect;
 use super::event::{Assignment, Incoming};
-use super::lane::Lane;
+use super::lane::{Lane, Tried};
 use super::ledger::Reading;
 use super::record::{Record, State};
 use super::{Engine, LaneId};
@@ -36,7 +38,8 @@ impl<P> Engine<P> {
             assigned.push(assignment.partition.clone());
             self.by_partition
                 .insert(assignment.partition.clone(), assignment.lane);
-            let mut lane = Lane::new(assignment, self.epoch, in_order);
+            let began = self.settings.began;
+            let mut lane = Lane::new(assignment, self.epoch, in_order, began);
             lane.paused = self.budget.full();
             self.lanes[index] = Some(lane);
         }
@@ -58,16 +61,23 @@ impl<P> Engine<P> {
             return;
         };
         let offset = incoming.offset;
-        match lane.ledger.reading(offset) {
-            Reading::Next => {}
-            Reading::Rewound => lane.forget_predecessor(),
-            Reading::Again => {
-                self.totals.ignored += 1;
-                return;
-            }
+        let reading = lane.ledger.reading(offset);
+        if lane.is_barred() || reading == Reading::Again {
+            self.totals.ignored += 1;
+            return;
         }
-        let passed = lane.pass(offset);
-        let attempts = lane.inherited_attempts(offset);
+        if lane.bar.is_some() {
+            self.lift(id, effects);
+        }
+        let Some(lane) = self.lanes.get_mut(id.0 as usize).and_then(Option::as_mut) else {
+            return;
+        };
+        if reading == Reading::Rewound {
+            lane.forget_predecessor();
+        }
+        let readable = lane.is_readable_again(offset);
+        let passed = lane.pass(offset) || readable;
+        let tried = lane.inherited_attempts(offset);
         if lane.finished_before(offset) {
             lane.ledger.push_finished(offset);
             lane.stuck.remove(&offset.0);
@@ -79,7 +89,7 @@ impl<P> Engine<P> {
         let key = incoming.key;
         let bytes = incoming.bytes;
         let mut record = Record::new(incoming, self.now);
-        record.attempts = attempts;
+        record.attempts = tried.attempts;
         let handle = self.records.insert(record);
         lane.ledger.push(offset, handle);
         lane.bytes += bytes;
@@ -90,7 +100,12 @@ impl<P> Engine<P> {
         if let Some(before) = before {
             self.records[before].follower = Some(handle);
             self.records[handle].state = State::Following;
+        } else if let Some(wait) = self.rest_of_wait(tried) {
+            self.back_off(handle, wait);
         } else {
+            let Some(lane) = self.lane_mut(id) else {
+                return;
+            };
             lane.ready.push(offset, handle);
             self.enter_ring(id);
         }
@@ -100,16 +115,41 @@ impl<P> Engine<P> {
         self.charge(id, bytes, effects);
     }
 
+    /// How much longer a record waits that failed before it was read here; none where its turn is
+    /// now.
+    fn rest_of_wait(&self, tried: Tried) -> Option<Duration> {
+        let wait = tried.due?.checked_sub(self.now)?;
+        // Clocks differ; and the settings may have changed since.
+        (!wait.is_zero()).then(|| wait.min(self.settings.max_backoff))
+    }
+
     /// Reading has come to `next` although no record was there.
-    pub(super) fn position(&mut self, partition: &TopicPartition, next: Offset) {
+    pub(super) fn position(
+        &mut self,
+        partition: &TopicPartition,
+        next: Offset,
+        effects: &mut Vec<Effect<P>>,
+    ) {
         let Some(&id) = self.by_partition.get(partition) else {
             return;
         };
         let Some(lane) = self.lane_mut(id) else {
             return;
         };
-        // Records of a draining lane are ignored, so its position says nothing of what is finished.
-        if lane.draining || !lane.ledger.move_to(next) {
+        // Records of such a lane are ignored, so its position says nothing of what is finished.
+        if lane.draining || lane.is_barred() {
+            return;
+        }
+        if lane.bar.is_some() {
+            if lane.ledger.next().is_some_and(|now| next < now) {
+                return;
+            }
+            self.lift(id, effects);
+        }
+        let Some(lane) = self.lane_mut(id) else {
+            return;
+        };
+        if !lane.ledger.move_to(next) {
             return;
         }
         lane.pass(next);

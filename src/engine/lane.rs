@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::ops::Range;
+use std::time::Duration;
 
+use super::bar::{Bar, Reading};
 use super::event::Assignment;
 use super::ledger::Ledger;
 use super::ready::Ready;
@@ -12,11 +14,21 @@ use super::{LaneId, Ticket};
 use crate::report::{Report, Stuck};
 use crate::topic::{Offset, TopicPartition};
 
+/// Failed attempts on a record.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Tried {
+    pub attempts: u32,
+    /// The end of its last back-off.
+    pub due: Option<Duration>,
+}
+
 #[derive(Debug)]
 pub(super) struct Lane {
     pub id: LaneId,
     pub partition: TopicPartition,
     pub epoch: u64,
+    /// The id of the topic that offsets are of.
+    pub topic_id: Option<String>,
     pub ledger: Ledger,
     /// Records whose turn it is, the oldest first.
     pub ready: Ready,
@@ -32,6 +44,8 @@ pub(super) struct Lane {
     pub bytes: usize,
     pub over_share: bool,
     pub paused: bool,
+    /// It cannot be read on.
+    pub bar: Option<Bar>,
     /// To be given back: nothing more is read or started.
     pub draining: bool,
     /// What it has out was told to stop.
@@ -40,9 +54,8 @@ pub(super) struct Lane {
     pub left_behind: VecDeque<Range<i64>>,
     /// The stuck record that the previous owner reported, until it is read here.
     pub inherited: Option<Offset>,
-    /// Failed attempts on records that are not held: by the previous owner, or before they were let
-    /// go.
-    pub tried: BTreeMap<i64, u32>,
+    /// Failed attempts on records that are not finished, by whoever had them.
+    pub tried: BTreeMap<i64, Tried>,
     /// Records that nothing gets past, with their place in the report.
     pub stuck: BTreeMap<i64, Stuck>,
     /// The stuck record of the last report.
@@ -59,11 +72,18 @@ pub(super) struct Lane {
 }
 
 impl Lane {
-    pub(super) fn new(assignment: Assignment, epoch: u64, in_order: bool) -> Self {
+    /// `began` is the wall clock at time zero.
+    pub(super) fn new(
+        assignment: Assignment,
+        epoch: u64,
+        in_order: bool,
+        began: Duration,
+    ) -> Self {
         let mut lane = Self {
             id: assignment.lane,
             partition: assignment.partition,
             epoch,
+            topic_id: assignment.topic_id,
             ledger: Ledger::new(assignment.committed),
             ready: Ready::default(),
             in_ring: false,
@@ -73,6 +93,7 @@ impl Lane {
             bytes: 0,
             over_share: false,
             paused: false,
+            bar: None,
             draining: false,
             overdue: false,
             left_behind: VecDeque::new(),
@@ -87,12 +108,12 @@ impl Lane {
         };
         // Without the committed offset nothing says that the report speaks of what we will read.
         if let (Some(committed), Some(report)) = (assignment.committed, assignment.left_behind) {
-            lane.take_over(committed, report);
+            lane.take_over(committed, report, began);
         }
         lane
     }
 
-    fn take_over(&mut self, committed: Offset, report: Report) {
+    fn take_over(&mut self, committed: Offset, report: Report, began: Duration) {
         let mut after = committed.0;
         for range in report.ahead {
             // Ranges that overlap or begin too early come from no worker of ours.
@@ -101,8 +122,12 @@ impl Lane {
                 self.left_behind.push_back(range);
             }
         }
+        let tried = |attempts| Tried {
+            attempts,
+            due: None,
+        };
         if report.tried > 0 {
-            self.tried.insert(committed.0, report.tried);
+            self.tried.insert(committed.0, tried(report.tried));
         }
         if let Some(stuck) = report.stuck
             && stuck.offset >= committed.0
@@ -111,9 +136,19 @@ impl Lane {
             self.reported_stuck = Some(stuck.offset);
             // Of the first record `tried` says it exactly: a record may be stuck without a failure.
             if stuck.offset != committed.0 {
-                self.tried.insert(stuck.offset, stuck.attempts);
+                self.tried.insert(stuck.offset, tried(stuck.attempts));
             }
             self.stuck.insert(stuck.offset, stuck);
+        }
+        for tries in report.tries {
+            if tries.offset >= committed.0 {
+                let at = |at| Duration::from_secs(at).saturating_sub(began);
+                let tried = Tried {
+                    attempts: tries.attempts,
+                    due: tries.next_at.map(at),
+                };
+                self.tried.insert(tries.offset, tried);
+            }
         }
     }
 
@@ -124,6 +159,22 @@ impl Lane {
         if let Some(offset) = self.inherited.take() {
             self.stuck.remove(&offset.0);
         }
+    }
+
+    /// It cannot be read on, and is not being tried again.
+    pub(super) fn is_barred(&self) -> bool {
+        let bar = self.bar.as_ref();
+        bar.is_some_and(|bar| bar.reading != Reading::Again)
+    }
+
+    /// The record at `offset` was read. True if the previous owner reported that it could not be.
+    pub(super) fn is_readable_again(&mut self, offset: Offset) -> bool {
+        let unread = self.inherited == Some(offset)
+            && self.stuck.get(&offset.0).is_some_and(|s| s.attempts == 0);
+        if unread {
+            self.stuck.remove(&offset.0);
+        }
+        unread
     }
 
     /// Reading has come to `offset`: true if the previous owner finished it.
@@ -153,15 +204,15 @@ impl Lane {
         false
     }
 
-    /// How often the previous owner tried the record at `offset` in vain.
-    pub(super) fn inherited_attempts(&mut self, offset: Offset) -> u32 {
+    /// How often the record at `offset` was tried in vain, by whoever had it.
+    pub(super) fn inherited_attempts(&mut self, offset: Offset) -> Tried {
         if self.inherited == Some(offset) {
             self.inherited = None;
         }
         if self.tried.is_empty() {
-            return 0;
+            return Tried::default();
         }
-        self.tried.remove(&offset.0).unwrap_or(0)
+        self.tried.get(&offset.0).copied().unwrap_or_default()
     }
 
     pub(super) fn ticket(&self, offset: Offset) -> Ticket {

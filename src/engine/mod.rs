@@ -4,12 +4,13 @@
 //! The invariants are listed in `ARCHITECTURE.md` and held by `engine/tests/invariants.rs`.
 //!
 //! An event goes through one of `intake` (partitions, records), `outcome` (answers), `commit` and
-//! `handover` (giving back); then `settle` does what time or that event has made due: back-offs that
+//! `handover` (giving back), `bar` (a partition that cannot be read on); then `settle` does what time or that event has made due: back-offs that
 //! end, drains, commits, and in `dispatch` new deliveries. A record lives in the `slab`; its lane's
 //! `ledger` knows how far may be committed, the `budget` how much may be read, the `throttle` how
 //! much may be delivered.
 
 mod backoff;
+mod bar;
 mod budget;
 mod commit;
 mod dispatch;
@@ -30,7 +31,7 @@ mod throttle;
 mod view;
 
 pub use effect::{DeadLetterReason, Effect, FrontierCommit};
-pub use event::{Assignment, CommitFailure, Event, Failure, Incoming, Verdict};
+pub use event::{Assignment, Barred, CommitFailure, Event, Failure, Incoming, Verdict};
 pub use view::{Gauges, LaneState, LaneView, Totals};
 
 use std::cmp::Reverse;
@@ -91,6 +92,8 @@ impl Run {
 pub struct Settings {
     /// The pod, for reports.
     pub pod: String,
+    /// The wall clock at time zero, since 1970: what is due is reported by it.
+    pub began: Duration,
     /// Which records wait for each other.
     pub ordering: Ordering,
     /// Records in flight at most.
@@ -135,6 +138,8 @@ pub struct Engine<P> {
     budget: Budget,
     /// Lanes that are paused for their share of the budget.
     over_share: usize,
+    /// Lanes that cannot be read on.
+    barred_lanes: usize,
     commits: Commits,
     drains: Vec<Drain>,
     in_flight: usize,
@@ -160,6 +165,7 @@ impl<P> Engine<P> {
             ring: VecDeque::new(),
             timers: BinaryHeap::new(),
             over_share: 0,
+            barred_lanes: 0,
             commits: Commits::default(),
             drains: Vec::new(),
             in_flight: 0,
@@ -189,7 +195,8 @@ impl<P> Engine<P> {
                 result,
                 payload,
             } => self.dead_lettered(ticket, result, payload, effects),
-            Event::Position { partition, next } => self.position(&partition, next),
+            Event::Position { partition, next } => self.position(&partition, next, effects),
+            Event::Barred(barred) => self.barred(barred, effects),
             Event::Committed(result) => self.committed(result),
             Event::Assigned(assignments) => self.assigned(assignments, effects),
             Event::Revoked(partitions) => self.revoked(&partitions, effects),
@@ -203,6 +210,7 @@ impl<P> Engine<P> {
     /// Everything that time, or what just happened, makes due.
     fn settle(&mut self, effects: &mut Vec<Effect<P>>) {
         self.wake(effects);
+        self.read_again(effects);
         self.advance_drains(effects);
         self.commit(effects);
         self.give_back(effects);
@@ -219,6 +227,7 @@ impl<P> Engine<P> {
         let held_back = !self.ring.is_empty() && self.throttle.held_until() > self.now;
         [
             self.next_timer(),
+            self.next_reading(),
             self.commit_due(),
             self.drains.iter().map(Drain::deadline).min(),
             held_back.then(|| self.throttle.held_until()),

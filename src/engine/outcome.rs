@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use super::effect::{DeadLetterReason, Effect};
 use super::event::{Failure, Verdict};
+use super::lane::Tried;
 use super::record::{State, Trouble};
 use super::slab::Handle;
 use super::{Engine, Ticket, backoff};
-use crate::report::Stuck;
+use crate::report::{Stuck, unread};
 use crate::worker_config::OnExhausted;
 
 /// A handler that names a longer wait than this is asked again after this.
@@ -205,7 +206,14 @@ impl<P> Engine<P> {
         let record = &mut self.records[handle];
         record.attempts = record.attempts.saturating_add(1);
         record.slow_downs = 0;
-        record.attempts
+        let (id, offset, attempts) = (record.lane, record.offset, record.attempts);
+        if let Some(lane) = self.lane_mut(id) {
+            let due = None;
+            lane.tried.insert(offset.0, Tried { attempts, due });
+        }
+        // Said with the next commit, so that nobody who takes over begins to count anew.
+        self.changed(id);
+        attempts
     }
 
     fn note(&mut self, handle: Handle, failure: Failure) {
@@ -349,6 +357,9 @@ impl<P> Engine<P> {
         lane.ledger.finish(index);
         lane.bytes -= record.bytes;
         lane.uncommitted += 1;
+        if !lane.tried.is_empty() {
+            lane.tried.remove(&record.offset.0);
+        }
         if let Some(follower) = record.follower {
             let next = &mut self.records[follower];
             next.state = State::Ready;
@@ -377,7 +388,6 @@ impl<P> Engine<P> {
             lane.ledger.let_go(index);
             lane.bytes -= record.bytes;
             if record.attempts > 0 {
-                lane.tried.insert(record.offset.0, record.attempts);
                 self.changed(record.lane);
             }
         }
@@ -385,15 +395,17 @@ impl<P> Engine<P> {
     }
 }
 
-/// A failure in a few stable words: its class, and the status of an HTTP answer. What a broker said
-/// of a dead letter is kept, as its class says too little.
-fn in_few_words(failure: &Failure) -> String {
+/// A failure in a few stable words: its class, and the status of an HTTP answer. What Kafka said is
+/// kept, as its class says too little.
+pub(super) fn in_few_words(failure: &Failure) -> String {
     match failure.status {
         Some(status) => format!("{} {status}", failure.class),
-        None if failure.class == "DeadLetter" => format!("DeadLetter {}", failure.message)
-            .chars()
-            .take(ERROR_CHARS)
-            .collect(),
+        None if failure.class == "DeadLetter" || unread::ALL.contains(&failure.class) => {
+            format!("{} {}", failure.class, failure.message)
+                .chars()
+                .take(ERROR_CHARS)
+                .collect()
+        }
         None => failure.class.to_owned(),
     }
 }

@@ -127,6 +127,14 @@ pub struct Delivery {
     pub on_exhausted: OnExhausted,
 }
 
+impl Delivery {
+    /// The dead-letter topic, if records go there.
+    pub fn used_dead_letter_topic(&self) -> Option<&str> {
+        let topic = self.dead_letter_topic.as_deref();
+        topic.filter(|_| self.on_exhausted == OnExhausted::DeadLetter)
+    }
+}
+
 /// The memory limit of the worker's container where the template has none, in bytes.
 pub const DEFAULT_WORKER_MEMORY_BYTES: u64 = 128 << 20;
 /// The least memory limit of the worker's container: what it needs with a large backlog of small

@@ -11,6 +11,7 @@ use std::time::Duration;
 use rdkafka::config::ClientConfig;
 
 use super::native::admin::{Native, Receiver};
+pub use super::native::answers::Topic;
 use super::native::answers::{Failure, PerPartition};
 use crate::clock::Monotonic;
 use crate::topic::{Offset, TopicPartition};
@@ -182,6 +183,21 @@ impl Admin {
         topics: &BTreeSet<String>,
         timeout: Duration,
     ) -> Result<BTreeMap<String, Result<Vec<i32>, Error>>, Error> {
+        let described = self.topics(topics, false, timeout).await?;
+        let partitions = |(topic, described): (String, Result<Topic, Error>)| {
+            (topic, described.map(|topic| topic.partitions))
+        };
+        Ok(described.into_iter().map(partitions).collect())
+    }
+
+    /// The topics, and with `rights` whether we may write to them; [`Error::Missing`] for one that
+    /// does not exist.
+    pub async fn topics(
+        &self,
+        topics: &BTreeSet<String>,
+        rights: bool,
+        timeout: Duration,
+    ) -> Result<BTreeMap<String, Result<Topic, Error>>, Error> {
         if topics.is_empty() {
             return Ok(BTreeMap::new());
         }
@@ -192,15 +208,36 @@ impl Admin {
         // Any broker knows; left to itself librdkafka asks the controller alone.
         let broker = self.broker(timeout).await?;
         let native = self.native();
-        let receiver = native.topics(broker, &names, timeout);
+        let receiver = native.topics(broker, &names, rights, timeout);
         let answer = answer(&native, receiver, timeout + GRACE)
             .await
             .inspect_err(|_| {
                 self.lock_brokers().retain(|&other| other != broker);
             })?;
-        let read = |(topic, partitions): (String, Result<Vec<i32>, Failure>)| {
-            (topic, partitions.map_err(Error::of))
+        let read = |(topic, described): (String, Result<Topic, Failure>)| {
+            (topic, described.map_err(Error::of))
         };
+        Ok(answer.into_iter().map(read).collect())
+    }
+
+    /// The settings of each topic, where we may know them.
+    pub async fn topic_settings(
+        &self,
+        topics: &BTreeSet<String>,
+        timeout: Duration,
+    ) -> Result<BTreeMap<String, Result<BTreeMap<String, String>, Error>>, Error> {
+        let names: Vec<CString> = topics
+            .iter()
+            .map(|topic| c_string(topic))
+            .collect::<Result<_, _>>()?;
+        if names.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let native = self.native();
+        let receiver = native.topic_configs(&names, timeout);
+        let answer = answer(&native, receiver, timeout + GRACE).await?;
+        let read =
+            |(topic, settings): (String, Result<_, Failure>)| (topic, settings.map_err(Error::of));
         Ok(answer.into_iter().map(read).collect())
     }
 

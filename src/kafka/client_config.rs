@@ -49,6 +49,8 @@ pub fn consumer(connection: &Connection<'_>, membership: &Membership<'_>) -> Cli
     }
     // With librdkafka's second, a full queue caps the rate at one queue a second.
     config.set("fetch.queue.backoff.ms", "5");
+    // Java's choice: a record whose bytes changed on their way or on a disk is not handled.
+    config.set("check.crcs", "true");
     user_properties(&mut config, connection.properties, Client::Consumer);
 
     config.set("bootstrap.servers", connection.bootstrap_servers);
@@ -65,8 +67,9 @@ pub fn consumer(connection: &Connection<'_>, membership: &Membership<'_>) -> Cli
     }
     config.set("enable.auto.commit", "false");
     config.set("enable.auto.offset.store", "false");
-    // Only where a partition has no committed offset; the controller writes the first ones.
-    config.set("auto.offset.reset", "earliest");
+    // An offset that Kafka does not have is never replaced by another one behind our back. Where a
+    // group begins that has none is said with the assignment.
+    config.set("auto.offset.reset", "error");
     let max_poll_interval = membership.max_poll_interval.as_millis();
     config.set("max.poll.interval.ms", max_poll_interval.to_string());
     // An end of partition tells where reading stands behind transaction markers.
@@ -83,6 +86,11 @@ pub fn producer(connection: &Connection<'_>, timeout: Duration) -> ClientConfig 
     config.set("partitioner", "murmur2_random");
     // A dead letter holds its partition up: it does not wait for company.
     config.set("linger.ms", "0");
+    // What was compressed in its topic is hardly larger than there, and a limit of that size does.
+    config.set("compression.type", "lz4");
+    // How large a record may be is the broker's to say, not the client's: a copy is never smaller
+    // than the record was.
+    config.set("message.max.bytes", "268435456");
     user_properties(&mut config, connection.properties, Client::Producer);
 
     config.set("bootstrap.servers", connection.bootstrap_servers);
@@ -183,11 +191,14 @@ mod tests {
     #[test]
     fn a_users_property_replaces_a_default_and_never_a_promise() {
         const DEFAULTS: &[&str] = &[
+            "check.crcs",
             "client.id",
+            "compression.type",
             "enable.metrics.push",
             "fetch.queue.backoff.ms",
             "heartbeat.interval.ms",
             "linger.ms",
+            "message.max.bytes",
             "partitioner",
             "session.timeout.ms",
             "topic.metadata.refresh.interval.ms",

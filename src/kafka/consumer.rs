@@ -4,6 +4,7 @@
 //! `max.poll.interval.ms`, answers every [`Polled::Assign`](super::Polled) with [`Consumer::assign`]
 //! and every [`Polled::Revoke`](super::Polled), sooner or later, with [`Consumer::unassign`].
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,6 +35,21 @@ pub struct Commit {
     pub offset: Offset,
     /// At most 4,096 bytes.
     pub metadata: String,
+}
+
+/// Topics' ids, in Base64: a topic that was deleted and made anew has another.
+pub type TopicIds = BTreeMap<String, String>;
+
+/// Where reading begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Begin {
+    /// At this offset.
+    At(Offset),
+    /// At the oldest record.
+    Oldest,
+    /// Where the group stands, which librdkafka asks for; [`super::errors::ReadError::OutOfRange`]
+    /// where it stands nowhere.
+    Committed,
 }
 
 /// What a group has committed for a partition.
@@ -99,14 +115,15 @@ impl Consumer {
             .map_err(CommitError::of)
     }
 
-    /// Answers an assignment: reading begins at the offset given, or where the group stands.
-    pub fn assign(
-        &self,
-        partitions: &[(TopicPartition, Option<Offset>)],
-    ) -> Result<(), KafkaError> {
+    /// Answers an assignment.
+    pub fn assign(&self, partitions: &[(TopicPartition, Begin)]) -> Result<(), KafkaError> {
         let mut list = TopicPartitionList::with_capacity(partitions.len());
-        for (TopicPartition { topic, partition }, offset) in partitions {
-            let position = offset.map_or(Position::Invalid, |offset| Position::Offset(offset.0));
+        for (TopicPartition { topic, partition }, begin) in partitions {
+            let position = match begin {
+                Begin::At(offset) => Position::Offset(offset.0),
+                Begin::Oldest => Position::Beginning,
+                Begin::Committed => Position::Invalid,
+            };
             list.add_partition_offset(topic, *partition, position)?;
         }
         match self.base.rebalance_protocol() {
@@ -162,6 +179,49 @@ impl Consumer {
                 })
             });
             committed.collect()
+        }
+    }
+
+    /// A call that asks for the ids of the topics of `partitions`; those that cannot be had are left
+    /// out. It **blocks**: for a thread of its own.
+    pub fn topic_ids(
+        &self,
+        partitions: &[TopicPartition],
+        timeout: Duration,
+    ) -> impl FnOnce() -> TopicIds + Send + use<> {
+        let base = Arc::clone(&self.base);
+        let topics: BTreeSet<Arc<str>> = partitions.iter().map(|p| p.topic.clone()).collect();
+        move || match native::topic_ids(&base, &topics, timeout) {
+            Ok(ids) => ids,
+            Err(code) => {
+                debug!(%code, "ask for the ids of topics");
+                TopicIds::new()
+            }
+        }
+    }
+
+    /// Reads on from `offset`; what was read ahead is dropped. An error that is met later comes as
+    /// an event.
+    pub fn seek(&self, partition: &TopicPartition, offset: Offset) -> Result<(), KafkaError> {
+        let TopicPartition { topic, partition } = partition;
+        // Without waiting: librdkafka's own thread does it.
+        let now = Duration::ZERO;
+        self.base
+            .seek(topic, *partition, Position::Offset(offset.0), now)
+    }
+
+    /// A call that asks for the oldest offset of a partition and the next one. It **blocks**: for a
+    /// thread of its own.
+    pub fn watermarks(
+        &self,
+        partition: &TopicPartition,
+        timeout: Duration,
+    ) -> impl FnOnce() -> Result<(Offset, Offset), KafkaError> + Send + use<> {
+        let base = Arc::clone(&self.base);
+        let TopicPartition { topic, partition } = partition.clone();
+        move || {
+            let (low, high) = base.fetch_watermarks(&topic, partition, timeout)?;
+            Ok((Offset(low), Offset(high)))
         }
     }
 

@@ -128,6 +128,61 @@ impl Trouble {
     }
 }
 
+/// What an error that concerns one partition says about reading it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReadError {
+    /// librdkafka stays where it is and goes on by itself.
+    Passing,
+    /// Kafka does not have the offset any more, or not yet; librdkafka has stopped reading, as
+    /// `auto.offset.reset=error` wants it.
+    OutOfRange,
+    /// A record, or a batch of them, cannot be read: librdkafka goes on **behind** it.
+    Unreadable,
+}
+
+impl ReadError {
+    /// Sorts librdkafka's code.
+    ///
+    /// What is not known counts as unreadable: to stop and read again harms nothing, to go on may
+    /// jump over records. Aborted transactions are no error: librdkafka leaves them out.
+    pub fn of(code: Code) -> Self {
+        match code {
+            Code::AutoOffsetReset | Code::OffsetOutOfRange | Code::LogTruncation => {
+                Self::OutOfRange
+            }
+            // The topic, its leader or our rights are not there at present: see `Trouble`.
+            Code::UnknownTopicOrPartition
+            | Code::UnknownTopic
+            | Code::UnknownPartition
+            | Code::UnknownTopicId
+            | Code::TopicAuthorizationFailed
+            | Code::GroupAuthorizationFailed
+            | Code::LeaderNotAvailable
+            | Code::NotLeaderForPartition
+            | Code::ReplicaNotAvailable
+            | Code::BrokerNotAvailable
+            | Code::OffsetNotAvailable
+            | Code::FencedLeaderEpoch
+            | Code::UnknownLeaderEpoch
+            | Code::KafkaStorageError
+            | Code::NetworkException
+            | Code::RequestTimedOut
+            // librdkafka's own: no answer, no broker, an outdated request.
+            | Code::BrokerTransportFailure
+            | Code::OperationTimedOut
+            | Code::AllBrokersDown
+            | Code::Resolve
+            | Code::BrokerDestroy
+            | Code::WaitCache
+            | Code::Outdated
+            | Code::State => Self::Passing,
+            // BadMessage, BadCompression, NotImplemented, UnsupportedCompressionType,
+            // InvalidMessage, MessageSizeTooLarge, InvalidRecord, and whatever comes.
+            _ => Self::Unreadable,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -140,6 +195,29 @@ mod tests {
             Code::StaleMemberEpoch,
         ] {
             assert_eq!(CommitError::of(code), CommitError::Later(code));
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_told_from_what_passes_by_itself() {
+        for (code, kind) in [
+            (Code::BadMessage, ReadError::Unreadable),
+            (Code::BadCompression, ReadError::Unreadable),
+            (Code::NotImplemented, ReadError::Unreadable),
+            (Code::InvalidMessage, ReadError::Unreadable),
+            (Code::MessageSizeTooLarge, ReadError::Unreadable),
+            (Code::UnsupportedCompressionType, ReadError::Unreadable),
+            (Code::InvalidRecord, ReadError::Unreadable),
+            (Code::Unknown, ReadError::Unreadable),
+            (Code::AutoOffsetReset, ReadError::OutOfRange),
+            (Code::OffsetOutOfRange, ReadError::OutOfRange),
+            (Code::LogTruncation, ReadError::OutOfRange),
+            (Code::TopicAuthorizationFailed, ReadError::Passing),
+            (Code::UnknownTopicOrPartition, ReadError::Passing),
+            (Code::NotLeaderForPartition, ReadError::Passing),
+            (Code::BrokerTransportFailure, ReadError::Passing),
+        ] {
+            assert_eq!(ReadError::of(code), kind, "{code}");
         }
     }
 

@@ -5,6 +5,7 @@
 pub mod admin;
 pub mod client_config;
 pub mod consumer;
+pub mod dead_letter_topic;
 pub mod errors;
 mod native;
 pub mod producer;

@@ -11,6 +11,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::Instant;
 
 use super::assemble::{Ends, Memory};
+use super::dead_letters::DeadLetters;
 use super::round::{self, Counters};
 use super::sleepers::{self, Sleepers};
 use super::{Failure, Latest, Need, Offsets, Pace, Source, TopicState, Wakes};
@@ -338,6 +339,29 @@ impl<K: Ord + Clone + Send + Sync + 'static> Cluster<K> {
                 None => self.publish(&key, &due[&key], at, &partitions, None, &ends),
             }
         }
+        self.look_at_dead_letters(admin, task, due).await
+    }
+
+    /// Looks at the dead-letter topics of the fleets that are due, and wakes whoever waits for news
+    /// of them.
+    async fn look_at_dead_letters(
+        &self,
+        admin: &Admin,
+        task: &mut Task,
+        due: &BTreeMap<K, Need>,
+    ) -> Result<(), Error> {
+        task.dead_letters.look(admin, due.values()).await?;
+        let mut fleets = self.lock();
+        for (key, need) in due {
+            let Some(fleet) = fleets.get_mut(key).filter(|fleet| fleet.need == *need) else {
+                continue;
+            };
+            let known = task.dead_letters.of(need);
+            if fleet.latest.dead_letter != known {
+                fleet.latest.dead_letter = known;
+                self.wakes.add(key.clone());
+            }
+        }
         Ok(())
     }
 
@@ -426,6 +450,7 @@ struct Task {
     states: BTreeMap<String, TopicState>,
     states_read: HashMap<String, Instant>,
     starts: BTreeMap<TopicPartition, (Instant, Offset)>,
+    dead_letters: DeadLetters,
     random: RandomState,
 }
 

@@ -8,6 +8,7 @@
 
 mod assemble;
 mod cluster;
+mod dead_letters;
 mod reader;
 mod round;
 mod sleepers;
@@ -15,6 +16,7 @@ mod start;
 mod wakes;
 
 pub use crate::kafka::admin::Error;
+pub use crate::kafka::dead_letter_topic;
 pub use reader::{LagReader, Numbers};
 pub use start::Start;
 pub use wakes::Wakes;
@@ -46,6 +48,8 @@ pub struct Need {
     pub topics: Vec<String>,
     /// Its consumer group.
     pub group_id: String,
+    /// Where its records go that cannot be handled, if they do.
+    pub dead_letter_topic: Option<String>,
 }
 
 /// How often a fleet is read.
@@ -81,6 +85,8 @@ pub struct Latest {
     pub topics: BTreeMap<String, TopicState>,
     /// The newest offsets, however old: see [`Offsets::at`].
     pub offsets: Option<Arc<Offsets>>,
+    /// The dead-letter topic, if there is one and Kafka was asked about it.
+    pub dead_letter: Option<dead_letter_topic::Facts>,
     /// Why the last reading failed; none after one that did not, and before the first.
     pub failure: Option<Failure>,
 }

@@ -27,13 +27,30 @@ pub struct Report {
     pub failures: u64,
     /// Answers that asked for less since the pod started.
     pub slow_downs: u64,
+    /// Kafka's id of the topic that the committed offset is of: a topic that was deleted and made
+    /// anew has another. None where the broker gives none.
+    pub topic_id: Option<String>,
     /// Failed attempts on the record at the committed offset, so that the next owner counts on
     /// from there.
     pub tried: u32,
     /// The record of this partition that nothing gets past.
     pub stuck: Option<Stuck>,
+    /// Records that failed and are not finished, by offset; the one at the committed offset is
+    /// among them. As far as the text has room.
+    pub tries: Vec<Tries>,
     /// Offsets finished beyond the committed one, ascending, as far as the text has room.
     pub ahead: Vec<Range<i64>>,
+}
+
+/// A record that failed and is tried again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tries {
+    /// Its offset.
+    pub offset: i64,
+    /// Failed attempts.
+    pub attempts: u32,
+    /// When the next try is due, seconds since 1970; none while one is under way.
+    pub next_at: Option<u64>,
 }
 
 /// A record that nothing gets past.
@@ -49,5 +66,28 @@ pub struct Stuck {
 
 /// The error of a record that waits for the idempotency store.
 pub const IDEMPOTENCY_STORE: &str = "IdempotencyStore";
+/// First words of the error of a [`Stuck`] record that is not read, not one that is not handled: its
+/// partition cannot be read on. Stable; they are reasons of the condition `Stalled` too.
+pub mod unread {
+    /// Kafka gave the record with an error, such as a wrong checksum.
+    pub const UNREADABLE: &str = "RecordUnreadable";
+    /// The committed offset lies before the oldest record: retention was faster.
+    pub const OFFSETS_EXPIRED: &str = "OffsetsExpired";
+    /// The committed offset lies behind the last record: the log was cut or made anew.
+    pub const OFFSET_BEYOND_END: &str = "OffsetBeyondEnd";
+    /// The topic was deleted and made anew: the committed offset speaks of another log.
+    pub const TOPIC_RECREATED: &str = "TopicRecreated";
+    /// Kafka does not have the offset, and it is not known why.
+    pub const OFFSET_OUT_OF_RANGE: &str = "OffsetOutOfRange";
+    /// All of them.
+    pub const ALL: [&str; 5] = [
+        UNREADABLE,
+        OFFSETS_EXPIRED,
+        OFFSET_BEYOND_END,
+        TOPIC_RECREATED,
+        OFFSET_OUT_OF_RANGE,
+    ];
+}
+
 /// The most bytes of metadata that a broker keeps by default (`offset.metadata.max.bytes`).
 pub const MAX_BYTES: usize = 4096;

@@ -10,12 +10,25 @@ fn report() -> Report {
         slots: 16,
         failures: 3,
         slow_downs: 1,
+        topic_id: Some("lZtYPFWLTF2NS84pTXLvCA".to_owned()),
         tried: 2,
         stuck: Some(Stuck {
             offset: 500,
             attempts: 6,
             error: "HttpStatus 500".to_owned(),
         }),
+        tries: vec![
+            Tries {
+                offset: 500,
+                attempts: 2,
+                next_at: Some(1_800_000_030),
+            },
+            Tries {
+                offset: 507,
+                attempts: 1,
+                next_at: None,
+            },
+        ],
         ahead: vec![501..506, 509..510],
     }
 }
@@ -33,7 +46,8 @@ fn the_text_is_for_people_too() {
         report().encode(AT),
         summed(
             "drover/1 at=500 pod=users-7f-x2 done=1200 busy-ms=90000 slots=16 fail=3 slow=1 \
-             tried=2 stuck=500,6,HttpStatus%20500 ahead=1-5,9"
+             topic-id=lZtYPFWLTF2NS84pTXLvCA tried=2 stuck=500,6,HttpStatus%20500 \
+             tries=0:2@1800000030,7:1 ahead=1-5,9"
         )
     );
 }
@@ -44,6 +58,41 @@ fn unknown_words_of_a_later_version_are_passed_over() {
     let (said, _) = text.rsplit_once(" sum=").unwrap();
     let text = summed(&format!("{said} mood=good nonsense"));
     assert_eq!(Report::decode(&text, AT), Ok(report()));
+}
+
+#[test]
+fn a_report_of_the_version_before_is_read_and_ours_has_all_that_it_reads() {
+    let before = "drover/1 at=500 pod=users-7f-x2 done=1200 busy-ms=90000 slots=16 fail=3 slow=1 \
+                  tried=2 stuck=500,6,HttpStatus%20500 ahead=1-5,9";
+    let read = Report::decode(&summed(before), AT).unwrap();
+    let ours = Report {
+        topic_id: None,
+        tries: Vec::new(),
+        ..report()
+    };
+    assert_eq!(read, ours);
+
+    // It passes over words that it does not know: those that it does must be there as they were.
+    let text = report().encode(AT);
+    let (text, _) = text.rsplit_once(" sum=").unwrap();
+    let known: Vec<_> = text
+        .split(' ')
+        .filter(|word| !word.starts_with("topic-id=") && !word.starts_with("tries="))
+        .collect();
+    assert_eq!(known.join(" "), before);
+}
+
+#[test]
+fn tries_that_make_no_sense_are_refused() {
+    for tries in [
+        "", "1", "1:", ":1", "1:x", "1:1@", "1:1@x", "-1:1", "2:1,1:1", "1:1,1:2",
+    ] {
+        let text = summed(&format!(
+            "drover/1 at=5 pod=a done=1 busy-ms=1 slots=1 fail=0 slow=0 tries={tries}"
+        ));
+        let refused = Err(NotAReport::Damaged("tries"));
+        assert_eq!(Report::decode(&text, Offset(5)), refused, "{tries}");
+    }
 }
 
 #[test]
@@ -85,7 +134,8 @@ fn a_text_that_was_cut_anywhere_is_refused() {
 fn a_text_copied_to_another_offset_makes_nobody_skip_records() {
     let read = Report::decode(&report().encode(AT), Offset(490)).unwrap();
     assert_eq!(read.done, 1200);
-    assert_eq!(read.tried, 0);
+    assert_eq!((read.tried, &read.topic_id), (0, &None));
+    assert_eq!(read.tries, []);
     assert_eq!(read.stuck, None);
     assert_eq!(read.ahead, []);
 }
@@ -140,17 +190,40 @@ fn ranges(from: i64) -> impl Strategy<Value = Vec<Range<i64>>> {
     })
 }
 
+fn tries(from: i64) -> impl Strategy<Value = Vec<Tries>> {
+    let one = (
+        0..5_000_i64,
+        1..u32::MAX,
+        proptest::option::of(any::<u64>()),
+    );
+    proptest::collection::vec(one, 0..200).prop_map(move |steps| {
+        let mut next = from;
+        let tries = |(gap, attempts, next_at)| {
+            let offset = next + gap;
+            next = offset + 1;
+            Tries {
+                offset,
+                attempts,
+                next_at,
+            }
+        };
+        steps.into_iter().map(tries).collect()
+    })
+}
+
 prop_compose! {
     fn any_report(at: i64)(
         pod in any::<String>(),
         numbers in any::<(u64, u64, u32, u64, u64, u32)>(),
         stuck in proptest::option::of(any::<(i64, u32, String)>()),
+        topic_id in proptest::option::of("[-_A-Za-z0-9]{22}"),
+        tries in tries(at),
         ahead in ranges(at),
     ) -> Report {
         let (done, busy_ms, slots, failures, slow_downs, tried) = numbers;
         let busy = Duration::from_millis(busy_ms);
         let stuck = stuck.map(|(offset, attempts, error)| Stuck { offset, attempts, error });
-        Report { pod, done, busy, slots, failures, slow_downs, tried, stuck, ahead }
+        Report { pod, done, busy, slots, failures, slow_downs, topic_id, tried, stuck, tries, ahead }
     }
 }
 
@@ -170,6 +243,7 @@ proptest! {
 
         prop_assert!(is_beginning(&read.pod, &written.pod));
         prop_assert!(written.ahead.starts_with(&read.ahead));
+        prop_assert!(written.tries.starts_with(&read.tries));
         match (&read.stuck, &written.stuck) {
             (Some(read), Some(written)) => {
                 prop_assert_eq!((read.offset, read.attempts), (written.offset, written.attempts));
@@ -178,7 +252,7 @@ proptest! {
             (read, written) => prop_assert_eq!(read, written),
         }
         let numbers = |report: &Report| Report {
-            pod: String::new(), stuck: None, ahead: Vec::new(), ..report.clone()
+            pod: String::new(), stuck: None, tries: Vec::new(), ahead: Vec::new(), ..report.clone()
         };
         prop_assert_eq!(numbers(&read), numbers(&written));
     }
@@ -192,7 +266,7 @@ proptest! {
     #[test]
     fn no_value_makes_reading_panic(
         words in proptest::collection::vec(
-            ("(at|pod|done|busy-ms|slots|fail|slow|stuck|ahead)", "[-0-9,%a-f]{0,25}"), 0..12),
+            ("(at|pod|done|busy-ms|slots|fail|slow|topic-id|tries|stuck|ahead)", "[-0-9,:@%a-f]{0,25}"), 0..12),
         at in any::<i64>(),
     ) {
         let words: Vec<_> = words.iter().map(|(name, value)| format!("{name}={value}")).collect();

@@ -1,12 +1,13 @@
 //! A report as text: printable ASCII, readable by people, at most [`MAX_BYTES`].
 //!
 //! ```text
-//! drover/1 at=500 pod=users-7f-x2 done=1200 busy-ms=90000 slots=16 fail=3 slow=0 stuck=500,6,HttpStatus%20500 ahead=1-5,9 sum=0a1b2c3d
+//! drover/1 at=500 pod=users-7f-x2 done=1200 busy-ms=90000 slots=16 fail=3 slow=0 stuck=500,6,HttpStatus%20500 tries=0:6@1800000030,7:1 ahead=1-5,9 sum=0a1b2c3d
 //! ```
 //!
-//! `at` is the offset that was committed with it; `ahead` counts from there. A tool that copies the
+//! `at` is the offset that was committed with it; `ahead` and `tries` count from there. A tool that copies the
 //! text to another offset (mirroring groups to another cluster does) must not make anyone skip
-//! records, so at another offset `tried`, `stuck` and `ahead` are not taken. `sum` guards against text that
+//! records, so at another offset `topic-id`, `tried`, `tries`, `stuck` and
+//! `ahead` are not taken. `sum` guards against text that
 //! was cut: a shortened number would be a wrong one. Unknown words are passed over, so that a later
 //! version may say more.
 
@@ -14,7 +15,7 @@ use std::fmt::Write;
 use std::ops::Range;
 use std::time::Duration;
 
-use super::{MAX_BYTES, Report, Stuck};
+use super::{MAX_BYTES, Report, Stuck, Tries};
 use crate::topic::Offset;
 
 const MAGIC: &str = "drover/";
@@ -23,6 +24,10 @@ const VERSION: u32 = 1;
 const SUM_BYTES: usize = 13;
 /// Kubernetes names are at most 253 characters.
 const POD_CHARS: usize = 253;
+/// Enough for a hundred records; the rest is for `ahead`.
+const TRIES_BYTES: usize = 2000;
+/// Base64 of 16 bytes.
+const TOPIC_ID_CHARS: usize = 22;
 const ERROR_CHARS: usize = 100;
 
 /// Why a text is not a [`Report`]. Never an error of ours: other tools commit too.
@@ -56,6 +61,10 @@ impl Report {
                 self.done, self.slots, self.failures, self.slow_downs
             ),
         );
+        if let Some(id) = &self.topic_id {
+            text.push_str(" topic-id=");
+            push_escaped(&mut text, id, TOPIC_ID_CHARS, MAX_BYTES / 2);
+        }
         if self.tried > 0 {
             push(&mut text, format_args!(" tried={}", self.tried));
         }
@@ -68,10 +77,35 @@ impl Report {
             let room = most - text.len();
             push_escaped(&mut text, &stuck.error, ERROR_CHARS, room);
         }
+        self.push_tries(&mut text, committed, most);
         self.push_ahead(&mut text, committed, most);
         let sum = sum(&text);
         push(&mut text, format_args!(" sum={sum:08x}"));
         text
+    }
+
+    fn push_tries(&self, text: &mut String, committed: Offset, most: usize) {
+        let most = most.min(text.len() + TRIES_BYTES);
+        let mut before = " tries=";
+        let mut least = 0;
+        for tries in &self.tries {
+            let Some(place) = tries.offset.checked_sub(committed.0) else {
+                return;
+            };
+            if place < least || tries.attempts == 0 {
+                continue;
+            }
+            let mut word = format!("{before}{place}:{}", tries.attempts);
+            if let Some(next_at) = tries.next_at {
+                push(&mut word, format_args!("@{next_at}"));
+            }
+            if text.len() + word.len() > most {
+                return;
+            }
+            text.push_str(&word);
+            least = place + 1;
+            before = ",";
+        }
     }
 
     fn push_ahead(&self, text: &mut String, committed: Offset, most: usize) {
@@ -138,8 +172,10 @@ struct Words<'a> {
     slots: Option<&'a str>,
     fail: Option<&'a str>,
     slow: Option<&'a str>,
+    topic_id: Option<&'a str>,
     tried: Option<&'a str>,
     stuck: Option<&'a str>,
+    tries: Option<&'a str>,
     ahead: Option<&'a str>,
 }
 
@@ -158,8 +194,10 @@ impl<'a> Words<'a> {
                 "slots" => &mut words.slots,
                 "fail" => &mut words.fail,
                 "slow" => &mut words.slow,
+                "topic-id" => &mut words.topic_id,
                 "tried" => &mut words.tried,
                 "stuck" => &mut words.stuck,
+                "tries" => &mut words.tries,
                 "ahead" => &mut words.ahead,
                 _ => continue,
             };
@@ -179,15 +217,22 @@ impl<'a> Words<'a> {
             slots: number(self.slots, "slots")?,
             failures: number(self.fail, "fail")?,
             slow_downs: number(self.slow, "slow")?,
+            topic_id: self
+                .topic_id
+                .map(|id| unescaped(id).ok_or(bad("topic-id")))
+                .transpose()?,
             tried: self
                 .tried
                 .map_or(Ok(0), |tried| number(Some(tried), "tried"))?,
             stuck: self.stuck.map(stuck).transpose()?,
+            tries: self.tries.map_or(Ok(Vec::new()), |text| tries(text, at))?,
             ahead: self.ahead.map_or(Ok(Vec::new()), |text| ahead(text, at))?,
         };
         if at != committed.0 {
+            report.topic_id = None;
             report.tried = 0;
             report.stuck = None;
+            report.tries.clear();
             report.ahead.clear();
         }
         Ok(report)
@@ -210,6 +255,34 @@ fn stuck(text: &str) -> Result<Stuck, NotAReport> {
         error: parts.next().and_then(unescaped).ok_or(bad("stuck"))?,
     };
     Ok(stuck)
+}
+
+fn tries(text: &str, at: i64) -> Result<Vec<Tries>, NotAReport> {
+    let read = |word: &str| {
+        let (place, rest) = word.split_once(':')?;
+        let (attempts, next_at) = match rest.split_once('@') {
+            Some((attempts, next_at)) => (attempts, Some(next_at.parse().ok()?)),
+            None => (rest, None),
+        };
+        let place: i64 = place.parse().ok().filter(|place| *place >= 0)?;
+        Some(Tries {
+            offset: at.checked_add(place)?,
+            attempts: attempts.parse().ok()?,
+            next_at,
+        })
+    };
+    let mut all: Vec<Tries> = Vec::new();
+    for word in text.split(',') {
+        let tries = read(word).ok_or(bad("tries"))?;
+        if all
+            .last()
+            .is_some_and(|before| tries.offset <= before.offset)
+        {
+            return Err(bad("tries"));
+        }
+        all.push(tries);
+    }
+    Ok(all)
 }
 
 fn ahead(text: &str, at: i64) -> Result<Vec<Range<i64>>, NotAReport> {

@@ -4,7 +4,7 @@
 //! the latest, a tenth of a second, so that polling, and with it membership, never depends on a
 //! handler.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +22,7 @@ use super::health::Health;
 use super::lanes::Lanes;
 use super::membership::Takeover;
 use super::record::Record;
+use super::unread::Unread;
 use super::{Error, reachability};
 use crate::clock::Monotonic;
 use crate::engine::{Effect, Engine, Event, Incoming, Verdict};
@@ -61,6 +62,15 @@ pub(super) struct Loop {
     pub wake: Arc<Notify>,
     pub health: Arc<Health>,
     pub metrics: Arc<WorkerMetrics>,
+    /// Facts about partitions that cannot be read on; asked for in threads that may block.
+    pub unread: (
+        mpsc::UnboundedSender<Unread>,
+        mpsc::UnboundedReceiver<Unread>,
+    ),
+    /// The id of the topic that each partition's offsets are of.
+    pub topic_ids: BTreeMap<TopicPartition, String>,
+    /// When topics' ids are looked at next.
+    pub topic_ids_due: Duration,
     pub watches: JoinSet<()>,
     pub kafka_watch: JoinSet<()>,
     /// Partitions that are not read because the memory is used up.
@@ -108,6 +118,9 @@ impl Loop {
             wake: parts.wake,
             health: parts.health,
             metrics: parts.metrics,
+            unread: mpsc::unbounded_channel(),
+            topic_ids: BTreeMap::new(),
+            topic_ids_due: Duration::ZERO,
             watches: JoinSet::new(),
             kafka_watch: JoinSet::new(),
             paused: BTreeSet::new(),
@@ -160,6 +173,7 @@ impl Loop {
         self.take_answers();
         self.take_dead_letters();
         self.membership_turn();
+        self.unread_turn();
         let more = self.poll()?;
         if self
             .engine
@@ -295,7 +309,14 @@ impl Loop {
                 return Ok(false);
             };
             match event.read() {
-                Polled::Message(message) => self.read(&message),
+                Polled::Message(message) => match message.error() {
+                    None => self.read(&message),
+                    Some(code) => {
+                        let partition = TopicPartition::new(message.topic(), message.partition());
+                        let offset = Some(message.offset()).filter(|offset| offset.0 >= 0);
+                        self.not_read(partition, offset, code, "")?;
+                    }
+                },
                 Polled::End { partition, next } => {
                     self.heard_from_kafka();
                     if self.lanes.holds(&partition) {
@@ -317,8 +338,15 @@ impl Loop {
                 }
                 Polled::Error {
                     code,
+                    fatal: false,
+                    place: Some((partition, offset)),
+                    reason,
+                } => self.not_read(partition, offset, code, &reason)?,
+                Polled::Error {
+                    code,
                     fatal,
                     reason,
+                    ..
                 } => self.trouble(code, fatal, &reason)?,
                 Polled::Log {
                     level,
@@ -343,10 +371,6 @@ impl Loop {
     }
 
     fn read(&mut self, message: &Message<'_>) {
-        if let Some(code) = message.error() {
-            warn!(%code, topic = message.topic(), partition = message.partition(), "a record could not be read");
-            return;
-        }
         let Some((lane, topic)) = self.lanes.of(message) else {
             debug!(
                 topic = message.topic(),

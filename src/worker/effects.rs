@@ -72,6 +72,7 @@ impl Loop {
                     warn!(%error, "resume");
                 }
             }
+            Effect::Reread { partition, from } => self.reread(partition, from),
             Effect::GiveBack(partitions) => self.give_back(&partitions),
             Effect::Skipped {
                 partition,
@@ -94,7 +95,7 @@ impl Loop {
             } => {
                 let Failure { class, message, .. } = failure;
                 if self.stalled.insert((partition.clone(), offset)) {
-                    warn!(%partition, %offset, attempts, class, message, "stalled: what must wait for this record waits; it is tried on");
+                    warn!(%partition, %offset, attempts, class, message, "stalled: what must wait for this record waits");
                 } else {
                     debug!(%partition, %offset, attempts, class, message, "still stalled");
                 }

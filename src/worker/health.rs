@@ -27,6 +27,7 @@ struct Troubles {
     store: Option<String>,
     /// Nothing is delivered without the store.
     store_is_needed: bool,
+    dead_letters: Option<String>,
     fatal: Option<String>,
     stopping: bool,
 }
@@ -69,6 +70,11 @@ impl Health {
     /// Offsets cannot be committed until somebody mends it; or can. True if that is news.
     pub fn commits(&self, trouble: Option<&str>) -> bool {
         replace(&mut self.troubles().commits, trouble)
+    }
+
+    /// The dead-letter topic will not do; or will. True if that is news.
+    pub fn dead_letters(&self, trouble: Option<&str>) -> bool {
+        replace(&mut self.troubles().dead_letters, trouble)
     }
 
     /// No broker answered when one was last asked.
@@ -146,6 +152,9 @@ impl Probes for Health {
         }
         if let Some(why) = troubles.store.as_ref().filter(|_| troubles.store_is_needed) {
             missing.push(format!("idempotency store does not answer: {why}"));
+        }
+        if let Some(why) = &troubles.dead_letters {
+            missing.push(format!("no record is taken: {why}"));
         }
         if let Some(why) = &troubles.commits {
             missing.push(format!("offsets cannot be committed: {why}"));

@@ -11,7 +11,7 @@ use tracing::{debug, info, warn};
 
 use super::consume::Loop;
 use crate::engine::{Assignment, CommitFailure, Event};
-use crate::kafka::consumer::Committed;
+use crate::kafka::consumer::{Begin, Committed, TopicIds};
 use crate::kafka::errors::{Code, CommitError};
 use crate::report::{NotAReport, Report};
 use crate::telemetry::worker_metrics::Outcome;
@@ -22,12 +22,15 @@ const ASK: Duration = Duration::from_secs(5);
 /// How often it is asked before the assignment is answered without.
 const ASKED: u32 = 3;
 
+/// Committed offsets, and the ids of their topics as far as they are known.
+type Answer = (Vec<Committed>, TopicIds);
+
 /// An assignment that is being prepared.
 #[derive(Debug, Clone)]
 pub(super) struct Takeover {
     partitions: Vec<TopicPartition>,
     asked: u32,
-    answer: Option<Result<Vec<Committed>, String>>,
+    answer: Option<Result<Answer, String>>,
 }
 
 impl Loop {
@@ -52,7 +55,10 @@ impl Loop {
         self.health.topic(None);
         if self.stopping || partitions.is_empty() {
             self.health.joined();
-            let bare: Vec<_> = partitions.iter().map(|p| (p.clone(), None)).collect();
+            let bare: Vec<_> = partitions
+                .into_iter()
+                .map(|p| (p, Begin::Committed))
+                .collect();
             self.assign(&bare);
             return;
         }
@@ -65,7 +71,10 @@ impl Loop {
 
     fn ask(&mut self, mut takeover: Takeover) {
         takeover.asked += 1;
-        let question = self.consumer.committed(&takeover.partitions, ASK);
+        let committed = self.consumer.committed(&takeover.partitions, ASK);
+        let topic_ids = self.consumer.topic_ids(&takeover.partitions, ASK);
+        // Without the ids nothing is wrong: they only tell a topic from its successor.
+        let question = move || committed().map(|committed| (committed, topic_ids()));
         let (sender, wake) = (self.takeovers.0.clone(), self.wake.clone());
         let mut asking = takeover.clone();
         self.takeover = Some(takeover);
@@ -83,8 +92,9 @@ impl Loop {
     }
 
     fn take_over(&mut self, mut takeover: Takeover) {
-        let committed = match takeover.answer.take() {
-            Some(Ok(committed)) => committed,
+        let mut known = true;
+        let (committed, topic_ids) = match takeover.answer.take() {
+            Some(Ok(answer)) => answer,
             Some(Err(error)) if takeover.asked < ASKED && !self.stopping => {
                 debug!(error, "ask for committed offsets again");
                 return self.ask(takeover);
@@ -94,21 +104,29 @@ impl Loop {
                     error,
                     "committed offsets could not be read; what the last owner had finished beyond them may be handled again"
                 );
+                known = false;
                 let nothing = |partition: &TopicPartition| Committed {
                     partition: partition.clone(),
                     offset: None,
                     metadata: None,
                 };
-                takeover.partitions.iter().map(nothing).collect()
+                let committed = takeover.partitions.iter().map(nothing).collect();
+                (committed, TopicIds::new())
             }
             None => return,
         };
         if self.takeover.take().is_none() {
             return;
         }
+        let begin = |offset| match offset {
+            Some(offset) => Begin::At(offset),
+            // A partition that is new: the controller wrote the first offsets of the others.
+            None if known => Begin::Oldest,
+            None => Begin::Committed,
+        };
         let positions: Vec<_> = committed
             .iter()
-            .map(|c| (c.partition.clone(), c.offset))
+            .map(|c| (c.partition.clone(), begin(c.offset)))
             .collect();
         self.assign(&positions);
         self.health.joined();
@@ -116,16 +134,20 @@ impl Loop {
             return;
         }
         info!(partitions = %names(&takeover.partitions), "assigned");
-        let assignments = committed.into_iter().map(|c| self.assignment(c)).collect();
+        let assignments: Vec<_> = committed
+            .into_iter()
+            .map(|c| self.assignment(c, &topic_ids))
+            .collect();
         self.tell(Event::Assigned(assignments));
         self.act();
+        self.compare_topic_ids(&topic_ids);
         self.count_rebalance("assigned");
     }
 
-    fn assignment(&mut self, committed: Committed) -> Assignment {
+    fn assignment(&mut self, committed: Committed, topic_ids: &TopicIds) -> Assignment {
         let text = committed.metadata.as_deref().unwrap_or_default();
         let at = committed.offset.unwrap_or_default();
-        let left_behind = match Report::decode(&String::from_utf8_lossy(text), at) {
+        let mut left_behind = match Report::decode(&String::from_utf8_lossy(text), at) {
             Ok(report) => Some(report),
             Err(NotAReport::Empty) => None,
             Err(why) => {
@@ -134,15 +156,27 @@ impl Loop {
                 None
             }
         };
+        let now = topic_ids.get(&*committed.partition.topic);
+        let mut before = left_behind.as_ref().and_then(|left| left.topic_id.clone());
+        if at == Offset(0) && before.as_ref() != now {
+            // Nothing was handled yet, so nothing speaks of a former topic.
+            (left_behind, before) = (None, None);
+        }
+        let topic_id = before.or_else(|| now.cloned());
+        if let Some(id) = &topic_id {
+            self.topic_ids
+                .insert(committed.partition.clone(), id.clone());
+        }
         Assignment {
             lane: self.lanes.insert(committed.partition.clone()),
             partition: committed.partition,
             left_behind,
             committed: committed.offset,
+            topic_id,
         }
     }
 
-    fn assign(&self, partitions: &[(TopicPartition, Option<Offset>)]) {
+    fn assign(&self, partitions: &[(TopicPartition, Begin)]) {
         if let Err(error) = self.consumer.assign(partitions) {
             // librdkafka logs it as well and asks again with the next rebalance.
             warn!(%error, "assign");
@@ -196,6 +230,8 @@ impl Loop {
             .retain(|partition| !partitions.contains(partition));
         self.stalled
             .retain(|(partition, _)| !partitions.contains(partition));
+        self.topic_ids
+            .retain(|partition, _| !partitions.contains(partition));
     }
 
     fn count_rebalance(&self, result: &'static str) {
@@ -214,7 +250,8 @@ impl Loop {
     /// An assignment is being prepared: librdkafka does not close before it is answered.
     pub fn answer_takeover(&mut self) {
         if let Some(takeover) = self.takeover.take() {
-            let bare: Vec<_> = takeover.partitions.into_iter().map(|p| (p, None)).collect();
+            let partitions = takeover.partitions.into_iter();
+            let bare: Vec<_> = partitions.map(|p| (p, Begin::Committed)).collect();
             self.assign(&bare);
         }
     }

@@ -7,6 +7,7 @@
 pub mod args;
 mod consume;
 pub mod dead_letter;
+mod dead_letter_check;
 mod dead_letters;
 pub mod delivery;
 mod effects;
@@ -17,6 +18,7 @@ mod reachability;
 pub mod record;
 pub mod signals;
 mod status;
+mod unread;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -28,7 +30,7 @@ use tokio::task::{JoinSet, LocalSet, spawn_blocking};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::clock::Monotonic;
+use crate::clock::{self, Monotonic};
 use crate::engine::{Engine, Run, Settings};
 use crate::kafka::client_config::{self, Connection, Membership};
 use crate::kafka::consumer::Consumer;
@@ -47,8 +49,6 @@ use health::Health;
 const COMMIT_INTERVAL: Duration = Duration::from_secs(1);
 /// An unmoved frontier is committed again, with a fresh report, this often.
 const REPORT_INTERVAL: Duration = Duration::from_secs(30);
-/// How long a copy for the dead-letter topic may wait for its acknowledgement, at most.
-const DEAD_LETTER: Duration = Duration::from_secs(30);
 /// How long leaving the group may take; librdkafka has been seen to hang in it. With the flush of
 /// the producer it fits into what the pod's grace period has for leaving.
 const CLOSE: Duration = Duration::from_secs(4);
@@ -147,6 +147,12 @@ async fn work(
         Arc::clone(&health),
     ));
 
+    let checking = dead_letter_check::wait(config, &health);
+    let checked = shutdown.run_until_cancelled(checking).await;
+    if checked.is_none() {
+        info!("stopped before the dead-letter topic would do");
+        return Ok(());
+    }
     let transport = Transport::Http(Http {
         target,
         format: handler.format,
@@ -201,8 +207,7 @@ fn begin(
         pod: options.pod.clone(),
         bootstrap_servers: config.bootstrap_servers.clone(),
         properties: config.properties.clone(),
-        // What is not acknowledged by the drain deadline is not committed, and written again.
-        timeout: config.drain_deadline.min(DEAD_LETTER),
+        timeout: config.dead_letter_timeout(),
     };
     let pipeline = Pipeline {
         preparation: Preparation::AsRead,
@@ -211,7 +216,7 @@ fn begin(
     };
     Ok(Loop::new(Parts {
         consumer,
-        engine: Engine::new(settings(config, options, budget_bytes)),
+        engine: Engine::new(settings(config, options, budget_bytes, clock.elapsed())),
         deliveries: Deliveries::new(pipeline, limits(config), clock, Arc::clone(&wake)),
         dead_letters: DeadLetters::new(letterhead, Arc::clone(&wake)),
         clock,
@@ -244,7 +249,14 @@ fn source(config: &WorkerConfig) -> String {
     format!("/namespaces/{namespace}/kafkaconsumers/{name}")
 }
 
-fn settings(config: &WorkerConfig, options: &Options, budget_bytes: usize) -> Settings {
+fn settings(
+    config: &WorkerConfig,
+    options: &Options,
+    budget_bytes: usize,
+    since_start: Duration,
+) -> Settings {
+    let wall = clock::now().duration_since(jiff::Timestamp::UNIX_EPOCH);
+    let wall = Duration::try_from(wall).unwrap_or_default();
     let Limits { slots, batches, .. } = limits(config);
     let run = batches.map_or(Run::ONE, |batches| Run {
         records: batches.records,
@@ -252,6 +264,7 @@ fn settings(config: &WorkerConfig, options: &Options, budget_bytes: usize) -> Se
     });
     Settings {
         pod: options.pod.clone(),
+        began: wall.saturating_sub(since_start),
         ordering: config.ordering,
         concurrency: slots.saturating_mul(run.records),
         run,

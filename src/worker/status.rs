@@ -66,6 +66,7 @@ impl Loop {
             warn!(why, "offsets cannot be committed; still trying");
         }
         self.look_at_membership();
+        self.look_at_topics();
     }
 
     /// The group may take a worker in without giving it a partition, of which no event tells.

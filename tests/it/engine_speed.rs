@@ -20,6 +20,7 @@ const BACKLOG: u64 = 5_000;
 
 fn settings(ordering: Ordering) -> Settings {
     Settings {
+        began: Duration::ZERO,
         pod: "pod-0".to_owned(),
         ordering,
         concurrency: 64,
@@ -42,6 +43,7 @@ fn assignment(lane: u64) -> Assignment {
         lane: LaneId(u32::try_from(lane).expect("a few lanes")),
         left_behind: None,
         committed: Some(Offset(0)),
+        topic_id: None,
     }
 }
 

@@ -24,9 +24,9 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 const DEADLINE: Duration = Duration::from_secs(60);
 
 /// A broker that ends with the process, however that ends.
-struct Broker {
-    servers: String,
-    folder: PathBuf,
+pub struct Broker {
+    pub servers: String,
+    pub folder: PathBuf,
     /// Its standard input is a pipe that only this process holds; never read, only held.
     _guard: Option<Child>,
 }
@@ -37,7 +37,7 @@ fn script() -> PathBuf {
 
 /// The broker of this process; the first caller waits until it is up. A broker that is there already
 /// is used where `DROVER_BOOTSTRAP` names it.
-fn broker() -> &'static Broker {
+pub fn broker() -> &'static Broker {
     static STARTED: OnceLock<Result<Broker, String>> = OnceLock::new();
     let find = || match std::env::var("DROVER_BOOTSTRAP") {
         Ok(servers) => Ok(Broker {
@@ -102,7 +102,7 @@ impl Broker {
     }
 
     /// Makes a topic of this process's own; its name is good for a group too.
-    async fn create_topic(&self, name: &str, partitions: i32) -> String {
+    pub async fn create_topic(&self, name: &str, partitions: i32) -> String {
         let name = format!("{name}-{}", std::process::id());
         let name = name.as_str();
         let client: AdminClient<DefaultClientContext> = self.config().create().unwrap();
@@ -128,6 +128,7 @@ impl Broker {
             },
             topics: vec![topic.to_owned()],
             group_id: group.to_owned(),
+            dead_letter_topic: None,
         }
     }
 }

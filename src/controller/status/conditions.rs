@@ -8,7 +8,8 @@ use crate::api::names::condition;
 use crate::api::{ScalingMode, StuckRecord};
 use crate::controller::size::By;
 use crate::fleet::Problem;
-use crate::report::IDEMPOTENCY_STORE;
+use crate::lag::dead_letter_topic;
+use crate::report::{IDEMPOTENCY_STORE, unread};
 
 /// `True`, `False` or `Unknown`, with reason and message.
 struct Judgement {
@@ -50,6 +51,7 @@ pub(super) fn conditions(facts: &Facts<'_>, stuck: &[StuckRecord]) -> Vec<Condit
         (condition::SCALING_ACTIVE, scaling_active(facts)),
         (condition::SCALING_LIMITED, scaling_limited(facts)),
         (condition::STALLED, stalled(facts, stuck)),
+        (condition::DEAD_LETTER_WRITABLE, dead_letter_writable(facts)),
         (condition::PAUSED, paused(facts)),
     ];
     judgements
@@ -96,8 +98,11 @@ fn ready(facts: &Facts<'_>, stuck: &[StuckRecord]) -> Judgement {
     if let Kafka::Unreachable { error, .. } = &facts.kafka {
         return no("KafkaUnreachable", unreachable_text(facts, error));
     }
+    if let Some(flaw) = facts.dead_letter.and_then(dead_letter_topic::Facts::flaw) {
+        return no(flaw.reason, flaw.message);
+    }
     if let Some(record) = stuck.first() {
-        return no("Stalled", stalled_text(record, stuck.len()));
+        return no("Stalled", stalled_text(facts, record, stuck.len()));
     }
     let (size, ready) = (workload.size, workload.ready);
     if fleet.paused {
@@ -259,9 +264,45 @@ fn scaling_limited(facts: &Facts<'_>) -> Judgement {
 
 fn stalled(facts: &Facts<'_>, stuck: &[StuckRecord]) -> Judgement {
     match (stuck.first(), &facts.kafka) {
-        (Some(record), _) => yes("RecordStuck", stalled_text(record, stuck.len())),
+        (Some(record), _) => yes(
+            stalled_reason(record),
+            stalled_text(facts, record, stuck.len()),
+        ),
         (None, Kafka::Read(_)) => no("NothingStuck", "no record is reported as stuck"),
         (None, _) => unknown("NotRead", "reports of the pods cannot be read"),
+    }
+}
+
+fn dead_letter_writable(facts: &Facts<'_>) -> Judgement {
+    match facts.spec {
+        Spec::Good(fleet) if fleet.delivery.used_dead_letter_topic().is_none() => {
+            return yes("NotUsed", "no record goes to a dead-letter topic");
+        }
+        Spec::Good(_) => {}
+        Spec::Bad(problems) => {
+            return unknown(
+                first_reason(problems),
+                "it is asked about once the spec is good",
+            );
+        }
+    }
+    let Some(known) = facts.dead_letter else {
+        return unknown("NotAskedYet", "Kafka has not been asked about it yet");
+    };
+    if let Some(flaw) = known.flaw() {
+        let message = format!("{}; no record is taken before", flaw.message);
+        return no(flaw.reason, message);
+    }
+    if let dead_letter_topic::State::Unknown(error) = &known.state {
+        return unknown("NotRead", format!("Kafka does not say: {error}"));
+    }
+    let topic = &known.topic;
+    match known.advice() {
+        Some(advice) => yes(
+            "Writable",
+            format!("dead-letter topic {topic} is there; {advice}"),
+        ),
+        None => yes("Writable", format!("dead-letter topic {topic} is there")),
     }
 }
 
@@ -314,7 +355,14 @@ fn unreachable_text(facts: &Facts<'_>, error: &str) -> String {
     )
 }
 
-fn stalled_text(record: &StuckRecord, count: usize) -> String {
+/// What kind of trouble it is: of a record that cannot be handled, or one that cannot be read.
+fn stalled_reason(record: &StuckRecord) -> &'static str {
+    let class = record.error.split(' ').next().unwrap_or_default();
+    let unread = unread::ALL.into_iter().find(|unread| *unread == class);
+    unread.unwrap_or("RecordStuck")
+}
+
+fn stalled_text(facts: &Facts<'_>, record: &StuckRecord, count: usize) -> String {
     let StuckRecord {
         topic,
         partition,
@@ -335,8 +383,39 @@ fn stalled_text(record: &StuckRecord, count: usize) -> String {
             "nothing gets past {topic}[{partition}] offset {offset}{others}: the idempotency store does not answer; bring it back and it goes on by itself (the workers' log and /readyz have its words), or choose spec.idempotency.onStoreError: Deliver"
         );
     }
+    let remedy = match stalled_reason(record) {
+        unread::UNREADABLE => format!(
+            "it is read again and again and goes on by itself once that works; look at the disks of the brokers and the network between; to give it up, {}",
+            reset(facts, "--to-offset OFFSET")
+        ),
+        unread::OFFSETS_EXPIRED => format!(
+            "what was deleted is lost; to go on with the oldest record that is left, {}, and let the topic's retention be longer than a fleet may stand still",
+            reset(facts, "--to-earliest")
+        ),
+        unread::OFFSET_BEYOND_END | unread::TOPIC_RECREATED | unread::OFFSET_OUT_OF_RANGE => {
+            format!(
+                "no record is passed over without your word: to begin anew, {}",
+                reset(facts, "--to-earliest")
+            )
+        }
+        _ if error.starts_with("DeadLetter") => {
+            "it goes on by itself once the dead-letter topic takes the copy".to_owned()
+        }
+        _ => "mend the handler and it goes on by itself, or name a dead-letter topic in spec.delivery.deadLetter".to_owned(),
+    };
     format!(
-        "nothing gets past {topic}[{partition}] offset {offset}{tried}: {error}{others}; mend the handler and it goes on by itself, or name a dead-letter topic in spec.delivery.deadLetter"
+        "nothing gets past {topic}[{partition}] offset {offset}{tried}: {error}{others}; {remedy}"
+    )
+}
+
+/// How to set a group's offsets: only while it has no members.
+fn reset(facts: &Facts<'_>, to: &str) -> String {
+    let group = match facts.spec {
+        Spec::Good(fleet) => fleet.group_id.as_str(),
+        Spec::Bad(_) => "GROUP",
+    };
+    format!(
+        "set spec.paused to true, wait until no pod is left, run kafka-consumer-groups --group {group} --reset-offsets {to} for the partition, and set spec.paused to false"
     )
 }
 

@@ -8,8 +8,10 @@ mod due;
 mod numbers;
 #[cfg(test)]
 mod tests;
+mod told;
 
-pub use due::{Due, due};
+pub use due::Due;
+pub use told::Told;
 
 use jiff::Timestamp;
 
@@ -17,8 +19,10 @@ use super::size::Order;
 use super::workload::Workload;
 use crate::api::names::condition::SCALING_LIMITED;
 use crate::api::{KafkaConsumerStatus, ScalingStatus, StuckRecord};
-use crate::fleet::{Fleet, Problem};
-use crate::scaling::{Decision, Sample};
+use crate::fleet::{Fleet, Handler, Problem};
+use crate::lag::dead_letter_topic;
+use crate::report::unread;
+use crate::scaling::{Decision, PartitionSample, Sample};
 
 /// Everything that a status speaks of.
 pub struct Facts<'a> {
@@ -38,11 +42,13 @@ pub struct Facts<'a> {
     pub workload: Option<&'a Workload>,
     /// What is known of Kafka.
     pub kafka: Kafka<'a>,
+    /// What is known of the dead-letter topic; none before Kafka was asked.
+    pub dead_letter: Option<&'a dead_letter_topic::Facts>,
     /// What the policy wants; none where nothing could be decided.
     pub decision: Option<&'a Decision>,
     /// What size the fleet is given, and by whom.
     pub order: Option<&'a Order>,
-    /// The reasons are of the kinds they were before; only their numbers may differ.
+    /// The reasons are of the kinds that `previous` has; only their numbers may differ.
     pub same_reasons: bool,
 }
 
@@ -188,6 +194,15 @@ fn stuck(facts: &Facts<'_>) -> Vec<StuckRecord> {
             let seen = seen.as_ref()?;
             let (offset, attempts, error) = match &seen.stuck {
                 Some(stuck) => (stuck.offset, stuck.attempts, stuck.error.clone()),
+                None if expired(facts, seen) => (
+                    seen.committed.unwrap_or_default().0,
+                    0,
+                    format!(
+                        "{} the log begins at {}",
+                        unread::OFFSETS_EXPIRED,
+                        seen.start
+                    ),
+                ),
                 // A consumer of the user's own does not report; that it does not move is seen.
                 None if silent?.contains(partition) => {
                     (seen.position().0, 0, NOT_MOVING.to_owned())
@@ -204,6 +219,15 @@ fn stuck(facts: &Facts<'_>) -> Vec<StuckRecord> {
         })
         .take(MAX_STUCK)
         .collect()
+}
+
+/// The next record to read is deleted: the workers would say so, if there were any. What a consumer
+/// of the user's own does then is its own matter.
+fn expired(facts: &Facts<'_>, seen: &PartitionSample) -> bool {
+    let own = matches!(facts.spec, Spec::Good(fleet) if matches!(fleet.handler, Handler::Consumer { .. }));
+    !own && seen
+        .committed
+        .is_some_and(|committed| committed < seen.start)
 }
 
 /// The error of a record that nobody has reported.

@@ -6,8 +6,10 @@ use serde_json::{Value, json};
 use super::*;
 use crate::api::KafkaConsumer;
 use crate::controller::size::By;
+use crate::controller::status::due::due;
 use crate::controller::workload;
 use crate::fleet::{References, validate};
+use crate::lag::dead_letter_topic;
 use crate::report;
 use crate::scaling::{Outlook, PartitionSample, Watch, Why};
 use crate::topic::{Offset, TopicPartition};
@@ -92,6 +94,7 @@ struct Day {
     trouble: Option<Trouble>,
     workload: Option<Workload>,
     sample: Option<Sample>,
+    dead_letter: Option<dead_letter_topic::Facts>,
     away: Option<&'static str>,
     decision: Option<Decision>,
     order: Option<Order>,
@@ -108,6 +111,7 @@ impl Day {
             trouble: None,
             workload: Some(running(1)),
             sample: Some(sample(None)),
+            dead_letter: None,
             away: None,
             decision: Some(decision(Why::Settling, 6)),
             order: Some(order(1, "enough")),
@@ -137,6 +141,7 @@ impl Day {
                 (Some(sample), None) => Kafka::Read(sample),
                 (None, None) => Kafka::Unasked,
             },
+            dead_letter: self.dead_letter.as_ref(),
             decision: self.decision.as_ref(),
             order: self.order.as_ref(),
             same_reasons: self.same_reasons,
@@ -302,6 +307,103 @@ fn a_stuck_record_is_named_with_place_attempts_and_error() {
 }
 
 #[test]
+fn a_partition_that_cannot_be_read_on_is_told_with_what_it_takes() {
+    for (error, reason, remedies) in [
+        (
+            "RecordUnreadable its checksum is wrong",
+            "RecordUnreadable",
+            ["disks of the brokers", "--to-offset"],
+        ),
+        (
+            "OffsetsExpired the log begins at 90",
+            "OffsetsExpired",
+            ["--to-earliest", "retention"],
+        ),
+        (
+            "TopicRecreated the topic was deleted and made anew",
+            "TopicRecreated",
+            ["--group shop.fleet", "spec.paused to true"],
+        ),
+    ] {
+        let mut day = Day::good();
+        day.sample = Some(sample(Some(report::Stuck {
+            offset: 4,
+            attempts: 0,
+            error: error.to_owned(),
+        })));
+        let status = day.status();
+        let (is, said, message) = condition(&status, "Stalled");
+        assert_eq!((is.as_str(), said.as_str()), ("True", reason));
+        for part in remedies.iter().chain(&["orders[0]", "offset 4", error]) {
+            assert!(message.contains(part), "{message}");
+        }
+    }
+}
+
+#[test]
+fn offsets_that_retention_has_overtaken_are_told_even_without_pods() {
+    let mut day = Day::good();
+    let mut sample = sample(None);
+    let slot = sample.partitions.get_mut(&TopicPartition::new("orders", 0));
+    slot.unwrap().as_mut().unwrap().start = Offset(7);
+    day.sample = Some(sample);
+    let status = day.status();
+    assert_eq!(
+        super::tests::reason(&status, "Stalled"),
+        "True OffsetsExpired"
+    );
+    assert_eq!(status.stuck[0].offset, 4);
+
+    // A consumer of the user's own has its own way.
+    let consumer = json!({
+        "handler": { "consumer": {} },
+        "template": { "spec": { "containers": [{ "name": "c", "image": "c" }] } },
+    });
+    day.fleet = fleet(consumer);
+    assert_eq!(
+        super::tests::reason(&day.status(), "Stalled"),
+        "False NothingStuck"
+    );
+}
+
+#[test]
+fn a_dead_letter_topic_that_will_not_do_is_told_before_it_is_needed() {
+    let mut day = Day::good();
+    let word = |day: &Day| reason(&day.status(), "DeadLetterWritable");
+    assert_eq!(word(&day), "True NotUsed");
+    day.fleet = fleet(json!({ "delivery": { "deadLetter": { "topic": "dlq" } } }));
+    assert_eq!(word(&day), "Unknown NotAskedYet");
+    let facts = |state| dead_letter_topic::Facts {
+        topic: "dlq".to_owned(),
+        state,
+        cleanup: None,
+        max_bytes: None,
+        source: None,
+    };
+    day.dead_letter = Some(facts(dead_letter_topic::State::There));
+    assert_eq!(word(&day), "True Writable");
+    assert_eq!(reason(&day.status(), "Ready"), "True AllReady");
+    day.dead_letter = Some(facts(dead_letter_topic::State::Unknown(
+        "no answer".to_owned(),
+    )));
+    assert_eq!(word(&day), "Unknown NotRead");
+    day.dead_letter = Some(facts(dead_letter_topic::State::Missing));
+    assert_eq!(word(&day), "False DeadLetterTopicNotFound");
+    let status = day.status();
+    assert_eq!(reason(&status, "Ready"), "False DeadLetterTopicNotFound");
+    let (_, _, message) = condition(&status, "DeadLetterWritable");
+    for part in ["dlq does not exist", "create it", "no record is taken"] {
+        assert!(message.contains(part), "{message}");
+    }
+    // With another policy nothing is written there.
+    day.dead_letter = None;
+    day.fleet = fleet(json!({
+        "delivery": { "deadLetter": { "topic": "dlq" }, "onExhausted": "Stall" }
+    }));
+    assert_eq!(word(&day), "True NotUsed");
+}
+
+#[test]
 fn a_partition_that_does_not_move_is_told_even_if_nobody_reports() {
     let mut day = Day::good();
     let decision = day.decision.as_mut().unwrap();
@@ -445,6 +547,29 @@ fn sentences_whose_numbers_move_are_no_news_by_themselves() {
     day.decision = Some(decision(Why::Settling, 6));
     day.same_reasons = false;
     assert_eq!(day.status().scaling.unwrap().reasons, ["idle for 4 s"]);
+}
+
+#[test]
+fn reasons_of_another_kind_are_written_even_if_they_had_to_wait() {
+    let secs = Duration::from_secs;
+    let mut told = Told::default();
+    let mut day = Day::good();
+    day.order = Some(order(1, "settling"));
+    let first = day.status();
+    told.wrote(first, vec!["Settling"], secs(10));
+
+    // Too soon after the last write: it waits, and is looked at again when it is due.
+    day.order = Some(order(1, "idle for 1 s"));
+    let mut look = |now| {
+        day.previous = told.status(None);
+        day.same_reasons = told.reasons_are_of(&["Idle"]);
+        let next = day.status();
+        (told.due(None, &next, secs(now)), next)
+    };
+    assert_eq!(look(11).0, Due::In(secs(1)));
+    let (due, next) = look(12);
+    assert_eq!(due, Due::Now);
+    assert_eq!(next.scaling.unwrap().reasons, ["idle for 1 s"]);
 }
 
 #[test]

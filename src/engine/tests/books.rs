@@ -29,6 +29,8 @@ pub(super) struct LaneBook {
     pub position: Option<i64>,
     pub committed: Option<i64>,
     pub paused: Option<bool>,
+    /// It could not be read on, and is not being read again.
+    pub barred: bool,
     started_at: Option<i64>,
     /// Something was read, or said of the position.
     touched: bool,
@@ -131,9 +133,26 @@ impl Books {
             Fact::Position { partition, next } => {
                 if let Some(lane) = self.lanes.get_mut(partition)
                     && lane.revoked_at.is_none()
+                    && !lane.barred
                 {
                     lane.position = lane.position.max(Some(*next));
                     lane.touched = true;
+                }
+            }
+            Fact::Barred { partition, offset } => {
+                // It is there, and nobody has finished it.
+                self.read.insert((*partition, *offset));
+                if let Some(lane) = self.lanes.get_mut(partition)
+                    && lane.revoked_at.is_none()
+                {
+                    lane.touched |= lane.position.is_none();
+                    lane.position.get_or_insert(*offset);
+                    lane.barred = true;
+                }
+            }
+            Fact::Reread { partition, .. } => {
+                if let Some(lane) = self.lanes.get_mut(partition) {
+                    lane.barred = false;
                 }
             }
             Fact::Delivered {
@@ -209,7 +228,7 @@ impl Books {
 
 impl LaneBook {
     fn read(&mut self, offset: i64, key: Option<u64>, bytes: usize) -> bool {
-        if self.revoked_at.is_some() {
+        if self.revoked_at.is_some() || self.barred {
             return false;
         }
         if self.position.is_some_and(|position| offset < position) {
@@ -226,7 +245,11 @@ impl LaneBook {
         let failures = match &self.left.stuck {
             _ if Some(offset) == self.started_at => self.left.tried,
             Some(stuck) if stuck.offset == offset => stuck.attempts,
-            _ => 0,
+            _ => {
+                let mut tries = self.left.tries.iter();
+                let of = tries.find(|tries| tries.offset == offset);
+                of.map_or(0, |tries| tries.attempts)
+            }
         };
         let record = RecordBook {
             key,

@@ -4,6 +4,7 @@ use super::history::{Fact, Partition, Seen, SeenLane};
 use super::script::CommitFate;
 use super::world::{Content, World};
 use crate::engine::{CommitFailure, Effect, Event, FrontierCommit, LaneView, Ticket};
+use crate::report::unread;
 use crate::topic::TopicPartition;
 
 impl World {
@@ -100,6 +101,16 @@ impl World {
                 offset: offset.0,
                 by_policy: failure.is_some(),
             }),
+            Effect::Reread { partition, from } => {
+                let (partition, from) = (partition.partition, from.0);
+                self.note(Fact::Reread { partition, from });
+                let log = &self.logs[partition as usize];
+                let held = self.held.get_mut(&partition).expect("it is ours");
+                held.next = log.records.partition_point(|(offset, ..)| *offset < from);
+            }
+            Effect::Stalled { failure, .. } if unread::ALL.contains(&failure.class) => {
+                self.note(Fact::Unread);
+            }
             Effect::Stalled {
                 partition,
                 offset,

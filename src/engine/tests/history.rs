@@ -34,6 +34,18 @@ pub(super) enum Fact {
         partition: i32,
         next: i64,
     },
+    /// The record at this offset could not be read.
+    Barred {
+        partition: i32,
+        offset: i64,
+    },
+    /// The engine says that it waits for what could not be read.
+    Unread,
+    /// The engine wants it read again.
+    Reread {
+        partition: i32,
+        from: i64,
+    },
     Delivered {
         partition: Partition,
         ticket: Ticket,

@@ -20,4 +20,5 @@ mod retries;
 mod rig;
 mod script;
 mod takeover;
+mod unread;
 mod world;

@@ -13,6 +13,7 @@ use crate::worker_config::{OnExhausted, Ordering};
 pub(super) fn settings() -> Settings {
     Settings {
         pod: "pod-0".to_owned(),
+        began: Duration::from_secs(1_000_000_000),
         ordering: Ordering::Key,
         concurrency: 16,
         run: Run::ONE,
@@ -80,6 +81,7 @@ impl Rig {
             lane: LaneId(lane),
             left_behind: left,
             committed: committed.map(Offset),
+            topic_id: None,
         }]));
     }
 

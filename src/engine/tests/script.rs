@@ -31,6 +31,8 @@ pub(super) enum Step {
     /// The client reads a record a second time.
     ReadAgain(usize, usize),
     End(usize),
+    /// The next record of a partition cannot be read.
+    Bar(usize),
     Answer(usize, Answer, Option<u64>),
     Letter(usize, bool),
     Commit(CommitFate),
@@ -115,6 +117,7 @@ fn step(mut number: u32) -> Step {
         (2, Step::Revoke(0)),
         (2, Step::ReadAgain(0, 0)),
         (2, Step::End(0)),
+        (2, Step::Bar(0)),
         (4, Step::Echo(0, true)),
         (1, Step::Lose(0)),
         (1, Step::AssignAnew(0)),
@@ -134,6 +137,7 @@ fn step(mut number: u32) -> Step {
         Step::Revoke(_) => Step::Revoke(1 + take(n, 7)),
         Step::ReadAgain(..) => Step::ReadAgain(which(n), which(n)),
         Step::End(_) => Step::End(which(n)),
+        Step::Bar(_) => Step::Bar(which(n)),
         Step::Echo(..) => Step::Echo(take(n, 1_000) as usize, take(n, 2) == 1),
         Step::Lose(_) => Step::Lose(which(n)),
         Step::AssignAnew(_) => Step::AssignAnew(which(n)),
@@ -169,6 +173,7 @@ fn settings() -> impl Strategy<Value = Settings> {
     (ordering, 1..6_usize, run, 1..4_u32, on_exhausted, budget).prop_map(
         |(ordering, concurrency, run, attempts, on_exhausted, budget_bytes)| Settings {
             pod: "pod-0".to_owned(),
+            began: ms(1_000_000_000_000),
             ordering,
             concurrency,
             run,

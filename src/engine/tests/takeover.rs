@@ -1,8 +1,8 @@
 //! What a new owner takes over from the report of the last.
 
 use super::rig::{Rig, ms, retry, settings};
-use crate::engine::{Effect, Settings};
-use crate::report::{Report, Stuck};
+use crate::engine::{Effect, Settings, Verdict};
+use crate::report::{Report, Stuck, Tries};
 use crate::worker_config::{OnExhausted, Ordering};
 
 fn bare() -> Rig {
@@ -142,6 +142,112 @@ fn attempts_on_a_stuck_record_are_counted_on() {
             .iter()
             .any(|e| matches!(e, Effect::DeadLetter { attempts: 7, .. }))
     );
+}
+
+/// Offsets 10 and 11 have failed, 11 twice; the partition goes, and its report with it.
+fn failed_and_gone(ordering: Ordering) -> (Rig, Report) {
+    let settings = Settings {
+        ordering,
+        attempts: 5,
+        ..settings()
+    };
+    let mut rig = Rig::new(settings, 0);
+    rig.pass(ms(1));
+    rig.assign(0, Some(10), None);
+    rig.read(0, 10, 1);
+    rig.read(0, 11, 2);
+    for ticket in rig.delivered() {
+        rig.answer(ticket, retry());
+    }
+    rig.pass(ms(100));
+    let again = rig.delivered();
+    for ticket in again.iter().filter(|ticket| ticket.offset.0 == 11) {
+        rig.answer(*ticket, retry());
+    }
+    rig.commits();
+    rig.committed(Ok(()));
+    rig.revoke(0);
+    for ticket in again.iter().filter(|ticket| ticket.offset.0 == 10) {
+        rig.answer(*ticket, Verdict::Cancelled);
+    }
+    let report = rig.commits().pop().unwrap().pop().unwrap().report;
+    rig.committed(Ok(()));
+    assert_eq!(rig.given_back(), [0]);
+    (rig, report)
+}
+
+#[test]
+fn attempts_beyond_the_frontier_are_counted_on_by_the_next_owner() {
+    let (mut rig, report) = failed_and_gone(Ordering::Key);
+    let tries: Vec<_> = report
+        .tries
+        .iter()
+        .map(|t| (t.offset, t.attempts))
+        .collect();
+    assert_eq!(tries, [(10, 1), (11, 2)]);
+    assert_eq!(report.tried, 1);
+    rig.effects.clear();
+    rig.assign(0, Some(10), Some(report));
+    rig.read(0, 10, 1);
+    rig.read(0, 11, 2);
+    rig.pass(ms(10_000));
+    let attempts: Vec<_> = rig
+        .deliveries()
+        .into_iter()
+        .map(|(t, n)| (t.offset.0, n))
+        .collect();
+    assert_eq!(attempts, [(10, 2), (11, 3)]);
+}
+
+#[test]
+fn the_next_owner_waits_as_long_as_the_last_would_have() {
+    for ordering in [Ordering::Key, Ordering::Partition] {
+        let mut rig = Rig::new(
+            Settings {
+                ordering,
+                attempts: 5,
+                ..settings()
+            },
+            0,
+        );
+        rig.pass(ms(1));
+        let now = (settings().began + rig.now).as_secs();
+        let left = Report {
+            tries: vec![Tries {
+                offset: 10,
+                attempts: 2,
+                next_at: Some(now + 5),
+            }],
+            ..Report::default()
+        };
+        rig.assign(0, Some(10), Some(left));
+        rig.read(0, 10, 1);
+        rig.read(0, 11, 1);
+        rig.pass(ms(3_000));
+        assert_eq!(rig.deliveries(), [], "{ordering:?}");
+        rig.pass(ms(2_001));
+        let (ticket, attempt) = rig.deliveries()[0];
+        assert_eq!((ticket.offset.0, attempt), (10, 3));
+        rig.done(ticket);
+        assert_eq!(rig.offsets(), [11]);
+    }
+}
+
+#[test]
+fn a_wait_of_another_clock_is_never_longer_than_the_longest_back_off() {
+    let mut rig = bare();
+    let left = Report {
+        tries: vec![Tries {
+            offset: 10,
+            attempts: 2,
+            next_at: Some(u64::MAX / 4),
+        }],
+        ..Report::default()
+    };
+    rig.assign(0, Some(10), Some(left));
+    rig.read(0, 10, -1);
+    rig.pass(settings().max_backoff);
+    assert_eq!(rig.offsets(), [10]);
 }
 
 #[test]

@@ -8,9 +8,10 @@ use super::history::{Answer, Fact, History};
 use super::rig::{failure, ms};
 use super::script::{PARTITIONS, Script, Step};
 use crate::engine::{
-    Assignment, Engine, Event, FrontierCommit, Incoming, KeyHash, LaneId, Ticket, Verdict,
+    Assignment, Barred, Engine, Event, Failure, FrontierCommit, Incoming, KeyHash, LaneId, Ticket,
+    Verdict,
 };
-use crate::report::Report;
+use crate::report::{Report, unread};
 use crate::topic::{Offset, TopicPartition};
 
 /// A record's content: where it is from.
@@ -130,6 +131,7 @@ impl World {
                     self.read_record(partition, record % self.held[&partition].next);
                 }
             }
+            Step::Bar(which) => self.pick(which).into_iter().for_each(|p| self.bar(p)),
             Step::End(which) => self.pick(which).into_iter().for_each(|p| self.end(p)),
             Step::Answer(which, answer, after) if !self.out.is_empty() => {
                 self.answer(which % self.out.len(), answer, after.map(ms));
@@ -186,6 +188,7 @@ impl World {
             lane,
             left_behind: left.clone(),
             committed: committed.map(Offset),
+            topic_id: None,
         };
         let fact = Fact::Assigned {
             partition,
@@ -260,6 +263,31 @@ impl World {
                 next: Offset(next),
             };
             self.tell(vec![Fact::Position { partition, next }], event);
+        }
+    }
+
+    /// The next record cannot be read; the one behind it, which was read ahead, comes all the same.
+    fn bar(&mut self, partition: i32) {
+        let held = &self.held[&partition];
+        let records = &self.logs[partition as usize].records;
+        let next = held.next;
+        let Some((offset, ..)) = records.get(next).filter(|_| !held.paused) else {
+            return;
+        };
+        let (offset, more) = (*offset, next + 1 < records.len());
+        let event = Event::Barred(Barred {
+            partition: named(partition),
+            at: Some(Offset(offset)),
+            failure: Failure {
+                class: unread::UNREADABLE,
+                status: None,
+                message: "its checksum is wrong".to_owned(),
+            },
+            again: true,
+        });
+        self.tell(vec![Fact::Barred { partition, offset }], event);
+        if more && self.held.contains_key(&partition) {
+            self.read_record(partition, next + 1);
         }
     }
 

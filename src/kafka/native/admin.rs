@@ -31,7 +31,7 @@ use rdkafka::types::RDKafkaType;
 use tokio::sync::oneshot;
 
 use super::answers::{
-    self, Answer, Committed, Failure, Group, PartitionList, PerPartition, Topics,
+    self, Answer, Committed, Configs, Failure, Group, PartitionList, PerPartition, Topics,
 };
 use crate::clock::Monotonic;
 use crate::topic::TopicPartition;
@@ -60,6 +60,7 @@ enum Pending {
     Altered(oneshot::Sender<Answer<PerPartition<()>>>),
     Topics(oneshot::Sender<Answer<Topics>>),
     Group(oneshot::Sender<Answer<Group>>),
+    Configs(oneshot::Sender<Answer<Configs>>),
 }
 
 impl Pending {
@@ -71,6 +72,7 @@ impl Pending {
             Self::Altered(sender) => sender.is_closed(),
             Self::Topics(sender) => sender.is_closed(),
             Self::Group(sender) => sender.is_closed(),
+            Self::Configs(sender) => sender.is_closed(),
         }
     }
 }
@@ -339,8 +341,15 @@ impl Native {
         }
     }
 
-    /// DescribeTopics: each topic's partitions, as this broker knows them.
-    pub fn topics(&self, broker: i32, topics: &[CString], timeout: Duration) -> Receiver<Topics> {
+    /// DescribeTopics: each topic's partitions, as this broker knows them, and where `rights` is set
+    /// whether we may write.
+    pub fn topics(
+        &self,
+        broker: i32,
+        topics: &[CString],
+        rights: bool,
+        timeout: Duration,
+    ) -> Receiver<Topics> {
         let (sender, receiver) = oneshot::channel();
         let op = rd::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS;
         self.request(
@@ -353,12 +362,52 @@ impl Native {
                 // destroyed here. The error text is not asked for.
                 unsafe {
                     rd::rd_kafka_AdminOptions_set_broker(options, broker, ptr::null_mut(), 0);
+                    let error = rd::rd_kafka_AdminOptions_set_include_authorized_operations(
+                        options,
+                        c_int::from(rights),
+                    );
+                    if !error.is_null() {
+                        rd::rd_kafka_error_destroy(error);
+                    }
                     let collection = rd::rd_kafka_TopicCollection_of_topic_names(
                         names.as_mut_ptr(),
                         names.len(),
                     );
                     rd::rd_kafka_DescribeTopics(rk, collection, options, queue);
                     rd::rd_kafka_TopicCollection_destroy(collection);
+                }
+            },
+        );
+        receiver
+    }
+
+    /// DescribeConfigs of topics.
+    pub fn topic_configs(&self, topics: &[CString], timeout: Duration) -> Receiver<Configs> {
+        let (sender, receiver) = oneshot::channel();
+        let op = rd::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS;
+        self.request(
+            op,
+            Target::Brokers(timeout),
+            Pending::Configs(sender),
+            |rk, options, queue| {
+                let kind = rd::rd_kafka_ResourceType_t::RD_KAFKA_RESOURCE_TOPIC;
+                // SAFETY: the names are alive during the calls, which copy them; the resources are
+                // copied too and destroyed here.
+                unsafe {
+                    let mut resources: Vec<_> = topics
+                        .iter()
+                        .map(|topic| rd::rd_kafka_ConfigResource_new(kind, topic.as_ptr()))
+                        .collect();
+                    rd::rd_kafka_DescribeConfigs(
+                        rk,
+                        resources.as_mut_ptr(),
+                        resources.len(),
+                        options,
+                        queue,
+                    );
+                    for resource in resources {
+                        rd::rd_kafka_ConfigResource_destroy(resource);
+                    }
                 }
             },
         );
@@ -503,6 +552,13 @@ impl Shared {
             Pending::Topics(sender) => {
                 let _ = sender.send(if ok {
                     Ok(answers::topics(event))
+                } else {
+                    Err(failure)
+                });
+            }
+            Pending::Configs(sender) => {
+                let _ = sender.send(if ok {
+                    Ok(answers::configs(event))
                 } else {
                     Err(failure)
                 });

@@ -1,5 +1,6 @@
 //! What librdkafka's answers say, in plain values; and lists of partitions for its questions.
 
+use std::collections::BTreeMap;
 use std::ffi::{CStr, CString, c_char, c_int};
 use std::ptr;
 
@@ -37,8 +38,20 @@ pub struct Group {
     pub state: String,
 }
 
-/// Topics with their partitions.
-pub type Topics = Vec<(String, Result<Vec<i32>, Failure>)>;
+/// A topic that exists.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Topic {
+    /// Its partitions.
+    pub partitions: Vec<i32>,
+    /// Whether we may write to it; none where that was not asked, or not answered.
+    pub may_write: Option<bool>,
+}
+
+/// Topics, each with its own failure.
+pub type Topics = Vec<(String, Result<Topic, Failure>)>;
+
+/// Settings of topics, each with its own failure.
+pub type Configs = Vec<(String, Result<BTreeMap<String, String>, Failure>)>;
 
 /// What became of a request.
 pub type Answer<T> = Result<T, Failure>;
@@ -135,15 +148,64 @@ pub(super) fn topics(event: *mut rd::rd_kafka_event_t) -> Topics {
             .iter()
             .map(|&topic| {
                 let name = text(rd::rd_kafka_TopicDescription_name(topic));
-                let partitions = error_of(rd::rd_kafka_TopicDescription_error(topic)).map(|()| {
+                let described = error_of(rd::rd_kafka_TopicDescription_error(topic)).map(|()| {
                     let mut count = 0;
                     let partitions = rd::rd_kafka_TopicDescription_partitions(topic, &mut count);
-                    items(partitions, count)
+                    let partitions = items(partitions, count)
                         .iter()
                         .map(|&partition| rd::rd_kafka_TopicPartitionInfo_partition(partition))
-                        .collect()
+                        .collect();
+                    Topic {
+                        partitions,
+                        may_write: may_write(topic),
+                    }
                 });
-                (name, partitions)
+                (name, described)
+            })
+            .collect()
+    }
+}
+
+/// # Safety
+/// `topic` must be alive.
+unsafe fn may_write(topic: *const rd::rd_kafka_TopicDescription_t) -> Option<bool> {
+    // SAFETY: by this function's contract. The operations are read as the numbers that they are in
+    // C: a newer broker may send one that the Rust enum does not have.
+    unsafe {
+        let mut count = 0;
+        let operations = rd::rd_kafka_TopicDescription_authorized_operations(topic, &mut count);
+        if operations.is_null() || count == 0 {
+            return None;
+        }
+        let operations = std::slice::from_raw_parts(operations.cast::<i32>(), count);
+        let write = rd::rd_kafka_AclOperation_t::RD_KAFKA_ACL_OPERATION_WRITE as i32;
+        let all = rd::rd_kafka_AclOperation_t::RD_KAFKA_ACL_OPERATION_ALL as i32;
+        Some(operations.contains(&write) || operations.contains(&all))
+    }
+}
+
+pub(super) fn configs(event: *mut rd::rd_kafka_event_t) -> Configs {
+    // SAFETY: as in `offsets`, of DescribeConfigs.
+    unsafe {
+        let result = rd::rd_kafka_event_DescribeConfigs_result(event);
+        let mut count = 0;
+        let resources = rd::rd_kafka_DescribeConfigs_result_resources(result, &mut count);
+        items(resources, count)
+            .iter()
+            .map(|&resource| {
+                let name = text(rd::rd_kafka_ConfigResource_name(resource));
+                let code = rd::rd_kafka_ConfigResource_error(resource) as i32;
+                if code != 0 {
+                    let message = text(rd::rd_kafka_ConfigResource_error_string(resource));
+                    return (name, Err(Failure { code, message }));
+                }
+                let mut count = 0;
+                let entries = rd::rd_kafka_ConfigResource_configs(resource, &mut count);
+                let entry = |&entry: &*const rd::rd_kafka_ConfigEntry_t| {
+                    let value = rd::rd_kafka_ConfigEntry_value(entry);
+                    (text(rd::rd_kafka_ConfigEntry_name(entry)), text(value))
+                };
+                (name, Ok(items(entries, count).iter().map(entry).collect()))
             })
             .collect()
     }

@@ -7,5 +7,7 @@ pub(super) mod admin;
 pub(super) mod answers;
 mod queue;
 pub(super) mod tails;
+mod topic_ids;
 
 pub use queue::{Event, Message, Polled, Queue, generation, metadata};
+pub use topic_ids::topic_ids;

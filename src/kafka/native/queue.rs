@@ -114,6 +114,8 @@ pub enum Polled<'a> {
         code: RDKafkaErrorCode,
         /// The client can do nothing any more.
         fatal: bool,
+        /// Where, if it concerns one partition: the offset that could not be read, if there is one.
+        place: Option<(TopicPartition, Option<Offset>)>,
         /// In words.
         reason: String,
     },
@@ -183,8 +185,12 @@ impl Event {
         let Some(code) = code(self.error()) else {
             return Polled::Other;
         };
+        let place = self.place();
         if code == RDKafkaErrorCode::PartitionEOF {
-            return self.end().unwrap_or(Polled::Other);
+            return match place {
+                Some((partition, Some(next))) => Polled::End { partition, next },
+                _ => Polled::Other,
+            };
         }
         let event = self.0.as_ptr();
         // SAFETY: both take the valid event; the text belongs to it and is copied at once.
@@ -192,23 +198,22 @@ impl Event {
             Polled::Error {
                 code,
                 fatal: rd::rd_kafka_event_error_is_fatal(event) != 0,
+                place,
                 reason: text(rd::rd_kafka_event_error_string(event)),
             }
         }
     }
 
-    fn end(&self) -> Option<Polled<'_>> {
+    /// The partition and offset of an error, where it has them.
+    fn place(&self) -> Option<(TopicPartition, Option<Offset>)> {
         // SAFETY: the event is valid; a non-null partition is ours and destroyed below.
         let partition =
             NonNull::new(unsafe { rd::rd_kafka_event_topic_partition(self.0.as_ptr()) })?;
         // SAFETY: just checked; read before it is destroyed.
-        let (name, next) = unsafe { (named(partition.as_ref()), partition.as_ref().offset) };
+        let (name, offset) = unsafe { (named(partition.as_ref()), partition.as_ref().offset) };
         // SAFETY: ours, and not used after this.
         unsafe { rd::rd_kafka_topic_partition_destroy(partition.as_ptr()) };
-        (next >= 0).then_some(Polled::End {
-            partition: name,
-            next: Offset(next),
-        })
+        Some((name, (offset >= 0).then_some(Offset(offset))))
     }
 
     fn log(&self) -> Polled<'_> {

@@ -4,6 +4,7 @@
 
 mod batches;
 mod cloud_events;
+mod dead_letters;
 mod delivery;
 mod failures;
 mod headers;
@@ -12,5 +13,7 @@ mod kafka;
 mod membership;
 mod outages;
 mod process;
+mod unread;
+mod unread_broker;
 mod web;
 mod workers;

@@ -1,0 +1,218 @@
+//! What becomes of a partition that Kafka does not let us read on: it stalls, is named, and is
+//! never jumped over.
+
+use std::time::Duration;
+
+use tokio::task::spawn_blocking;
+use tracing::debug;
+
+use super::Error;
+use super::delivery::answer::failure;
+use super::consume::Loop;
+use crate::engine::{Barred, Event};
+use crate::kafka::consumer::TopicIds;
+use crate::kafka::errors::{Code, ReadError};
+use crate::report::unread;
+use crate::topic::{Offset, TopicPartition};
+
+/// How long Kafka may take to say what offsets it has.
+const ASK: Duration = Duration::from_secs(10);
+
+/// Between two looks whether topics are still the ones that they were. librdkafka reads on in a topic
+/// that was made anew where it was in the old one, and says nothing: what is handled until we look
+/// may be behind records that are not, so it must be soon.
+const LOOK_AT_TOPICS: Duration = Duration::from_secs(10);
+
+/// What was found out in a thread that may block.
+#[derive(Debug)]
+pub(super) enum Unread {
+    /// Why a partition cannot be read on.
+    Why {
+        partition: TopicPartition,
+        at: Option<Offset>,
+        class: &'static str,
+        message: String,
+    },
+    /// The topics' ids.
+    TopicIds(TopicIds),
+}
+
+impl Loop {
+    /// Kafka, or librdkafka, gave an error in the place of a partition's records.
+    pub fn not_read(
+        &mut self,
+        partition: TopicPartition,
+        at: Option<Offset>,
+        code: Code,
+        reason: &str,
+    ) -> Result<(), Error> {
+        // An error without a place among the records is no record.
+        match ReadError::of(code) {
+            ReadError::OutOfRange if self.lanes.holds(&partition) => {
+                self.out_of_range(partition, at, reason);
+                Ok(())
+            }
+            ReadError::Unreadable if at.is_some() && self.lanes.holds(&partition) => {
+                let message = if reason.is_empty() {
+                    code.to_string()
+                } else {
+                    reason.to_owned()
+                };
+                self.bar(partition, at, unread::UNREADABLE, &message, true);
+                Ok(())
+            }
+            _ => self.trouble(code, false, reason),
+        }
+    }
+
+    /// Reads a partition again from a record that could not be read.
+    pub fn reread(&mut self, partition: TopicPartition, from: Offset) {
+        if let Err(error) = self.consumer.seek(&partition, from) {
+            let message = format!("read it again: {error}");
+            self.bar(partition, Some(from), unread::UNREADABLE, &message, true);
+        }
+    }
+
+    /// What was found out since the last turn.
+    pub fn unread_turn(&mut self) {
+        while let Ok(found) = self.unread.1.try_recv() {
+            match found {
+                Unread::Why {
+                    partition,
+                    at,
+                    class,
+                    message,
+                } if self.lanes.holds(&partition) => {
+                    self.bar(partition, at, class, &message, false);
+                }
+                Unread::Why { .. } => {}
+                Unread::TopicIds(ids) => self.compare_topic_ids(&ids),
+            }
+        }
+    }
+
+    /// Offsets of a topic that was deleted and made anew say nothing of its records: partitions of
+    /// it stall.
+    pub fn compare_topic_ids(&mut self, ids: &TopicIds) {
+        let differs = |(partition, id): &(&TopicPartition, &String)| {
+            let now = ids.get(&*partition.topic);
+            now.is_some_and(|now| now != *id)
+        };
+        let recreated: Vec<_> = self.topic_ids.iter().filter(differs).collect();
+        let recreated: Vec<_> = recreated.into_iter().map(|(p, _)| p.clone()).collect();
+        for partition in recreated {
+            // Told once: the engine keeps it, and the next owner finds the old id in our report.
+            self.topic_ids.remove(&partition);
+            let message = "the topic was deleted and made anew; the offset is of the old one";
+            self.bar(partition, None, unread::TOPIC_RECREATED, message, false);
+        }
+    }
+
+    /// Looks now and then whether topics are still the ones that they were.
+    pub fn look_at_topics(&mut self) {
+        if self.now < self.topic_ids_due || self.stopping || self.topic_ids.is_empty() {
+            return;
+        }
+        self.topic_ids_due = self.now + LOOK_AT_TOPICS;
+        let partitions: Vec<_> = self.topic_ids.keys().cloned().collect();
+        let asking = self.consumer.topic_ids(&partitions, ASK);
+        let (sender, wake) = (self.unread.0.clone(), self.wake.clone());
+        while self.watches.try_join_next().is_some() {}
+        self.watches.spawn(async move {
+            if let Ok(ids) = spawn_blocking(asking).await {
+                // Nobody listens once the loop is over.
+                let _ = sender.send(Unread::TopicIds(ids));
+                wake.notify_one();
+            }
+        });
+    }
+
+    fn bar(
+        &mut self,
+        partition: TopicPartition,
+        at: Option<Offset>,
+        class: &'static str,
+        message: &str,
+        again: bool,
+    ) {
+        self.tell(Event::Barred(Barred {
+            partition,
+            at,
+            failure: failure(class, None, message),
+            again,
+        }));
+        self.act();
+    }
+
+    /// The partition is stopped at once; why is asked for.
+    fn out_of_range(&mut self, partition: TopicPartition, at: Option<Offset>, reason: &str) {
+        if at.is_none() {
+            // Committed offsets could be read neither by us nor, in time, by librdkafka, and it
+            // reads such a partition only after it is assigned anew.
+            self.health.fatal(&format!(
+                "{partition} has no offset to begin at: {reason}; a new start asks again"
+            ));
+        }
+        self.bar(
+            partition.clone(),
+            at,
+            unread::OFFSET_OUT_OF_RANGE,
+            reason,
+            false,
+        );
+        let Some(offset) = at else { return };
+        let asking = self.consumer.watermarks(&partition, ASK);
+        let (sender, wake) = (self.unread.0.clone(), self.wake.clone());
+        while self.watches.try_join_next().is_some() {}
+        self.watches.spawn(async move {
+            match spawn_blocking(asking).await {
+                Ok(Ok((oldest, next))) => {
+                    if let Some((class, message)) = explained(offset, oldest, next) {
+                        // Nobody listens once the loop is over.
+                        let _ = sender.send(Unread::Why {
+                            partition,
+                            at,
+                            class,
+                            message,
+                        });
+                        wake.notify_one();
+                    }
+                }
+                Ok(Err(error)) => debug!(%error, %partition, "ask for the offsets that there are"),
+                Err(error) => debug!(%error, "ask for the offsets that there are"),
+            }
+        });
+    }
+}
+
+/// Why a log from `oldest` to before `next` does not have `offset`; none if it has.
+fn explained(offset: Offset, oldest: Offset, next: Offset) -> Option<(&'static str, String)> {
+    if offset < oldest {
+        let lost = oldest.0 - offset.0;
+        let message =
+            format!("offset {offset} is deleted; the log begins at {oldest}: {lost} lost");
+        Some((unread::OFFSETS_EXPIRED, message))
+    } else if offset > next {
+        let message = format!("offset {offset} is behind the end of the log, {next}");
+        Some((unread::OFFSET_BEYOND_END, message))
+    } else {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_offset_is_before_the_log_or_behind_it() {
+        let explained = |offset, oldest, next| {
+            let found = super::explained(Offset(offset), Offset(oldest), Offset(next));
+            found.map(|(class, _)| class)
+        };
+        assert_eq!(explained(5, 10, 20), Some(unread::OFFSETS_EXPIRED));
+        assert_eq!(explained(21, 10, 20), Some(unread::OFFSET_BEYOND_END));
+        assert_eq!(explained(20, 10, 20), None);
+        assert_eq!(explained(10, 10, 20), None);
+    }
+}

@@ -51,6 +51,15 @@ pub struct WorkerConfig {
     pub max_backoff: Duration,
     /// The dead-letter topic.
     pub dead_letter_topic: Option<String>,
+    /// Names of a dead letter's headers.
+    pub dead_letter_headers: HeaderStyle,
+    /// When to stop dead-lettering: of so many records in a hundred …
+    pub breaker_percent: u32,
+    /// … of at least so many records …
+    pub breaker_min_records: u32,
+    /// … within this time.
+    #[serde(with = "millis")]
+    pub breaker_window: Duration,
     /// What happens after the last attempt.
     pub on_exhausted: OnExhausted,
     /// How long the handler may take for one record.
@@ -124,6 +133,8 @@ impl std::fmt::Display for Handler {
 
 /// See [`crate::api::GroupProtocol`].
 pub use crate::api::GroupProtocol;
+/// See [`crate::api::HeaderStyle`].
+pub use crate::api::HeaderStyle;
 /// See [`crate::api::HttpFormat`].
 pub use crate::api::HttpFormat;
 /// See [`crate::api::OnExhausted`].

@@ -6,7 +6,7 @@ use super::effect::{Effect, FrontierCommit};
 use super::event::CommitFailure;
 use super::lane::Lane;
 use super::{Engine, LaneId, backoff};
-use crate::report::{Report, Tries};
+use crate::report::{Report, Stuck, Tries, unread};
 use crate::topic::Offset;
 use crate::worker_config::Ordering;
 
@@ -49,6 +49,11 @@ impl Commits {
         let sent = self.under_way.iter().flatten();
         sent.into_iter()
             .any(|sent| sent.lane == lane && sent.epoch == epoch)
+    }
+
+    /// The next commit does not wait for the interval.
+    pub(super) fn hurry(&mut self) {
+        self.urgent = true;
     }
 
     /// Why commits cannot succeed, if they cannot.
@@ -128,7 +133,7 @@ impl<P> Engine<P> {
                 continue;
             };
             lane.asked = Some(frontier.offset);
-            lane.reported_stuck = frontier.report.stuck.as_ref().map(|stuck| stuck.offset);
+            lane.reported_stuck = lane.stuck.keys().next().copied();
             sent.push(Sent {
                 lane: id,
                 epoch,
@@ -167,10 +172,33 @@ impl<P> Engine<P> {
                 tried: first.map_or(0, |first| first.attempts),
                 tries,
                 topic_id: lane.topic_id.clone(),
-                stuck: lane.stuck.values().next().cloned(),
+                stuck: lane
+                    .stuck
+                    .values()
+                    .next()
+                    .cloned()
+                    .or_else(|| self.held_back(lane)),
                 ahead: lane.ahead(MOST_RANGES),
                 ..self.pod_report()
             },
+        })
+    }
+
+    /// While too much would be dead-lettered, every partition with something to do says so.
+    fn held_back(&self, lane: &Lane) -> Option<Stuck> {
+        let open = self.fuse.as_ref()?.open()?;
+        let oldest = lane.ledger.oldest().map(|handle| &self.records[handle])?;
+        Some(Stuck {
+            offset: oldest.offset.0,
+            // No failure of this very record's: whoever takes over goes by `tries`.
+            attempts: 0,
+            error: format!(
+                "{} {} of {} records would be dead-lettered: {}",
+                unread::BREAKER_OPEN,
+                open.bad,
+                open.of,
+                open.error
+            ),
         })
     }
 

@@ -77,6 +77,17 @@ pub enum Effect<P> {
         /// What the last attempt ended with.
         failure: Failure,
     },
+    /// Dead-lettering stopped: too many records would be. They are tried one at a time.
+    BreakerOpened {
+        /// So many would be dead-lettered.
+        bad: u32,
+        /// Of so many.
+        of: u32,
+        /// What the last of them ended with.
+        failure: Failure,
+    },
+    /// The handler takes records again; what fails from now on is dead-lettered.
+    BreakerClosed,
     /// A stuck record is finished. Not sent for partitions that go: [`super::Engine::stalled`] is
     /// what is stuck now.
     Unstalled {

@@ -73,12 +73,7 @@ pub(super) struct Lane {
 
 impl Lane {
     /// `began` is the wall clock at time zero.
-    pub(super) fn new(
-        assignment: Assignment,
-        epoch: u64,
-        in_order: bool,
-        began: Duration,
-    ) -> Self {
+    pub(super) fn new(assignment: Assignment, epoch: u64, in_order: bool, began: Duration) -> Self {
         let mut lane = Self {
             id: assignment.lane,
             partition: assignment.partition,

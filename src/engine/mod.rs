@@ -11,6 +11,7 @@
 
 mod backoff;
 mod bar;
+mod breaker;
 mod budget;
 mod commit;
 mod dispatch;
@@ -30,6 +31,7 @@ mod tests;
 mod throttle;
 mod view;
 
+pub use breaker::Breaker;
 pub use effect::{DeadLetterReason, Effect, FrontierCommit};
 pub use event::{Assignment, Barred, CommitFailure, Event, Failure, Incoming, Verdict};
 pub use view::{Gauges, LaneState, LaneView, Totals};
@@ -38,6 +40,7 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
 use std::time::Duration;
 
+use self::breaker::Fuse;
 use self::budget::Budget;
 use self::commit::Commits;
 use self::dispatch::Timer;
@@ -108,6 +111,8 @@ pub struct Settings {
     pub max_backoff: Duration,
     /// What happens after the last attempt.
     pub on_exhausted: OnExhausted,
+    /// When to stop dead-lettering; none for never.
+    pub breaker: Option<Breaker>,
     /// How long what is in flight may take to finish when partitions are given back.
     pub drain_deadline: Duration,
     /// A moved frontier is committed at least this often.
@@ -135,6 +140,7 @@ pub struct Engine<P> {
     /// Ends of back-offs, the next first.
     timers: BinaryHeap<Reverse<Timer>>,
     throttle: Throttle,
+    fuse: Option<Fuse>,
     budget: Budget,
     /// Lanes that are paused for their share of the budget.
     over_share: usize,
@@ -155,6 +161,7 @@ impl<P> Engine<P> {
     pub fn new(settings: Settings) -> Self {
         Self {
             throttle: Throttle::new(settings.concurrency),
+            fuse: settings.breaker.map(Fuse::new),
             budget: Budget::new(settings.budget_bytes),
             settings,
             now: Duration::ZERO,

@@ -36,18 +36,19 @@ impl<P> Engine<P> {
         self.in_flight -= 1;
         match verdict {
             Verdict::Done => {
-                self.throttle.went_well();
+                self.went_well(handle, effects);
                 self.totals.done += 1;
                 self.finish(index, handle, effects);
             }
             Verdict::Skip => {
-                self.throttle.went_well();
+                self.went_well(handle, effects);
                 self.totals.skipped += 1;
                 self.skipped(ticket, None, effects);
                 self.finish(index, handle, effects);
             }
             Verdict::Retry(failure) => {
                 let attempts = self.failed(handle);
+                self.probe_failed(handle);
                 if attempts >= self.settings.attempts {
                     let reason = DeadLetterReason::AttemptsExhausted;
                     self.exhausted(index, handle, reason, failure, effects);
@@ -57,8 +58,11 @@ impl<P> Engine<P> {
                 }
             }
             Verdict::Reject(failure) => {
-                self.throttle.went_well();
+                if !self.breaker_is_open() {
+                    self.throttle.went_well();
+                }
                 self.failed(handle);
+                self.probe_failed(handle);
                 let reason = DeadLetterReason::Rejected;
                 self.exhausted(index, handle, reason, failure, effects);
             }
@@ -238,7 +242,12 @@ impl<P> Engine<P> {
         failure: Failure,
         effects: &mut Vec<Effect<P>>,
     ) {
-        match self.settings.on_exhausted {
+        let on_exhausted = self.settings.on_exhausted;
+        match on_exhausted {
+            OnExhausted::DeadLetter if self.is_held_back(&failure, effects) => {
+                self.note(handle, failure);
+                self.try_again(index, handle, self.longest_wait(handle), effects);
+            }
             OnExhausted::DeadLetter => {
                 self.note(handle, failure);
                 let lane = self.lane(self.records[handle].lane);
@@ -263,6 +272,60 @@ impl<P> Engine<P> {
                 self.finish(index, handle, effects);
             }
         }
+    }
+
+    /// The handler took a record.
+    fn went_well(&mut self, handle: Handle, effects: &mut Vec<Effect<P>>) {
+        let Some(fuse) = &mut self.fuse else {
+            return self.throttle.went_well();
+        };
+        let was_open = fuse.open().is_some();
+        let closes = fuse.went_well(self.records[handle].delivery, self.now);
+        if !was_open {
+            self.throttle.went_well();
+        } else if closes {
+            self.throttle.went_well();
+            effects.push(Effect::BreakerClosed);
+            self.breaker_changed();
+        }
+    }
+
+    /// While nothing is dead-lettered, the next record waits after one that failed.
+    fn probe_failed(&mut self, handle: Handle) {
+        let fuse = self.fuse.as_mut();
+        let failures = fuse.and_then(|fuse| fuse.failed(self.records[handle].delivery));
+        if let Some(failures) = failures {
+            let wait = self.growing(handle, failures);
+            self.throttle.misconfigured(wait, self.now);
+        }
+    }
+
+    /// A record that would be dead-lettered must not be: too many are.
+    fn is_held_back(&mut self, failure: &Failure, effects: &mut Vec<Effect<P>>) -> bool {
+        let (started, now) = (self.throttle.started(), self.now);
+        let Some(fuse) = &mut self.fuse else {
+            return false;
+        };
+        let was_open = fuse.open().is_some();
+        let held_back = fuse.given_up(&in_few_words(failure), started, now);
+        if !was_open && let Some(open) = fuse.open() {
+            effects.push(Effect::BreakerOpened {
+                bad: open.bad,
+                of: open.of,
+                failure: failure.clone(),
+            });
+            let wait = self.settings.initial_backoff;
+            self.throttle.misconfigured(wait, now);
+            self.breaker_changed();
+        }
+        held_back
+    }
+
+    /// All reports say it, at once.
+    fn breaker_changed(&mut self) {
+        let lanes: Vec<_> = self.lanes.iter().flatten().map(|lane| lane.id).collect();
+        lanes.into_iter().for_each(|lane| self.changed(lane));
+        self.commits.hurry();
     }
 
     fn skipped(&self, ticket: Ticket, failure: Option<Failure>, effects: &mut Vec<Effect<P>>) {

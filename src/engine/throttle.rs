@@ -49,6 +49,11 @@ impl Throttle {
         self.started
     }
 
+    /// The number of the last delivery.
+    pub(super) fn started(&self) -> u64 {
+        self.started
+    }
+
     pub(super) fn limit(&self) -> usize {
         self.limit
     }

@@ -172,6 +172,11 @@ impl<P> Engine<P> {
         self.stopping || !self.drains.is_empty()
     }
 
+    /// Too many records would be dead-lettered: none is, for the time being.
+    pub fn breaker_is_open(&self) -> bool {
+        self.fuse.as_ref().is_some_and(|fuse| fuse.open().is_some())
+    }
+
     /// Why commits cannot succeed until someone mends it: authorisation, say.
     pub fn commit_error(&self) -> Option<&str> {
         self.commits.fatal()

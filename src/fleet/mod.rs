@@ -26,7 +26,10 @@ use std::time::Duration;
 
 use k8s_openapi::api::core::v1::PodTemplateSpec;
 
-use crate::api::{GroupProtocol, HttpFormat, OnExhausted, Ordering, ScalingMode, StartAt};
+use crate::api::{
+    BreakerSpec, GroupProtocol, HeaderStyle, HttpFormat, OnExhausted, Ordering, ScalingMode,
+    StartAt,
+};
 use crate::scaling::Policy;
 use crate::worker_config::{Batch, Idempotency};
 
@@ -125,6 +128,10 @@ pub struct Delivery {
     pub dead_letter_topic: Option<String>,
     /// What happens after the last attempt; `DeadLetter` only with a topic.
     pub on_exhausted: OnExhausted,
+    /// Names of a dead letter's headers.
+    pub header_style: HeaderStyle,
+    /// When to stop dead-lettering.
+    pub breaker: BreakerSpec,
 }
 
 impl Delivery {

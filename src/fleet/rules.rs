@@ -94,6 +94,18 @@ fn delivery(spec: &KafkaConsumerSpec, delivery: &Delivery, problems: &mut Proble
             "spec.delivery.batch.maxWait must be at most 10s; write a time such as 50ms",
         );
     }
+    if let Some(dead_letter) = &delivery.dead_letter
+        && !within(
+            dead_letter.breaker.window,
+            Duration::from_secs(1),
+            Duration::from_secs(3600),
+        )
+    {
+        problems.invalid(
+            "spec.delivery.deadLetter.breaker.window",
+            "spec.delivery.deadLetter.breaker.window must be between 1s and 1h; write a time such as 5m",
+        );
+    }
     retry(&delivery.retry, problems);
 }
 

@@ -183,6 +183,16 @@ fn delivery(written: &api::Delivery) -> Delivery {
         initial_backoff: written.retry.initial_backoff.0,
         max_backoff: written.retry.max_backoff.0,
         on_exhausted: written.on_exhausted.unwrap_or(default),
+        header_style: written
+            .dead_letter
+            .as_ref()
+            .map(|dead_letter| dead_letter.header_style)
+            .unwrap_or_default(),
+        breaker: written
+            .dead_letter
+            .as_ref()
+            .map(|dead_letter| dead_letter.breaker.clone())
+            .unwrap_or_default(),
         dead_letter_topic,
     }
 }

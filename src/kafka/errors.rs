@@ -54,6 +54,8 @@ impl CommitError {
             | Code::AssignmentLost
             | Code::State
             | Code::UnknownGroup
+            | Code::GroupIdNotFound
+            | Code::UnreleasedInstanceId
             | Code::Fenced => Self::Dropped(code),
             Code::GroupAuthorizationFailed
             | Code::TopicAuthorizationFailed
@@ -61,6 +63,12 @@ impl CommitError {
             | Code::OffsetMetadataTooLarge
             | Code::InvalidCommitOffsetSize
             | Code::InvalidGroupId
+            | Code::InvalidRequest
+            | Code::UnsupportedVersion
+            | Code::UnsupportedFeature
+            | Code::UnsupportedForMessageFormat
+            | Code::SaslAuthenticationFailed
+            | Code::Authentication
             | Code::InvalidArgument => Self::Fatal(code),
             _ => Self::Later(code),
         }
@@ -195,6 +203,55 @@ mod tests {
             Code::StaleMemberEpoch,
         ] {
             assert_eq!(CommitError::of(code), CommitError::Later(code));
+        }
+    }
+
+    #[test]
+    fn each_answer_to_a_commit_waits_ends_or_is_told() {
+        let later = [
+            Code::CoordinatorLoadInProgress,
+            Code::CoordinatorNotAvailable,
+            Code::NotCoordinator,
+            Code::WaitingForCoordinator,
+            Code::RequestTimedOut,
+            Code::OperationTimedOut,
+            Code::BrokerTransportFailure,
+            Code::AllBrokersDown,
+            Code::NetworkException,
+            Code::UnknownTopicOrPartition,
+            Code::ThrottlingQuotaExceeded,
+            Code::NotEnoughReplicas,
+            Code::KafkaStorageError,
+            Code::NoOffset,
+            Code::Unknown,
+        ];
+        let dropped = [
+            Code::UnknownMemberId,
+            Code::FencedMemberEpoch,
+            Code::FencedInstanceId,
+            Code::UnreleasedInstanceId,
+            Code::GroupIdNotFound,
+            Code::AssignmentLost,
+            Code::Fenced,
+        ];
+        let fatal = [
+            Code::GroupAuthorizationFailed,
+            Code::TopicAuthorizationFailed,
+            Code::SaslAuthenticationFailed,
+            Code::OffsetMetadataTooLarge,
+            Code::InvalidCommitOffsetSize,
+            Code::InvalidGroupId,
+            Code::InvalidRequest,
+            Code::UnsupportedVersion,
+        ];
+        for code in later {
+            assert_eq!(CommitError::of(code), CommitError::Later(code));
+        }
+        for code in dropped {
+            assert_eq!(CommitError::of(code), CommitError::Dropped(code));
+        }
+        for code in fatal {
+            assert_eq!(CommitError::of(code), CommitError::Fatal(code));
         }
     }
 

@@ -66,8 +66,10 @@ pub struct Stuck {
 
 /// The error of a record that waits for the idempotency store.
 pub const IDEMPOTENCY_STORE: &str = "IdempotencyStore";
-/// First words of the error of a [`Stuck`] record that is not read, not one that is not handled: its
-/// partition cannot be read on. Stable; they are reasons of the condition `Stalled` too.
+
+/// First words of the error of a [`Stuck`] record for which no failure of its own is the cause: its
+/// partition cannot be read on, or dead-lettering has stopped. Stable; they are reasons of the
+/// condition `Stalled` too.
 pub mod unread {
     /// Kafka gave the record with an error, such as a wrong checksum.
     pub const UNREADABLE: &str = "RecordUnreadable";
@@ -79,8 +81,11 @@ pub mod unread {
     pub const TOPIC_RECREATED: &str = "TopicRecreated";
     /// Kafka does not have the offset, and it is not known why.
     pub const OFFSET_OUT_OF_RANGE: &str = "OffsetOutOfRange";
+    /// Too many records would be dead-lettered: none is, and they are tried one at a time.
+    pub const BREAKER_OPEN: &str = "BreakerOpen";
     /// All of them.
-    pub const ALL: [&str; 5] = [
+    pub const ALL: [&str; 6] = [
+        BREAKER_OPEN,
         UNREADABLE,
         OFFSETS_EXPIRED,
         OFFSET_BEYOND_END,

@@ -83,6 +83,8 @@ pub struct WorkerMetrics {
     pub rebalances: Family<Outcome, Counter>,
     /// Records that nothing gets past.
     pub stalled: Gauge,
+    /// 1 while nothing is dead-lettered, because too much would be.
+    pub breaker_open: Gauge,
     /// Answers that came after their partition was given back.
     pub late_results: Counter,
     /// Reports in commits that could not be read.
@@ -129,6 +131,7 @@ impl WorkerMetrics {
             commits: to.family("commits", "Commits of offsets, by result: ok, later (the group rebalances or the broker is busy), dropped (the partition is no longer ours), fatal"),
             rebalances: to.family("rebalances", "Changes of the assignment, by result: assigned, revoked, lost (others may have handled the same records)"),
             stalled: to.gauge("records_stalled", "Records that have used up their attempts and hold up what must wait for them"),
+            breaker_open: to.gauge("breaker_open", "1 while nothing is dead-lettered because too many records would be; they are tried one at a time"),
             late_results: to.counter("late_results_dropped", "Answers of the handler that came after their partition was given back"),
             foreign_metadata: to.counter("foreign_metadata", "Commits of other tools, or damaged ones, met when a partition was taken over"),
             kafka_unreachable: to.gauge("kafka_unreachable", "1 while no broker can be reached"),

@@ -9,11 +9,47 @@ use jiff::Timestamp;
 use super::record::Record;
 use crate::engine::{DeadLetterReason, Failure};
 use crate::kafka::producer::Outgoing;
+use crate::worker_config::HeaderStyle;
 
 /// What the names of the headers begin with.
 pub const PREFIX: &str = "drover-dlq-";
 /// What the names of those headers begin with that say where a record was first read.
 pub const ORIGIN: &str = "drover-dlq-origin-";
+
+/// What the names of Spring's headers begin with.
+const SPRING: &str = "kafka_dlt-";
+const SPRING_ORIGIN: &str = "kafka_dlt-original-";
+/// What the names of Connect's headers begin with.
+const CONNECT: &str = "__connect.errors.";
+
+/// Where a record is from, by names that all styles share.
+fn place(record: &Record) -> impl Iterator<Item = (&'static str, String)> {
+    let place = [
+        ("topic", record.topic.to_string()),
+        ("partition", record.partition.to_string()),
+        ("offset", record.offset.to_string()),
+    ];
+    let timestamp = record.timestamp;
+    let timestamp = timestamp.map(|millis| ("timestamp", millis.to_string()));
+    place.into_iter().chain(timestamp)
+}
+
+fn reason(why: &Circumstances<'_>) -> &'static str {
+    match why.reason {
+        DeadLetterReason::AttemptsExhausted => "AttemptsExhausted",
+        DeadLetterReason::Rejected => "Rejected",
+    }
+}
+
+/// For styles that have no words of their own for it.
+fn sentence(why: &Circumstances<'_>) -> String {
+    format!(
+        "{} after {} attempts: {}",
+        reason(why),
+        why.attempts,
+        why.failure.message
+    )
+}
 
 /// Why a record is dead-lettered, and by whom.
 #[derive(Debug, Clone, Copy)]
@@ -41,40 +77,43 @@ type Value<'a> = Option<Cow<'a, [u8]>>;
 
 impl<'a> Headers<'a> {
     /// The headers for `record`.
-    pub fn of(record: &'a Record, why: &Circumstances<'_>) -> Self {
+    pub fn of(style: HeaderStyle, record: &'a Record, why: &Circumstances<'_>) -> Self {
+        let (prefix, origin) = match style {
+            HeaderStyle::Drover => (PREFIX, ORIGIN),
+            HeaderStyle::Spring => (SPRING, SPRING_ORIGIN),
+            // It has no word for where a record was first.
+            HeaderStyle::KafkaConnect => (CONNECT, "\0"),
+        };
         let mut headers = Vec::with_capacity(record.headers.len() + 18);
         // A copy that came back and failed again keeps where it was first read; any other header
         // under our prefix is older than what we are about to say, or forged.
         let mut has_origin = false;
         for header in &record.headers {
-            let is_origin = header.name.starts_with(ORIGIN.as_bytes());
+            let is_origin = header.name.starts_with(origin.as_bytes());
             has_origin |= is_origin;
-            if is_origin || !header.name.starts_with(PREFIX.as_bytes()) {
+            if is_origin || !header.name.starts_with(prefix.as_bytes()) {
                 let value = header.value.as_deref().map(Cow::Borrowed);
                 headers.push((String::from_utf8_lossy(&header.name), value));
             }
         }
         let mut ours = Self(headers);
-        let place = [
-            ("topic", record.topic.to_string()),
-            ("partition", record.partition.to_string()),
-            ("offset", record.offset.to_string()),
-        ];
-        let timestamp = record
-            .timestamp
-            .map(|millis| ("timestamp", millis.to_string()));
-        for (name, value) in place.into_iter().chain(timestamp) {
-            if !has_origin {
-                ours.add(&format!("{ORIGIN}{name}"), value.clone());
-            }
-            ours.add(&format!("{PREFIX}{name}"), value);
+        match style {
+            HeaderStyle::Drover => ours.add_drover(record, why, has_origin),
+            HeaderStyle::Spring => ours.add_spring(record, why, has_origin),
+            HeaderStyle::KafkaConnect => ours.add_connect(record, why),
         }
-        let reason = match why.reason {
-            DeadLetterReason::AttemptsExhausted => "AttemptsExhausted",
-            DeadLetterReason::Rejected => "Rejected",
-        };
+        ours
+    }
+
+    fn add_drover(&mut self, record: &Record, why: &Circumstances<'_>, has_origin: bool) {
+        for (name, value) in place(record) {
+            if !has_origin {
+                self.add(&format!("{ORIGIN}{name}"), value.clone());
+            }
+            self.add(&format!("{PREFIX}{name}"), value);
+        }
         for (name, value) in [
-            ("reason", reason.to_owned()),
+            ("reason", reason(why).to_owned()),
             ("attempts", why.attempts.to_string()),
             ("error-class", why.failure.class.to_owned()),
             ("error", why.failure.message.clone()),
@@ -84,12 +123,46 @@ impl<'a> Headers<'a> {
             ("failed-at", why.at.to_string()),
             ("worker-version", env!("CARGO_PKG_VERSION").to_owned()),
         ] {
-            ours.add(&format!("{PREFIX}{name}"), value);
+            self.add(&format!("{PREFIX}{name}"), value);
         }
         if let Some(status) = why.failure.status {
-            ours.add(&format!("{PREFIX}status"), status.to_string());
+            self.add(&format!("{PREFIX}status"), status.to_string());
         }
-        ours
+    }
+
+    /// The names of `KafkaHeaders.DLT_…`; numbers as text, where Spring has four or eight bytes.
+    fn add_spring(&mut self, record: &Record, why: &Circumstances<'_>, has_origin: bool) {
+        if !has_origin {
+            for (name, value) in place(record) {
+                self.add(&format!("{SPRING_ORIGIN}{name}"), value);
+            }
+            self.add(
+                &format!("{SPRING_ORIGIN}consumer-group"),
+                why.group.to_owned(),
+            );
+        }
+        let class = why.failure.class.to_owned();
+        self.add(&format!("{SPRING}exception-fqcn"), class);
+        self.add(&format!("{SPRING}exception-message"), sentence(why));
+    }
+
+    /// The names of Connect's `DeadLetterQueueReporter`.
+    fn add_connect(&mut self, record: &Record, why: &Circumstances<'_>) {
+        for (name, value) in place(record) {
+            if name != "timestamp" {
+                self.add(&format!("{CONNECT}{name}"), value);
+            }
+        }
+        for (name, value) in [
+            ("connector.name", why.consumer.to_owned()),
+            ("task.id", why.pod.to_owned()),
+            ("stage", "TASK_PUT".to_owned()),
+            ("class.name", "drover-worker".to_owned()),
+            ("exception.class.name", why.failure.class.to_owned()),
+            ("exception.message", sentence(why)),
+        ] {
+            self.add(&format!("{CONNECT}{name}"), value);
+        }
     }
 
     fn add(&mut self, name: &str, value: String) {
@@ -124,6 +197,13 @@ mod tests {
     use crate::topic::Offset;
 
     fn copy(headers: &[(&'static str, Option<&'static str>)]) -> Vec<(String, Option<String>)> {
+        copy_in(HeaderStyle::Drover, headers)
+    }
+
+    fn copy_in(
+        style: HeaderStyle,
+        headers: &[(&'static str, Option<&'static str>)],
+    ) -> Vec<(String, Option<String>)> {
         let record = Record {
             topic: "orders".into(),
             partition: 1,
@@ -153,7 +233,7 @@ mod tests {
             pod: "orders-0",
             at: Timestamp::UNIX_EPOCH,
         };
-        Headers::of(&record, &why)
+        Headers::of(style, &record, &why)
             .0
             .into_iter()
             .map(|(name, value)| {
@@ -185,6 +265,58 @@ mod tests {
         ] {
             assert_eq!(of(&headers, name), [Some(value)], "{name}");
         }
+    }
+
+    #[test]
+    fn the_names_of_other_tools_are_theirs_and_the_values_text() {
+        let theirs = [("a", Some("1")), ("__connect.errors.topic", Some("forged"))];
+        let headers = copy_in(HeaderStyle::KafkaConnect, &theirs);
+        assert_eq!(of(&headers, "a"), [Some("1")]);
+        for (name, value) in [
+            ("topic", "orders"),
+            ("partition", "1"),
+            ("offset", "7"),
+            ("connector.name", "shop/orders"),
+            ("task.id", "orders-0"),
+            ("stage", "TASK_PUT"),
+            ("class.name", "drover-worker"),
+            ("exception.class.name", "HttpStatus"),
+            (
+                "exception.message",
+                "AttemptsExhausted after 5 attempts: boom",
+            ),
+        ] {
+            let name = format!("__connect.errors.{name}");
+            assert_eq!(of(&headers, &name), [Some(value)], "{name}");
+        }
+
+        let headers = copy_in(HeaderStyle::Spring, &[]);
+        for (name, value) in [
+            ("original-topic", "orders"),
+            ("original-partition", "1"),
+            ("original-offset", "7"),
+            ("original-timestamp", "5"),
+            ("original-consumer-group", "g"),
+            ("exception-fqcn", "HttpStatus"),
+            (
+                "exception-message",
+                "AttemptsExhausted after 5 attempts: boom",
+            ),
+        ] {
+            let name = format!("kafka_dlt-{name}");
+            assert_eq!(of(&headers, &name), [Some(value)], "{name}");
+        }
+        assert!(!headers.iter().any(|(name, _)| name.starts_with(PREFIX)));
+
+        // A copy that came back keeps where it was first, and no older reason.
+        let again = [
+            ("kafka_dlt-original-topic", Some("first")),
+            ("kafka_dlt-exception-message", Some("older")),
+        ];
+        let headers = copy_in(HeaderStyle::Spring, &again);
+        assert_eq!(of(&headers, "kafka_dlt-original-topic"), [Some("first")]);
+        assert_eq!(of(&headers, "kafka_dlt-exception-message").len(), 1);
+        assert_eq!(of(&headers, "kafka_dlt-original-offset"), []);
     }
 
     #[test]

@@ -15,6 +15,7 @@ use crate::clock;
 use crate::engine::{DeadLetterReason, Failure, Ticket};
 use crate::kafka::client_config::{self, Connection};
 use crate::kafka::producer::Producer;
+use crate::worker_config::HeaderStyle;
 
 /// How long the producer may take to hand over what it still has when the worker stops. All of it
 /// is acknowledged by then, or counted as not dead-lettered.
@@ -25,6 +26,8 @@ const FLUSH: Duration = Duration::from_millis(500);
 pub struct Letterhead {
     /// The dead-letter topic; None where there is none.
     pub topic: Option<String>,
+    /// Names of the headers.
+    pub style: HeaderStyle,
     /// The consumer group.
     pub group: String,
     /// `namespace/name` of the KafkaConsumer.
@@ -148,7 +151,7 @@ async fn write(producer: &Producer, head: &Letterhead, letter: &Letter) -> Resul
         pod: &head.pod,
         at: clock::now(),
     };
-    let headers = Headers::of(&letter.record, &why);
+    let headers = Headers::of(head.style, &letter.record, &why);
     let sent = producer.send(headers.outgoing(topic, &letter.record)).await;
     sent.map_err(|error| format!("write to dead-letter topic {topic}: {error}"))
 }

@@ -100,6 +100,21 @@ impl Loop {
                     debug!(%partition, %offset, attempts, class, message, "still stalled");
                 }
             }
+            Effect::BreakerOpened { bad, of, failure } => {
+                self.metrics.breaker_open.set(1);
+                let Failure { class, message, .. } = failure;
+                warn!(
+                    bad,
+                    of,
+                    class,
+                    message,
+                    "too many records would be dead-lettered: none is, and they are tried one at a time until the handler takes them; mend it"
+                );
+            }
+            Effect::BreakerClosed => {
+                self.metrics.breaker_open.set(0);
+                info!("the handler takes records again; what fails is dead-lettered");
+            }
             Effect::Unstalled { partition, offset } => {
                 info!(%partition, %offset, "no longer stalled");
                 self.stalled.remove(&(partition, offset));

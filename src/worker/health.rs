@@ -9,6 +9,9 @@ use crate::telemetry::http::Probes;
 
 /// The loop turns at least every tenth of a second; silent for this long, it is stuck.
 const SILENCE: Duration = Duration::from_secs(30);
+/// The loop has not begun: the worker waits for its handler or its dead-letter topic, for as long as
+/// that takes. A restart would not help.
+const NOT_BEGUN: u64 = u64::MAX;
 
 /// How the worker is. Written by the loop, read by the admin port.
 pub struct Health {
@@ -41,7 +44,7 @@ impl Health {
         };
         Self {
             clock,
-            turned_at: AtomicU64::new(millis(clock.elapsed())),
+            turned_at: AtomicU64::new(NOT_BEGUN),
             joined: AtomicBool::new(false),
             troubles: Mutex::new(troubles),
         }
@@ -124,8 +127,7 @@ impl Probes for Health {
         if let Some(fatal) = &self.troubles().fatal {
             return Err(format!("the Kafka client has failed for good: {fatal}"));
         }
-        let turned_at = Duration::from_millis(self.turned_at.load(Relaxed));
-        let silence = self.clock.elapsed().saturating_sub(turned_at);
+        let silence = silence(self.turned_at.load(Relaxed), self.clock.elapsed());
         if silence > SILENCE {
             return Err(format!(
                 "the loop has not turned for {} s",
@@ -170,6 +172,14 @@ impl Probes for Health {
     }
 }
 
+/// How long the loop has not turned, by the time at which it last did.
+fn silence(turned_at_ms: u64, now: Duration) -> Duration {
+    match turned_at_ms {
+        NOT_BEGUN => Duration::ZERO,
+        millis => now.saturating_sub(Duration::from_millis(millis)),
+    }
+}
+
 /// News is only whether there is trouble: its words may differ from try to try.
 fn replace(held: &mut Option<String>, trouble: Option<&str>) -> bool {
     let news = held.is_some() != trouble.is_some();
@@ -210,12 +220,36 @@ mod tests {
     }
 
     #[test]
+    fn a_worker_that_waits_for_others_before_it_begins_is_alive_however_long_it_takes() {
+        let day = Duration::from_secs(86_400);
+        assert_eq!(silence(NOT_BEGUN, day), Duration::ZERO);
+        assert_eq!(silence(86_390_000, day), Duration::from_secs(10));
+        assert!(silence(1_000, day) > SILENCE);
+    }
+
+    #[test]
     fn only_what_a_restart_helps_against_is_no_life() {
         let health = Health::new(Monotonic::start());
         health.kafka(Some("down"));
         health.handler(Some("down"));
         health.store(Some("down"), true);
+        health.topic(Some("gone"));
+        health.commits(Some("not authorised"));
+        health.dead_letters(Some("compacted"));
+        health.stopping();
         assert_eq!(health.live(), Ok(()));
+        let missing = health.ready().unwrap_err();
+        for part in [
+            "Kafka",
+            "handler",
+            "topic",
+            "committed",
+            "no record is taken",
+            "draining",
+            "group",
+        ] {
+            assert!(missing.contains(part), "{part}: {missing}");
+        }
         health.fatal("fenced");
         assert!(health.live().is_err());
     }

@@ -31,7 +31,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::clock::{self, Monotonic};
-use crate::engine::{Engine, Run, Settings};
+use crate::engine::{Breaker, Engine, Run, Settings};
 use crate::kafka::client_config::{self, Connection, Membership};
 use crate::kafka::consumer::Consumer;
 use crate::kafka::errors;
@@ -202,6 +202,7 @@ fn begin(
     let budget_bytes = usize::try_from(config.memory_budget_bytes).unwrap_or(usize::MAX);
     let letterhead = Letterhead {
         topic: config.dead_letter_topic.clone(),
+        style: config.dead_letter_headers,
         group: config.group_id.clone(),
         consumer: config.consumer.clone(),
         pod: options.pod.clone(),
@@ -272,6 +273,11 @@ fn settings(
         initial_backoff: config.initial_backoff,
         max_backoff: config.max_backoff,
         on_exhausted: config.on_exhausted,
+        breaker: Some(Breaker {
+            percent: config.breaker_percent,
+            min_records: config.breaker_min_records,
+            window: config.breaker_window,
+        }),
         drain_deadline: config.drain_deadline,
         commit_interval: COMMIT_INTERVAL,
         report_interval: REPORT_INTERVAL,

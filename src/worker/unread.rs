@@ -7,8 +7,8 @@ use tokio::task::spawn_blocking;
 use tracing::debug;
 
 use super::Error;
-use super::delivery::answer::failure;
 use super::consume::Loop;
+use super::delivery::answer::failure;
 use crate::engine::{Barred, Event};
 use crate::kafka::consumer::TopicIds;
 use crate::kafka::errors::{Code, ReadError};

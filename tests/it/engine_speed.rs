@@ -29,6 +29,7 @@ fn settings(ordering: Ordering) -> Settings {
         initial_backoff: Duration::from_millis(500),
         max_backoff: Duration::from_secs(30),
         on_exhausted: OnExhausted::Stall,
+        breaker: None,
         drain_deadline: Duration::from_secs(30),
         commit_interval: Duration::from_secs(1),
         report_interval: Duration::from_secs(30),

@@ -352,6 +352,54 @@ pub struct DeadLetter {
     /// The dead-letter topic. It must exist.
     #[schemars(schema_with = "text::topic")]
     pub topic: String,
+
+    /// Which names the headers of the copy have that say why and from where. Default `Drover`.
+    #[serde(default)]
+    pub header_style: HeaderStyle,
+
+    /// When to stop dead-lettering, because the handler seems to be broken for everybody.
+    #[serde(default)]
+    pub breaker: BreakerSpec,
+}
+
+/// Names of a dead letter's headers. All values are text, also where another tool's are binary.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum HeaderStyle {
+    /// `drover-dlq-…`.
+    #[default]
+    Drover,
+    /// `kafka_dlt-…`, as Spring for Apache Kafka has them.
+    Spring,
+    /// `__connect.errors.…`, as Kafka Connect has them.
+    KafkaConnect,
+}
+
+/// Each pod stops dead-lettering when so many of its records would be, and tries them one at a time
+/// until five in a row go well.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase", default)]
+#[schemars(extend("x-kubernetes-validations" = [
+    { "rule": "duration(self.window) >= duration('1s') && duration(self.window) <= duration('1h')", "message": "spec.delivery.deadLetter.breaker.window must be between 1s and 1h; write a time such as 5m" }
+]))]
+pub struct BreakerSpec {
+    /// Of so many records in a hundred, or more. Default 50.
+    #[schemars(range(min = 1, max = 100))]
+    pub percent: u32,
+    /// Fewer records than this in the window say nothing. Default 50.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub min_records: u32,
+    /// The time that is looked at. Default 5m.
+    pub window: Span,
+}
+
+impl Default for BreakerSpec {
+    fn default() -> Self {
+        Self {
+            percent: 50,
+            min_records: 50,
+            window: Span::secs(300),
+        }
+    }
 }
 
 /// What happens to a record after its last attempt: `DeadLetter` (copied to the dead-letter topic),

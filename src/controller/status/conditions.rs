@@ -384,6 +384,9 @@ fn stalled_text(facts: &Facts<'_>, record: &StuckRecord, count: usize) -> String
         );
     }
     let remedy = match stalled_reason(record) {
+        unread::BREAKER_OPEN => {
+            "none is dead-lettered meanwhile: they are tried one at a time and go on by themselves once the handler takes them; mend it, or raise spec.delivery.deadLetter.breaker.percent".to_owned()
+        }
         unread::UNREADABLE => format!(
             "it is read again and again and goes on by itself once that works; look at the disks of the brokers and the network between; to give it up, {}",
             reset(facts, "--to-offset OFFSET")

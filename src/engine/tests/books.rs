@@ -46,7 +46,6 @@ pub(super) struct RecordBook {
     pub held: bool,
     /// With the handler or the producer.
     pub out: bool,
-    pub told_to_stop: bool,
     /// Failed attempts, those of former owners included.
     pub failures: u32,
 }
@@ -166,12 +165,7 @@ impl Books {
                 }
                 self.change(*partition, *ticket, |record, _| {
                     record.out = true;
-                    false
-                });
-            }
-            Fact::Cancelled { partition, ticket } => {
-                self.change(*partition, *ticket, |record, _| {
-                    record.told_to_stop = true;
+                    record.held = true;
                     false
                 });
             }
@@ -257,7 +251,6 @@ impl LaneBook {
             finished: before,
             held: !before,
             out: false,
-            told_to_stop: false,
             failures,
         };
         self.records.insert(offset, record);
@@ -288,10 +281,8 @@ impl RecordBook {
         if exhausted && settings.on_exhausted == OnExhausted::Skip {
             return true;
         }
-        // Where it goes to the producer, that fact follows and it is out again.
-        let to_producer =
-            exhausted && settings.on_exhausted == OnExhausted::DeadLetter && !self.told_to_stop;
-        self.held &= !draining || to_producer;
+        // Where it goes to the producer, that fact follows and it is held again.
+        self.held &= !draining;
         false
     }
 }

@@ -62,10 +62,7 @@ impl World {
                     follows,
                 });
             }
-            Effect::Cancel(ticket) => {
-                let partition = self.partition_of(ticket);
-                self.note(Fact::Cancelled { partition, ticket });
-            }
+            Effect::Cancel(_) => self.note(Fact::Cancelled),
             Effect::DeadLetter {
                 ticket,
                 reason,
@@ -124,6 +121,8 @@ impl World {
                     attempts,
                 });
             }
+            Effect::BreakerOpened { .. } => self.note(Fact::BreakerOpened),
+            Effect::BreakerClosed => self.note(Fact::BreakerClosed),
             Effect::Unstalled { .. } => self.note(Fact::Unstalled),
             Effect::Stopped => self.note(Fact::Stopped),
         }

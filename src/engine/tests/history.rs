@@ -71,10 +71,7 @@ pub(super) enum Fact {
         taken: bool,
         genuine: bool,
     },
-    Cancelled {
-        partition: Partition,
-        ticket: Ticket,
-    },
+    Cancelled,
     Skipped {
         partition: i32,
         offset: i64,
@@ -86,6 +83,8 @@ pub(super) enum Fact {
         attempts: u32,
     },
     Unstalled,
+    BreakerOpened,
+    BreakerClosed,
     CommitAsked {
         partition: i32,
         offset: i64,

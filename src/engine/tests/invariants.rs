@@ -1,6 +1,6 @@
 //! The engine's invariants, each a law over random histories. Numbers are those of ARCHITECTURE.md.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -356,6 +356,31 @@ proptest! {
     #[test]
     fn pause_and_resume_alternate(script in script()) {
         holds(&play(script).history, |books, fact, _, _| alternates(books, fact))?;
+    }
+
+    #[test]
+    fn no_record_is_given_up_while_too_many_would_be(script in script()) {
+        let mut open = false;
+        let mut given_up = BTreeSet::new();
+        holds(&play(script).history, |_, fact, _, settings| {
+            match fact {
+                Fact::BreakerOpened => {
+                    prop_assert!(!open && settings.breaker.is_some());
+                    open = true;
+                }
+                Fact::BreakerClosed => {
+                    prop_assert!(open);
+                    open = false;
+                }
+                // A copy that was refused is tried again: that was decided before.
+                Fact::LetterAsked { ticket, .. } => {
+                    let before = !given_up.insert((ticket.lane, ticket.epoch, ticket.offset));
+                    prop_assert!(!open || before, "{fact:?}");
+                }
+                _ => {}
+            }
+            Ok(())
+        })?;
     }
 
     /// Invariant 1: what could not be read is no gap.

@@ -6,6 +6,7 @@
 )]
 
 mod books;
+mod breaker;
 mod budget;
 mod commits;
 mod effects;

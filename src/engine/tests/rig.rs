@@ -21,6 +21,7 @@ pub(super) fn settings() -> Settings {
         initial_backoff: ms(100),
         max_backoff: ms(10_000),
         on_exhausted: OnExhausted::Stall,
+        breaker: None,
         drain_deadline: ms(30_000),
         commit_interval: ms(1_000),
         report_interval: ms(30_000),

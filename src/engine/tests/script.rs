@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::history::Answer;
 use super::rig::ms;
-use crate::engine::{Run, Settings};
+use crate::engine::{Breaker, Run, Settings};
 use crate::worker_config::{OnExhausted, Ordering};
 
 /// Partitions of the topic.
@@ -170,8 +170,18 @@ fn settings() -> impl Strategy<Value = Settings> {
         1 => Just(Run::ONE),
         2 => (2..5_usize, 50..400_usize).prop_map(|(records, bytes)| Run { records, bytes }),
     ];
-    (ordering, 1..6_usize, run, 1..4_u32, on_exhausted, budget).prop_map(
-        |(ordering, concurrency, run, attempts, on_exhausted, budget_bytes)| Settings {
+    let breaker =
+        (1..101_u32, 1..6_u32, 100..10_000_u64).prop_map(|(percent, min_records, window)| {
+            Breaker {
+                percent,
+                min_records,
+                window: ms(window),
+            }
+        });
+    let breaker = proptest::option::of(breaker);
+    let sizes = (1..6_usize, run, 1..4_u32, budget);
+    (ordering, sizes, on_exhausted, breaker).prop_map(
+        |(ordering, (concurrency, run, attempts, budget_bytes), on_exhausted, breaker)| Settings {
             pod: "pod-0".to_owned(),
             began: ms(1_000_000_000_000),
             ordering,
@@ -181,6 +191,7 @@ fn settings() -> impl Strategy<Value = Settings> {
             initial_backoff: ms(100),
             max_backoff: ms(1_000),
             on_exhausted,
+            breaker,
             drain_deadline: ms(2_000),
             commit_interval: ms(500),
             report_interval: ms(5_000),

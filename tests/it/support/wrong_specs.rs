@@ -146,6 +146,30 @@ pub fn wrong_specs() -> Vec<Wrong> {
             "greater than or equal to 1",
         ),
         wrong(
+            url(
+                "/spec/delivery/deadLetter",
+                json!({ "topic": "dlq", "headerStyle": "spring" }),
+            ),
+            "spec.delivery.deadLetter.headerStyle",
+            "supported values: \"Drover\", \"Spring\", \"KafkaConnect\"",
+        ),
+        wrong(
+            url(
+                "/spec/delivery/deadLetter",
+                json!({ "topic": "dlq", "breaker": { "percent": 0 } }),
+            ),
+            "spec.delivery.deadLetter.breaker.percent",
+            "greater than or equal to 1",
+        ),
+        wrong(
+            url(
+                "/spec/delivery/deadLetter",
+                json!({ "topic": "dlq", "breaker": { "window": "2h" } }),
+            ),
+            "spec.delivery.deadLetter.breaker",
+            "between 1s and 1h",
+        ),
+        wrong(
             url("/spec/delivery/deadLetter", json!({})),
             "spec.delivery.deadLetter.topic",
             "Required value",

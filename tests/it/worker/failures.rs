@@ -238,3 +238,36 @@ fn a_handler_that_takes_too_long_has_failed() {
     assert_eq!(seen[1].number("drover-attempt"), 2);
     web.release();
 }
+
+#[test]
+fn a_handler_that_is_broken_for_everybody_does_not_empty_the_topic_into_the_dead_letters() {
+    let kafka = Kafka::with_topic(TOPIC, 1);
+    kafka.mock.create_topic(DEAD, 1, 1).unwrap();
+    let keys: Vec<String> = texts("key", 60);
+    let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+    kafka.produce(TOPIC, 0, &keys, &texts("v", 60));
+    // A path that is wrong since the last deployment, say.
+    let web = Web::start(|_| status(404));
+    let mut config = config(&kafka, &web);
+    config.dead_letter_topic = Some(DEAD.to_owned());
+    config.on_exhausted = OnExhausted::DeadLetter;
+    config.breaker_min_records = 10;
+    let _worker = Worker::start("pod-1", config);
+    let stuck = eventually("a report of the open breaker", || {
+        let (offset, metadata) = kafka.committed(TOPIC, 0)?;
+        let stuck = Report::decode(&metadata, Offset(offset)).ok()?.stuck?;
+        stuck.error.starts_with("BreakerOpen").then_some(stuck)
+    });
+    assert!(stuck.error.contains("10 of 10 records"), "{stuck:?}");
+
+    web.behave(|_| ok());
+    kafka.wait_for_commit(TOPIC, 0, 60);
+    let dead = kafka.read(DEAD, 9);
+    assert_eq!(dead.len(), 9);
+    let done = web
+        .seen()
+        .iter()
+        .filter(|seen| seen.number("drover-attempt") > 0)
+        .count();
+    assert!(done >= 60, "{done}");
+}

@@ -12,6 +12,7 @@ mod idempotency;
 mod kafka;
 mod membership;
 mod outages;
+mod overrun;
 mod process;
 mod unread;
 mod unread_broker;

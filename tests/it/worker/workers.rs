@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use drover::worker::{Error, Options, run};
 use drover::worker_config::{
-    Batch, GroupProtocol, Handler, HttpFormat, HttpHandler, OnExhausted, Ordering, WorkerConfig,
+    Batch, GroupProtocol, Handler, HeaderStyle, HttpFormat, HttpHandler, OnExhausted, Ordering,
+    WorkerConfig,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -44,6 +45,10 @@ pub fn config(kafka: &Kafka, web: &Web) -> WorkerConfig {
         initial_backoff: Duration::from_millis(20),
         max_backoff: Duration::from_millis(100),
         dead_letter_topic: None,
+        dead_letter_headers: HeaderStyle::Drover,
+        breaker_percent: 50,
+        breaker_min_records: 50,
+        breaker_window: Duration::from_secs(300),
         on_exhausted: OnExhausted::Stall,
         handler_timeout: Duration::from_secs(10),
         drain_deadline: Duration::from_secs(20),

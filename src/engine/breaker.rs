@@ -1,0 +1,218 @@
+//! Stops dead-lettering when too much of it would happen: a handler that is broken for everybody
+//! would empty a topic into its dead-letter topic within minutes.
+//!
+//! Counts what becomes of records in a sliding window. Open, nothing is dead-lettered: records are
+//! tried one at a time, with growing waits after each failure, until some in a row went well.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+/// When to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Breaker {
+    /// Of so many records in a hundred, or more.
+    pub percent: u32,
+    /// Fewer records than this say nothing.
+    pub min_records: u32,
+    /// Records of this time count.
+    pub window: Duration,
+}
+
+/// What a window is counted by.
+const SLICES: u32 = 10;
+/// So many records in a row must go well: with half of them broken, one says little.
+const CONVINCED_BY: u32 = 5;
+
+/// The breaker and what it has seen.
+#[derive(Debug)]
+pub(super) struct Fuse {
+    breaker: Breaker,
+    /// Slices of the window, the oldest first, with the time of their beginning.
+    slices: VecDeque<Slice>,
+    open: Option<Open>,
+}
+
+#[derive(Debug)]
+struct Slice {
+    since: Duration,
+    good: u32,
+    bad: u32,
+}
+
+/// Nothing is dead-lettered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Open {
+    /// Records that would have been dead-lettered when it opened.
+    pub bad: u32,
+    /// Of so many.
+    pub of: u32,
+    /// What the last of them ended with, in a few words.
+    pub error: String,
+    /// Deliveries before this one say nothing.
+    since_delivery: u64,
+    well_in_a_row: u32,
+    failures: u32,
+}
+
+impl Fuse {
+    pub(super) fn new(breaker: Breaker) -> Self {
+        Self {
+            breaker,
+            slices: VecDeque::new(),
+            open: None,
+        }
+    }
+
+    pub(super) fn open(&self) -> Option<&Open> {
+        self.open.as_ref()
+    }
+
+    /// A record went well, by its delivery number `delivery`. True if that closes the breaker.
+    pub(super) fn went_well(&mut self, delivery: u64, now: Duration) -> bool {
+        let Some(open) = &mut self.open else {
+            self.slice(now).good += 1;
+            return false;
+        };
+        if delivery <= open.since_delivery {
+            return false;
+        }
+        open.failures = 0;
+        open.well_in_a_row += 1;
+        let convinced = open.well_in_a_row >= CONVINCED_BY;
+        if convinced {
+            self.open = None;
+        }
+        convinced
+    }
+
+    /// An attempt failed. How many probes in a row have, where it was one.
+    pub(super) fn failed(&mut self, delivery: u64) -> Option<u32> {
+        let open = self.open.as_mut()?;
+        if delivery <= open.since_delivery {
+            return None;
+        }
+        open.well_in_a_row = 0;
+        open.failures = open.failures.saturating_add(1);
+        Some(open.failures)
+    }
+
+    /// A record would be dead-lettered. True if it must not be, because the breaker is open or just
+    /// opened; `started` is the number of the last delivery.
+    pub(super) fn given_up(&mut self, error: &str, started: u64, now: Duration) -> bool {
+        if self.open.is_some() {
+            return true;
+        }
+        self.slice(now).bad += 1;
+        let (good, bad) = self.counts(now);
+        let of = good.saturating_add(bad);
+        let enough = of >= self.breaker.min_records.max(1);
+        if !enough || u64::from(bad) * 100 < u64::from(self.breaker.percent) * u64::from(of) {
+            return false;
+        }
+        self.slices.clear();
+        self.open = Some(Open {
+            bad,
+            of,
+            error: error.to_owned(),
+            since_delivery: started,
+            well_in_a_row: 0,
+            failures: 0,
+        });
+        true
+    }
+
+    fn counts(&self, now: Duration) -> (u32, u32) {
+        let begin = now.saturating_sub(self.breaker.window);
+        let within = self.slices.iter().filter(|slice| slice.since >= begin);
+        within.fold((0, 0), |(good, bad): (u32, u32), slice| {
+            (
+                good.saturating_add(slice.good),
+                bad.saturating_add(slice.bad),
+            )
+        })
+    }
+
+    /// The slice of the window that `now` is in.
+    fn slice(&mut self, now: Duration) -> &mut Slice {
+        let length = self.breaker.window / SLICES;
+        let begin = now.saturating_sub(self.breaker.window);
+        while self.slices.front().is_some_and(|slice| slice.since < begin) {
+            self.slices.pop_front();
+        }
+        if self
+            .slices
+            .back()
+            .is_none_or(|slice| now >= slice.since + length)
+        {
+            self.slices.push_back(Slice {
+                since: now,
+                good: 0,
+                bad: 0,
+            });
+        }
+        let last = self.slices.len() - 1;
+        &mut self.slices[last]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Duration = Duration::from_secs(1_000);
+
+    fn fuse(min_records: u32) -> Fuse {
+        Fuse::new(Breaker {
+            percent: 50,
+            min_records,
+            window: Duration::from_secs(60),
+        })
+    }
+
+    #[test]
+    fn it_opens_at_the_share_and_not_before_there_are_enough_records() {
+        let mut fuse = fuse(10);
+        for n in 0..9 {
+            assert!(!fuse.given_up("e", n, NOW));
+        }
+        assert!(fuse.given_up("e", 9, NOW));
+        assert_eq!(fuse.open().map(|open| (open.bad, open.of)), Some((10, 10)));
+
+        let mut fuse = self::fuse(10);
+        for n in 0..11 {
+            fuse.went_well(n, NOW);
+        }
+        for n in 0..10 {
+            assert!(!fuse.given_up("e", n, NOW), "less than half");
+        }
+        assert!(fuse.given_up("e", 21, NOW));
+    }
+
+    #[test]
+    fn what_is_older_than_the_window_does_not_count() {
+        let mut fuse = fuse(4);
+        for seconds in 0..3 {
+            assert!(!fuse.given_up("e", 0, NOW + Duration::from_secs(seconds)));
+        }
+        assert!(!fuse.given_up("e", 0, NOW + Duration::from_secs(70)));
+    }
+
+    #[test]
+    fn only_probes_in_a_row_close_it() {
+        let mut fuse = fuse(1);
+        assert!(fuse.given_up("e", 7, NOW));
+        for _ in 0..20 {
+            assert!(!fuse.went_well(7, NOW), "delivered before it opened");
+        }
+        for delivery in 8..12 {
+            assert!(!fuse.went_well(delivery, NOW));
+        }
+        assert_eq!(fuse.failed(12), Some(1));
+        assert_eq!(fuse.failed(13), Some(2));
+        for delivery in 14..18 {
+            assert!(!fuse.went_well(delivery, NOW));
+        }
+        assert!(fuse.went_well(18, NOW));
+        assert!(fuse.open().is_none());
+    }
+}

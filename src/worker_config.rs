@@ -1,6 +1,7 @@
 //! The contract from controller to worker: what `resources/config_map.rs` writes and
 //! `drover-worker` reads. Pure; both sides round-trip it in a test.
 
+mod encryption;
 mod idempotency;
 
 use std::collections::BTreeMap;
@@ -75,8 +76,11 @@ pub struct WorkerConfig {
     pub memory_budget_bytes: u64,
     /// How a record that was handled is known again; None where nobody looks.
     pub idempotency: Option<Idempotency>,
+    /// How records' values are encrypted; None where they are not.
+    pub encryption: Option<Encryption>,
 }
 
+pub use encryption::Encryption;
 pub use idempotency::{Idempotency, IdempotencyKey, Postgres, Redis, StoreKind};
 impl WorkerConfig {
     /// How long the brokers may take to acknowledge a dead letter: what the drain has left for it
@@ -133,6 +137,8 @@ impl std::fmt::Display for Handler {
 
 /// See [`crate::api::GroupProtocol`].
 pub use crate::api::GroupProtocol;
+/// See [`crate::api::HashDigest`].
+pub use crate::api::HashDigest;
 /// See [`crate::api::HeaderStyle`].
 pub use crate::api::HeaderStyle;
 /// See [`crate::api::HttpFormat`].
@@ -141,8 +147,12 @@ pub use crate::api::HttpFormat;
 pub use crate::api::OnExhausted;
 /// See [`crate::api::OnMissingKey`].
 pub use crate::api::OnMissingKey;
+/// See [`crate::api::OnPlaintext`].
+pub use crate::api::OnPlaintext;
 /// See [`crate::api::OnStoreError`].
 pub use crate::api::OnStoreError;
+/// See [`crate::api::OnUnknownKey`].
+pub use crate::api::OnUnknownKey;
 /// See [`crate::api::Ordering`].
 pub use crate::api::Ordering;
 

@@ -118,4 +118,6 @@ pub enum DeadLetterReason {
     AttemptsExhausted,
     /// The handler said that it will never succeed.
     Rejected,
+    /// It could not be decrypted, so that no handler was given it.
+    DecryptionFailed,
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::effect::DeadLetterReason;
 use super::{KeyHash, LaneId, Ticket};
 use crate::report::Report;
 use crate::topic::{Offset, TopicPartition};
@@ -145,6 +146,16 @@ pub enum Verdict {
         /// What is in its way and holds it up, to be reported; None where it is only not its turn.
         failure: Option<Failure>,
     },
+    /// It cannot be given to the handler, and never will be: no attempt is spent.
+    Undeliverable {
+        /// Why it is dead-lettered.
+        reason: DeadLetterReason,
+        /// In words.
+        failure: Failure,
+    },
+    /// It cannot be given to the handler yet, and others can: no attempt is spent; the record
+    /// stalls whatever the policy.
+    NotYet(Failure),
     /// We stopped it ourselves ([`super::Effect::Cancel`]): neither finished nor an attempt.
     Cancelled,
 }

@@ -90,6 +90,16 @@ impl<P> Engine<P> {
                 }
                 self.try_again(index, handle, after, effects);
             }
+            Verdict::Undeliverable { reason, failure } => {
+                self.totals.failures += 1;
+                self.exhausted(index, handle, reason, failure, effects);
+            }
+            Verdict::NotYet(failure) => {
+                self.totals.failures += 1;
+                self.stall(handle, failure.clone(), effects);
+                self.note(handle, failure);
+                self.try_again(index, handle, self.longest_wait(handle), effects);
+            }
             Verdict::Cancelled => {
                 // No attempt: it was ours to stop it. The wait keeps a caller that cancels without
                 // being asked from spinning.

@@ -5,6 +5,7 @@
 
 mod digest;
 mod document;
+mod encryption;
 mod idempotency;
 mod names;
 mod nearest;
@@ -31,7 +32,7 @@ use crate::api::{
     StartAt,
 };
 use crate::scaling::Policy;
-use crate::worker_config::{Batch, Idempotency};
+use crate::worker_config::{Batch, Encryption, Idempotency};
 
 pub use digest::digest;
 pub use document::check_document;
@@ -72,6 +73,8 @@ pub struct Fleet {
     pub timing: Timing,
     /// How a record that was handled is known again.
     pub idempotency: Option<Idempotency>,
+    /// How records' values are encrypted.
+    pub encryption: Option<Encryption>,
     /// Secrets that the worker finds as files.
     pub secret_files: Vec<SecretFile>,
     /// What the planner is told.

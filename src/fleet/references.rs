@@ -93,7 +93,7 @@ fn pod_references(spec: &KafkaConsumerSpec) -> Vec<PodReference> {
         name: file.secret,
         keys: [file.key].into(),
         optional: false,
-        field: file.field.to_owned(),
+        field: file.field.into_owned(),
     }));
     found
 }

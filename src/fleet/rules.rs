@@ -18,6 +18,7 @@ pub(super) fn check(spec: &KafkaConsumerSpec, problems: &mut Problems) {
         self::delivery(spec, delivery, problems);
     }
     super::idempotency::check(spec, problems);
+    super::encryption::check(spec, problems);
     if spec.template.is_none() {
         if spec.handler.consumer.is_some() {
             problems.contradiction("spec.template", "spec.template is missing: handler.consumer runs the containers of spec.template; name one with its image");

@@ -7,8 +7,8 @@ use k8s_openapi::api::core::v1::PodTemplateSpec;
 use super::problem::{Problem, Problems};
 use super::{
     DEFAULT_WORKER_MEMORY_BYTES, Delivery, Fleet, Handler, References, Timing,
-    consumer_environment, idempotency, names, properties, quantity, rules, schema, secrets,
-    template,
+    consumer_environment, encryption, idempotency, names, properties, quantity, rules, schema,
+    secrets, template,
 };
 use crate::api::names::WORKER_CONTAINER;
 use crate::api::{self, KafkaConsumer, KafkaConsumerSpec, OnExhausted};
@@ -123,6 +123,7 @@ fn complete(
     let scope = format!("{}.{name}", namespace(consumer));
     Fleet {
         idempotency: idempotency::complete(spec, &secret_files, &timing, scope),
+        encryption: encryption::complete(spec, &secret_files),
         secret_files,
         name,
         namespace: namespace(consumer).to_owned(),

@@ -47,6 +47,7 @@ pub(super) fn worker_config(fleet: &Fleet, handler: Handler) -> WorkerConfig {
         max_poll_interval: fleet.timing.max_poll_interval,
         memory_budget_bytes: memory_budget_bytes(fleet.worker_memory_bytes),
         idempotency: fleet.idempotency.clone(),
+        encryption: fleet.encryption.clone(),
     }
 }
 

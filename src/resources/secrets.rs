@@ -16,7 +16,7 @@ pub(super) fn volume(fleet: &Fleet) -> Option<Volume> {
     for file in &fleet.secret_files {
         items.entry(&file.secret).or_default().push(KeyToPath {
             key: file.key.clone(),
-            path: file.file.to_owned(),
+            path: file.file.clone().into_owned(),
             ..KeyToPath::default()
         });
     }

@@ -258,7 +258,9 @@ impl Loop {
             Verdict::Cancelled => metrics.cancelled.inc(),
             Verdict::Retry(failure)
             | Verdict::Reject(failure)
-            | Verdict::Misconfigured(failure) => failed(failure.class),
+            | Verdict::Misconfigured(failure)
+            | Verdict::Undeliverable { failure, .. }
+            | Verdict::NotYet(failure) => failed(failure.class),
         };
         match (answer.reached, &answer.verdict) {
             (Some(true), _) => reachability::handler(&self.health, None),

@@ -38,6 +38,7 @@ fn reason(why: &Circumstances<'_>) -> &'static str {
     match why.reason {
         DeadLetterReason::AttemptsExhausted => "AttemptsExhausted",
         DeadLetterReason::Rejected => "Rejected",
+        DeadLetterReason::DecryptionFailed => "DecryptionFailed",
     }
 }
 

@@ -42,7 +42,9 @@ use consume::{Loop, Parts};
 use dead_letters::{DeadLetters, Letterhead};
 use delivery::http::Http;
 use delivery::http::target::Target;
-use delivery::{BatchLimits, Claims, Deliveries, Limits, Pipeline, Preparation, Transport};
+use delivery::{
+    BatchLimits, Claims, Decryption, Deliveries, Limits, Pipeline, Preparation, Transport,
+};
 use health::Health;
 
 /// A moved frontier is committed this often: what a crash makes others repeat.
@@ -71,6 +73,9 @@ pub enum Error {
     /// The handler's URL makes no sense.
     #[error("{0}")]
     Handler(String),
+    /// A key could not be had.
+    #[error("{0}")]
+    Encryption(String),
     /// The admin port is taken, or may not be opened.
     #[error("listen on {address} for the admin port")]
     Admin {
@@ -211,7 +216,7 @@ fn begin(
         timeout: config.dead_letter_timeout(),
     };
     let pipeline = Pipeline {
-        preparation: Preparation::AsRead,
+        preparation: preparation(config, metrics)?,
         claims: Claims::new(config.idempotency.as_ref(), &options.pod, clock, metrics),
         transport,
     };
@@ -248,6 +253,15 @@ fn limits(config: &WorkerConfig) -> Limits {
 fn source(config: &WorkerConfig) -> String {
     let (namespace, name) = config.consumer.split_once('/').unwrap_or_default();
     format!("/namespaces/{namespace}/kafkaconsumers/{name}")
+}
+
+fn preparation(config: &WorkerConfig, metrics: &WorkerMetrics) -> Result<Preparation, Error> {
+    let Some(encryption) = &config.encryption else {
+        return Ok(Preparation::AsRead);
+    };
+    Decryption::load(encryption, metrics.decrypted.clone())
+        .map(|decryption| Preparation::Decrypt(Box::new(decryption)))
+        .map_err(Error::Encryption)
 }
 
 fn settings(

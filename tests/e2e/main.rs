@@ -7,6 +7,7 @@
 
 mod burst;
 mod dead_letters;
+mod encryption;
 mod kafka;
 mod kill;
 mod outages;

@@ -490,7 +490,7 @@ fn everything_to_look_up_is_listed() {
     // What the worker itself needs is among them.
     assert_eq!(
         list(&references(&typed(&http_port())).secrets),
-        "orders orders-store postgres-ca"
+        "orders orders-store postgres-ca rails-encryption rails-lookups"
     );
 }
 

@@ -17,6 +17,7 @@ mod controller_process;
 mod controller_rest;
 mod controller_scaling;
 mod crds;
+mod encryption_spec;
 mod engine_speed;
 mod events;
 mod examples;

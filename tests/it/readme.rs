@@ -6,13 +6,14 @@ use std::path::{Path, PathBuf};
 use drover::fleet::check_document;
 use drover::yaml;
 
-const DOCUMENTS: [&str; 6] = [
+const DOCUMENTS: [&str; 7] = [
     "README.md",
     "ARCHITECTURE.md",
     "CHANGELOG.md",
     "docs/install.md",
     "docs/http-handler.md",
     "docs/idempotency.md",
+    "docs/encryption.md",
 ];
 
 fn root() -> PathBuf {

@@ -1,10 +1,12 @@
 //! `drover.dev/v1alpha1`.
 
+mod encryption;
 mod idempotency;
 mod spec;
 mod start_at;
 mod status;
 
+pub use encryption::*;
 pub use idempotency::*;
 pub use spec::*;
 pub use start_at::*;

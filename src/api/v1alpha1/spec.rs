@@ -7,6 +7,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
+use super::encryption::Encryption;
 use super::idempotency::Idempotency;
 use super::start_at::StartAt;
 use super::status::KafkaConsumerStatus;
@@ -65,6 +66,10 @@ use crate::api::{Span, text};
         "spec.delivery is not for handler.consumer: your own consumer delivers; remove spec.delivery"),
     validation = ("!has(self.handler.consumer) || !has(self.idempotency)",
         "spec.idempotency is not for handler.consumer: your own consumer delivers; remove spec.idempotency"),
+    validation = ("!has(self.handler.consumer) || !has(self.encryption)",
+        "spec.encryption is not for handler.consumer: your own consumer reads the records; remove spec.encryption"),
+    validation = ("!has(self.encryption) || self.encryption.activeRecord.onUnknownKey != 'DeadLetter' || (has(self.delivery) && has(self.delivery.deadLetter) && (!has(self.delivery.onExhausted) || self.delivery.onExhausted == 'DeadLetter'))",
+        "spec.encryption.activeRecord.onUnknownKey is DeadLetter but nothing is dead-lettered; name spec.delivery.deadLetter.topic and leave spec.delivery.onExhausted at DeadLetter, or choose Stall"),
     validation = ("!has(self.handler.consumer) || has(self.template)",
         "spec.template is missing: handler.consumer runs the containers of spec.template; name one with its image"),
     validation = ("!has(self.handler.http) || !has(self.handler.http.port) || has(self.template)",
@@ -106,6 +111,9 @@ pub struct KafkaConsumerSpec {
     /// brings it twice. Default: not at all. Not for `handler.consumer`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idempotency: Option<Idempotency>,
+    /// How records' values are encrypted. Default: they are not. Not for `handler.consumer`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encryption: Option<Encryption>,
 
     /// How many pods: the promised delay and the bounds.
     #[serde(default)]

@@ -273,9 +273,10 @@ impl RecordBook {
             | Answer::Misconfigured
             | Answer::Postponed
             | Answer::HeldUp
+            | Answer::NotYet
             | Answer::Cancelled => false,
             Answer::Retry => self.failures + 1 >= settings.attempts,
-            Answer::Reject => true,
+            Answer::Reject | Answer::Undeliverable => true,
         };
         self.failures += u32::from(matches!(answer, Answer::Retry | Answer::Reject));
         if exhausted && settings.on_exhausted == OnExhausted::Skip {

@@ -183,3 +183,63 @@ fn a_rejected_record_is_not_tried_again_but_treated_as_exhausted() {
     rig.answer(ticket, Verdict::Reject(failure()));
     assert_eq!(rig.engine.totals().passed_over, 1);
 }
+
+#[test]
+fn what_cannot_be_delivered_is_treated_as_exhausted_and_no_attempt_is_spent() {
+    let undeliverable = || Verdict::Undeliverable {
+        reason: DeadLetterReason::DecryptionFailed,
+        failure: failure(),
+    };
+    let mut rig = Rig::new(with(OnExhausted::DeadLetter), 1);
+    rig.read(0, 0, 7);
+    let ticket = rig.one();
+    rig.answer(ticket, undeliverable());
+    assert_eq!(
+        letters(&mut rig),
+        [(ticket, DeadLetterReason::DecryptionFailed, 0)]
+    );
+
+    let mut rig = Rig::new(with(OnExhausted::Stall), 1);
+    rig.read(0, 0, 7);
+    let ticket = rig.one();
+    rig.answer(ticket, undeliverable());
+    assert_eq!(rig.stalls().len(), 1);
+
+    let mut rig = Rig::new(with(OnExhausted::Skip), 1);
+    rig.read(0, 0, 7);
+    let ticket = rig.one();
+    rig.answer(ticket, undeliverable());
+    assert_eq!(rig.engine.totals().passed_over, 1);
+}
+
+#[test]
+fn what_cannot_be_delivered_yet_stalls_whatever_the_policy_and_the_others_go_on() {
+    for on_exhausted in [
+        OnExhausted::DeadLetter,
+        OnExhausted::Stall,
+        OnExhausted::Skip,
+    ] {
+        let mut rig = Rig::new(with(on_exhausted), 1);
+        rig.read(0, 0, 7);
+        rig.read(0, 1, 7);
+        let stuck = rig.one();
+        rig.answer(stuck, Verdict::NotYet(failure()));
+        assert_eq!(rig.stalls(), [(0, 1)]);
+        // Its key waits, another one does not, and no fewer are in flight at once.
+        for offset in 2..18 {
+            rig.read(0, offset, -1);
+        }
+        let others = rig.delivered();
+        assert_eq!(others.len(), 16);
+        for ticket in others {
+            rig.done(ticket);
+        }
+        rig.pass(ms(60_000));
+        let (again, attempt) = rig.deliveries()[0];
+        assert_eq!((again.offset, attempt), (stuck.offset, 1));
+        rig.done(again);
+        assert_eq!(rig.unstalled(), [0]);
+        assert_eq!(rig.one().offset.0, 1);
+        assert_eq!(rig.engine.totals().passed_over, 0);
+    }
+}

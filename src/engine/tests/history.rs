@@ -117,6 +117,8 @@ pub(super) enum Answer {
     Postponed,
     /// The store was away.
     HeldUp,
+    Undeliverable,
+    NotYet,
     Cancelled,
 }
 

@@ -98,7 +98,10 @@ fn counts_failures_only(books: &Books, fact: &Fact, settings: &Settings) -> Held
         } => {
             prop_assert_eq!(failures(partition, ticket), Some(attempts));
             let enough = attempts >= settings.attempts;
-            prop_assert!(enough || reason == DeadLetterReason::Rejected, "{fact:?}");
+            prop_assert!(
+                enough || reason != DeadLetterReason::AttemptsExhausted,
+                "{fact:?}"
+            );
         }
         Fact::Stalled {
             partition,
@@ -147,8 +150,14 @@ fn ends_only_after_a_failure(last: &mut LastAnswers, books: &Books, fact: &Fact)
     let answer = last.get(&(partition, epoch(partition), offset));
     let stalled = matches!(fact, Fact::Stalled { .. });
     prop_assert!(
-        matches!(answer, Some(Answer::Retry | Answer::Reject))
-            || (stalled && matches!(answer, Some(Answer::Misconfigured | Answer::HeldUp))),
+        matches!(
+            answer,
+            Some(Answer::Retry | Answer::Reject | Answer::Undeliverable)
+        ) || (stalled
+            && matches!(
+                answer,
+                Some(Answer::Misconfigured | Answer::HeldUp | Answer::NotYet)
+            )),
         "{answer:?} before {fact:?}"
     );
     Ok(())

@@ -81,7 +81,7 @@ fn take(number: &mut u32, limit: u32) -> u32 {
     taken
 }
 
-const ANSWERS: [(u32, Answer); 10] = [
+const ANSWERS: [(u32, Answer); 12] = [
     (12, Answer::Done),
     (1, Answer::Skip),
     (5, Answer::Retry),
@@ -91,6 +91,8 @@ const ANSWERS: [(u32, Answer); 10] = [
     (1, Answer::Duplicate),
     (1, Answer::Postponed),
     (1, Answer::HeldUp),
+    (1, Answer::Undeliverable),
+    (1, Answer::NotYet),
     (1, Answer::Cancelled),
 ];
 

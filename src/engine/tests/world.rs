@@ -8,8 +8,8 @@ use super::history::{Answer, Fact, History};
 use super::rig::{failure, ms};
 use super::script::{PARTITIONS, Script, Step};
 use crate::engine::{
-    Assignment, Barred, Engine, Event, Failure, FrontierCommit, Incoming, KeyHash, LaneId, Ticket,
-    Verdict,
+    Assignment, Barred, DeadLetterReason, Engine, Event, Failure, FrontierCommit, Incoming,
+    KeyHash, LaneId, Ticket, Verdict,
 };
 use crate::report::{Report, unread};
 use crate::topic::{Offset, TopicPartition};
@@ -319,6 +319,11 @@ impl World {
                 after: after.unwrap_or(ms(1000)),
                 failure: Some(failure()),
             },
+            Answer::Undeliverable => Verdict::Undeliverable {
+                reason: DeadLetterReason::DecryptionFailed,
+                failure: failure(),
+            },
+            Answer::NotYet => Verdict::NotYet(failure()),
             Answer::Cancelled => Verdict::Cancelled,
         };
         let took = ms(5);

@@ -204,6 +204,7 @@ mod tests {
             Verdict::Misconfigured(_) => "misconfigured",
             Verdict::Duplicate => "duplicate",
             Verdict::Postponed { .. } => "postponed",
+            Verdict::Undeliverable { .. } | Verdict::NotYet(_) => "not given to a handler",
             Verdict::Cancelled => "cancelled",
         }
     }

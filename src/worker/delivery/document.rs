@@ -26,6 +26,9 @@ struct Document<'a> {
     idempotency_key: String,
     key: Option<InJson<'a>>,
     headers: HeadersInJson<'a>,
+    /// There only where it is so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    decrypted: Option<bool>,
     value: Option<InJson<'a>>,
 }
 
@@ -42,6 +45,7 @@ impl<'a> Document<'a> {
             idempotency_key: record.name(),
             key: record.key.as_deref().map(InJson),
             headers: HeadersInJson(&record.headers),
+            decrypted: prepared.decrypted.map(|_| true),
             value: prepared.value.as_deref().map(InJson),
         }
     }
@@ -88,7 +92,11 @@ mod tests {
         };
         let line = |record: &Record| {
             let value = record.value.clone();
-            let prepared = Prepared { record, value };
+            let prepared = Prepared {
+                record,
+                value,
+                decrypted: None,
+            };
             let mut out = Vec::new();
             write_all(
                 &[Item {

@@ -11,6 +11,7 @@
 pub mod answer;
 mod batches;
 mod claims;
+mod decryption;
 mod document;
 pub mod http;
 mod json;
@@ -28,6 +29,7 @@ use crate::engine::{Ticket, Verdict};
 
 pub use batches::Limits as BatchLimits;
 pub use claims::Claims;
+pub use decryption::Decryption;
 pub use pipeline::Pipeline;
 pub use prepare::Preparation;
 pub use slots::{Deliveries, Limits};

@@ -57,6 +57,18 @@ pub fn http_port() -> Value {
                 "scope": "shop-orders",
             },
             "scaling": { "minReplicas": 0, "maxReplicas": 12, "maxDelay": "30s", "idleTimeToZero": "1m", "mode": "Recommend" },
+            "encryption": { "activeRecord": {
+                "primaryKeySecrets": [
+                    { "name": "rails-encryption", "key": "primary_key_2025" },
+                    { "name": "rails-encryption", "key": "primary_key_2026" },
+                ],
+                "keyDerivationSaltSecret": { "name": "rails-encryption", "key": "key_derivation_salt" },
+                "deterministicKeySecret": { "name": "rails-lookups", "key": "deterministic_key" },
+                "hashDigest": "Sha1",
+                "pointer": "/payload",
+                "onUnknownKey": "DeadLetter",
+                "onPlaintext": "Deliver",
+            } },
             "template": {
                 "metadata": {
                     "labels": { "team": "shop", "drover.dev/consumer": "mine", "app.kubernetes.io/name": "orders" },

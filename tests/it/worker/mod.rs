@@ -6,6 +6,7 @@ mod batches;
 mod cloud_events;
 mod dead_letters;
 mod delivery;
+mod encryption;
 mod failures;
 mod headers;
 mod idempotency;

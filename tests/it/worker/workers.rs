@@ -55,6 +55,7 @@ pub fn config(kafka: &Kafka, web: &Web) -> WorkerConfig {
         max_poll_interval: Duration::from_secs(60),
         memory_budget_bytes: 16 << 20,
         idempotency: None,
+        encryption: None,
     }
 }
 

@@ -118,6 +118,7 @@ mod tests {
                 prepared: Prepared {
                     record,
                     value: record.value.clone(),
+                    decrypted: None,
                 },
                 attempt: 1,
             })

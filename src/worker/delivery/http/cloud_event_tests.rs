@@ -38,7 +38,11 @@ fn an_event(more: &[(&str, &[u8])], value: Option<&str>) -> Record {
 /// Headers of binary mode as a map, with the body.
 fn binary_mode(record: &Record) -> (BTreeMap<String, String>, Bytes) {
     let value = record.value.clone();
-    let prepared = Prepared { record, value };
+    let prepared = Prepared {
+        record,
+        value,
+        decrypted: None,
+    };
     let event = match map(&prepared, SOURCE) {
         Mapped::Event(event) => event,
         Mapped::Whole { body, .. } => Event::from_json(&body).unwrap(),
@@ -53,7 +57,11 @@ fn binary_mode(record: &Record) -> (BTreeMap<String, String>, Bytes) {
 
 fn structured_mode(record: &Record) -> Value {
     let value = record.value.clone();
-    let prepared = Prepared { record, value };
+    let prepared = Prepared {
+        record,
+        value,
+        decrypted: None,
+    };
     let Mapped::Event(event) = map(&prepared, SOURCE) else {
         panic!("structured in Kafka");
     };
@@ -296,7 +304,7 @@ proptest! {
         }));
         record.value = value.map(Bytes::from);
         record.key = key.map(Bytes::from);
-        let prepared = Prepared { record: &record, value: record.value.clone() };
+        let prepared = Prepared { record: &record, value: record.value.clone(), decrypted: None };
         if let Mapped::Event(event) = map(&prepared, SOURCE) {
             let mut headers = HeaderMap::new();
             prop_assert_eq!(event.in_headers(&mut headers), record.value.clone().unwrap_or_default());

@@ -34,6 +34,11 @@ pub mod name {
     pub static KEY_BASE64: HeaderName = HeaderName::from_static("drover-key-base64");
     /// `true` where the value is null.
     pub static TOMBSTONE: HeaderName = HeaderName::from_static("drover-tombstone");
+    /// `true` where the value was encrypted.
+    pub static DECRYPTED: HeaderName = HeaderName::from_static("drover-decrypted");
+    /// What the plaintext is labelled, where that is not UTF-8.
+    pub static DECRYPTED_ENCODING: HeaderName =
+        HeaderName::from_static("drover-decrypted-encoding");
     /// 1 for the first.
     pub static ATTEMPT: HeaderName = HeaderName::from_static("drover-attempt");
     /// What the record's own headers begin with.

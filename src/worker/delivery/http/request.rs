@@ -11,6 +11,7 @@ use http_body_util::Full;
 use super::cloud_event::{self, Event, Mapped};
 use super::headers::{self, text_value};
 use super::{Format, Http, name};
+use crate::encryption::Encoding;
 use crate::worker::delivery::prepare::Prepared;
 use crate::worker::record::{Header, Record};
 
@@ -20,7 +21,11 @@ pub(super) const AGENT: HeaderValue =
 
 /// The request for one attempt on a record.
 pub fn request(http: &Http, prepared: &Prepared<'_>, attempt: u32) -> Request<Full<Bytes>> {
-    let Prepared { record, value } = prepared;
+    let Prepared {
+        record,
+        value,
+        decrypted,
+    } = prepared;
     let mut request = Request::new(Full::default());
     *request.method_mut() = Method::POST;
     *request.uri_mut() = http.target.path.clone();
@@ -34,6 +39,13 @@ pub fn request(http: &Http, prepared: &Prepared<'_>, attempt: u32) -> Request<Fu
         let yes = HeaderValue::from_static("true");
         to.insert(name::TOMBSTONE.clone(), yes);
     }
+    if let Some(encoding) = decrypted {
+        to.insert(name::DECRYPTED.clone(), HeaderValue::from_static("true"));
+        if *encoding != Encoding::UTF_8 {
+            let encoding = HeaderValue::from_static(encoding.name());
+            to.insert(name::DECRYPTED_ENCODING.clone(), encoding);
+        }
+    }
     let body = match http.format {
         Format::Plain => plain(to, prepared),
         Format::CloudEvents => in_binary_mode(to, prepared, &http.source),
@@ -45,7 +57,7 @@ pub fn request(http: &Http, prepared: &Prepared<'_>, attempt: u32) -> Request<Fu
 
 /// The value as it is.
 fn plain(to: &mut HeaderMap, prepared: &Prepared<'_>) -> Bytes {
-    let Prepared { record, value } = prepared;
+    let Prepared { record, value, .. } = prepared;
     let content_type = record.header("content-type").and_then(text_value);
     to.insert(CONTENT_TYPE, content_type.unwrap_or(OCTETS));
     headers::add_key(to, record);
@@ -178,8 +190,30 @@ mod tests {
     }
 
     fn request_for(record: &Record) -> Request<Full<Bytes>> {
-        let value = record.value.clone();
-        request(&http(Format::Plain), &Prepared { record, value }, 2)
+        decrypted_request_for(record, None)
+    }
+
+    fn decrypted_request_for(record: &Record, decrypted: Option<Encoding>) -> Request<Full<Bytes>> {
+        let prepared = Prepared {
+            record,
+            value: record.value.clone(),
+            decrypted,
+        };
+        request(&http(Format::Plain), &prepared, 2)
+    }
+
+    #[test]
+    fn a_value_that_was_encrypted_is_said_to_be_and_so_is_its_encoding() {
+        for (encoding, decrypted, named) in [
+            (None, None, None),
+            (Some(Encoding::UTF_8), Some("true"), None),
+            (Some(Encoding::BINARY), Some("true"), Some("ASCII-8BIT")),
+        ] {
+            let request = decrypted_request_for(&record(vec![]), encoding);
+            let header = |name| request.headers().get(name).map(|v| v.to_str().unwrap());
+            assert_eq!(header(&name::DECRYPTED), decrypted);
+            assert_eq!(header(&name::DECRYPTED_ENCODING), named);
+        }
     }
 
     fn sent(record: &Record) -> HeaderMap {

@@ -117,7 +117,6 @@ bench-start: images ## 24 times from zero: first record produced to first record
 	@tests/demo/demo --dir "$(DEMO_CLUSTER)" --bin "$(BUILT)" --images "$(IMAGES_DIR)" --starts 24 --records 100
 
 .PHONY: bench-worker
-bench-worker: ## The worker beside a bare loop on a real broker: records per CPU-second, memory
-	@$(MAKE) build PROFILE=release
-	@dir=$$(mktemp -d)/broker; trap '$(CLUSTER_TOOL) broker down --dir "$$dir"' EXIT; \
-	  tests/bench/worker --brokers "$$($(CLUSTER_TOOL) broker up --dir "$$dir" | tail -1)"
+bench-worker: setup ## The worker beside other consumers on a real broker, into docs/benchmarks.md; QUICK=1 to try
+	@$(CARGO) build --release --bin drover-worker $(addprefix --example bench_,load handler config bare_loop)
+	@tests/bench/worker --release-dir "$(BUILT:$(PROFILE)=release)" $(if $(QUICK),--quick)

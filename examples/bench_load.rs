@@ -1,10 +1,12 @@
 //! Benchmark: fills a topic with records of random bytes, by one producer.
 //!
-//! `bench_load BROKERS TOPIC PARTITIONS COUNT BYTES KEYS`
+//! `bench_load BROKERS TOPIC PARTITIONS COUNT BYTES KEYS [PER_SECOND]`. With PER_SECOND records are sent
+//! one by one at that rate, each of which begins with the nanoseconds since 1970 at which it was sent.
 
 use std::time::Duration;
 
 use anyhow::Context as _;
+use drover::clock::{self, Monotonic};
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
@@ -13,13 +15,14 @@ use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedPr
 
 fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [brokers, topic, partitions, count, bytes, keys] = arguments.as_slice() else {
-        anyhow::bail!("usage: bench_load BROKERS TOPIC PARTITIONS COUNT BYTES KEYS");
+    let [brokers, topic, partitions, count, bytes, keys, rate @ ..] = arguments.as_slice() else {
+        anyhow::bail!("usage: bench_load BROKERS TOPIC PARTITIONS COUNT BYTES KEYS [PER_SECOND]");
     };
+    let rate: Option<f64> = rate.first().map(|rate| rate.parse()).transpose()?;
+    let linger = if rate.is_some() { "0" } else { "20" };
     let mut config = ClientConfig::new();
-    config
-        .set("bootstrap.servers", brokers)
-        .set("linger.ms", "20");
+    config.set("bootstrap.servers", brokers);
+    config.set("linger.ms", linger);
     config.set("queue.buffering.max.messages", "200000");
     create(&config, topic, partitions.parse()?)?;
 
@@ -27,8 +30,17 @@ fn main() -> anyhow::Result<()> {
     let (count, bytes, keys): (u64, usize, u64) = (count.parse()?, bytes.parse()?, keys.parse()?);
     let mut random = Random(0x9e37_79b9_7f4a_7c15);
     let mut value = vec![0_u8; bytes];
+    let clock = Monotonic::start();
     for number in 0..count {
         random.fill(&mut value);
+        if let Some(rate) = rate {
+            let due = Duration::from_secs_f64(number as f64 / rate);
+            while let Some(rest) = due.checked_sub(clock.elapsed()) {
+                std::thread::park_timeout(rest);
+            }
+            let now = i64::try_from(clock::now().as_nanosecond())?;
+            value[..8].copy_from_slice(&now.to_le_bytes());
+        }
         let key = (number % keys).to_string();
         let mut record = BaseRecord::to(topic).key(&key).payload(&value);
         while let Err((error, unsent)) = producer.send(record) {

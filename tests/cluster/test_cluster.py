@@ -191,7 +191,7 @@ class Tools(InFolder):
         self.addCleanup(setattr, os, "geteuid", before)
         os.geteuid = lambda: 1000
         with self.assertRaisesRegex(Failure, "some-package"):
-            packages._install({"some-package"})
+            packages.install({"some-package"})
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ def ensure(parts: list[str]) -> None:
     missing = {package for name, package in wanted.items() if find(name) is None}
     if "node" in parts and cni_folder() is None:
         missing.add(CNI_PACKAGE)
-    _install(missing)
+    install(missing)
 
 
 def ensure_builders(go: bool, maven: bool) -> None:
@@ -48,7 +48,7 @@ def ensure_builders(go: bool, maven: bool) -> None:
     if go and find("go") is None:
         raise Failure("the program go is missing; install Go 1.25 or newer and put it into PATH")
     if maven and find("mvn") is None:
-        _install({"maven"})
+        install({"maven"})
 
 
 def find(name: str) -> str | None:
@@ -60,7 +60,7 @@ def cni_folder() -> str | None:
     return next((folder for folder in CNI_FOLDERS if (Path(folder) / "host-local").exists()), None)
 
 
-def _install(missing: set[str]) -> None:
+def install(missing: set[str]) -> None:
     if not missing:
         return
     names = sorted(missing)

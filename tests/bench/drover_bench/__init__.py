@@ -1,0 +1,1 @@
+"""Measures the worker beside other consumers: see ../worker."""

@@ -143,6 +143,7 @@ impl World {
         };
         let settings = Settings {
             pod: "pod-0".to_owned(),
+            began: Duration::from_secs(1_000_000_000),
             ordering,
             concurrency: SLOTS * limits.records,
             run,
@@ -154,6 +155,7 @@ impl World {
             commit_interval: ms(500),
             report_interval: ms(5_000),
             budget_bytes: 1_000_000,
+            breaker: None,
         };
         let mut world = Self {
             engine: Engine::new(settings),
@@ -171,6 +173,7 @@ impl World {
             lane: LaneId(lane),
             left_behind: None,
             committed: Some(Offset(0)),
+            topic_id: None,
         });
         world.tell(Event::Assigned(assignments.collect()));
         world

@@ -44,12 +44,13 @@ pub enum Event<P> {
         /// The record's content, back from [`super::Effect::Deliver`].
         payload: P,
     },
-    /// A delivery that is in flight cannot end for a reason outside of the handler; it goes on.
-    Hindered {
+    /// The handler has done it, and the delivery goes on until that is marked in the idempotency
+    /// store. If its partition must go before, it is finished all the same.
+    Handled {
         /// The delivery.
         ticket: Ticket,
-        /// What is in its way.
-        failure: Failure,
+        /// What is in the way of the mark, to be reported.
+        hindered: Option<Failure>,
     },
     /// The broker has, or has not, the copy in the dead-letter topic.
     DeadLettered {

@@ -122,6 +122,7 @@ impl<P> Engine<P> {
             let out = lanes.iter().filter_map(|(id, _)| self.lane(*id));
             if out.map(|lane| lane.out).sum::<usize>() == 0 || self.now >= until {
                 for (id, _) in &lanes {
+                    self.finish_what_is_handled(*id, effects);
                     self.cancel_what_is_out(*id, effects);
                 }
                 self.drains[index].stage = Stage::Committing {
@@ -244,6 +245,30 @@ impl<P> Engine<P> {
             if !record.is_out() {
                 self.let_go(index, handle, effects);
             }
+        }
+    }
+
+    /// What the handler has done and only its mark is missing: to commit it is better than to have
+    /// it done again by the next owner (`docs/adr/006-done-without-a-mark-is-done.md`).
+    fn finish_what_is_handled(&mut self, id: LaneId, effects: &mut Vec<Effect<P>>) {
+        let Some(lane) = self.lane(id) else {
+            return;
+        };
+        let records = lane.ledger.held().map(|(_, handle)| &self.records[handle]);
+        let handled = records.filter(|record| record.handled && record.state == State::InFlight);
+        let offsets: Vec<_> = handled.map(|record| record.offset).collect();
+        for offset in offsets {
+            let Some(lane) = self.lane_mut(id) else {
+                return;
+            };
+            let Some((index, handle)) = lane.ledger.find(offset) else {
+                continue;
+            };
+            lane.out -= 1;
+            effects.push(Effect::Cancel(lane.ticket(offset)));
+            self.in_flight -= 1;
+            self.totals.done += 1;
+            self.finish(index, handle, effects);
         }
     }
 

@@ -196,7 +196,7 @@ impl<P> Engine<P> {
                 took,
                 payload,
             } => self.finished(ticket, verdict, took, payload, effects),
-            Event::Hindered { ticket, failure } => self.hindered(ticket, failure, effects),
+            Event::Handled { ticket, hindered } => self.handled(ticket, hindered, effects),
             Event::DeadLettered {
                 ticket,
                 result,

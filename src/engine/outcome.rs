@@ -109,11 +109,11 @@ impl<P> Engine<P> {
         }
     }
 
-    /// Something other than the handler keeps a delivery from its end: said, as of a stuck record.
-    pub(super) fn hindered(
+    /// The handler has done it; what keeps the delivery from its end is said, as of a stuck record.
+    pub(super) fn handled(
         &mut self,
         ticket: Ticket,
-        failure: Failure,
+        hindered: Option<Failure>,
         effects: &mut Vec<Effect<P>>,
     ) {
         let lane = self.lane(ticket.lane);
@@ -123,7 +123,10 @@ impl<P> Engine<P> {
         if let Some((_, handle)) = found
             && self.records[handle].state == State::InFlight
         {
-            self.stall(handle, failure, effects);
+            self.records[handle].handled = true;
+            if let Some(failure) = hindered {
+                self.stall(handle, failure, effects);
+            }
         }
     }
 

@@ -17,6 +17,8 @@ pub(super) struct Record<P> {
     /// Not here while the handler or the producer has it.
     pub payload: Option<P>,
     pub state: State,
+    /// The handler has done it; its delivery goes on for other reasons.
+    pub handled: bool,
     /// Failed attempts. Neither cancelling nor being asked for less is a failure.
     pub attempts: u32,
     /// How often the handler asked for less since it last failed.
@@ -66,6 +68,7 @@ impl<P> Record<P> {
             bytes: incoming.bytes,
             payload: Some(incoming.payload),
             state: State::Ready,
+            handled: false,
             attempts: 0,
             slow_downs: 0,
             delivery: 0,

@@ -211,8 +211,8 @@ impl Loop {
     }
 
     fn take_answers(&mut self) {
-        for (ticket, failure) in self.deliveries.take_hindered() {
-            self.tell(Event::Hindered { ticket, failure });
+        for (ticket, hindered) in self.deliveries.take_handled() {
+            self.tell(Event::Handled { ticket, hindered });
         }
         let mut delivered = std::mem::take(&mut self.delivered);
         self.deliveries.take_over(&mut delivered);

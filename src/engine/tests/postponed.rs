@@ -106,9 +106,9 @@ fn a_delivery_that_cannot_end_is_reported_as_stuck_until_it_does() {
     let mut rig = Rig::new(settings(), 1);
     rig.read(0, 0, 7);
     let ticket = rig.one();
-    rig.on(Event::Hindered {
+    rig.on(Event::Handled {
         ticket,
-        failure: failure(),
+        hindered: Some(failure()),
     });
     assert_eq!(rig.stalls(), [(0, 1)]);
     rig.pass(ms(1_000));
@@ -117,9 +117,9 @@ fn a_delivery_that_cannot_end_is_reported_as_stuck_until_it_does() {
     rig.done(ticket);
     assert_eq!(rig.unstalled(), [0]);
     // What is said of a delivery that is over is old news.
-    rig.on(Event::Hindered {
+    rig.on(Event::Handled {
         ticket,
-        failure: failure(),
+        hindered: Some(failure()),
     });
     assert!(rig.stalls().is_empty());
 }
@@ -151,4 +151,31 @@ fn an_attempt_that_failed_counts_on_after_a_wait_for_the_store() {
     rig.answer(ticket, postponed(250));
     rig.pass(ms(250));
     assert_eq!(rig.deliveries(), [(ticket, 2)]);
+}
+
+/// The next owner would have it done again, with certainty.
+#[test]
+fn what_is_done_and_not_marked_is_finished_when_its_partition_must_go() {
+    let mut rig = Rig::new(settings(), 1);
+    for offset in 0..3 {
+        rig.read(0, offset, offset);
+    }
+    let delivered = rig.delivered();
+    for (ticket, hindered) in [(delivered[0], None), (delivered[1], Some(failure()))] {
+        rig.on(Event::Handled { ticket, hindered });
+    }
+    rig.pass(ms(1_000));
+    assert_eq!(rig.committed_offsets(), [(0, 0)]);
+    rig.committed(Ok(()));
+    rig.revoke(0);
+    rig.pass(ms(30_000));
+    assert_eq!(rig.cancelled(), [0, 1, 2]);
+    // The third is still with its handler.
+    assert_eq!(rig.commits().last().unwrap()[0].offset.0, 2);
+    rig.committed(Ok(()));
+    assert_eq!(rig.given_back(), [0]);
+    assert_eq!(rig.engine.totals().done, 2);
+    // That its delivery ends then changes nothing.
+    rig.done(delivered[0]);
+    assert_eq!(rig.engine.totals().done, 2);
 }

@@ -1,7 +1,9 @@
 //! The way of a record through a slot: prepared, claimed, attempted, settled.
 
-use std::pin::Pin;
+use std::pin::{Pin, pin};
+use std::time::Duration;
 
+use futures::future::{Either, select};
 use tokio::time::{Sleep, sleep};
 
 use super::Delivery;
@@ -11,6 +13,9 @@ use super::prepare::Preparation;
 use super::slots::{CONFIRM_AGAIN, End, Shared, Slot, finish, unless_cancelled};
 use super::transport::{Attempted, Line, Transport};
 use crate::engine::{Ticket, Verdict};
+
+/// A mark is usually there much sooner.
+const SOON: Duration = Duration::from_millis(50);
 
 /// What every delivery goes through.
 pub struct Pipeline {
@@ -109,11 +114,11 @@ pub(super) async fn settle(
     let claims = &shared.pipeline.claims;
     match verdict {
         Verdict::Done | Verdict::Skip => loop {
-            let waited = match unless_cancelled(slot, claims.confirm(&held)).await {
+            let confirming = confirm(shared, ticket, &held);
+            let waited = match unless_cancelled(slot, confirming).await {
                 Some(Confirmed::Settled) => return verdict,
                 Some(Confirmed::NotYet(failure)) => {
-                    shared.hindered.borrow_mut().push((ticket, failure));
-                    shared.wake.notify_one();
+                    shared.tell_handled(ticket, Some(failure));
                     unless_cancelled(slot, sleep(CONFIRM_AGAIN)).await
                 }
                 None => None,
@@ -134,4 +139,17 @@ pub(super) async fn settle(
         }
     }
     verdict
+}
+
+/// Confirms; and if that takes a while, says that the work is done: the partition may have to go
+/// before the store answers.
+async fn confirm(shared: &Shared, ticket: Ticket, held: &Held) -> Confirmed {
+    let confirming = pin!(shared.pipeline.claims.confirm(held));
+    match select(confirming, pin!(sleep(SOON))).await {
+        Either::Left((confirmed, _)) => confirmed,
+        Either::Right(((), confirming)) => {
+            shared.tell_handled(ticket, None);
+            confirming.await
+        }
+    }
 }

@@ -56,10 +56,18 @@ pub(super) struct Shared {
     idle: RefCell<Vec<usize>>,
     /// Deliveries that are over and not yet taken.
     over: RefCell<Vec<Delivered>>,
-    /// Deliveries that are done and cannot end, not yet told.
-    pub hindered: RefCell<Vec<(Ticket, Failure)>>,
+    /// Deliveries that are done and go on until that is marked, not yet told; with what is in the way.
+    handled: RefCell<Vec<(Ticket, Option<Failure>)>>,
     /// Whom to wake when there are some.
     pub wake: Arc<Notify>,
+}
+
+impl Shared {
+    /// The handler has done it; its delivery goes on until that is marked.
+    pub fn tell_handled(&self, ticket: Ticket, hindered: Option<Failure>) {
+        self.handled.borrow_mut().push((ticket, hindered));
+        self.wake.notify_one();
+    }
 }
 
 /// What a slot does.
@@ -118,7 +126,7 @@ impl Deliveries {
             clock,
             idle: RefCell::default(),
             over: RefCell::default(),
-            hindered: RefCell::default(),
+            handled: RefCell::default(),
             wake,
         };
         Self {
@@ -199,9 +207,9 @@ impl Deliveries {
         into.append(&mut self.shared.over.borrow_mut());
     }
 
-    /// Takes the deliveries that are done and cannot end for a reason outside of the handler.
-    pub fn take_hindered(&self) -> Vec<(Ticket, Failure)> {
-        self.shared.hindered.take()
+    /// Takes the deliveries that are done and go on until that is marked, with what is in the way.
+    pub fn take_handled(&self) -> Vec<(Ticket, Option<Failure>)> {
+        self.shared.handled.take()
     }
 
     /// Why the idempotency store cannot be used.

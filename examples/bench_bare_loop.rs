@@ -104,6 +104,8 @@ impl Feed {
         config.set("enable.auto.commit", "true");
         config.set("enable.auto.offset.store", "true");
         config.set("auto.commit.interval.ms", "1000");
+        // The worker is told by its assignment where to begin; nobody tells this loop.
+        config.set("auto.offset.reset", "earliest");
         config.set("enable.partition.eof", "false");
         let native = config.create_native_config()?;
         let kind = RDKafkaType::RD_KAFKA_CONSUMER;

@@ -142,8 +142,6 @@ impl World {
             bytes: limits.bytes,
         };
         let settings = Settings {
-            began: Duration::ZERO,
-            breaker: None,
             pod: "pod-0".to_owned(),
             began: Duration::from_secs(1_000_000_000),
             ordering,

@@ -91,6 +91,8 @@ mod tests {
             Verdict::Misconfigured(_) => "misconfigured",
             Verdict::Duplicate => "duplicate",
             Verdict::Postponed { .. } => "postponed",
+            Verdict::Undeliverable { .. } => "undeliverable",
+            Verdict::NotYet(_) => "not-yet",
             Verdict::Cancelled => "cancelled",
         }
     }

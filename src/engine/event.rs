@@ -11,16 +11,16 @@ use crate::topic::{Offset, TopicPartition};
 #[derive(Debug)]
 pub enum Event<P> {
     /// The group gave us these partitions, and the client was told to read them. Each starts a new
-    /// epoch; one that was not given back yet is given up as if it were lost. To be sent again,
-    /// after [`Event::Lost`], when the client is reset to an earlier offset: within an epoch a
-    /// record that was read before is ignored.
+    /// epoch; one that was not given back yet is given up as if it were lost.
     Assigned(Vec<Assignment>),
     /// The group wants these partitions back; we still own them until [`super::Effect::GiveBack`].
     Revoked(Vec<TopicPartition>),
     /// These partitions are already someone else's: nothing can be committed for them. They are
     /// forgotten at once, without [`super::Effect::GiveBack`].
     Lost(Vec<TopicPartition>),
-    /// A record was read.
+    /// A record was read. One that was read before, and before which nothing is unfinished, begins a
+    /// new epoch with nothing known: the client was reset, as the log was cut or made anew. Any
+    /// other that was read before is ignored.
     Record(Incoming<P>),
     /// Reading has come to `next` although no record was there: transaction markers and compacted
     /// records do not exist and must not hold the frontier. Every record before `next` must have
@@ -64,6 +64,10 @@ pub enum Event<P> {
     /// A commit came back. One commit is under way at a time, so each must be answered, if need be
     /// with [`CommitFailure::Later`].
     Committed(Result<(), CommitFailure>),
+    /// The process did not run for so long that the group may have gone on without it. Nothing is
+    /// begun until there was time to hear of that; what is taken away meanwhile comes as
+    /// [`Event::Lost`].
+    Slept,
     /// Time passed; see [`super::Engine::next_deadline`].
     Tick,
     /// SIGTERM or SIGINT: finish, commit, give everything back, leave.

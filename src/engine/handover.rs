@@ -8,7 +8,10 @@ use super::record::State;
 use super::{Engine, LaneId};
 use crate::topic::TopicPartition;
 
-/// How long the last commit of a partition may take before it is given back without.
+/// How long the last commit of a partition may take, beyond the drain deadline, before it is given
+/// back without. A drain that ends early leaves the commit more time: while a member of a classic
+/// group waits for others to join, which may be draining themselves, its connection to the
+/// coordinator carries no commit.
 const LAST_COMMIT_LIMIT: Duration = Duration::from_secs(5);
 /// How often the last commit is tried. A commit that comes while the group rebalances is answered
 /// "later", perhaps several times; only the limit above ends that.
@@ -126,7 +129,7 @@ impl<P> Engine<P> {
                     self.cancel_what_is_out(*id, effects);
                 }
                 self.drains[index].stage = Stage::Committing {
-                    until: self.now.saturating_add(LAST_COMMIT_LIMIT),
+                    until: until.saturating_add(LAST_COMMIT_LIMIT),
                     failures: 0,
                 };
             }

@@ -55,24 +55,24 @@ impl<P> Engine<P> {
 
     pub(super) fn read(&mut self, incoming: Incoming<P>, effects: &mut Vec<Effect<P>>) {
         let id = incoming.lane;
-        let lane = self.lanes.get_mut(id.0 as usize).and_then(Option::as_mut);
-        let Some(lane) = lane.filter(|lane| !lane.draining) else {
-            self.totals.ignored += 1;
-            return;
-        };
         let offset = incoming.offset;
-        let reading = lane.ledger.reading(offset);
-        if lane.is_barred() || reading == Reading::Again {
-            self.totals.ignored += 1;
-            return;
+        let lane = self.lane(id);
+        let lane = lane.filter(|lane| !lane.draining && !lane.is_barred());
+        match lane.map(|lane| lane.ledger.reading(offset)) {
+            Some(Reading::Next | Reading::Rewound) => {}
+            Some(Reading::Anew) => self.begin_anew(id, effects),
+            Some(Reading::Again) | None => {
+                self.totals.ignored += 1;
+                return;
+            }
         }
-        if lane.bar.is_some() {
+        if self.lane(id).is_some_and(|lane| lane.bar.is_some()) {
             self.lift(id, effects);
         }
         let Some(lane) = self.lanes.get_mut(id.0 as usize).and_then(Option::as_mut) else {
             return;
         };
-        if reading == Reading::Rewound {
+        if lane.ledger.reading(offset) == Reading::Rewound {
             lane.forget_predecessor();
         }
         let readable = lane.is_readable_again(offset);
@@ -121,6 +121,38 @@ impl<P> Engine<P> {
         let wait = tried.due?.checked_sub(self.now)?;
         // Clocks differ; and the settings may have changed since.
         (!wait.is_zero()).then(|| wait.min(self.settings.max_backoff))
+    }
+
+    /// The log was cut or made anew, and the client was reset to where it begins now: what was known
+    /// of it is of another log.
+    fn begin_anew(&mut self, id: LaneId, effects: &mut Vec<Effect<P>>) {
+        let Some(lane) = self.lane(id) else {
+            return;
+        };
+        let (partition, paused) = (lane.partition.clone(), lane.paused);
+        let (in_order, began) = (lane.in_order, self.settings.began);
+        for offset in lane.stuck.keys() {
+            let (partition, offset) = (partition.clone(), Offset(*offset));
+            effects.push(Effect::Unstalled { partition, offset });
+        }
+        self.lose(id, effects);
+        self.epoch += 1;
+        let assignment = Assignment {
+            partition: partition.clone(),
+            lane: id,
+            left_behind: None,
+            committed: None,
+            // It may be another topic of the name.
+            topic_id: None,
+        };
+        let mut lane = Lane::new(assignment, self.epoch, in_order, began);
+        // It may have been paused for what it held, which is gone.
+        lane.paused = paused && self.budget.full();
+        if paused && !lane.paused {
+            effects.push(Effect::Resume(vec![partition.clone()]));
+        }
+        self.by_partition.insert(partition, id);
+        self.lanes[id.0 as usize] = Some(lane);
     }
 
     /// Reading has come to `next` although no record was there.

@@ -21,8 +21,10 @@ pub(super) enum Reading {
     Next,
     /// The first record of the epoch, yet before the committed offset: the client was reset.
     Rewound,
-    /// It was read before in this epoch.
+    /// Reading had come past it in this epoch, and it is not finished.
     Again,
+    /// The same, and nothing before it is unfinished: no client goes back so far by itself.
+    Anew,
 }
 
 #[derive(Debug)]
@@ -67,7 +69,10 @@ impl Ledger {
 
     pub(super) fn reading(&self, offset: Offset) -> Reading {
         match self.next {
-            Some(next) if offset < next && self.read => Reading::Again,
+            Some(next) if offset < next && self.read => match self.entries.front() {
+                Some(first) if first.offset < offset.0 => Reading::Again,
+                _ => Reading::Anew,
+            },
             Some(next) if offset < next => Reading::Rewound,
             _ => Reading::Next,
         }
@@ -275,13 +280,16 @@ mod tests {
     }
 
     #[test]
-    fn only_the_first_record_of_an_epoch_may_be_before_the_committed_one() {
+    fn a_record_before_all_that_is_unfinished_is_of_another_log() {
         let mut ledger = Ledger::new(Some(Offset(100)));
         assert_eq!(ledger.reading(Offset(100)), Reading::Next);
         assert_eq!(ledger.reading(Offset(5)), Reading::Rewound);
         ledger.push(Offset(5), Handle::from(0));
         assert_eq!(ledger.frontier(), Some(Offset(5)));
-        assert_eq!(ledger.reading(Offset(5)), Reading::Again);
         assert_eq!(ledger.reading(Offset(6)), Reading::Next);
+        ledger.push(Offset(6), Handle::from(0));
+        assert_eq!(ledger.reading(Offset(6)), Reading::Again);
+        assert_eq!(ledger.reading(Offset(5)), Reading::Anew);
+        assert_eq!(ledger.reading(Offset(0)), Reading::Anew);
     }
 }

@@ -52,6 +52,9 @@ use self::throttle::Throttle;
 use crate::topic::{Offset, TopicPartition};
 use crate::worker_config::{OnExhausted, Ordering};
 
+/// After a sleep a heartbeat is long due, so its answer is there soon.
+const HEAR_OF_LOSS: Duration = Duration::from_secs(2);
+
 /// The handle of an assigned partition: small, dense, chosen by the worker, so that a record needs
 /// no look-up by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -208,6 +211,7 @@ impl<P> Engine<P> {
             Event::Assigned(assignments) => self.assigned(assignments, effects),
             Event::Revoked(partitions) => self.revoked(&partitions, effects),
             Event::Lost(partitions) => self.lost(&partitions, effects),
+            Event::Slept => self.throttle.hold(self.now + HEAR_OF_LOSS),
             Event::Shutdown => self.shutdown(effects),
             Event::Tick => {}
         }

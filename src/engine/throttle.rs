@@ -95,6 +95,11 @@ impl Throttle {
         }
     }
 
+    /// Nothing is delivered before `until`.
+    pub(super) fn hold(&mut self, until: Duration) {
+        self.held_until = self.held_until.max(until);
+    }
+
     /// Nothing that is delivered can succeed: one probe after each `wait`.
     pub(super) fn misconfigured(&mut self, wait: Duration, now: Duration) {
         self.limit = 1;

@@ -239,9 +239,29 @@ impl Consumer {
         }
     }
 
+    /// A call that waits until the group's coordinator answers. It **blocks**: for a thread of its
+    /// own.
+    ///
+    /// A broker answers one connection's requests in their order, so while a classic group waits for
+    /// members to join, those that have asked to hear nothing from it; nor does it hear that they
+    /// leave. A connection that is closed then leaves a member behind that nobody is, and the group
+    /// waits for it until its session has run out.
+    pub fn coordinator(
+        &self,
+        any: &TopicPartition,
+        timeout: Duration,
+    ) -> impl FnOnce() -> Result<(), KafkaError> + Send + use<> {
+        let base = Arc::clone(&self.base);
+        let list = list(std::slice::from_ref(any));
+        move || base.committed_offsets(list, timeout).map(|_| ())
+    }
+
     /// Leaves the group and gives everything back at once. It **blocks** until the broker has
     /// answered, and may, by a defect of librdkafka's, never return: for a thread of its own.
     pub fn close(self) {
+        // Closing a member of a classic group that holds no partition, librdkafka 2.12 forgets to
+        // leave; unsubscribing, it does not.
+        self.base.unsubscribe();
         drop(self);
     }
 }

@@ -38,6 +38,9 @@ use crate::topic::{Offset, TopicPartition};
 const EVENTS: usize = 256;
 /// Bytes of records that are enough to keep the handler busy, whatever the budget allows.
 const ENOUGH: usize = 4 << 20;
+/// A loop that has not turned for so long was frozen, or its machine was: others may have its
+/// partitions by now. The shortest session that a broker allows is 6 s.
+const SLEPT: Duration = Duration::from_secs(5);
 /// The longest time between turns.
 const TURN: Duration = Duration::from_millis(100);
 
@@ -78,6 +81,8 @@ pub(super) struct Loop {
     /// Records that nothing gets past.
     pub stalled: BTreeSet<(TopicPartition, Offset)>,
     pub stopping: bool,
+    /// When that began.
+    pub stopping_since: Duration,
     pub stopped: bool,
     pub status_due: Duration,
     pub last_trouble: Option<(Code, Duration)>,
@@ -126,6 +131,7 @@ impl Loop {
             paused: BTreeSet::new(),
             stalled: BTreeSet::new(),
             stopping: false,
+            stopping_since: Duration::ZERO,
             stopped: false,
             status_due: Duration::ZERO,
             last_trouble: None,
@@ -168,7 +174,15 @@ impl Loop {
 
     /// One turn; true if Kafka had more than one turn takes.
     fn turn(&mut self) -> Result<bool, Error> {
-        self.now = self.clock.elapsed();
+        let before = std::mem::replace(&mut self.now, self.clock.elapsed());
+        let silence = self.now.saturating_sub(before);
+        if silence > SLEPT {
+            warn!(
+                seconds = silence.as_secs(),
+                "the worker was frozen; it delivers on when the group has had time to say what is still its own"
+            );
+            self.tell(Event::Slept);
+        }
         self.health.turned(self.now);
         self.take_answers();
         self.take_dead_letters();
@@ -195,6 +209,7 @@ impl Loop {
             "draining before leaving the group"
         );
         self.stopping = true;
+        self.stopping_since = self.now;
         self.health.stopping();
         // The engine begins nothing new; there is no point in reading on.
         let all: Vec<_> = self.lanes.all().cloned().collect();

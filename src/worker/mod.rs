@@ -28,7 +28,7 @@ use prometheus_client::registry::Registry;
 use tokio::sync::Notify;
 use tokio::task::{JoinSet, LocalSet, spawn_blocking};
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use crate::clock::{self, Monotonic};
 use crate::engine::{Breaker, Engine, Run, Settings};
@@ -37,6 +37,7 @@ use crate::kafka::consumer::Consumer;
 use crate::kafka::errors;
 use crate::telemetry::http;
 use crate::telemetry::worker_metrics::WorkerMetrics;
+use crate::topic::TopicPartition;
 use crate::worker_config::{Handler, Ordering, WorkerConfig};
 use consume::{Loop, Parts};
 use dead_letters::{DeadLetters, Letterhead};
@@ -51,6 +52,8 @@ use health::Health;
 const COMMIT_INTERVAL: Duration = Duration::from_secs(1);
 /// An unmoved frontier is committed again, with a fresh report, this often.
 const REPORT_INTERVAL: Duration = Duration::from_secs(30);
+/// How long the commit of what was drained may take.
+const COMMIT: Duration = Duration::from_secs(5);
 /// How long leaving the group may take; librdkafka has been seen to hang in it. With the flush of
 /// the producer it fits into what the pod's grace period has for leaving.
 const CLOSE: Duration = Duration::from_secs(4);
@@ -174,7 +177,8 @@ async fn work(
         Ok(over) => over,
         Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
     };
-    end(consuming).await;
+    let leave_by = config.drain_deadline + COMMIT;
+    end(consuming, config, leave_by).await;
     result
 }
 
@@ -299,11 +303,14 @@ fn settings(
     }
 }
 
-/// Leaves the group and hands over what is still on its way.
-async fn end(mut consuming: Loop) {
+/// Leaves the group and hands over what is still on its way. Leaving may begin as late as `leave_by`
+/// after the wish to stop, which is what a drain and its commit could have taken.
+async fn end(mut consuming: Loop, config: &WorkerConfig, leave_by: Duration) {
     consuming.answer_takeover();
     consuming.watches.shutdown().await;
     consuming.kafka_watch.shutdown().await;
+    let since_stop = consuming.clock.elapsed() - consuming.stopping_since;
+    let may_wait = consuming.stopping && !consuming.health.kafka_is_missing();
     let Loop {
         consumer,
         deliveries,
@@ -312,6 +319,13 @@ async fn end(mut consuming: Loop) {
     } = consuming;
     deliveries.close().await;
     dead_letters.close().await;
+    if let Some(topic) = config.topics.first().filter(|_| may_wait) {
+        let any = TopicPartition::new(topic.as_str(), 0);
+        let coordinator = consumer.coordinator(&any, leave_by.saturating_sub(since_stop));
+        if let Ok(Err(error)) = spawn_blocking(coordinator).await {
+            debug!(%error, "the group's coordinator does not answer; leaving all the same");
+        }
+    }
     let closed = tokio::time::timeout(CLOSE, spawn_blocking(move || consumer.close())).await;
     match closed {
         Ok(_) => info!("left the group"),

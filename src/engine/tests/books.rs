@@ -227,7 +227,14 @@ impl LaneBook {
         }
         if self.position.is_some_and(|position| offset < position) {
             if self.touched {
-                return false;
+                if self.unfinished().next().is_some_and(|first| first < offset) {
+                    return false;
+                }
+                // What was held, out or finished is of another log, or of another reading of this.
+                *self = Self {
+                    paused: self.paused,
+                    ..Self::default()
+                };
             }
             // The client was reset: what the former owner said is of another log.
             self.left = Report::default();

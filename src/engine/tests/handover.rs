@@ -184,7 +184,8 @@ fn a_last_commit_that_cannot_succeed_or_never_answers_holds_nothing() {
     for ticket in delivered {
         rig.done(ticket);
     }
-    rig.pass(ms(4_999));
+    // 30 s to drain, of which the drain took none, and 5 s more.
+    rig.pass(ms(34_999));
     assert_eq!(rig.given_back(), [] as [i32; 0]);
     rig.pass(ms(1));
     assert_eq!(rig.given_back(), [0]);
@@ -227,6 +228,16 @@ fn a_lost_partition_goes_without_a_word() {
     );
     assert_eq!(rig.given_back(), [] as [i32; 0]);
     assert_eq!(rig.engine.totals().possible_duplicates, 4);
+}
+
+#[test]
+fn after_a_sleep_nothing_begins_before_the_group_can_have_taken_it_away() {
+    let (mut rig, delivered) = busy();
+    rig.on(Event::Slept);
+    delivered.into_iter().for_each(|ticket| rig.done(ticket));
+    assert_eq!(rig.offsets(), [] as [i64; 0]);
+    rig.pass(ms(2_000));
+    assert_eq!(rig.offsets(), [3]);
 }
 
 #[test]

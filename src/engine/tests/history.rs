@@ -98,6 +98,7 @@ pub(super) enum Fact {
         partition: i32,
     },
     Ticked,
+    Slept,
     Shutdown,
     Stopped,
     /// How the engine says it is, after each event.

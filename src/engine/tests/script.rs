@@ -28,7 +28,7 @@ pub(super) enum Step {
     /// Assigned anew although it was not given back yet.
     AssignAnew(usize),
     Read(usize, usize),
-    /// The client reads a record a second time.
+    /// The client reads a record a second time, and reads on from there if it was reset.
     ReadAgain(usize, usize),
     End(usize),
     /// The next record of a partition cannot be read.
@@ -40,6 +40,7 @@ pub(super) enum Step {
     Echo(usize, bool),
     Pass(u64),
     PassToDeadline,
+    Sleep,
     Shutdown,
 }
 
@@ -123,6 +124,7 @@ fn step(mut number: u32) -> Step {
         (4, Step::Echo(0, true)),
         (1, Step::Lose(0)),
         (1, Step::AssignAnew(0)),
+        (1, Step::Sleep),
     ];
     let which = |n: &mut u32| take(n, 60) as usize;
     match weighted(n, &kinds) {
@@ -143,7 +145,7 @@ fn step(mut number: u32) -> Step {
         Step::Echo(..) => Step::Echo(take(n, 1_000) as usize, take(n, 2) == 1),
         Step::Lose(_) => Step::Lose(which(n)),
         Step::AssignAnew(_) => Step::AssignAnew(which(n)),
-        same @ (Step::PassToDeadline | Step::Shutdown) => same,
+        same @ (Step::PassToDeadline | Step::Sleep | Step::Shutdown) => same,
     }
 }
 

@@ -59,6 +59,32 @@ fn ranges_before_the_committed_offset_are_not_trusted() {
 }
 
 #[test]
+fn a_log_that_begins_anew_under_us_is_delivered_whole_and_owes_nothing_to_the_old_one() {
+    let mut rig = bare();
+    rig.assign(0, None, None);
+    for offset in 0..5 {
+        rig.read(0, offset, -1);
+    }
+    let old = rig.delivered();
+    rig.done(old[0]);
+    rig.pass(ms(1_000));
+    assert_eq!(rig.committed_offsets(), [(0, 1)]);
+    rig.committed(Ok(()));
+
+    rig.read(0, 0, -1);
+    rig.read(0, 1, -1);
+    // What the handler says of the old log's records settles nothing of the new one's.
+    rig.done(old[1]);
+    let new = rig.delivered();
+    let offsets: Vec<_> = new.iter().map(|ticket| ticket.offset.0).collect();
+    assert_eq!(offsets, [0, 1]);
+    new.into_iter().for_each(|ticket| rig.done(ticket));
+    rig.pass(ms(1_000));
+    assert_eq!(rig.committed_offsets(), [(0, 2)]);
+    assert_eq!(rig.engine.held_bytes(), 0);
+}
+
+#[test]
 fn a_log_that_begins_anew_is_delivered_whole() {
     let mut rig = bare();
     rig.assign(0, Some(10), ahead(&[11..13]));

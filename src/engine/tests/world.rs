@@ -128,7 +128,11 @@ impl World {
                     && self.held[&partition].next > 0
                     && !self.held[&partition].paused
                 {
-                    self.read_record(partition, record % self.held[&partition].next);
+                    let back = record % self.held[&partition].next;
+                    if self.is_reset_by(partition, back) {
+                        self.held.get_mut(&partition).unwrap().next = back + 1;
+                    }
+                    self.read_record(partition, back);
                 }
             }
             Step::Bar(which) => self.pick(which).into_iter().for_each(|p| self.bar(p)),
@@ -146,8 +150,17 @@ impl World {
             Step::Answer(..) | Step::Letter(..) | Step::Echo(..) => {}
             Step::Pass(millis) => self.pass(ms(millis)),
             Step::PassToDeadline => self.pass_to_deadline(),
+            Step::Sleep => self.tell(vec![Fact::Slept], Event::Slept),
             Step::Shutdown => self.shutdown(),
         }
+    }
+
+    /// No client goes back behind all that is unfinished by itself.
+    fn is_reset_by(&self, partition: i32, record: usize) -> bool {
+        let (offset, ..) = self.logs[partition as usize].records[record];
+        let name = named(partition);
+        let mut lanes = self.engine.lanes().filter(|lane| *lane.partition == name);
+        lanes.any(|lane| lane.frontier.is_some_and(|first| offset <= first.0))
     }
 
     fn pick(&self, which: usize) -> Option<i32> {

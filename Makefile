@@ -93,6 +93,14 @@ test-outages: tools images ## What takes minutes by its nature: Kafka or the API
 test-rails: build ## What drover encrypts is read by real Rails, and the other way round; needs Ruby
 	@tests/rails/run "$(BUILT)/drover"
 
+.PHONY: test-storms
+test-storms: tools ## Workers against a real broker while things go wrong: thousands of records each, minutes
+	@$(CARGO) test --profile $(PROFILE) --test storms -- --ignored --nocapture --test-threads 2 --skip full::
+
+.PHONY: test-long
+test-long: tools ## The same at full size: 100,000 records each while workers and brokers die; half an hour
+	@$(CARGO) test --profile $(PROFILE) --test storms -- --ignored --nocapture --test-threads 1 full::
+
 .PHONY: test-e2e
 test-e2e: images ## Only end to end; KEEP=1 leaves the cluster, TEST=name runs one
 	@tests/e2e/run "$(TEST_CLUSTER)" "$(IMAGES_DIR)" $(TEST)

@@ -1,9 +1,6 @@
 //! Questions to a real Kafka broker: what the mock cluster does not know or does otherwise.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -19,33 +16,18 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 
 use crate::lag_admin::{commit, produce};
+pub use crate::support::broker::Broker;
 
 const TIMEOUT: Duration = Duration::from_secs(10);
 const DEADLINE: Duration = Duration::from_secs(60);
-
-/// A broker that ends with the process, however that ends.
-pub struct Broker {
-    pub servers: String,
-    pub folder: PathBuf,
-    /// Its standard input is a pipe that only this process holds; never read, only held.
-    _guard: Option<Child>,
-}
-
-fn script() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cluster/cluster")
-}
 
 /// The broker of this process; the first caller waits until it is up. A broker that is there already
 /// is used where `DROVER_BOOTSTRAP` names it.
 pub fn broker() -> &'static Broker {
     static STARTED: OnceLock<Result<Broker, String>> = OnceLock::new();
     let find = || match std::env::var("DROVER_BOOTSTRAP") {
-        Ok(servers) => Ok(Broker {
-            servers,
-            folder: PathBuf::new(),
-            _guard: None,
-        }),
-        Err(_) => start("lag"),
+        Ok(servers) => Ok(Broker::at(servers)),
+        Err(_) => Broker::start("lag", &[]),
     };
     match STARTED.get_or_init(find) {
         Ok(started) => started,
@@ -53,43 +35,7 @@ pub fn broker() -> &'static Broker {
     }
 }
 
-fn start(name: &str) -> Result<Broker, String> {
-    let folder = std::env::temp_dir().join(format!("drover-it-{name}-{}", std::process::id()));
-    let guard = Command::new("sh")
-        .args([
-            "-c",
-            r#"read -r _; exec "$0" broker down --dir "$1" >/dev/null 2>&1"#,
-        ])
-        .arg(script())
-        .arg(&folder)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .process_group(0)
-        .spawn()
-        .map_err(|error| format!("start the guard: {error}"))?;
-    let servers = cluster(&folder, &["broker", "up"])?;
-    Ok(Broker {
-        servers,
-        folder,
-        _guard: Some(guard),
-    })
-}
-
-fn cluster(folder: &Path, args: &[&str]) -> Result<String, String> {
-    let output = Command::new(script())
-        .args(args)
-        .arg("--dir")
-        .arg(folder)
-        .output()
-        .map_err(|error| format!("run {}: {error}", script().display()))?;
-    if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stderr);
-        return Err(format!("{args:?}: {said}"));
-    }
-    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
-}
-
+/// What these tests ask of it.
 impl Broker {
     fn admin(&self) -> Admin {
         Admin::open(&self.servers, &BTreeMap::new()).unwrap()
@@ -313,7 +259,7 @@ async fn markers_of_transactions_are_nobodys_backlog_and_open_ones_neither() {
 /// A broker of its own, because it is taken away.
 #[tokio::test]
 async fn a_broker_that_is_killed_and_comes_back_is_read_again() {
-    let broker = start("lag-killed").unwrap();
+    let broker = Broker::start("lag-killed", &[]).unwrap();
     let topic = broker.create_topic("killed", 3).await;
     let topic = topic.as_str();
     produce(&broker.servers, topic, &[0, 1], 4);
@@ -340,13 +286,13 @@ async fn a_broker_that_is_killed_and_comes_back_is_read_again() {
         lags.sum::<Option<u64>>()
     };
     until("lag", &|latest| lag(latest) == Some(8)).await;
-    cluster(&broker.folder, &["stop", "kafka", "--kill"]).unwrap();
+    broker.tell(&["stop", "kafka", "--kill"]).unwrap();
     let broken = until("failure", &|latest| latest.failure.is_some()).await;
     let error = broken.failure.unwrap().error;
     assert!(matches!(error, Error::Unreachable(_)), "{error}");
     // Long enough that every question of a round has timed out at least once.
     tokio::time::sleep(Duration::from_secs(12)).await;
-    cluster(&broker.folder, &["start", "kafka"]).unwrap();
+    broker.tell(&["start", "kafka"]).unwrap();
     let healed = until("recovery", &|latest| latest.failure.is_none()).await;
     assert_eq!(lag(&healed), Some(8));
 }

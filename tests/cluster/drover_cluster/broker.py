@@ -36,15 +36,16 @@ def bootstrap(plan: Plan, brokers: int) -> str:
     return ",".join(f"127.0.0.1:{plan.kafka_port(broker)}" for broker in range(1, brokers + 1))
 
 
-def start(plan: Plan, brokers: int, pod_address: str | None) -> None:
+def start(plan: Plan, brokers: int, pod_address: str | None, more: list[str] | None = None) -> None:
     """Starts the brokers; returns before they are ready (`wait`).
 
-    With a `pod_address`, each also listens there, and tells that address to whoever comes that way.
+    With a `pod_address`, each also listens there, and tells that address to whoever comes that way. `more` are
+    further lines for their settings; Kafka takes the last of a name.
     """
     configs = {broker: plan.dir / f"kafka-{broker}" / "server.properties" for broker in range(1, brokers + 1)}
     for broker, config in configs.items():
         config.parent.mkdir(parents=True, exist_ok=True)
-        config.write_text(properties(plan, broker, brokers, pod_address))
+        config.write_text(properties(plan, broker, brokers, pod_address) + "".join(f"{line}\n" for line in more or []))
     _format(list(configs.values()))
     for broker, config in configs.items():
         processes.start(plan.dir, f"kafka-{broker}", _java("-Xms128m", "-Xmx384m") + ["kafka.Kafka", str(config)])

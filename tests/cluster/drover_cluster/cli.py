@@ -60,7 +60,7 @@ def _control_plane_up(arguments: argparse.Namespace) -> None:
 
 
 def _broker_up(arguments: argparse.Namespace) -> None:
-    parts.broker_up(arguments.dir, arguments.brokers)
+    parts.broker_up(arguments.dir, arguments.brokers, arguments.set)
     print(broker.bootstrap(lifecycle.existing(arguments.dir), len(broker.names(lifecycle.existing(arguments.dir)))))
 
 
@@ -108,7 +108,9 @@ def _parser() -> argparse.ArgumentParser:
     _verb(group, "down", "stop it and remove its folder", _down, "required")
 
     group = _group(verbs, "broker", "Kafka only, on loopback, without root")
-    _brokers(_verb(group, "up", "start it; prints the bootstrap servers", _broker_up, "required"))
+    verb = _verb(group, "up", "start it; prints the bootstrap servers", _broker_up, "required")
+    _brokers(verb)
+    verb.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a further setting of the brokers")
     _verb(group, "down", "stop it and remove its folder", _down, "required")
     for name, help, run in (("stop", "take it away, data kept", _stop), ("start", "bring it back", _start)):
         verb = _verb(group, name, help, run, "required")

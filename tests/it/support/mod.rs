@@ -1,5 +1,6 @@
 //! What several modules of the test binary share.
 
+pub mod broker;
 pub mod consumers;
 pub mod control_plane;
 pub mod operator;

@@ -1,0 +1,256 @@
+//! Workers as processes, with the configuration that the controller would write for them; and from
+//! their logs, who held which partition when.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::history::{End, Holding, Micros, Pod};
+use crate::wait::{eventually, now};
+
+/// All workers that ever ran in a storm.
+pub struct Fleet {
+    folder: TempDir,
+    config: Value,
+    handler: Box<dyn Fn(Pod) -> String + Send>,
+    last: Pod,
+    pub running: BTreeMap<Pod, Worker>,
+    heard: Arc<Mutex<Heard>>,
+}
+
+/// What the workers' logs say.
+#[derive(Default)]
+struct Heard {
+    holdings: Vec<Holding>,
+    /// Lines that no worker should write.
+    alarms: Vec<String>,
+    /// Dead letters that were not taken.
+    refusals: usize,
+    /// Of whom partitions were asked back, in turn.
+    revocations: Vec<Pod>,
+}
+
+/// A worker's process; it does not outlive its test.
+pub struct Worker {
+    child: Child,
+    reader: Option<JoinHandle<()>>,
+    log: PathBuf,
+}
+
+impl Fleet {
+    /// A fleet without workers. `config` is the file that each gets, with `handler` giving its
+    /// handler's URL.
+    pub fn new(config: Value, handler: impl Fn(Pod) -> String + Send + 'static) -> Self {
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+            config,
+            handler: Box::new(handler),
+            last: 0,
+            running: BTreeMap::new(),
+            heard: Arc::default(),
+        }
+    }
+
+    /// Starts a worker.
+    pub fn start(&mut self) -> Pod {
+        self.last += 1;
+        let pod = self.last;
+        let mut config = self.config.clone();
+        config["handlerUrl"] = (self.handler)(pod).into();
+        let path = self.folder.path().join(format!("pod-{pod}.json"));
+        std::fs::write(&path, config.to_string()).unwrap();
+        let mut child = Command::new(env!("CARGO_BIN_EXE_drover-worker"))
+            .arg("--config")
+            .arg(&path)
+            .args(["--admin-address", "127.0.0.1:0", "--log-format", "json"])
+            .args(["--pod", &format!("pod-{pod}")])
+            .env_remove("RUST_LOG")
+            .envs(std::env::var("DROVER_STORM_LOG").map(|log| ("DROVER_LOG", log)))
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let log = self.folder.path().join(format!("pod-{pod}.log"));
+        let (errors, heard) = (child.stderr.take().unwrap(), Arc::clone(&self.heard));
+        let copy = File::create(&log).unwrap();
+        let reader = std::thread::spawn(move || listen(errors, copy, pod, &heard));
+        let reader = Some(reader);
+        self.running.insert(pod, Worker { child, reader, log });
+        pod
+    }
+
+    /// Sends a signal to a worker.
+    pub fn signal(&self, pod: Pod, signal: &str) {
+        let id = self.running[&pod].child.id().to_string();
+        let sent = Command::new("kill").args([signal, &id]).status();
+        assert!(sent.unwrap().success(), "{signal} to pod-{pod}");
+    }
+
+    /// Waits until a worker that was told to go is gone, and that it went as it should.
+    #[track_caller]
+    pub fn gone(&mut self, pod: Pod) {
+        let status = self.ended(pod, End::GivenBack);
+        let log = self.log(pod);
+        assert!(status.success(), "pod-{pod}: {status}\n{log}");
+    }
+
+    /// Ends a worker without warning.
+    pub fn kill(&mut self, pod: Pod) {
+        self.signal(pod, "-KILL");
+        self.ended(pod, End::Killed);
+    }
+
+    /// A worker is no more, whoever ended it.
+    pub fn has_ended(&mut self, pod: Pod) -> bool {
+        let worker = self.running.get_mut(&pod).unwrap();
+        worker.child.try_wait().unwrap().is_some()
+    }
+
+    /// A worker ended by itself: it may, but only because its client has failed for good.
+    #[track_caller]
+    pub fn failed(&mut self, pod: Pod) {
+        self.ended(pod, End::Killed);
+        let log = self.log(pod);
+        assert!(log.contains("has failed for good"), "pod-{pod}\n{log}");
+    }
+
+    fn ended(&mut self, pod: Pod, end: End) -> ExitStatus {
+        let mut worker = self.running.remove(&pod).unwrap();
+        let what = format!("pod-{pod} to end");
+        let status = eventually(&what, || worker.child.try_wait().unwrap());
+        worker.reader.take().unwrap().join().unwrap();
+        self.heard.lock().unwrap().end(pod, None, now(), end);
+        status
+    }
+
+    /// The end of a worker's log.
+    pub fn log(&self, pod: Pod) -> String {
+        let path = self.folder.path().join(format!("pod-{pod}.log"));
+        let text = std::fs::read_to_string(path).unwrap_or_default();
+        let lines: Vec<_> = text.lines().rev().take(40).collect();
+        lines.into_iter().rev().collect::<Vec<_>>().join("\n")
+    }
+
+    /// Who held what when.
+    pub fn holdings(&self) -> Vec<Holding> {
+        self.heard.lock().unwrap().holdings.clone()
+    }
+
+    /// Who holds what at present: partition and pod.
+    pub fn held(&self) -> BTreeMap<i32, Pod> {
+        let heard = self.heard.lock().unwrap();
+        let open = heard.holdings.iter().filter(|holding| holding.to.is_none());
+        open.map(|holding| (holding.partition, holding.pod))
+            .collect()
+    }
+
+    /// Of whom partitions were asked back, in turn.
+    pub fn revocations(&self) -> Vec<Pod> {
+        self.heard.lock().unwrap().revocations.clone()
+    }
+
+    /// How often a dead letter was not taken.
+    pub fn refusals(&self) -> usize {
+        self.heard.lock().unwrap().refusals
+    }
+
+    /// Lines that no worker should write: errors, panics.
+    pub fn alarms(&self) -> Vec<String> {
+        self.heard.lock().unwrap().alarms.clone()
+    }
+
+    /// Workers that ended though nobody told them to.
+    pub fn deserters(&mut self) -> Vec<String> {
+        let ended = |(pod, worker): (&Pod, &mut Worker)| {
+            let status = worker.child.try_wait().unwrap()?;
+            Some(format!("pod-{pod}: {status}, see {}", worker.log.display()))
+        };
+        self.running.iter_mut().filter_map(ended).collect()
+    }
+
+    /// Leaves configurations and logs behind, for a look after a failure.
+    pub fn keep(&mut self) -> &Path {
+        self.folder.disable_cleanup(true);
+        self.folder.path()
+    }
+}
+
+impl Drop for Fleet {
+    fn drop(&mut self) {
+        if std::thread::panicking() || std::env::var_os("DROVER_STORM_KEEP").is_some() {
+            eprintln!("the workers' logs are in {}", self.keep().display());
+        }
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Heard {
+    fn begin(&mut self, pod: Pod, partition: i32, from: Micros) {
+        // Assigned again without having given it back: what was before is lost.
+        self.end(pod, Some(&[partition]), from, End::Lost);
+        self.holdings.push(Holding {
+            pod,
+            partition,
+            from,
+            to: None,
+        });
+    }
+
+    /// Ends what `pod` holds of `partitions`, or of all.
+    fn end(&mut self, pod: Pod, partitions: Option<&[i32]>, at: Micros, end: End) {
+        for holding in &mut self.holdings {
+            let is_meant = partitions.is_none_or(|some| some.contains(&holding.partition));
+            if holding.pod == pod && holding.to.is_none() && is_meant {
+                holding.to = Some((at, end));
+            }
+        }
+    }
+}
+
+fn listen(errors: ChildStderr, mut copy: File, pod: Pod, heard: &Mutex<Heard>) {
+    for line in BufReader::new(errors).lines() {
+        let Ok(line) = line else { return };
+        writeln!(copy, "{line}").unwrap();
+        let mut heard = heard.lock().unwrap();
+        let Ok(said) = serde_json::from_str::<Value>(&line) else {
+            heard.alarms.push(format!("pod-{pod}: {line}"));
+            continue;
+        };
+        if said["level"] == "ERROR" {
+            heard.alarms.push(format!("pod-{pod}: {line}"));
+        }
+        let time: jiff::Timestamp = said["timestamp"].as_str().unwrap().parse().unwrap();
+        let at = time.as_microsecond();
+        let partitions = numbers(said["partitions"].as_str().unwrap_or_default());
+        match said["message"].as_str().unwrap_or_default() {
+            "assigned" => partitions.iter().for_each(|p| heard.begin(pod, *p, at)),
+            "given back" => heard.end(pod, Some(&partitions), at, End::GivenBack),
+            text if text.starts_with("a dead letter was not taken") => heard.refusals += 1,
+            "revoked; draining" => heard.revocations.push(pod),
+            // What the last owner had finished is repeated then.
+            text if text.starts_with("committed offsets could not be read") => {
+                heard.alarms.push(format!("pod-{pod}: {line}"));
+            }
+            text if text.starts_with("lost;") => heard.end(pod, Some(&partitions), at, End::Lost),
+            _ => {}
+        }
+    }
+}
+
+/// The partitions of `orders[0] orders[7]`.
+fn numbers(names: &str) -> Vec<i32> {
+    let number = |name: &str| name.split(['[', ']']).nth(1)?.parse().ok();
+    names.split(' ').filter_map(number).collect()
+}

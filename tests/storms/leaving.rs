@@ -1,0 +1,87 @@
+//! A worker that is gone is no member any more: nobody waits for its session to run out.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use drover::clock::Monotonic;
+use drover::kafka::admin::Admin;
+
+use crate::quiet::broker;
+use crate::storm::{Storm, Weather};
+use crate::wait::{DEADLINE, eventually, pause};
+use crate::witness::Mood;
+
+/// Sessions longer than any test: what stays a member does so to the end.
+fn weather(name: &'static str) -> Weather {
+    Weather {
+        workers: 1,
+        partitions: 1,
+        records: 100,
+        properties: vec![("session.timeout.ms", "600000")],
+        // From which follows a poll interval that is longer still.
+        handler_timeout: Duration::from_secs(400),
+        ..Weather::fair(name, 8)
+    }
+}
+
+async fn members(storm: &Storm) -> usize {
+    let admin = Admin::open(&broker().servers, &BTreeMap::new()).unwrap();
+    let group = admin
+        .group(&storm.topic.name, Duration::from_secs(20))
+        .await;
+    group.unwrap().members
+}
+
+async fn until_members_are(storm: &Storm, wanted: usize) {
+    let began = Monotonic::start();
+    while members(storm).await != wanted {
+        assert!(began.elapsed() < DEADLINE, "{wanted} members");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test]
+#[ignore = "a minute on a real broker: make test-storms"]
+async fn a_worker_leaves_the_group_also_if_it_holds_no_partition() {
+    let mut storm = Storm::begin(&broker().servers, weather("leaving"));
+    let holder = storm.any();
+    // There is one partition, so the second holds nothing.
+    let idle = storm.fleet.start();
+    until_members_are(&storm, 2).await;
+    storm.stop(&[idle]);
+    assert_eq!(members(&storm).await, 1);
+    storm.stop(&[holder]);
+    assert_eq!(members(&storm).await, 0);
+    storm.scale_to(1);
+    storm.finish().assert_complete(&[]);
+}
+
+/// While one member drains, a group that another wants to join waits for it, and so does whoever has
+/// asked to join again: its commit does not get through, nor its wish to leave.
+#[tokio::test]
+#[ignore = "a minute on a real broker: make test-storms"]
+async fn a_worker_that_is_stopped_while_another_drains_commits_and_leaves() {
+    let weather = Weather {
+        workers: 2,
+        partitions: 4,
+        records: 2_000,
+        keys: 80,
+        ..weather("leaving-late")
+    };
+    let mut storm = Storm::begin(&broker().servers, weather);
+    storm.witness.feel(Mood::Slow(Duration::from_secs(9)), 60);
+    storm.work(1);
+    let pods = [1, 2];
+    let before = storm.fleet.revocations().len();
+    storm.fleet.start();
+    let drains = eventually("a worker that drains", || {
+        storm.fleet.revocations().get(before).copied()
+    });
+    let other = pods.into_iter().find(|pod| *pod != drains).unwrap();
+    storm.fleet.start();
+    // A heartbeat later it has asked to join again.
+    pause(Duration::from_millis(1_500));
+    storm.stop(&[other]);
+    until_members_are(&storm, 3).await;
+    storm.finish().assert_complete(&[]);
+}

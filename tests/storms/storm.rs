@@ -1,0 +1,328 @@
+//! A storm: a topic, a handler, a fleet of workers, and what is done to them while they work.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use drover::api::KafkaConsumer;
+use drover::fleet::{References, validate};
+use drover::worker_config::Ordering;
+use serde_json::{Value, json};
+
+use crate::chance::Chance;
+use crate::fleet::Fleet;
+use crate::history::{Findings, History, Pod, check};
+use crate::topic::Topic;
+use crate::wait::{eventually, pause};
+use crate::witness::{Manner, Witness};
+
+/// What a storm is like.
+#[derive(Debug, Clone)]
+pub struct Weather {
+    pub name: &'static str,
+    pub seed: u64,
+    pub workers: usize,
+    pub partitions: i32,
+    /// In all; a share of them is produced before each fault.
+    pub records: usize,
+    pub keys: usize,
+    /// `Classic` or `Consumer`.
+    pub protocol: &'static str,
+    pub ordering: Ordering,
+    pub concurrency: usize,
+    pub properties: Vec<(&'static str, &'static str)>,
+    /// Instead of what follows from the handler's time-out.
+    pub max_poll: Option<Duration>,
+    pub handler_timeout: Duration,
+    pub manner: Manner,
+    /// Brokers, and so copies of each record.
+    pub copies: i32,
+    /// The dead-letter topic is there from the beginning.
+    pub dead_letters: bool,
+}
+
+impl Weather {
+    /// A short storm in which nothing goes wrong by itself.
+    pub fn fair(name: &'static str, seed: u64) -> Self {
+        Self {
+            name,
+            seed: Chance::seed(name, seed),
+            workers: 3,
+            partitions: 12,
+            records: 6_000,
+            keys: 240,
+            protocol: "Classic",
+            ordering: Ordering::Key,
+            concurrency: 8,
+            properties: Vec::new(),
+            max_poll: None,
+            handler_timeout: Duration::from_secs(20),
+            manner: Manner {
+                work: (Duration::from_millis(1), Duration::from_millis(6)),
+                poison: None,
+            },
+            copies: 1,
+            dead_letters: true,
+        }
+    }
+
+    /// The configuration that the controller would write for these workers.
+    fn config(&self, servers: &str, topic: &Topic) -> Value {
+        let properties: BTreeMap<_, _> = self.properties.iter().copied().collect();
+        let consumer: KafkaConsumer = serde_json::from_value(json!({
+            "apiVersion": "drover.dev/v1alpha1",
+            "kind": "KafkaConsumer",
+            "metadata": { "name": "orders", "namespace": "shop" },
+            "spec": {
+                "kafka": {
+                    "bootstrapServers": servers,
+                    "groupProtocol": self.protocol,
+                    "properties": properties,
+                },
+                "topics": [topic.name],
+                "groupId": topic.name,
+                "handler": {
+                    "http": { "url": "http://to-be-replaced/" },
+                    "timeout": format!("{}s", self.handler_timeout.as_secs()),
+                },
+                "delivery": {
+                    "ordering": format!("{:?}", self.ordering),
+                    "concurrency": self.concurrency,
+                    "retry": { "attempts": 5, "initialBackoff": "20ms", "maxBackoff": "200ms" },
+                    "deadLetter": { "topic": topic.dead() },
+                },
+            },
+        }))
+        .unwrap();
+        let fleet = validate(&consumer, &References::default()).unwrap();
+        let config = drover::resources::worker_config(&fleet).unwrap();
+        let mut config = serde_json::to_value(config).unwrap();
+        if let Some(time) = self.max_poll {
+            config["maxPollInterval"] = u64::try_from(time.as_millis()).unwrap().into();
+        }
+        config
+    }
+}
+
+/// A storm under way.
+pub struct Storm {
+    pub weather: Weather,
+    pub topic: Topic,
+    pub witness: Witness,
+    pub fleet: Fleet,
+    pub chance: Chance,
+    produced: usize,
+    /// Faults so far, by name.
+    faults: BTreeMap<&'static str, usize>,
+}
+
+impl Storm {
+    /// Starts the fleet, and waits until each partition is held.
+    pub fn begin(servers: &str, weather: Weather) -> Self {
+        let mut storm = Self::prepare(servers, weather);
+        storm.scale_to(storm.weather.workers);
+        storm.settle();
+        storm
+    }
+
+    /// Topic and handler, and no workers yet.
+    pub fn prepare(servers: &str, weather: Weather) -> Self {
+        let topic = Topic::create(servers, weather.name, weather.partitions, weather.copies);
+        if weather.dead_letters {
+            topic.make_dead(&[]);
+        }
+        let witness = Witness::start(weather.manner, weather.seed);
+        let address = witness.address;
+        let handler = move |pod| format!("http://{address}/{pod}");
+        Self {
+            fleet: Fleet::new(weather.config(servers, &topic), handler),
+            chance: Chance::of(weather.seed),
+            topic,
+            witness,
+            produced: 0,
+            faults: BTreeMap::new(),
+            weather,
+        }
+    }
+
+    fn count(&mut self, fault: &'static str) {
+        *self.faults.entry(fault).or_default() += 1;
+    }
+
+    /// Waits until each partition is held by a worker that runs.
+    #[track_caller]
+    pub fn settle(&self) {
+        let partitions = usize::try_from(self.weather.partitions).unwrap();
+        eventually("each partition held", || {
+            let held = self.fleet.held();
+            let all_run = held
+                .values()
+                .all(|pod| self.fleet.running.contains_key(pod));
+            (held.len() == partitions && all_run).then_some(())
+        });
+    }
+
+    /// Produces one of `shares` shares of the records and waits until a random part of it is
+    /// handled, so that what comes next meets workers at work.
+    pub fn work(&mut self, shares: usize) {
+        let before = self.produced;
+        let share = self.weather.records / shares;
+        self.topic
+            .produce(before, before + share, self.weather.keys);
+        self.produced += share;
+        let part = u64::try_from(share / 2).unwrap();
+        let wanted = before + usize::try_from(self.chance.below(part)).unwrap();
+        let poisoned = self.poisoned(wanted);
+        eventually("the workers to be at work", || {
+            (self.witness.handled() + poisoned >= wanted).then_some(())
+        });
+    }
+
+    /// How many of the first `count` records may be dead-lettered, generously.
+    fn poisoned(&self, count: usize) -> usize {
+        let one_in = self.weather.manner.poison;
+        one_in.map_or(0, |one_in| {
+            2 * count / usize::try_from(one_in).unwrap() + 64
+        })
+    }
+
+    /// Any worker that runs.
+    pub fn any(&mut self) -> Pod {
+        let all: Vec<_> = self.fleet.running.keys().copied().collect();
+        *self.chance.one_of(&all)
+    }
+
+    /// Starts or stops workers until there are `count`; those that go, go together, the oldest
+    /// first.
+    pub fn scale_to(&mut self, count: usize) {
+        self.count("scale changes");
+        let more = count.saturating_sub(self.fleet.running.len());
+        (0..more).for_each(|_| _ = self.fleet.start());
+        let less = self.fleet.running.len() - count;
+        let going: Vec<_> = self.fleet.running.keys().copied().take(less).collect();
+        self.stop(&going);
+    }
+
+    /// SIGTERM to all of these at once, and they go in order.
+    #[track_caller]
+    pub fn stop(&mut self, pods: &[Pod]) {
+        pods.iter().for_each(|pod| self.fleet.signal(*pod, "-TERM"));
+        pods.iter().for_each(|pod| self.fleet.gone(*pod));
+    }
+
+    /// All pods are replaced at once, as a roll-out of Drover's does.
+    pub fn roll_out(&mut self) {
+        self.count("roll-outs");
+        let old: Vec<_> = self.fleet.running.keys().copied().collect();
+        (0..old.len()).for_each(|_| _ = self.fleet.start());
+        self.stop(&old);
+    }
+
+    /// One worker is told to go, and another takes its place.
+    pub fn replace(&mut self) {
+        self.count("stops");
+        let pod = self.any();
+        self.fleet.start();
+        self.stop(&[pod]);
+    }
+
+    /// One worker dies in the middle of its work, and another takes its place.
+    pub fn kill(&mut self) {
+        self.count("kills");
+        let pod = self.any();
+        eventually("work in the handler", || {
+            let idle = self.witness.inside(pod) == 0;
+            let over = self.witness.handled() >= self.produced;
+            (!idle || over).then_some(())
+        });
+        self.fleet.kill(pod);
+        self.fleet.start();
+    }
+
+    /// One worker is frozen until all that it held is someone else's, and for `at_least` so long.
+    pub fn freeze(&mut self, at_least: Duration) {
+        self.count("freezes");
+        let held = self.fleet.held();
+        let holders: Vec<_> = held.values().copied().collect();
+        let pod = *self.chance.one_of(&holders);
+        let its_own: Vec<_> = held
+            .iter()
+            .filter(|(_, p)| **p == pod)
+            .map(|(p, _)| *p)
+            .collect();
+        let since = crate::wait::now();
+        self.fleet.signal(pod, "-STOP");
+        eventually("the others to take over", || {
+            let taken = self.fleet.holdings().into_iter();
+            let taken: Vec<_> = taken
+                .filter(|holding| holding.from > since && holding.pod != pod)
+                .map(|holding| holding.partition)
+                .collect();
+            its_own.iter().all(|p| taken.contains(p)).then_some(())
+        });
+        let passed = u64::try_from(crate::wait::now() - since).unwrap();
+        pause(at_least.saturating_sub(Duration::from_micros(passed)));
+        let thawed = crate::wait::now();
+        self.fleet.signal(pod, "-CONT");
+        eventually("the frozen worker to begin anew, or to end", || {
+            let holdings = self.fleet.holdings().into_iter();
+            let anew = holdings.filter(|holding| holding.pod == pod && holding.from > thawed);
+            (anew.count() > 0 || self.fleet.has_ended(pod)).then_some(())
+        });
+        self.restart_the_dead();
+    }
+
+    /// A worker whose client has failed for good ends, and is started again, as the kubelet does.
+    fn restart_the_dead(&mut self) {
+        let all: Vec<_> = self.fleet.running.keys().copied().collect();
+        for pod in all {
+            if self.fleet.has_ended(pod) {
+                self.count("restarts");
+                self.fleet.failed(pod);
+                self.fleet.start();
+            }
+        }
+    }
+
+    /// The dead-letter topic takes nothing until a worker has said so, then it does again.
+    pub fn dead_letters_refused(&mut self) {
+        self.count("refused dead letters");
+        let dead = self.topic.dead();
+        let own_time = ("message.timestamp.type", "LogAppendTime");
+        self.topic
+            .set(&dead, &[own_time, ("max.message.bytes", "1")]);
+        let (said, over) = (self.fleet.refusals(), self.produced);
+        eventually("a refused dead letter", || {
+            let all = self.witness.handled() + self.poisoned(over) >= over;
+            (self.fleet.refusals() > said || all).then_some(())
+        });
+        self.topic.set(&dead, &[own_time]);
+    }
+
+    /// Waits until all that was produced is finished and committed, stops the fleet in order, and
+    /// looks at what the run comes to.
+    #[track_caller]
+    pub fn finish(mut self) -> Findings {
+        let rest = self.weather.records.saturating_sub(self.produced);
+        self.topic
+            .produce(self.produced, self.produced + rest, self.weather.keys);
+        self.produced += rest;
+        self.topic.wait_until_all_is_committed();
+        let all: Vec<_> = self.fleet.running.keys().copied().collect();
+        assert_eq!(self.fleet.deserters(), Vec::<String>::new());
+        self.stop(&all);
+        let dead_letters = self.topic.dead_letters();
+        let history = History {
+            ordering: self.weather.ordering,
+            concurrency: self.weather.concurrency,
+            records: self.topic.records(),
+            deliveries: self.witness.deliveries(),
+            dead_letters,
+            commits: self.topic.commits(),
+            holdings: self.fleet.holdings(),
+        };
+        let findings = check(&history);
+        let Weather { name, seed, .. } = self.weather;
+        eprintln!("{name}: seed {seed}, faults {:?}: {findings}", self.faults);
+        findings
+    }
+}

@@ -21,6 +21,7 @@ mod encryption_spec;
 mod engine_speed;
 mod events;
 mod examples;
+mod failure_modes;
 mod fleet;
 mod lag;
 mod lag_admin;

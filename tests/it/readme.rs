@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use drover::fleet::check_document;
 use drover::yaml;
 
-const DOCUMENTS: [&str; 7] = [
+const DOCUMENTS: [&str; 8] = [
     "README.md",
     "ARCHITECTURE.md",
     "CHANGELOG.md",
@@ -14,6 +14,7 @@ const DOCUMENTS: [&str; 7] = [
     "docs/http-handler.md",
     "docs/idempotency.md",
     "docs/encryption.md",
+    "docs/failure-modes.md",
 ];
 
 fn root() -> PathBuf {

@@ -1,5 +1,4 @@
-//! Logs with holes, on a real broker: aborted transactions, markers, compaction, retention that
-//! overtakes the group, and a topic that is made anew.
+//! Logs with holes, on a real broker: aborted transactions, markers, compaction.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -142,39 +141,4 @@ fn compaction_holes_hold_no_commit() {
     let findings = storm.finish();
     findings.assert_complete(&[]);
     assert!(findings.produced < produced, "{findings}");
-}
-
-#[test]
-#[ignore = "a minute on a real broker: make test-storms"]
-fn a_group_that_retention_has_overtaken_goes_on_from_what_is_left() {
-    let mut storm = Storm::prepare(&broker().servers, one_partition("overtaken"));
-    storm.topic.produce(0, 10, 4);
-    storm.scale_to(1);
-    storm.topic.wait_until_all_is_committed();
-    storm.scale_to(0);
-    storm.topic.produce(10, 30, 4);
-    storm.topic.delete_records(0, 20);
-    storm.scale_to(1);
-    storm.topic.wait_until_all_is_committed();
-    let offsets: BTreeSet<i64> = (0..10).chain(20..30).collect();
-    assert_eq!(handled(&storm), offsets);
-    storm.scale_to(0);
-}
-
-#[test]
-#[ignore = "a minute on a real broker: make test-storms"]
-fn a_topic_that_is_made_anew_under_a_worker_is_read_from_its_beginning() {
-    let mut storm = Storm::prepare(&broker().servers, one_partition("anew"));
-    storm.topic.produce(0, 50, 4);
-    storm.scale_to(1);
-    storm.topic.wait_until_all_is_committed();
-    storm.topic.delete(&storm.topic.name);
-    storm.topic.make(&storm.topic.name, 1, &[]);
-    storm.topic.produce(50, 80, 4);
-    eventually("the new records to be handled", || {
-        (storm.witness.deliveries().len() >= 80).then_some(())
-    });
-    storm.topic.wait_until_all_is_committed();
-    assert_eq!(storm.topic.committed().unwrap()[&0], 30);
-    storm.scale_to(0);
 }

@@ -104,27 +104,6 @@ impl Topic {
             .unwrap();
     }
 
-    /// Deletes the records of a partition before an offset, as retention does.
-    pub fn delete_records(&self, partition: i32, before: i64) {
-        let admin: AdminClient<DefaultClientContext> = client(&self.servers).create().unwrap();
-        let mut list = TopicPartitionList::new();
-        let offset = Offset::Offset(before);
-        list.add_partition_offset(&self.name, partition, offset)
-            .unwrap();
-        let deleted = admin.delete_records(&list, &AdminOptions::new());
-        futures::executor::block_on(deleted).unwrap();
-    }
-
-    /// Deletes a topic.
-    pub fn delete(&self, name: &str) {
-        let admin: AdminClient<DefaultClientContext> = client(&self.servers).create().unwrap();
-        let deleted = admin.delete_topics(&[name], &AdminOptions::new());
-        futures::executor::block_on(deleted)
-            .unwrap()
-            .remove(0)
-            .unwrap();
-    }
-
     /// Produces records `from..to`, spread over keys and partitions, and waits until all are there.
     /// Each tenth has no key.
     pub fn produce(&self, from: usize, to: usize, keys: usize) {

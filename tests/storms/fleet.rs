@@ -63,7 +63,7 @@ impl Fleet {
         self.last += 1;
         let pod = self.last;
         let mut config = self.config.clone();
-        config["handlerUrl"] = (self.handler)(pod).into();
+        config["handler"]["http"]["url"] = (self.handler)(pod).into();
         let path = self.folder.path().join(format!("pod-{pod}.json"));
         std::fs::write(&path, config.to_string()).unwrap();
         let mut child = Command::new(env!("CARGO_BIN_EXE_drover-worker"))

@@ -243,14 +243,13 @@ impl LaneBook {
         self.touched = true;
         self.position = Some(offset + 1);
         let before = self.left.ahead.iter().any(|range| range.contains(&offset));
-        let failures = match &self.left.stuck {
-            _ if Some(offset) == self.started_at => self.left.tried,
-            Some(stuck) if stuck.offset == offset => stuck.attempts,
-            _ => {
-                let mut tries = self.left.tries.iter();
-                let of = tries.find(|tries| tries.offset == offset);
-                of.map_or(0, |tries| tries.attempts)
-            }
+        // What is said of each record that failed is newer than what is said of the stuck one.
+        let mut tries = self.left.tries.iter();
+        let failures = match (tries.find(|tries| tries.offset == offset), &self.left.stuck) {
+            (Some(tries), _) => tries.attempts,
+            (None, _) if Some(offset) == self.started_at => self.left.tried,
+            (None, Some(stuck)) if stuck.offset == offset => stuck.attempts,
+            (None, _) => 0,
         };
         let record = RecordBook {
             key,

@@ -103,7 +103,7 @@ fn delivery(spec: &KafkaConsumerSpec, delivery: &Delivery, problems: &mut Proble
         )
     {
         problems.invalid(
-            "spec.delivery.deadLetter.breaker.window",
+            "spec.delivery.deadLetter.breaker",
             "spec.delivery.deadLetter.breaker.window must be between 1s and 1h; write a time such as 5m",
         );
     }

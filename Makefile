@@ -16,7 +16,7 @@ BUILT := $(or $(CARGO_TARGET_DIR),target)/$(HOST)/$(PROFILE)
 IMAGES_DIR := target/images
 # Name of the image (drover.local/NAME:dev) = the program that is all there is in it.
 IMAGES := drover-controller=drover-controller drover-worker=drover-worker \
-          handler=examples/handler own-consumer=examples/own_consumer
+          handler=examples/handler own-consumer=examples/own_consumer exec-handler=examples/exec_handler
 
 export DROVER_CACHE ?= $(HOME)/.cache/drover
 CLUSTER_TOOL := tests/cluster/cluster

@@ -113,6 +113,16 @@ pub struct Batch {
 pub enum Handler {
     /// To an HTTP server.
     Http(HttpHandler),
+    /// To a command.
+    Exec(ExecHandler),
+}
+
+/// A command, of which as many processes run as there are deliveries in flight.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ExecHandler {
+    /// The program and its arguments.
+    pub command: Vec<String>,
 }
 
 /// An HTTP server.
@@ -121,6 +131,8 @@ pub enum Handler {
 pub struct HttpHandler {
     /// Where records are POSTed.
     pub url: String,
+    /// The Unix socket to connect to instead of the URL's host.
+    pub socket: Option<String>,
     /// It runs in the same pod: wait for it before joining the group.
     pub in_pod: bool,
     /// What a record looks like.
@@ -130,7 +142,9 @@ pub struct HttpHandler {
 impl std::fmt::Display for Handler {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Http(http) => f.write_str(&http.url),
+            Self::Http(http) => f.write_str(http.socket.as_ref().unwrap_or(&http.url)),
+            // Not its arguments, which may be nobody's business.
+            Self::Exec(exec) => f.write_str(exec.command.first().map_or("", String::as_str)),
         }
     }
 }

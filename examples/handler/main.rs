@@ -9,7 +9,8 @@
 //! * `POST /faults`: one fault or a list of them, see [`faults::Fault`]; `GET` lists, `DELETE` clears
 //! * `GET /healthz`
 //!
-//! Environment: `HANDLER_DELAY` such as `5ms`, `HANDLER_LISTEN` such as `0.0.0.0:8080`.
+//! Environment: `HANDLER_DELAY` such as `5ms`, `HANDLER_LISTEN` such as `0.0.0.0:8080` or, for a Unix
+//! socket, `/run/handler/http.sock`, beside which it also listens on `0.0.0.0:8080`.
 
 mod delivery;
 mod faults;
@@ -30,7 +31,7 @@ use axum::routing::{get, post};
 use axum::serve::ListenerExt;
 use axum::{Json, Router};
 use drover::api::Span;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, UnixListener};
 use tokio::signal::unix::{SignalKind, signal};
 
 use delivery::Delivery;
@@ -38,6 +39,9 @@ use faults::{Fault, Faults};
 use log::Log;
 use timer::Timer;
 use witness::Witness;
+
+/// Where it listens unless it is told otherwise.
+const EVERYWHERE: &str = "0.0.0.0:8080";
 
 struct Handler {
     delay: Duration,
@@ -68,7 +72,7 @@ async fn main() -> anyhow::Result<()> {
         .unwrap_or_else(|_| "5ms".to_owned())
         .parse()
         .context("HANDLER_DELAY")?;
-    let listen = env::var("HANDLER_LISTEN").unwrap_or_else(|_| "0.0.0.0:8080".to_owned());
+    let listen = env::var("HANDLER_LISTEN").unwrap_or_else(|_| EVERYWHERE.to_owned());
     let handler = Arc::new(Handler {
         delay: delay.0,
         timer: Timer::start().context("start the timer")?,
@@ -86,9 +90,22 @@ async fn main() -> anyhow::Result<()> {
         )
         .fallback(record)
         .with_state(handler);
-    let listener = TcpListener::bind(&listen)
+    let socket = listen.starts_with('/').then(|| listen.clone());
+    if let Some(socket) = &socket {
+        // What an earlier life of this container left there.
+        let _ = std::fs::remove_file(socket);
+        let listener = UnixListener::bind(socket).with_context(|| format!("listen on {socket}"))?;
+        // It ends with the process.
+        tokio::spawn(axum::serve(listener, routes.clone()).into_future());
+    }
+    let address = if socket.is_some() {
+        EVERYWHERE
+    } else {
+        &listen
+    };
+    let listener = TcpListener::bind(address)
         .await
-        .with_context(|| format!("listen on {listen}"))?;
+        .with_context(|| format!("listen on {address}"))?;
     // One line on standard output with the real port, for tests that listen on port 0.
     println!("listening on {}", listener.local_addr()?);
     let listener = listener.tap_io(|stream| {

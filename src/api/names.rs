@@ -23,6 +23,14 @@ pub const ANNOTATION_DELETION_COST: &str = "controller.kubernetes.io/pod-deletio
 pub const WORKER_CONTAINER: &str = "worker";
 /// The volume with the Secrets that the worker needs, in a pod template.
 pub const SECRETS_VOLUME: &str = "drover-secrets";
+/// With `handler.http.socket`: the volume with the socket in a pod template.
+pub const SOCKET_VOLUME: &str = "drover-socket";
+/// With `handler.exec`: the volume with the worker's program in a pod template.
+pub const PROGRAM_VOLUME: &str = "drover-program";
+/// With `handler.exec`: the init container that puts it there.
+pub const PROGRAM_CONTAINER: &str = "drover-program";
+/// With `handler.exec`: where the user's container has it.
+pub const PROGRAM_PATH: &str = "/opt/drover";
 /// The environment variable with the pod's own name.
 pub const ENV_POD_NAME: &str = "POD_NAME";
 

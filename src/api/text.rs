@@ -62,6 +62,14 @@ pub(super) fn url(_: &mut SchemaGenerator) -> Schema {
     )
 }
 
+pub(super) fn socket(_: &mut SchemaGenerator) -> Schema {
+    text(
+        107,
+        "(/[a-zA-Z0-9._-]+){2,}",
+        "a socket is the path of a file in a folder of its own, of at most 107 characters; write a path such as /run/handler/http.sock",
+    )
+}
+
 pub(super) fn path(_: &mut SchemaGenerator) -> Schema {
     text(
         1024,

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use drover::telemetry::log;
-use drover::worker::args::{Args, host_name, read_config};
+use drover::worker::args::{Args, copy_program, host_name, read_config};
 use drover::worker::{Options, run, signals};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
@@ -19,6 +19,15 @@ const CANNOT_BE_READ: u8 = 2;
 
 fn main() -> ExitCode {
     let args = Args::parse();
+    if let Some(path) = &args.copy_to {
+        return match copy_program(path) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("drover-worker: {error}");
+                ExitCode::FAILURE
+            }
+        };
+    }
     let filter = args.log.or_else(|| std::env::var("RUST_LOG").ok());
     if let Err(error) = log::init(args.log_format, filter.as_deref().unwrap_or("info")) {
         eprintln!("drover-worker: {error}");

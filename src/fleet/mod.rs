@@ -105,6 +105,20 @@ pub enum Handler {
         /// Begins with `/`.
         path: String,
     },
+    /// A container of the same pod that listens on a Unix socket.
+    Socket {
+        /// Its path in all containers.
+        socket: String,
+        /// Of requests; begins with `/`.
+        path: String,
+    },
+    /// A command in the image of the template's container named `worker`.
+    Exec {
+        /// The program and its arguments.
+        command: Vec<String>,
+        /// Processes in a pod.
+        processes: NonZeroU32,
+    },
     /// A consumer of the user's own.
     Consumer {
         /// The container that consumes.

@@ -19,6 +19,7 @@ pub(super) fn check(spec: &KafkaConsumerSpec, problems: &mut Problems) {
     }
     super::idempotency::check(spec, problems);
     super::encryption::check(spec, problems);
+    exec(spec, problems);
     if spec.template.is_none() {
         if spec.handler.consumer.is_some() {
             problems.contradiction("spec.template", "spec.template is missing: handler.consumer runs the containers of spec.template; name one with its image");
@@ -31,12 +32,41 @@ pub(super) fn check(spec: &KafkaConsumerSpec, problems: &mut Problems) {
         {
             problems.contradiction("spec.template", "spec.template is missing: handler.http.port is a port of a container of spec.template; add that container, or use handler.http.url");
         }
+        if spec
+            .handler
+            .http
+            .as_ref()
+            .is_some_and(|http| http.socket.is_some())
+        {
+            problems.contradiction("spec.template", "spec.template is missing: handler.http.socket is a socket of a container of spec.template; add that container, or use handler.http.url");
+        }
+    }
+}
+
+fn exec(spec: &KafkaConsumerSpec, problems: &mut Problems) {
+    let Some(exec) = &spec.handler.exec else {
+        return;
+    };
+    if spec.template.is_none() {
+        problems.contradiction("spec.template", "spec.template is missing: handler.exec runs its command in the image of the template's container named worker; add that container with its image");
+    }
+    let concurrency = spec.delivery.as_ref().map_or_else(
+        || Delivery::default().concurrency,
+        |delivery| delivery.concurrency,
+    );
+    if exec.processes > concurrency {
+        problems.contradiction("spec.handler.exec.processes", "spec.handler.exec.processes is greater than spec.delivery.concurrency, so some would never have work; lower the first or raise the second");
     }
 }
 
 fn handler(handler: &Handler, problems: &mut Problems) {
-    if handler.http.is_some() == handler.consumer.is_some() {
-        problems.contradiction("spec.handler", "spec.handler needs exactly one of http and consumer; keep the one that is your code, remove the other");
+    let kinds = [
+        handler.http.is_some(),
+        handler.exec.is_some(),
+        handler.consumer.is_some(),
+    ];
+    if kinds.into_iter().filter(|is| *is).count() != 1 {
+        problems.contradiction("spec.handler", "spec.handler needs exactly one of http, exec and consumer; keep the one that is your code, remove the other");
     }
     if !within(
         handler.timeout,
@@ -54,13 +84,18 @@ fn handler(handler: &Handler, problems: &mut Problems) {
 }
 
 fn http(http: &HttpHandler, problems: &mut Problems) {
-    if http.url.is_some() == http.port.is_some() {
-        problems.contradiction("spec.handler.http", "spec.handler.http needs exactly one of url (an existing service) and port (a container of spec.template); remove one");
+    let places = [
+        http.url.is_some(),
+        http.port.is_some(),
+        http.socket.is_some(),
+    ];
+    if places.into_iter().filter(|is| *is).count() != 1 {
+        problems.contradiction("spec.handler.http", "spec.handler.http needs exactly one of url (an existing service), port and socket (a container of spec.template); keep one, remove the others");
     }
-    if http.path.is_some() && http.port.is_none() {
+    if http.path.is_some() && http.port.is_none() && http.socket.is_none() {
         problems.contradiction(
             "spec.handler.http.path",
-            "spec.handler.http.path goes with port; with url, write the path into the url",
+            "spec.handler.http.path goes with port or socket; with url, write the path into the url",
         );
     }
     if http.port == Some(ADMIN_PORT) {

@@ -10,7 +10,10 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
 use super::problem::Problems;
 use super::{Handler, LEAST_WORKER_MEMORY_BYTES, Timing, quantity};
-use crate::api::names::{ENV_POD_NAME, SECRETS_VOLUME, WORKER_CONTAINER, reason};
+use crate::api::names::{
+    ENV_POD_NAME, PROGRAM_CONTAINER, PROGRAM_VOLUME, SECRETS_VOLUME, SOCKET_VOLUME,
+    WORKER_CONTAINER, reason,
+};
 use crate::worker_config::{ADMIN_PORT, ENV_CONFIG, SECRETS_PATH};
 
 const POD: &str = "spec.template.spec";
@@ -34,9 +37,17 @@ pub(super) fn check(
         Handler::Consumer { container } => check_consumer(pod, container, environment, problems),
         Handler::Port { port, .. } => {
             check_port(pod, *port, problems);
-            check_worker(pod, problems);
+            check_worker(pod, false, problems);
         }
-        Handler::Url(_) => check_worker(pod, problems),
+        Handler::Socket { socket, .. } => {
+            check_socket(pod, socket, problems);
+            check_worker(pod, false, problems);
+        }
+        Handler::Url(_) => check_worker(pod, false, problems),
+        Handler::Exec { .. } => {
+            check_image(pod, problems);
+            check_worker(pod, true, problems);
+        }
     }
 }
 
@@ -148,8 +159,44 @@ fn check_beside_worker(field: &str, container: &Container, problems: &mut Proble
     }
 }
 
+/// The command lies in the image of the template's container named `worker`.
+fn check_image(pod: &PodSpec, problems: &mut Problems) {
+    let mut workers = pod.containers.iter().filter(|c| c.name == WORKER_CONTAINER);
+    let image = workers.next().and_then(|worker| worker.image.as_deref());
+    if image.unwrap_or_default().is_empty() {
+        problems.template(
+            &format!("{POD}.containers"),
+            format!("{POD}.containers has none named {WORKER_CONTAINER} with an image, in which handler.exec could run its command; add it, or give yours that name"),
+        );
+    }
+    if pod
+        .volumes
+        .iter()
+        .flatten()
+        .any(|volume| volume.name == PROGRAM_VOLUME)
+    {
+        problems.template(
+            &format!("{POD}.volumes"),
+            format!(
+                "{POD}.volumes has one named {PROGRAM_VOLUME}, which is Drover's own; rename yours"
+            ),
+        );
+    }
+    if pod
+        .init_containers
+        .iter()
+        .flatten()
+        .any(|c| c.name == PROGRAM_CONTAINER)
+    {
+        problems.template(
+            &format!("{POD}.initContainers"),
+            format!("{POD}.initContainers has one named {PROGRAM_CONTAINER}, which is Drover's own; rename yours"),
+        );
+    }
+}
+
 /// The container named `worker` is Drover's; the template may add to it.
-fn check_worker(pod: &PodSpec, problems: &mut Problems) {
+fn check_worker(pod: &PodSpec, exec: bool, problems: &mut Problems) {
     let worker = containers(pod).find(|(field, container)| {
         container.name == WORKER_CONTAINER && !field.contains("initContainers")
     });
@@ -157,7 +204,7 @@ fn check_worker(pod: &PodSpec, problems: &mut Problems) {
         return;
     };
     for (name, written) in [
-        ("image", worker.image.is_some()),
+        ("image", !exec && worker.image.is_some()),
         ("command", worker.command.is_some()),
         ("args", worker.args.is_some()),
         ("livenessProbe", worker.liveness_probe.is_some()),
@@ -247,6 +294,56 @@ fn check_port(pod: &PodSpec, port: u16, problems: &mut Problems) {
             FIELD,
             format!("{FIELD} is {port}, but the containers of spec.template listen on {}; correct one of them", declared.join(", ")),
         );
+    }
+}
+
+/// The handler is a container of the template that listens on `socket`.
+fn check_socket(pod: &PodSpec, socket: &str, problems: &mut Problems) {
+    const FIELD: &str = "spec.handler.http.socket";
+    if beside_worker(pod).next().is_none() {
+        problems.template(
+            &format!("{POD}.containers"),
+            format!("{POD}.containers has none that could listen on {FIELD} {socket}; add the handler's container, or use spec.handler.http.url"),
+        );
+    }
+    let folder = socket.rsplit_once('/').map_or("", |(folder, _)| folder);
+    let within = |inner: &str, outer: &str| {
+        inner == outer
+            || inner
+                .strip_prefix(outer)
+                .is_some_and(|rest| rest.starts_with('/'))
+    };
+    if within(folder, SECRETS_PATH) || within(SECRETS_PATH, folder) {
+        problems.contradiction(
+            FIELD,
+            format!("{FIELD} is in {folder}, and the worker's Secrets in {SECRETS_PATH}; choose another folder, such as /run/handler"),
+        );
+    }
+    if pod
+        .volumes
+        .iter()
+        .flatten()
+        .any(|volume| volume.name == SOCKET_VOLUME)
+    {
+        problems.template(
+            &format!("{POD}.volumes"),
+            format!(
+                "{POD}.volumes has one named {SOCKET_VOLUME}, which is Drover's own; rename yours"
+            ),
+        );
+    }
+    for (field, container) in containers(pod) {
+        let mounts = container.volume_mounts.iter().flatten();
+        if !field.contains("initContainers")
+            && mounts
+                .into_iter()
+                .any(|m| m.mount_path.trim_end_matches('/') == folder)
+        {
+            problems.template(
+                &format!("{field}.volumeMounts"),
+                format!("{field}.volumeMounts has one at {folder}, where {FIELD} lies; Drover mounts a volume there, so remove it"),
+            );
+        }
     }
 }
 

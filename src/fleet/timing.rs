@@ -39,7 +39,10 @@ impl Timing {
     pub(super) fn new(handler: &Handler, handler_timeout: Duration, wished: Option<u64>) -> Self {
         let drain_deadline = match handler {
             // An attempt that has just begun may use all of its time; retries are not begun.
-            Handler::Url(_) | Handler::Port { .. } => handler_timeout + DEAD_LETTER,
+            Handler::Url(_)
+            | Handler::Port { .. }
+            | Handler::Socket { .. }
+            | Handler::Exec { .. } => handler_timeout + DEAD_LETTER,
             // Its own drain is its own matter; we know no more than how long it takes.
             Handler::Consumer { .. } => handler_timeout,
         };

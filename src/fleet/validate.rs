@@ -58,16 +58,25 @@ pub fn validate(consumer: &KafkaConsumer, references: &References) -> Result<Fle
 
 /// None where the spec has none or several; `rules` has said so then.
 fn handler(spec: &KafkaConsumerSpec) -> Option<Handler> {
-    match (&spec.handler.http, &spec.handler.consumer) {
-        (Some(http), None) => match (&http.url, http.port) {
-            (Some(url), None) => Some(Handler::Url(url.clone())),
-            (None, Some(port)) => Some(Handler::Port {
-                port,
-                path: http.path.clone().unwrap_or_else(|| "/".to_owned()),
-            }),
-            _ => None,
-        },
-        (None, Some(own)) => {
+    let written = &spec.handler;
+    match (&written.http, &written.exec, &written.consumer) {
+        (None, Some(exec), None) => Some(Handler::Exec {
+            command: exec.command.clone(),
+            processes: NonZeroU32::new(exec.processes).unwrap_or(NonZeroU32::MIN),
+        }),
+        (Some(http), None, None) => {
+            let path = http.path.clone().unwrap_or_else(|| "/".to_owned());
+            match (&http.url, http.port, &http.socket) {
+                (Some(url), None, None) => Some(Handler::Url(url.clone())),
+                (None, Some(port), None) => Some(Handler::Port { port, path }),
+                (None, None, Some(socket)) => Some(Handler::Socket {
+                    socket: socket.clone(),
+                    path,
+                }),
+                _ => None,
+            }
+        }
+        (None, None, Some(own)) => {
             let pod = spec
                 .template
                 .as_ref()
@@ -116,11 +125,20 @@ fn complete(
     timing: Timing,
 ) -> Fleet {
     let spec = &consumer.spec;
-    let delivery = delivery(&spec.delivery.clone().unwrap_or_default());
+    let mut delivery = delivery(&spec.delivery.clone().unwrap_or_default());
+    if let Handler::Exec { processes, .. } = &handler {
+        // Each has one delivery at a time.
+        delivery.concurrency = delivery.concurrency.min(*processes);
+    }
     let template = spec.template.clone().unwrap_or_default();
     let secret_files = secrets::secret_files(spec);
     let name = consumer.metadata.name.clone().unwrap_or_default();
     let scope = format!("{}.{name}", namespace(consumer));
+    let worker_memory_bytes = match &handler {
+        // Its limit is for the commands as well, and nobody knows what they need.
+        Handler::Exec { .. } => DEFAULT_WORKER_MEMORY_BYTES,
+        _ => worker_memory_bytes(&template),
+    };
     Fleet {
         idempotency: idempotency::complete(spec, &secret_files, &timing, scope),
         encryption: encryption::complete(spec, &secret_files),
@@ -156,7 +174,7 @@ fn complete(
         mode: spec.scaling.mode,
         manual_replicas: spec.replicas,
         paused: spec.paused,
-        worker_memory_bytes: worker_memory_bytes(&template),
+        worker_memory_bytes,
         template,
         contents_hash: references.contents_hash(spec),
     }

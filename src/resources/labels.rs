@@ -21,7 +21,9 @@ pub fn selector_text(consumer: &str) -> String {
 pub(super) fn labels(fleet: &Fleet) -> BTreeMap<String, String> {
     let mut labels = selector(&fleet.name);
     let app = match fleet.handler {
-        Handler::Url(_) | Handler::Port { .. } => APP_NAME,
+        Handler::Url(_) | Handler::Port { .. } | Handler::Socket { .. } | Handler::Exec { .. } => {
+            APP_NAME
+        }
         Handler::Consumer { .. } => "kafka-consumer",
     };
     for (name, value) in [

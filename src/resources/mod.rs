@@ -9,8 +9,10 @@ mod labels;
 mod own_consumer_pod;
 mod pod_disruption_budget;
 mod pod_template;
+mod program;
 mod secrets;
 mod service_account;
+mod socket;
 mod worker_container;
 
 use k8s_openapi::api::apps::v1::Deployment;
@@ -18,7 +20,7 @@ use k8s_openapi::api::core::v1::{ConfigMap, ServiceAccount};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 
 use crate::fleet::{Fleet, Handler};
-use crate::worker_config::{self, HttpHandler, WorkerConfig};
+use crate::worker_config::{self, ExecHandler, HttpHandler, WorkerConfig};
 
 pub use labels::{selector, selector_text};
 
@@ -69,15 +71,26 @@ pub fn build(fleet: &Fleet, settings: &Settings) -> Desired {
 
 /// What the worker is told; none for a consumer of the user's own.
 pub fn worker_config(fleet: &Fleet) -> Option<WorkerConfig> {
-    let (url, in_pod) = match &fleet.handler {
-        Handler::Url(url) => (url.clone(), false),
-        Handler::Port { port, path } => (format!("http://127.0.0.1:{port}{path}"), true),
+    let http = |url, socket, in_pod| {
+        worker_config::Handler::Http(HttpHandler {
+            url,
+            socket,
+            in_pod,
+            format: fleet.http_format,
+        })
+    };
+    let handler = match &fleet.handler {
+        Handler::Url(url) => http(url.clone(), None, false),
+        Handler::Port { port, path } => http(format!("http://127.0.0.1:{port}{path}"), None, true),
+        Handler::Socket { socket, path } => http(
+            format!("http://localhost{path}"),
+            Some(socket.clone()),
+            true,
+        ),
+        Handler::Exec { command, .. } => worker_config::Handler::Exec(ExecHandler {
+            command: command.clone(),
+        }),
         Handler::Consumer { .. } => return None,
     };
-    let handler = worker_config::Handler::Http(HttpHandler {
-        url,
-        in_pod,
-        format: fleet.http_format,
-    });
     Some(config_map::worker_config(fleet, handler))
 }

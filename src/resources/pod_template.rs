@@ -8,6 +8,9 @@
 //!   become native sidecars (init containers with `restartPolicy: Always`), after the template's
 //!   own init containers: they start before the worker and stop after it has drained.
 //! * The template's container named `worker` is merged into the worker's: `worker_container`.
+//! * With `handler.http.socket` all of them share the volume in which the socket lies: `socket`.
+//! * With `handler.exec` the same, but that container has the user's image: `program` brings the
+//!   worker's program into it.
 //! * With `handler.consumer` the template's containers stay as they are; only the environment of
 //!   the one that consumes is added to: `own_consumer_pod`.
 //! * `terminationGracePeriodSeconds` is the longer of the template's and the needed one.
@@ -22,7 +25,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use super::labels::{labels, selector};
 use super::own_consumer_pod::with_environment;
 use super::worker_container::worker_container;
-use super::{Settings, config_map, secrets, worker_config};
+use super::{Settings, config_map, program, secrets, socket, worker_config};
 use crate::api::names::{ANNOTATION_CONFIG_HASH, WORKER_CONTAINER};
 use crate::fleet::{Fleet, Handler, digest};
 
@@ -33,7 +36,9 @@ pub(super) fn pod_template(fleet: &Fleet, settings: &Settings) -> PodTemplateSpe
             containers: with_environment(written.containers.clone(), container, fleet),
             ..common(written, fleet)
         },
-        Handler::Url(_) | Handler::Port { .. } => worker_pod(written, fleet, settings),
+        Handler::Url(_) | Handler::Port { .. } | Handler::Socket { .. } | Handler::Exec { .. } => {
+            worker_pod(written, fleet, settings)
+        }
     };
     PodTemplateSpec {
         metadata: Some(metadata(fleet)),
@@ -68,10 +73,25 @@ fn worker_pod(written: PodSpec, fleet: &Fleet, settings: &Settings) -> PodSpec {
         .iter()
         .cloned()
         .partition(|container| container.name == WORKER_CONTAINER);
-    let mut init_containers = written.init_containers.clone().unwrap_or_default();
-    init_containers.extend(beside.into_iter().map(native_sidecar));
+    let is_exec = matches!(fleet.handler, Handler::Exec { .. });
+    let mut init_containers = Vec::new();
+    if is_exec {
+        init_containers.push(program::init_container(settings));
+    }
+    init_containers.extend(written.init_containers.clone().unwrap_or_default());
+    let beside = beside.into_iter().map(|mut container| {
+        if let Some(mount) = socket::mount(fleet) {
+            container.volume_mounts.get_or_insert_default().push(mount);
+        }
+        native_sidecar(container)
+    });
+    init_containers.extend(beside);
     let mut volumes = written.volumes.clone().unwrap_or_default();
     volumes.extend(secrets::volume(fleet));
+    if is_exec {
+        volumes.push(program::volume());
+    }
+    volumes.extend(socket::volume(fleet));
     PodSpec {
         // An empty list of what the user wrote is not the same as none to a differ.
         init_containers: (!init_containers.is_empty()).then_some(init_containers),

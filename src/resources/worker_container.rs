@@ -15,9 +15,9 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::pod_template::overlaid;
-use super::{Settings, secrets};
+use super::{Settings, program, secrets, socket};
 use crate::api::names::{ENV_POD_NAME, WORKER_CONTAINER};
-use crate::fleet::Fleet;
+use crate::fleet::{Fleet, Handler};
 use crate::worker_config::{ADMIN_PORT, ENV_CONFIG, FILE_NAME};
 
 /// The port's name, for probes and for those who scrape.
@@ -30,12 +30,19 @@ pub(super) fn worker_container(
     fleet: &Fleet,
     settings: &Settings,
 ) -> Container {
+    let is_exec = matches!(fleet.handler, Handler::Exec { .. });
+    let (image, pull_policy, command) = if is_exec {
+        (written.image.clone(), None, Some(vec![program::program()]))
+    } else {
+        let policy = settings.image_pull_policy.clone();
+        (Some(settings.worker_image.clone()), policy, None)
+    };
+    let written_security = written.security_context.clone().unwrap_or_default();
     Container {
         name: WORKER_CONTAINER.to_owned(),
-        image: Some(settings.worker_image.clone()),
-        image_pull_policy: written
-            .image_pull_policy
-            .or(settings.image_pull_policy.clone()),
+        image,
+        image_pull_policy: written.image_pull_policy.clone().or(pull_policy),
+        command,
         env: Some(joined(
             vec![pod_name(), configuration(&fleet.name)],
             written.env,
@@ -51,9 +58,11 @@ pub(super) fn worker_container(
         )),
         volume_mounts: mounts(fleet, written.volume_mounts),
         resources: Some(resources(written.resources.unwrap_or_default(), fleet)),
-        security_context: Some(security_context(
-            written.security_context.unwrap_or_default(),
-        )),
+        security_context: Some(if is_exec {
+            restricted(written_security)
+        } else {
+            security_context(written_security)
+        }),
         // A worker whose loop turns answers at once; half a minute without an answer is not load.
         liveness_probe: Some(Probe {
             period_seconds: Some(10),
@@ -75,7 +84,9 @@ pub(super) fn worker_container(
 
 /// None where there is nothing to mount: an empty list is not the same to a differ.
 fn mounts(fleet: &Fleet, written: Option<Vec<VolumeMount>>) -> Option<Vec<VolumeMount>> {
-    let mounts = joined(secrets::mount(fleet).into_iter().collect(), written);
+    let program = matches!(fleet.handler, Handler::Exec { .. }).then(program::mount);
+    let ours = [secrets::mount(fleet), socket::mount(fleet), program];
+    let mounts = joined(ours.into_iter().flatten().collect(), written);
     (!mounts.is_empty()).then_some(mounts)
 }
 
@@ -131,10 +142,15 @@ fn resources(written: ResourceRequirements, fleet: &Fleet) -> ResourceRequiremen
             .collect()
     };
     let requests = quantities(&[("cpu", "50m".to_owned()), ("memory", "64Mi".to_owned())]);
-    let limits = quantities(&[("memory", memory_text(fleet.worker_memory_bytes))]);
+    // A limit for the user's commands is the user's to set.
+    let limits = match fleet.handler {
+        Handler::Exec { .. } => BTreeMap::new(),
+        _ => quantities(&[("memory", memory_text(fleet.worker_memory_bytes))]),
+    };
+    let limits = overlaid(limits, written.limits);
     ResourceRequirements {
         requests: Some(overlaid(requests, written.requests)),
-        limits: Some(overlaid(limits, written.limits)),
+        limits: (!limits.is_empty()).then_some(limits),
         claims: written.claims,
     }
 }
@@ -148,13 +164,21 @@ fn memory_text(bytes: u64) -> String {
     }
 }
 
-/// What Pod Security's level `restricted` asks for, and a root file system that nothing writes to.
-fn security_context(written: SecurityContext) -> SecurityContext {
+/// What Pod Security's level `restricted` asks for, a user without rights, and a root file system that
+/// nothing writes to.
+pub(super) fn security_context(written: SecurityContext) -> SecurityContext {
     SecurityContext {
         run_as_non_root: written.run_as_non_root.or(Some(true)),
         run_as_user: written.run_as_user.or(Some(NON_ROOT)),
         run_as_group: written.run_as_group.or(Some(NON_ROOT)),
         read_only_root_filesystem: written.read_only_root_filesystem.or(Some(true)),
+        ..restricted(written)
+    }
+}
+
+/// What the level asks for whatever the image is: which user it has is the image's own matter.
+fn restricted(written: SecurityContext) -> SecurityContext {
+    SecurityContext {
         allow_privilege_escalation: written.allow_privilege_escalation.or(Some(false)),
         capabilities: written.capabilities.clone().or(Some(Capabilities {
             drop: Some(vec!["ALL".to_owned()]),

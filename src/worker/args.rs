@@ -37,6 +37,21 @@ pub struct Args {
     /// What is logged, such as info,drover=debug,librdkafka=warn [default: RUST_LOG, else info].
     #[arg(long, env = "DROVER_LOG")]
     pub log: Option<String>,
+    /// Copies this program to a path and ends: how it gets into a container of another image.
+    #[arg(long, value_name = "PATH")]
+    pub copy_to: Option<PathBuf>,
+}
+
+/// Copies the program that runs to `path`, executable for all.
+pub fn copy_program(path: &Path) -> Result<(), String> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let failed = |error: std::io::Error| format!("copy the program to {}: {error}", path.display());
+    // Beside it first: whoever finds it finds all of it.
+    let beside = path.with_extension("new");
+    std::fs::copy("/proc/self/exe", &beside).map_err(failed)?;
+    let everyone = std::fs::Permissions::from_mode(0o755);
+    std::fs::set_permissions(&beside, everyone).map_err(failed)?;
+    std::fs::rename(&beside, path).map_err(failed)
 }
 
 /// Reads the configuration, from `file` or from the environment; the error is one line that says

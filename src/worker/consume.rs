@@ -263,7 +263,9 @@ impl Loop {
         match &answer.verdict {
             Verdict::Done => metrics.done.inc(),
             Verdict::Skip => 0,
-            Verdict::SlowDown { failure, .. } if failure.class == class::CONNECT => {
+            Verdict::SlowDown { failure, .. }
+                if [class::CONNECT, class::START].contains(&failure.class) =>
+            {
                 failed(failure.class)
             }
             Verdict::SlowDown { .. } => metrics.slow_downs.inc(),

@@ -20,6 +20,7 @@ pub mod signals;
 mod status;
 mod unread;
 
+use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,12 +42,13 @@ use crate::topic::TopicPartition;
 use crate::worker_config::{Handler, Ordering, WorkerConfig};
 use consume::{Loop, Parts};
 use dead_letters::{DeadLetters, Letterhead};
+use delivery::exec::Exec;
 use delivery::http::Http;
-use delivery::http::target::Target;
 use delivery::{
     BatchLimits, Claims, Decryption, Deliveries, Limits, Pipeline, Preparation, Transport,
 };
 use health::Health;
+use reachability::Place;
 
 /// A moved frontier is committed this often: what a crash makes others repeat.
 const COMMIT_INTERVAL: Duration = Duration::from_secs(1);
@@ -121,8 +123,7 @@ async fn work(
     options: &Options,
     shutdown: &CancellationToken,
 ) -> Result<(), Error> {
-    let Handler::Http(handler) = &config.handler;
-    let target = Target::parse(&handler.url).map_err(Error::Handler)?;
+    let place = Place::of(&config.handler).map_err(Error::Handler)?;
     let clock = Monotonic::start();
     let health = Arc::new(Health::new(clock));
     let mut registry = Registry::default();
@@ -142,8 +143,8 @@ async fn work(
             }
         });
     }
-    if handler.in_pod {
-        let waiting = reachability::wait_for_handler(&target, &health);
+    if place.is_waited_for(&config.handler) {
+        let waiting = reachability::wait_for_handler(&place, &health);
         let waited = shutdown.run_until_cancelled(waiting).await;
         if waited.is_none() {
             info!("stopped before the handler was there");
@@ -151,7 +152,7 @@ async fn work(
         }
     }
     beside.spawn(reachability::watch_handler(
-        target.clone(),
+        place.clone(),
         Arc::clone(&health),
     ));
 
@@ -161,11 +162,7 @@ async fn work(
         info!("stopped before the dead-letter topic would do");
         return Ok(());
     }
-    let transport = Transport::Http(Http {
-        target,
-        format: handler.format,
-        source: source(config),
-    });
+    let transport = transport(config, place, clock);
     let mut consuming = begin(config, options, transport, clock, &health, &metrics)?;
     // A task of its own, so that it is polled when it is woken and not whenever a connection is.
     let shutdown = shutdown.clone();
@@ -253,6 +250,23 @@ fn limits(config: &WorkerConfig) -> Limits {
     }
 }
 
+/// The way to the handler at `place`.
+fn transport(config: &WorkerConfig, place: Place, clock: Monotonic) -> Transport {
+    match (&config.handler, place) {
+        (Handler::Http(http), Place::Http(target)) => Transport::Http(Http {
+            target,
+            format: http.format,
+            source: source(config),
+        }),
+        (_, Place::Exec(command)) => Transport::Exec(Exec {
+            command,
+            clock,
+            listeners: RefCell::default(),
+        }),
+        (Handler::Exec(_), Place::Http(_)) => unreachable!("a place is of its handler"),
+    }
+}
+
 /// The source of CloudEvents that were none in Kafka, without their topic.
 fn source(config: &WorkerConfig) -> String {
     let (namespace, name) = config.consumer.split_once('/').unwrap_or_default();
@@ -317,8 +331,7 @@ async fn end(mut consuming: Loop, config: &WorkerConfig, leave_by: Duration) {
         dead_letters,
         ..
     } = consuming;
-    deliveries.close().await;
-    dead_letters.close().await;
+    futures::join!(deliveries.close(), dead_letters.close());
     if let Some(topic) = config.topics.first().filter(|_| may_wait) {
         let any = TopicPartition::new(topic.as_str(), 0);
         let coordinator = consumer.coordinator(&any, leave_by.saturating_sub(since_stop));

@@ -4,14 +4,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpStream;
 use tokio::task::spawn_blocking;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 use tracing::{debug, info, warn};
 
 use super::consume::Loop;
+use super::delivery::exec;
 use super::delivery::http::target::Target;
 use super::health::Health;
+use crate::worker_config::Handler;
 
 /// Between two looks.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
@@ -60,9 +61,9 @@ pub(super) fn store(health: &Health, trouble: Option<&str>, records_wait: bool) 
 }
 
 /// Waits until something listens at the handler's address.
-pub(super) async fn wait_for_handler(target: &Target, health: &Health) {
+pub(super) async fn wait_for_handler(place: &Place, health: &Health) {
     let mut told = false;
-    while let Err(why) = look_at_handler(target).await {
+    while let Err(why) = place.look().await {
         health.handler(Some(&why));
         if !told {
             info!(
@@ -78,16 +79,16 @@ pub(super) async fn wait_for_handler(target: &Target, health: &Health) {
 
 /// Looks at the handler at the start and whenever it is missing: deliveries tell of it as well, but
 /// there may be none.
-pub(super) async fn watch_handler(target: Target, health: Arc<Health>) {
+pub(super) async fn watch_handler(place: Place, health: Arc<Health>) {
     if health.handler_is_missing()
-        && let Err(why) = look_at_handler(&target).await
+        && let Err(why) = place.look().await
     {
         warn!(why, "the handler cannot be reached; still trying");
         health.handler(Some(&why));
     }
     loop {
         if health.handler_is_missing() {
-            match look_at_handler(&target).await {
+            match place.look().await {
                 Ok(()) => handler(&health, None),
                 // In the words of the last look; told in the log already.
                 Err(why) => _ = health.handler(Some(&why)),
@@ -97,18 +98,41 @@ pub(super) async fn watch_handler(target: Target, health: Arc<Health>) {
     }
 }
 
-async fn look_at_handler(target: &Target) -> Result<(), String> {
-    let address = (target.host.as_str(), target.port);
-    match timeout(LOOK, TcpStream::connect(address)).await {
-        Ok(Ok(_)) => Ok(()),
-        Ok(Err(error)) => Err(format!(
-            "connect to {}:{}: {error}",
-            target.host, target.port
-        )),
-        Err(_) => Err(format!(
-            "connect to {}:{}: no answer",
-            target.host, target.port
-        )),
+/// Where the handler is.
+#[derive(Debug, Clone)]
+pub(super) enum Place {
+    /// An HTTP server.
+    Http(Target),
+    /// A command.
+    Exec(Vec<String>),
+}
+
+impl Place {
+    /// The place of a handler; the error says what is wrong with it.
+    pub fn of(handler: &Handler) -> Result<Self, String> {
+        match handler {
+            Handler::Http(http) => Target::of(http).map(Self::Http),
+            Handler::Exec(exec) => Ok(Self::Exec(exec.command.clone())),
+        }
+    }
+
+    /// It is in the same pod, and may start later than the worker.
+    pub fn is_waited_for(&self, handler: &Handler) -> bool {
+        match handler {
+            Handler::Http(http) => http.in_pod,
+            // If it is not there now, it will not be there later; the probe says so.
+            Handler::Exec(_) => false,
+        }
+    }
+
+    async fn look(&self) -> Result<(), String> {
+        match self {
+            Self::Http(target) => target.address.connect(LOOK).await.map(|_| ()),
+            Self::Exec(command) => {
+                let path = std::env::var_os("PATH").unwrap_or_default();
+                exec::find(command.first().map_or("", String::as_str), &path)
+            }
+        }
     }
 }
 

@@ -8,6 +8,7 @@
 mod burst;
 mod dead_letters;
 mod encryption;
+mod handlers;
 mod kafka;
 mod kill;
 mod outages;

@@ -81,10 +81,15 @@ fn every_way_to_handle_has_an_example() {
         .map(|(_, consumer)| match fleet(consumer).handler {
             Handler::Url(_) => "url",
             Handler::Port { .. } => "port",
+            Handler::Socket { .. } => "socket",
+            Handler::Exec { .. } => "exec",
             Handler::Consumer { .. } => "consumer",
         })
         .collect();
-    assert_eq!(kinds, BTreeSet::from(["url", "port", "consumer"]));
+    assert_eq!(
+        kinds,
+        BTreeSet::from(["url", "port", "socket", "exec", "consumer"])
+    );
 }
 
 #[test]

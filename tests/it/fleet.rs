@@ -15,7 +15,9 @@ use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaConfRes;
 use serde_json::{Value, json};
 
-use crate::support::consumers::{all, http_port, http_url, own_consumer, typed, with};
+use crate::support::consumers::{
+    all, exec, http_port, http_socket, http_url, own_consumer, typed, with,
+};
 use crate::support::wrong_specs::wrong_specs;
 
 fn problems(document: &Value) -> Vec<Problem> {
@@ -196,8 +198,81 @@ fn contradictions_of_the_template_are_told() {
     };
     let worker =
         |value: Value| url(json!({ "containers": [with(value, "/name", json!("worker"))] }));
+    let command =
+        |pointer: &str, value: Value| with(exec(), &format!("/spec/template/spec{pointer}"), value);
+    let socket = |pointer: &str, value: Value| {
+        with(
+            http_socket(),
+            &format!("/spec/template/spec{pointer}"),
+            value,
+        )
+    };
     let template = reason::INVALID_TEMPLATE;
     each_is_told_once(vec![
+        (
+            command("/containers/0/image", Value::Null),
+            template,
+            "spec.template.spec.containers",
+            "none named worker with an image",
+        ),
+        (
+            command("/containers/0/name", json!("rails")),
+            template,
+            "spec.template.spec.containers",
+            "give yours that name",
+        ),
+        (
+            command("/containers/0/command", json!(["sh"])),
+            template,
+            "spec.template.spec.containers[0].command",
+            "Drover's own",
+        ),
+        (
+            command("/volumes", json!([{ "name": "drover-program" }])),
+            template,
+            "spec.template.spec.volumes",
+            "rename yours",
+        ),
+        (
+            command(
+                "/initContainers",
+                json!([{ "name": "drover-program", "image": "x" }]),
+            ),
+            template,
+            "spec.template.spec.initContainers",
+            "rename yours",
+        ),
+        (
+            socket("/containers", json!([{ "name": "worker" }])),
+            template,
+            "spec.template.spec.containers",
+            "add the handler's container",
+        ),
+        (
+            socket("/volumes", json!([{ "name": "drover-socket" }])),
+            template,
+            "spec.template.spec.volumes",
+            "rename yours",
+        ),
+        (
+            socket(
+                "/containers/0/volumeMounts",
+                json!([{ "name": "x", "mountPath": "/run/handler/" }]),
+            ),
+            template,
+            "spec.template.spec.containers[0].volumeMounts",
+            "remove it",
+        ),
+        (
+            with(
+                http_socket(),
+                "/spec/handler/http/socket",
+                json!("/etc/drover-secrets/http.sock"),
+            ),
+            reason::CONTRADICTION,
+            "spec.handler.http.socket",
+            "choose another folder",
+        ),
         (
             url(json!({ "restartPolicy": "OnFailure" })),
             template,

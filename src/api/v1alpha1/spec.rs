@@ -72,6 +72,12 @@ use crate::api::{Span, text};
         "spec.encryption.activeRecord.onUnknownKey is DeadLetter but nothing is dead-lettered; name spec.delivery.deadLetter.topic and leave spec.delivery.onExhausted at DeadLetter, or choose Stall"),
     validation = ("!has(self.handler.consumer) || has(self.template)",
         "spec.template is missing: handler.consumer runs the containers of spec.template; name one with its image"),
+    validation = ("!has(self.handler.exec) || has(self.template)",
+        "spec.template is missing: handler.exec runs its command in the image of the template's container named worker; add that container with its image"),
+    validation = ("!has(self.handler.exec) || !has(self.handler.exec.processes) || self.handler.exec.processes <= (has(self.delivery) && has(self.delivery.concurrency) ? self.delivery.concurrency : 16)",
+        "spec.handler.exec.processes is greater than spec.delivery.concurrency, so some would never have work; lower the first or raise the second"),
+    validation = ("!has(self.handler.http) || !has(self.handler.http.socket) || has(self.template)",
+        "spec.template is missing: handler.http.socket is a socket of a container of spec.template; add that container, or use handler.http.url"),
     validation = ("!has(self.handler.http) || !has(self.handler.http.port) || has(self.template)",
         "spec.template is missing: handler.http.port is a port of a container of spec.template; add that container, or use handler.http.url"),
     validation = ("!has(self.delivery) || !has(self.delivery.deadLetter) || !(self.delivery.deadLetter.topic in self.topics)",
@@ -99,7 +105,7 @@ pub struct KafkaConsumerSpec {
     #[serde(default)]
     pub start_at: StartAt,
 
-    /// Your code: exactly one of `http` and `consumer`.
+    /// Your code: exactly one of `http`, `exec` and `consumer`.
     pub handler: Handler,
 
     /// How records are given to the handler, and what happens when it fails. Not for
@@ -130,7 +136,8 @@ pub struct KafkaConsumerSpec {
     pub paused: bool,
 
     /// A pod template, merged into the one that Drover makes. The container named `worker` is
-    /// Drover's own: what is written for it (resources, env) is added to it. Any other container
+    /// Drover's own: what is written for it (resources, env) is added to it; with `handler.exec` it has
+    /// your image. Any other container
     /// runs beside it; with `handler.consumer` the containers here are the whole pod.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "any_object")]
@@ -167,12 +174,12 @@ pub enum GroupProtocol {
     Consumer,
 }
 
-/// Your code. Exactly one of `http` and `consumer`.
+/// Your code. Exactly one of `http`, `exec` and `consumer`.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = ("(has(self.http) ? 1 : 0) + (has(self.consumer) ? 1 : 0) == 1",
-        "spec.handler needs exactly one of http and consumer; keep the one that is your code, remove the other"),
+    validation = ("(has(self.http) ? 1 : 0) + (has(self.exec) ? 1 : 0) + (has(self.consumer) ? 1 : 0) == 1",
+        "spec.handler needs exactly one of http, exec and consumer; keep the one that is your code, remove the other"),
     validation = ("duration(self.timeout) >= duration('10ms') && duration(self.timeout) <= duration('30m')",
         "spec.handler.timeout must be between 10ms and 30m; write a time such as 30s")
 )]
@@ -181,11 +188,15 @@ pub struct Handler {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub http: Option<HttpHandler>,
 
+    /// A command in your own image: each record is a line of JSON on its standard input.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exec: Option<ExecHandler>,
+
     /// The template's container is itself a Kafka consumer; Drover only runs and scales it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub consumer: Option<OwnConsumer>,
 
-    /// How long the handler may take for one record (for `consumer`: to stop after SIGTERM). The
+    /// How long the handler may take for one record, or one batch (for `consumer`: to stop after SIGTERM). The
     /// drain deadline, the pod's grace period and the poll interval follow from it. Default 30s.
     #[serde(default = "Handler::default_timeout")]
     pub timeout: Span,
@@ -197,12 +208,13 @@ impl Handler {
     }
 }
 
-/// An HTTP endpoint. Exactly one of `url` and `port`.
+/// An HTTP endpoint. Exactly one of `url`, `port` and `socket`.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = ("has(self.url) != has(self.port)", "spec.handler.http needs exactly one of url (an existing service) and port (a container of spec.template); remove one"),
-    validation = ("has(self.port) || !has(self.path)", "spec.handler.http.path goes with port; with url, write the path into the url"),
+    validation = ("(has(self.url) ? 1 : 0) + (has(self.port) ? 1 : 0) + (has(self.socket) ? 1 : 0) == 1",
+        "spec.handler.http needs exactly one of url (an existing service), port and socket (a container of spec.template); keep one, remove the others"),
+    validation = ("has(self.port) || has(self.socket) || !has(self.path)", "spec.handler.http.path goes with port or socket; with url, write the path into the url"),
     validation = ("!has(self.port) || self.port != 9090",
         "spec.handler.http.port 9090 is the worker's own port in the pod; let the handler listen on another")
 )]
@@ -217,7 +229,14 @@ pub struct HttpHandler {
     #[schemars(range(min = 1, max = 65535))]
     pub port: Option<u16>,
 
-    /// The path for `port`. Default `/`.
+    /// A Unix socket on which a container of the template listens, such as `/run/handler/http.sock`.
+    /// Its folder becomes a volume that the worker and all containers of the template share: an empty
+    /// one, so it must be a folder of its own. It is faster than `port`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "text::socket")]
+    pub socket: Option<String>,
+
+    /// The path of requests, for `port` and `socket`. Default `/`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "text::path")]
     pub path: Option<String>,
@@ -239,6 +258,31 @@ pub enum HttpFormat {
     CloudEvents,
     /// A CloudEvent in structured mode: one JSON document.
     CloudEventsStructured,
+}
+
+/// A command in your own image.
+///
+/// It reads lines of JSON, a record or a batch each, from its standard input, and writes a line of
+/// JSON with the result for each to its standard output. The template's container named `worker` is
+/// then yours: its image has the command; Drover puts its worker into it, which runs the command.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct ExecHandler {
+    /// The program and its arguments, without a shell, such as `[bundle, exec, ruby, handle.rb]`.
+    #[schemars(length(min = 1, max = 64), inner(length(max = 4096)))]
+    pub command: Vec<String>,
+
+    /// How many processes of it run in one pod at most; each has one record, or one batch, at a time.
+    /// They are started as they are needed. Default 1.
+    #[serde(default = "ExecHandler::default_processes")]
+    #[schemars(range(min = 1, max = 1000))]
+    pub processes: u32,
+}
+
+impl ExecHandler {
+    fn default_processes() -> u32 {
+        1
+    }
 }
 
 /// A consumer program of your own, run by the template's container.
@@ -265,7 +309,8 @@ pub struct Delivery {
     /// Which records wait for each other. Default `Key`.
     pub ordering: Ordering,
 
-    /// Deliveries in flight in one pod at most, each of one record or one batch. Default 16.
+    /// Deliveries in flight in one pod at most, each of one record or one batch. With `handler.exec`
+    /// there are no more than processes. Default 16.
     #[schemars(range(min = 1, max = 1000))]
     pub concurrency: u32,
 

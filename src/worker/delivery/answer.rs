@@ -28,6 +28,10 @@ pub mod class {
     pub const CONNECT: &str = "Connect";
     /// The connection broke before the answer was complete.
     pub const CONNECTION: &str = "Connection";
+    /// The command ended in the middle of a delivery.
+    pub const PROCESS: &str = "Process";
+    /// The command could not be started, or ended and is not started again yet.
+    pub const START: &str = "Start";
     /// The handler redirects.
     pub const REDIRECT: &str = "Redirect";
     /// The record has not the key that `spec.idempotency` asks for.

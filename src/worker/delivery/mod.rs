@@ -13,6 +13,7 @@ mod batches;
 mod claims;
 mod decryption;
 mod document;
+pub mod exec;
 pub mod http;
 mod json;
 mod pipeline;

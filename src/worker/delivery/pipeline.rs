@@ -9,6 +9,7 @@ use tokio::time::{Sleep, sleep};
 use super::Delivery;
 use super::answer::{self, class};
 use super::claims::{Claims, Confirmed, Held};
+use super::document::Item;
 use super::prepare::Preparation;
 use super::slots::{CONFIRM_AGAIN, End, Shared, Slot, finish, unless_cancelled};
 use super::transport::{Attempted, Line, Transport};
@@ -81,7 +82,11 @@ async fn attempt(
         }
     }
     begin_handlers_time(shared, deadline.as_mut());
-    let attempt = transport.attempt(line, &prepared, delivery.attempt);
+    let item = Item {
+        prepared,
+        attempt: delivery.attempt,
+    };
+    let attempt = transport.attempt(line, &item);
     let attempted = match finish(slot, attempt, deadline).await {
         End::Answered(attempted) => attempted,
         End::TimedOut => Attempted::without_handler(timed_out(shared)),

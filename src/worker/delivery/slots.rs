@@ -17,6 +17,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::batches::{self, Batches};
+use super::exec::Group;
 use super::pipeline::{self, Pipeline};
 use super::transport::Line;
 use super::{Delivered, Delivery, together};
@@ -94,6 +95,9 @@ pub(super) struct Slot {
     /// When it was last busy.
     idle_since: Cell<Duration>,
     hang_up: Cell<bool>,
+    close: Cell<bool>,
+    /// What works on its delivery, where that is processes of ours.
+    group: Rc<Group>,
     waker: RefCell<Option<Waker>>,
 }
 
@@ -188,11 +192,14 @@ impl Deliveries {
     }
 
     /// Ends a delivery with [`Verdict::Cancelled`], if it is not over yet, and with it all that is in
-    /// its batch. Its connection is closed, which is all that HTTP has to tell a handler.
+    /// its batch. Its connection is closed, which is all that HTTP has to tell a handler; its process
+    /// group is killed.
     pub fn cancel(&mut self, ticket: Ticket) {
         let busy = |slot: &&Rc<Slot>| slot.busy_with.borrow().contains(&ticket);
         if let Some(slot) = self.slots.iter().find(busy) {
             slot.cancelled.set(true);
+            // Now, not when the slot has its turn: the partition may be given back before.
+            slot.group.kill();
             slot.wake();
         } else if let Some(delivery) = self.batches.as_mut().and_then(|b| b.remove(ticket)) {
             let took = Duration::ZERO;
@@ -200,6 +207,18 @@ impl Deliveries {
             self.shared.over.borrow_mut().push(over);
             self.shared.wake.notify_one();
         }
+    }
+
+    /// Ends what is still going on, takes leave of the handler, and settles what can be settled at
+    /// once.
+    pub async fn close(mut self) {
+        for slot in &self.slots {
+            slot.close.set(true);
+            slot.cancelled.set(true);
+            slot.wake();
+        }
+        while self.tasks.join_next().await.is_some() {}
+        self.shared.pipeline.claims.close().await;
     }
 
     /// Takes the deliveries that are over.
@@ -220,12 +239,6 @@ impl Deliveries {
     /// Records wait while the idempotency store is away.
     pub fn waits_for_store(&self) -> bool {
         self.shared.pipeline.claims.stalls()
-    }
-
-    /// Ends what is still going on, and settles what can be settled at once.
-    pub async fn close(mut self) {
-        self.tasks.shutdown().await;
-        self.shared.pipeline.claims.close().await;
     }
 
     /// Closes connections that are idle for so long that they will not be used again.
@@ -250,11 +263,13 @@ fn is_stale(slot: &Slot, now: Duration) -> bool {
 }
 
 async fn serve(shared: Rc<Shared>, slot: Rc<Slot>, index: usize) {
-    let mut line = shared.pipeline.transport.line();
+    let mut line = shared.pipeline.transport.line(&slot.group);
     // One timer for all deliveries: to put it off is cheap, to make one each time is not.
     let mut deadline = pin!(sleep_until(Instant::now() + shared.limits.timeout));
     loop {
-        let job = next(&slot, &mut line).await;
+        let Some(job) = next(&slot, &mut line).await else {
+            return line.close().await;
+        };
         let begun = shared.clock.elapsed();
         if is_stale(&slot, begun) {
             line.hang_up();
@@ -289,11 +304,14 @@ async fn serve(shared: Rc<Shared>, slot: Rc<Slot>, index: usize) {
 }
 
 /// Waits for the next delivery, with an eye on the line: one that the handler closes, or that is idle
-/// for too long, is let go.
-async fn next(slot: &Slot, line: &mut Line) -> Job {
+/// for too long, is let go. None when it is time to take leave.
+async fn next(slot: &Slot, line: &mut Line) -> Option<Job> {
     poll_fn(|cx| {
         if let Some(job) = slot.inbox.take() {
-            return Poll::Ready(job);
+            return Poll::Ready(Some(job));
+        }
+        if slot.close.get() {
+            return Poll::Ready(None);
         }
         slot.listen(cx);
         if slot.hang_up.take() {

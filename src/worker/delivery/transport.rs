@@ -1,11 +1,12 @@
 //! How the handler is reached, and what a slot keeps open to it.
 
+use std::rc::Rc;
 use std::task::Context;
 
 use super::document::Item;
+use super::exec::{self, Exec, Group};
 use super::http::Http;
 use super::http::connection::Connection;
-use super::prepare::Prepared;
 use crate::engine::Verdict;
 
 /// The ways to a handler.
@@ -13,12 +14,16 @@ use crate::engine::Verdict;
 pub enum Transport {
     /// A POST for each record.
     Http(Http),
+    /// A line for each record, to a command.
+    Exec(Exec),
 }
 
 /// What a slot keeps between two deliveries.
 pub enum Line {
     /// A connection, once there was one, and as long as it stands.
     Http(Option<Connection>),
+    /// A process, once it was needed.
+    Exec(exec::Line),
 }
 
 /// How an attempt ended.
@@ -41,25 +46,21 @@ impl Attempted {
 }
 
 impl Transport {
-    /// What a new slot begins with.
-    pub fn line(&self) -> Line {
+    /// What a new slot begins with; `group` is for those who must end what works on its delivery.
+    pub fn line(&self, group: &Rc<Group>) -> Line {
         match self {
             Self::Http(_) => Line::Http(None),
+            Self::Exec(exec) => Line::Exec(exec.line(Rc::clone(group))),
         }
     }
 
     /// Gives the record to the handler and reads its answer. If this is dropped before, the handler
     /// is told so as well as the transport can.
-    pub async fn attempt(
-        &self,
-        line: &mut Line,
-        prepared: &Prepared<'_>,
-        attempt: u32,
-    ) -> Attempted {
+    pub async fn attempt(&self, line: &mut Line, item: &Item<'_>) -> Attempted {
         match (self, line) {
-            (Self::Http(http), Line::Http(connection)) => {
-                http.attempt(connection, prepared, attempt).await
-            }
+            (Self::Http(http), Line::Http(connection)) => http.attempt(connection, item).await,
+            (Self::Exec(exec), Line::Exec(line)) => exec.attempt(line, item).await,
+            _ => unreachable!("a line is of its transport"),
         }
     }
 
@@ -73,6 +74,8 @@ impl Transport {
             (Self::Http(http), Line::Http(connection)) => {
                 http.attempt_batch(connection, items).await
             }
+            (Self::Exec(exec), Line::Exec(line)) => exec.attempt_batch(line, items).await,
+            _ => unreachable!("a line is of its transport"),
         }
     }
 }
@@ -87,6 +90,7 @@ impl Line {
                     *connection = None;
                 }
             }
+            Self::Exec(line) => line.poll_idle(cx),
         }
     }
 
@@ -94,6 +98,16 @@ impl Line {
     pub fn hang_up(&mut self) {
         match self {
             Self::Http(connection) => *connection = None,
+            // A process is dear to start, and does not go stale.
+            Self::Exec(_) => {}
+        }
+    }
+
+    /// Takes leave in good order.
+    pub async fn close(&mut self) {
+        match self {
+            Self::Http(connection) => *connection = None,
+            Self::Exec(line) => line.close().await,
         }
     }
 }

@@ -130,9 +130,57 @@ pub fn own_consumer() -> Value {
     })
 }
 
-/// All three.
-pub fn all() -> [(&'static str, Value); 3] {
+/// With `handler.exec`: a command in an image of the user's own.
+pub fn exec() -> Value {
+    json!({
+        "apiVersion": "drover.dev/v1alpha1",
+        "kind": "KafkaConsumer",
+        "metadata": { "name": "invoices", "namespace": "shop", "uid": "5d1c8f0a" },
+        "spec": {
+            "kafka": { "bootstrapServers": "kafka:9092" },
+            "topics": ["invoices"],
+            "handler": { "exec": { "command": ["bundle", "exec", "ruby", "handle.rb"], "processes": 2 } },
+            "template": {
+                "spec": {
+                    "containers": [
+                        { "name": "worker", "image": "shop/web:1", "securityContext": { "runAsUser": 1000 } },
+                        { "name": "statsd", "image": "prom/statsd-exporter:v0.28.0" },
+                    ],
+                },
+            },
+        },
+    })
+}
+
+/// With `handler.http.socket`: a container of the template that listens on a Unix socket.
+pub fn http_socket() -> Value {
+    json!({
+        "apiVersion": "drover.dev/v1alpha1",
+        "kind": "KafkaConsumer",
+        "metadata": { "name": "mails", "namespace": "shop", "uid": "5d1c8f0a" },
+        "spec": {
+            "kafka": { "bootstrapServers": "kafka:9092" },
+            "topics": ["mails"],
+            "handler": { "http": { "socket": "/run/handler/http.sock", "path": "/kafka" } },
+            "template": {
+                "spec": {
+                    "containers": [{
+                        "name": "rails",
+                        "image": "shop/mails:1",
+                        "volumeMounts": [{ "name": "tmp", "mountPath": "/tmp" }],
+                    }],
+                    "volumes": [{ "name": "tmp", "emptyDir": {} }],
+                },
+            },
+        },
+    })
+}
+
+/// All of them.
+pub fn all() -> [(&'static str, Value); 5] {
     [
+        ("http_socket", http_socket()),
+        ("exec", exec()),
         ("http_url", http_url()),
         ("http_port", http_port()),
         ("own_consumer", own_consumer()),

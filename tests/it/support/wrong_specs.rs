@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::consumers::{http_port, http_url, own_consumer, with};
+use super::consumers::{exec, http_port, http_url, own_consumer, with};
 
 /// One wrong spec.
 pub struct Wrong {
@@ -259,17 +259,55 @@ pub fn wrong_specs() -> Vec<Wrong> {
                 json!("http://users"),
             ),
             "spec.handler",
-            "exactly one of http and consumer",
+            "exactly one of http, exec and consumer",
         ),
         wrong(
             url("/spec/handler", json!({})),
             "spec.handler",
-            "exactly one of http and consumer",
+            "exactly one of http, exec and consumer",
+        ),
+        wrong(
+            with(exec(), "/spec/handler/http/url", json!("http://users")),
+            "spec.handler",
+            "exactly one of http, exec and consumer",
+        ),
+        wrong(
+            with(exec(), "/spec/handler/exec/command", json!([])),
+            "spec.handler.exec.command",
+            "at least 1 items",
+        ),
+        wrong(
+            with(exec(), "/spec/handler/exec/processes", json!(17)),
+            "spec.handler.exec.processes",
+            "lower the first or raise the second",
+        ),
+        wrong(
+            with(exec(), "/spec/template", Value::Null),
+            "spec.template",
+            "add that container with its image",
         ),
         wrong(
             with(http_port(), "/spec/handler/http/url", json!("http://users")),
             "spec.handler.http",
             "exactly one of url",
+        ),
+        wrong(
+            url("/spec/handler/http/socket", json!("/run/handler/http.sock")),
+            "spec.handler.http",
+            "port and socket",
+        ),
+        wrong(
+            url("/spec/handler/http", json!({ "socket": "/http.sock" })),
+            "spec.handler.http.socket",
+            "a file in a folder of its own",
+        ),
+        wrong(
+            url(
+                "/spec/handler/http",
+                json!({ "socket": "/run/handler/http.sock" }),
+            ),
+            "spec.template",
+            "add that container",
         ),
         wrong(
             url("/spec/handler/http", json!({})),

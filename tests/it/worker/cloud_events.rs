@@ -34,7 +34,9 @@ fn three_records(format: HttpFormat) -> Vec<Seen> {
     kafka.flush();
     let web = Web::start(|_| ok());
     let mut config = config(&kafka, &web);
-    let Handler::Http(handler) = &mut config.handler;
+    let Handler::Http(handler) = &mut config.handler else {
+        panic!("an HTTP handler");
+    };
     handler.format = format;
     let _worker = Worker::start("pod-1", config);
     kafka.wait_for_commit(TOPIC, 0, 3);

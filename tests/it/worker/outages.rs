@@ -87,7 +87,9 @@ fn a_handler_in_the_pod_is_waited_for_before_joining_the_group() {
     let mut config = config(&kafka, &web);
     let address = web.address;
     drop(web);
-    let Handler::Http(handler) = &mut config.handler;
+    let Handler::Http(handler) = &mut config.handler else {
+        panic!("an HTTP handler");
+    };
     handler.in_pod = true;
     config.attempts = 1;
     let admin = nowhere();

@@ -3,7 +3,7 @@
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Child, ChildStderr, Command, Stdio};
 
-use drover::worker_config::WorkerConfig;
+use drover::worker_config::{ExecHandler, Handler, WorkerConfig};
 
 use super::kafka::Kafka;
 use super::web::{Reply, Web, ok};
@@ -155,4 +155,38 @@ fn a_second_signal_ends_it_at_once() {
     assert_eq!(status, Some(143), "{log}");
     assert!(log.contains("second signal"), "{log}");
     web.release();
+}
+
+#[test]
+fn what_a_command_says_on_its_standard_error_is_logged_and_no_payload_is() {
+    let kafka = Kafka::with_topic(TOPIC, 1);
+    kafka.produce(TOPIC, 0, &["a"], &["very secret".to_owned()]);
+    let web = Web::start(|_| ok());
+    let mut config = config(&kafka, &web);
+    let script = r#"while IFS= read -r line; do echo "warning 42" >&2; echo '"done"'; done"#;
+    config.handler = Handler::Exec(ExecHandler {
+        command: ["/bin/sh", "-c", script].map(str::to_owned).to_vec(),
+    });
+    let (_folder, path) = written(&config);
+    let mut process = Process::start(&["--config", &path, "--log", "drover=trace,handler=info"]);
+    process.wait_for_words("warning 42");
+    kafka.wait_for_commit(TOPIC, 0, 1);
+    process.terminate();
+    let (status, log) = process.wait();
+    assert_eq!(status, Some(0), "{log}");
+    assert!(!log.contains("very secret"), "{log}");
+}
+
+#[test]
+fn the_program_copies_itself_to_where_another_image_runs_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("drover-worker");
+    let place = path.to_str().unwrap();
+    let (status, log) = Process::start(&["--copy-to", place]).wait();
+    assert_eq!((status, &*log), (Some(0), ""));
+    let said = Command::new(&path).arg("--version").output().unwrap();
+    assert!(said.status.success());
+    let (status, log) = Process::start(&["--copy-to", "/nowhere/drover-worker"]).wait();
+    assert_eq!(status, Some(1));
+    assert!(log.contains("/nowhere/drover-worker"), "{log}");
 }

@@ -91,15 +91,26 @@ impl Web {
         address: SocketAddr,
         behaviour: impl Fn(&Seen) -> Reply + Send + 'static,
     ) -> Self {
+        let listener = std::net::TcpListener::bind(address).unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let address = listener.local_addr().unwrap();
+        Self::serve(address, behaviour, async |router| {
+            let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+            let _ = axum::serve(listener, router).await;
+        })
+    }
+
+    fn serve(
+        address: SocketAddr,
+        behaviour: impl Fn(&Seen) -> Reply + Send + 'static,
+        serve: impl AsyncFnOnce(Router) + Send + 'static,
+    ) -> Self {
         let shared = Arc::new(Shared {
             seen: Mutex::default(),
             changed: Condvar::new(),
             behaviour: Mutex::new(Box::new(behaviour)),
             released: tokio::sync::watch::channel(false).0,
         });
-        let listener = std::net::TcpListener::bind(address).unwrap();
-        listener.set_nonblocking(true).unwrap();
-        let address = listener.local_addr().unwrap();
         let stop = CancellationToken::new();
         let (router, stopped) = (
             Router::new().fallback(answer).with_state(shared.clone()),
@@ -110,12 +121,7 @@ impl Web {
                 .enable_all()
                 .build()
                 .unwrap();
-            runtime.block_on(async move {
-                let listener = tokio::net::TcpListener::from_std(listener).unwrap();
-                stopped
-                    .run_until_cancelled(axum::serve(listener, router).into_future())
-                    .await;
-            });
+            runtime.block_on(stopped.run_until_cancelled(serve(router)));
         });
         Self {
             address,
@@ -123,6 +129,19 @@ impl Web {
             stop,
             thread: Some(thread),
         }
+    }
+
+    /// A handler that listens on a Unix socket; its address means nothing.
+    pub fn start_at_socket(
+        path: &std::path::Path,
+        behaviour: impl Fn(&Seen) -> Reply + Send + 'static,
+    ) -> Self {
+        let listener = std::os::unix::net::UnixListener::bind(path).unwrap();
+        listener.set_nonblocking(true).unwrap();
+        Self::serve("127.0.0.1:0".parse().unwrap(), behaviour, async |router| {
+            let listener = tokio::net::UnixListener::from_std(listener).unwrap();
+            let _ = axum::serve(listener, router).await;
+        })
     }
 
     pub fn url(&self) -> String {

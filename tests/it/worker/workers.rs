@@ -63,6 +63,7 @@ pub fn config(kafka: &Kafka, web: &Web) -> WorkerConfig {
 pub fn http(url: String) -> Handler {
     Handler::Http(HttpHandler {
         url,
+        socket: None,
         in_pod: false,
         format: HttpFormat::Plain,
     })

@@ -11,10 +11,9 @@ use http_body_util::Full;
 use hyper::body::{Body as _, Incoming};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
 
 use super::super::answer::{self, Answer, class};
-use super::target::Target;
+use super::target::{Stream, Target};
 use crate::engine::Verdict;
 
 /// Bytes of an answer's body that are read for the sake of using the connection again.
@@ -39,24 +38,19 @@ pub struct Exchanged {
 }
 
 impl Connection {
-    /// Looks the handler's name up and connects to the first address that answers.
+    /// Connects, and begins HTTP/1.1.
     pub async fn open(target: &Target) -> Result<Self, String> {
-        let where_to = || format!("{}:{}", target.host, target.port);
-        let connecting = TcpStream::connect((target.host.as_str(), target.port));
-        let stream = match tokio::time::timeout(CONNECT_TIMEOUT, connecting).await {
-            Ok(Ok(stream)) => stream,
-            Ok(Err(error)) => return Err(format!("connect to {}: {error}", where_to())),
-            Err(_) => return Err(format!("connect to {}: no answer in time", where_to())),
-        };
-        // A request is one write; waiting for more would only delay it.
-        stream
-            .set_nodelay(true)
-            .map_err(|error| format!("set TCP_NODELAY: {error}"))?;
-        let (sender, work) = http1::handshake(TokioIo::new(stream))
-            .await
-            .map_err(|error| format!("begin HTTP with {}: {error}", where_to()))?;
         // An error of the connection's comes out of the exchange as well.
-        let work = work.map(|_| ()).boxed_local();
+        let begun = match target.address.connect(CONNECT_TIMEOUT).await? {
+            Stream::Tcp(stream) => http1::handshake(TokioIo::new(stream))
+                .await
+                .map(|(sender, work)| (sender, work.map(|_| ()).boxed_local())),
+            Stream::Socket(stream) => http1::handshake(TokioIo::new(stream))
+                .await
+                .map(|(sender, work)| (sender, work.map(|_| ()).boxed_local())),
+        };
+        let (sender, work) =
+            begun.map_err(|error| format!("begin HTTP with {}: {error}", target.address))?;
         Ok(Self { sender, work })
     }
 

@@ -11,7 +11,6 @@ use self::connection::{Connection, Exchanged};
 use self::target::Target;
 use super::answer;
 use super::document::Item;
-use super::prepare::Prepared;
 use super::transport::Attempted;
 use crate::engine::Verdict;
 use crate::worker_config::HttpFormat as Format;
@@ -64,13 +63,8 @@ pub struct Http {
 
 impl Http {
     /// One attempt, over `connection` if it still stands; what can be used again is left there.
-    pub async fn attempt(
-        &self,
-        connection: &mut Option<Connection>,
-        prepared: &Prepared<'_>,
-        attempt: u32,
-    ) -> Attempted {
-        let request = request::request(self, prepared, attempt);
+    pub async fn attempt(&self, connection: &mut Option<Connection>, item: &Item<'_>) -> Attempted {
+        let request = request::request(self, item);
         let Exchanged {
             answer,
             connection: kept,

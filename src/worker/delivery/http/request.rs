@@ -12,6 +12,7 @@ use super::cloud_event::{self, Event, Mapped};
 use super::headers::{self, text_value};
 use super::{Format, Http, name};
 use crate::encryption::Encoding;
+use crate::worker::delivery::document::Item;
 use crate::worker::delivery::prepare::Prepared;
 use crate::worker::record::{Header, Record};
 
@@ -20,7 +21,8 @@ pub(super) const AGENT: HeaderValue =
     HeaderValue::from_static(concat!("drover-worker/", env!("CARGO_PKG_VERSION")));
 
 /// The request for one attempt on a record.
-pub fn request(http: &Http, prepared: &Prepared<'_>, attempt: u32) -> Request<Full<Bytes>> {
+pub fn request(http: &Http, item: &Item<'_>) -> Request<Full<Bytes>> {
+    let Item { prepared, attempt } = item;
     let Prepared {
         record,
         value,
@@ -34,7 +36,7 @@ pub fn request(http: &Http, prepared: &Prepared<'_>, attempt: u32) -> Request<Fu
     to.insert(HOST, http.target.authority.clone());
     to.insert(USER_AGENT, AGENT);
     add_place(to, record);
-    to.insert(name::ATTEMPT.clone(), HeaderValue::from(attempt));
+    to.insert(name::ATTEMPT.clone(), HeaderValue::from(*attempt));
     if value.is_none() {
         let yes = HeaderValue::from_static("true");
         to.insert(name::TOMBSTONE.clone(), yes);
@@ -199,7 +201,8 @@ mod tests {
             value: record.value.clone(),
             decrypted,
         };
-        request(&http(Format::Plain), &prepared, 2)
+        let attempt = 2;
+        request(&http(Format::Plain), &Item { prepared, attempt })
     }
 
     #[test]

@@ -1,21 +1,96 @@
 //! Where the handler is.
 
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
 use http::{HeaderValue, Uri};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::time::timeout;
+
+use crate::worker_config::HttpHandler;
 
 /// Where requests go, taken apart once.
 #[derive(Clone, Debug)]
 pub struct Target {
-    /// Of the handler.
-    pub host: String,
-    /// Of the handler.
-    pub port: u16,
+    /// What to connect to.
+    pub address: Address,
     /// With the query.
     pub path: Uri,
     /// For the header `Host`.
     pub authority: HeaderValue,
 }
 
+/// What to connect to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Address {
+    /// A name or an IP address, and a port.
+    Tcp(String, u16),
+    /// A Unix socket of the same pod.
+    Socket(PathBuf),
+}
+
+/// A connection without anything on it.
+pub enum Stream {
+    /// Over TCP.
+    Tcp(TcpStream),
+    /// Over a Unix socket.
+    Socket(UnixStream),
+}
+
+impl Address {
+    /// Looks the name up, if there is one, and connects to the first address that answers; the error
+    /// says to what it was tried.
+    pub async fn connect(&self, limit: Duration) -> Result<Stream, String> {
+        let connecting = async {
+            match self {
+                Self::Tcp(host, port) => {
+                    let stream = TcpStream::connect((host.as_str(), *port)).await?;
+                    // A request is one write; waiting for more would only delay it.
+                    stream.set_nodelay(true)?;
+                    Ok(Stream::Tcp(stream))
+                }
+                Self::Socket(path) => UnixStream::connect(path).await.map(Stream::Socket),
+            }
+        };
+        match timeout(limit, connecting).await {
+            Ok(Ok(stream)) => Ok(stream),
+            Ok(Err(error)) => Err(self.failed(&error)),
+            Err(_) => Err(format!("connect to {self}: no answer in time")),
+        }
+    }
+
+    fn failed(&self, error: &io::Error) -> String {
+        let hint = match self {
+            Self::Socket(_) if error.kind() == io::ErrorKind::PermissionDenied => {
+                "; the socket must be writable for the worker's user"
+            }
+            _ => "",
+        };
+        format!("connect to {self}: {error}{hint}")
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(host, port) => write!(f, "{host}:{port}"),
+            Self::Socket(path) => write!(f, "{}", path.display()),
+        }
+    }
+}
+
 impl Target {
+    /// The target of a handler; the error says what is wrong with it.
+    pub fn of(handler: &HttpHandler) -> Result<Self, String> {
+        let mut target = Self::parse(&handler.url)?;
+        if let Some(socket) = &handler.socket {
+            target.address = Address::Socket(socket.into());
+        }
+        Ok(target)
+    }
+
     /// Takes a handler's URL apart; the error says what is wrong with it.
     pub fn parse(url: &str) -> Result<Self, String> {
         let wrong = |what: &str| format!("handler URL {url:?}: {what}");
@@ -28,10 +103,10 @@ impl Target {
             return Err(wrong("must not carry a user or password"));
         }
         let path = uri.path_and_query().map_or("/", |path| path.as_str());
+        // An IPv6 address stands in brackets in a URL, and without them elsewhere.
+        let host = authority.host().trim_matches(['[', ']']).to_owned();
         Ok(Self {
-            // An IPv6 address stands in brackets in a URL, and without them elsewhere.
-            host: authority.host().trim_matches(['[', ']']).to_owned(),
-            port: authority.port_u16().unwrap_or(80),
+            address: Address::Tcp(host, authority.port_u16().unwrap_or(80)),
             path: path.parse().map_err(|error| wrong(&format!("{error}")))?,
             authority: HeaderValue::from_str(authority.as_str())
                 .map_err(|error| wrong(&format!("{error}")))?,
@@ -53,7 +128,7 @@ mod tests {
             let error = Target::parse(url).unwrap_err();
             assert!(error.contains(what), "{error}");
         }
-        let address = Target::parse("http://[::1]:8080").unwrap();
-        assert_eq!((address.host.as_str(), address.port), ("::1", 8080));
+        let target = Target::parse("http://[::1]:8080").unwrap();
+        assert_eq!(target.address, Address::Tcp("::1".to_owned(), 8080));
     }
 }

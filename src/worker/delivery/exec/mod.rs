@@ -1,0 +1,209 @@
+//! The handler as a command: one JSON line on its standard input, one on its standard output.
+//!
+//! A slot keeps a process of its own, so the pool is as large as there are slots. A process has one
+//! delivery at a time: the next line is written when the last one is answered. It runs in a process
+//! group of its own, which is killed as a whole as soon as a delivery overruns or is cancelled, so that
+//! nothing of it works on a record whose partition is given back.
+
+mod process;
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::task::Context;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tracing::{info, warn};
+
+use self::process::{Broken, Process};
+use super::answer::{class, failure};
+use super::document::{self, Item};
+use super::results;
+use super::transport::Attempted;
+use crate::clock::Monotonic;
+use crate::engine::Verdict;
+
+pub use self::process::find;
+
+/// The wait before a process is started again, which doubles with each that ends unasked.
+const SHORTEST_WAIT: Duration = Duration::from_millis(100);
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+/// Bytes of an answer, and those that come with each record of a batch.
+const ANSWER: usize = 64 * 1024;
+const ANSWER_PER_RECORD: usize = 1024;
+/// How long a process may take to end once its input is closed.
+const GOODBYE: Duration = Duration::from_secs(1);
+
+/// How a handler that is a command is run.
+#[derive(Debug)]
+pub struct Exec {
+    /// The program and its arguments.
+    pub command: Vec<String>,
+    /// The worker's clock.
+    pub clock: Monotonic,
+    /// Those who read what processes say on their standard error.
+    pub listeners: RefCell<JoinSet<()>>,
+}
+
+/// What a slot keeps.
+pub struct Line {
+    process: Option<Process>,
+    group: Rc<Group>,
+    /// Processes that ended unasked since one last answered.
+    failures: u32,
+    not_before: Duration,
+}
+
+/// The process group that has a slot's delivery, for those who must end it.
+#[derive(Debug, Default)]
+pub struct Group {
+    running: Cell<Option<rustix::process::Pid>>,
+    killed: Cell<bool>,
+}
+
+impl Group {
+    /// Ends the processes of a delivery that is under way, at once.
+    pub fn kill(&self) {
+        if let Some(group) = self.running.take() {
+            self.killed.set(true);
+            process::kill(group);
+        }
+    }
+}
+
+impl Exec {
+    /// What a new slot begins with.
+    pub fn line(&self, group: Rc<Group>) -> Line {
+        Line {
+            process: None,
+            group,
+            failures: 0,
+            not_before: Duration::ZERO,
+        }
+    }
+
+    /// One attempt on one record.
+    pub async fn attempt(&self, line: &mut Line, item: &Item<'_>) -> Attempted {
+        let mut text = Vec::new();
+        document::write_one(item, &mut text);
+        let (mut verdicts, reached) = self.ask(line, text, 1).await;
+        Attempted {
+            verdict: verdicts.pop().unwrap_or(Verdict::Cancelled),
+            reached,
+        }
+    }
+
+    /// One attempt on several records, which get a verdict each.
+    pub async fn attempt_batch(
+        &self,
+        line: &mut Line,
+        items: &[Item<'_>],
+    ) -> (Vec<Verdict>, Option<bool>) {
+        let mut text = Vec::new();
+        document::write_all(items, &mut text);
+        self.ask(line, text, items.len()).await
+    }
+
+    async fn ask(
+        &self,
+        line: &mut Line,
+        mut text: Vec<u8>,
+        count: usize,
+    ) -> (Vec<Verdict>, Option<bool>) {
+        text.push(b'\n');
+        let all = |verdict: Verdict| vec![verdict; count];
+        let mut process = match self.running(line) {
+            Ok(process) => process,
+            // No record is to blame for a handler that does not run.
+            Err((slow_down, reached)) => return (all(slow_down), reached),
+        };
+        line.group.killed.set(false);
+        line.group.running.set(Some(process.group()));
+        let most = ANSWER + ANSWER_PER_RECORD * count;
+        // Whoever drops this before its end drops the process, and that ends it.
+        let answered = process.exchange(&text, most).await;
+        line.group.running.set(None);
+        let why = match answered {
+            Ok(answer) => match results::all(&answer, count) {
+                Ok(verdicts) => {
+                    line.failures = 0;
+                    line.process = Some(process);
+                    return (verdicts, Some(true));
+                }
+                Err(why) => format!(
+                    "the command answered with {why}; it must write one line of JSON for each that it reads to its standard output, and nothing else"
+                ),
+            },
+            Err(Broken::Answer(why)) => why,
+            Err(Broken::Ended) => {
+                let how = process.how_it_ended().await;
+                if line.group.killed.get() {
+                    return (all(Verdict::Cancelled), None);
+                }
+                self.ended(line, &how);
+                let message = format!("the command ended in the middle of a delivery: {how}");
+                let failure = failure(class::PROCESS, None, &message);
+                return (all(Verdict::Retry(failure)), None);
+            }
+        };
+        // What it says next would be taken for the answer to something else.
+        drop(process);
+        let failure = failure(class::UNKNOWN_RESULT, None, &why);
+        (all(Verdict::Misconfigured(failure)), Some(true))
+    }
+
+    /// The slot's process, started if there is none. One that ended says nothing of whether another
+    /// can be started.
+    fn running(&self, line: &mut Line) -> Result<Process, (Verdict, Option<bool>)> {
+        if let Some(process) = line.process.take() {
+            match process.between_deliveries() {
+                Ok(process) => return Ok(process),
+                Err(how) => self.ended(line, &how),
+            }
+        }
+        let slow_down = |after, message: &str| Verdict::SlowDown {
+            after,
+            failure: failure(class::START, None, message),
+        };
+        let wait = line.not_before.saturating_sub(self.clock.elapsed());
+        if !wait.is_zero() {
+            let message = "the command ended and is started again in a moment";
+            return Err((slow_down(Some(wait), message), None));
+        }
+        let mut listeners = self.listeners.borrow_mut();
+        while listeners.try_join_next().is_some() {}
+        Process::start(&self.command, &mut listeners).map_err(|why| {
+            self.put_off(line);
+            (slow_down(None, &why), Some(false))
+        })
+    }
+
+    fn ended(&self, line: &mut Line, how: &str) {
+        warn!(how, "a command of the handler ended unasked");
+        self.put_off(line);
+    }
+
+    fn put_off(&self, line: &mut Line) {
+        let doubled = SHORTEST_WAIT.saturating_mul(1 << line.failures.min(16));
+        line.failures = line.failures.saturating_add(1);
+        line.not_before = self.clock.elapsed() + doubled.min(LONGEST_WAIT);
+    }
+}
+
+impl Line {
+    /// To be called while the slot is idle: notices what a process says or does unasked.
+    pub fn poll_idle(&mut self, cx: &mut Context<'_>) {
+        if let Some(process) = &mut self.process {
+            process.poll_idle(cx);
+        }
+    }
+
+    /// Closes the process' input and gives it a moment to end by itself.
+    pub async fn close(&mut self) {
+        if let Some(process) = self.process.take()
+            && !process.close(GOODBYE).await
+        {
+            info!("a command did not end with its input and is killed");
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! One process of a command, in a group of its own.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::Stdio;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures::future::{Either, select};
+use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWriteExt as _, BufReader, ReadBuf};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tracing::info;
+
+use crate::worker_config::ENV_CONFIG;
+
+/// Bytes of one line of standard error that are logged.
+const LOG_LINE: usize = 4096;
+/// How long a process that closed its input or output may take to end.
+const END: Duration = Duration::from_millis(500);
+
+/// A running process. Dropping it kills its group.
+pub struct Process {
+    child: Child,
+    group: Pid,
+    /// Open until it is told to end.
+    input: Option<ChildStdin>,
+    output: BufReader<ChildStdout>,
+    /// It wrote to its output, or closed it, while nothing was asked of it.
+    spoke: bool,
+}
+
+/// Why there is no answer.
+pub enum Broken {
+    /// It closed its input or output, or ended.
+    Ended,
+    /// It said what cannot be an answer.
+    Answer(String),
+}
+
+impl Process {
+    /// Starts `command`; what it says on its standard error goes to the log.
+    pub fn start(command: &[String], listeners: &mut JoinSet<()>) -> Result<Self, String> {
+        let (program, arguments) = command.split_first().ok_or("the command is empty")?;
+        let mut child = Command::new(program)
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0)
+            .kill_on_drop(true)
+            // The worker's own affair.
+            .env_remove(ENV_CONFIG)
+            .spawn()
+            .map_err(|error| format!("start the command {program:?}: {error}"))?;
+        let id = child.id().and_then(|id| i32::try_from(id).ok());
+        let pipes = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+        let (Some(group), (Some(input), Some(output), Some(errors))) =
+            (id.and_then(Pid::from_raw), pipes)
+        else {
+            return Err(format!("start the command {program:?}: it has no pipes"));
+        };
+        let pid = group.as_raw_pid();
+        info!(pid, "a command of the handler is started");
+        // It ends with the last process that holds the other end.
+        listeners.spawn_local(listen(errors, pid));
+        Ok(Self {
+            child,
+            group,
+            input: Some(input),
+            output: BufReader::new(output),
+            spoke: false,
+        })
+    }
+
+    /// Its process group.
+    pub fn group(&self) -> Pid {
+        self.group
+    }
+
+    /// Writes `text` and reads one line, of at most `most` bytes, without its end.
+    pub async fn exchange(&mut self, text: &[u8], most: usize) -> Result<Vec<u8>, Broken> {
+        let Self { input, output, .. } = self;
+        let input = input.as_mut().ok_or(Broken::Ended)?;
+        let write = std::pin::pin!(async {
+            input.write_all(text).await?;
+            input.flush().await
+        });
+        let read = std::pin::pin!(line(output, most));
+        // Together, so that a command that ends in the middle is noticed.
+        match select(write, read).await {
+            Either::Left((Ok(()), read)) => read.await,
+            Either::Left((Err(_), _)) => Err(Broken::Ended),
+            Either::Right((Ok(_), _)) => Err(Broken::Answer(
+                "the command answered before it had read the whole line".to_owned(),
+            )),
+            Either::Right((Err(broken), _)) => Err(broken),
+        }
+    }
+
+    /// It is still what it was after the last answer: silent and running. Else what it did.
+    pub fn between_deliveries(mut self) -> Result<Self, String> {
+        match self.child.try_wait() {
+            Ok(Some(status)) => Err(status.to_string()),
+            _ if self.spoke || !self.output.buffer().is_empty() => {
+                Err("it wrote to its standard output, or closed it, without being asked".to_owned())
+            }
+            _ => Ok(self),
+        }
+    }
+
+    /// To be called while nothing is asked of it.
+    pub fn poll_idle(&mut self, cx: &mut Context<'_>) {
+        if self.spoke {
+            return;
+        }
+        let mut byte = [0; 1];
+        let mut byte = ReadBuf::new(&mut byte);
+        let read = std::pin::Pin::new(&mut self.output).poll_read(cx, &mut byte);
+        self.spoke = matches!(read, Poll::Ready(_));
+    }
+
+    /// For people: how a process that broke off has ended, or that it has not.
+    pub async fn how_it_ended(&mut self) -> String {
+        match timeout(END, self.child.wait()).await {
+            Ok(Ok(status)) => status.to_string(),
+            Ok(Err(error)) => format!("wait for it: {error}"),
+            Err(_) => "it closed its standard input or output, and is killed".to_owned(),
+        }
+    }
+
+    /// Closes its input and waits for its end; true if it came in time.
+    pub async fn close(mut self, patience: Duration) -> bool {
+        self.input = None;
+        timeout(patience, self.child.wait()).await.is_ok()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // What it started may outlive it.
+        kill(self.group);
+    }
+}
+
+/// Ends all processes of a group, at once.
+pub fn kill(group: Pid) {
+    // It may be gone already.
+    let _ = kill_process_group(group, Signal::KILL);
+}
+
+/// One line without its end.
+async fn line(output: &mut BufReader<ChildStdout>, most: usize) -> Result<Vec<u8>, Broken> {
+    let mut line = Vec::new();
+    loop {
+        let chunk = output.fill_buf().await.map_err(|_| Broken::Ended)?;
+        if chunk.is_empty() {
+            return Err(Broken::Ended);
+        }
+        let end = chunk.iter().position(|byte| *byte == b'\n');
+        line.extend_from_slice(&chunk[..end.unwrap_or(chunk.len())]);
+        let length = end.map_or(chunk.len(), |end| end + 1);
+        output.consume(length);
+        if line.len() > most {
+            return Err(Broken::Answer(format!(
+                "the command answered with a line of more than {most} bytes"
+            )));
+        }
+        if end.is_some() {
+            return Ok(line);
+        }
+    }
+}
+
+/// Logs what a process says on its standard error, line by line.
+async fn listen(errors: impl AsyncRead + Unpin, pid: i32) {
+    let mut errors = BufReader::new(errors);
+    let mut line = Vec::new();
+    loop {
+        let Ok(chunk) = errors.fill_buf().await else {
+            return;
+        };
+        let over = chunk.is_empty();
+        let end = chunk.iter().position(|byte| *byte == b'\n');
+        let text = &chunk[..end.unwrap_or(chunk.len())];
+        let room = LOG_LINE.saturating_sub(line.len());
+        line.extend_from_slice(&text[..text.len().min(room)]);
+        let length = end.map_or(chunk.len(), |end| end + 1);
+        errors.consume(length);
+        if (over || end.is_some()) && !line.is_empty() {
+            info!(target: "handler", pid, "{}", String::from_utf8_lossy(&line));
+            line.clear();
+        }
+        if over {
+            return;
+        }
+    }
+}
+
+/// Whether `program` is there, as the system would look for it in `path`.
+pub fn find(program: &str, path: &std::ffi::OsStr) -> Result<(), String> {
+    let executable = |place: &Path| {
+        let found = place.metadata();
+        found.is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
+    };
+    if program.contains('/') {
+        return match executable(Path::new(program)) {
+            true => Ok(()),
+            false => Err(format!(
+                "the command {program:?} is not there, or not executable"
+            )),
+        };
+    }
+    let mut places = std::env::split_paths(path).map(|folder| folder.join(program));
+    match places.any(|place| executable(&place)) {
+        true => Ok(()),
+        false => Err(format!(
+            "the command {program:?} is in no folder of PATH; write its whole path"
+        )),
+    }
+}

@@ -1,0 +1,87 @@
+//! The ways to a handler that need a pod to be seen: a command in the user's own image, a Unix socket
+//! between two containers.
+
+use k8s_openapi::api::core::v1::Service;
+use kube::api::PostParams;
+use serde_json::json;
+
+use crate::scenario::{PATIENCE, Scenario, image, restricted};
+use crate::{kafka, world};
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a cluster with Drover: make test"]
+async fn a_command_in_the_users_image_handles_records() {
+    let _cluster = world::shared().await;
+    let scenario = Scenario::begin("exec", 3).await;
+    scenario.handler("1ms").await;
+    let witness = format!("handler.{}.svc.cluster.local:8080", scenario.namespace);
+    let mut spec = scenario.spec();
+    spec["handler"] = json!({
+        "exec": {"command": ["/exec-handler", "--forward", witness], "processes": 2},
+        "timeout": "10s",
+    });
+    spec["template"] = json!({"spec": {"containers": [{
+        "name": "worker",
+        "image": image("exec-handler"),
+        "imagePullPolicy": "IfNotPresent",
+        "securityContext": restricted(),
+    }]}});
+    scenario.apply(spec).await;
+    kafka::produce(&scenario.topic, 10, 1, 10).expect("produce");
+
+    scenario.handled(100, PATIENCE).await;
+    scenario.committed(PATIENCE).await;
+    let stats = scenario.witness.stats().await.expect("stats");
+    assert_eq!((stats.handled, stats.failed), (100, 0), "{stats:#?}");
+    assert_eq!(
+        (stats.out_of_order, stats.handled_twice),
+        (0, 0),
+        "{stats:#?}"
+    );
+    scenario.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a cluster with Drover: make test"]
+async fn a_container_on_a_unix_socket_handles_records() {
+    let _cluster = world::shared().await;
+    let scenario = Scenario::begin("socket", 3).await;
+    // The witness is the handler itself, which also listens on a port.
+    let service: Service = serde_json::from_value(json!({
+        "metadata": {"name": "handler"},
+        "spec": {
+            "selector": {"drover.dev/consumer": "fleet"},
+            "ports": [{"port": 8080}],
+            "publishNotReadyAddresses": true,
+        },
+    }))
+    .expect("a service");
+    scenario
+        .api::<Service>()
+        .create(&PostParams::default(), &service)
+        .await
+        .expect("create the service");
+    let socket = "/run/handler/http.sock";
+    let mut spec = scenario.spec();
+    spec["handler"] = json!({"http": {"socket": socket, "path": "/records"}, "timeout": "10s"});
+    spec["template"] = json!({"spec": {"containers": [{
+        "name": "handler",
+        "image": image("handler"),
+        "imagePullPolicy": "IfNotPresent",
+        "env": [{"name": "HANDLER_LISTEN", "value": socket}, {"name": "HANDLER_DELAY", "value": "1ms"}],
+        "securityContext": restricted(),
+    }]}});
+    scenario.apply(spec).await;
+    kafka::produce(&scenario.topic, 10, 1, 10).expect("produce");
+
+    scenario.handled(100, PATIENCE).await;
+    scenario.committed(PATIENCE).await;
+    let stats = scenario.witness.stats().await.expect("stats");
+    assert_eq!((stats.handled, stats.failed), (100, 0), "{stats:#?}");
+    assert_eq!(
+        (stats.out_of_order, stats.handled_twice),
+        (0, 0),
+        "{stats:#?}"
+    );
+    scenario.end().await;
+}

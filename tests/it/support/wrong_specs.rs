@@ -292,7 +292,11 @@ pub fn wrong_specs() -> Vec<Wrong> {
             "exactly one of url",
         ),
         wrong(
-            url("/spec/handler/http/socket", json!("/run/handler/http.sock")),
+            with(
+                http_port(),
+                "/spec/handler/http/socket",
+                json!("/run/handler/http.sock"),
+            ),
             "spec.handler.http",
             "port and socket",
         ),

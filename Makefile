@@ -7,12 +7,13 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 
 CARGO ?= cargo
-# quick: tests and demo (see Cargo.toml); release: what is shipped and measured.
+# quick: tests (see Cargo.toml); release: what is shipped, shown and measured.
 PROFILE ?= quick
+DEMO_PROFILE ?= release
 export PROFILE
 # Binaries are built for an explicit target (.cargo/config.toml), so they lie in a folder of its name.
 HOST := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
-BUILT := $(or $(CARGO_TARGET_DIR),target)/$(HOST)/$(PROFILE)
+BUILT = $(or $(CARGO_TARGET_DIR),target)/$(HOST)/$(PROFILE)
 IMAGES_DIR := target/images
 # Name of the image (drover.local/NAME:dev) = the program that is all there is in it.
 IMAGES := drover-controller=drover-controller drover-worker=drover-worker \
@@ -34,6 +35,8 @@ help: ## Show this
 	@echo "cluster; DROVER_CACHE=$(DROVER_CACHE) holds what is downloaded."
 
 ##@ See it work
+
+demo demo-keep bench-start: PROFILE = $(DEMO_PROFILE)
 
 .PHONY: demo
 demo: images ## A fleet goes from zero to size, is rolled in the middle, drains, goes back to zero

@@ -101,7 +101,7 @@ impl KeyArgs {
             return in_document(text).map_err(|why| anyhow!("{}: {why}", file.display()));
         }
         if !self.any_single() {
-            return self.from_habit();
+            return self.in_usual_places();
         }
         let mut primary_keys = Vec::new();
         for path in &self.primary_key_file {
@@ -125,7 +125,7 @@ impl KeyArgs {
         )
     }
 
-    fn from_habit(&self) -> anyhow::Result<Secrets> {
+    fn in_usual_places(&self) -> anyhow::Result<Secrets> {
         let [primary, deterministic, salt] = VARIABLES.map(|name| {
             let is_set = std::env::var_os(name).is_some();
             is_set.then(|| variable(name)).transpose()

@@ -23,7 +23,7 @@ pub enum Line {
     /// A connection, once there was one, and as long as it stands.
     Http(Option<Connection>),
     /// A process, once it was needed.
-    Exec(exec::Line),
+    Exec(Box<exec::Line>),
 }
 
 /// How an attempt ended.
@@ -50,7 +50,7 @@ impl Transport {
     pub fn line(&self, group: &Rc<Group>) -> Line {
         match self {
             Self::Http(_) => Line::Http(None),
-            Self::Exec(exec) => Line::Exec(exec.line(Rc::clone(group))),
+            Self::Exec(exec) => Line::Exec(Box::new(exec.line(Rc::clone(group)))),
         }
     }
 

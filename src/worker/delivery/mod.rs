@@ -1,9 +1,11 @@
 //! Delivers records to the handler.
 //!
-//! Deliveries may wait for company (`batches`). A delivery, or a batch, takes a slot (`slots`), which gives it a task, a deadline and an ear for cancelling, and
-//! in it goes down the `pipeline`:
+//! Deliveries may wait for company (`batches`). A delivery, or a batch, takes a slot (`slots`), which
+//! gives it a task, a deadline and an ear for cancelling, and in it goes down the `pipeline`:
 //!
-//!     prepare ──► claims.claim ──► transport ──► claims.confirm, or release
+//! ```text
+//! prepare ──► claims.claim ──► transport ──► claims.confirm, or release
+//! ```
 //!
 //! Each of the first three may end it with a verdict of its own. The record as it was read is never
 //! touched: it is what a dead letter is made of.

@@ -26,6 +26,8 @@ pub struct Cli {
 pub(super) enum Command {
     /// Print the CustomResourceDefinition as YAML
     Crd,
+    /// Decide sizes of a fleet: a policy and samples as lines of JSON in, a decision for each out
+    Decide,
     /// Decrypt messages of ActiveRecord::Encryption from arguments or standard input
     Decrypt(DecryptArgs),
     /// Encrypt texts from arguments or standard input, as ActiveRecord::Encryption does

@@ -2,6 +2,7 @@
 
 mod args;
 pub mod crd;
+mod decide;
 mod encryption;
 mod grouped;
 mod output;
@@ -43,6 +44,7 @@ pub fn main(argv: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCode {
 async fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Crd => crd::run(),
+        Command::Decide => decide::run(),
         Command::Decrypt(args) => encryption::decrypt(&args),
         Command::Encrypt(args) => encryption::encrypt(&args),
         Command::Encryption(args) => encryption::run(&args),

@@ -8,6 +8,7 @@
 mod support;
 
 mod architecture;
+mod cli_decide;
 mod cli_encryption;
 mod cli_produce;
 mod cli_status;

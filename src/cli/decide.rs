@@ -1,0 +1,68 @@
+//! `drover decide`: the planner over lines of JSON, so that any model of the world can drive it.
+//!
+//! One line says the policy, then each sample is answered by one line. Time is the samples' own:
+//! no clock is read and nothing else is written.
+
+mod protocol;
+
+use std::io::{self, BufRead};
+use std::process::ExitCode;
+
+use anyhow::{Context, anyhow};
+
+use super::output;
+use crate::scaling::{self, Policy, State};
+use protocol::{Answer, Setup};
+
+/// Answers standard input, line by line, until it ends.
+///
+/// # Errors
+/// A line that cannot be read, with its number.
+pub(super) fn run() -> anyhow::Result<ExitCode> {
+    let mut planner = None;
+    for (number, line) in (1..).zip(io::stdin().lock().lines()) {
+        let line = line.with_context(|| format!("line {number}"))?;
+        if line.trim().is_empty() {
+            continue;
+        }
+        let answer = match &mut planner {
+            None => {
+                let setup =
+                    Setup::read(&line).map_err(|error| anyhow!("line {number}: {error}"))?;
+                planner = Some(Planner::new(setup));
+                continue;
+            }
+            Some(planner) => planner.answer(&line),
+        };
+        output::print(&answer.map_err(|error| anyhow!("line {number}: {error}"))?)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+struct Planner {
+    policy: Policy,
+    partitions: u32,
+    state: State,
+    /// The time of the sample before.
+    at: Option<f64>,
+}
+
+impl Planner {
+    fn new(setup: Setup) -> Self {
+        Self {
+            policy: setup.policy,
+            partitions: setup.partitions,
+            state: State::default(),
+            at: None,
+        }
+    }
+
+    /// The line that answers a line.
+    fn answer(&mut self, line: &str) -> Result<String, protocol::Error> {
+        let (at, sample) = protocol::sample(line, self.partitions, self.at)?;
+        self.at = Some(at);
+        let (state, decision) = scaling::step(&self.policy, &self.state, &sample, sample.at);
+        self.state = state;
+        Ok(Answer::new(at, &decision).line())
+    }
+}

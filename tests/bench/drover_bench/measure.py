@@ -199,7 +199,7 @@ class Bench:
         say("at rest, before the machine is warm from the rest")
         figures = {"rest": self.at_rest(), "latency": self.latency()}
         self.fill(self.topic, 12, max(self.plan.records.values()))
-        figures["throughput"] = [figures for way in WAYS if (figures := self.pair(way))]
+        figures["throughput"] = [pair for pair in map(self.pair, WAYS) if pair]
         figures["slots"] = self.slots()
         figures["backlog"] = self.backlog()
         figures["parallelConsumer"] = self.parallel_consumer()

@@ -72,7 +72,7 @@ pub struct WorkerConfig {
     /// librdkafka's `max.poll.interval.ms`, which is also the group's rebalance time-out.
     #[serde(with = "millis")]
     pub max_poll_interval: Duration,
-    /// Bytes of records that the engine may hold.
+    /// Bytes of records that may be held, read ahead by librdkafka or taken by the engine.
     pub memory_budget_bytes: u64,
     /// How a record that was handled is known again; None where nobody looks.
     pub idempotency: Option<Idempotency>,

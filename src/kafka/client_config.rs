@@ -52,6 +52,7 @@ pub fn consumer(connection: &Connection<'_>, membership: &Membership<'_>) -> Cli
     // Java's choice: a record whose bytes changed on their way or on a disk is not handled.
     config.set("check.crcs", "true");
     user_properties(&mut config, connection.properties, Client::Consumer);
+    bound_fetches(&mut config, membership.prefetch_bytes);
 
     config.set("bootstrap.servers", connection.bootstrap_servers);
     config.set("group.id", membership.group_id);
@@ -77,6 +78,21 @@ pub fn consumer(connection: &Connection<'_>, membership: &Membership<'_>) -> Cli
     let kilobytes = (membership.prefetch_bytes / 1024).clamp(512, 2_097_151);
     config.set("queued.max.messages.kbytes", kilobytes.to_string());
     config
+}
+
+/// One answer of a broker is in memory as a whole, beside what is queued, and may have 50 MiB by
+/// default: kept to a quarter of what may be read ahead, unless the user has chosen. A record that is larger
+/// comes all the same.
+fn bound_fetches(config: &mut ClientConfig, prefetch_bytes: u64) {
+    if config.get("fetch.max.bytes").is_some() {
+        return;
+    }
+    // librdkafka refuses less than the largest message.
+    let largest = config
+        .get("message.max.bytes")
+        .and_then(|largest| largest.parse().ok());
+    let bytes = (prefetch_bytes / 4).max(1 << 20).max(largest.unwrap_or(0));
+    config.set("fetch.max.bytes", bytes.to_string());
 }
 
 /// A producer for dead letters: acknowledged by all replicas, in order, within `timeout`.
@@ -195,6 +211,7 @@ mod tests {
             "client.id",
             "compression.type",
             "enable.metrics.push",
+            "fetch.max.bytes",
             "fetch.queue.backoff.ms",
             "heartbeat.interval.ms",
             "linger.ms",
@@ -214,6 +231,19 @@ mod tests {
                 let is_theirs = config.get(name) == Some("theirs");
                 assert_eq!(is_theirs, DEFAULTS.contains(&name), "{name}");
             }
+        }
+    }
+
+    #[test]
+    fn a_larger_message_raises_the_bound_on_fetches() {
+        for (properties, bound) in [
+            (owned(&[]), "4194304"),
+            (owned(&[("message.max.bytes", "20000000")]), "20000000"),
+            (owned(&[("fetch.max.bytes", "9000000")]), "9000000"),
+        ] {
+            let [consumer, _] = both(GroupProtocol::Classic, &properties);
+            assert_eq!(consumer.get("fetch.max.bytes"), Some(bound));
+            consumer.create_native_config().unwrap();
         }
     }
 

@@ -51,9 +51,8 @@ pub(super) fn worker_config(fleet: &Fleet, handler: Handler) -> WorkerConfig {
     }
 }
 
-/// A quarter of the container's limit is for records that the engine holds. The rest: about a
-/// quarter for librdkafka's own queues, and half for the program, connections and what allocators
-/// leave unused.
+/// A quarter of the container's limit is for records, wherever in the worker they are. The rest is for the
+/// program, connections, requests on their way and what allocators leave unused.
 fn memory_budget_bytes(limit: u64) -> u64 {
     limit / 4
 }

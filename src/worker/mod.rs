@@ -197,15 +197,14 @@ fn begin(
         group_id: &config.group_id,
         protocol: config.group_protocol,
         max_poll_interval: config.max_poll_interval,
-        // What librdkafka reads ahead comes on top of what the engine holds. Half as much keeps
-        // the handler busy across fetches; more than 16 MiB was measured to gain nothing.
-        prefetch_bytes: (config.memory_budget_bytes / 2).clamp(1 << 20, 16 << 20),
+        prefetch_bytes: prefetch_bytes(config.memory_budget_bytes),
     };
     let client = client_config::consumer(&connection, &membership);
     let waker = Arc::clone(&wake);
     let consumer = Consumer::connect(&client, move || waker.notify_one())?;
     consumer.subscribe(&config.topics)?;
-    let budget_bytes = usize::try_from(config.memory_budget_bytes).unwrap_or(usize::MAX);
+    let held = config.memory_budget_bytes - membership.prefetch_bytes;
+    let budget_bytes = usize::try_from(held).unwrap_or(usize::MAX);
     let letterhead = Letterhead {
         topic: config.dead_letter_topic.clone(),
         style: config.dead_letter_headers,
@@ -232,6 +231,13 @@ fn begin(
         metrics: Arc::clone(metrics),
         budget_bytes,
     }))
+}
+
+/// The part of the memory budget that librdkafka may read ahead; the rest is for what the engine holds. A
+/// few megabytes keep the handler busy across fetches.
+fn prefetch_bytes(budget_bytes: u64) -> u64 {
+    let (least, most) = (1 << 20, 8 << 20);
+    (budget_bytes / 4).clamp(least, most).min(budget_bytes / 2)
 }
 
 /// How much is given to the handler at once: `concurrency` requests, of one record or one batch each.

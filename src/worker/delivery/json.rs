@@ -44,6 +44,28 @@ impl Serialize for Pair<'_> {
     }
 }
 
+/// Adds JSON to `out`.
+pub fn write(value: &(impl Serialize + ?Sized), out: &mut Vec<u8>) {
+    serde_json::to_writer(out, value).expect("texts, numbers and lists of them are always JSON");
+}
+
+/// Adds bytes to `out`, as [`InJson`] has them, without another copy of them; `None` is null.
+pub fn write_bytes(bytes: Option<&[u8]>, out: &mut Vec<u8>) {
+    let Some(bytes) = bytes else {
+        return out.extend_from_slice(b"null");
+    };
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        return write(text, out);
+    }
+    out.extend_from_slice(br#"{"base64":""#);
+    let begin = out.len();
+    out.resize(begin + bytes.len().div_ceil(3) * 4, 0);
+    let written = BASE64.encode_slice(bytes, &mut out[begin..]);
+    // The room is what base64 with padding takes.
+    debug_assert_eq!(written, Ok(out.len() - begin));
+    out.extend_from_slice(br#""}"#);
+}
+
 /// JSON in visible ASCII only.
 pub fn in_ascii(value: &impl Serialize) -> String {
     let mut out = String::new();

@@ -36,10 +36,17 @@ pub(super) async fn deliver(
 ) -> (Vec<Verdict>, Option<bool>) {
     let in_order = shared.limits.batches.is_some_and(|limits| limits.in_order);
     let mut members: Vec<_> = batch.iter().map(|d| Member::of(shared, d)).collect();
-    let claiming = join_all(members.iter_mut().map(|member| member.claim(shared)));
-    let (reached, otherwise) = match unless_cancelled(slot, claiming).await {
-        Some(_) => attempt(shared, slot, line, deadline, &mut members, in_order).await,
-        None => (None, Verdict::Cancelled),
+    let claimed = match members.iter().any(|member| member.held.is_some()) {
+        true => {
+            let claiming = join_all(members.iter_mut().map(|member| member.claim(shared)));
+            unless_cancelled(slot, claiming).await.is_some()
+        }
+        // Nearly always, and a future for each record would be much of what a batch takes.
+        false => true,
+    };
+    let (reached, otherwise) = match claimed {
+        true => attempt(shared, slot, line, deadline, &mut members, in_order).await,
+        false => (None, Verdict::Cancelled),
     };
     let mut verdicts: Vec<_> = members
         .iter_mut()
@@ -47,6 +54,9 @@ pub(super) async fn deliver(
         .collect();
     if in_order {
         results::keep_order(&mut verdicts);
+    }
+    if members.iter().all(|member| member.held.is_none()) {
+        return (verdicts, reached);
     }
     let settling = members.into_iter().zip(verdicts);
     let settling = settling.map(async |(member, verdict)| match member.held {

@@ -1,25 +1,21 @@
 //! Several records as one HTTP request: the reference is `docs/batches.md`.
 
-use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HOST, USER_AGENT};
-use http::{HeaderValue, Method, Request};
-use http_body_util::Full;
+use http::header::CONTENT_TYPE;
 use serde::de::IgnoredAny;
 
 use super::cloud_event::{self, Mapped};
-use super::request::AGENT;
+use super::head::{Head, Outgoing};
 use super::{Format, Http, name};
 use crate::worker::delivery::document::{self, Item};
 
 /// Bytes of an answer that are read for each record of a batch.
 pub const ANSWER_PER_RECORD: usize = 1024;
 
-const JSON: HeaderValue = HeaderValue::from_static("application/json");
-const EVENTS: HeaderValue =
-    HeaderValue::from_static("application/cloudevents-batch+json; charset=utf-8");
+const JSON: &[u8] = b"application/json";
+const EVENTS: &[u8] = b"application/cloudevents-batch+json; charset=utf-8";
 
 /// The request for one attempt on `items`.
-pub fn request(http: &Http, items: &[Item<'_>]) -> Request<Full<Bytes>> {
+pub fn request(http: &Http, items: &[Item<'_>]) -> Outgoing {
     let mut body = Vec::new();
     let content_type = match http.format {
         Format::Plain => {
@@ -31,18 +27,14 @@ pub fn request(http: &Http, items: &[Item<'_>]) -> Request<Full<Bytes>> {
             EVENTS
         }
     };
-    let mut request = Request::new(Full::new(body.into()));
-    *request.method_mut() = Method::POST;
-    *request.uri_mut() = http.target.path.clone();
-    let to = request.headers_mut();
-    to.insert(HOST, http.target.authority.clone());
-    to.insert(USER_AGENT, AGENT);
-    to.insert(CONTENT_TYPE, content_type);
-    to.insert(name::BATCH.clone(), HeaderValue::from(items.len()));
+    let mut head = Head::new();
+    head.add(&CONTENT_TYPE, content_type);
+    head.add_named("", name::BATCH.as_str(), items.len().to_string().as_bytes());
     // Those that are in company were not tried before.
     let attempt = items.iter().map(|item| item.attempt).max().unwrap_or(1);
-    to.insert(name::ATTEMPT.clone(), HeaderValue::from(attempt));
-    request
+    head.add_number(&name::ATTEMPT, attempt);
+    let body = body.into();
+    Outgoing { head, body }
 }
 
 /// CloudEvents' batched mode: an array of events in the JSON format.
@@ -74,6 +66,7 @@ fn is_object(text: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
     use serde_json::Value;
 
     use super::super::target::Target;
@@ -128,7 +121,7 @@ mod tests {
             format: Format::CloudEventsStructured,
             source: "/s".to_owned(),
         };
-        let request = request(&http, &items);
+        let request = request(&http, &items).to_request(&http.target.path);
         assert_eq!(request.headers()["drover-batch"], "4");
         let content_type = request.headers()["content-type"].to_str().unwrap();
         assert!(content_type.starts_with("application/cloudevents-batch+json"));

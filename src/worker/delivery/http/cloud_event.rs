@@ -10,18 +10,17 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
-use http::{HeaderMap, HeaderName, HeaderValue};
 use jiff::Timestamp;
 use serde::de::IgnoredAny;
 
-use super::headers::{ascii, text_value};
+use super::head::Head;
+use super::headers::text_value;
 use crate::worker::delivery::json::{HeadersInJson, in_ascii, in_text};
 use crate::worker::delivery::prepare::Prepared;
 use crate::worker::record::{Header, Record};
 
 /// The content type of one event in the JSON format.
-pub const STRUCTURED: HeaderValue =
-    HeaderValue::from_static("application/cloudevents+json; charset=utf-8");
+pub const STRUCTURED: &str = "application/cloudevents+json; charset=utf-8";
 /// The type of an event that was no event in Kafka.
 const TYPE: &str = "dev.drover.kafka.record";
 /// What names of Kafka's headers begin with that are attributes.
@@ -52,7 +51,7 @@ pub enum Mapped<'a> {
     /// In structured mode, as it is in Kafka.
     Whole {
         /// With its event format.
-        content_type: HeaderValue,
+        content_type: &'a [u8],
         /// The whole event.
         body: Bytes,
     },
@@ -62,7 +61,7 @@ pub enum Mapped<'a> {
 pub fn map<'a>(prepared: &'a Prepared<'_>, source: &str) -> Mapped<'a> {
     let record = prepared.record;
     let content_type = record.header("content-type").and_then(text_value);
-    if let Some(content_type) = content_type.filter(is_structured)
+    if let Some(content_type) = content_type.filter(|content_type| is_structured(content_type))
         && let Some(body) = &prepared.value
     {
         let body = body.clone();
@@ -76,10 +75,10 @@ pub fn wrap<'a>(prepared: &'a Prepared<'_>, source: &str) -> Event<'a> {
     wrapped(prepared.record, &prepared.value, source)
 }
 
-fn is_structured(content_type: &HeaderValue) -> bool {
+fn is_structured(content_type: &[u8]) -> bool {
     let prefix = b"application/cloudevents";
-    let bytes = content_type.as_bytes();
-    bytes.len() >= prefix.len() && bytes[..prefix.len()].eq_ignore_ascii_case(prefix)
+    let beginning = content_type.get(..prefix.len());
+    beginning.is_some_and(|beginning| beginning.eq_ignore_ascii_case(prefix))
 }
 
 /// The attribute that a header of Kafka's is, if it is one.
@@ -173,17 +172,12 @@ fn wrapped<'a>(record: &'a Record, value: &Option<Bytes>, source: &str) -> Event
 
 impl Event<'_> {
     /// The headers of HTTP's binary mode, and the body.
-    pub fn in_headers(&self, headers: &mut HeaderMap) -> Bytes {
+    pub fn in_headers(&self, head: &mut Head) -> Bytes {
         for (name, value) in &self.attributes {
-            if let Ok(name) = HeaderName::from_bytes(format!("ce-{name}").as_bytes()) {
-                headers.insert(name, ascii(&percent_encoded(value)));
-            }
+            head.add_named("ce-", name, percent_encoded(value).as_bytes());
         }
-        match &self.content_type {
-            Some(content_type) => {
-                headers.insert(CONTENT_TYPE, ascii(&in_visible_ascii(content_type)));
-            }
-            None => _ = headers.remove(CONTENT_TYPE),
+        if let Some(content_type) = &self.content_type {
+            head.add(&CONTENT_TYPE, in_visible_ascii(content_type).as_bytes());
         }
         self.data.clone().unwrap_or_default()
     }
@@ -242,6 +236,8 @@ impl Event<'_> {
                     event.content_type = text.map(Cow::Owned);
                 }
                 name if is_attribute_name(name.as_bytes()) => {
+                    // Of several the last counts, as wherever JSON is read.
+                    event.attributes.retain(|(known, _)| known != name);
                     if let Some(text) = attribute_text(&value)? {
                         event.attributes.push((name.to_owned().into(), text.into()));
                     }

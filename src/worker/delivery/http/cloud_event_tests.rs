@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 
+use http::{HeaderMap, HeaderName, HeaderValue};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -47,8 +48,9 @@ fn binary_mode(record: &Record) -> (BTreeMap<String, String>, Bytes) {
         Mapped::Event(event) => event,
         Mapped::Whole { body, .. } => Event::from_json(&body).unwrap(),
     };
-    let mut headers = HeaderMap::new();
-    let body = event.in_headers(&mut headers);
+    let mut head = Head::new();
+    let body = event.in_headers(&mut head);
+    let headers = head.to_map();
     let text = |(name, value): (&HeaderName, &HeaderValue)| {
         (name.to_string(), value.to_str().unwrap().to_owned())
     };

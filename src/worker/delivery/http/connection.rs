@@ -1,30 +1,35 @@
 //! One connection to the handler, and one exchange at a time over it.
+//!
+//! HTTP/1.1 is spoken here and not by a library: this is done for every record, and half of what it
+//! takes is saved (`docs/adr/008-http-1-is-written-by-hand.md`).
 
-use std::task::{Context, Poll};
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::Bytes;
-use futures::FutureExt as _;
-use futures::future::{Either, LocalBoxFuture, poll_fn, select};
-use http::{Request, Response};
-use http_body_util::Full;
-use hyper::body::{Body as _, Incoming};
-use hyper::client::conn::http1::{self, SendRequest};
-use hyper_util::rt::TokioIo;
+use futures::future::poll_fn;
+use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 
 use super::super::answer::{self, Answer, class};
+use super::head::Outgoing;
+use super::incoming::{HEAD, Incoming};
 use super::target::{Stream, Target};
 use crate::engine::Verdict;
 
-/// Bytes of an answer's body that are read for the sake of using the connection again.
-const DRAIN: usize = 64 * 1024;
 /// How long connecting may take, however long the handler may.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Room for an answer, as most are; more is made where it is needed.
+const ROOM: usize = 2048;
 
 /// An open connection. Its own work is done by whoever waits for something on it.
 pub struct Connection {
-    sender: SendRequest<Full<Bytes>>,
-    work: LocalBoxFuture<'static, ()>,
+    stream: Stream,
+    /// What was read; only the first `filled` bytes mean something.
+    buffer: Vec<u8>,
+    filled: usize,
+    /// The head of the request that is being written.
+    head: Vec<u8>,
 }
 
 /// How an exchange ended.
@@ -37,68 +42,138 @@ pub struct Exchanged {
     pub reached: bool,
 }
 
+/// Why there is no answer.
+enum Broken {
+    /// Not a byte was written, so that the request can be sent elsewhere without asking anybody.
+    Unsent,
+    /// The handler may have seen it.
+    Lost(String),
+}
+
 impl Connection {
-    /// Connects, and begins HTTP/1.1.
+    /// Connects.
     pub async fn open(target: &Target) -> Result<Self, String> {
-        // An error of the connection's comes out of the exchange as well.
-        let begun = match target.address.connect(CONNECT_TIMEOUT).await? {
-            Stream::Tcp(stream) => http1::handshake(TokioIo::new(stream))
-                .await
-                .map(|(sender, work)| (sender, work.map(|_| ()).boxed_local())),
-            Stream::Socket(stream) => http1::handshake(TokioIo::new(stream))
-                .await
-                .map(|(sender, work)| (sender, work.map(|_| ()).boxed_local())),
-        };
-        let (sender, work) =
-            begun.map_err(|error| format!("begin HTTP with {}: {error}", target.address))?;
-        Ok(Self { sender, work })
+        Ok(Self {
+            stream: target.address.connect(CONNECT_TIMEOUT).await?,
+            buffer: vec![0; ROOM],
+            filled: 0,
+            head: Vec::new(),
+        })
     }
 
     /// Ready once the handler has closed the connection, which it may do at any time between
-    /// exchanges.
+    /// exchanges; or has said what nobody has asked for.
     pub fn poll_closed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.work.as_mut().poll(cx)
+        self.poll_fill(cx).map(|_| ())
     }
 
-    /// It takes another request.
-    fn is_usable(&mut self) -> bool {
-        !self.sender.is_closed()
-    }
-
-    /// Sends a request and reads the whole answer. `Err` gives the request back: not a byte of it
-    /// was written, so that it can be sent elsewhere without asking anybody.
+    /// Sends a request and reads the whole answer; the flag says whether the connection can be used
+    /// again.
     async fn exchange(
         &mut self,
-        request: Request<Full<Bytes>>,
+        target: &Target,
+        request: &Outgoing,
         kept: usize,
-    ) -> Result<Result<(Answer, bool), hyper::Error>, Request<Full<Bytes>>> {
-        let sender = &mut self.sender;
-        let answer = async {
-            // Ready at once, unless the last exchange is still being put away.
-            if let Err(error) = poll_fn(|cx| sender.poll_ready(cx)).await {
-                return if error.is_closed() || error.is_canceled() {
-                    Err(request)
-                } else {
-                    Ok(Err(error))
-                };
+    ) -> Result<(Answer, bool), Broken> {
+        self.write_head(target, request);
+        let mut incoming = Incoming::new(kept);
+        let whole = self.head.len() + request.body.len();
+        let mut written = 0;
+        // Why no more is written.
+        let mut refused: Option<io::Error> = None;
+        let lost = |why: String| Poll::Ready(Err(Broken::Lost(why)));
+        poll_fn(|cx| {
+            if written == 0 && self.poll_closed(cx).is_ready() {
+                return Poll::Ready(Err(Broken::Unsent));
             }
-            match sender.try_send_request(request).await {
-                Ok(response) => Ok(read(response, kept).await),
-                Err(mut error) => match error.take_message() {
-                    Some(request) => Err(request),
-                    None => Ok(Err(error.into_error())),
-                },
+            while written < whole && refused.is_none() {
+                match self.poll_write(cx, &request.body, written) {
+                    Poll::Ready(Ok(count)) => written += count,
+                    Poll::Ready(Err(_)) if written == 0 => return Poll::Ready(Err(Broken::Unsent)),
+                    // It may have answered before it closed.
+                    Poll::Ready(Err(error)) => refused = Some(error),
+                    Poll::Pending => break,
+                }
             }
+            loop {
+                match ready!(self.poll_fill(cx)) {
+                    Ok(0) => {
+                        return match (incoming.end(), &refused) {
+                            (Ok(()), _) => Poll::Ready(Ok(())),
+                            (Err(_), Some(error)) => lost(error.to_string()),
+                            (Err(why), None) => lost(why),
+                        };
+                    }
+                    Ok(_) => {}
+                    Err(error) => return lost(error.to_string()),
+                }
+                match incoming.take(&self.buffer[..self.filled]) {
+                    Ok(taken) => {
+                        self.buffer.copy_within(taken..self.filled, 0);
+                        self.filled -= taken;
+                    }
+                    Err(why) => return lost(why),
+                }
+                if incoming.is_over() {
+                    return Poll::Ready(Ok(()));
+                }
+            }
+        })
+        .await?;
+        let (answer, stays_open) = incoming.into_answer();
+        // What was answered before it was asked in full is the end of it.
+        Ok((answer, stays_open && written == whole && self.filled == 0))
+    }
+
+    fn write_head(&mut self, target: &Target, request: &Outgoing) {
+        self.head.clear();
+        self.head.extend_from_slice(&target.opening);
+        self.head.extend_from_slice(request.head.lines());
+        self.head.extend_from_slice(b"content-length: ");
+        // Writing to memory does not fail.
+        let _ = io::Write::write_fmt(&mut self.head, format_args!("{}", request.body.len()));
+        self.head.extend_from_slice(b"\r\n\r\n");
+    }
+
+    fn poll_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        body: &[u8],
+        written: usize,
+    ) -> Poll<io::Result<usize>> {
+        let head = self.head.get(written..).unwrap_or_default();
+        let body = &body[written.saturating_sub(self.head.len())..];
+        let parts = [IoSlice::new(head), IoSlice::new(body)];
+        // An empty part first would be taken for the end of what is to be written.
+        let parts = if head.is_empty() {
+            &parts[1..]
+        } else {
+            &parts[..]
         };
-        let answer = std::pin::pin!(answer);
-        match select(answer, &mut self.work).await {
-            Either::Left((outcome, _)) => outcome,
-            // The connection is over; what it had for us is there already.
-            Either::Right(((), answer)) => {
-                self.work = futures::future::ready(()).boxed_local();
-                answer.await
-            }
+        let count = ready!(match &mut self.stream {
+            Stream::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, parts),
+            Stream::Socket(stream) => Pin::new(stream).poll_write_vectored(cx, parts),
+        })?;
+        match count {
+            0 => Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+            count => Poll::Ready(Ok(count)),
         }
+    }
+
+    /// Reads into the buffer; 0 is the end of the connection.
+    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if self.filled == self.buffer.len() {
+            // Never much more than a head: bodies are taken as they come.
+            self.buffer.resize((self.filled * 2).min(2 * HEAD), 0);
+        }
+        let mut room = ReadBuf::new(&mut self.buffer[self.filled..]);
+        ready!(match &mut self.stream {
+            Stream::Tcp(stream) => Pin::new(stream).poll_read(cx, &mut room),
+            Stream::Socket(stream) => Pin::new(stream).poll_read(cx, &mut room),
+        })?;
+        let count = room.filled().len();
+        self.filled += count;
+        Poll::Ready(Ok(count))
     }
 }
 
@@ -107,7 +182,7 @@ impl Connection {
 pub async fn attempt(
     target: &Target,
     connection: Option<Connection>,
-    mut request: Request<Full<Bytes>>,
+    request: Outgoing,
     kept: usize,
 ) -> Exchanged {
     let mut reused = connection;
@@ -120,18 +195,16 @@ pub async fn attempt(
                 Err(message) => return unreached(&message),
             },
         };
-        match connection.exchange(request, kept).await {
-            Ok(Ok((answer, drained))) => {
-                let keep = drained && connection.is_usable();
+        match connection.exchange(target, &request, kept).await {
+            Ok((answer, keep)) => {
                 return Exchanged {
                     answer: Ok(answer),
                     connection: keep.then_some(connection),
                     reached: true,
                 };
             }
-            Ok(Err(error)) => {
-                let message =
-                    format!("the connection broke before the answer was complete: {error}");
+            Err(Broken::Lost(why)) => {
+                let message = format!("the connection broke before the answer was complete: {why}");
                 let failure = answer::failure(class::CONNECTION, None, &message);
                 return Exchanged {
                     answer: Err(Verdict::Retry(failure)),
@@ -139,9 +212,11 @@ pub async fn attempt(
                     reached: false,
                 };
             }
-            Err(_) if fresh => return unreached("the handler closed the connection at once"),
+            Err(Broken::Unsent) if fresh => {
+                return unreached("the handler closed the connection at once");
+            }
             // The handler closed an idle connection and has not seen this request.
-            Err(unsent) => request = unsent,
+            Err(Broken::Unsent) => {}
         }
     }
 }
@@ -157,32 +232,4 @@ fn unreached(message: &str) -> Exchanged {
         connection: None,
         reached: false,
     }
-}
-
-/// Reads an answer to its end; the flag says whether the connection is clean after it.
-async fn read(response: Response<Incoming>, kept: usize) -> Result<(Answer, bool), hyper::Error> {
-    let (head, mut body) = response.into_parts();
-    let mut beginning = Vec::new();
-    let mut length = 0;
-    while !body.is_end_stream() {
-        let Some(frame) = poll_fn(|cx| std::pin::Pin::new(&mut body).poll_frame(cx)).await else {
-            break;
-        };
-        let Ok(chunk) = frame?.into_data() else {
-            continue;
-        };
-        length += chunk.len();
-        let room = kept - beginning.len();
-        beginning.extend_from_slice(&chunk[..chunk.len().min(room)]);
-        if length > kept.max(DRAIN) {
-            break;
-        }
-    }
-    let answer = Answer {
-        status: head.status,
-        headers: head.headers,
-        body: beginning,
-        whole: length <= kept,
-    };
-    Ok((answer, length <= kept.max(DRAIN)))
 }

@@ -3,7 +3,9 @@
 mod batch;
 mod cloud_event;
 pub mod connection;
+pub mod head;
 mod headers;
+mod incoming;
 pub mod request;
 pub mod target;
 

@@ -1,14 +1,12 @@
 //! A record as an HTTP request: the reference is `docs/http-handler.md`.
 
 use std::fmt::Write as _;
-use std::ops::Range;
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HOST, USER_AGENT};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request};
-use http_body_util::Full;
+use http::header::CONTENT_TYPE;
 
 use super::cloud_event::{self, Event, Mapped};
+use super::head::{Head, Outgoing};
 use super::headers::{self, text_value};
 use super::{Format, Http, name};
 use crate::encryption::Encoding;
@@ -16,101 +14,90 @@ use crate::worker::delivery::document::Item;
 use crate::worker::delivery::prepare::Prepared;
 use crate::worker::record::{Header, Record};
 
-const OCTETS: HeaderValue = HeaderValue::from_static("application/octet-stream");
-pub(super) const AGENT: HeaderValue =
-    HeaderValue::from_static(concat!("drover-worker/", env!("CARGO_PKG_VERSION")));
+const OCTETS: &[u8] = b"application/octet-stream";
 
 /// The request for one attempt on a record.
-pub fn request(http: &Http, item: &Item<'_>) -> Request<Full<Bytes>> {
+pub fn request(http: &Http, item: &Item<'_>) -> Outgoing {
     let Item { prepared, attempt } = item;
     let Prepared {
         record,
         value,
         decrypted,
     } = prepared;
-    let mut request = Request::new(Full::default());
-    *request.method_mut() = Method::POST;
-    *request.uri_mut() = http.target.path.clone();
-    let to = request.headers_mut();
-    to.reserve(12 + record.headers.len().min(32));
-    to.insert(HOST, http.target.authority.clone());
-    to.insert(USER_AGENT, AGENT);
-    add_place(to, record);
-    to.insert(name::ATTEMPT.clone(), HeaderValue::from(*attempt));
+    let mut head = Head::new();
+    add_place(&mut head, record);
+    head.add_number(&name::ATTEMPT, *attempt);
     if value.is_none() {
-        let yes = HeaderValue::from_static("true");
-        to.insert(name::TOMBSTONE.clone(), yes);
+        head.add(&name::TOMBSTONE, b"true");
     }
     if let Some(encoding) = decrypted {
-        to.insert(name::DECRYPTED.clone(), HeaderValue::from_static("true"));
+        head.add(&name::DECRYPTED, b"true");
         if *encoding != Encoding::UTF_8 {
-            let encoding = HeaderValue::from_static(encoding.name());
-            to.insert(name::DECRYPTED_ENCODING.clone(), encoding);
+            head.add(&name::DECRYPTED_ENCODING, encoding.name().as_bytes());
         }
     }
     let body = match http.format {
-        Format::Plain => plain(to, prepared),
-        Format::CloudEvents => in_binary_mode(to, prepared, &http.source),
-        Format::CloudEventsStructured => in_structured_mode(to, prepared, &http.source),
+        Format::Plain => plain(&mut head, prepared),
+        Format::CloudEvents => in_binary_mode(&mut head, prepared, &http.source),
+        Format::CloudEventsStructured => in_structured_mode(&mut head, prepared, &http.source),
     };
-    *request.body_mut() = Full::new(body);
-    request
+    Outgoing { head, body }
 }
 
 /// The value as it is.
-fn plain(to: &mut HeaderMap, prepared: &Prepared<'_>) -> Bytes {
+fn plain(head: &mut Head, prepared: &Prepared<'_>) -> Bytes {
     let Prepared { record, value, .. } = prepared;
     let content_type = record.header("content-type").and_then(text_value);
-    to.insert(CONTENT_TYPE, content_type.unwrap_or(OCTETS));
-    headers::add_key(to, record);
+    head.add(&CONTENT_TYPE, content_type.unwrap_or(OCTETS));
+    headers::add_key(head, record);
     if !record.headers.is_empty() {
-        headers::add(to, record, |_| false);
+        headers::add(head, record, |_| false);
     }
     value.clone().unwrap_or_default()
 }
 
 /// The data, and attributes in headers. An event that only structured mode can say stays in that.
-fn in_binary_mode(to: &mut HeaderMap, prepared: &Prepared<'_>, source: &str) -> Bytes {
+fn in_binary_mode(head: &mut Head, prepared: &Prepared<'_>, source: &str) -> Bytes {
     let record = prepared.record;
-    headers::add_key(to, record);
+    headers::add_key(head, record);
     let event = match cloud_event::map(prepared, source) {
         Mapped::Event(event) => event,
         Mapped::Whole { content_type, body } => {
-            headers::add(to, record, is_content_type);
+            headers::add(head, record, is_content_type);
             match Event::from_json(&body) {
-                Some(event) => return event.in_headers(to),
+                Some(event) => return event.in_headers(head),
                 None => {
-                    to.insert(CONTENT_TYPE, content_type);
+                    head.add(&CONTENT_TYPE, content_type);
                     return body;
                 }
             }
         }
     };
     // What is an attribute is not said twice.
-    headers::add(to, record, |header| {
+    headers::add(head, record, |header| {
         event.was_event && (is_content_type(header) || cloud_event::attribute(header).is_some())
     });
-    event.in_headers(to)
+    event.in_headers(head)
 }
 
 /// A JSON document with everything in it.
-fn in_structured_mode(to: &mut HeaderMap, prepared: &Prepared<'_>, source: &str) -> Bytes {
+fn in_structured_mode(head: &mut Head, prepared: &Prepared<'_>, source: &str) -> Bytes {
     let record = prepared.record;
     match cloud_event::map(prepared, source) {
         Mapped::Whole { content_type, body } => {
-            headers::add_key(to, record);
-            headers::add(to, record, is_content_type);
-            to.insert(CONTENT_TYPE, content_type);
+            headers::add_key(head, record);
+            headers::add(head, record, is_content_type);
+            head.add(&CONTENT_TYPE, content_type);
             body
         }
         Mapped::Event(event) => {
             if event.was_event {
-                headers::add_key(to, record);
-                headers::add(to, record, |header| {
+                headers::add_key(head, record);
+                headers::add(head, record, |header| {
                     is_content_type(header) || cloud_event::attribute(header).is_some()
                 });
             }
-            to.insert(CONTENT_TYPE, cloud_event::STRUCTURED);
+            head.add(&CONTENT_TYPE, cloud_event::STRUCTURED.as_bytes());
             let mut document = Vec::new();
             event.in_json(record, &mut document);
             document.into()
@@ -122,42 +109,29 @@ fn is_content_type(header: &Header) -> bool {
     header.name.eq_ignore_ascii_case(b"content-type")
 }
 
-/// Where the record is from. All of it is cut out of one text, `TOPIC/PARTITION/OFFSETTIMESTAMP`:
-/// this is done for every record, and each value of its own would be an allocation.
-fn add_place(to: &mut HeaderMap, record: &Record) {
-    let Record {
-        topic,
-        partition,
-        offset,
-        ..
-    } = record;
-    let mut text = String::with_capacity(topic.len() + 48);
+/// Where the record is from.
+fn add_place(head: &mut Head, record: &Record) {
+    // Kafka's brokers refuse topics that are not ASCII.
+    let mut name = String::with_capacity(record.topic.len() + 32);
     // Writing to a string does not fail.
-    let _ = write!(text, "{topic}/{partition}/");
-    let offset_at = text.len();
-    let _ = write!(text, "{offset}");
-    let timestamp_at = text.len();
+    let _ = write!(
+        name,
+        "{}/{}/{}",
+        record.topic, record.partition, record.offset
+    );
+    head.add(&name::TOPIC, record.topic.as_bytes());
+    head.add_number(&name::PARTITION, record.partition);
+    head.add_number(&name::OFFSET, record.offset.0);
+    head.add(&name::IDEMPOTENCY_KEY, name.as_bytes());
     if let Some(millis) = record.timestamp {
-        let _ = write!(text, "{millis}");
-    }
-    let text = Bytes::from(text);
-    let mut add = |name: &HeaderName, range: Range<usize>| {
-        // Kafka's brokers refuse topics that are not ASCII.
-        if let Ok(value) = HeaderValue::from_maybe_shared(text.slice(range)) {
-            to.insert(name.clone(), value);
-        }
-    };
-    add(&name::TOPIC, 0..topic.len());
-    add(&name::PARTITION, topic.len() + 1..offset_at - 1);
-    add(&name::OFFSET, offset_at..timestamp_at);
-    add(&name::IDEMPOTENCY_KEY, 0..timestamp_at);
-    if record.timestamp.is_some() {
-        add(&name::TIMESTAMP, timestamp_at..text.len());
+        head.add_number(&name::TIMESTAMP, millis);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use http::{HeaderMap, HeaderValue, Request};
+    use http_body_util::Full;
     use serde_json::{Value, json};
 
     use super::super::target::Target;
@@ -202,7 +176,8 @@ mod tests {
             decrypted,
         };
         let attempt = 2;
-        request(&http(Format::Plain), &Item { prepared, attempt })
+        let http = http(Format::Plain);
+        request(&http, &Item { prepared, attempt }).to_request(&http.target.path)
     }
 
     #[test]
@@ -229,7 +204,6 @@ mod tests {
         assert_eq!(request.uri(), "/kafka?x=1");
         let headers = request.headers();
         for (name, value) in [
-            ("host", "users:3000"),
             (name::TOPIC.as_str(), "orders"),
             (name::PARTITION.as_str(), "3"),
             (name::OFFSET.as_str(), "42"),

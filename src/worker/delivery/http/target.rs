@@ -5,11 +5,15 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use http::{HeaderValue, Uri};
+use bytes::Bytes;
+use http::Uri;
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 
 use crate::worker_config::HttpHandler;
+
+/// Who we say we are.
+pub const AGENT: &str = concat!("drover-worker/", env!("CARGO_PKG_VERSION"));
 
 /// Where requests go, taken apart once.
 #[derive(Clone, Debug)]
@@ -18,8 +22,8 @@ pub struct Target {
     pub address: Address,
     /// With the query.
     pub path: Uri,
-    /// For the header `Host`.
-    pub authority: HeaderValue,
+    /// What every request begins with: its first line and the headers that are always the same.
+    pub opening: Bytes,
 }
 
 /// What to connect to.
@@ -105,11 +109,12 @@ impl Target {
         let path = uri.path_and_query().map_or("/", |path| path.as_str());
         // An IPv6 address stands in brackets in a URL, and without them elsewhere.
         let host = authority.host().trim_matches(['[', ']']).to_owned();
+        let opening =
+            format!("POST {path} HTTP/1.1\r\nhost: {authority}\r\nuser-agent: {AGENT}\r\n");
         Ok(Self {
             address: Address::Tcp(host, authority.port_u16().unwrap_or(80)),
             path: path.parse().map_err(|error| wrong(&format!("{error}")))?,
-            authority: HeaderValue::from_str(authority.as_str())
-                .map_err(|error| wrong(&format!("{error}")))?,
+            opening: opening.into(),
         })
     }
 }

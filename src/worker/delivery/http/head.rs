@@ -1,0 +1,129 @@
+//! The head of a request, written as it goes over the wire.
+//!
+//! One is made for every record. A map of headers would be built only to be taken apart again.
+
+use std::io::Write as _;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
+use http_body_util::Full;
+
+/// A request.
+#[derive(Debug)]
+pub struct Outgoing {
+    /// Its headers.
+    pub head: Head,
+    /// Its body.
+    pub body: Bytes,
+}
+
+/// Headers, in the order in which they are added. Each name is added once: that is the caller's to see to.
+#[derive(Debug, Default)]
+pub struct Head {
+    /// `name: value` and a line's end, each.
+    lines: Vec<u8>,
+}
+
+impl Head {
+    /// Nothing yet, with room for a usual record's headers.
+    pub fn new() -> Self {
+        Self {
+            lines: Vec::with_capacity(448),
+        }
+    }
+
+    /// Adds a header whose value is made for it, or was found to be [`is_text`].
+    pub fn add(&mut self, name: &HeaderName, value: &[u8]) {
+        self.add_named("", name.as_str(), value);
+    }
+
+    /// Adds a header with a number.
+    pub fn add_number(&mut self, name: &HeaderName, value: impl Into<i64>) {
+        self.begin("", name.as_str());
+        // Writing to memory does not fail.
+        let _ = write!(self.lines, "{}", value.into());
+        self.lines.extend_from_slice(b"\r\n");
+    }
+
+    /// Adds a header called `prefix` and `name`, which together are a name that HTTP allows.
+    pub fn add_named(&mut self, prefix: &str, name: &str, value: &[u8]) {
+        self.begin(prefix, name);
+        let begin = self.lines.len();
+        self.lines.extend_from_slice(value);
+        // Nothing gets out of its line, whoever has made the value.
+        for byte in &mut self.lines[begin..] {
+            if matches!(byte, b'\r' | b'\n' | 0) {
+                *byte = b' ';
+            }
+        }
+        self.lines.extend_from_slice(b"\r\n");
+    }
+
+    fn begin(&mut self, prefix: &str, name: &str) {
+        self.lines.extend_from_slice(prefix.as_bytes());
+        self.lines.extend_from_slice(name.as_bytes());
+        self.lines.extend_from_slice(b": ");
+    }
+
+    /// The headers' lines, each with its end.
+    pub fn lines(&self) -> &[u8] {
+        &self.lines
+    }
+
+    /// The headers as a map.
+    pub fn to_map(&self) -> HeaderMap {
+        let lines = self.lines.split(|&byte| byte == b'\n');
+        let pairs = lines.filter_map(|line| {
+            let line = line.strip_suffix(b"\r")?;
+            let colon = line.iter().position(|&byte| byte == b':')?;
+            let name = HeaderName::from_bytes(&line[..colon]).ok()?;
+            let value = HeaderValue::from_bytes(line[colon + 1..].trim_ascii()).ok()?;
+            Some((name, value))
+        });
+        pairs.collect()
+    }
+}
+
+impl Outgoing {
+    /// The same for a library that wants it taken apart.
+    pub fn to_request(&self, path: &Uri) -> Request<Full<Bytes>> {
+        let mut request = Request::new(Full::new(self.body.clone()));
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = path.clone();
+        *request.headers_mut() = self.head.to_map();
+        request
+    }
+}
+
+/// Every HTTP server gives such a value back unchanged: visible ASCII, and spaces that are not at an end.
+pub fn is_text(value: &[u8]) -> bool {
+    let visible = value.iter().all(|byte| matches!(byte, 0x20..=0x7e));
+    visible && value.first() != Some(&b' ') && value.last() != Some(&b' ')
+}
+
+/// HTTP can carry such a name, and gives it back as it is: a token of RFC 9110 in lower case.
+pub fn is_plain_name(name: &[u8]) -> bool {
+    let token = |byte: &u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^'..=b'`' | b'|' | b'~');
+    !name.is_empty() && name.iter().all(token)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_http_allows_are_those_that_the_library_allows() {
+        for byte in 0..=u8::MAX {
+            let allowed = HeaderName::from_bytes(&[byte]).is_ok() && !byte.is_ascii_uppercase();
+            assert_eq!(is_plain_name(&[byte]), allowed, "{byte:#x}");
+        }
+    }
+
+    #[test]
+    fn no_value_gets_out_of_its_line() {
+        let mut head = Head::new();
+        head.add(&http::header::COOKIE, b"a\r\nevil: yes\0");
+        assert_eq!(head.lines(), b"cookie: a  evil: yes \r\n");
+        assert_eq!(head.to_map().len(), 1);
+    }
+}

@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -186,8 +186,9 @@ fn text_and_binary_data_of_structured_mode_become_the_body() {
         ),
     ] {
         let event = Event::from_json(&Bytes::from(format!("{begin}{rest}"))).unwrap();
-        let mut headers = HeaderMap::new();
-        assert_eq!(event.in_headers(&mut headers).as_ref(), body, "{rest}");
+        let mut head = Head::new();
+        assert_eq!(event.in_headers(&mut head).as_ref(), body, "{rest}");
+        let headers = head.to_map();
         let found = headers.get("content-type").map(|v| v.to_str().unwrap());
         assert_eq!(found, content_type, "{rest}");
     }
@@ -308,8 +309,9 @@ proptest! {
         record.key = key.map(Bytes::from);
         let prepared = Prepared { record: &record, value: record.value.clone(), decrypted: None };
         if let Mapped::Event(event) = map(&prepared, SOURCE) {
-            let mut headers = HeaderMap::new();
-            prop_assert_eq!(event.in_headers(&mut headers), record.value.clone().unwrap_or_default());
+            let mut head = Head::new();
+            prop_assert_eq!(event.in_headers(&mut head), record.value.clone().unwrap_or_default());
+            let headers = head.to_map();
             for name in REQUIRED {
                 let value = &headers[&format!("ce-{name}")];
                 prop_assert!(!value.is_empty());

@@ -13,6 +13,9 @@ use crate::worker_config::Ordering;
 /// The wait after a commit that may succeed soon; it doubles up to [`LONGEST_WAIT`].
 const SHORTEST_WAIT: Duration = Duration::from_millis(200);
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
+/// A commit that has little time, as its partitions must go, is sent again this long after it was
+/// sent, or after the answer that it must wait.
+const SHORT_WAIT: Duration = Duration::from_millis(100);
 /// The wait after a commit that cannot succeed until someone mends it.
 const FATAL_WAIT: Duration = Duration::from_secs(30);
 /// More records that failed never fit into a report.
@@ -30,8 +33,13 @@ pub(super) struct Commits {
     urgent: bool,
     last: Duration,
     last_report: Duration,
+    /// When it may be tried again after a failure.
     not_before: Duration,
+    /// The same for partitions' last commits.
+    last_not_before: Duration,
     failures: u32,
+    /// What the last one that failed ended with, until one is taken.
+    failure: Option<String>,
     fatal: Option<String>,
 }
 
@@ -54,6 +62,15 @@ impl Commits {
     /// The next commit does not wait for the interval.
     pub(super) fn hurry(&mut self) {
         self.urgent = true;
+    }
+
+    /// Why a commit that is not taken yet was not.
+    pub(super) fn last_failure(&self) -> &str {
+        match (&self.failure, &self.under_way) {
+            (Some(failure), _) => failure,
+            (None, Some(_)) => "no answer in time",
+            (None, None) => "not tried in time",
+        }
     }
 
     /// Why commits cannot succeed, if they cannot.
@@ -93,7 +110,7 @@ impl<P> Engine<P> {
         // A lane that waits for its last commit does not wait for an earlier failure's back-off.
         match self.last_commit_wanted() {
             Some(first_try) if first_try => Some(Duration::ZERO),
-            Some(_) => Some(commits.not_before),
+            Some(_) => Some(commits.last_not_before),
             None => Some(due.max(commits.not_before)),
         }
     }
@@ -234,6 +251,7 @@ impl<P> Engine<P> {
         let Err(failure) = result else {
             self.totals.commits += 1;
             self.commits.failures = 0;
+            self.commits.failure = None;
             self.commits.fatal = None;
             for sent in sent {
                 let lane = self.lane_mut(sent.lane);
@@ -256,12 +274,19 @@ impl<P> Engine<P> {
                 .any(|sent| sent.lane == lane && sent.epoch == epoch)
         });
         let commits = &mut self.commits;
+        commits.failure = Some(failure.words().to_owned());
         match failure {
+            // Where the group has rebalanced meanwhile, that took its time already.
+            CommitFailure::Outdated(_) => {
+                commits.not_before = self.now.max(commits.last + SHORT_WAIT);
+                commits.last_not_before = commits.not_before;
+            }
             CommitFailure::Later(_) => {
                 commits.failures = commits.failures.saturating_add(1);
                 let seed = backoff::seed(0, 0, commits.failures);
                 let wait = backoff::growing(SHORTEST_WAIT, LONGEST_WAIT, commits.failures, seed);
                 commits.not_before = self.now + wait;
+                commits.last_not_before = self.now + SHORT_WAIT;
             }
             // The group will say what is still ours; until then the interval is soon enough.
             CommitFailure::Dropped(_) => {

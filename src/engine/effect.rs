@@ -56,6 +56,16 @@ pub enum Effect<P> {
     /// Unassign these partitions now: they are drained and committed, or the deadline has passed.
     /// What was revoked together comes together; what was never ours comes at once.
     GiveBack(Vec<TopicPartition>),
+    /// Partitions go without their last commit, so whoever takes them over repeats these records.
+    /// Their `GiveBack` follows.
+    Uncommitted {
+        /// The partitions.
+        partitions: Vec<TopicPartition>,
+        /// What was finished in them since the last commit that was taken.
+        records: u64,
+        /// What the commit ended with.
+        why: String,
+    },
     /// A record was passed over by the user's policy, or by the handler's wish.
     Skipped {
         /// The partition.

@@ -179,10 +179,24 @@ pub struct Failure {
 /// Why a commit failed, by what follows from it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CommitFailure {
+    /// It was sent in a generation that was over when it arrived: say it again in the new one.
+    Outdated(String),
     /// Try the same again soon: rebalance in progress, coordinator loading, time-out.
     Later(String),
     /// This generation is over; the group will tell us what we own.
     Dropped(String),
     /// Trying again cannot help: authorisation, metadata too large.
     Fatal(String),
+}
+
+impl CommitFailure {
+    /// What it ended with.
+    pub(super) fn words(&self) -> &str {
+        match self {
+            Self::Outdated(words)
+            | Self::Later(words)
+            | Self::Dropped(words)
+            | Self::Fatal(words) => words,
+        }
+    }
 }

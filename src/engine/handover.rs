@@ -13,9 +13,6 @@ use crate::topic::TopicPartition;
 /// group waits for others to join, which may be draining themselves, its connection to the
 /// coordinator carries no commit.
 const LAST_COMMIT_LIMIT: Duration = Duration::from_secs(5);
-/// How often the last commit is tried. A commit that comes while the group rebalances is answered
-/// "later", perhaps several times; only the limit above ends that.
-const LAST_COMMIT_TRIES: u32 = 100;
 
 /// Lanes that were revoked together and are given back together.
 #[derive(Debug)]
@@ -28,8 +25,15 @@ pub(super) struct Drain {
 enum Stage {
     /// For what the handler and the producer of dead letters have.
     Waiting { until: Duration },
-    /// For the last commit.
-    Committing { until: Duration, failures: u32 },
+    /// For the last commit. One that comes while the group rebalances is refused, perhaps several
+    /// times; only `until` ends that.
+    Committing {
+        until: Duration,
+        /// It was refused before.
+        refused: bool,
+        /// Trying again cannot help before the partition must go.
+        hopeless: bool,
+    },
 }
 
 impl Drain {
@@ -130,7 +134,8 @@ impl<P> Engine<P> {
                 }
                 self.drains[index].stage = Stage::Committing {
                     until: until.saturating_add(LAST_COMMIT_LIMIT),
-                    failures: 0,
+                    refused: false,
+                    hopeless: false,
                 };
             }
             self.drains[index].lanes = lanes;
@@ -144,14 +149,14 @@ impl<P> Engine<P> {
             let drain = &self.drains[index];
             let settled = match drain.stage {
                 Stage::Waiting { .. } => false,
-                Stage::Committing { until, failures } => {
+                Stage::Committing {
+                    until, hopeless, ..
+                } => {
                     let unsaid = |(id, epoch): &(LaneId, u64)| {
                         self.lane(*id).is_some_and(|lane| lane.dirty)
                             || self.commits.speaks_of(*id, *epoch)
                     };
-                    self.now >= until
-                        || failures >= LAST_COMMIT_TRIES
-                        || !drain.lanes.iter().any(unsaid)
+                    self.now >= until || hopeless || !drain.lanes.iter().any(unsaid)
                 }
             };
             if !settled {
@@ -159,6 +164,7 @@ impl<P> Engine<P> {
                 continue;
             }
             let drain = self.drains.remove(index);
+            self.tell_what_is_uncommitted(&drain, effects);
             let mut partitions = Vec::with_capacity(drain.lanes.len());
             for (id, _) in drain.lanes {
                 partitions.extend(self.lane(id).map(|lane| lane.partition.clone()));
@@ -168,16 +174,34 @@ impl<P> Engine<P> {
         }
     }
 
+    /// A last commit did not get through in time.
+    fn tell_what_is_uncommitted(&mut self, drain: &Drain, effects: &mut Vec<Effect<P>>) {
+        let lanes = drain.lanes.iter().filter_map(|(id, _)| self.lane(*id));
+        let (mut partitions, mut records) = (Vec::new(), 0);
+        for lane in lanes.filter(|lane| lane.uncommitted > 0) {
+            partitions.push(lane.partition.clone());
+            records += lane.uncommitted;
+        }
+        if records > 0 {
+            self.totals.possible_duplicates += records;
+            effects.push(Effect::Uncommitted {
+                partitions,
+                records,
+                why: self.commits.last_failure().to_owned(),
+            });
+        }
+    }
+
     /// Some lane has something to say in its last commit: true if it was not tried yet.
     pub(super) fn last_commit_wanted(&self) -> Option<bool> {
         let mut wanted = None;
         for drain in &self.drains {
-            let Stage::Committing { failures, .. } = drain.stage else {
+            let Stage::Committing { refused, .. } = drain.stage else {
                 continue;
             };
             let mut lanes = drain.lanes.iter().filter_map(|(id, _)| self.lane(*id));
             if lanes.any(|lane| lane.dirty) {
-                wanted = Some(wanted.unwrap_or(false) || failures == 0);
+                wanted = Some(wanted.unwrap_or(false) || !refused);
             }
         }
         wanted
@@ -190,15 +214,18 @@ impl<P> Engine<P> {
         spoke_of: impl Fn(LaneId, u64) -> bool,
     ) {
         for drain in &mut self.drains {
-            let Stage::Committing { failures, .. } = &mut drain.stage else {
+            let Stage::Committing {
+                refused, hopeless, ..
+            } = &mut drain.stage
+            else {
                 continue;
             };
             if drain.lanes.iter().any(|(id, epoch)| spoke_of(*id, *epoch)) {
-                *failures = failures.saturating_add(match failure {
-                    CommitFailure::Later(_) => 1,
-                    // Trying again cannot help before the partition must go.
-                    CommitFailure::Dropped(_) | CommitFailure::Fatal(_) => LAST_COMMIT_TRIES,
-                });
+                *refused = true;
+                *hopeless |= match failure {
+                    CommitFailure::Outdated(_) | CommitFailure::Later(_) => false,
+                    CommitFailure::Dropped(_) | CommitFailure::Fatal(_) => true,
+                };
             }
         }
     }

@@ -31,6 +31,9 @@ pub enum Error {
 /// Why a commit failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CommitError {
+    /// The group has begun a new generation while the commit was on its way. The same partitions may
+    /// be committed in the new one, as soon as this answer is there: the client knows it by then.
+    Outdated(Code),
     /// "Not yet": the same commit may succeed soon.
     Later(Code),
     /// This membership is over: the group will say what is ours.
@@ -42,12 +45,11 @@ pub enum CommitError {
 impl CommitError {
     /// Sorts a broker's or librdkafka's answer.
     ///
-    /// What is not known counts as "not yet": trying again is harmless, giving up is not. So does an
-    /// illegal generation: a commit that was on its way while the group began a new generation fails
-    /// with it, and the same partitions may be committed in the new one. Who is really out of the
-    /// group is told so by losing its partitions.
+    /// What is not known counts as "not yet": trying again is harmless, giving up is not. Who is
+    /// really out of the group is told so by losing its partitions.
     pub fn of(code: Code) -> Self {
         match code {
+            Code::IllegalGeneration | Code::StaleMemberEpoch => Self::Outdated(code),
             Code::UnknownMemberId
             | Code::FencedMemberEpoch
             | Code::FencedInstanceId
@@ -81,16 +83,19 @@ impl CommitError {
             .into_iter()
             .map(Self::of)
             .max_by_key(|error| match error {
-                Self::Later(_) => 0,
-                Self::Dropped(_) => 1,
-                Self::Fatal(_) => 2,
+                Self::Outdated(_) => 0,
+                Self::Later(_) => 1,
+                Self::Dropped(_) => 2,
+                Self::Fatal(_) => 3,
             })
     }
 
     /// librdkafka's code.
     pub fn code(&self) -> Code {
         match self {
-            Self::Later(code) | Self::Dropped(code) | Self::Fatal(code) => *code,
+            Self::Outdated(code) | Self::Later(code) | Self::Dropped(code) | Self::Fatal(code) => {
+                *code
+            }
         }
     }
 }
@@ -197,12 +202,10 @@ mod tests {
 
     #[test]
     fn a_group_that_rebalances_means_not_yet() {
-        for code in [
-            Code::RebalanceInProgress,
-            Code::IllegalGeneration,
-            Code::StaleMemberEpoch,
-        ] {
-            assert_eq!(CommitError::of(code), CommitError::Later(code));
+        let code = Code::RebalanceInProgress;
+        assert_eq!(CommitError::of(code), CommitError::Later(code));
+        for code in [Code::IllegalGeneration, Code::StaleMemberEpoch] {
+            assert_eq!(CommitError::of(code), CommitError::Outdated(code));
         }
     }
 

@@ -127,7 +127,7 @@ impl WorkerMetrics {
             decrypted: to.family("records_decrypted", "Values decrypted, each attempt for itself, by the id of the key that opened them"),
             retried: to.counter("records_retried", "Deliveries after a failed attempt"),
             finished_before: to.counter("records_finished_before", "Records not delivered because the partition's last owner had finished them beyond its committed offset"),
-            possible_duplicates: to.counter("possible_duplicates", "Records that may be handled twice, because their partition was lost before a commit"),
+            possible_duplicates: to.counter("possible_duplicates", "Records that may be handled twice, because their partition went before a commit"),
             oldest_unfinished_seconds: to.seconds("oldest_unfinished", "Time since the oldest record that is not finished was read"),
             in_flight_limit: to.gauge("records_in_flight_limit", "Records that may be inside the handler now: fewer than delivery.concurrency while it asks for less"),
             slow_downs: to.counter("slow_downs", "Answers by which the handler asked for less (429, 503, Drover-Result: slow-down)"),

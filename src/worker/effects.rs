@@ -5,6 +5,7 @@ use tracing::{debug, info, warn};
 use super::consume::Loop;
 use super::dead_letters::Letter;
 use super::delivery::Delivery;
+use super::membership::names;
 use super::record::Record;
 use crate::engine::{Effect, Failure, FrontierCommit};
 use crate::kafka::consumer::Commit;
@@ -74,6 +75,14 @@ impl Loop {
             }
             Effect::Reread { partition, from } => self.reread(partition, from),
             Effect::GiveBack(partitions) => self.give_back(&partitions),
+            Effect::Uncommitted {
+                partitions,
+                records,
+                why,
+            } => {
+                let partitions = names(&partitions);
+                warn!(%partitions, records, why, "given back without the last commit; these records will be handled again");
+            }
             Effect::Skipped {
                 partition,
                 offset,

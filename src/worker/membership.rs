@@ -273,6 +273,7 @@ impl Loop {
         let words = |error: &CommitError| error.code().to_string();
         let (result, outcome) = match &error {
             None => ("ok", Ok(())),
+            Some(e @ CommitError::Outdated(_)) => ("later", Err(CommitFailure::Outdated(words(e)))),
             Some(e @ CommitError::Later(_)) => ("later", Err(CommitFailure::Later(words(e)))),
             Some(e @ CommitError::Dropped(_)) => ("dropped", Err(CommitFailure::Dropped(words(e)))),
             Some(e @ CommitError::Fatal(_)) => ("fatal", Err(CommitFailure::Fatal(words(e)))),
@@ -289,7 +290,7 @@ impl Loop {
     }
 }
 
-fn names(partitions: &[TopicPartition]) -> String {
+pub(super) fn names(partitions: &[TopicPartition]) -> String {
     partitions
         .iter()
         .map(ToString::to_string)

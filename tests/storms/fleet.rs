@@ -196,6 +196,13 @@ impl Drop for Worker {
     }
 }
 
+/// Warnings of what costs a group time, or has records handled again.
+const ALARMS: &[&str] = &[
+    "committed offsets could not be read",
+    "given back without the last commit",
+    "leaving the group takes too long",
+];
+
 impl Heard {
     fn begin(&mut self, pod: Pod, partition: i32, from: Micros) {
         // Assigned again without having given it back: what was before is lost.
@@ -239,8 +246,7 @@ fn listen(errors: ChildStderr, mut copy: File, pod: Pod, heard: &Mutex<Heard>) {
             "given back" => heard.end(pod, Some(&partitions), at, End::GivenBack),
             text if text.starts_with("a dead letter was not taken") => heard.refusals += 1,
             "revoked; draining" => heard.revocations.push(pod),
-            // What the last owner had finished is repeated then.
-            text if text.starts_with("committed offsets could not be read") => {
+            text if ALARMS.iter().any(|alarm| text.starts_with(alarm)) => {
                 heard.alarms.push(format!("pod-{pod}: {line}"));
             }
             text if text.starts_with("lost;") => heard.end(pod, Some(&partitions), at, End::Lost),

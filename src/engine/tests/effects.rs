@@ -89,6 +89,8 @@ impl World {
                     self.note(Fact::GivenBack { partition });
                 }
             }
+            // A word for people; what is repeated follows from the commits themselves.
+            Effect::Uncommitted { records, .. } => assert!(records > 0),
             Effect::Skipped {
                 partition,
                 offset,
@@ -159,6 +161,7 @@ impl World {
             CommitFate::Later | CommitFate::TakenButLater => {
                 Err(CommitFailure::Later("in progress".to_owned()))
             }
+            CommitFate::Outdated => Err(CommitFailure::Outdated("illegal generation".to_owned())),
             CommitFate::Dropped => Err(CommitFailure::Dropped("fenced".to_owned())),
             CommitFate::Fatal => Err(CommitFailure::Fatal("not authorised".to_owned())),
         };

@@ -162,6 +162,69 @@ fn a_last_commit_that_must_wait_is_tried_until_it_is_taken() {
 }
 
 #[test]
+fn a_last_commit_that_was_refused_is_tried_again_soon_however_often_it_was() {
+    let (mut rig, mut delivered) = busy();
+    // As commits fail while the group rebalances again and again, they wait longer and longer.
+    for ticket in delivered.drain(..2) {
+        rig.done(ticket);
+    }
+    delivered.extend(rig.delivered());
+    for _ in 0..6 {
+        while rig.commits().is_empty() {
+            rig.pass_to_deadline();
+        }
+        rig.committed(Err(later()));
+    }
+    rig.revoke(0);
+    for ticket in delivered {
+        rig.done(ticket);
+    }
+    for _ in 0..200 {
+        assert_eq!(rig.committed_offsets(), [(0, 4)]);
+        rig.committed(Err(later()));
+        assert_eq!(rig.given_back(), [] as [i32; 0]);
+        rig.pass(ms(100));
+    }
+    rig.committed_offsets();
+    rig.committed(Ok(()));
+    assert_eq!(rig.given_back(), [0]);
+}
+
+#[test]
+fn a_last_commit_of_a_generation_that_is_over_is_said_again_in_the_new_one_at_once() {
+    let (mut rig, delivered) = busy();
+    rig.revoke(0);
+    for ticket in delivered {
+        rig.done(ticket);
+    }
+    rig.commits();
+    // The answer came when the group had made up its mind.
+    rig.pass(ms(3_000));
+    for _ in 0..3 {
+        let outdated = "illegal generation".to_owned();
+        rig.committed(Err(CommitFailure::Outdated(outdated)));
+        assert_eq!(rig.committed_offsets(), [(0, 3)]);
+        rig.pass(ms(100));
+    }
+    // Not in circles where it comes at once.
+    rig.committed(Ok(()));
+    assert_eq!(rig.given_back(), [0]);
+
+    let (mut rig, delivered) = busy();
+    rig.revoke(0);
+    for ticket in delivered {
+        rig.done(ticket);
+    }
+    for _ in 0..3 {
+        rig.commits();
+        rig.committed(Err(CommitFailure::Outdated("stale".to_owned())));
+        assert!(rig.commits().is_empty());
+        rig.pass(ms(100));
+    }
+    assert_eq!(rig.committed_offsets(), [(0, 3)]);
+}
+
+#[test]
 fn a_last_commit_that_cannot_succeed_or_never_answers_holds_nothing() {
     for failure in [
         CommitFailure::Dropped("fenced".to_owned()),
@@ -189,6 +252,45 @@ fn a_last_commit_that_cannot_succeed_or_never_answers_holds_nothing() {
     assert_eq!(rig.given_back(), [] as [i32; 0]);
     rig.pass(ms(1));
     assert_eq!(rig.given_back(), [0]);
+}
+
+#[test]
+fn a_partition_that_goes_without_its_last_commit_says_what_is_repeated_and_why() {
+    let (mut rig, delivered) = busy();
+    rig.revoke(0);
+    rig.done(delivered[0]);
+    rig.done(delivered[1]);
+    rig.commits();
+    rig.pass(ms(30_000));
+    rig.committed(Err(later()));
+    rig.commits();
+    rig.pass(ms(5_000));
+    assert_eq!(rig.given_back(), [0]);
+    let why = "rebalance in progress".to_owned();
+    assert_eq!(rig.uncommitted(), [(2, why)]);
+    assert_eq!(rig.engine.totals().possible_duplicates, 2);
+
+    let (mut rig, delivered) = busy();
+    rig.revoke(0);
+    for ticket in delivered {
+        rig.done(ticket);
+    }
+    rig.commits();
+    rig.pass(ms(35_000));
+    assert_eq!(rig.given_back(), [0]);
+    assert_eq!(rig.uncommitted(), [(3, "no answer in time".to_owned())]);
+
+    let (mut rig, delivered) = busy();
+    rig.revoke(0);
+    for ticket in delivered {
+        rig.done(ticket);
+    }
+    rig.commits();
+    rig.committed(Ok(()));
+    rig.commits();
+    rig.committed(Ok(()));
+    assert_eq!(rig.given_back(), [0]);
+    assert_eq!(rig.uncommitted(), []);
 }
 
 #[test]

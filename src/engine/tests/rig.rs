@@ -224,6 +224,14 @@ impl Rig {
         given.into_iter().flatten().map(|p| p.partition).collect()
     }
 
+    /// What went without its last commit: how many records, and why.
+    pub(super) fn uncommitted(&mut self) -> Vec<(u64, String)> {
+        self.take(|effect| match effect {
+            Effect::Uncommitted { records, why, .. } => Some((*records, why.clone())),
+            _ => None,
+        })
+    }
+
     pub(super) fn cancelled(&mut self) -> Vec<i64> {
         self.take(|effect| match effect {
             Effect::Cancel(ticket) => Some(ticket.offset.0),

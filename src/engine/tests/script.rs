@@ -47,6 +47,8 @@ pub(super) enum Step {
 #[derive(Debug, Clone, Copy)]
 pub(super) enum CommitFate {
     Taken,
+    /// Sent in a generation that was over.
+    Outdated,
     Later,
     /// Taken, but the answer got lost.
     TakenButLater,
@@ -97,8 +99,9 @@ const ANSWERS: [(u32, Answer); 12] = [
     (1, Answer::Cancelled),
 ];
 
-const FATES: [(u32, CommitFate); 5] = [
+const FATES: [(u32, CommitFate); 6] = [
     (6, CommitFate::Taken),
+    (1, CommitFate::Outdated),
     (1, CommitFate::Later),
     (1, CommitFate::TakenButLater),
     (1, CommitFate::Dropped),

@@ -18,12 +18,14 @@ use tracing::debug;
 use super::errors::{CommitError, Error};
 use super::native::{self, Event, Queue};
 use crate::topic::{Offset, TopicPartition};
+use crate::worker_config::GroupProtocol;
 
 /// A member of a consumer group. Drop it by [`Consumer::close`], which waits for the broker.
 pub struct Consumer {
     // Before `base`: it must not outlive it.
     queue: Queue,
     base: Arc<BaseConsumer<Context>>,
+    protocol: GroupProtocol,
 }
 
 /// A frontier to commit.
@@ -81,6 +83,10 @@ impl Consumer {
         Ok(Self {
             queue,
             base: Arc::new(base),
+            protocol: match config.get("group.protocol") {
+                Some("consumer") => GroupProtocol::Consumer,
+                _ => GroupProtocol::Classic,
+            },
         })
     }
 
@@ -228,7 +234,25 @@ impl Consumer {
     /// A call that asks whether the group has taken us in. It **blocks**: for a thread of its own.
     pub fn membership(&self) -> impl FnOnce() -> bool + Send + use<> {
         let base = Arc::clone(&self.base);
-        move || native::generation(&base).is_some()
+        move || native::place(&base).generation.is_some()
+    }
+
+    /// The group has, or may have, a member that is this one: it is in, or was given an id to join
+    /// with, and has not left.
+    pub fn must_leave(&self) -> bool {
+        let place = native::place(&self.base);
+        match self.protocol {
+            GroupProtocol::Classic => place.has_id,
+            // The id is its own, and stays.
+            GroupProtocol::Consumer => place.generation.is_some(),
+        }
+    }
+
+    /// Wishes to leave the group. What is held is asked back as in any rebalance; then the group is
+    /// told, and [`Consumer::must_leave`] ends. A wish that comes while the group rebalances is put off
+    /// until that is over, so polling and answering go on meanwhile.
+    pub fn unsubscribe(&self) {
+        self.base.unsubscribe();
     }
 
     /// Looks whether a broker answers, from another thread.
@@ -242,10 +266,9 @@ impl Consumer {
     /// A call that waits until the group's coordinator answers. It **blocks**: for a thread of its
     /// own.
     ///
-    /// A broker answers one connection's requests in their order, so while a classic group waits for
-    /// members to join, those that have asked to hear nothing from it; nor does it hear that they
-    /// leave. A connection that is closed then leaves a member behind that nobody is, and the group
-    /// waits for it until its session has run out.
+    /// A broker answers one connection's requests in their order: what was asked before is answered
+    /// then. While a classic group waits for members to join, those that have asked to hear nothing
+    /// from it, nor does it hear them.
     pub fn coordinator(
         &self,
         any: &TopicPartition,
@@ -256,8 +279,10 @@ impl Consumer {
         move || base.committed_offsets(list, timeout).map(|_| ())
     }
 
-    /// Leaves the group and gives everything back at once. It **blocks** until the broker has
-    /// answered, and may, by a defect of librdkafka's, never return: for a thread of its own.
+    /// Ends the client, and gives back at once what it still holds. It **blocks**, and may, by a defect
+    /// of librdkafka's, never return: for a thread of its own. Who has not left the group before may
+    /// stay in it for the broker until its session has run out: closing within a rebalance, librdkafka
+    /// 2.12 forgets to leave, or leaves over a connection that nobody reads at the time.
     pub fn close(self) {
         // Closing a member of a classic group that holds no partition, librdkafka 2.12 forgets to
         // leave; unsubscribing, it does not.

@@ -13,6 +13,7 @@ pub mod delivery;
 mod effects;
 mod health;
 mod lanes;
+mod leaving;
 mod membership;
 mod reachability;
 pub mod record;
@@ -27,9 +28,9 @@ use std::time::Duration;
 
 use prometheus_client::registry::Registry;
 use tokio::sync::Notify;
-use tokio::task::{JoinSet, LocalSet, spawn_blocking};
+use tokio::task::{JoinSet, LocalSet};
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, info, warn};
+use tracing::{info, warn};
 
 use crate::clock::{self, Monotonic};
 use crate::engine::{Breaker, Engine, Run, Settings};
@@ -48,6 +49,7 @@ use delivery::{
     BatchLimits, Claims, Decryption, Deliveries, Limits, Pipeline, Preparation, Transport,
 };
 use health::Health;
+use leaving::Leaving;
 use reachability::Place;
 
 /// A moved frontier is committed this often: what a crash makes others repeat.
@@ -56,9 +58,6 @@ const COMMIT_INTERVAL: Duration = Duration::from_secs(1);
 const REPORT_INTERVAL: Duration = Duration::from_secs(30);
 /// How long the commit of what was drained may take.
 const COMMIT: Duration = Duration::from_secs(5);
-/// How long leaving the group may take; librdkafka has been seen to hang in it. With the flush of
-/// the producer it fits into what the pod's grace period has for leaving.
-const CLOSE: Duration = Duration::from_secs(4);
 
 /// What is not in the configuration, since it differs from pod to pod.
 #[derive(Clone, Debug)]
@@ -323,31 +322,37 @@ fn settings(
     }
 }
 
-/// Leaves the group and hands over what is still on its way. Leaving may begin as late as `leave_by`
-/// after the wish to stop, which is what a drain and its commit could have taken.
+/// Hands over what is still on its way and leaves the group, which may begin as late as `leave_by`
+/// after the wish to stop: a drain and its commit could have taken as long.
 async fn end(mut consuming: Loop, config: &WorkerConfig, leave_by: Duration) {
     consuming.answer_takeover();
     consuming.watches.shutdown().await;
     consuming.kafka_watch.shutdown().await;
-    let since_stop = consuming.clock.elapsed() - consuming.stopping_since;
-    let may_wait = consuming.stopping && !consuming.health.kafka_is_missing();
+    let is_heard = consuming.stopping && !consuming.health.kafka_is_missing();
+    let by = if consuming.stopping {
+        consuming.stopping_since + leave_by
+    } else {
+        consuming.clock.elapsed()
+    };
     let Loop {
         consumer,
         deliveries,
         dead_letters,
+        clock,
+        wake,
         ..
     } = consuming;
     futures::join!(deliveries.close(), dead_letters.close());
-    if let Some(topic) = config.topics.first().filter(|_| may_wait) {
-        let any = TopicPartition::new(topic.as_str(), 0);
-        let coordinator = consumer.coordinator(&any, leave_by.saturating_sub(since_stop));
-        if let Ok(Err(error)) = spawn_blocking(coordinator).await {
-            debug!(%error, "the group's coordinator does not answer; leaving all the same");
-        }
-    }
-    let closed = tokio::time::timeout(CLOSE, spawn_blocking(move || consumer.close())).await;
-    match closed {
-        Ok(_) => info!("left the group"),
-        Err(_) => warn!("leaving the group takes too long; its session will run out instead"),
+    let topic = config.topics.first().map_or("", String::as_str);
+    let leaving = Leaving {
+        consumer,
+        clock,
+        wake,
+        any: TopicPartition::new(topic, 0),
+    };
+    if is_heard {
+        leaving.leave(by).await;
+    } else {
+        leaving.close(by).await;
     }
 }

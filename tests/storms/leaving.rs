@@ -56,6 +56,35 @@ async fn a_worker_leaves_the_group_also_if_it_holds_no_partition() {
     storm.finish().assert_complete(&[]);
 }
 
+/// Whoever is stopped while the group waits for another holds nothing yet, and is no member either
+/// once it is gone: neither the one that has just been taken in nor the one that asks for it.
+#[tokio::test]
+#[ignore = "a minute on a real broker: make test-storms"]
+async fn a_worker_that_is_stopped_while_it_joins_leaves() {
+    let weather = Weather {
+        partitions: 4,
+        records: 1_000,
+        keys: 80,
+        ..weather("leaving-early")
+    };
+    let mut storm = Storm::begin(&broker().servers, weather);
+    storm.witness.feel(Mood::Slow(Duration::from_secs(6)), 30);
+    storm.work(1);
+    let before = storm.fleet.revocations().len();
+    let taken_in = storm.fleet.start();
+    eventually("a worker that drains", || {
+        let revocations = storm.fleet.revocations();
+        (revocations.len() > before).then_some(())
+    });
+    let asking = storm.fleet.start();
+    // A heartbeat later all but the one that drains have asked to join.
+    pause(Duration::from_millis(1_500));
+    storm.stop(&[taken_in, asking]);
+    until_members_are(&storm, 1).await;
+    storm.witness.feel(Mood::Well, 1);
+    storm.finish().assert_complete(&[]);
+}
+
 /// While one member drains, a group that another wants to join waits for it, and so does whoever has
 /// asked to join again: its commit does not get through, nor its wish to leave.
 #[tokio::test]

@@ -9,5 +9,5 @@ mod queue;
 pub(super) mod tails;
 mod topic_ids;
 
-pub use queue::{Event, Message, Polled, Queue, generation, metadata};
+pub use queue::{Event, Message, Polled, Queue, metadata, place};
 pub use topic_ids::topic_ids;

@@ -330,19 +330,34 @@ impl<'a> Message<'a> {
     }
 }
 
-/// The group's generation (with KIP-848 the member's epoch) that `consumer` is in; None while it is
-/// in none. Asks librdkafka's own thread, which answers at once unless it is busy.
-pub fn generation<C: ConsumerContext>(consumer: &BaseConsumer<C>) -> Option<i32> {
+/// A consumer's place in its group.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Place {
+    /// The group's generation (with KIP-848 the member's epoch), once the group has taken it in.
+    pub generation: Option<i32>,
+    /// It has a member's id: the group's, or with KIP-848 always its own.
+    pub has_id: bool,
+}
+
+/// The place of `consumer` in its group. Asks librdkafka's own thread, which answers at once unless
+/// it is busy.
+pub fn place<C: ConsumerContext>(consumer: &BaseConsumer<C>) -> Place {
     // SAFETY: the client is valid; a non-null result is ours and destroyed below.
     let metadata = unsafe { rd::rd_kafka_consumer_group_metadata(consumer.client().native_ptr()) };
-    let metadata = NonNull::new(metadata)?;
-    // SAFETY: just checked; not used after it is destroyed.
-    let generation = unsafe {
-        let generation = rd::rd_kafka_consumer_group_metadata_generation_id(metadata.as_ptr());
-        rd::rd_kafka_consumer_group_metadata_destroy(metadata.as_ptr());
-        generation
+    let Some(metadata) = NonNull::new(metadata) else {
+        return Place::default();
     };
-    (generation > 0).then_some(generation)
+    // SAFETY: just checked; the id is a text that belongs to it and is read before it is destroyed.
+    unsafe {
+        let generation = rd::rd_kafka_consumer_group_metadata_generation_id(metadata.as_ptr());
+        let id = rd::rd_kafka_consumer_group_metadata_member_id(metadata.as_ptr());
+        let has_id = !text(id).is_empty();
+        rd::rd_kafka_consumer_group_metadata_destroy(metadata.as_ptr());
+        Place {
+            generation: (generation > 0).then_some(generation),
+            has_id,
+        }
+    }
 }
 
 /// The commit metadata of each element of `list`, where it has some. Anybody may have written it.

@@ -1,0 +1,129 @@
+//! Leaving the group in order, so that it waits for nobody who is gone.
+//!
+//! A group that rebalances waits for each member that it knows of, so a member that goes without its
+//! leave being heard holds all others up until its session has run out: no partition moves, and no
+//! commit of theirs gets through. librdkafka leaves only from a group at rest. Therefore the client is
+//! served as before until it has left, and closed only then.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::task::spawn_blocking;
+use tokio::time::{sleep, timeout};
+use tracing::{debug, info, warn};
+
+use crate::clock::Monotonic;
+use crate::kafka::Polled;
+use crate::kafka::consumer::{Begin, Consumer, log_line};
+use crate::topic::TopicPartition;
+
+/// How long a broker may take to hear that we leave, and closing, in which librdkafka has been seen to
+/// hang. With the flush of the producer it fits into what the pod's grace period has for leaving.
+const CLOSE: Duration = Duration::from_secs(4);
+/// What closing has if the broker took all of that.
+const SHORTEST_CLOSE: Duration = Duration::from_millis(500);
+/// Between two looks at whether we are still in the group.
+const LOOK: Duration = Duration::from_millis(20);
+/// Events taken at once, so that timers have their turn.
+const EVENTS: usize = 1024;
+
+/// A consumer that has nothing left to do but to go.
+pub(super) struct Leaving {
+    pub consumer: Consumer,
+    pub clock: Monotonic,
+    pub wake: Arc<Notify>,
+    /// A partition of the group's; any will do.
+    pub any: TopicPartition,
+}
+
+impl Leaving {
+    /// Leaves the group and closes the client. A rebalance that is under way is waited for until
+    /// `by`.
+    pub async fn leave(self, by: Duration) {
+        let left = self.out_of_the_group(by).await;
+        if left {
+            info!("left the group");
+        } else {
+            warn!("leaving the group takes too long; its session will run out instead");
+        }
+        self.close(by).await;
+    }
+
+    /// Ends the client without a word to the group beyond what librdkafka says by itself.
+    pub async fn close(self, by: Duration) {
+        let time = (by + CLOSE).saturating_sub(self.clock.elapsed());
+        let time = time.clamp(SHORTEST_CLOSE, CLOSE);
+        let consumer = self.consumer;
+        let closed = timeout(time, spawn_blocking(move || consumer.close())).await;
+        if closed.is_err() {
+            debug!("the Kafka client does not close");
+        }
+    }
+
+    async fn out_of_the_group(&self, by: Duration) -> bool {
+        if !self.consumer.must_leave() {
+            // Its first wish to join may be on its way: librdkafka must have the answer, to know as
+            // whom to leave.
+            self.coordinator_answers(by).await;
+        }
+        self.consumer.unsubscribe();
+        loop {
+            self.serve();
+            if !self.consumer.must_leave() {
+                break;
+            }
+            if self.clock.elapsed() >= by {
+                return false;
+            }
+            tokio::select! {
+                () = self.wake.notified() => {}
+                () = sleep(LOOK) => {}
+            }
+        }
+        let soon = self.clock.elapsed() + CLOSE;
+        self.coordinator_answers(soon).await
+    }
+
+    /// Waits until all that was asked of the coordinator before is answered.
+    async fn coordinator_answers(&self, by: Duration) -> bool {
+        let time = by.saturating_sub(self.clock.elapsed());
+        let asking = self.consumer.coordinator(&self.any, time);
+        match spawn_blocking(asking).await {
+            Ok(Ok(())) => true,
+            Ok(Err(error)) => {
+                debug!(%error, "the group's coordinator does not answer");
+                false
+            }
+            Err(_) => false,
+        }
+    }
+
+    /// Answers what the group gives and takes until it lets us go; everything else is too late.
+    fn serve(&self) {
+        for _ in 0..EVENTS {
+            let Some(event) = self.consumer.poll() else {
+                return;
+            };
+            let answered = match event.read() {
+                Polled::Assign(partitions) => {
+                    let bare = partitions.into_iter().map(|p| (p, Begin::Committed));
+                    self.consumer.assign(&bare.collect::<Vec<_>>())
+                }
+                Polled::Revoke(partitions) => self.consumer.unassign(&partitions),
+                Polled::Log {
+                    level,
+                    facility,
+                    text,
+                } => {
+                    log_line(level, &facility, &text);
+                    Ok(())
+                }
+                _ => Ok(()),
+            };
+            if let Err(error) = answered {
+                warn!(%error, "answer the group while leaving it");
+            }
+        }
+    }
+}

@@ -67,7 +67,12 @@ impl Weather {
 
     /// The configuration that the controller would write for these workers.
     fn config(&self, servers: &str, topic: &Topic) -> Value {
-        let properties: BTreeMap<_, _> = self.properties.iter().copied().collect();
+        let mut properties: BTreeMap<_, _> = self.properties.iter().copied().collect();
+        // `DROVER_STORM_DEBUG=cgrp` with `DROVER_STORM_LOG=debug` has librdkafka tell what it does.
+        let debug = std::env::var("DROVER_STORM_DEBUG").unwrap_or_default();
+        if !debug.is_empty() {
+            properties.insert("debug", &debug);
+        }
         let consumer: KafkaConsumer = serde_json::from_value(json!({
             "apiVersion": "drover.dev/v1alpha1",
             "kind": "KafkaConsumer",

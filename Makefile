@@ -77,6 +77,7 @@ generate: build ## Write the generated files anew
 	@mkdir -p crds
 	@$(BUILT)/drover crd > target/crd.yaml
 	@mv target/crd.yaml crds/kafkaconsumers.drover.dev.yaml
+	@cp crds/kafkaconsumers.drover.dev.yaml charts/drover/files/
 
 ##@ Check
 
@@ -117,6 +118,8 @@ lint: ## Format and clippy, no warnings
 verify: build ## Fail if a generated file is not what its source says
 	@$(BUILT)/drover crd | diff -u crds/kafkaconsumers.drover.dev.yaml - \
 	  || { echo "crds/ is not what src/api says; run make generate and commit the result" >&2; exit 1; }
+	@diff -u crds/kafkaconsumers.drover.dev.yaml charts/drover/files/kafkaconsumers.drover.dev.yaml \
+	  || { echo "the chart's CRD is not that of crds/; run make generate and commit the result" >&2; exit 1; }
 
 .PHONY: deny
 deny: ## Licences and advisories of the dependencies, where cargo-deny is installed

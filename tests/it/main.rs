@@ -8,6 +8,7 @@
 mod support;
 
 mod architecture;
+mod chart;
 mod cli_decide;
 mod cli_encryption;
 mod cli_produce;

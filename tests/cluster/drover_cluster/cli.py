@@ -31,6 +31,14 @@ def _tools(arguments: argparse.Namespace) -> None:
     say("all programs are there")
 
 
+def _program(arguments: argparse.Namespace) -> None:
+    part = next((part for part, kits in tools.PARTS.items() if any(arguments.name in kit.programs for kit in kits)), None)
+    if part is None:
+        raise Failure(f"no part has a program {arguments.name}")
+    tools.ensure([part])
+    print(tools.program(arguments.name))
+
+
 def _up(arguments: argparse.Namespace) -> None:
     mode = os.environ.get("CLUSTER") or ("local" if os.geteuid() == 0 else "")
     if mode == "local":
@@ -91,6 +99,9 @@ def _parser() -> argparse.ArgumentParser:
 
     verb = _verb(verbs, "tools", "make sure that all programs exist; builds them the first time", _tools, None)
     verb.add_argument("--only", choices=list(tools.PARTS), help="only the programs of this part")
+
+    verb = _verb(verbs, "program", "tell where a program is, such as helm; builds it the first time", _program, None)
+    verb.add_argument("name")
 
     verb = _verb(verbs, "up", "start the whole cluster (CLUSTER=local, kind or current)", _up)
     _brokers(verb)

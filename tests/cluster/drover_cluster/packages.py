@@ -25,7 +25,7 @@ NODE = {
 }
 BROKER = {"java": "default-jre-headless"}
 
-PARTS = {"control-plane": CERTIFICATES, "node": NODE, "kafka": BROKER}
+PARTS = {"control-plane": CERTIFICATES, "node": NODE, "kafka": BROKER, "chart": {}}
 
 CNI_FOLDERS = ["/usr/lib/cni", "/opt/cni/bin", "/usr/libexec/cni"]
 CNI_PACKAGE = "containernetworking-plugins"

@@ -66,13 +66,18 @@ KUBERNETES_NODE = Kit(
     "kubernetes-node", "kubernetes", f"kube-scheduler, kubelet and kube-proxy {KUBERNETES}",
     "one to two minutes", _kubernetes("kube-scheduler kubelet kube-proxy"), tuple(KUBERNETES_VERSION_FLAGS))
 COREDNS = Kit("coredns", "coredns", "CoreDNS 1.14", "one minute", {"coredns": "."})
+HELM = Kit(
+    "helm", "helm", "Helm 3.19", "one to two minutes", {"helm": "helm.sh/helm/v3/cmd/helm"},
+    # What a chart is rendered for where no cluster is asked; else it is Kubernetes 1.20.
+    ("-X helm.sh/helm/v3/pkg/chartutil.k8sVersionMajor=1", "-X helm.sh/helm/v3/pkg/chartutil.k8sVersionMinor=35"))
 KAFKA = Kit("kafka", "kafka", "Kafka 4.1 (jars)", "half a minute")
 
-KITS = [ETCD, KAFKA, KUBERNETES_API, COREDNS, KUBERNETES_NODE]
+KITS = [ETCD, KAFKA, KUBERNETES_API, COREDNS, KUBERNETES_NODE, HELM]
 PARTS = {
     "control-plane": [ETCD, KUBERNETES_API],
     "node": [KUBERNETES_NODE, COREDNS],
     "kafka": [KAFKA],
+    "chart": [HELM],
 }
 
 

@@ -1,0 +1,70 @@
+{{/* What every object of a release is called. */}}
+{{- define "drover.name" -}}
+{{- if eq .Release.Name .Chart.Name }}drover-controller{{ else }}{{ printf "%s-drover-controller" .Release.Name | trunc 63 | trimSuffix "-" }}{{ end }}
+{{- end }}
+
+{{- define "drover.selector" -}}
+app.kubernetes.io/name: drover-controller
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "drover.labels" -}}
+{{ include "drover.selector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
+{{- end }}
+
+{{- define "drover.serviceAccount" -}}
+{{- if .Values.serviceAccount.create }}{{ .Values.serviceAccount.name | default (include "drover.name" .) }}
+{{- else }}{{ required "serviceAccount.name: name an existing ServiceAccount, or set serviceAccount.create" .Values.serviceAccount.name }}{{ end }}
+{{- end }}
+
+{{/* An image: its digest if it has one, else its tag. */}}
+{{- define "drover.image" -}}
+{{- $image := index . 0 -}}{{- $chart := index . 1 -}}
+{{- if $image.digest }}{{ $image.repository }}@{{ $image.digest }}{{ else }}{{ $image.repository }}:{{ $image.tag | default $chart.AppVersion }}{{ end }}
+{{- end }}
+
+{{/* What the controller does to the API of the namespaces that it looks after: exactly the verbs that it uses. */}}
+{{- define "drover.rules" -}}
+- apiGroups: [drover.dev]
+  resources: [kafkaconsumers]
+  verbs: [list, watch]
+- apiGroups: [drover.dev]
+  resources: [kafkaconsumers/status]
+  verbs: [patch]
+# Owner references that block the owner's deletion need this where the admission plug-in
+# OwnerReferencesPermissionEnforcement is on (OpenShift).
+- apiGroups: [drover.dev]
+  resources: [kafkaconsumers/finalizers]
+  verbs: [update]
+# Children. Server-side apply needs create as well as patch.
+- apiGroups: [apps]
+  resources: [deployments]
+  verbs: [get, list, watch, create, patch]
+- apiGroups: [apps]
+  resources: [deployments/scale]
+  verbs: [patch]
+- apiGroups: [""]
+  resources: [configmaps]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [""]
+  resources: [serviceaccounts]
+  verbs: [get, list, watch, create, patch]
+- apiGroups: [policy]
+  resources: [poddisruptionbudgets]
+  verbs: [get, list, watch, create, patch]
+# Trouble of pods is told in status; which pod leaves is chosen by an annotation.
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [list, watch, patch]
+# Secrets that a template names: whether they and their keys exist, and whether they changed. They are asked for
+# by name; there is no right to list them.
+- apiGroups: [""]
+  resources: [secrets]
+  verbs: [get]
+- apiGroups: [events.k8s.io]
+  resources: [events]
+  verbs: [create, patch]
+{{- end }}

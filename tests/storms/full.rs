@@ -29,7 +29,6 @@ fn seed() -> u64 {
 fn everything(weather: Weather, turns: usize) {
     let mut storm: Storm = rough::begin(weather);
     storm.work(turns);
-    storm.topic.make_dead(&[]);
     let moods = [
         (Mood::Well, 1),
         (Mood::Slow(Duration::from_millis(200)), 10),

@@ -27,7 +27,6 @@ pub fn weather(name: &'static str, seed: u64) -> Weather {
             poison: Some(199),
             ..fair.manner
         },
-        dead_letters: false,
         ..fair
     }
 }
@@ -68,8 +67,6 @@ fn workers_die(weather: Weather) {
     let mut storm = begin(weather);
     storm.work(4);
     storm.kill();
-    // Until now nothing could be dead-lettered: the topic was not there.
-    storm.topic.make_dead(&[]);
     storm.witness.feel(Mood::Breaking, 20);
     storm.work(4);
     storm.kill();
@@ -87,7 +84,6 @@ fn workers_die(weather: Weather) {
 
 fn workers_freeze(weather: Weather) {
     let mut storm = begin(weather);
-    storm.topic.make_dead(&[]);
     storm.work(3);
     storm.freeze(Duration::ZERO);
     storm.witness.feel(Mood::Hanging, 200);

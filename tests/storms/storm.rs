@@ -36,8 +36,6 @@ pub struct Weather {
     pub manner: Manner,
     /// Brokers, and so copies of each record.
     pub copies: i32,
-    /// The dead-letter topic is there from the beginning.
-    pub dead_letters: bool,
 }
 
 impl Weather {
@@ -61,7 +59,6 @@ impl Weather {
                 poison: None,
             },
             copies: 1,
-            dead_letters: true,
         }
     }
 
@@ -132,9 +129,8 @@ impl Storm {
     /// Topic and handler, and no workers yet.
     pub fn prepare(servers: &str, weather: Weather) -> Self {
         let topic = Topic::create(servers, weather.name, weather.partitions, weather.copies);
-        if weather.dead_letters {
-            topic.make_dead(&[]);
-        }
+        // Without it no worker begins.
+        topic.make_dead(&[]);
         let witness = Witness::start(weather.manner, weather.seed);
         let address = witness.address;
         let handler = move |pod| format!("http://{address}/{pod}");

@@ -137,6 +137,8 @@ pub struct HttpHandler {
     pub in_pod: bool,
     /// What a record looks like.
     pub format: HttpFormat,
+    /// What HTTP is spoken over.
+    pub protocol: HttpProtocol,
 }
 
 impl std::fmt::Display for Handler {
@@ -157,6 +159,8 @@ pub use crate::api::HashDigest;
 pub use crate::api::HeaderStyle;
 /// See [`crate::api::HttpFormat`].
 pub use crate::api::HttpFormat;
+/// See [`crate::api::HttpProtocol`].
+pub use crate::api::HttpProtocol;
 /// See [`crate::api::OnExhausted`].
 pub use crate::api::OnExhausted;
 /// See [`crate::api::OnMissingKey`].

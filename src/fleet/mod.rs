@@ -28,8 +28,8 @@ use std::time::Duration;
 use k8s_openapi::api::core::v1::PodTemplateSpec;
 
 use crate::api::{
-    BreakerSpec, GroupProtocol, HeaderStyle, HttpFormat, OnExhausted, Ordering, ScalingMode,
-    StartAt,
+    BreakerSpec, GroupProtocol, HeaderStyle, HttpFormat, HttpProtocol, OnExhausted, Ordering,
+    ScalingMode, StartAt,
 };
 use crate::scaling::Policy;
 use crate::worker_config::{Batch, Encryption, Idempotency};
@@ -67,6 +67,8 @@ pub struct Fleet {
     pub handler: Handler,
     /// What a record looks like to an HTTP handler; meaningless for others.
     pub http_format: HttpFormat,
+    /// What an HTTP handler is spoken to over; meaningless for others.
+    pub http_protocol: HttpProtocol,
     /// How records are delivered; meaningless for [`Handler::Consumer`].
     pub delivery: Delivery,
     /// All times that follow from the handler's time-out.

@@ -170,6 +170,12 @@ fn complete(
             .as_ref()
             .map(|http| http.format)
             .unwrap_or_default(),
+        http_protocol: spec
+            .handler
+            .http
+            .as_ref()
+            .map(|http| http.protocol)
+            .unwrap_or_default(),
         delivery,
         mode: spec.scaling.mode,
         manual_replicas: spec.replicas,

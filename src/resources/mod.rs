@@ -77,6 +77,7 @@ pub fn worker_config(fleet: &Fleet) -> Option<WorkerConfig> {
             socket,
             in_pod,
             format: fleet.http_format,
+            protocol: fleet.http_protocol,
         })
     };
     let handler = match &fleet.handler {

@@ -123,7 +123,7 @@ impl WorkerMetrics {
             store_unreachable: to.gauge("idempotency_store_unreachable", "1 while the idempotency store does not answer"),
             dead_lettered: to.counter("records_dead_lettered", "Records whose copy the dead-letter topic has"),
             dead_letters_failed: to.counter("dead_letters_failed", "Copies that the dead-letter topic did not take; each is tried again"),
-            failed: to.family("attempts_failed", "Attempts that the handler failed, by class: HttpStatus, HandlerResult, Timeout, Connect, Connection, Redirect, UnknownResult, MissingKey; or that could not be made, because the record could not be decrypted (docs/encryption.md has those classes)"),
+            failed: to.family("attempts_failed", "Attempts that the handler failed, by class: HttpStatus, HandlerResult, Timeout, Connect, Connection, Protocol, Redirect, UnknownResult, MissingKey; or that could not be made, because the record could not be decrypted (docs/encryption.md has those classes)"),
             decrypted: to.family("records_decrypted", "Values decrypted, each attempt for itself, by the id of the key that opened them"),
             retried: to.counter("records_retried", "Deliveries after a failed attempt"),
             finished_before: to.counter("records_finished_before", "Records not delivered because the partition's last owner had finished them beyond its committed offset"),

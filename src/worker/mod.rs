@@ -40,11 +40,12 @@ use crate::kafka::errors;
 use crate::telemetry::http;
 use crate::telemetry::worker_metrics::WorkerMetrics;
 use crate::topic::TopicPartition;
-use crate::worker_config::{Handler, Ordering, WorkerConfig};
+use crate::worker_config::{Handler, HttpProtocol, Ordering, WorkerConfig};
 use consume::{Loop, Parts};
 use dead_letters::{DeadLetters, Letterhead};
 use delivery::exec::Exec;
-use delivery::http::Http;
+use delivery::http::h2c::Pool;
+use delivery::http::{Http, Protocol};
 use delivery::{
     BatchLimits, Claims, Decryption, Deliveries, Limits, Pipeline, Preparation, Transport,
 };
@@ -259,6 +260,10 @@ fn limits(config: &WorkerConfig) -> Limits {
 fn transport(config: &WorkerConfig, place: Place, clock: Monotonic) -> Transport {
     match (&config.handler, place) {
         (Handler::Http(http), Place::Http(target)) => Transport::Http(Http {
+            protocol: match http.protocol {
+                HttpProtocol::Http1 => Protocol::Http1,
+                HttpProtocol::H2c => Protocol::H2c(Pool::new(target.clone())),
+            },
             target,
             format: http.format,
             source: source(config),

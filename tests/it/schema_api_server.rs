@@ -91,7 +91,7 @@ async fn everything_that_has_a_default_is_filled_in() {
             "kafka": { "bootstrapServers": "kafka:9092", "groupProtocol": "Classic" },
             "topics": ["user_events"],
             "startAt": "Earliest",
-            "handler": { "http": { "url": "http://users/kafka", "format": "Plain" }, "timeout": "30s" },
+            "handler": { "http": { "url": "http://users/kafka", "format": "Plain", "protocol": "Http1" }, "timeout": "30s" },
             "delivery": {
                 "batch": { "maxRecords": 1, "maxBytes": "1Mi", "maxWait": "50ms" },
                 "ordering": "Key",
@@ -115,7 +115,7 @@ async fn a_null_is_as_good_as_not_written() {
     let created = consumers.create(&document).await.unwrap();
     assert_eq!(
         created["spec"]["handler"]["http"],
-        json!({ "url": "http://users", "format": "Plain" })
+        json!({ "url": "http://users", "format": "Plain", "protocol": "Http1" })
     );
 }
 

@@ -246,6 +246,22 @@ pub struct HttpHandler {
     /// What is a CloudEvent in Kafka is mapped, anything else becomes one. Default `Plain`.
     #[serde(default)]
     pub format: HttpFormat,
+
+    /// What requests are sent over: `Http1` (HTTP/1.1, a connection for each record in flight) or
+    /// `H2c` (HTTP/2 without TLS and without asking first, a stream for each record in flight on few
+    /// connections; a handler that does not speak it is said to be misconfigured). Default `Http1`.
+    #[serde(default)]
+    pub protocol: HttpProtocol,
+}
+
+/// What requests to an HTTP handler are sent over.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum HttpProtocol {
+    /// HTTP/1.1: a connection for each record in flight.
+    #[default]
+    Http1,
+    /// HTTP/2 without TLS, with prior knowledge: a stream for each record in flight.
+    H2c,
 }
 
 /// What a record looks like to an HTTP handler.

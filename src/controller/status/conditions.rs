@@ -404,6 +404,9 @@ fn stalled_text(facts: &Facts<'_>, record: &StuckRecord, count: usize) -> String
         _ if error.starts_with("DeadLetter") => {
             "it goes on by itself once the dead-letter topic takes the copy".to_owned()
         }
+        _ if error == "Protocol" => {
+            "the handler does not answer in what spec.handler.http.protocol says: set that to Http1, or let the handler speak HTTP/2 without TLS (h2c, prior knowledge)".to_owned()
+        }
         _ => "mend the handler and it goes on by itself, or name a dead-letter topic in spec.delivery.deadLetter".to_owned(),
     };
     format!(

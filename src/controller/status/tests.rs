@@ -274,6 +274,21 @@ fn a_record_that_waits_for_the_idempotency_store_names_the_store_not_the_handler
 }
 
 #[test]
+fn a_handler_that_speaks_another_protocol_is_told_with_the_field_that_says_which() {
+    let mut day = Day::good();
+    day.sample = Some(sample(Some(report::Stuck {
+        offset: 4,
+        attempts: 1,
+        error: "Protocol".to_owned(),
+    })));
+    let (is, _, message) = condition(&day.status(), "Stalled");
+    assert_eq!(is, "True");
+    for part in ["orders[0]", "spec.handler.http.protocol", "Http1", "h2c"] {
+        assert!(message.contains(part), "{message}");
+    }
+}
+
+#[test]
 fn a_stuck_record_is_named_with_place_attempts_and_error() {
     let mut day = Day::good();
     let stuck = report::Stuck {

@@ -28,6 +28,8 @@ pub mod class {
     pub const CONNECT: &str = "Connect";
     /// The connection broke before the answer was complete.
     pub const CONNECTION: &str = "Connection";
+    /// The handler answers in another protocol than `spec.handler.http.protocol` says.
+    pub const PROTOCOL: &str = "Protocol";
     /// The command ended in the middle of a delivery.
     pub const PROCESS: &str = "Process";
     /// The command could not be started, or ended and is not started again yet.

@@ -243,6 +243,7 @@ impl Deliveries {
 
     /// Closes connections that are idle for so long that they will not be used again.
     pub fn hang_up_idle(&self, now: Duration) {
+        self.shared.pipeline.transport.hang_up_idle();
         for slot in self
             .shared
             .idle

@@ -5,8 +5,8 @@ use std::task::Context;
 
 use super::document::Item;
 use super::exec::{self, Exec, Group};
-use super::http::Http;
 use super::http::connection::Connection;
+use super::http::{Http, Protocol};
 use crate::engine::Verdict;
 
 /// The ways to a handler.
@@ -20,7 +20,8 @@ pub enum Transport {
 
 /// What a slot keeps between two deliveries.
 pub enum Line {
-    /// A connection, once there was one, and as long as it stands.
+    /// A connection of its own, once there was one, and as long as it stands; where all slots share
+    /// connections there is none here.
     Http(Option<Connection>),
     /// A process, once it was needed.
     Exec(Box<exec::Line>),
@@ -76,6 +77,19 @@ impl Transport {
             }
             (Self::Exec(exec), Line::Exec(line)) => exec.attempt_batch(line, items).await,
             _ => unreachable!("a line is of its transport"),
+        }
+    }
+}
+
+impl Transport {
+    /// Lets go of what all slots share and none has used since the last call.
+    pub fn hang_up_idle(&self) {
+        if let Self::Http(Http {
+            protocol: Protocol::H2c(pool),
+            ..
+        }) = self
+        {
+            pool.hang_up_idle();
         }
     }
 }

@@ -116,6 +116,11 @@ pub fn wrong_specs() -> Vec<Wrong> {
             "supported values: \"Plain\", \"CloudEvents\", \"CloudEventsStructured\"",
         ),
         wrong(
+            url("/spec/handler/http/protocol", json!("H2")),
+            "spec.handler.http.protocol",
+            "supported values: \"Http1\", \"H2c\"",
+        ),
+        wrong(
             url("/spec/delivery/batch/maxRecords", json!(0)),
             "spec.delivery.batch.maxRecords",
             "greater than or equal to 1",

@@ -9,6 +9,8 @@ mod delivery;
 mod encryption;
 mod exec;
 mod failures;
+mod h2c;
+mod h2c_server;
 mod headers;
 mod idempotency;
 mod kafka;

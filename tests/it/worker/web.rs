@@ -1,4 +1,4 @@
-//! A handler inside the test: it remembers what it was sent and answers what the test wants.
+//! A handler inside the test, over HTTP/1.1 or HTTP/2: it remembers what it was sent and answers what the test wants.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, StatusCode, Version};
 use axum::response::{IntoResponse, Response};
 use tokio_util::sync::CancellationToken;
 
@@ -18,6 +18,7 @@ use super::kafka::DEADLINE;
 /// A request that came in.
 #[derive(Debug, Clone)]
 pub struct Seen {
+    pub version: Version,
     pub headers: HeaderMap,
     pub body: Vec<u8>,
     pub begun: Instant,
@@ -199,8 +200,14 @@ impl Drop for Web {
 }
 
 #[allow(clippy::disallowed_methods, reason = "the test's own measure")]
-async fn answer(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Bytes) -> Response {
+async fn answer(
+    State(shared): State<Arc<Shared>>,
+    version: Version,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
     let seen = Seen {
+        version,
         headers,
         body: body.to_vec(),
         begun: Instant::now(),

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use drover::worker::{Error, Options, run};
 use drover::worker_config::{
-    Batch, GroupProtocol, Handler, HeaderStyle, HttpFormat, HttpHandler, OnExhausted, Ordering,
-    WorkerConfig,
+    Batch, GroupProtocol, Handler, HeaderStyle, HttpFormat, HttpHandler, HttpProtocol, OnExhausted,
+    Ordering, WorkerConfig,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -66,6 +66,7 @@ pub fn http(url: String) -> Handler {
         socket: None,
         in_pod: false,
         format: HttpFormat::Plain,
+        protocol: HttpProtocol::Http1,
     })
 }
 

@@ -69,6 +69,7 @@ mod tests {
     use bytes::Bytes;
     use serde_json::Value;
 
+    use super::super::Protocol;
     use super::super::target::Target;
     use super::*;
     use crate::topic::Offset;
@@ -120,8 +121,9 @@ mod tests {
             target: Target::parse("http://users/").unwrap(),
             format: Format::CloudEventsStructured,
             source: "/s".to_owned(),
+            protocol: Protocol::Http1,
         };
-        let request = request(&http, &items).to_request(&http.target.path);
+        let request = request(&http, &items).to_request(&http.target.whole);
         assert_eq!(request.headers()["drover-batch"], "4");
         let content_type = request.headers()["content-type"].to_str().unwrap();
         assert!(content_type.starts_with("application/cloudevents-batch+json"));

@@ -1,4 +1,4 @@
-//! One connection to the handler, and one exchange at a time over it.
+//! One connection to the handler in HTTP/1.1, and one exchange at a time over it.
 //!
 //! HTTP/1.1 is spoken here and not by a library: this is done for every record, and half of what it
 //! takes is saved (`docs/adr/008-http-1-is-written-by-hand.md`).
@@ -18,7 +18,7 @@ use super::target::{Stream, Target};
 use crate::engine::Verdict;
 
 /// How long connecting may take, however long the handler may.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Room for an answer, as most are; more is made where it is needed.
 const ROOM: usize = 2048;
 

@@ -86,10 +86,10 @@ impl Head {
 
 impl Outgoing {
     /// The same for a library that wants it taken apart.
-    pub fn to_request(&self, path: &Uri) -> Request<Full<Bytes>> {
+    pub fn to_request(&self, to: &Uri) -> Request<Full<Bytes>> {
         let mut request = Request::new(Full::new(self.body.clone()));
         *request.method_mut() = Method::POST;
-        *request.uri_mut() = path.clone();
+        *request.uri_mut() = to.clone();
         *request.headers_mut() = self.head.to_map();
         request
     }

@@ -3,15 +3,25 @@
 mod batch;
 mod cloud_event;
 pub mod connection;
+pub mod h2c;
 pub mod head;
 mod headers;
 mod incoming;
 pub mod request;
 pub mod target;
 
+use std::rc::Rc;
+
+use bytes::Bytes;
+use http::header::USER_AGENT;
+use http::{HeaderValue, Request};
+use http_body_util::Full;
+
 use self::connection::{Connection, Exchanged};
-use self::target::Target;
-use super::answer;
+use self::h2c::Pool;
+use self::head::Outgoing;
+use self::target::{AGENT, Target};
+use super::answer::{self, Answer};
 use super::document::Item;
 use super::transport::Attempted;
 use crate::engine::Verdict;
@@ -61,18 +71,24 @@ pub struct Http {
     pub format: Format,
     /// The source of CloudEvents that were none in Kafka, without their topic.
     pub source: String,
+    /// Over what.
+    pub protocol: Protocol,
+}
+
+/// What HTTP is spoken over.
+#[derive(Debug)]
+pub enum Protocol {
+    /// HTTP/1.1: each slot has a connection of its own.
+    Http1,
+    /// HTTP/2 without TLS: all slots share these.
+    H2c(Rc<Pool>),
 }
 
 impl Http {
     /// One attempt, over `connection` if it still stands; what can be used again is left there.
     pub async fn attempt(&self, connection: &mut Option<Connection>, item: &Item<'_>) -> Attempted {
         let request = request::request(self, item);
-        let Exchanged {
-            answer,
-            connection: kept,
-            reached,
-        } = connection::attempt(&self.target, connection.take(), request, answer::EXCERPT).await;
-        *connection = kept;
+        let (answer, reached) = self.ask(connection, request, answer::EXCERPT).await;
         Attempted {
             verdict: answer.map_or_else(|verdict| verdict, |answer| answer.verdict()),
             reached: Some(reached),
@@ -87,16 +103,38 @@ impl Http {
     ) -> (Vec<Verdict>, Option<bool>) {
         let request = batch::request(self, items);
         let kept = answer::EXCERPT + batch::ANSWER_PER_RECORD * items.len();
+        let (answer, reached) = self.ask(connection, request, kept).await;
+        let verdicts = match answer {
+            Ok(answer) => answer.verdicts(items.len()),
+            Err(verdict) => vec![verdict; items.len()],
+        };
+        (verdicts, Some(reached))
+    }
+
+    /// Sends a request: the answer, of whose body `kept` bytes are kept, or what it means that there is
+    /// none; and whether the handler could be talked to.
+    async fn ask(
+        &self,
+        connection: &mut Option<Connection>,
+        request: Outgoing,
+        kept: usize,
+    ) -> (Result<Answer, Verdict>, bool) {
+        if let Protocol::H2c(pool) = &self.protocol {
+            return pool.attempt(|| self.for_http_2(&request), kept).await;
+        }
         let Exchanged {
             answer,
             connection: left,
             reached,
         } = connection::attempt(&self.target, connection.take(), request, kept).await;
         *connection = left;
-        let verdicts = match answer {
-            Ok(answer) => answer.verdicts(items.len()),
-            Err(verdict) => vec![verdict; items.len()],
-        };
-        (verdicts, Some(reached))
+        (answer, reached)
+    }
+
+    fn for_http_2(&self, request: &Outgoing) -> Request<Full<Bytes>> {
+        let mut request = request.to_request(&self.target.whole);
+        let agent = HeaderValue::from_static(AGENT);
+        request.headers_mut().insert(USER_AGENT, agent);
+        request
     }
 }

@@ -134,6 +134,7 @@ mod tests {
     use http_body_util::Full;
     use serde_json::{Value, json};
 
+    use super::super::Protocol;
     use super::super::target::Target;
     use super::*;
     use crate::topic::Offset;
@@ -162,6 +163,7 @@ mod tests {
             target: Target::parse("http://users:3000/kafka?x=1").unwrap(),
             format,
             source: "/namespaces/shop/kafkaconsumers/orders".to_owned(),
+            protocol: Protocol::Http1,
         }
     }
 
@@ -177,7 +179,7 @@ mod tests {
         };
         let attempt = 2;
         let http = http(Format::Plain);
-        request(&http, &Item { prepared, attempt }).to_request(&http.target.path)
+        request(&http, &Item { prepared, attempt }).to_request(&http.target.whole)
     }
 
     #[test]
@@ -201,7 +203,7 @@ mod tests {
     #[test]
     fn a_request_says_where_the_record_is_from() {
         let request = request_for(&record(vec![]));
-        assert_eq!(request.uri(), "/kafka?x=1");
+        assert_eq!(request.uri(), "http://users:3000/kafka?x=1");
         let headers = request.headers();
         for (name, value) in [
             (name::TOPIC.as_str(), "orders"),

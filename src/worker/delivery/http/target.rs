@@ -20,8 +20,8 @@ pub const AGENT: &str = concat!("drover-worker/", env!("CARGO_PKG_VERSION"));
 pub struct Target {
     /// What to connect to.
     pub address: Address,
-    /// With the query.
-    pub path: Uri,
+    /// All of it, for protocols in which the host is part of a request's address.
+    pub whole: Uri,
     /// What every request begins with: its first line and the headers that are always the same.
     pub opening: Bytes,
 }
@@ -113,7 +113,9 @@ impl Target {
             format!("POST {path} HTTP/1.1\r\nhost: {authority}\r\nuser-agent: {AGENT}\r\n");
         Ok(Self {
             address: Address::Tcp(host, authority.port_u16().unwrap_or(80)),
-            path: path.parse().map_err(|error| wrong(&format!("{error}")))?,
+            whole: format!("http://{authority}{path}")
+                .parse()
+                .map_err(|error| wrong(&format!("{error}")))?,
             opening: opening.into(),
         })
     }

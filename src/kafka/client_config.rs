@@ -77,6 +77,11 @@ pub fn consumer(connection: &Connection<'_>, membership: &Membership<'_>) -> Cli
     config.set("enable.partition.eof", "true");
     let kilobytes = (membership.prefetch_bytes / 1024).clamp(512, 2_097_151);
     config.set("queued.max.messages.kbytes", kilobytes.to_string());
+    // That a topic was made anew is only said in a line for debugging: `topic_change`.
+    let theirs = connection.properties.get("debug");
+    let debug = theirs.map_or_else(String::new, |theirs| format!("{theirs},"));
+    config.set("debug", format!("{debug}metadata"));
+    config.set_log_level(RDKafkaLogLevel::Debug);
     config
 }
 
@@ -245,6 +250,17 @@ mod tests {
             assert_eq!(consumer.get("fetch.max.bytes"), Some(bound));
             consumer.create_native_config().unwrap();
         }
+    }
+
+    #[test]
+    fn what_is_debugged_is_what_the_user_asks_for_and_what_we_must_hear() {
+        let theirs = owned(&[("debug", "cgrp,fetch")]);
+        let [consumer, producer] = both(GroupProtocol::Classic, &theirs);
+        assert_eq!(consumer.get("debug"), Some("cgrp,fetch,metadata"));
+        assert_eq!(producer.get("debug"), Some("cgrp,fetch"));
+        let [consumer, producer] = both(GroupProtocol::Classic, &BTreeMap::new());
+        assert_eq!(consumer.get("debug"), Some("metadata"));
+        assert_eq!(producer.get("debug"), None);
     }
 
     #[test]

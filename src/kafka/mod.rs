@@ -11,5 +11,6 @@ mod native;
 pub mod producer;
 pub mod rebalance;
 pub mod tails;
+pub mod topic_change;
 
 pub use native::{Event, Message, Polled};

@@ -26,9 +26,10 @@ use super::unread::Unread;
 use super::{Error, reachability};
 use crate::clock::Monotonic;
 use crate::engine::{Effect, Engine, Event, Incoming, Verdict};
-use crate::kafka::consumer::{Consumer, log_line};
+use crate::kafka::consumer::{Consumer, TopicIds, log_line};
 use crate::kafka::errors::Code;
 use crate::kafka::rebalance::Revocation;
+use crate::kafka::topic_change::TopicChange;
 use crate::kafka::{Message, Polled};
 use crate::telemetry::worker_metrics::{Class, WorkerMetrics};
 use crate::topic::{Offset, TopicPartition};
@@ -72,6 +73,8 @@ pub(super) struct Loop {
     ),
     /// The id of the topic that each partition's offsets are of.
     pub topic_ids: BTreeMap<TopicPartition, String>,
+    /// The ids of the topics that librdkafka reads, by their names, as it said itself.
+    pub ids_read: TopicIds,
     /// When topics' ids are looked at next.
     pub topic_ids_due: Duration,
     pub watches: JoinSet<()>,
@@ -125,6 +128,7 @@ impl Loop {
             metrics: parts.metrics,
             unread: mpsc::unbounded_channel(),
             topic_ids: BTreeMap::new(),
+            ids_read: TopicIds::new(),
             topic_ids_due: Duration::ZERO,
             watches: JoinSet::new(),
             kafka_watch: JoinSet::new(),
@@ -371,7 +375,12 @@ impl Loop {
                     level,
                     facility,
                     text,
-                } => log_line(level, &facility, &text),
+                } => {
+                    if let Some(change) = TopicChange::of(&facility, &text) {
+                        self.topic_changed(change);
+                    }
+                    log_line(level, &facility, &text);
+                }
                 Polled::Other => {}
             }
         }

@@ -134,6 +134,7 @@ impl Loop {
             return;
         }
         info!(partitions = %names(&takeover.partitions), "assigned");
+        let topic_ids = self.with_ids_read(topic_ids);
         let assignments: Vec<_> = committed
             .into_iter()
             .map(|c| self.assignment(c, &topic_ids))
@@ -142,6 +143,19 @@ impl Loop {
         self.act();
         self.compare_topic_ids(&topic_ids);
         self.count_rebalance("assigned");
+    }
+
+    /// The ids that were asked for; of topics of which none came, what librdkafka said itself.
+    fn with_ids_read(&mut self, asked: TopicIds) -> TopicIds {
+        let mut ids = self.ids_read.clone();
+        for (topic, id) in asked {
+            let read = ids.insert(topic, id.clone());
+            if read.is_some_and(|read| read != id) {
+                // The broker that was asked, or librdkafka, has not heard of a new topic yet.
+                self.topic_ids_due = Duration::ZERO;
+            }
+        }
+        ids
     }
 
     fn assignment(&mut self, committed: Committed, topic_ids: &TopicIds) -> Assignment {

@@ -12,15 +12,16 @@ use super::delivery::answer::failure;
 use crate::engine::{Barred, Event};
 use crate::kafka::consumer::TopicIds;
 use crate::kafka::errors::{Code, ReadError};
+use crate::kafka::topic_change::TopicChange;
 use crate::report::unread;
 use crate::topic::{Offset, TopicPartition};
 
 /// How long Kafka may take to say what offsets it has.
 const ASK: Duration = Duration::from_secs(10);
 
-/// Between two looks whether topics are still the ones that they were. librdkafka reads on in a topic
-/// that was made anew where it was in the old one, and says nothing: what is handled until we look
-/// may be behind records that are not, so it must be soon.
+/// Between two looks whether topics are still the ones that they were. librdkafka says it itself before
+/// it reads another one, where brokers are asked for records by the topic's id, which those of Kafka 3.1
+/// and later are. Others are asked by its name: there it is only found out by looking, so it must be soon.
 const LOOK_AT_TOPICS: Duration = Duration::from_secs(10);
 
 /// What was found out in a thread that may block.
@@ -106,6 +107,14 @@ impl Loop {
             let message = "the topic was deleted and made anew; the offset is of the old one";
             self.bar(partition, None, unread::TOPIC_RECREATED, message, false);
         }
+    }
+
+    /// librdkafka is about to read another topic under the same name, from where it was in the old one.
+    /// None of its records has come yet.
+    pub fn topic_changed(&mut self, change: TopicChange<'_>) {
+        let ids = TopicIds::from([(change.topic.to_owned(), change.id.to_owned())]);
+        self.compare_topic_ids(&ids);
+        self.ids_read.extend(ids);
     }
 
     /// Looks now and then whether topics are still the ones that they were.

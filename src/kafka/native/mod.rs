@@ -10,4 +10,4 @@ pub(super) mod tails;
 mod topic_ids;
 
 pub use queue::{Event, Message, Polled, Queue, metadata, place};
-pub use topic_ids::topic_ids;
+pub use topic_ids::{NO_TOPIC_ID, topic_ids};

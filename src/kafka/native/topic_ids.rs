@@ -13,7 +13,7 @@ use rdkafka::types::RDKafkaErrorCode;
 use super::answers::text;
 
 /// What a broker without topic ids gives: 16 bytes of zero.
-const NONE: &str = "AAAAAAAAAAAAAAAAAAAAAA";
+pub const NO_TOPIC_ID: &str = "AAAAAAAAAAAAAAAAAAAAAA";
 
 /// The ids of `topics`, in Base64, of those that exist and have one. Waits for up to `timeout`.
 pub fn topic_ids<C: ConsumerContext>(
@@ -81,7 +81,7 @@ unsafe fn read(
             }
             let id = rd::rd_kafka_TopicDescription_topic_id(topic);
             let id = text(rd::rd_kafka_Uuid_base64str(id));
-            if !id.is_empty() && id != NONE {
+            if !id.is_empty() && id != NO_TOPIC_ID {
                 ids.insert(text(rd::rd_kafka_TopicDescription_name(topic)), id);
             }
         }

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use drover::report::{Report, unread};
 use drover::topic::Offset;
-use drover::worker_config::WorkerConfig;
+use drover::worker_config::{GroupProtocol, WorkerConfig};
 use rdkafka::admin::{AdminClient, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::{ClientConfig, Offset as Position, TopicPartitionList};
 
@@ -25,13 +25,18 @@ struct Topic {
 }
 
 impl Topic {
+    /// With a group of its name.
     fn new(name: &str) -> Self {
+        Self::of_group(name, None)
+    }
+
+    fn of_group(name: &str, group: Option<&str>) -> Self {
         let broker = broker();
         let runtime = tokio::runtime::Runtime::new().unwrap();
         let name = runtime.block_on(broker.create_topic(name, 1));
         let observer = ClientConfig::new()
             .set("bootstrap.servers", &broker.servers)
-            .set("group.id", &name)
+            .set("group.id", group.unwrap_or(&name))
             .create()
             .unwrap();
         Self {
@@ -39,6 +44,39 @@ impl Topic {
             name,
             observer,
         }
+    }
+
+    /// Deletes it and creates it again.
+    fn make_anew(&self) {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let admin: AdminClient<DefaultClientContext> = ClientConfig::new()
+            .set("bootstrap.servers", &self.broker.servers)
+            .create()
+            .unwrap();
+        let deleted = admin.delete_topics(&[&self.name], &Default::default());
+        runtime.block_on(deleted).unwrap().pop().unwrap().unwrap();
+        eventually("the topic anew", || {
+            let anew = NewTopic::new(&self.name, 1, TopicReplication::Fixed(1));
+            let created = admin.create_topics([&anew], &Default::default());
+            runtime.block_on(created).ok()?.pop()?.ok()
+        });
+    }
+
+    /// Sets the group's offset, as tools do.
+    fn set_offset(&self, offset: i64, metadata: &str) {
+        let mut list = TopicPartitionList::new();
+        let mut element = list.add_partition(&self.name, 0);
+        element.set_offset(Position::Offset(offset)).unwrap();
+        element.set_metadata(metadata);
+        eventually("the offset to be taken", || {
+            self.observer.commit(&list, CommitMode::Sync).ok()
+        });
+    }
+
+    /// The first word of what the group's report says is stuck.
+    fn said(&self) -> Option<String> {
+        let stuck = self.committed()?.1?.stuck?;
+        stuck.error.split(' ').next().map(str::to_owned)
     }
 
     /// Each value in a batch of its own.
@@ -157,14 +195,7 @@ fn offsets_of_a_topic_that_was_made_anew_are_not_taken_for_its_own() {
         topic_id: Some("the-id-of-the-old-one".to_owned()),
         ..Report::default()
     };
-    let mut list = TopicPartitionList::new();
-    let mut element = list.add_partition(&topic.name, 0);
-    element.set_offset(Position::Offset(2)).unwrap();
-    element.set_metadata(left.encode(Offset(2)));
-    eventually("the offsets of the old one", || {
-        let sync = rdkafka::consumer::CommitMode::Sync;
-        topic.observer.commit(&list, sync).ok()
-    });
+    topic.set_offset(2, &left.encode(Offset(2)));
     let web = Web::start(|_| ok());
     let worker = Worker::start("pod-2", topic.config(&web));
     topic.wait_for(2, Some(unread::TOPIC_RECREATED));
@@ -183,26 +214,94 @@ fn a_topic_that_is_made_anew_under_a_worker_is_read_whole_or_told() {
     let _worker = Worker::start("pod-1", topic.config(&web));
     topic.wait_for(2, None);
 
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    let admin: AdminClient<DefaultClientContext> = ClientConfig::new()
-        .set("bootstrap.servers", &topic.broker.servers)
-        .create()
-        .unwrap();
-    let deleted = admin.delete_topics(&[&topic.name], &Default::default());
-    runtime.block_on(deleted).unwrap().pop().unwrap().unwrap();
-    eventually("the topic anew", || {
-        let anew = NewTopic::new(&topic.name, 1, TopicReplication::Fixed(1));
-        let created = admin.create_topics([&anew], &Default::default());
-        runtime.block_on(created).ok()?.pop()?.ok()
-    });
-    topic.produce(&["new-1", "new-2", "new-3", "new-4"]);
-    // librdkafka reads on in the new topic where it was in the old one; that is noticed soon.
+    topic.make_anew();
+    topic.produce(&["new-1"]);
     eventually("all of the new topic, or a word", || {
-        let seen = tally(&web.seen());
-        let all = (1..=4).all(|n| seen.contains_key(&format!("new-{n}")));
-        let told = topic.committed().and_then(|(_, report)| report?.stuck);
-        (all || told
-            .is_some_and(|stuck| unread::ALL.contains(&stuck.error.split(' ').next().unwrap())))
-        .then_some(())
+        let all = tally(&web.seen()).contains_key("new-1");
+        let told = topic.said();
+        (all || told.is_some_and(|said| unread::ALL.contains(&&*said))).then_some(())
     });
+}
+
+#[test]
+fn a_topic_that_outgrows_its_predecessor_at_once_is_never_read_from_its_middle() {
+    a_dozen_topics_are_replaced("outgrown", GroupProtocol::Classic);
+}
+
+#[test]
+fn nor_is_it_by_the_consumer_protocol() {
+    a_dozen_topics_are_replaced("outgrown-by-consumer", GroupProtocol::Consumer);
+}
+
+/// Each is replaced at another moment of the client's requests.
+fn a_dozen_topics_are_replaced(name: &str, protocol: GroupProtocol) {
+    const RECORDS: usize = 6;
+    let first = Topic::new(&format!("{name}-0"));
+    let group = first.name.clone();
+    let others = (1..12).map(|n| Topic::of_group(&format!("{name}-{n}"), Some(&group)));
+    let topics: Vec<Topic> = std::iter::once(first).chain(others).collect();
+    let values = |topic: &Topic, age: &str, count| {
+        let value = |number| format!("{} {age} {number}", topic.name);
+        (0..count).map(value).collect::<Vec<_>>()
+    };
+    let produce = |topic: &Topic, age: &str, count| {
+        let values = values(topic, age, count);
+        topic.produce(&values.iter().map(String::as_str).collect::<Vec<_>>());
+    };
+    for topic in &topics {
+        produce(topic, "old", RECORDS / 2);
+    }
+    let web = Web::start(|_| ok());
+    let mut config = WorkerConfig {
+        topics: topics.iter().map(|topic| topic.name.clone()).collect(),
+        group_protocol: protocol,
+        ..topics[0].config(&web)
+    };
+    if protocol == GroupProtocol::Consumer {
+        config.properties.remove("session.timeout.ms");
+        config.properties.remove("heartbeat.interval.ms");
+    }
+    let worker = Worker::start("pod-1", config.clone());
+    for topic in &topics {
+        topic.wait_for(3, None);
+    }
+
+    let handled = |topic: &Topic| {
+        let seen = tally(&web.seen());
+        let new = values(topic, "new", RECORDS).into_iter();
+        new.filter(|value| seen.contains_key(value)).count()
+    };
+    for topic in &topics {
+        topic.make_anew();
+        produce(topic, "new", RECORDS);
+    }
+    for topic in &topics {
+        eventually("all of the new topic, or a word", || {
+            let told = topic.said().as_deref() == Some(unread::TOPIC_RECREATED);
+            (told || handled(topic) == RECORDS).then_some(())
+        });
+    }
+    // Nothing is passed over: what was not begun with stays where it is, whoever comes.
+    assert!(worker.stop().is_ok());
+    let worker = Worker::start("pod-2", config.clone());
+    let mut stopped = Vec::new();
+    for topic in &topics {
+        if handled(topic) < RECORDS {
+            topic.wait_for(3, Some(unread::TOPIC_RECREATED));
+            assert_eq!(handled(topic), 0, "{}", topic.name);
+            stopped.push(topic);
+        }
+    }
+    assert!(worker.stop().is_ok());
+
+    // The user's word.
+    for topic in stopped {
+        topic.set_offset(0, "");
+    }
+    let _worker = Worker::start("pod-3", config);
+    for topic in &topics {
+        eventually("all of the new topic", || {
+            (handled(topic) == RECORDS).then_some(())
+        });
+    }
 }

@@ -329,6 +329,10 @@ impl Run<'_> {
                 (None, None) => Kafka::Unasked,
             },
             dead_letter: lag.dead_letter.as_ref(),
+            dead_letter_told: lag
+                .offsets
+                .as_ref()
+                .and_then(|read| read.dead_letter.as_deref()),
             decision: self.decision.as_ref(),
             order: self.order.as_ref(),
             same_reasons: memory.told.reasons_are_of(&labels),

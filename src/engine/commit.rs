@@ -94,6 +94,18 @@ impl<P> Engine<P> {
         }
     }
 
+    /// The dead-letter topic was looked at: all reports say what is wrong with it.
+    pub(super) fn dead_letter_topic(&mut self, flaw: Option<&'static str>) {
+        if std::mem::replace(&mut self.dead_letter_flaw, flaw) == flaw {
+            return;
+        }
+        let lanes: Vec<_> = self.by_partition.values().copied().collect();
+        for id in lanes {
+            self.changed(id);
+        }
+        self.commits.hurry();
+    }
+
     /// When the next commit is due; none while one is under way, or without anything to say.
     pub(super) fn commit_due(&self) -> Option<Duration> {
         let commits = &self.commits;
@@ -235,6 +247,7 @@ impl<P> Engine<P> {
             slots: u32::try_from(slots).unwrap_or(u32::MAX),
             failures: self.totals.failures,
             slow_downs: self.totals.slow_downs,
+            dead_letter: self.dead_letter_flaw.map(str::to_owned),
             topic_id: None,
             tried: 0,
             stuck: None,

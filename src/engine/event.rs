@@ -64,6 +64,8 @@ pub enum Event<P> {
     /// A commit came back. One commit is under way at a time, so each must be answered, if need be
     /// with [`CommitFailure::Later`].
     Committed(Result<(), CommitFailure>),
+    /// The dead-letter topic was looked at: what is wrong with it, in a word, for the reports.
+    DeadLetterTopic(Option<&'static str>),
     /// The process did not run for so long that the group may have gone on without it. Nothing is
     /// begun until there was time to hear of that; what is taken away meanwhile comes as
     /// [`Event::Lost`].

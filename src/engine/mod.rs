@@ -150,6 +150,8 @@ pub struct Engine<P> {
     /// Lanes that cannot be read on.
     barred_lanes: usize,
     commits: Commits,
+    /// What is wrong with the dead-letter topic.
+    dead_letter_flaw: Option<&'static str>,
     drains: Vec<Drain>,
     in_flight: usize,
     backing_off: usize,
@@ -177,6 +179,7 @@ impl<P> Engine<P> {
             over_share: 0,
             barred_lanes: 0,
             commits: Commits::default(),
+            dead_letter_flaw: None,
             drains: Vec::new(),
             in_flight: 0,
             backing_off: 0,
@@ -211,6 +214,7 @@ impl<P> Engine<P> {
             Event::Assigned(assignments) => self.assigned(assignments, effects),
             Event::Revoked(partitions) => self.revoked(&partitions, effects),
             Event::Lost(partitions) => self.lost(&partitions, effects),
+            Event::DeadLetterTopic(flaw) => self.dead_letter_topic(flaw),
             Event::Slept => self.throttle.hold(self.now + HEAR_OF_LOSS),
             Event::Shutdown => self.shutdown(effects),
             Event::Tick => {}

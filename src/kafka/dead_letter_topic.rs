@@ -62,6 +62,21 @@ pub mod reason {
     pub const ALL: [&str; 4] = [NOT_FOUND, NOT_AUTHORIZED, COMPACTED, TOO_SMALL];
 }
 
+impl Flaw {
+    /// What a worker said in a word; none for a word that is no reason.
+    pub fn told(reason: &str, topic: &str) -> Option<Self> {
+        let reason = reason::ALL.into_iter().find(|known| *known == reason)?;
+        let what = match reason {
+            reason::NOT_FOUND => "does not exist; create it",
+            reason::NOT_AUTHORIZED => "may not be written to; allow Write and Describe on it",
+            reason::COMPACTED => "is compacted; set its cleanup.policy to delete",
+            _ => "takes smaller records than the topics have; raise its max.message.bytes",
+        };
+        let message = format!("pods find that dead-letter topic {topic} {what}");
+        Some(Self { reason, message })
+    }
+}
+
 impl Facts {
     /// What is wrong with it: the first that must be mended.
     pub fn flaw(&self) -> Option<Flaw> {

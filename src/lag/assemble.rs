@@ -94,16 +94,19 @@ impl Memory {
         // A pod that started again counts from zero: what it says now holds, although an older
         // report of it, on a partition without records, says more.
         self.pods.extend(fresh);
-        let named: BTreeSet<&str> = self
-            .texts
-            .values()
-            .filter_map(|(_, report)| Some(report.as_ref()?.pod.as_str()))
-            .collect();
+        let reports = || {
+            self.texts
+                .values()
+                .filter_map(|(_, report)| report.as_ref())
+        };
+        let named: BTreeSet<&str> = reports().map(|report| report.pod.as_str()).collect();
         self.pods.retain(|pod, _| named.contains(pod.as_str()));
+        let dead_letter = reports().find_map(|report| report.dead_letter.clone());
         Offsets {
             at,
             partitions: samples,
             pods: self.pods.clone(),
+            dead_letter,
             foreign,
         }
     }

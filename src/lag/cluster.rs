@@ -350,7 +350,16 @@ impl<K: Ord + Clone + Send + Sync + 'static> Cluster<K> {
         task: &mut Task,
         due: &BTreeMap<K, Need>,
     ) -> Result<(), Error> {
-        task.dead_letters.look(admin, due.values()).await?;
+        let doubted: BTreeSet<K> = {
+            let fleets = self.lock();
+            let doubts = |key: &&K| {
+                let offsets = fleets.get(*key).and_then(|f| f.latest.offsets.as_ref());
+                offsets.is_some_and(|offsets| offsets.dead_letter.is_some())
+            };
+            due.keys().filter(doubts).cloned().collect()
+        };
+        let needs = due.iter().map(|(key, need)| (need, doubted.contains(key)));
+        task.dead_letters.look(admin, needs).await?;
         let mut fleets = self.lock();
         for (key, need) in due {
             let Some(fleet) = fleets.get_mut(key).filter(|fleet| fleet.need == *need) else {

@@ -27,16 +27,18 @@ pub(super) struct DeadLetters {
 }
 
 impl DeadLetters {
-    /// Looks at the dead-letter topics of `needs`, as far as it is time for that.
+    /// Looks at the dead-letter topics of `needs`, as far as it is time for that: sooner where a
+    /// worker has something to say against one.
     pub(super) async fn look<'a>(
         &mut self,
         admin: &Admin,
-        needs: impl Iterator<Item = &'a Need>,
+        needs: impl Iterator<Item = (&'a Need, bool)>,
     ) -> Result<(), Error> {
         let now = Instant::now();
         let mut due: Vec<Use> = needs
-            .filter_map(used)
-            .filter(|of| self.is_due(of, now))
+            .filter_map(|(need, doubted)| Some((used(need)?, doubted)))
+            .filter(|(of, doubted)| self.is_due(of, *doubted, now))
+            .map(|(of, _)| of)
             .collect();
         due.sort();
         due.dedup();
@@ -53,9 +55,9 @@ impl DeadLetters {
         Some(facts.clone())
     }
 
-    fn is_due(&self, of: &Use, now: Instant) -> bool {
+    fn is_due(&self, of: &Use, doubted: bool, now: Instant) -> bool {
         self.known.get(of).is_none_or(|(at, facts)| {
-            let well = facts.state == State::There && facts.flaw().is_none();
+            let well = facts.state == State::There && facts.flaw().is_none() && !doubted;
             now.duration_since(*at) >= if well { KEPT } else { KEPT_IF_NOT_WELL }
         })
     }

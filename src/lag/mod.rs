@@ -111,6 +111,8 @@ pub struct Offsets {
     pub partitions: BTreeMap<TopicPartition, Option<PartitionSample>>,
     /// What the workers reported, by pod.
     pub pods: BTreeMap<String, PodSample>,
+    /// What a worker reported to be wrong with the dead-letter topic, in a word.
+    pub dead_letter: Option<String>,
     /// Partitions whose committed text is no report: other tools commit too.
     pub foreign: usize,
 }
@@ -130,7 +132,9 @@ impl Offsets {
 
     /// Whether a planner could tell it from `other`: everything but the time.
     fn differs(&self, other: &Self) -> bool {
-        self.partitions != other.partitions || self.pods != other.pods
+        self.partitions != other.partitions
+            || self.pods != other.pods
+            || self.dead_letter != other.dead_letter
     }
 }
 

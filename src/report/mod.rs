@@ -27,6 +27,9 @@ pub struct Report {
     pub failures: u64,
     /// Answers that asked for less since the pod started.
     pub slow_downs: u64,
+    /// What the pod found wrong with the dead-letter topic when it last looked, as a reason of
+    /// `DeadLetterWritable`.
+    pub dead_letter: Option<String>,
     /// Kafka's id of the topic that the committed offset is of: a topic that was deleted and made
     /// anew has another. None where the broker gives none.
     pub topic_id: Option<String>,

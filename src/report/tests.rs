@@ -10,6 +10,7 @@ fn report() -> Report {
         slots: 16,
         failures: 3,
         slow_downs: 1,
+        dead_letter: Some("TooSmall".to_owned()),
         topic_id: Some("lZtYPFWLTF2NS84pTXLvCA".to_owned()),
         tried: 2,
         stuck: Some(Stuck {
@@ -46,8 +47,8 @@ fn the_text_is_for_people_too() {
         report().encode(AT),
         summed(
             "drover/1 at=500 pod=users-7f-x2 done=1200 busy-ms=90000 slots=16 fail=3 slow=1 \
-             topic-id=lZtYPFWLTF2NS84pTXLvCA tried=2 stuck=500,6,HttpStatus%20500 \
-             tries=0:2@1800000030,7:1 ahead=1-5,9"
+             dead-letter=TooSmall topic-id=lZtYPFWLTF2NS84pTXLvCA tried=2 \
+             stuck=500,6,HttpStatus%20500 tries=0:2@1800000030,7:1 ahead=1-5,9"
         )
     );
 }
@@ -66,6 +67,7 @@ fn a_report_of_the_version_before_is_read_and_ours_has_all_that_it_reads() {
                   tried=2 stuck=500,6,HttpStatus%20500 ahead=1-5,9";
     let read = Report::decode(&summed(before), AT).unwrap();
     let ours = Report {
+        dead_letter: None,
         topic_id: None,
         tries: Vec::new(),
         ..report()
@@ -77,7 +79,10 @@ fn a_report_of_the_version_before_is_read_and_ours_has_all_that_it_reads() {
     let (text, _) = text.rsplit_once(" sum=").unwrap();
     let known: Vec<_> = text
         .split(' ')
-        .filter(|word| !word.starts_with("topic-id=") && !word.starts_with("tries="))
+        .filter(|word| {
+            let new = ["dead-letter=", "topic-id=", "tries="];
+            !new.iter().any(|new| word.starts_with(new))
+        })
         .collect();
     assert_eq!(known.join(" "), before);
 }
@@ -216,6 +221,7 @@ prop_compose! {
         pod in any::<String>(),
         numbers in any::<(u64, u64, u32, u64, u64, u32)>(),
         stuck in proptest::option::of(any::<(i64, u32, String)>()),
+        dead_letter in proptest::option::of("[A-Za-z]{1,40}"),
         topic_id in proptest::option::of("[-_A-Za-z0-9]{22}"),
         tries in tries(at),
         ahead in ranges(at),
@@ -223,7 +229,9 @@ prop_compose! {
         let (done, busy_ms, slots, failures, slow_downs, tried) = numbers;
         let busy = Duration::from_millis(busy_ms);
         let stuck = stuck.map(|(offset, attempts, error)| Stuck { offset, attempts, error });
-        Report { pod, done, busy, slots, failures, slow_downs, topic_id, tried, stuck, tries, ahead }
+        Report {
+            pod, done, busy, slots, failures, slow_downs, dead_letter, topic_id, tried, stuck, tries, ahead,
+        }
     }
 }
 
@@ -266,7 +274,7 @@ proptest! {
     #[test]
     fn no_value_makes_reading_panic(
         words in proptest::collection::vec(
-            ("(at|pod|done|busy-ms|slots|fail|slow|topic-id|tries|stuck|ahead)", "[-0-9,:@%a-f]{0,25}"), 0..12),
+            ("(at|pod|done|busy-ms|slots|fail|slow|dead-letter|topic-id|tries|stuck|ahead)", "[-0-9,:@%a-f]{0,25}"), 0..12),
         at in any::<i64>(),
     ) {
         let words: Vec<_> = words.iter().map(|(name, value)| format!("{name}={value}")).collect();

@@ -29,6 +29,8 @@ const TRIES_BYTES: usize = 2000;
 /// Base64 of 16 bytes.
 const TOPIC_ID_CHARS: usize = 22;
 const ERROR_CHARS: usize = 100;
+/// More than any reason has.
+const REASON_CHARS: usize = 40;
 
 /// Why a text is not a [`Report`]. Never an error of ours: other tools commit too.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -61,6 +63,10 @@ impl Report {
                 self.done, self.slots, self.failures, self.slow_downs
             ),
         );
+        if let Some(flaw) = &self.dead_letter {
+            text.push_str(" dead-letter=");
+            push_escaped(&mut text, flaw, REASON_CHARS, MAX_BYTES / 2);
+        }
         if let Some(id) = &self.topic_id {
             text.push_str(" topic-id=");
             push_escaped(&mut text, id, TOPIC_ID_CHARS, MAX_BYTES / 2);
@@ -172,6 +178,7 @@ struct Words<'a> {
     slots: Option<&'a str>,
     fail: Option<&'a str>,
     slow: Option<&'a str>,
+    dead_letter: Option<&'a str>,
     topic_id: Option<&'a str>,
     tried: Option<&'a str>,
     stuck: Option<&'a str>,
@@ -194,6 +201,7 @@ impl<'a> Words<'a> {
                 "slots" => &mut words.slots,
                 "fail" => &mut words.fail,
                 "slow" => &mut words.slow,
+                "dead-letter" => &mut words.dead_letter,
                 "topic-id" => &mut words.topic_id,
                 "tried" => &mut words.tried,
                 "stuck" => &mut words.stuck,
@@ -217,6 +225,10 @@ impl<'a> Words<'a> {
             slots: number(self.slots, "slots")?,
             failures: number(self.fail, "fail")?,
             slow_downs: number(self.slow, "slow")?,
+            dead_letter: self
+                .dead_letter
+                .map(|flaw| unescaped(flaw).ok_or(bad("dead-letter")))
+                .transpose()?,
             topic_id: self
                 .topic_id
                 .map(|id| unescaped(id).ok_or(bad("topic-id")))

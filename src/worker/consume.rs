@@ -15,6 +15,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
+use super::dead_letter_check;
 use super::dead_letters::{DeadLetters, Written};
 use super::delivery::answer::class;
 use super::delivery::{Delivered, Deliveries};
@@ -51,6 +52,7 @@ pub(super) struct Loop {
     pub engine: Engine<Box<Record>>,
     pub deliveries: Deliveries,
     pub dead_letters: DeadLetters,
+    pub dead_letter_watch: dead_letter_check::Watch,
     pub lanes: Lanes,
     pub revocation: Revocation,
     /// An assignment whose committed offsets are being asked for; answered when they are there.
@@ -102,6 +104,7 @@ pub(super) struct Parts {
     pub engine: Engine<Box<Record>>,
     pub deliveries: Deliveries,
     pub dead_letters: DeadLetters,
+    pub dead_letter_watch: dead_letter_check::Watch,
     pub clock: Monotonic,
     pub wake: Arc<Notify>,
     pub health: Arc<Health>,
@@ -116,6 +119,7 @@ impl Loop {
             engine: parts.engine,
             deliveries: parts.deliveries,
             dead_letters: parts.dead_letters,
+            dead_letter_watch: parts.dead_letter_watch,
             lanes: Lanes::default(),
             revocation: Revocation::default(),
             takeover: None,
@@ -308,6 +312,7 @@ impl Loop {
                         error,
                         "a dead letter was not taken; its record waits and is tried again"
                     );
+                    self.dead_letter_watch.refused.notify_one();
                     self.metrics.dead_letters_failed.inc()
                 }
             };

@@ -163,7 +163,17 @@ async fn work(
         return Ok(());
     }
     let transport = transport(config, place, clock);
-    let mut consuming = begin(config, options, transport, clock, &health, &metrics)?;
+    let (dead_letter_watch, looking) = dead_letter_check::watch(config);
+    beside.spawn_local(looking);
+    let mut consuming = begin(
+        config,
+        options,
+        transport,
+        dead_letter_watch,
+        clock,
+        &health,
+        &metrics,
+    )?;
     // A task of its own, so that it is polled when it is woken and not whenever a connection is.
     let shutdown = shutdown.clone();
     let consuming = tokio::task::spawn_local(async move {
@@ -183,6 +193,7 @@ fn begin(
     config: &WorkerConfig,
     options: &Options,
     transport: Transport,
+    dead_letter_watch: dead_letter_check::Watch,
     clock: Monotonic,
     health: &Arc<Health>,
     metrics: &Arc<WorkerMetrics>,
@@ -225,6 +236,7 @@ fn begin(
         engine: Engine::new(settings(config, options, budget_bytes, clock.elapsed())),
         deliveries: Deliveries::new(pipeline, limits(config), clock, Arc::clone(&wake)),
         dead_letters: DeadLetters::new(letterhead, Arc::clone(&wake)),
+        dead_letter_watch,
         clock,
         wake,
         health: Arc::clone(health),

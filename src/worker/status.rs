@@ -9,6 +9,7 @@ use tracing::{debug, warn};
 
 use super::consume::Loop;
 use super::{Error, reachability};
+use crate::engine::Event;
 use crate::kafka::errors::{Code, Trouble};
 
 /// Between two looks at what is not worth a look each turn.
@@ -67,6 +68,16 @@ impl Loop {
         }
         self.look_at_membership();
         self.look_at_topics();
+        self.hear_of_dead_letter_topic();
+    }
+
+    fn hear_of_dead_letter_topic(&mut self) {
+        let flaw = &mut self.dead_letter_watch.flaw;
+        if flaw.has_changed().unwrap_or(false) {
+            let flaw = *flaw.borrow_and_update();
+            self.tell(Event::DeadLetterTopic(flaw));
+            self.act();
+        }
     }
 
     /// The group may take a worker in without giving it a partition, of which no event tells.

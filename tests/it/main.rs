@@ -15,6 +15,7 @@ mod cli_produce;
 mod cli_status;
 mod cli_validate;
 mod controller_children;
+mod controller_dead_letters;
 mod controller_process;
 mod controller_rest;
 mod controller_scaling;

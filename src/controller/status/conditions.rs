@@ -98,7 +98,7 @@ fn ready(facts: &Facts<'_>, stuck: &[StuckRecord]) -> Judgement {
     if let Kafka::Unreachable { error, .. } = &facts.kafka {
         return no("KafkaUnreachable", unreachable_text(facts, error));
     }
-    if let Some(flaw) = facts.dead_letter.and_then(dead_letter_topic::Facts::flaw) {
+    if let Some(flaw) = dead_letter_flaw(facts) {
         return no(flaw.reason, flaw.message);
     }
     if let Some(record) = stuck.first() {
@@ -286,13 +286,18 @@ fn dead_letter_writable(facts: &Facts<'_>) -> Judgement {
             );
         }
     }
+    if let Some(flaw) = dead_letter_flaw(facts) {
+        let waits = match facts.workload {
+            Some(workload) if workload.ready > 0 => {
+                "what would go there waits, and no pod begins before"
+            }
+            _ => "no record is taken before",
+        };
+        return no(flaw.reason, format!("{}; {waits}", flaw.message));
+    }
     let Some(known) = facts.dead_letter else {
         return unknown("NotAskedYet", "Kafka has not been asked about it yet");
     };
-    if let Some(flaw) = known.flaw() {
-        let message = format!("{}; no record is taken before", flaw.message);
-        return no(flaw.reason, message);
-    }
     if let dead_letter_topic::State::Unknown(error) = &known.state {
         return unknown("NotRead", format!("Kafka does not say: {error}"));
     }
@@ -304,6 +309,20 @@ fn dead_letter_writable(facts: &Facts<'_>) -> Judgement {
         ),
         None => yes("Writable", format!("dead-letter topic {topic} is there")),
     }
+}
+
+/// What the controller found wrong with the dead-letter topic, or else pods that run.
+fn dead_letter_flaw(facts: &Facts<'_>) -> Option<dead_letter_topic::Flaw> {
+    let Spec::Good(fleet) = facts.spec else {
+        return None;
+    };
+    let topic = fleet.delivery.used_dead_letter_topic()?;
+    let found = facts.dead_letter.and_then(dead_letter_topic::Facts::flaw);
+    found.or_else(|| {
+        // What pods said that are gone is not looked at by anybody again.
+        facts.workload.filter(|workload| workload.replicas > 0)?;
+        dead_letter_topic::Flaw::told(facts.dead_letter_told?, topic)
+    })
 }
 
 fn paused(facts: &Facts<'_>) -> Judgement {

@@ -44,6 +44,8 @@ pub struct Facts<'a> {
     pub kafka: Kafka<'a>,
     /// What is known of the dead-letter topic; none before Kafka was asked.
     pub dead_letter: Option<&'a dead_letter_topic::Facts>,
+    /// What a worker reported to be wrong with it, in a word.
+    pub dead_letter_told: Option<&'a str>,
     /// What the policy wants; none where nothing could be decided.
     pub decision: Option<&'a Decision>,
     /// What size the fleet is given, and by whom.

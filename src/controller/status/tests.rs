@@ -95,6 +95,7 @@ struct Day {
     workload: Option<Workload>,
     sample: Option<Sample>,
     dead_letter: Option<dead_letter_topic::Facts>,
+    dead_letter_told: Option<&'static str>,
     away: Option<&'static str>,
     decision: Option<Decision>,
     order: Option<Order>,
@@ -112,6 +113,7 @@ impl Day {
             workload: Some(running(1)),
             sample: Some(sample(None)),
             dead_letter: None,
+            dead_letter_told: None,
             away: None,
             decision: Some(decision(Why::Settling, 6)),
             order: Some(order(1, "enough")),
@@ -142,6 +144,7 @@ impl Day {
                 (None, None) => Kafka::Unasked,
             },
             dead_letter: self.dead_letter.as_ref(),
+            dead_letter_told: self.dead_letter_told,
             decision: self.decision.as_ref(),
             order: self.order.as_ref(),
             same_reasons: self.same_reasons,
@@ -382,6 +385,46 @@ fn offsets_that_retention_has_overtaken_are_told_even_without_pods() {
 }
 
 #[test]
+fn what_pods_that_run_find_wrong_with_the_dead_letter_topic_is_told() {
+    let mut day = Day::good();
+    day.fleet = fleet(json!({ "delivery": { "deadLetter": { "topic": "dlq" } } }));
+    let word = |day: &Day| reason(&day.status(), "DeadLetterWritable");
+    day.dead_letter = Some(dead_letter_topic::Facts {
+        topic: "dlq".to_owned(),
+        state: dead_letter_topic::State::There,
+        cleanup: None,
+        max_bytes: None,
+        source: None,
+    });
+    for flaw in dead_letter_topic::reason::ALL {
+        day.dead_letter_told = Some(flaw);
+        let status = day.status();
+        assert_eq!(
+            reason(&status, "DeadLetterWritable"),
+            format!("False {flaw}")
+        );
+        assert_eq!(reason(&status, "Ready"), format!("False {flaw}"));
+        let (_, _, message) = condition(&status, "DeadLetterWritable");
+        assert!(message.contains("topic dlq "), "{message}");
+    }
+    // What the controller finds itself is said more exactly.
+    day.dead_letter_told = Some(dead_letter_topic::reason::TOO_SMALL);
+    let well = day.dead_letter.take().unwrap();
+    day.dead_letter = Some(dead_letter_topic::Facts {
+        state: dead_letter_topic::State::Missing,
+        ..well.clone()
+    });
+    assert_eq!(word(&day), "False DeadLetterTopicNotFound");
+    // A word of a later version, or of pods that are gone.
+    day.dead_letter = Some(well);
+    day.dead_letter_told = Some("Cursed");
+    assert_eq!(word(&day), "True Writable");
+    day.dead_letter_told = Some(dead_letter_topic::reason::TOO_SMALL);
+    day.workload = Some(running(0));
+    assert_eq!(word(&day), "True Writable");
+}
+
+#[test]
 fn a_dead_letter_topic_that_will_not_do_is_told_before_it_is_needed() {
     let mut day = Day::good();
     let word = |day: &Day| reason(&day.status(), "DeadLetterWritable");
@@ -407,9 +450,12 @@ fn a_dead_letter_topic_that_will_not_do_is_told_before_it_is_needed() {
     let status = day.status();
     assert_eq!(reason(&status, "Ready"), "False DeadLetterTopicNotFound");
     let (_, _, message) = condition(&status, "DeadLetterWritable");
-    for part in ["dlq does not exist", "create it", "no record is taken"] {
+    for part in ["dlq does not exist", "create it", "no pod begins"] {
         assert!(message.contains(part), "{message}");
     }
+    day.workload = Some(running(0));
+    let (_, _, message) = condition(&day.status(), "DeadLetterWritable");
+    assert!(message.contains("no record is taken"), "{message}");
     // With another policy nothing is written there.
     day.dead_letter = None;
     day.fleet = fleet(json!({

@@ -1,7 +1,7 @@
 //! When frontiers are committed, and what follows from the answer.
 
 use super::rig::{Rig, ms, settings};
-use crate::engine::{CommitFailure, Settings};
+use crate::engine::{CommitFailure, Event, Settings};
 use crate::worker_config::Ordering;
 
 /// A rig whose first report, due with the first assignment, is out of the way.
@@ -94,6 +94,31 @@ fn the_report_tells_what_the_pod_did() {
     assert_eq!(report.busy, ms(10));
     assert_eq!(report.tried, 1);
     assert_eq!(report.ahead, [2..3]);
+}
+
+#[test]
+fn what_is_wrong_with_the_dead_letter_topic_is_said_at_once_for_every_partition() {
+    let mut rig = quiet(2);
+    finish(&mut rig, 0, 5);
+    finish(&mut rig, 1, 8);
+    rig.pass(ms(1_000));
+    rig.commits();
+    rig.committed(Ok(()));
+    rig.pass(ms(1_000));
+    rig.commits();
+    let said = |rig: &mut Rig| {
+        let commits = rig.commits();
+        let all = commits.into_iter().flatten();
+        all.map(|frontier| frontier.report.dead_letter)
+            .collect::<Vec<_>>()
+    };
+    rig.on(Event::DeadLetterTopic(Some("TooSmall")));
+    assert_eq!(said(&mut rig), vec![Some("TooSmall".to_owned()); 2]);
+    rig.committed(Ok(()));
+    rig.on(Event::DeadLetterTopic(Some("TooSmall")));
+    assert!(said(&mut rig).is_empty(), "no news");
+    rig.on(Event::DeadLetterTopic(None));
+    assert_eq!(said(&mut rig), [None, None]);
 }
 
 #[test]

@@ -5,15 +5,17 @@ use std::time::Duration;
 
 use drover::kafka::admin::Admin;
 use drover::kafka::dead_letter_topic::{Facts, State, look, reason};
+use drover::report::Report;
+use drover::topic::Offset;
 use drover::worker_config::OnExhausted;
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::types::RDKafkaRespErr;
 
-use super::kafka::Kafka;
+use super::kafka::{Kafka, eventually};
 use super::outages::{nowhere, wait_for_page};
-use super::web::{Web, ok};
+use super::web::{Web, ok, status, tally};
 use super::workers::{TOPIC, Worker, config, texts};
 use crate::lag_broker::broker;
 
@@ -41,6 +43,50 @@ fn no_record_is_taken_before_the_dead_letter_topic_is_there() {
     kafka.mock.topic_error(DEAD, none).unwrap();
     kafka.wait_for_commit(TOPIC, 0, 3);
     wait_for_page(admin, "/readyz", 200, "ok");
+}
+
+/// The worker's word about the dead-letter topic, in the reports of `orders`.
+#[track_caller]
+fn wait_for_word(kafka: &Kafka, offset: i64, word: Option<&str>) {
+    eventually(&format!("{word:?} with a commit at {offset}"), || {
+        let (at, metadata) = kafka.committed(TOPIC, 0)?;
+        assert!(at <= offset, "committed at {at}, beyond {offset}");
+        let report = Report::decode(&metadata, Offset(at)).ok()?;
+        (at == offset && report.dead_letter.as_deref() == word).then_some(())
+    });
+}
+
+#[test]
+fn a_dead_letter_topic_that_goes_under_a_running_worker_is_said_and_waited_for() {
+    let kafka = Kafka::with_topic(TOPIC, 1);
+    kafka.mock.create_topic(DEAD, 1, 1).unwrap();
+    let web = Web::start(|seen| match seen.text() {
+        "bad" => status(400),
+        _ => ok(),
+    });
+    let mut config = config(&kafka, &web);
+    config.dead_letter_topic = Some(DEAD.to_owned());
+    config.on_exhausted = OnExhausted::DeadLetter;
+    let _worker = Worker::start("pod-1", config);
+    kafka.produce(TOPIC, 0, &["a"], &texts("v", 2));
+    kafka.wait_for_commit(TOPIC, 0, 2);
+
+    let missing = RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
+    kafka.mock.topic_error(DEAD, missing).unwrap();
+    kafka.produce(TOPIC, 0, &["a"], &["bad".to_owned()]);
+    kafka.produce(TOPIC, 0, &["b"], &texts("w", 3));
+    wait_for_word(&kafka, 2, Some(reason::NOT_FOUND));
+    let others =
+        |seen: &BTreeMap<String, usize>| seen.keys().filter(|k| k.starts_with('w')).count();
+    eventually("the others to be handled", || {
+        (others(&tally(&web.seen())) == 3).then_some(())
+    });
+
+    let none = RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR;
+    kafka.mock.topic_error(DEAD, none).unwrap();
+    wait_for_word(&kafka, 6, None);
+    let copies = kafka.read(DEAD, 1);
+    assert_eq!(copies[0].value.as_deref(), Some(&b"bad"[..]));
 }
 
 /// What a real broker says of a topic with these settings.

@@ -63,6 +63,12 @@ impl Producer {
         }
     }
 
+    /// It can write nothing any more, and another one must be made: a refusal of the right to write
+    /// idempotently is for good, also when the right is given later.
+    pub fn has_failed_for_good(&self) -> bool {
+        self.0.client().fatal_error().is_some()
+    }
+
     /// Waits for what is on its way. It **blocks**: for a thread of its own.
     pub fn flush(&self, timeout: Duration) -> Result<(), KafkaError> {
         self.0.flush(timeout)

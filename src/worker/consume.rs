@@ -23,6 +23,7 @@ use super::health::Health;
 use super::lanes::Lanes;
 use super::membership::Takeover;
 use super::record::Record;
+use super::refusals::Refusals;
 use super::unread::Unread;
 use super::{Error, reachability};
 use crate::clock::Monotonic;
@@ -57,6 +58,10 @@ pub(super) struct Loop {
     pub revocation: Revocation,
     /// An assignment whose committed offsets are being asked for; answered when they are there.
     pub takeover: Option<Takeover>,
+    /// The group, for messages.
+    pub group_id: String,
+    /// What Kafka does not allow us.
+    pub refusals: Refusals,
     pub takeovers: (
         mpsc::UnboundedSender<Takeover>,
         mpsc::UnboundedReceiver<Takeover>,
@@ -109,6 +114,7 @@ pub(super) struct Parts {
     pub wake: Arc<Notify>,
     pub health: Arc<Health>,
     pub metrics: Arc<WorkerMetrics>,
+    pub group_id: String,
     pub budget_bytes: usize,
 }
 
@@ -123,6 +129,8 @@ impl Loop {
             lanes: Lanes::default(),
             revocation: Revocation::default(),
             takeover: None,
+            group_id: parts.group_id,
+            refusals: Refusals::default(),
             takeovers: mpsc::unbounded_channel(),
             effects: Vec::new(),
             now: parts.clock.elapsed(),
@@ -347,6 +355,7 @@ impl Loop {
                 },
                 Polled::End { partition, next } => {
                     self.heard_from_kafka();
+                    self.topic_allows(&partition.topic);
                     if self.lanes.holds(&partition) {
                         self.tell(Event::Position { partition, next });
                     }
@@ -416,6 +425,7 @@ impl Loop {
             return;
         }
         self.metrics.received.inc();
+        self.topic_allows(&topic);
         let record = Record::copy(message, topic);
         self.tell(Event::Record(Incoming {
             lane,

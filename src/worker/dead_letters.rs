@@ -69,7 +69,8 @@ pub struct Written {
 /// Writes dead letters.
 pub struct DeadLetters {
     head: Rc<Letterhead>,
-    /// Made with the first letter: most workers never need one.
+    /// Made with the first letter, as most workers never need one; and anew when it has failed for
+    /// good.
     producer: Option<Producer>,
     tasks: JoinSet<()>,
     over: Rc<RefCell<Vec<Written>>>,
@@ -123,7 +124,9 @@ impl DeadLetters {
     }
 
     fn producer(&mut self) -> Result<Producer, String> {
-        if let Some(producer) = &self.producer {
+        if let Some(producer) = &self.producer
+            && !producer.has_failed_for_good()
+        {
             return Ok(producer.clone());
         }
         let connection = Connection {

@@ -142,7 +142,7 @@ impl Loop {
             })
             .collect();
         if let Err(error) = self.consumer.commit(&commits) {
-            self.commit_over(Some(error));
+            self.commit_over(Some(error), None);
         }
     }
 }

@@ -31,6 +31,7 @@ struct Troubles {
     /// Nothing is delivered without the store.
     store_is_needed: bool,
     dead_letters: Option<String>,
+    refused: Option<String>,
     fatal: Option<String>,
     stopping: bool,
 }
@@ -78,6 +79,11 @@ impl Health {
     /// The dead-letter topic will not do; or will. True if that is news.
     pub fn dead_letters(&self, trouble: Option<&str>) -> bool {
         replace(&mut self.troubles().dead_letters, trouble)
+    }
+
+    /// Kafka refuses us something; or nothing any more.
+    pub fn refused(&self, what: Option<&str>) {
+        replace(&mut self.troubles().refused, what);
     }
 
     /// No broker answered when one was last asked.
@@ -148,6 +154,9 @@ impl Probes for Health {
         }
         if let Some(why) = &troubles.kafka {
             missing.push(format!("Kafka not reachable: {why}"));
+        }
+        if let Some(why) = &troubles.refused {
+            missing.push(format!("Kafka refuses this worker: {why}"));
         }
         if let Some(why) = &troubles.topic {
             missing.push(format!("topic not there: {why}"));
@@ -236,6 +245,7 @@ mod tests {
         health.topic(Some("gone"));
         health.commits(Some("not authorised"));
         health.dead_letters(Some("compacted"));
+        health.refused(Some("topic orders may not be read"));
         health.stopping();
         assert_eq!(health.live(), Ok(()));
         let missing = health.ready().unwrap_err();
@@ -243,6 +253,7 @@ mod tests {
             "Kafka",
             "handler",
             "topic",
+            "refuses",
             "committed",
             "no record is taken",
             "draining",

@@ -53,6 +53,7 @@ impl Loop {
     pub fn assigned(&mut self, partitions: Vec<TopicPartition>) {
         self.heard_from_kafka();
         self.health.topic(None);
+        self.group_takes_us();
         if self.stopping || partitions.is_empty() {
             self.health.joined();
             let bare: Vec<_> = partitions
@@ -279,12 +280,19 @@ impl Loop {
         let errors = error
             .into_iter()
             .chain(partitions.iter().filter_map(|(_, error)| *error));
-        self.commit_over(CommitError::worst(errors));
+        let worst = CommitError::worst(errors);
+        let of_worst = |(_, error): &&(_, Option<Code>)| {
+            worst
+                .as_ref()
+                .is_some_and(|worst| *error == Some(worst.code()))
+        };
+        let place = partitions.iter().find(of_worst);
+        self.commit_over(worst, place.map(|(partition, _)| partition));
     }
 
-    /// A commit is over, without an error or with one.
-    pub fn commit_over(&mut self, error: Option<CommitError>) {
-        let words = |error: &CommitError| error.code().to_string();
+    /// A commit is over, without an error or with one, of which `place` is an example.
+    pub fn commit_over(&mut self, error: Option<CommitError>, place: Option<&TopicPartition>) {
+        let words = |error: &CommitError| self.commit_words(error.code(), place);
         let (result, outcome) = match &error {
             None => ("ok", Ok(())),
             Some(e @ CommitError::Outdated(_)) => ("later", Err(CommitFailure::Outdated(words(e)))),
@@ -297,7 +305,10 @@ impl Loop {
             .get_or_create(&Outcome { result })
             .inc();
         match &outcome {
-            Ok(()) => self.heard_from_kafka(),
+            Ok(()) => {
+                self.heard_from_kafka();
+                self.commits_are_allowed();
+            }
             Err(why) => debug!(?why, "commit"),
         }
         self.tell(Event::Committed(outcome));

@@ -17,6 +17,7 @@ mod leaving;
 mod membership;
 mod reachability;
 pub mod record;
+mod refusals;
 pub mod signals;
 mod status;
 mod unread;
@@ -241,6 +242,7 @@ fn begin(
         wake,
         health: Arc::clone(health),
         metrics: Arc::clone(metrics),
+        group_id: config.group_id.clone(),
         budget_bytes,
     }))
 }

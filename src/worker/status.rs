@@ -113,6 +113,14 @@ impl Loop {
                     );
                 }
             }
+            Trouble::Refused
+                if matches!(
+                    code,
+                    Code::GroupAuthorizationFailed | Code::TopicAuthorizationFailed
+                ) =>
+            {
+                self.refused(code, None, reason);
+            }
             Trouble::Refused => {
                 if self.health.kafka(Some(reason)) {
                     warn!(%code, reason, "Kafka refuses this worker; its credentials or ACLs need a look; still trying");

@@ -62,6 +62,10 @@ impl Loop {
                 self.bar(partition, at, unread::UNREADABLE, &message, true);
                 Ok(())
             }
+            _ if code == Code::TopicAuthorizationFailed => {
+                self.refused(code, Some(&partition.topic), reason);
+                Ok(())
+            }
             _ => self.trouble(code, false, reason),
         }
     }

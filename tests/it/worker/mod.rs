@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod acls;
 mod batches;
 mod cloud_events;
 mod dead_letters;

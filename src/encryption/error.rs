@@ -44,7 +44,9 @@ pub enum Error {
     #[error("the message is marked as compressed, but holds no whole zlib stream")]
     BadCompression,
     /// It inflates to more than is allowed.
-    #[error("the message inflates to more than {limit} bytes; raise the limit if it is to be read")]
+    #[error(
+        "the message becomes more than {limit} bytes; raise the limit, and the worker's memory with it, if it is to be read"
+    )]
     TooLarge {
         /// The limit in bytes.
         limit: u64,

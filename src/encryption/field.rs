@@ -80,12 +80,30 @@ impl Field {
     ///
     /// # Errors
     ///
-    /// If the plaintext is not UTF-8.
-    pub fn replaced(&self, document: &[u8], plaintext: &[u8]) -> Result<Vec<u8>, Error> {
+    /// If the plaintext is not UTF-8, or as a JSON text has more than `most` bytes: escapes make it up
+    /// to six times as long.
+    pub fn replaced(
+        &self,
+        document: &[u8],
+        plaintext: &[u8],
+        most: usize,
+    ) -> Result<Vec<u8>, Error> {
         let plaintext = std::str::from_utf8(plaintext).map_err(|_| Error::NotUtf8)?;
-        let text = serde_json::Value::from(plaintext).to_string();
+        if plaintext.bytes().map(bytes_in_json).sum::<usize>() > most {
+            return Err(Error::TooLarge { limit: most as u64 });
+        }
+        let text = serde_json::to_string(plaintext).expect("a text is written as JSON");
         let Range { start, end } = self.place;
         Ok([&document[..start], text.as_bytes(), &document[end..]].concat())
+    }
+}
+
+/// What a byte of a text takes in JSON.
+fn bytes_in_json(byte: u8) -> usize {
+    match byte {
+        b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 8 | 12 => 2,
+        0..=31 => 6,
+        _ => 1,
     }
 }
 
@@ -117,7 +135,7 @@ mod tests {
         let pointer = Pointer::parse(pointer).unwrap();
         let field = Field::find(document.as_bytes(), &pointer).unwrap().unwrap();
         let bytes = field
-            .replaced(document.as_bytes(), plaintext.as_bytes())
+            .replaced(document.as_bytes(), plaintext.as_bytes(), 1000)
             .unwrap();
         String::from_utf8(bytes).unwrap()
     }
@@ -177,8 +195,22 @@ mod tests {
         }
         let field = Field::find(br#"{"a":"x"}"#, &pointer).unwrap().unwrap();
         assert_eq!(
-            field.replaced(br#"{"a":"x"}"#, b"\xff"),
+            field.replaced(br#"{"a":"x"}"#, b"\xff", 10),
             Err(Error::NotUtf8)
         );
+    }
+
+    #[test]
+    fn a_text_that_escapes_make_too_long_is_refused() {
+        let document = br#"{"a":"x"}"#;
+        let pointer = Pointer::parse("/a").unwrap();
+        let field = Field::find(document, &pointer).unwrap().unwrap();
+        for text in ["\0\x1f", "a\"\\\n\t\r\x08\x0c", "äöü\u{7f}"] {
+            let length = serde_json::to_string(text).unwrap().len() - 2;
+            let replaced = |most| field.replaced(document, text.as_bytes(), most);
+            assert!(replaced(length).is_ok(), "{text:?}");
+            let limit = length as u64 - 1;
+            assert_eq!(replaced(length - 1), Err(Error::TooLarge { limit }));
+        }
     }
 }

@@ -48,7 +48,7 @@ use delivery::exec::Exec;
 use delivery::http::h2c::Pool;
 use delivery::http::{Http, Protocol};
 use delivery::{
-    BatchLimits, Claims, Decryption, Deliveries, Limits, Pipeline, Preparation, Transport,
+    BatchLimits, Claims, Decryption, Deliveries, Limits, Pipeline, Preparation, Transport, share_of,
 };
 use health::Health;
 use leaving::Leaving;
@@ -217,6 +217,11 @@ fn begin(
     consumer.subscribe(&config.topics)?;
     let held = config.memory_budget_bytes - membership.prefetch_bytes;
     let budget_bytes = usize::try_from(held).unwrap_or(usize::MAX);
+    let for_decrypted = config
+        .encryption
+        .as_ref()
+        .map_or(0, |encryption| share_of(budget_bytes, encryption));
+    let budget_bytes = budget_bytes - for_decrypted;
     let letterhead = Letterhead {
         topic: config.dead_letter_topic.clone(),
         style: config.dead_letter_headers,
@@ -228,7 +233,7 @@ fn begin(
         timeout: config.dead_letter_timeout(),
     };
     let pipeline = Pipeline {
-        preparation: preparation(config, metrics)?,
+        preparation: preparation(config, for_decrypted, metrics)?,
         claims: Claims::new(config.idempotency.as_ref(), &options.pod, clock, metrics),
         transport,
     };
@@ -247,8 +252,8 @@ fn begin(
     }))
 }
 
-/// The part of the memory budget that librdkafka may read ahead; the rest is for what the engine holds. A
-/// few megabytes keep the handler busy across fetches.
+/// The part of the memory budget that librdkafka may read ahead; the rest is for what the engine holds and
+/// what is decrypted of it. A few megabytes keep the handler busy across fetches.
 fn prefetch_bytes(budget_bytes: u64) -> u64 {
     let (least, most) = (1 << 20, 8 << 20);
     (budget_bytes / 4).clamp(least, most).min(budget_bytes / 2)
@@ -297,11 +302,15 @@ fn source(config: &WorkerConfig) -> String {
     format!("/namespaces/{namespace}/kafkaconsumers/{name}")
 }
 
-fn preparation(config: &WorkerConfig, metrics: &WorkerMetrics) -> Result<Preparation, Error> {
+fn preparation(
+    config: &WorkerConfig,
+    room: usize,
+    metrics: &WorkerMetrics,
+) -> Result<Preparation, Error> {
     let Some(encryption) = &config.encryption else {
         return Ok(Preparation::AsRead);
     };
-    Decryption::load(encryption, metrics.decrypted.clone())
+    Decryption::load(encryption, room, metrics.decrypted.clone())
         .map(|decryption| Preparation::Decrypt(Box::new(decryption)))
         .map_err(Error::Encryption)
 }

@@ -23,7 +23,8 @@ impl Loop {
         let now = self.now;
         let metrics = &self.metrics;
         metrics.in_flight.set(gauge(self.engine.in_flight()));
-        metrics.held_bytes.set(gauge(self.engine.held_bytes()));
+        let held = self.engine.held_bytes() + self.deliveries.prepared_bytes();
+        metrics.held_bytes.set(gauge(held));
         if now < self.status_due {
             return;
         }

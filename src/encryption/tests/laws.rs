@@ -131,7 +131,7 @@ proptest! {
         let text = document(&message).to_string();
         let field = Field::find(text.as_bytes(), &pointer).unwrap().unwrap();
         prop_assert_eq!(&field.message, &message);
-        let replaced = field.replaced(text.as_bytes(), plaintext.as_bytes()).unwrap();
+        let replaced = field.replaced(text.as_bytes(), plaintext.as_bytes(), usize::MAX).unwrap();
         prop_assert_eq!(String::from_utf8(replaced).unwrap(), document(&plaintext).to_string());
     }
 }

@@ -12,6 +12,7 @@ use prometheus_client::metrics::family::Family;
 use tracing::info;
 
 use super::answer::failure;
+use super::room::{Room, Taken};
 use crate::encryption::{
     Digest, Encoding, Error, Field, Keyring, Pointer, Secret, Secrets, Settings, looks_encrypted,
 };
@@ -26,6 +27,16 @@ pub struct Decryption {
     on_unknown_key: OnUnknownKey,
     on_plaintext: OnPlaintext,
     decrypted: Family<OpenedBy, Counter>,
+    /// Bytes that a value may have.
+    most: usize,
+    room: Room,
+}
+
+/// Of the memory for records that were read, what decrypted values may take: room for two of the
+/// largest, if that is not more than half.
+pub fn share_of(budget: usize, config: &worker_config::Encryption) -> usize {
+    let largest = usize::try_from(config.max_inflated_bytes).unwrap_or(usize::MAX);
+    largest.saturating_mul(2).max(budget / 4).min(budget / 2)
 }
 
 /// A value for the handler.
@@ -38,15 +49,18 @@ pub struct Opened {
 }
 
 impl Decryption {
-    /// Reads and derives the keys, tens of milliseconds each.
+    /// Reads and derives the keys, tens of milliseconds each. Values take up to `room` bytes together,
+    /// and so does one alone at most.
     ///
     /// # Errors
     ///
     /// In one line, without what a secret holds.
     pub fn load(
         config: &worker_config::Encryption,
+        room: usize,
         decrypted: Family<OpenedBy, Counter>,
     ) -> Result<Self, String> {
+        let most = config.max_inflated_bytes.min(room as u64);
         let primary_keys = config.primary_key_files.iter();
         let secrets = Secrets {
             primary_keys: primary_keys
@@ -65,7 +79,7 @@ impl Decryption {
                 HashDigest::Sha1 => Digest::Sha1,
             },
             support_sha1: config.support_sha1,
-            max_inflated_bytes: config.max_inflated_bytes,
+            max_inflated_bytes: most,
         };
         let pointer = match &config.pointer {
             Some(text) => Some(
@@ -83,7 +97,29 @@ impl Decryption {
             on_unknown_key: config.on_unknown_key,
             on_plaintext: config.on_plaintext,
             decrypted,
+            most: usize::try_from(most).unwrap_or(usize::MAX),
+            room: Room::new(room),
         })
+    }
+
+    /// Room for whatever `value` may become.
+    pub async fn room(&self, value: &[u8]) -> Taken {
+        self.room.take(self.worst(value)).await
+    }
+
+    /// The same without waiting.
+    pub fn room_at_once(&self, value: &[u8]) -> Option<Taken> {
+        self.room.try_take(self.worst(value))
+    }
+
+    /// Bytes that decrypted values take.
+    pub fn taken_bytes(&self) -> usize {
+        self.room.taken_bytes()
+    }
+
+    /// One that is not compressed becomes no larger, a field is replaced in its document.
+    fn worst(&self, value: &[u8]) -> usize {
+        value.len().saturating_add(self.most)
     }
 
     /// The plaintext of a value, or the verdict on its record.
@@ -113,7 +149,7 @@ impl Decryption {
             .map_err(nothing_there)?
             .ok_or(nothing_there(Error::NotAMessage))?;
         let opened = self.decrypt(field.message.as_bytes())?;
-        let value = field.replaced(document, &opened.value);
+        let value = field.replaced(document, &opened.value, self.most);
         Ok(Opened {
             value: value
                 .map_err(|error| NotOpened {
@@ -192,6 +228,8 @@ mod tests {
             on_unknown_key: OnUnknownKey::Stall,
             on_plaintext,
             decrypted: Family::default(),
+            most: 1000,
+            room: Room::new(1 << 20),
         }
     }
 

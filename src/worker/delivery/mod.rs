@@ -21,6 +21,7 @@ mod json;
 mod pipeline;
 mod prepare;
 mod results;
+mod room;
 mod slots;
 mod together;
 mod transport;
@@ -32,7 +33,7 @@ use crate::engine::{Ticket, Verdict};
 
 pub use batches::Limits as BatchLimits;
 pub use claims::Claims;
-pub use decryption::Decryption;
+pub use decryption::{Decryption, share_of};
 pub use pipeline::Pipeline;
 pub use prepare::Preparation;
 pub use slots::{Deliveries, Limits};

@@ -61,7 +61,14 @@ async fn attempt(
         transport,
     } = &shared.pipeline;
     let unasked = |verdict| (Attempted::without_handler(verdict), None);
-    let prepared = match preparation.prepare(&delivery.record) {
+    let mut room = None;
+    if let Preparation::Decrypt(_) = preparation {
+        match unless_cancelled(slot, preparation.room(&delivery.record)).await {
+            Some(taken) => room = taken,
+            None => return unasked(Verdict::Cancelled),
+        }
+    }
+    let prepared = match preparation.prepare(&delivery.record, &mut room) {
         Ok(prepared) => prepared,
         Err(verdict) => return unasked(verdict),
     };

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use super::decryption::Decryption;
+use super::room::Taken;
 use crate::encryption::Encoding;
 use crate::engine::Verdict;
 use crate::worker::record::Record;
@@ -28,8 +29,38 @@ pub struct Prepared<'a> {
 }
 
 impl Preparation {
-    /// Prepares a record, or gives the verdict on one that cannot be.
-    pub fn prepare<'a>(&self, record: &'a Record) -> Result<Prepared<'a>, Verdict> {
+    /// Room for what the record's value may become, if it becomes anything; to be kept as long as what
+    /// is prepared. May wait, and then must not be waited for by who holds room.
+    pub async fn room(&self, record: &Record) -> Option<Taken> {
+        match (self, &record.value) {
+            (Self::Decrypt(decryption), Some(value)) => Some(decryption.room(value).await),
+            _ => None,
+        }
+    }
+
+    /// The same without waiting; None where it would have to.
+    pub fn room_at_once(&self, record: &Record) -> Option<Option<Taken>> {
+        match (self, &record.value) {
+            (Self::Decrypt(decryption), Some(value)) => decryption.room_at_once(value).map(Some),
+            _ => Some(None),
+        }
+    }
+
+    /// Bytes that prepared values take beside their records.
+    pub fn taken_bytes(&self) -> usize {
+        match self {
+            Self::AsRead => 0,
+            Self::Decrypt(decryption) => decryption.taken_bytes(),
+        }
+    }
+
+    /// Prepares a record in `room`, of which only what is needed is kept, or gives the verdict on one
+    /// that cannot be.
+    pub fn prepare<'a>(
+        &self,
+        record: &'a Record,
+        room: &mut Option<Taken>,
+    ) -> Result<Prepared<'a>, Verdict> {
         match (self, &record.value) {
             (Self::AsRead, value) | (Self::Decrypt(_), value @ None) => Ok(Prepared {
                 record,
@@ -37,7 +68,12 @@ impl Preparation {
                 decrypted: None,
             }),
             (Self::Decrypt(decryption), Some(value)) => {
-                let opened = decryption.open(value)?;
+                let opened = decryption.open(value).inspect_err(|_| *room = None)?;
+                if let Some(room) = room {
+                    // What was not encrypted is delivered as it lies there.
+                    let own = opened.encoding.is_some();
+                    room.keep(if own { opened.value.len() } else { 0 });
+                }
                 Ok(Prepared {
                     record,
                     value: Some(opened.value),

@@ -231,6 +231,11 @@ impl Deliveries {
         self.shared.handled.take()
     }
 
+    /// Bytes that prepared values take beside their records.
+    pub fn prepared_bytes(&self) -> usize {
+        self.shared.pipeline.preparation.taken_bytes()
+    }
+
     /// Why the idempotency store cannot be used.
     pub fn store_trouble(&self) -> Option<String> {
         self.shared.pipeline.claims.trouble()

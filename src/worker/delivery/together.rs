@@ -9,7 +9,8 @@ use tokio::time::Sleep;
 use super::claims::Held;
 use super::document::Item;
 use super::pipeline::{begin_handlers_time, settle, timed_out};
-use super::prepare::Prepared;
+use super::prepare::{Preparation, Prepared};
+use super::room::Taken;
 use super::slots::{End, Shared, Slot, finish, unless_cancelled};
 use super::transport::Line;
 use super::{Delivery, results};
@@ -20,6 +21,8 @@ struct Member<'a> {
     delivery: &'a Delivery,
     /// Until it is given to the handler.
     prepared: Option<Prepared<'a>>,
+    /// As long as that.
+    room: Option<Taken>,
     /// The claim on it: wanted at first, then ours.
     held: Option<Held>,
     verdict: Option<Verdict>,
@@ -35,7 +38,13 @@ pub(super) async fn deliver(
     batch: &[Delivery],
 ) -> (Vec<Verdict>, Option<bool>) {
     let in_order = shared.limits.batches.is_some_and(|limits| limits.in_order);
-    let mut members: Vec<_> = batch.iter().map(|d| Member::of(shared, d)).collect();
+    let mut members: Vec<_> = match shared.pipeline.preparation {
+        Preparation::AsRead => {
+            let of = |delivery| Member::of(shared, delivery, Some(None));
+            batch.iter().map(of).collect()
+        }
+        Preparation::Decrypt(_) => one_by_one(shared, slot, batch).await,
+    };
     let claimed = match members.iter().any(|member| member.held.is_some()) {
         true => {
             let claiming = join_all(members.iter_mut().map(|member| member.claim(shared)));
@@ -48,6 +57,7 @@ pub(super) async fn deliver(
         true => attempt(shared, slot, line, deadline, &mut members, in_order).await,
         false => (None, Verdict::Cancelled),
     };
+    members.iter_mut().for_each(|member| member.room = None);
     let mut verdicts: Vec<_> = members
         .iter_mut()
         .map(|member| member.verdict.take().unwrap_or_else(|| otherwise.clone()))
@@ -67,14 +77,22 @@ pub(super) async fn deliver(
 }
 
 impl<'a> Member<'a> {
-    fn of(shared: &Shared, delivery: &'a Delivery) -> Self {
+    /// Without `room` it is delivered later.
+    fn of(shared: &Shared, delivery: &'a Delivery, room: Option<Option<Taken>>) -> Self {
         let mut member = Self {
             delivery,
             prepared: None,
+            room: None,
             held: None,
             verdict: None,
         };
-        let prepared = shared.pipeline.preparation.prepare(&delivery.record);
+        let Some(room) = room else {
+            member.verdict = Some(Verdict::Cancelled);
+            return member;
+        };
+        member.room = room;
+        let preparation = &shared.pipeline.preparation;
+        let prepared = preparation.prepare(&delivery.record, &mut member.room);
         let wanted = prepared.and_then(|prepared| {
             let wanted = shared.pipeline.claims.wanted(&prepared, delivery.ticket)?;
             Ok((prepared, wanted))
@@ -97,6 +115,31 @@ impl<'a> Member<'a> {
             self.verdict = Some(verdict);
         }
     }
+}
+
+/// Each with room for what its value becomes.
+async fn one_by_one<'a>(shared: &Shared, slot: &Slot, batch: &'a [Delivery]) -> Vec<Member<'a>> {
+    let mut members = Vec::with_capacity(batch.len());
+    for delivery in batch {
+        let room = room(shared, slot, &members, delivery).await;
+        members.push(Member::of(shared, delivery, room));
+    }
+    members
+}
+
+/// Room for what the delivery's value may become: waited for only where the batch holds none yet, or
+/// two batches might wait for each other. None where it must come later.
+async fn room(
+    shared: &Shared,
+    slot: &Slot,
+    members: &[Member<'_>],
+    delivery: &Delivery,
+) -> Option<Option<Taken>> {
+    let preparation = &shared.pipeline.preparation;
+    if members.iter().any(|member| member.room.is_some()) {
+        return preparation.room_at_once(&delivery.record);
+    }
+    unless_cancelled(slot, preparation.room(&delivery.record)).await
 }
 
 /// Gives those to the handler that are to be: Some if it could be told whether it is there, and the

@@ -9,8 +9,10 @@ use drover::worker_config::{Encryption, HashDigest, OnExhausted, OnPlaintext, On
 use rdkafka::producer::BaseRecord;
 
 use super::kafka::{Kafka, eventually};
-use super::web::{Web, ok};
+use super::web::{Seen, Web, ok, ok_after};
 use super::workers::{TOPIC, Worker, config};
+use drover::worker_config::Batch;
+use std::time::Duration;
 
 const DEAD: &str = "orders.dlq";
 const SALT: &str = "the salt of these tests";
@@ -250,4 +252,90 @@ fn a_worker_without_its_key_says_which_file_is_missing_and_ends() {
         error.contains("primary key") && error.contains("/nowhere/primary-key-0"),
         "{error}"
     );
+}
+
+/// How many requests were in the handler at once, at most.
+fn most_at_once(seen: &[Seen]) -> usize {
+    let inside = |at: &Seen| {
+        let others = seen.iter().filter(|other| other.begun <= at.begun);
+        others
+            .filter(|other| other.ended.is_none_or(|ended| ended > at.begun))
+            .count()
+    };
+    seen.iter().map(inside).max().unwrap_or(0)
+}
+
+/// Sixteen records of some hundred bytes that become almost a mebibyte each.
+fn bombs(kafka: &Kafka, count: usize) {
+    let large = "0".repeat(900 << 10);
+    let bomb = message(&key("our key"), &large);
+    assert!(bomb.len() < 4096, "{}", bomb.len());
+    for number in 0..count {
+        let key = format!("k{number}");
+        let record = BaseRecord::to(TOPIC).partition(0);
+        kafka.send(record.key(key.as_bytes()).payload(bomb.as_bytes()));
+    }
+    kafka.flush();
+}
+
+#[test]
+fn what_records_become_when_they_are_decrypted_stays_within_the_memory_budget() {
+    let (kafka, files) = (kafka(), Files::new());
+    bombs(&kafka, 16);
+    let web = Web::start(|_| ok_after(Duration::from_millis(20)));
+    let mut config = config(&kafka, &web);
+    config.encryption = Some(files.encryption(&["our key"]));
+    // Without what is read ahead, not quite half of it is room for two of those, not for three.
+    config.memory_budget_bytes = 6 << 20;
+    let _worker = Worker::start("pod-1", config);
+    kafka.wait_for_commit(TOPIC, 0, 16);
+    let seen = web.seen();
+    assert_eq!(seen.len(), 16);
+    assert!(seen.iter().all(|seen| seen.body.len() == 900 << 10));
+    assert!(seen.iter().all(|seen| seen.number("drover-attempt") == 1));
+    assert!(most_at_once(&seen) <= 2, "{}", most_at_once(&seen));
+}
+
+#[test]
+fn a_batch_is_no_larger_than_there_is_room_for_what_it_becomes() {
+    let (kafka, files) = (kafka(), Files::new());
+    bombs(&kafka, 8);
+    let web = Web::start(|_| ok());
+    let mut config = config(&kafka, &web);
+    config.encryption = Some(files.encryption(&["our key"]));
+    config.memory_budget_bytes = 6 << 20;
+    config.batch = Batch {
+        max_records: 8,
+        max_bytes: 1 << 20,
+        max_wait: Duration::from_millis(20),
+    };
+    config.concurrency = 2;
+    let _worker = Worker::start("pod-1", config);
+    kafka.wait_for_commit(TOPIC, 0, 8);
+    let seen = web.seen();
+    let records = |seen: &Seen| usize::try_from(seen.number("drover-batch")).unwrap();
+    assert_eq!(seen.iter().map(records).sum::<usize>(), 8, "each once");
+    assert!(seen.iter().all(|seen| records(seen) <= 2));
+}
+
+#[test]
+fn what_the_memory_budget_has_no_room_for_is_dead_lettered_whatever_the_limit() {
+    let (kafka, files) = (kafka(), Files::new());
+    bombs(&kafka, 1);
+    produce(&kafka, "k", &[&message(&key("our key"), "good")]);
+    let web = Web::start(|_| ok());
+    let mut config = config(&kafka, &web);
+    let mut encryption = files.encryption(&["our key"]);
+    encryption.max_inflated_bytes = 256 << 20;
+    config.encryption = Some(encryption);
+    config.memory_budget_bytes = 1 << 20;
+    config.dead_letter_topic = Some(DEAD.to_owned());
+    config.on_exhausted = OnExhausted::DeadLetter;
+    let _worker = Worker::start("pod-1", config);
+    let letter = kafka.read(DEAD, 1).remove(0);
+    kafka.wait_for_commit(TOPIC, 0, 2);
+    assert_eq!(letter.header("drover-dlq-error-class"), Some("TooLarge"));
+    let words = letter.header("drover-dlq-error").unwrap();
+    assert!(words.contains("more than 262144 bytes"), "{words}");
+    assert_eq!(web.seen().len(), 1);
 }

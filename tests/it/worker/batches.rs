@@ -24,18 +24,18 @@ fn batched(kafka: &Kafka, web: &Web, max_records: u32) -> WorkerConfig {
     }
 }
 
-fn records(seen: &Seen) -> Vec<Value> {
+pub fn records(seen: &Seen) -> Vec<Value> {
     let document: Value = serde_json::from_slice(&seen.body).unwrap();
     document["records"].as_array().unwrap().clone()
 }
 
-fn values(seen: &Seen) -> Vec<String> {
+pub fn values(seen: &Seen) -> Vec<String> {
     let value = |record: &Value| record["value"].as_str().unwrap().to_owned();
     records(seen).iter().map(value).collect()
 }
 
 /// Answers each record by its value.
-fn results(seen: &Seen, result: impl Fn(&str) -> Value) -> Reply {
+pub fn results(seen: &Seen, result: impl Fn(&str) -> Value) -> Reply {
     let results: Vec<_> = values(seen).iter().map(|value| result(value)).collect();
     Reply {
         body: json!({ "results": results }).to_string(),

@@ -21,9 +21,9 @@ use crate::stores::servers::{postgres, postgres_store, redis, redis_store};
 use crate::stores::{Runtime, claim, holder, open, told};
 
 /// The cluster's own requests are refused for as long as there are such errors.
-const MANY: usize = 10_000;
+pub const MANY: usize = 10_000;
 
-fn send(kafka: &Kafka, partition: i32, id: &str) {
+pub fn send(kafka: &Kafka, partition: i32, id: &str) {
     let value = format!("{id} in {partition}");
     let record = BaseRecord::to(TOPIC)
         .partition(partition)
@@ -33,7 +33,7 @@ fn send(kafka: &Kafka, partition: i32, id: &str) {
     kafka.send(record);
 }
 
-fn ids(count: usize) -> Vec<String> {
+pub fn ids(count: usize) -> Vec<String> {
     (0..count).map(|n| format!("id-{n}")).collect()
 }
 
@@ -58,7 +58,7 @@ fn each_once(web: &Web, ids: &[String]) {
     assert_eq!(tally(&web.seen()), wanted);
 }
 
-fn idempotent(kafka: &Kafka, web: &Web, store: &StoreKind) -> WorkerConfig {
+pub fn idempotent(kafka: &Kafka, web: &Web, store: &StoreKind) -> WorkerConfig {
     WorkerConfig {
         idempotency: Some(told(store.clone())),
         ..config(kafka, web)
@@ -77,7 +77,7 @@ fn committed(kafka: &Kafka, partitions: i32, offset: i64) {
 }
 
 /// Each id comes three times, twice in one partition and once in the other.
-fn comes_three_times(kafka: &Kafka, ids: &[String]) {
+pub fn comes_three_times(kafka: &Kafka, ids: &[String]) {
     for id in ids {
         send(kafka, 0, id);
         send(kafka, 1, id);

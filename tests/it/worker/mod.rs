@@ -14,6 +14,7 @@ mod h2c;
 mod h2c_server;
 mod headers;
 mod idempotency;
+mod idempotency_batches;
 mod kafka;
 mod membership;
 mod outages;

@@ -19,6 +19,7 @@ mod controller_dead_letters;
 mod controller_process;
 mod controller_rest;
 mod controller_scaling;
+mod controller_status;
 mod crds;
 mod encryption_spec;
 mod engine_speed;

@@ -1,0 +1,39 @@
+//! The last word about a fleet that comes to rest is written, although nothing happens any more that
+//! would bring it up again.
+#![allow(clippy::unwrap_used, reason = "a test may panic wherever it stands")]
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::support::consumers::with;
+use crate::support::operator::{Operator, wait_for};
+
+const FLEETS: usize = 8;
+
+/// Reasons change their kind soon after other things did, too soon to be written: they wait for their
+/// turn, and must not be taken for written meanwhile. When that happens is a matter of moments, so
+/// several fleets go through it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_last_reasons_of_fleets_that_come_to_rest_are_told() {
+    let operator = Operator::start(&["events"]).await;
+    operator.play_kubelet();
+    let name = |number: usize| format!("fleet-{number}");
+    for number in 0..FLEETS {
+        let spec = with(operator.spec("events"), "/scaling/minReplicas", json!(1));
+        operator.create(&name(number), spec).await;
+        tokio::time::sleep(Duration::from_millis(130)).await; // apart, so that moments differ
+    }
+    for number in 0..FLEETS {
+        let name = name(number);
+        operator.condition(&name, "Ready", "True", "AllReady").await;
+        // Of a pod that has just started it is first said that it starts, and that the group settles.
+        wait_for(&format!("the last word about {name}"), async || {
+            let scaling = operator.status(&name).await.scaling.unwrap_or_default();
+            let said = scaling.reasons.first().cloned().unwrap_or_default();
+            let last = said.contains("enough: 0 records wait");
+            if last { Ok(()) } else { Err(said) }
+        })
+        .await;
+    }
+}

@@ -31,7 +31,7 @@ use crate::lag_admin::Mock;
 use super::control_plane::{ControlPlane, control_plane_with_controllers};
 
 /// How long anything may take to come about on a busy machine.
-pub const PATIENCE: Duration = Duration::from_secs(40);
+pub const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A namespace with a controller and a Kafka of its own.
 pub struct Operator {

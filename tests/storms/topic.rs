@@ -10,6 +10,7 @@ use rdkafka::admin::{
 };
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::message::{BorrowedMessage, Headers as _};
 use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
 use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
@@ -77,11 +78,14 @@ impl Topic {
         for (key, value) in settings {
             topic = topic.set(key, value);
         }
-        let made = admin.create_topics([&topic], &AdminOptions::new());
-        futures::executor::block_on(made)
-            .unwrap()
-            .remove(0)
-            .unwrap();
+        // A broker that has just begun may not count among those that copies are kept on.
+        eventually("a broker that takes the new topic", || {
+            let made = admin.create_topics([&topic], &AdminOptions::new());
+            match futures::executor::block_on(made).ok()?.remove(0) {
+                Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => Some(()),
+                Err(_) => None,
+            }
+        });
         eventually("the new topic", || {
             let metadata = self.observer.fetch_metadata(Some(name), TIMEOUT).ok()?;
             let made = metadata.topics()[0].partitions();

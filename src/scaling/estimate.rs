@@ -12,24 +12,44 @@ use super::Policy;
 use super::flow::seconds;
 use super::reading::Reading;
 use super::sample::PodSample;
+use super::sizes;
 use super::state::State;
+use super::track::Waited;
 
 /// Seconds that a record takes in a handler that was never measured. Cautious: a fleet that turns
 /// out too large costs seconds of pods, one too small costs the promise.
 const FIRST_GUESS: f64 = 0.1;
-/// Weight of a new measurement; one by commits takes ten seconds, so it counts for more.
-const WEIGHT: f64 = 0.2;
+/// Weight of a new measurement by commits.
 const WEIGHT_OF_RUN: f64 = 0.5;
+/// What was done and the time that it took are forgotten at this pace: seconds, or records where
+/// those take longer. All pods together change with the handler, one pod differs from the others
+/// for as long as its node does.
+const MEMORY: Memory = Memory {
+    seconds: 60.0,
+    records: 100.0,
+};
+const MEMORY_OF_POD: Memory = Memory {
+    seconds: 600.0,
+    records: 300.0,
+};
+/// A pod counts as like the others until it has done about so many records.
+const ALIKE: f64 = 100.0;
 /// A measurement by commits takes this long, seconds: commits come in lumps.
 const RUN: f64 = 10.0;
+/// Pods that share partitions out, and for so many seconds after, do not show what they can.
+const SETTLED: f64 = 2.0;
+/// Time between deliveries is believed to take this much of a pod at most.
+const LEAST_EFFICIENT: f64 = 0.6;
+/// A backlog of so many seconds, beside what commits are behind, keeps a pod busy.
+const DEEP: f64 = 5.0;
 
 /// What a pod can do.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Capacity {
     /// Kept from before a restart.
     seed: Option<f64>,
-    /// By done and busy.
-    by_busy: Option<f64>,
+    /// By done and busy, of all pods.
+    work: Work,
     /// By commits under full load.
     by_commits: Option<f64>,
     /// What full load showed, by what done and busy said: skew, slow pods and time between
@@ -39,8 +59,6 @@ pub(super) struct Capacity {
     proven: Option<f64>,
     /// Every pod's counters.
     pods: BTreeMap<String, Counters>,
-    /// Collected for the next measurement.
-    collected: Collected,
     /// Full load, from its beginning.
     run: Option<Run>,
 }
@@ -49,10 +67,19 @@ pub(super) struct Capacity {
 struct Counters {
     done: u64,
     busy: Duration,
+    /// What this pod did of late.
+    work: Work,
 }
 
+/// How fast work done is forgotten.
+struct Memory {
+    seconds: f64,
+    records: f64,
+}
+
+/// Work done of late: all fades.
 #[derive(Clone, Debug, Default, PartialEq)]
-struct Collected {
+struct Work {
     /// Records.
     done: f64,
     /// Seconds inside the handler.
@@ -61,12 +88,31 @@ struct Collected {
     slots: f64,
 }
 
+impl Work {
+    fn add(&mut self, more: &Self, elapsed: f64, memory: &Memory) {
+        let fade = (-(elapsed / memory.seconds).min(more.done / memory.records)).exp();
+        self.done = self.done * fade + more.done;
+        self.busy = self.busy * fade + more.busy;
+        self.slots = self.slots * fade + more.slots;
+    }
+
+    /// Records per second that a pod can do, by this.
+    fn rate(&self) -> Option<f64> {
+        let Self { done, busy, slots } = *self;
+        let enough = (done >= 10.0 && busy >= 1.0) || (done >= 1.0 && busy >= 10.0);
+        // Handlers faster than the clock's grain are measured too, by many records.
+        (enough || done >= 1000.0).then(|| slots / busy.max(1e-6))
+    }
+}
+
 #[derive(Clone, Debug, PartialEq)]
 struct Run {
     since: Timestamp,
     pods: u32,
     /// Records committed before it.
     progress: f64,
+    /// How long the oldest record had waited at its beginning, seconds.
+    oldest: f64,
 }
 
 impl Capacity {
@@ -79,28 +125,48 @@ impl Capacity {
 
     /// Records per second that one pod can do; none until it was measured.
     pub(super) fn measured(&self) -> Option<f64> {
-        self.by_busy
+        self.by_busy()
             .map(|rate| rate * self.efficiency.unwrap_or(1.0))
             .or(self.by_commits)
             .or(self.seed)
     }
 
     /// Records per second that one pod can do, to plan with.
-    pub(super) fn per_pod(&self, policy: &Policy) -> f64 {
+    /// Where nobody knows it, what copes is taken to cope: `coped` is what each pod has to do now,
+    /// while nothing waits for long.
+    pub(super) fn per_pod(&self, policy: &Policy, coped: f64) -> f64 {
         let guess = f64::from(policy.concurrency.max(1)) / FIRST_GUESS;
         self.measured()
-            .unwrap_or_else(|| guess.max(self.proven.unwrap_or(0.0)))
+            .unwrap_or_else(|| guess.max(self.proven.unwrap_or(0.0)).max(coped))
     }
 
     /// By done and busy alone, without what full load showed.
     pub(super) fn by_busy(&self) -> Option<f64> {
-        self.by_busy
+        self.work.rate()
+    }
+
+    /// How fast this pod is, as a multiple of all; 1 until it is known.
+    pub(super) fn speed(&self, pod: &str) -> f64 {
+        let (Some(all), Some(counters)) = (self.by_busy(), self.pods.get(pod)) else {
+            return 1.0;
+        };
+        let Work { busy, slots, done } = counters.work;
+        let share = if done > 0.0 { slots / done } else { 1.0 };
+        (slots + ALIKE * share) / (busy * all + ALIKE * share)
+    }
+
+    /// The pods that have reported.
+    pub(super) fn pods(&self) -> impl Iterator<Item = &str> {
+        self.pods.keys().map(String::as_str)
     }
 
     /// Takes the counters in. One that went back is a pod that started again.
-    fn count(&mut self, pods: &BTreeMap<String, PodSample>, watched: bool) {
+    fn count(&mut self, pods: &BTreeMap<String, PodSample>, watched: bool, elapsed: f64) {
+        let mut counted = BTreeMap::new();
+        let mut all = Work::default();
         for (name, pod) in pods {
-            let before = match self.pods.get(name) {
+            let known = self.pods.get(name);
+            let before = match known {
                 Some(before) if pod.done >= before.done && pod.busy >= before.busy => {
                     Some((before.done, before.busy))
                 }
@@ -109,32 +175,28 @@ impl Capacity {
                 // counters may be of any age, such as a report left behind by an older handler.
                 None => watched.then_some((0, Duration::ZERO)),
             };
+            let mut work = known.map(|known| known.work.clone()).unwrap_or_default();
             if let Some((done, busy)) = before {
                 let records = (pod.done - done) as f64;
-                self.collected.done += records;
-                self.collected.busy += (pod.busy - busy).as_secs_f64();
-                self.collected.slots += records * f64::from(pod.slots.max(1));
-            }
-        }
-        self.pods = pods
-            .iter()
-            .map(|(name, pod)| {
-                let counters = Counters {
-                    done: pod.done,
-                    busy: pod.busy,
+                let more = Work {
+                    done: records,
+                    busy: (pod.busy - busy).as_secs_f64(),
+                    slots: records * f64::from(pod.slots.max(1)),
                 };
-                (name.clone(), counters)
-            })
-            .collect();
-
-        let Collected { done, busy, slots } = self.collected;
-        let enough = (done >= 10.0 && busy >= 1.0) || (done >= 1.0 && busy >= 10.0);
-        // Handlers faster than the clock's grain are measured too, by many records.
-        if enough || done >= 1000.0 {
-            let rate = done / busy.max(1e-6) * (slots / done);
-            follow(&mut self.by_busy, rate, WEIGHT);
-            self.collected = Collected::default();
+                work.add(&more, elapsed, &MEMORY_OF_POD);
+                all.done += more.done;
+                all.busy += more.busy;
+                all.slots += more.slots;
+            }
+            let counters = Counters {
+                done: pod.done,
+                busy: pod.busy,
+                work,
+            };
+            counted.insert(name.clone(), counters);
         }
+        self.pods = counted;
+        self.work.add(&all, elapsed, &MEMORY);
     }
 }
 
@@ -144,16 +206,29 @@ pub(super) fn observe(state: &mut State, reading: &Reading<'_>) {
         return;
     }
     let watched = state.seen.is_some();
-    state.capacity.count(&reading.sample.pods, watched);
+    state
+        .capacity
+        .count(&reading.sample.pods, watched, reading.elapsed);
 
     let current = reading.sample.current;
     if current > 0 && state.orders.steady_for(reading) >= RUN {
         let pace = state.progress.rate(RUN, RUN).unwrap_or(0.0) / f64::from(current);
-        state.capacity.proven = Some(state.capacity.proven.unwrap_or(0.0).max(pace));
+        let capacity = &mut state.capacity;
+        capacity.proven = Some(capacity.proven.unwrap_or(0.0).max(pace));
+        // What is done shows that it can be done.
+        if let (Some(by_busy), Some(efficiency)) = (capacity.by_busy(), capacity.efficiency) {
+            let shown = (pace / by_busy).min(1.05);
+            capacity.efficiency = Some(efficiency.max(shown));
+        }
     }
     let loaded = fully_loaded(state, reading);
     let progress = state.progress.total();
     let pods = current;
+    let worth = sizes::worth(pods, reading.partitions()).max(1.0);
+    let reports = !reading.sample.pods.is_empty();
+    let oldest = state
+        .waited_at_work(reading, RUN)
+        .map_or(0.0, Waited::seconds);
     let capacity = &mut state.capacity;
     match &capacity.run {
         Some(run) if loaded && run.pods == pods => {
@@ -161,12 +236,13 @@ pub(super) fn observe(state: &mut State, reading: &Reading<'_>) {
             if elapsed < RUN {
                 return;
             }
-            let per_pod = (progress - run.progress) / elapsed / f64::from(pods);
-            if per_pod > 0.0 {
+            let per_pod = (progress - run.progress) / elapsed / worth;
+            // While a backlog goes down there is capacity that nobody sees.
+            if per_pod > 0.0 && (reports || oldest >= run.oldest) {
                 capacity.by_commits = capacity.by_commits.or(capacity.seed);
                 follow(&mut capacity.by_commits, per_pod, WEIGHT_OF_RUN);
-                if let Some(by_busy) = capacity.by_busy {
-                    let seen = (per_pod / by_busy).clamp(0.3, 1.05);
+                if let Some(by_busy) = capacity.by_busy() {
+                    let seen = (per_pod / by_busy).clamp(LEAST_EFFICIENT, 1.05);
                     follow(&mut capacity.efficiency, seen, WEIGHT_OF_RUN);
                 }
             }
@@ -183,7 +259,21 @@ pub(super) fn observe(state: &mut State, reading: &Reading<'_>) {
         since: reading.at,
         pods,
         progress,
+        oldest,
     });
+}
+
+/// A raise for want of pods shows what those did that were there, where nobody reports.
+pub(super) fn learn(state: &mut State, reading: &Reading<'_>) {
+    let sample = reading.sample;
+    let there = sample.current > 0 && sample.ready >= sample.current && !sample.rolling;
+    let unknown = state.capacity.measured().is_none() && sample.pods.is_empty();
+    if !(there && unknown && state.orders.steady_for(reading) >= RUN) {
+        return;
+    }
+    let worth = sizes::worth(sample.current, reading.partitions()).max(1.0);
+    let pace = state.progress.rate(RUN, RUN).unwrap_or(0.0);
+    follow(&mut state.capacity.by_commits, pace / worth, WEIGHT_OF_RUN);
 }
 
 /// Every pod has more to do than it can: all are there and settled, and nearly every partition
@@ -191,13 +281,19 @@ pub(super) fn observe(state: &mut State, reading: &Reading<'_>) {
 fn fully_loaded(state: &State, reading: &Reading<'_>) -> bool {
     let sample = reading.sample;
     let there = sample.current > 0 && sample.ready >= sample.current && !sample.rolling;
-    if !there || !reading.complete() || state.orders.steady_for(reading) < 2.0 {
+    let settled = SETTLED + state.orders.learned_rebalance().unwrap_or(SETTLED);
+    if !there || !reading.complete() || state.orders.steady_for(reading) < settled {
         return false;
+    }
+    if sample.pods.is_empty() {
+        // Nobody says who works on what, so that one record waits for long has to do.
+        let oldest = state.waited_at_work(reading, RUN).map(Waited::seconds);
+        return oldest.is_some_and(|oldest| oldest > 2.0 * (DEEP + state.commit_gap()));
     }
     let pace = state.progress.rate(RUN, 1.0).unwrap_or(0.0);
     // What was done since the last commit looks like a backlog, and is none; and a backlog in a
     // few partitions leaves the pods of the others idle.
-    let share = (1.0 + 1.5 * state.commit_gap()) * pace / f64::from(reading.partitions());
+    let share = (DEEP + 2.0 * state.commit_gap()) * pace / f64::from(reading.partitions());
     let loaded = reading
         .moving()
         .filter(|(_, known)| known.lag as f64 > share)

@@ -4,8 +4,9 @@ use std::collections::VecDeque;
 
 use jiff::Timestamp;
 
-/// How far back a flow remembers, seconds. Two minutes of look-back over one-minute averages.
-const KEEP: f64 = 190.0;
+/// How far back a flow remembers, seconds. Two minutes of look-back over one-minute averages, and
+/// five minutes for what a fleet's size is held against.
+const KEEP: f64 = 310.0;
 /// Points closer than this are merged, seconds.
 const SPACING: f64 = 1.0;
 

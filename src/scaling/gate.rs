@@ -7,18 +7,22 @@
 
 use jiff::Timestamp;
 
+use super::cost::MOVE;
 use super::flow::seconds;
 use super::plan::Plan;
 use super::reading::Reading;
 use super::state::State;
 use super::{Policy, Why};
 
-/// Price of one rebalance, pod-seconds; a round has two.
-pub(super) const MOVE: f64 = 60.0;
 /// A surplus that is gone is forgotten at this pace, pod-seconds a second.
 const LEAK: f64 = 0.5;
-/// Rounds that turned out needless make the next one dearer, up to so many times.
+/// To let an idle fleet go when it was needed again soon makes the next time dearer, up to so many
+/// times.
 const MOST_PATIENT: f64 = 8.0;
+/// A raise so soon after a lowering says that the lowering was wrong, seconds.
+const LATELY: f64 = 300.0;
+/// An idle fleet is left as it is for so long at least, seconds.
+const MOMENT: f64 = 1.5;
 
 /// Pod-seconds that were not needed.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,6 +35,8 @@ pub(super) struct Surplus {
     lowered: Option<Lowered>,
     /// Multiplies the price.
     patience: f64,
+    /// Pods were let go a short time ago.
+    lately: bool,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -38,6 +44,7 @@ struct Lowered {
     at: Timestamp,
     pods: f64,
     price: f64,
+    idle: bool,
 }
 
 impl Default for Surplus {
@@ -47,6 +54,7 @@ impl Default for Surplus {
             idle_since: None,
             lowered: None,
             patience: 1.0,
+            lately: false,
         }
     }
 }
@@ -66,10 +74,15 @@ impl Surplus {
         };
     }
 
+    /// Pods were let go a short time ago.
+    pub(super) fn lowered_lately(&self) -> bool {
+        self.lately
+    }
+
     /// A raise shows whether the lowering before it was worth its price.
     fn judge(&mut self, at: Timestamp) {
         self.pod_seconds = 0.0;
-        if let Some(lowered) = self.lowered.take() {
+        if let Some(lowered) = self.lowered.take().filter(|lowered| lowered.idle) {
             let spared = lowered.pods * seconds(lowered.at, at);
             if spared < lowered.price {
                 self.patience = (self.patience * 2.0).min(MOST_PATIENT);
@@ -84,10 +97,15 @@ impl Surplus {
 pub(super) fn apply(plan: Plan, policy: &Policy, state: &mut State, reading: &Reading<'_>) -> Plan {
     let start_up = state.orders.start_up(policy);
     let resized = state.orders.resized(reading);
+    let quiet = state.since_arrival(reading);
     let surplus = &mut state.surplus;
     if resized {
         surplus.pod_seconds = 0.0;
     }
+    surplus.lately = surplus
+        .lowered
+        .as_ref()
+        .is_some_and(|lowered| seconds(lowered.at, reading.at) < LATELY);
     if plan.raises() {
         surplus.judge(reading.at);
         return plan;
@@ -97,13 +115,18 @@ pub(super) fn apply(plan: Plan, policy: &Policy, state: &mut State, reading: &Re
         return plan;
     }
     let pods = f64::from(plan.current - plan.replicas);
-    let price = (2.0 * MOVE + pods * start_up) * surplus.patience;
+    let patience = surplus.idle_since.map_or(1.0, |_| surplus.patience);
+    let price = (2.0 * MOVE + pods * start_up) * patience;
     surplus.pod_seconds += pods * reading.elapsed;
-    let collected = match surplus.idle_since {
-        Some(since) => pods * seconds(since, reading.at),
-        None => surplus.pod_seconds,
+    let (collected, idle) = match surplus.idle_since {
+        // That nothing comes is known since the last record came, not since the last was done.
+        Some(since) => {
+            let idle = seconds(since, reading.at);
+            (pods * quiet.max(idle), idle)
+        }
+        None => (surplus.pod_seconds, f64::INFINITY),
     };
-    if plan.at_once || collected >= price {
+    if plan.at_once || (collected >= price && idle >= MOMENT) {
         // The sum stays until the size follows: the decision must not change while it is carried
         // out.
         if !plan.at_once {
@@ -111,6 +134,7 @@ pub(super) fn apply(plan: Plan, policy: &Policy, state: &mut State, reading: &Re
                 at: reading.at,
                 pods,
                 price,
+                idle: surplus.idle_since.is_some(),
             });
         }
         return plan;
@@ -121,5 +145,5 @@ pub(super) fn apply(plan: Plan, policy: &Policy, state: &mut State, reading: &Re
         collected,
         price,
     })
-    .due_in((price - collected) / pods + 0.05)
+    .due_in(((price - collected) / pods).max(MOMENT - idle) + 0.05)
 }

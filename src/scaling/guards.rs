@@ -1,7 +1,7 @@
 //! What makes a change wrong although the load asks for it: unknown data, pods that are still
 //! coming, a handler that fails, a handler that more pods do not help.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -13,6 +13,7 @@ use super::reading::Reading;
 use super::state::State;
 use super::target::Needs;
 use super::{Policy, Why};
+use crate::topic::TopicPartition;
 
 /// Attempts lose half of their weight in so many seconds.
 const HALF_LIFE: f64 = 30.0;
@@ -24,6 +25,15 @@ const LARGE_RAISE: f64 = 1.3;
 const GAIN: f64 = 0.3;
 /// A raise is judged after so many seconds with all pods there.
 const TRIAL: f64 = 60.0;
+/// So many of the partitions may be left to themselves after they were stuck; more are the fleet's
+/// work.
+const FEW_RECOVER: usize = 8;
+/// A partition is back once its backlog is what one pod does in so many seconds.
+const BACK: f64 = 5.0;
+/// Seconds until a change of the load is seen: half a window and a sample.
+const NOTICE: f64 = 10.0;
+/// What retention takes within so many seconds has to be done before.
+const BITES: f64 = 900.0;
 /// The first ceiling lasts so long, seconds; each one after it twice as long, up to the last.
 const FIRST_CEILING: f64 = 600.0;
 const LAST_CEILING: f64 = 7200.0;
@@ -42,6 +52,8 @@ pub(super) struct Guards {
     ceiling: Option<Ceiling>,
     /// The size at the last look.
     size: Option<u32>,
+    /// Partitions that were stuck and are not back with the others yet.
+    recovering: BTreeSet<TopicPartition>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -66,11 +78,19 @@ impl Guards {
         (self.failed >= FEW && ratio > 0.5).then_some(ratio)
     }
 
-    fn ceiling(&self, now: Timestamp) -> Option<u32> {
-        self.ceiling
-            .as_ref()
-            .filter(|ceiling| seconds(ceiling.since, now) < ceiling.lasts)
-            .map(|ceiling| ceiling.pods)
+    /// Whether this partition works off what came while it was stuck.
+    pub(super) fn recovers(&self, partition: &TopicPartition) -> bool {
+        self.recovering.contains(partition)
+    }
+
+    /// The most pods that bring anything; when it has lasted, one size more, to see.
+    fn ceiling(&self, now: Timestamp, sizes: &[u32]) -> Option<u32> {
+        let ceiling = self.ceiling.as_ref()?;
+        if seconds(ceiling.since, now) < ceiling.lasts {
+            return Some(ceiling.pods);
+        }
+        let next = sizes.iter().copied().find(|&size| size > ceiling.pods);
+        next.or(Some(ceiling.pods))
     }
 }
 
@@ -82,7 +102,18 @@ pub(super) fn observe(state: &mut State, reading: &Reading<'_>) {
     let watched = state.seen.is_some();
     let steady_for = state.orders.steady_for(reading);
     let per_pod = state.capacity.by_busy();
+    let few = reading.known.len() / FEW_RECOVER;
     let guards = &mut state.guards;
+    guards
+        .recovering
+        .extend(reading.stuck.iter().map(|&partition| partition.clone()));
+    guards.recovering.retain(|partition| {
+        let lag = reading.known.get(partition).map(|known| known.lag as f64);
+        lag.is_some_and(|lag| lag > BACK * per_pod.unwrap_or(0.0))
+    });
+    if guards.recovering.len() > few.max(1) {
+        guards.recovering.clear();
+    }
 
     let fade = 0.5_f64.powf(reading.elapsed / HALF_LIFE);
     guards.failed *= fade;
@@ -109,17 +140,25 @@ pub(super) fn observe(state: &mut State, reading: &Reading<'_>) {
     let current = reading.sample.current;
     if let Some(size) = guards.size.filter(|&size| size != current) {
         let large = f64::from(current) >= LARGE_RAISE * f64::from(size);
+        let probe = current > size
+            && guards
+                .ceiling
+                .as_ref()
+                .is_some_and(|ceiling| size == ceiling.pods);
         // Raises in quick succession are one trial: what counts is the capacity before the first.
         guards.trial = match guards.trial.take() {
             Some(trial) if current > size => Some(Trial {
                 to: current,
                 ..trial
             }),
-            _ => per_pod.filter(|_| size > 0 && large).map(|before| Trial {
-                from: size,
-                to: current,
-                before,
-            }),
+            // A probe is judged, small as it is.
+            _ => per_pod
+                .filter(|_| size > 0 && (large || probe))
+                .map(|before| Trial {
+                    from: size,
+                    to: current,
+                    before,
+                }),
         };
     }
     guards.size = Some(current);
@@ -143,6 +182,12 @@ pub(super) fn observe(state: &mut State, reading: &Reading<'_>) {
             guards.ceiling = None;
         }
     }
+    // Where far fewer pods are enough, what they can do together is another question.
+    if guards.ceiling.as_ref().is_some_and(|ceiling| {
+        2 * current <= ceiling.pods && seconds(ceiling.since, reading.at) > ceiling.lasts
+    }) {
+        guards.ceiling = None;
+    }
 }
 
 /// Holds what should not happen now.
@@ -154,7 +199,8 @@ pub(super) fn apply(
     bounds: &Bounds,
     needs: &Needs,
 ) -> Plan {
-    plan = notes(plan, state, reading, needs);
+    plan = notes(plan, policy, state, reading, needs);
+    plan = save(plan, state, reading, bounds);
     if let Some(age) = reading.stale {
         return plan.hold(Why::Stale {
             age: Duration::try_from_secs_f64(age).unwrap_or_default(),
@@ -192,7 +238,7 @@ pub(super) fn apply(
 
     let limit = state
         .guards
-        .ceiling(reading.now)
+        .ceiling(reading.now, &bounds.sizes)
         .filter(|_| reading.complete());
     if let Some(most) = limit.map(|most| most.max(bounds.floor)) {
         let why = Why::MorePodsDoNotHelp { most };
@@ -206,6 +252,28 @@ pub(super) fn apply(
         }
     }
     settle(plan, policy, state, reading, needs)
+}
+
+/// Records that retention is about to take cost more than pods do.
+fn save(plan: Plan, state: &State, reading: &Reading<'_>, bounds: &Bounds) -> Plan {
+    let most = bounds.ceiling;
+    if plan.current == 0 || plan.replicas >= most {
+        return plan;
+    }
+    let soonest = reading
+        .moving()
+        .filter_map(|(partition, _)| Some((partition, state.tracks.get(partition)?.bites_in()?)))
+        .min_by(|a, b| a.1.total_cmp(&b.1));
+    match soonest {
+        Some((partition, seconds)) if seconds < BITES => plan.set(
+            most,
+            Why::RetentionNear {
+                partition: partition.clone(),
+                seconds,
+            },
+        ),
+        _ => plan,
+    }
 }
 
 /// One decision, one rebalance: while a change is under way only a broken promise may raise.
@@ -232,14 +300,33 @@ fn settle(
             })
             .due_in(1.0);
     }
-    if !state.orders.settled(reading, policy) {
+    let reaction = state.orders.start_up(policy) + state.orders.rebalance(policy);
+    let early = current > 0 && !plan.at_once && state.orders.since_change(reading) < reaction;
+    if early || !state.orders.settled(reading, policy) {
         return plan.hold(Why::Settling).due_in(1.0);
     }
     plan
 }
 
 /// What is worth knowing beside the decision.
-fn notes(mut plan: Plan, state: &State, reading: &Reading<'_>, needs: &Needs) -> Plan {
+fn notes(
+    mut plan: Plan,
+    policy: &Policy,
+    state: &State,
+    reading: &Reading<'_>,
+    needs: &Needs,
+) -> Plan {
+    let promise = policy.max_delay.as_secs_f64();
+    if let Some(start_up) = state.orders.learned_start_up() {
+        let rest = NOTICE + state.orders.rebalance(policy);
+        if start_up + rest > promise {
+            plan = plan.note(Why::SloUnreachable {
+                start_up,
+                needed: (promise - rest).max(0.0),
+                promise: policy.max_delay,
+            });
+        }
+    }
     if let Some(&partition) = reading.stuck.first() {
         let record = reading
             .known

@@ -179,6 +179,25 @@ proptest! {
         }
     }
 
+    /// Two changes that follow each other too fast for the first to have shown anything are both
+    /// raises, or a limit's.
+    #[test]
+    fn a_lowering_waits_until_the_change_before_it_has_worked(policy in policy(), looks in run()) {
+        let mut changed: Option<Timestamp> = None;
+        let mut before = None;
+        for (_, sample, now, decision) in play(&policy, &looks) {
+            if before.is_some_and(|size| size != sample.current) {
+                changed = Some(now);
+            }
+            before = Some(sample.current);
+            let by_load = matches!(decision.reasons[0].label(), "CapacityToSpare" | "Idle");
+            if let Some(at) = changed.filter(|_| by_load && decision.replicas < sample.current && decision.replicas > 0) {
+                let start_up = decision.outlook.start_up.unwrap_or_default();
+                prop_assert!(now.duration_since(at).as_secs_f64() >= start_up.as_secs_f64());
+            }
+        }
+    }
+
     #[test]
     fn zero_is_reached_only_with_nothing_waiting(policy in policy(), looks in run()) {
         for (_, sample, _, decision) in play(&policy, &looks) {

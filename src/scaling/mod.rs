@@ -4,23 +4,28 @@
 //! scaling is `controller::scale`'s.
 //!
 //! [`step`] reads from top to bottom: what the sample says (`reading`), what follows from it
-//! together with earlier ones (`window`, `orders`, `estimate`), what that asks for (`target`), and
-//! what holds, raises or lowers it (`guards`, `limits`, `gate`). Every change of the number
-//! leaves a [`Why`].
+//! together with earlier ones (`window`, `orders`, `estimate`, `scars`), what that asks for (`target`,
+//! by what each size costs under the load as it lies: `cost`, `load`), and what holds, raises or
+//! lowers it (`guards`, `limits`, `gate`). Every change of the number leaves a [`Why`].
 
+mod cost;
 mod estimate;
 mod flow;
 mod gate;
 mod guards;
+mod level;
 mod limits;
+mod load;
 mod orders;
 mod plan;
 mod reading;
 mod reason;
 mod sample;
+mod scars;
 mod sizes;
 mod state;
 mod target;
+mod track;
 mod window;
 
 #[cfg(test)]
@@ -118,6 +123,7 @@ pub fn step(policy: &Policy, state: &State, sample: &Sample, now: Timestamp) -> 
     orders::observe(&mut state, &reading);
     estimate::observe(&mut state, &reading);
     guards::observe(&mut state, &reading);
+    scars::observe(&mut state, &reading);
 
     let bounds = limits::bounds(policy, &state, &reading);
     let needs = target::needs(policy, &state, &reading, &bounds);
@@ -127,6 +133,10 @@ pub fn step(policy: &Policy, state: &State, sample: &Sample, now: Timestamp) -> 
     let plan = limits::apply(plan, policy, &state, &reading, &bounds, &needs);
     let plan = gate::apply(plan, policy, &mut state, &reading);
 
+    if plan.raises() && reading.new {
+        estimate::learn(&mut state, &reading);
+        scars::learn(&mut state, plan.current);
+    }
     let decision = plan.decide(policy, &state, &reading, &needs);
     state.close(&reading, decision.replicas);
     (state, decision)

@@ -11,12 +11,15 @@ use super::flow::seconds;
 use super::reading::Reading;
 use super::state::State;
 
-/// The first guesses, seconds, for fleets that were never seen to start; a quarter and an eighth
-/// of the promise where that is less, since a guess should not order pods by itself.
+/// The first guesses, seconds, for fleets that were never seen to start; shares of the promise
+/// where that is less, since a guess should not order pods by itself.
 const START_UP: f64 = 30.0;
 const REBALANCE: f64 = 5.0;
+const SHARE_OF_START_UP: f64 = 0.5;
+const SHARE_OF_REBALANCE: f64 = 0.125;
 /// Observations that are remembered.
 const REMEMBERED: usize = 20;
+const REMEMBERED_PAUSES: usize = 100;
 /// Longer is a failure to start, not a start, seconds.
 const NEVER: f64 = 600.0;
 /// A group settles within this, seconds.
@@ -35,6 +38,8 @@ pub(super) struct Orders {
     start_ups: VecDeque<f64>,
     /// Seconds from ready to the last new pod's first report.
     rebalances: VecDeque<f64>,
+    /// Seconds for which partitions that changed hands were left alone.
+    pauses: VecDeque<f64>,
     /// When a roll-out was last seen.
     rolled: Option<Timestamp>,
     /// When a lack of pods was last seen.
@@ -73,19 +78,30 @@ impl Orders {
 
     /// Seconds from ready to working, as it was seen.
     pub(super) fn learned_rebalance(&self) -> Option<f64> {
-        high(&self.rebalances)
+        let pause = middle(&self.pauses);
+        match (high(&self.rebalances), pause) {
+            (Some(reported), Some(pause)) => Some(reported.max(pause)),
+            (reported, pause) => reported.or(pause),
+        }
+    }
+
+    /// Takes in for how long partitions that changed hands were left alone.
+    pub(super) fn watch_pauses(&mut self, pauses: Vec<f64>) {
+        for pause in pauses.into_iter().filter(|pause| *pause < NEVER) {
+            remember(&mut self.pauses, pause, REMEMBERED_PAUSES);
+        }
     }
 
     /// Seconds from ordering a pod to its being ready, to plan with.
     pub(super) fn start_up(&self, policy: &Policy) -> f64 {
         self.learned_start_up()
-            .unwrap_or_else(|| START_UP.min(policy.max_delay.as_secs_f64() / 4.0))
+            .unwrap_or_else(|| START_UP.min(SHARE_OF_START_UP * policy.max_delay.as_secs_f64()))
     }
 
     /// Seconds from ready to working, to plan with.
     pub(super) fn rebalance(&self, policy: &Policy) -> f64 {
         self.learned_rebalance()
-            .unwrap_or_else(|| REBALANCE.min(policy.max_delay.as_secs_f64() / 8.0))
+            .unwrap_or_else(|| REBALANCE.min(SHARE_OF_REBALANCE * policy.max_delay.as_secs_f64()))
     }
 
     /// Ordered pods are awaited, and there is reason to believe that they come. Pods that take
@@ -106,6 +122,23 @@ impl Orders {
             .into_iter()
             .flatten()
             .all(|at| seconds(at, reading.now) >= rebalance)
+    }
+
+    /// Seconds since the size last changed.
+    pub(super) fn since_change(&self, reading: &Reading<'_>) -> f64 {
+        self.changed
+            .map_or(f64::INFINITY, |at| seconds(at, reading.now))
+    }
+
+    /// Seconds until pods that are ordered and not there yet are expected to work; the shortest
+    /// step where they are late.
+    pub(super) fn awaited_for(&self, reading: &Reading<'_>, policy: &Policy) -> f64 {
+        let ordered = self
+            .raise
+            .as_ref()
+            .map_or(0.0, |raise| seconds(raise.at, reading.now));
+        let left = self.start_up(policy) + self.rebalance(policy) - ordered;
+        left.max(self.rebalance(policy)).max(1.0)
     }
 
     /// The size has changed since the sample before.
@@ -165,7 +198,7 @@ pub(super) fn observe(state: &mut State, reading: &Reading<'_>) {
     match raise.ready {
         None if ready >= raise.to => {
             raise.ready = Some(at);
-            remember(&mut orders.start_ups, seconds(raise.at, at));
+            remember(&mut orders.start_ups, seconds(raise.at, at), REMEMBERED);
         }
         None => {}
         Some(ready_at) => {
@@ -177,7 +210,7 @@ pub(super) fn observe(state: &mut State, reading: &Reading<'_>) {
                 .collect();
             let expected = raise.to.min(reading.partitions()) as usize;
             if owners.len() == expected && reading.backlog() > 0.0 {
-                remember(&mut orders.rebalances, took);
+                remember(&mut orders.rebalances, took, REMEMBERED);
                 orders.raise = None;
             } else if took > SETTLES {
                 orders.raise = None;
@@ -186,17 +219,28 @@ pub(super) fn observe(state: &mut State, reading: &Reading<'_>) {
     }
 }
 
-fn remember(observations: &mut VecDeque<f64>, seconds: f64) {
+fn remember(observations: &mut VecDeque<f64>, seconds: f64, most: usize) {
     observations.push_back(seconds);
-    while observations.len() > REMEMBERED {
+    while observations.len() > most {
         observations.pop_front();
     }
 }
 
 /// The 90th percentile: a plan that holds only on average breaks every second promise.
 fn high(observations: &VecDeque<f64>) -> Option<f64> {
+    quantile(observations, 0.9)
+}
+
+/// What partitions waited is mixed with what their pods had to do first, so the middle says more.
+fn middle(observations: &VecDeque<f64>) -> Option<f64> {
+    (observations.len() >= 5)
+        .then(|| quantile(observations, 0.5))
+        .flatten()
+}
+
+fn quantile(observations: &VecDeque<f64>, share: f64) -> Option<f64> {
     let mut sorted: Vec<f64> = observations.iter().copied().collect();
     sorted.sort_by(f64::total_cmp);
-    let index = (sorted.len().saturating_sub(1) as f64 * 0.9).round() as usize;
+    let index = (sorted.len().saturating_sub(1) as f64 * share).round() as usize;
     sorted.get(index).copied()
 }

@@ -12,9 +12,10 @@ use crate::topic::TopicPartition;
 
 /// A sample older than this says nothing of the present, seconds.
 const STALE: f64 = 10.0;
-/// A partition of a consumer without reports that has not moved for this long, while others have,
-/// is stuck, seconds.
+/// A partition that has not moved for this long, while others have, is stuck, seconds; where a
+/// record takes long, for as long as its pod needs to give each of its partitions so many turns.
 const UNMOVED: f64 = 60.0;
+const TURNS: f64 = 3.0;
 
 /// A sample, judged.
 #[derive(Debug)]
@@ -35,6 +36,8 @@ pub(super) struct Reading<'a> {
     pub(super) unknown: Vec<(&'a TopicPartition, Option<LagUnknown>)>,
     /// Known partitions that do not move.
     pub(super) stuck: BTreeSet<&'a TopicPartition>,
+    /// Known partitions that were stuck and work off what came meanwhile: one pod does that alone.
+    pub(super) recovering: BTreeSet<&'a TopicPartition>,
     /// The sample is too old to be believed, by so many seconds.
     pub(super) stale: Option<f64>,
 }
@@ -69,12 +72,17 @@ impl Reading<'_> {
             .fold(0, |sum, known| sum.saturating_add(known.lag))
     }
 
-    /// Known partitions that are not stuck.
+    /// Known partitions whose backlog more pods can help with.
     pub(super) fn moving(&self) -> impl Iterator<Item = (&TopicPartition, Known<'_>)> {
         self.known
             .iter()
-            .filter(|(partition, _)| !self.stuck.contains(*partition))
+            .filter(|(partition, _)| self.moves(partition))
             .map(|(partition, known)| (*partition, *known))
+    }
+
+    /// Whether more pods can help with this partition's backlog.
+    pub(super) fn moves(&self, partition: &TopicPartition) -> bool {
+        !self.stuck.contains(partition) && !self.recovering.contains(partition)
     }
 }
 
@@ -93,7 +101,12 @@ pub(super) fn read<'a>(sample: &'a Sample, state: &State, now: Timestamp) -> Rea
             }
         }
     }
-    let stuck = stuck(&known, state, at);
+    let stuck = stuck(&known, sample, state, at);
+    let recovering = known
+        .keys()
+        .copied()
+        .filter(|partition| state.guards.recovers(partition) && !stuck.contains(partition))
+        .collect();
     Reading {
         sample,
         at,
@@ -103,21 +116,27 @@ pub(super) fn read<'a>(sample: &'a Sample, state: &State, now: Timestamp) -> Rea
         known,
         unknown,
         stuck,
+        recovering,
         stale: (age > STALE).then_some(age),
     }
 }
 
-/// Partitions that more pods cannot help. Workers say so in their report; of a consumer without
-/// reports it is known once nothing was committed for a minute while other partitions moved on.
+/// Partitions that more pods cannot help. Workers say so in their report; without that it is known
+/// once nothing was committed for a minute while other partitions moved on.
 fn stuck<'a>(
     known: &BTreeMap<&'a TopicPartition, Known<'a>>,
+    sample: &Sample,
     state: &State,
     at: Timestamp,
 ) -> BTreeSet<&'a TopicPartition> {
+    let pods = sample.ready.min(sample.current);
+    let each = known.len() as f64 / f64::from(pods.max(1));
+    let turn = state.capacity.measured().map_or(0.0, |rate| each / rate);
+    let patience = UNMOVED.max(TURNS * turn);
     let others_moved = state.tracks.values().any(|track| {
         track
             .moved
-            .is_some_and(|moved| seconds(moved, at) < UNMOVED)
+            .is_some_and(|moved| seconds(moved, at) < patience)
     });
     known
         .iter()
@@ -131,9 +150,9 @@ fn stuck<'a>(
             let unmoved = state
                 .tracks
                 .get(**partition)
-                .and_then(|track| track.waiting)
-                .is_some_and(|since| seconds(since, at) > UNMOVED);
-            known.sample.pod.is_none() && unmoved && others_moved
+                .and_then(|track| track.neglected())
+                .is_some_and(|since| seconds(since, at) > patience);
+            pods > 0 && unmoved && others_moved
         })
         .map(|(partition, _)| *partition)
         .collect()

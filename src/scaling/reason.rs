@@ -154,6 +154,22 @@ pub enum Why {
         /// What the user promised.
         promise: Duration,
     },
+    /// Pods take so long to start that a sudden rise of the load breaks the promise.
+    SloUnreachable {
+        /// Seconds that they take.
+        start_up: f64,
+        /// Seconds that they may take.
+        needed: f64,
+        /// What the user promised.
+        promise: Duration,
+    },
+    /// Retention is about to take records that nobody has read.
+    RetentionNear {
+        /// Where.
+        partition: TopicPartition,
+        /// In so many seconds.
+        seconds: f64,
+    },
     /// Partitions that do not move are left out.
     StuckLeftOut {
         /// How many.
@@ -219,6 +235,8 @@ impl Why {
             Self::CappedByMax { .. } => "CappedByMaxReplicas",
             Self::AtLeastMin { .. } => "AtLeastMinReplicas",
             Self::ZeroTooSlow { .. } => "ZeroTooSlow",
+            Self::SloUnreachable { .. } => "SLOUnreachable",
+            Self::RetentionNear { .. } => "RetentionNear",
             Self::StuckLeftOut { .. } => "StuckLeftOut",
             Self::HotPartition { .. } => "HotPartition",
         }
@@ -235,6 +253,7 @@ impl Why {
                 | Self::CappedByPartitions { .. }
                 | Self::CappedByMax { .. }
                 | Self::ZeroTooSlow { .. }
+                | Self::SloUnreachable { .. }
                 | Self::HotPartition { .. }
         )
     }
@@ -391,6 +410,18 @@ impl fmt::Display for Why {
             Self::ZeroTooSlow { takes, promise } => write!(
                 f,
                 "one pod stays: waking up from zero takes {takes:.1}s, longer than the promised {promise:?}; speed up the pod's start or raise scaling.maxDelay"
+            ),
+            Self::SloUnreachable {
+                start_up,
+                needed,
+                promise,
+            } => write!(
+                f,
+                "a pod takes {start_up:.0}s to start, so a sudden rise of the load breaks the promise of {promise:?}; it holds with a start of {needed:.0}s, or raise scaling.maxDelay or scaling.minReplicas"
+            ),
+            Self::RetentionNear { partition, seconds } => write!(
+                f,
+                "retention reaches unread records of {partition} in about {seconds:.0}s: all pods that help are ordered; lengthen the topic's retention.ms if that is not enough"
             ),
             Self::StuckLeftOut {
                 stuck,

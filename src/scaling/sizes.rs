@@ -19,14 +19,13 @@ pub(super) fn useful(partitions: u32) -> Vec<u32> {
     sizes
 }
 
-/// Records per second that `pods` can do together, where one pod alone can do `per_pod` and the
-/// load is spread over all partitions.
-pub(super) fn capacity(pods: u32, per_pod: f64, partitions: u32) -> f64 {
+/// Pods' worth of work that `pods` can do together where the load is spread over all partitions:
+/// with 5 pods for 12 partitions the busiest has a quarter of the load, so they are worth 4.
+pub(super) fn worth(pods: u32, partitions: u32) -> f64 {
     if pods == 0 || partitions == 0 {
         return 0.0;
     }
-    let busiest = partitions.div_ceil(pods);
-    per_pod * f64::from(partitions) / f64::from(busiest)
+    f64::from(partitions) / f64::from(partitions.div_ceil(pods))
 }
 
 #[cfg(test)]
@@ -49,11 +48,11 @@ mod tests {
     }
 
     #[test]
-    fn pods_that_do_not_lower_the_busiest_share_add_no_capacity() {
-        assert_eq!(capacity(6, 100.0, 12), 600.0);
-        assert_eq!(capacity(7, 100.0, 12), 600.0);
-        assert_eq!(capacity(12, 100.0, 12), 1200.0);
-        assert_eq!(capacity(24, 100.0, 12), 1200.0);
-        assert_eq!(capacity(0, 100.0, 12), 0.0);
+    fn pods_that_do_not_lower_the_busiest_share_add_nothing() {
+        assert_eq!(worth(6, 12), 6.0);
+        assert_eq!(worth(7, 12), 6.0);
+        assert_eq!(worth(12, 12), 12.0);
+        assert_eq!(worth(24, 12), 12.0);
+        assert_eq!(worth(0, 12), 0.0);
     }
 }

@@ -9,9 +9,12 @@ use super::estimate::Capacity;
 use super::flow::Flow;
 use super::gate::Surplus;
 use super::guards::Guards;
+use super::level::Level;
 use super::orders::Orders;
 use super::reading::Reading;
-use super::window::{Burst, Level, Surge, Track};
+use super::scars::Scars;
+use super::track::Track;
+use super::window::{Burst, Surge};
 use crate::topic::TopicPartition;
 
 /// What one step leaves for the next. After a restart of the controller it is rebuilt by
@@ -41,6 +44,8 @@ pub struct State {
     pub(super) orders: Orders,
     /// What makes more pods pointless.
     pub(super) guards: Guards,
+    /// Sizes that turned out too small.
+    pub(super) scars: Scars,
     /// Pod-seconds that were not needed.
     pub(super) surplus: Surplus,
     /// What the last step wanted.

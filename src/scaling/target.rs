@@ -1,28 +1,41 @@
 //! What the load asks for, before anything holds or limits it.
 //!
-//! The rule planner: raise when the projected delay uses up half of the promise, to the smallest
-//! useful size that carries the arrivals and clears the backlog in what is left of it; lower to
-//! what carried the highest recent minute; at rest go to the least.
+//! Up: the size that costs least from now on, of those that are not smaller than the fleet. Down:
+//! the size that would have cost least if the highest recent minute came again. At rest: the least.
 
+use super::Policy;
+use super::Why;
+use super::cost::{MOVE, Outset};
 use super::flow::seconds;
-use super::gate::MOVE;
 use super::limits::Bounds;
+use super::load::Load;
 use super::plan::Plan;
 use super::reading::Reading;
 use super::sizes;
 use super::state::State;
-use super::{Policy, Why};
+use super::track::Waited;
 
-/// Share of the promise that a projected delay may use before it presses.
+/// Share of the promise that a projected delay may use before it is watched closely.
 const PRESSING: f64 = 0.48;
-/// Share of the promise in which a backlog should be gone once the pods are there.
+/// A fleet copes while no record has waited for this share of the promise.
+const COPES: f64 = 0.2;
+/// The level is taken for a little less than it is, and for a share of its spread more: together
+/// about itself.
+const BIAS: f64 = 0.95;
+const SPREADS: f64 = 0.2;
+/// What arrived of late counts where it is more, by more than chance: a rising load is ahead of its
+/// level. Seconds, and deviations.
+const RECENT: [f64; 2] = [30.0, 60.0];
+const CHANCE: f64 = 0.0;
+/// Share of the promise in which a backlog should be gone, where no size is enough.
 const CLEARING: f64 = 0.6;
-/// Load of the busiest pod to plan with.
-const LOAD: f64 = 0.9;
-/// A backlog that does not press is cleared in so many seconds beside the arrivals.
-const UNHURRIED: f64 = 300.0;
-/// Seconds from a change of the load to a step that sees it.
-const TICK: f64 = 0.5;
+/// A size keeps the promise if a record waits for this share of it at most; where none does, those
+/// are as good that come within a factor of the best.
+const KEPT: f64 = 0.95;
+const NEARLY: f64 = 1.2;
+/// While a change is under way another has to shorten the wait to this share: what waits for a
+/// rebalance only waits longer for one more.
+const HELPS: f64 = 0.8;
 /// The first sight of a surge is looked at once more after so many seconds, and, as long as it
 /// goes on, again and again,
 const SECOND_LOOK: f64 = 0.05;
@@ -31,8 +44,9 @@ const LAST_LOOK: f64 = 0.4;
 /// A burst that goes on is taken to do so for as long, seconds, when it is asked whether to wait for
 /// its size.
 const GOES_ON: f64 = 1.0;
-/// The look-back of lowering: the highest average of a minute among those of the last minute.
+/// The look-back of lowering: the highest average of a minute among those of so many seconds.
 const MINUTE: f64 = 60.0;
+const LOOK_BACK: f64 = 120.0;
 /// Share of the promise that a smaller fleet may use if the look-back came again: well less than
 /// what presses, or the next burst would bring the pods back.
 const REPLAY: f64 = 0.25;
@@ -74,41 +88,35 @@ pub(super) fn needs(
     bounds: &Bounds,
 ) -> Needs {
     let sample = reading.sample;
-    let partitions = reading.partitions();
+    let current = sample.current;
     let promise = policy.max_delay.as_secs_f64();
-    let per_pod = state.capacity.per_pod(policy);
+    let per_pod = state
+        .capacity
+        .per_pod(policy, coped(state, reading, promise));
+    let load = Load::of(state, reading, per_pod);
+    let useful = sizes::useful(reading.partitions());
+    let outset = outset(policy, state, reading, &load, &useful);
     let backlog = reading.backlog();
-    let arrival = state.arrival();
 
-    let capacity = |pods: u32| sizes::capacity(pods, per_pod, partitions);
-    let working = sample.ready.min(sample.current);
-    // Where capacity is a mere guess, what is being done proves at least that much.
-    let proven = match state.capacity.measured() {
-        Some(_) => 0.0,
-        None => state.progress.rate(15.0, 5.0).unwrap_or(0.0),
-    };
-    let now_done = capacity(working).max(if working > 0 { proven } else { 0.0 });
-    let then_done = capacity(sample.current).max(now_done);
-
-    let reaction = state.orders.start_up(policy) + state.orders.rebalance(policy) + 1.5 * TICK;
-    let later = (backlog + state.arriving(reaction) - now_done * reaction).max(0.0);
-    let newest = state.since_arrival(reading);
-    let projected = if backlog <= 0.0 && later <= 0.0 {
-        0.0
-    } else {
-        let wait = if now_done <= 0.0 { reaction } else { 0.0 };
-        newest + wait + later.max(backlog - now_done * wait) / then_done.max(1e-9)
-    };
-
-    let left = (0.9 * promise - newest - reaction).clamp(0.2 * promise, CLEARING * promise);
-    let steady = arrival.unwrap_or(0.0) / LOAD + later / UNHURRIED;
-    let demand = steady.max(later / left.max(1e-3));
-    let useful = sizes::useful(partitions);
-    let enough = smallest(&useful, partitions, per_pod, demand);
+    let enough = enough(&outset, &useful, backlog);
     let enough_later = state.burst.as_ref().and_then(|burst| {
-        let demand = steady.max((later + burst.rate? * GOES_ON) / left.max(1e-3));
-        Some(smallest(&useful, partitions, per_pod, demand))
+        let more = burst.rate? * GOES_ON;
+        let outset = Outset {
+            backlog: outset.backlog + more,
+            ..outset.clone()
+        };
+        Some(self::enough(&outset, &useful, backlog + more))
     });
+    let (projected, soon) = if backlog <= 0.0 {
+        (0.0, 0.0)
+    } else if current == 0 {
+        (f64::INFINITY, f64::INFINITY)
+    } else {
+        let cost = outset.cost(current);
+        (cost.worst, cost.soon)
+    };
+    let most = useful.last().copied().unwrap_or(1);
+    let helps = enough > current && outset.cost(enough.min(most)).soon < HELPS * soon;
 
     let idle = state
         .surplus
@@ -117,27 +125,108 @@ pub(super) fn needs(
         .map(|since| seconds(since, reading.at));
     Needs {
         backlog,
-        arrival,
+        arrival: state.arrival(),
         per_pod,
         projected,
-        pressing: backlog > 0.0 && projected > PRESSING * promise,
-        breach: backlog > 0.0 && projected > promise,
+        pressing: projected > PRESSING * promise,
+        breach: soon > promise && (helps || soon.is_infinite()),
         enough,
         enough_later,
-        spare: spare(policy, state, reading, bounds, per_pod, idle),
+        spare: spare(policy, state, reading, bounds, &outset, &useful, idle),
         idle,
         awake_for: idle.and_then(|idle| awake_for(policy, bounds, idle)),
-        resting: idle.is_some() && sample.current <= bounds.floor && sample.ready >= sample.current,
+        resting: idle.is_some() && current <= bounds.floor && sample.ready >= current,
     }
 }
 
-/// The smallest of `sizes` that carries `demand`, or one pod more than the partitions would need.
-fn smallest(sizes: &[u32], partitions: u32, per_pod: f64, demand: f64) -> u32 {
-    sizes
+/// Records per second that each pod has to do, while nothing waits for long.
+fn coped(state: &State, reading: &Reading<'_>, promise: f64) -> f64 {
+    let pods = reading.sample.ready.min(reading.sample.current);
+    let worth = sizes::worth(pods, reading.partitions());
+    let waited = state.waited(reading, false).map(Waited::seconds);
+    match (waited, state.arrival()) {
+        (Some(waited), Some(arrival)) if worth > 0.0 && waited < COPES * promise => arrival / worth,
+        _ => 0.0,
+    }
+}
+
+/// How things stand now.
+fn outset<'a>(
+    policy: &Policy,
+    state: &State,
+    reading: &Reading<'_>,
+    load: &'a Load,
+    useful: &[u32],
+) -> Outset<'a> {
+    let sample = reading.sample;
+    let ready = sample.ready.min(sample.current);
+    let pause = state.orders.rebalance(policy);
+    let reaction = state.orders.start_up(policy) + pause;
+    let level = state.level.as_ref();
+    let planned = level.map_or(0.0, |level| BIAS * level.rate + SPREADS * level.spread);
+    let surging = state.arrival().filter(|_| state.surge.is_some());
+    let recent = RECENT
+        .iter()
+        .filter_map(|&window| {
+            let rate = state.arrivals.rate(window, window)?;
+            Some(rate - CHANCE * (rate / window).sqrt())
+        })
+        .fold(0.0, f64::max);
+    let arrival = planned.max(surging.unwrap_or(0.0));
+
+    // What has just begun to surge goes on for as long again.
+    let more = (state.arriving(reaction) - state.arrival().unwrap_or(0.0) * reaction).max(0.0);
+    let waits = match load.busiest {
+        Some(seconds) => seconds * load.capacity(ready),
+        None => reading.backlog(),
+    };
+    let steady = useful
         .iter()
         .copied()
-        .find(|&size| sizes::capacity(size, per_pod, partitions) >= demand)
-        .unwrap_or_else(|| (demand / per_pod.max(1e-9)).ceil().min(1e6) as u32)
+        .find(|&size| load.capacity(size) >= arrival)
+        .unwrap_or(reading.partitions());
+    Outset {
+        load,
+        arrival: arrival.max(recent),
+        backlog: waits + more,
+        ready,
+        current: sample.current,
+        awaited: state.orders.awaited_for(reading, policy),
+        reaction,
+        pause,
+        promise: policy.max_delay.as_secs_f64(),
+        steady,
+    }
+}
+
+/// The useful size that costs least, of those that are not smaller than the fleet and keep the
+/// promise, or come as near to that as any; more than the partitions allow where not even that is
+/// enough.
+fn enough(outset: &Outset<'_>, useful: &[u32], backlog: f64) -> u32 {
+    let current = outset.current;
+    if backlog <= 0.0 {
+        return current;
+    }
+    let own = (current > 0).then_some(current);
+    let larger = useful.iter().copied().filter(|&size| size > current);
+    let sizes = own.into_iter().chain(larger);
+    let costs: Vec<_> = sizes.map(|size| (size, outset.cost(size))).collect();
+    let best = costs
+        .iter()
+        .map(|(_, cost)| cost.soon)
+        .fold(f64::INFINITY, f64::min);
+    let most = (KEPT * outset.promise).max(NEARLY * best);
+    let kept = costs.iter().filter(|(_, cost)| cost.soon <= most);
+    let Some(&(size, cost)) = kept.min_by(|a, b| a.1.total.total_cmp(&b.1.total)) else {
+        return current;
+    };
+    if useful.last().is_some_and(|&largest| size >= largest) && cost.worst > outset.promise {
+        let left = (CLEARING * outset.promise).max(1e-3);
+        let demand = outset.arrival + outset.backlog / left;
+        let pods = (demand / outset.load.per_pod.max(1e-9)).ceil().min(1e6) as u32;
+        return size.max(pods);
+    }
+    size
 }
 
 /// The size to lower to; none while something that it takes to know is unknown.
@@ -146,10 +235,10 @@ fn spare(
     state: &State,
     reading: &Reading<'_>,
     bounds: &Bounds,
-    per_pod: f64,
+    outset: &Outset<'_>,
+    useful: &[u32],
     idle: Option<f64>,
 ) -> Option<u32> {
-    let promise = policy.max_delay.as_secs_f64();
     let current = reading.sample.current;
     if !reading.complete() || current == 0 {
         return None;
@@ -164,23 +253,43 @@ fn spare(
         let spared = f64::from(current - least) * left;
         return (spared > MOVE).then_some(least);
     }
-    let peak = state.arrivals.peak(MINUTE, MINUTE)?;
-    let arrival = peak.max(state.arrival()?);
+    let peak = state.arrivals.peak(MINUTE, LOOK_BACK - MINUTE)?;
     let waited = state.waited(reading, false)?.seconds();
-    let partitions = reading.partitions();
-    if state.capacity.measured().is_none() {
+    let smaller = bounds.sizes.iter().rev().copied().filter(|&n| n < current);
+    let Some(per_pod) = state.capacity.measured() else {
         // Nobody knows what a pod can do, and a fleet that is never short of pods never shows
         // it. One size less is a probe: if it is too few, the backlog says so in time.
-        let probe = bounds.sizes.iter().rev().copied().find(|&n| n < current)?;
-        return (waited < 0.2 * promise).then_some(probe);
-    }
-    let demand = arrival / LOAD + reading.backlog() / UNHURRIED;
-    bounds.sizes.iter().copied().find(|&size| {
-        let capacity = sizes::capacity(size, per_pod, partitions);
-        let clearing = reading.backlog() / capacity.max(1e-9);
-        let again = state.arrivals.replay(capacity, 2.0 * MINUTE) / capacity.max(1e-9);
-        capacity >= demand && waited + clearing <= PRESSING * promise && again <= REPLAY * promise
-    })
+        let probe = smaller.into_iter().next()?;
+        return (waited < COPES * outset.promise).then_some(probe);
+    };
+    let again = Outset {
+        arrival: outset.arrival.max(peak),
+        ..outset.clone()
+    };
+    let stay = again.cost(current).total;
+    let load = peak / per_pod;
+    let costs = smaller
+        .filter(|&size| !state.scars.forbid(size, load))
+        .filter(|&size| {
+            let capacity = again.load.capacity(size);
+            let worst = state.arrivals.replay(capacity, LOOK_BACK) / capacity.max(1e-9);
+            worst <= REPLAY * outset.promise
+        })
+        .filter(|&size| {
+            // Not where the next look would bring the pods back.
+            let there = Outset {
+                backlog: again.backlog + again.arrival * again.pause,
+                ready: size,
+                current: size,
+                ..again.clone()
+            };
+            enough(&there, useful, there.backlog) == size
+        })
+        .map(|size| (size, again.cost(size).total));
+    costs
+        .filter(|(_, cost)| *cost < stay)
+        .min_by(|a, b| a.1.total_cmp(&b.1))
+        .map(|(size, _)| size)
 }
 
 /// Seconds for which the last pod of an idle fleet stays, where the user says how long.
@@ -200,7 +309,7 @@ pub(super) fn propose(
     let current = reading.sample.current;
     let plan = Plan::stay(current);
     let wanted = needs.enough.max(1);
-    if needs.pressing && wanted > current {
+    if needs.backlog > 0.0 && wanted > current {
         if wanted < bounds.ceiling && grows(state, reading, needs) && affords_looks(policy, state) {
             let mut plan = plan.hold(Why::SecondLook).due_in(SECOND_LOOK);
             plan.growing = true;

@@ -116,9 +116,9 @@ fn from_zero_straight_to_the_size_needed() {
     let mut twenty = sample(0.0, 0, 0, 0);
     one(&mut twenty, 0).end = Offset(20);
     assert_eq!(last(&policy(), State::default(), &[twenty]).replicas, 1);
-    // Measured: 7,000 records at 195/s want two pods, not twelve and not one.
+    // Measured: 7,000 records at 195/s want three pods, not twelve and not one.
     let measured = last(&policy(), known(), &[sample(0.0, 580, 0, 0)]);
-    assert_eq!(measured.replicas, 2, "{measured:?}");
+    assert_eq!(measured.replicas, 3, "{measured:?}");
     assert_eq!(measured.reasons[0].label(), "DelayProjected");
 }
 
@@ -172,7 +172,9 @@ fn a_burst_that_goes_on_is_looked_at_until_its_size_is_seen() {
         let mut samples = rest(2, 0);
         for look in 1..=5 {
             let mut sample = sample(30.0 + f64::from(look as i32) / 10.0, 1000, 1000, 0);
-            one(&mut sample, 3).end = Offset(1000 + look * per_look);
+            for number in 0..12 {
+                one(&mut sample, number).end = Offset(1000 + look * per_look / 12);
+            }
             samples.push(sample);
         }
         decide(&policy(), known(), &samples)[2..].to_vec()
@@ -315,7 +317,7 @@ fn min_is_respected_although_it_is_no_useful_size() {
     // Beyond it only useful sizes are left.
     let decision = last(&policy, known(), &[sample(0.0, 1200, 0, 5)]);
     assert_eq!(decision.replicas, 5);
-    let decision = last(&policy, known(), &[sample(0.0, 2500, 0, 5)]);
+    let decision = last(&policy, known(), &[sample(0.0, 3500, 0, 5)]);
     assert_eq!(decision.replicas, 12, "{decision:?}");
 }
 
@@ -710,11 +712,75 @@ fn a_partition_hotter_than_a_pod_is_named() {
 }
 
 #[test]
+fn pods_that_start_too_slowly_for_the_promise_are_told_with_the_time_that_they_may_take() {
+    let slow = State::resume(Some(195.0), Some(Duration::from_secs(40)));
+    let decision = last(&policy(), slow, &rest(2, 1));
+    let told = decision.reasons.iter();
+    let told: Vec<String> = told
+        .filter(|why| why.label() == "SLOUnreachable")
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(told.len(), 1, "{decision:?}");
+    assert!(told[0].contains("takes 40s"), "{told:?}");
+    assert!(told[0].contains("a start of 16s"), "{told:?}");
+    let quick = last(&policy(), known(), &rest(2, 1));
+    assert!(!labels(&quick).contains(&"SLOUnreachable"));
+}
+
+#[test]
+fn what_retention_is_about_to_take_orders_every_pod_that_helps() {
+    let mut samples = Vec::new();
+    for second in 0..240 {
+        // Nothing of it presses the promise yet, but the oldest records go faster than they are read.
+        let mut sample = sample(second as f64, 100_000, 90_000 + second, 1);
+        for number in 0..12 {
+            one(&mut sample, number).start = Offset(80_000 + 41 * second);
+        }
+        samples.push(sample);
+    }
+    let day = Policy {
+        max_delay: Duration::from_secs(86_400),
+        ..policy()
+    };
+    let decisions = decide(&day, known(), &samples);
+    assert_eq!(decisions[1].replicas, 1, "{:?}", decisions[1]);
+    let saved = decisions.last().unwrap();
+    assert_eq!(saved.replicas, 12, "{saved:?}");
+    assert_eq!(labels(saved)[0], "RetentionNear");
+}
+
+#[test]
+fn a_partition_that_was_stuck_raises_nothing_while_it_catches_up() {
+    let mut samples = Vec::new();
+    for second in 0..400_i64 {
+        let done = 1000 + second * 5;
+        let mut sample = sample(second as f64, done, done, 1);
+        let poisoned = one(&mut sample, 4);
+        poisoned.end = Offset(1000 + second * 50);
+        poisoned.pod = Some("pod".to_owned());
+        if second < 200 {
+            poisoned.committed = Some(Offset(10));
+            poisoned.stuck = Some(Stuck {
+                offset: 10,
+                attempts: 5,
+                error: "HttpStatus 500".to_owned(),
+            });
+        } else {
+            poisoned.committed = Some(Offset((10 + (second - 199) * 130).min(1000 + second * 50)));
+        }
+        samples.push(sample);
+    }
+    for decision in decide(&policy(), known(), &samples) {
+        assert_eq!(decision.replicas, 1, "{decision:?}");
+    }
+}
+
+#[test]
 fn every_reason_reads_as_a_sentence() {
     let decision = last(&policy(), known(), &[sample(0.0, 580, 0, 0)]);
     assert_eq!(
         decision.reasons[0].to_string(),
-        "raise from 0 to 2: 6960 records wait, the rate of arrivals is not known yet; a pod does \
+        "raise from 0 to 3: 6960 records wait, the rate of arrivals is not known yet; a pod does \
          195 per second, and no record shall wait longer than 30s"
     );
 }

@@ -1,0 +1,155 @@
+//! What it costs to hold a size for some time: pods, waiting, and the change itself.
+//!
+//! The load is taken to go on as it is. What is ordered comes later; until then the pods that are
+//! there work, and what they do not manage waits. Waiting is free up to a share of the promise,
+//! then it costs more the nearer its end comes.
+
+use super::load::Load;
+
+/// Share of the promise up to which waiting is free.
+const FREE: f64 = 0.4;
+/// A second over the promise costs as much as so many pods for a second.
+const PRICE: f64 = 40.0;
+/// Price of one change of size, pod-seconds: partitions move, and those pause.
+pub(super) const MOVE: f64 = 60.0;
+/// A plan looks ahead for so many promises, but for so many seconds at least and at most.
+const AHEAD: f64 = 4.0;
+const LEAST_AHEAD: f64 = 60.0;
+const MOST_AHEAD: f64 = 1200.0;
+/// Pods that a backlog needs and the arrivals do not are kept for so long after it, seconds.
+const AFTERWARDS: f64 = 120.0;
+/// Steps of a plan.
+const STEPS: u32 = 48;
+
+/// How things stand, for any size.
+#[derive(Clone, Debug)]
+pub(super) struct Outset<'a> {
+    pub(super) load: &'a Load,
+    /// Records per second that arrive.
+    pub(super) arrival: f64,
+    /// Records that wait, as if every pod had as many as the busiest.
+    pub(super) backlog: f64,
+    /// Pods that work.
+    pub(super) ready: u32,
+    /// Pods ordered.
+    pub(super) current: u32,
+    /// Seconds until those that are ordered work.
+    pub(super) awaited: f64,
+    /// Seconds until what is ordered now works.
+    pub(super) reaction: f64,
+    /// Seconds for which a partition pauses that moves.
+    pub(super) pause: f64,
+    /// Seconds.
+    pub(super) promise: f64,
+    /// The size that carries the arrivals alone.
+    pub(super) steady: u32,
+}
+
+/// What holding a size comes to.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Cost {
+    /// Pod-seconds.
+    pub(super) total: f64,
+    /// The longest that a record will have waited.
+    pub(super) worst: f64,
+    /// The same of those that are done before a later change could help.
+    pub(super) soon: f64,
+}
+
+impl Outset<'_> {
+    /// What holding `size` comes to.
+    pub(super) fn cost(&self, size: u32) -> Cost {
+        let ahead = (AHEAD * self.promise).clamp(LEAST_AHEAD, MOST_AHEAD);
+        let step = ahead / f64::from(STEPS);
+        let then = self.load.capacity(size);
+        // Fewer pods are there at once.
+        let change = match size {
+            _ if size > self.current => self.reaction,
+            _ if size < self.current => 0.0,
+            _ if self.ready < self.current => self.awaited,
+            _ => 0.0,
+        };
+        let moved = if size == self.current {
+            0.0
+        } else {
+            self.pause
+        };
+
+        let mut backlog = self.backlog;
+        let mut paused = false;
+        let (mut waiting, mut drained) = (0.0, ahead);
+        let (mut worst, mut soon) = (0.0_f64, 0.0_f64);
+        let deepest = self.load.deepest;
+        for number in 0..STEPS {
+            let time = f64::from(number) * step;
+            if time >= change && !paused {
+                paused = true;
+                backlog += self.arrival * moved;
+                // One partition's backlog is one pod's work, however many there are.
+                backlog = backlog.max((deepest - time) * then);
+            }
+            let capacity = if time < change {
+                self.before(time)
+            } else {
+                then
+            };
+            let delay = self.delay(backlog, time, change, then).max(deepest - time);
+            worst = worst.max(delay);
+            if time <= 2.0 * self.reaction {
+                soon = worst;
+            }
+            waiting += step * dear(delay / self.promise);
+            let more = (self.arrival - capacity) * self.load.crowding;
+            // No record ages faster than time goes by.
+            let more = more.min(capacity.max(self.arrival - capacity));
+            backlog = (backlog + more * step).max(0.0);
+            if time >= change && backlog <= 0.0 && drained >= ahead {
+                drained = time + step;
+            }
+        }
+        let extra = f64::from(size.saturating_sub(self.steady));
+        let kept = (drained + AFTERWARDS).min(ahead);
+        let pods = (f64::from(size) - extra) * ahead + extra * kept;
+        let moves = if size == self.current { 0.0 } else { MOVE };
+        // What is left at the end has to be done by somebody.
+        let left = backlog / self.load.per_pod;
+        Cost {
+            total: pods + PRICE * waiting + left + moves,
+            worst,
+            soon,
+        }
+    }
+
+    /// Records per second that are done before a change.
+    fn before(&self, time: f64) -> f64 {
+        if self.ready < self.current && time >= self.awaited {
+            self.load.capacity(self.current)
+        } else {
+            self.load.capacity(self.ready)
+        }
+    }
+
+    /// Seconds until what arrives now is done.
+    fn delay(&self, backlog: f64, time: f64, change: f64, then: f64) -> f64 {
+        let then = then.max(1e-9);
+        let left = change - time;
+        if left <= 0.0 {
+            return backlog / then;
+        }
+        let now = self.before(time);
+        if backlog <= now * left {
+            return if backlog > 0.0 { backlog / now } else { 0.0 };
+        }
+        left + (backlog - now * left) / then
+    }
+}
+
+/// What a delay, as a share of the promise, costs: nothing up to [`FREE`], 1 at the promise.
+fn dear(share: f64) -> f64 {
+    let rising = ((share - FREE) / (1.0 - FREE)).max(0.0);
+    if share <= 1.0 {
+        rising
+    } else {
+        (1.0 + 0.1 * (share - 1.0)).min(2.0)
+    }
+}

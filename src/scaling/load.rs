@@ -1,0 +1,169 @@
+//! How the load lies on the pods: the busiest pod decides what a fleet can do.
+//!
+//! Partitions are handed out by count. Some get more records than others, and some pods are
+//! slower, so the busiest pod is full before the fleet is.
+
+use std::collections::BTreeMap;
+
+use super::reading::Reading;
+use super::sizes;
+use super::state::State;
+
+/// A partition counts as like the others until about so many records came.
+const ALIKE: f64 = 16.0;
+/// How much faster than a pod's backlog its oldest record ages, until that is this old, seconds, and
+/// at most.
+const CROWDING: f64 = 4.0;
+const CROWD: f64 = 10.0;
+const MOST_CROWDED: f64 = 8.0;
+/// A partition is worked on if it has moved within so many seconds.
+const NEGLECT: f64 = 15.0;
+/// How much pods differ until it is seen, as a share of their speed, and how many pods it takes to
+/// see it.
+const USUAL_SPREAD: f64 = 0.06;
+const FEW_PODS: f64 = 4.0;
+
+/// How the load lies on the pods.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Load {
+    partitions: u32,
+    /// Records per second that a pod can do.
+    pub(super) per_pod: f64,
+    /// Spread of the partitions' shares, and of the pods' speeds, around 1.
+    shares: f64,
+    speeds: f64,
+    /// The largest share of one partition, 1 where all are equal.
+    pub(super) largest: f64,
+    /// The size whose distribution is known, and how much busier than the others its busiest pod is.
+    known: Option<(u32, f64)>,
+    /// Seconds that the busiest pod needs for what waits now, where the distribution is known.
+    pub(super) busiest: Option<f64>,
+    /// Seconds that one pod needs for the partition with the most waiting.
+    pub(super) deepest: f64,
+    /// How many times faster than a full pod's backlog its oldest record ages.
+    pub(super) crowding: f64,
+}
+
+impl Load {
+    /// Reads it off the partitions and their owners.
+    pub(super) fn of(state: &State, reading: &Reading<'_>, per_pod: f64) -> Self {
+        let partitions = reading.partitions();
+        let count = f64::from(partitions.max(1));
+        let seen: f64 = state.tracks.values().map(|track| track.arrived).sum();
+        let mean = seen / count + ALIKE;
+        let rate = state.arrival().unwrap_or(0.0) / count;
+        let half_gap = state.commit_gap() / 2.0;
+
+        let (mut spread, mut largest, mut deepest) = (0.0, 1.0_f64, 0.0_f64);
+        // Share and waiting records of each owner's partitions.
+        let mut owners: BTreeMap<&str, (f64, f64, u32)> = BTreeMap::new();
+        for (partition, known) in &reading.known {
+            let arrived = state.tracks.get(*partition).map_or(0.0, |t| t.arrived);
+            let share = (arrived + ALIKE) / mean;
+            spread += (share - 1.0).powi(2);
+            largest = largest.max(share);
+            // What was done since the last commit waits only on paper.
+            let on_paper = rate * share * half_gap;
+            let waits = if reading.moves(partition) {
+                (known.lag as f64 - on_paper).max(0.0)
+            } else {
+                0.0
+            };
+            deepest = deepest.max(waits / per_pod);
+            if let Some(owner) = known.sample.pod.as_deref() {
+                let (shares, records, partitions) = owners.entry(owner).or_default();
+                *shares += share;
+                *records += waits;
+                *partitions += 1;
+            }
+        }
+
+        let (mut differences, mut pods) = (FEW_PODS * USUAL_SPREAD.powi(2), FEW_PODS);
+        for pod in state.capacity.pods() {
+            differences += (state.capacity.speed(pod) - 1.0).powi(2);
+            pods += 1.0;
+        }
+
+        let ready = reading.sample.ready.min(reading.sample.current);
+        let owned: u32 = owners.values().map(|owner| owner.2).sum();
+        let whole = owners.len() == ready.min(partitions) as usize && owned == partitions;
+        let (mut known, mut busiest) = (None, None);
+        if whole && ready > 0 {
+            let of_pods = owners.iter().map(|(pod, owner)| {
+                let speed = state.capacity.speed(pod);
+                (owner.0 / speed, owner.1 / (speed * per_pod))
+            });
+            let (share, waits) = of_pods.fold((0.0_f64, 0.0_f64), |most, pod| {
+                (most.0.max(pod.0), most.1.max(pod.1))
+            });
+            let equal = f64::from(partitions.div_ceil(ready));
+            known = Some((ready, (share / equal).max(1.0)));
+            busiest = Some(waits);
+        }
+        Self {
+            partitions,
+            per_pod,
+            shares: (spread / count).sqrt(),
+            speeds: (differences / pods).sqrt(),
+            largest,
+            known,
+            busiest,
+            deepest,
+            crowding: 1.0,
+        }
+        .crowded(state, reading, ready)
+    }
+
+    /// A pod serves its partitions in turn, so what it does not manage gathers in those with the
+    /// largest shares, and their records wait longer than the pod's backlog says.
+    fn crowded(mut self, state: &State, reading: &Reading<'_>, ready: u32) -> Self {
+        if ready == 0 {
+            return self;
+        }
+        let equal = self.per_pod * sizes::worth(ready, self.partitions);
+        let busiest = self.busiest.unwrap_or(reading.backlog() / equal.max(1e-9));
+        let most = f64::from(self.partitions.div_ceil(ready.max(1)));
+        // A partition that has not had a turn when its pod went round is not late for want of pods.
+        let each = f64::from(self.partitions) / f64::from(ready);
+        let patience = NEGLECT.max(each / self.per_pod);
+        let oldest = state
+            .waited_at_work(reading, patience)
+            .map_or(0.0, |waited| waited.seconds() - state.commit_gap());
+        let seen = oldest / busiest.max(1.0);
+        let usual = if oldest < CROWD {
+            CROWDING.max(seen)
+        } else {
+            seen
+        };
+        self.crowding = usual.clamp(1.0, most.clamp(1.0, MOST_CROWDED));
+        self.busiest = Some(busiest.max(oldest));
+        self
+    }
+
+    /// Records per second with which the busiest of `pods` is full.
+    pub(super) fn capacity(&self, pods: u32) -> f64 {
+        self.per_pod * sizes::worth(pods, self.partitions) / self.imbalance(pods)
+    }
+
+    /// How much busier than with equal partitions and pods the busiest of `pods` is; 1 at least.
+    fn imbalance(&self, pods: u32) -> f64 {
+        if let Some((size, imbalance)) = self.known
+            && size == pods
+        {
+            return imbalance;
+        }
+        // The most of `pods` sums of partitions, each as far off as its spread makes likely.
+        let each = f64::from(self.partitions.div_ceil(pods.max(1))).max(1.0);
+        let spread = (self.shares.powi(2) / each + self.speeds.powi(2)).sqrt();
+        let least = self.largest / each;
+        (1.0 + most_of(pods) * spread).max(least).max(1.0)
+    }
+}
+
+/// By how many spreads the largest of `count` normal values is expected to lie above their mean.
+fn most_of(count: u32) -> f64 {
+    if count < 2 {
+        return 0.0;
+    }
+    1.33 * f64::from(count).ln().sqrt() - 0.54
+}

@@ -1,0 +1,249 @@
+//! One partition's past: its end offsets, where the group stands, and how long its records wait.
+
+use std::collections::VecDeque;
+
+use jiff::Timestamp;
+
+use super::flow::seconds;
+use super::level::WINDOW;
+use super::reading::Known;
+use crate::topic::Offset;
+
+/// Points that a partition's past keeps.
+const POINTS: usize = 40;
+/// Points of a partition's past are this far apart at least, seconds.
+const APART: f64 = 0.5;
+/// Retention takes records in lumps of a segment; its pace is a mean of so many seconds.
+const RETENTION: f64 = 1800.0;
+/// Time constant of a partition's share of the load, seconds.
+const SHARES: f64 = 1200.0;
+
+/// A partition's past.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Track {
+    /// Time and end offset, both ascending; a stretch without arrivals keeps both its ends.
+    ends: VecDeque<(Timestamp, i64)>,
+    /// The newest position of the group, if it was known.
+    position: i64,
+    /// Whether that was a committed one.
+    committed: bool,
+    /// When the position last moved while it was watched.
+    pub(super) moved: Option<Timestamp>,
+    /// Seconds between the last two moves while records waited: how often the group commits.
+    pub(super) gap: Option<f64>,
+    /// Since when records wait and the position has not moved.
+    pub(super) waiting: Option<Timestamp>,
+    /// When it was last known.
+    pub(super) seen: Timestamp,
+    /// Records that arrived, with weights that fade: its share of the load.
+    pub(super) arrived: f64,
+    /// The oldest offset that Kafka has, its pace, and the position's, in records per second.
+    start: i64,
+    start_pace: f64,
+    pace: f64,
+    /// Who worked on it last, as far as anybody says.
+    owner: Option<String>,
+    /// Since when it has another owner who has not shown any work yet.
+    handed: Option<Timestamp>,
+}
+
+/// What a sample adds to a partition's past.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct News {
+    /// Records that arrived.
+    pub(super) arrived: f64,
+    /// Records that were finished.
+    pub(super) finished: f64,
+    /// Seconds for which nobody worked on it, since it has another owner.
+    pub(super) pause: Option<f64>,
+}
+
+/// How long the first unfinished record of a partition has waited.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Waited {
+    /// So many seconds.
+    For(f64),
+    /// It arrived before anybody looked: so many seconds at least.
+    AtLeast(f64),
+}
+
+impl Waited {
+    /// The seconds, exact or not.
+    pub(super) fn seconds(self) -> f64 {
+        match self {
+            Self::For(seconds) | Self::AtLeast(seconds) => seconds,
+        }
+    }
+}
+
+impl Track {
+    pub(super) fn new(at: Timestamp, known: &Known<'_>) -> Self {
+        Self {
+            ends: VecDeque::from([(at, known.sample.end.0)]),
+            position: known.sample.position().0,
+            committed: known.sample.committed.is_some(),
+            moved: None,
+            gap: None,
+            waiting: (known.lag > 0).then_some(at),
+            seen: at,
+            arrived: 0.0,
+            start: known.sample.start.0,
+            start_pace: 0.0,
+            pace: 0.0,
+            owner: known.sample.pod.clone(),
+            handed: None,
+        }
+    }
+
+    /// Takes new offsets in.
+    pub(super) fn observe(&mut self, at: Timestamp, known: &Known<'_>) -> News {
+        let end = known.sample.end.0;
+        let last_end = self.ends.back().map_or(end, |last| last.1);
+        if end < last_end {
+            // Another topic of the same name: its past is not this one's.
+            *self = Self::new(at, known);
+            return News::default();
+        }
+        self.push(at, end);
+
+        let position = known.sample.position().0;
+        let committed = known.sample.committed.is_some();
+        let moved = position != self.position;
+        // A first commit may be a mere start by `startAt`, so it is no progress.
+        let finished = if committed && self.committed {
+            (position.saturating_sub(self.position)).max(0)
+        } else {
+            0
+        };
+        if moved {
+            if let Some(before) = self.moved.filter(|_| self.waiting.is_some()) {
+                self.gap = Some(seconds(before, at));
+            }
+            self.moved = Some(at);
+        }
+        self.waiting = match self.waiting {
+            _ if known.lag == 0 => None,
+            Some(since) if !moved => Some(since),
+            _ => Some(at),
+        };
+        self.position = position;
+        self.committed = committed;
+        let elapsed = seconds(self.seen, at);
+        let arrived = end.saturating_sub(last_end) as f64;
+        self.arrived = self.arrived * (-elapsed / SHARES).exp() + arrived;
+        let pause = self.watch_owner(at, moved, known);
+        self.watch_retention(elapsed, finished, known);
+        self.seen = at;
+        News {
+            arrived,
+            finished: finished as f64,
+            pause,
+        }
+    }
+
+    /// A partition that changed hands pauses until its new owner works; commits come in lumps, of
+    /// which half is no pause.
+    fn watch_owner(&mut self, at: Timestamp, moved: bool, known: &Known<'_>) -> Option<f64> {
+        let owner = &known.sample.pod;
+        let changed = owner.is_some() && self.owner.is_some() && *owner != self.owner;
+        if owner.is_some() {
+            self.owner.clone_from(owner);
+        }
+        if known.lag == 0 {
+            self.handed = None;
+            return None;
+        }
+        match self.handed {
+            _ if changed => {
+                self.handed = Some(at);
+                None
+            }
+            Some(since) if moved => {
+                self.handed = None;
+                let lump = self.gap.unwrap_or(0.0) / 2.0;
+                Some((seconds(since, at) - lump).max(0.0))
+            }
+            _ => None,
+        }
+    }
+
+    fn watch_retention(&mut self, elapsed: f64, finished: i64, known: &Known<'_>) {
+        let start = known.sample.start.0;
+        let gone = start.saturating_sub(self.start).max(0);
+        self.start = start;
+        if elapsed > 0.0 {
+            let share = (elapsed / RETENTION).min(1.0);
+            self.start_pace += share * (gone as f64 / elapsed - self.start_pace);
+            self.pace += share * (finished as f64 / elapsed - self.pace);
+        }
+    }
+
+    /// Seconds until retention reaches the position, if both go on as they do and records wait.
+    pub(super) fn bites_in(&self) -> Option<f64> {
+        self.waiting?;
+        let nearer = self.start_pace - self.pace;
+        let between = self.position.saturating_sub(self.start) as f64;
+        (nearer > 0.0).then(|| between / nearer)
+    }
+
+    /// Since when records wait, its owner is the same, and the position has not moved.
+    pub(super) fn neglected(&self) -> Option<Timestamp> {
+        let waiting = self.waiting?;
+        Some(self.handed.map_or(waiting, |handed| handed.max(waiting)))
+    }
+
+    fn push(&mut self, at: Timestamp, end: i64) {
+        let len = self.ends.len();
+        if len >= 2 {
+            let (before, last) = (self.ends[len - 2], self.ends[len - 1]);
+            let flat = before.1 == last.1 && last.1 == end;
+            let close = seconds(before.0, last.0) < APART && last.1 != end && before.1 != last.1;
+            if flat || close {
+                self.ends.pop_back();
+            }
+        }
+        self.ends.push_back((at, end));
+        if self.ends.len() > POINTS {
+            // Thin the older half: far back, a coarse answer is good enough.
+            let half = POINTS / 2;
+            let mut index = 0;
+            self.ends.retain(|_| {
+                index += 1;
+                index > half || index % 2 == 1
+            });
+        }
+    }
+
+    /// How long the record at `position` has waited: since the end passed it, by interpolation.
+    pub(super) fn waited(&self, position: Offset, lag: u64, now: Timestamp) -> Waited {
+        if lag == 0 {
+            return Waited::For(0.0);
+        }
+        let record = position.0;
+        let mut later: Option<(Timestamp, i64)> = None;
+        for &(at, end) in self.ends.iter().rev() {
+            if end <= record {
+                // It arrived after `at` and no later than the next point.
+                let Some((later_at, later_end)) = later else {
+                    return Waited::For(0.0);
+                };
+                let share = (record - end + 1) as f64 / (later_end - end).max(1) as f64;
+                let into = seconds(at, later_at) * share.min(1.0);
+                return Waited::For((seconds(at, now) - into).max(0.0));
+            }
+            later = Some((at, end));
+        }
+        Waited::AtLeast(self.ends.front().map_or(0.0, |first| seconds(first.0, now)))
+    }
+
+    /// Records per second over the last window or what is remembered of it.
+    pub(super) fn rate(&self) -> Option<f64> {
+        let &(last_at, last_end) = self.ends.back()?;
+        let from = self
+            .ends
+            .iter()
+            .rev()
+            .find(|(at, _)| seconds(*at, last_at) >= WINDOW)?;
+        Some((last_end - from.1) as f64 / seconds(from.0, last_at))
+    }
+}

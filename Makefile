@@ -130,6 +130,12 @@ deny: ## Licences and advisories of the dependencies, where cargo-deny is instal
 bench-start: images ## 24 times from zero: first record produced to first record handled, step by step
 	@tests/demo/demo --dir "$(DEMO_CLUSTER)" --bin "$(BUILT)" --images "$(IMAGES_DIR)" --starts 24 --records 100
 
+.PHONY: bench-scaling
+bench-scaling: ## Drover's policy beside KEDA's on the loads of tests/traces, or of TRACES=folder
+	@$(CARGO) build --release --bin drover
+	@tests/bench/scaling --drover "$(BUILT:$(PROFILE)=release)/drover" --json target/bench-scaling.json \
+	  $(if $(TRACES),--traces "$(TRACES)") $(if $(SIMULATE),-- $(SIMULATE))
+
 .PHONY: bench-worker
 bench-worker: setup ## The worker beside other consumers on a real broker, into docs/benchmarks.md; QUICK=1 to try
 	@$(CARGO) build --release --bin drover-worker $(addprefix --example bench_,load handler config bare_loop)

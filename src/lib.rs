@@ -12,6 +12,7 @@ pub mod idempotency;
 pub mod report;
 pub mod resources;
 pub mod scaling;
+pub mod simulation;
 pub mod topic;
 pub mod worker_config;
 pub mod yaml;

@@ -4,6 +4,8 @@ use clap::{Parser, Subcommand};
 
 use super::encryption::{DecryptArgs, EncryptArgs, EncryptionArgs};
 use super::produce::ProduceArgs;
+use super::record::RecordArgs;
+use super::simulate::SimulateArgs;
 use super::status::StatusArgs;
 use super::validate::ValidateArgs;
 
@@ -36,6 +38,10 @@ pub(super) enum Command {
     Encryption(EncryptionArgs),
     /// Produce records, keyed and acknowledged, from arguments, standard input or a count
     Produce(ProduceArgs),
+    /// Write the load of live topics into a file that simulate replays
+    Record(RecordArgs),
+    /// Replay a load: what would Drover do, what would KEDA, and how long would records wait
+    Simulate(SimulateArgs),
     /// Show what KafkaConsumers do: pods, lag, delay, reasons, and what is not well
     Status(StatusArgs),
     /// Check KafkaConsumers in files, as the API server and the controller would

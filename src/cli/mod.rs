@@ -7,6 +7,8 @@ mod encryption;
 mod grouped;
 mod output;
 mod produce;
+mod record;
+mod simulate;
 mod status;
 mod validate;
 
@@ -49,6 +51,8 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Encrypt(args) => encryption::encrypt(&args),
         Command::Encryption(args) => encryption::run(&args),
         Command::Produce(args) => produce::run(args).await,
+        Command::Record(args) => record::run(args).await,
+        Command::Simulate(args) => simulate::run(&args),
         Command::Status(args) => status::run(args).await,
         Command::Validate(args) => validate::run(&args),
     }

@@ -12,6 +12,8 @@ mod chart;
 mod cli_decide;
 mod cli_encryption;
 mod cli_produce;
+mod cli_record;
+mod cli_simulate;
 mod cli_status;
 mod cli_validate;
 mod controller_children;

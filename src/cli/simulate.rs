@@ -1,0 +1,290 @@
+//! `drover simulate`: a load replayed, by Drover and by KEDA.
+//!
+//! Reads a file, asks nobody, writes a table, JSON or a picture. What happens in between is
+//! `simulation`'s.
+
+mod report;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::{fs, thread};
+
+use anyhow::{Context, bail, ensure};
+use clap::{Args, ValueEnum};
+
+use super::output;
+use crate::api::Span;
+use crate::simulation::{self, Contender, Controller, Faults, Fixed, Outcome, Setup, Trace};
+
+/// The window of a trace's busiest part, seconds,
+const BUSIEST: f64 = 300.0;
+/// which needs so many pods if nobody says what a pod can do.
+const PODS: f64 = 10.0;
+
+/// Arguments of `drover simulate`.
+#[derive(Args, Clone, Debug)]
+pub struct SimulateArgs {
+    /// The load: lines of seconds,records-per-second, as `drover record` writes them
+    #[arg(long, value_name = "FILE")]
+    pub trace: PathBuf,
+    /// Begin here, from the beginning of the trace
+    #[arg(long, value_name = "TIME")]
+    pub from: Option<Span>,
+    /// Replay no more than this
+    #[arg(long = "for", value_name = "TIME")]
+    pub length: Option<Span>,
+    /// So many times the records
+    #[arg(long, value_name = "FACTOR", default_value_t = 1.0, value_parser = positive)]
+    pub load: f64,
+    /// Try only these; can be given several times or with commas
+    #[arg(long = "policy", value_name = "NAME", value_delimiter = ',')]
+    pub policies: Vec<Name>,
+    /// Try a fleet of so many pods too; can be given several times
+    #[arg(long, value_name = "PODS")]
+    pub fixed: Vec<u32>,
+    /// No record shall wait longer: spec.scaling.maxDelay
+    #[arg(long, value_name = "TIME", default_value = "60s")]
+    pub max_delay: Span,
+    /// Partitions of the topic
+    #[arg(long, value_name = "N", default_value_t = 48,
+          value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub partitions: u32,
+    /// Records per second that one pod can do; without it, such that the busiest five minutes
+    /// need ten pods
+    #[arg(long, value_name = "R", value_parser = positive)]
+    pub per_pod: Option<f64>,
+    /// Records that a pod has in flight: spec.delivery.concurrency
+    #[arg(long, value_name = "N", default_value_t = 1,
+          value_parser = clap::value_parser!(u32).range(1..))]
+    pub concurrency: u32,
+    /// Pods at least: spec.scaling.minReplicas
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub min: u32,
+    /// Pods at most: spec.scaling.maxReplicas; without it, as many as partitions
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub max: Option<u32>,
+    /// From a pod's creation to its joining the group: the median
+    #[arg(long, value_name = "TIME", default_value = "30s")]
+    pub start_up: Span,
+    /// For how long a partition rests that changes its pod
+    #[arg(long, value_name = "TIME", default_value = "5s")]
+    pub pause: Span,
+    /// Every change of the group's members stops all partitions, not only those that move
+    #[arg(long)]
+    pub eager: bool,
+    /// How often a partition's progress is committed
+    #[arg(long, value_name = "TIME", default_value = "5s")]
+    pub commit_every: Span,
+    /// How unequal partitions are: sigma of their log-normal shares
+    #[arg(long, value_name = "SIGMA", default_value_t = 0.25, value_parser = not_negative)]
+    pub skew: f64,
+    /// How unequal pods are: sigma of their log-normal speed
+    #[arg(long, value_name = "SIGMA", default_value_t = 0.08, value_parser = not_negative)]
+    pub pod_spread: f64,
+    /// In the middle every pod slows down to this share of its speed, such as 0.6
+    #[arg(long, value_name = "SHARE", value_parser = positive)]
+    pub slow_down: Option<f64>,
+    /// What lies behind the handler serves no more than so many pods
+    #[arg(long, value_name = "PODS", value_parser = positive)]
+    pub downstream_pods: Option<f64>,
+    /// In the middle one partition stands still for so long
+    #[arg(long, value_name = "TIME")]
+    pub stuck: Option<Span>,
+    /// In the middle no offsets can be read for so long
+    #[arg(long, value_name = "TIME")]
+    pub lost_metrics: Option<Span>,
+    /// Which of the possible runs: partitions, pods and moments are drawn from it
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// How to say what became of it
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub format: Format,
+    /// Draw it into this file: load, and pods, delay and lag of each policy over time
+    #[arg(long, value_name = "FILE.svg")]
+    pub plot: Option<PathBuf>,
+}
+
+/// How the outcome is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people.
+    Table,
+    /// For programs: settings, figures, and every change of the size with its reason.
+    Json,
+}
+
+/// A policy's name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Name(pub Contender);
+
+impl ValueEnum for Name {
+    fn value_variants<'a>() -> &'a [Self] {
+        const ALL: [Name; Contender::ALL.len()] = {
+            let mut all = [Name(Contender::Drover); Contender::ALL.len()];
+            let mut index = 0;
+            while index < all.len() {
+                all[index] = Name(Contender::ALL[index]);
+                index += 1;
+            }
+            all
+        };
+        &ALL
+    }
+
+    fn to_possible_value(&self) -> Option<clap::builder::PossibleValue> {
+        Some(clap::builder::PossibleValue::new(self.0.name()).help(self.0.about()))
+    }
+}
+
+/// What was tried, and what became of it.
+struct Run {
+    name: String,
+    about: String,
+    outcome: Outcome,
+}
+
+/// Replays what the arguments say.
+///
+/// # Errors
+/// In one line with its remedy: the file cannot be read or is no trace, the plot cannot be
+/// written, settings that contradict each other.
+pub fn run(args: &SimulateArgs) -> anyhow::Result<ExitCode> {
+    if let Some(file) = &args.plot {
+        ensure_svg(file)?;
+    }
+    let trace = trace(args)?;
+    let setup = setup(args, &trace)?;
+    let runs = try_all(args, &setup, &trace);
+    let title = args.trace.file_name().unwrap_or(args.trace.as_os_str());
+    let title = title.to_string_lossy();
+    if let Some(file) = &args.plot {
+        let svg = report::svg(&title, &setup, &trace, &runs);
+        fs::write(file, svg).with_context(|| format!("write {}", file.display()))?;
+    }
+    output::print(&match args.format {
+        Format::Table => report::table(&title, &setup, &trace, &runs),
+        Format::Json => report::json(&title, &setup, &trace, &runs),
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn ensure_svg(file: &Path) -> anyhow::Result<()> {
+    match file.extension().and_then(|extension| extension.to_str()) {
+        Some("svg") => Ok(()),
+        Some("png") => bail!(
+            "--plot writes SVG only; name the file {}, and make a PNG of it with rsvg-convert or a browser",
+            file.with_extension("svg").display()
+        ),
+        _ => bail!("--plot {}: name a file that ends with .svg", file.display()),
+    }
+}
+
+fn trace(args: &SimulateArgs) -> anyhow::Result<Trace> {
+    let file = args.trace.display();
+    let text = fs::read_to_string(&args.trace).with_context(|| format!("read {file}"))?;
+    let trace = Trace::read(&text).with_context(|| format!("{file} is no trace"))?;
+    let from = args.from.map_or(0.0, |from| from.0.as_secs_f64());
+    let length = args.length.map(|length| length.0.as_secs_f64());
+    let part = trace.cut(from, length).with_context(|| {
+        format!(
+            "{file} has {} of load, and fewer than two lines of it from --from on for --for; choose a part within it",
+            Span::secs(trace.length() as u64)
+        )
+    })?;
+    Ok(if args.load == 1.0 {
+        part
+    } else {
+        part.times(args.load)
+    })
+}
+
+fn setup(args: &SimulateArgs, trace: &Trace) -> anyhow::Result<Setup> {
+    let busiest = trace.busiest(BUSIEST);
+    ensure!(
+        busiest > 0.0,
+        "{} has no records; there is nothing to replay",
+        args.trace.display()
+    );
+    let max = args.max.unwrap_or(args.partitions);
+    ensure!(
+        args.min <= max,
+        "--min {} is more than --max {max}; lower it, or raise --max",
+        args.min
+    );
+    let promise = args.max_delay.0.as_secs_f64();
+    ensure!(
+        promise > 0.0,
+        "--max-delay must be more than 0s, such as 60s"
+    );
+    let seconds = |span: Option<Span>| span.map(|span| span.0.as_secs_f64());
+    Ok(Setup {
+        partitions: args.partitions,
+        skew: args.skew,
+        per_pod: args.per_pod.unwrap_or(busiest / PODS),
+        concurrency: args.concurrency,
+        pod_spread: args.pod_spread,
+        start_up: args.start_up.0.as_secs_f64(),
+        pause: args.pause.0.as_secs_f64(),
+        eager: args.eager,
+        commit_every: args.commit_every.0.as_secs_f64(),
+        min: args.min,
+        max,
+        promise,
+        seed: args.seed,
+        faults: Faults {
+            speed: args.slow_down,
+            downstream_pods: args.downstream_pods,
+            stuck: seconds(args.stuck),
+            blind: seconds(args.lost_metrics),
+        },
+        ..Setup::default()
+    })
+}
+
+/// Every policy in a world of its own, as many at once as there are processors.
+fn try_all(args: &SimulateArgs, setup: &Setup, trace: &Trace) -> Vec<Run> {
+    let policies = match args.policies.as_slice() {
+        [] => Contender::ALL.to_vec(),
+        named => named.iter().map(|name| name.0).collect(),
+    };
+    let mut tried: Vec<(String, String, Box<dyn Controller + Send>)> = Vec::new();
+    for policy in policies {
+        let (name, about) = (policy.name().to_owned(), policy.about().to_owned());
+        tried.push((name, about, policy.controller(setup)));
+    }
+    for &pods in &args.fixed {
+        let about = "as many pods all the time".to_owned();
+        tried.push((format!("fixed-{pods}"), about, Box::new(Fixed(pods))));
+    }
+    thread::scope(|scope| {
+        let running: Vec<_> = tried
+            .into_iter()
+            .map(|(name, about, mut controller)| {
+                scope.spawn(move || Run {
+                    name,
+                    about,
+                    outcome: simulation::run(setup, trace, controller.as_mut()),
+                })
+            })
+            .collect();
+        let joined = running.into_iter().map(thread::ScopedJoinHandle::join);
+        // A panic in there is one here.
+        joined
+            .map(|run| run.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            .collect()
+    })
+}
+
+fn positive(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(number) if number > 0.0 && number.is_finite() => Ok(number),
+        _ => Err("write a number greater than 0".to_owned()),
+    }
+}
+
+fn not_negative(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(number) if number >= 0.0 && number.is_finite() => Ok(number),
+        _ => Err("write 0 or a number greater than that".to_owned()),
+    }
+}

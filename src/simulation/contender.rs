@@ -1,0 +1,89 @@
+//! The policies that are tried side by side, with the settings of each.
+
+use super::controller::Controller;
+use super::drover::Drover;
+use super::keda::{Keda, Tuning};
+use super::setup::Setup;
+
+/// A policy that is tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Contender {
+    /// Drover's own, told nothing but the promise.
+    Drover,
+    /// KEDA's trigger `kafka` with KEDA's and the HPA's defaults.
+    KedaLag,
+    /// The same with threshold and windows tuned for a promise of a minute.
+    KedaLagTuned,
+    /// A second trigger on the rate of arrivals, by rule of thumb.
+    KedaRate,
+    /// The same with thresholds and windows tuned for a promise of a minute.
+    KedaRateTuned,
+}
+
+impl Contender {
+    /// All of them, as they are shown.
+    pub const ALL: [Self; 5] = [
+        Self::Drover,
+        Self::KedaLag,
+        Self::KedaLagTuned,
+        Self::KedaRate,
+        Self::KedaRateTuned,
+    ];
+
+    /// Its name on the command line and in tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Drover => "drover",
+            Self::KedaLag => "keda-lag",
+            Self::KedaLagTuned => "keda-lag-tuned",
+            Self::KedaRate => "keda-rate",
+            Self::KedaRateTuned => "keda-rate-tuned",
+        }
+    }
+
+    /// What it is, in a few words.
+    pub fn about(self) -> &'static str {
+        match self {
+            Self::Drover => "Drover, which is told the promise and measures the rest",
+            Self::KedaLag => "KEDA on lag, its defaults: ten records for each pod",
+            Self::KedaLagTuned => "KEDA on lag, tuned: 10 s of a pod's work for each pod",
+            Self::KedaRate => "KEDA on arrivals at 80 % of a pod and on lag of half the promise",
+            Self::KedaRateTuned => "KEDA on arrivals at 70 % of a pod and on lag, tuned",
+        }
+    }
+
+    /// What a user of KEDA sets; none for Drover. All but the defaults know exactly what a pod can
+    /// do, a gift. The tuned ones were chosen for a promise of a minute by
+    /// hand from a few settings; no search over many was made.
+    fn tuning(self, setup: &Setup) -> Option<Tuning> {
+        let defaults = Tuning::default();
+        Some(match self {
+            Self::Drover => return None,
+            Self::KedaLag => defaults,
+            Self::KedaLagTuned => Tuning {
+                lag_seconds: Some(10.0),
+                down_window: Some(300.0),
+                ..defaults
+            },
+            Self::KedaRate => Tuning {
+                lag_seconds: Some(setup.promise / 2.0),
+                rate_share: Some(0.8),
+                ..defaults
+            },
+            Self::KedaRateTuned => Tuning {
+                lag_seconds: Some(20.0),
+                rate_share: Some(0.7),
+                down_window: Some(300.0),
+                ..defaults
+            },
+        })
+    }
+
+    /// It, ready to be tried.
+    pub fn controller(self, setup: &Setup) -> Box<dyn Controller + Send> {
+        match self.tuning(setup) {
+            None => Box::new(Drover::new(setup)),
+            Some(tuning) => Box::new(Keda::new(setup, &tuning)),
+        }
+    }
+}

@@ -1,4 +1,4 @@
-//! What Drover says about itself: logs, metrics and probes.
+//! What Drover says about itself: logs, metrics, spans and probes.
 //!
 //! Shared by controller and worker; each has its metrics in one file, so that the docs table can be
 //! generated from it.
@@ -6,4 +6,5 @@
 pub mod controller_metrics;
 pub mod http;
 pub mod log;
+pub mod spans;
 pub mod worker_metrics;

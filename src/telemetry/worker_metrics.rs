@@ -60,6 +60,8 @@ pub struct WorkerMetrics {
     pub failed: Family<Class, Counter>,
     /// Values decrypted, by the key that opened them.
     pub decrypted: Family<OpenedBy, Counter>,
+    /// Spans of attempts, by what became of them.
+    pub spans: Family<Outcome, Counter>,
     /// Deliveries after a failed attempt.
     pub retried: Counter,
     /// Records that a previous owner had finished beyond its frontier.
@@ -125,6 +127,7 @@ impl WorkerMetrics {
             dead_letters_failed: to.counter("dead_letters_failed", "Copies that the dead-letter topic did not take; each is tried again"),
             failed: to.family("attempts_failed", "Attempts that the handler failed, by class: HttpStatus, HandlerResult, Timeout, Connect, Connection, Protocol, Redirect, UnknownResult, MissingKey; or that could not be made, because the record could not be decrypted (docs/encryption.md has those classes)"),
             decrypted: to.family("records_decrypted", "Values decrypted, each attempt for itself, by the id of the key that opened them"),
+            spans: to.family("spans", "Spans of attempts, by result: exported, failed (the collector did not take them), dropped (there was no room for more, or the worker ended before they went)"),
             retried: to.counter("records_retried", "Deliveries after a failed attempt"),
             finished_before: to.counter("records_finished_before", "Records not delivered because the partition's last owner had finished them beyond its committed offset"),
             possible_duplicates: to.counter("possible_duplicates", "Records that may be handled twice, because their partition went before a commit"),

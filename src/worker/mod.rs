@@ -39,7 +39,8 @@ use crate::kafka::client_config::{self, Connection, Membership};
 use crate::kafka::consumer::Consumer;
 use crate::kafka::errors;
 use crate::telemetry::http;
-use crate::telemetry::worker_metrics::WorkerMetrics;
+use crate::telemetry::spans::{Counters, Identity, Spans};
+use crate::telemetry::worker_metrics::{Outcome, WorkerMetrics};
 use crate::topic::TopicPartition;
 use crate::worker_config::{Handler, HttpProtocol, Ordering, WorkerConfig};
 use consume::{Loop, Parts};
@@ -48,7 +49,8 @@ use delivery::exec::Exec;
 use delivery::http::h2c::Pool;
 use delivery::http::{Http, Protocol};
 use delivery::{
-    BatchLimits, Claims, Decryption, Deliveries, Limits, Pipeline, Preparation, Transport, share_of,
+    BatchLimits, Claims, Decryption, Deliveries, Limits, Pipeline, Preparation, Tracing, Transport,
+    share_of,
 };
 use health::Health;
 use leaving::Leaving;
@@ -60,6 +62,9 @@ const COMMIT_INTERVAL: Duration = Duration::from_secs(1);
 const REPORT_INTERVAL: Duration = Duration::from_secs(30);
 /// How long the commit of what was drained may take.
 const COMMIT: Duration = Duration::from_secs(5);
+
+/// How long the last spans may take to be exported, beside leaving the group.
+const EXPORT: Duration = Duration::from_secs(1);
 
 /// What is not in the configuration, since it differs from pod to pod.
 #[derive(Clone, Debug)]
@@ -163,13 +168,20 @@ async fn work(
         info!("stopped before the dead-letter topic would do");
         return Ok(());
     }
-    let transport = transport(config, place, clock);
+    let spans = spans(config, options, &metrics);
+    let way = Way {
+        transport: transport(config, place, clock),
+        tracing: spans.as_ref().map(|spans| {
+            let tracer = spans.tracer();
+            Tracing::new(tracer, &config.consumer, &config.group_id, &options.pod)
+        }),
+    };
     let (dead_letter_watch, looking) = dead_letter_check::watch(config);
     beside.spawn_local(looking);
     let mut consuming = begin(
         config,
         options,
-        transport,
+        way,
         dead_letter_watch,
         clock,
         &health,
@@ -186,14 +198,37 @@ async fn work(
         Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
     };
     let leave_by = config.drain_deadline + COMMIT;
-    end(consuming, config, leave_by).await;
+    end(consuming, spans, config, leave_by).await;
     result
+}
+
+/// How records get to the handler, and what is told of it.
+struct Way {
+    transport: Transport,
+    tracing: Option<Tracing>,
+}
+
+/// Spans of attempts, if the environment asks for them.
+fn spans(config: &WorkerConfig, options: &Options, metrics: &WorkerMetrics) -> Option<Spans> {
+    let (namespace, name) = config.consumer.split_once('/').unwrap_or_default();
+    let identity = Identity {
+        namespace,
+        name,
+        instance: &options.pod,
+    };
+    let result = |result| metrics.spans.get_or_create_owned(&Outcome { result });
+    let counters = || Counters {
+        exported: result("exported"),
+        failed: result("failed"),
+        dropped: result("dropped"),
+    };
+    Spans::from_environment(&identity, counters)
 }
 
 fn begin(
     config: &WorkerConfig,
     options: &Options,
-    transport: Transport,
+    way: Way,
     dead_letter_watch: dead_letter_check::Watch,
     clock: Monotonic,
     health: &Arc<Health>,
@@ -235,7 +270,8 @@ fn begin(
     let pipeline = Pipeline {
         preparation: preparation(config, for_decrypted, metrics)?,
         claims: Claims::new(config.idempotency.as_ref(), &options.pod, clock, metrics),
-        transport,
+        transport: way.transport,
+        tracing: way.tracing,
     };
     Ok(Loop::new(Parts {
         consumer,
@@ -352,7 +388,7 @@ fn settings(
 
 /// Hands over what is still on its way and leaves the group, which may begin as late as `leave_by`
 /// after the wish to stop: a drain and its commit could have taken as long.
-async fn end(mut consuming: Loop, config: &WorkerConfig, leave_by: Duration) {
+async fn end(mut consuming: Loop, spans: Option<Spans>, config: &WorkerConfig, leave_by: Duration) {
     consuming.answer_takeover();
     consuming.watches.shutdown().await;
     consuming.kafka_watch.shutdown().await;
@@ -378,9 +414,17 @@ async fn end(mut consuming: Loop, config: &WorkerConfig, leave_by: Duration) {
         wake,
         any: TopicPartition::new(topic, 0),
     };
-    if is_heard {
-        leaving.leave(by).await;
-    } else {
-        leaving.close(by).await;
-    }
+    let exporting = async {
+        if let Some(spans) = spans {
+            spans.close(EXPORT).await;
+        }
+    };
+    let leaving = async {
+        if is_heard {
+            leaving.leave(by).await;
+        } else {
+            leaving.close(by).await;
+        }
+    };
+    futures::join!(leaving, exporting);
 }

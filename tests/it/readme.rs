@@ -3,10 +3,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use drover::fleet::check_document;
+use drover::fleet::{References, check_document, validate};
+use drover::resources::{Settings, build};
 use drover::yaml;
 
-const DOCUMENTS: [&str; 8] = [
+const DOCUMENTS: [&str; 9] = [
     "README.md",
     "ARCHITECTURE.md",
     "CHANGELOG.md",
@@ -15,6 +16,7 @@ const DOCUMENTS: [&str; 8] = [
     "docs/idempotency.md",
     "docs/encryption.md",
     "docs/failure-modes.md",
+    "docs/tracing.md",
 ];
 
 fn root() -> PathBuf {
@@ -61,17 +63,43 @@ fn every_make_target_in_the_documents_exists() {
     assert!(found >= 5, "the documents name make targets");
 }
 
-#[test]
-fn the_resource_in_the_readme_is_valid() {
-    let readme = read("README.md");
-    let begin = readme.find("    apiVersion: drover.dev/").unwrap();
-    let text: String = readme[begin..]
+/// The resource that a document shows.
+fn resource(document: &str) -> serde_json::Value {
+    let text = read(document);
+    let begin = text.find("    apiVersion: drover.dev/").unwrap();
+    let text: String = text[begin..]
         .lines()
         .take_while(|line| line.starts_with("    "))
         .map(|line| format!("{}\n", &line[4..]))
         .collect();
-    let document = yaml::documents(&text).remove(0).value.unwrap();
+    yaml::documents(&text).remove(0).value.unwrap()
+}
+
+#[test]
+fn the_resource_in_the_readme_is_valid() {
+    assert_eq!(check_document(&resource("README.md")), []);
+}
+
+#[test]
+fn the_variables_in_the_document_on_tracing_reach_the_worker() {
+    let document = resource("docs/tracing.md");
     assert_eq!(check_document(&document), []);
+    let consumer = serde_json::from_value(document).unwrap();
+    let fleet = validate(&consumer, &References::default()).unwrap();
+    let settings = Settings {
+        worker_image: "drover.local/drover-worker:dev".to_owned(),
+        image_pull_policy: None,
+    };
+    let pod = build(&fleet, &settings).deployment.spec.template;
+    let containers = pod.spec.unwrap().containers;
+    let worker = containers.iter().find(|c| c.name == "worker").unwrap();
+    let variables = worker.env.iter().flatten();
+    let values: Vec<_> = variables
+        .filter(|variable| variable.name.starts_with("OTEL_"))
+        .filter_map(|variable| variable.value.as_deref())
+        .collect();
+    let collector = "http://otel-collector.observability:4318";
+    assert_eq!(values, [collector, "parentbased_traceidratio", "0.1"]);
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::io::Write as _;
 
 use super::json::{self, HeadersInJson};
 use super::prepare::Prepared;
+use super::spans::Hop;
 use crate::worker::record::Record;
 
 /// A record and which attempt this is.
@@ -16,8 +17,8 @@ pub struct Item<'a> {
     pub attempt: u32,
 }
 
-/// Adds one record's document to `out`: one line, without its end.
-pub fn write_one(item: &Item<'_>, out: &mut Vec<u8>) {
+/// Adds one record's document to `out`, with `hop` if there is one: one line, without its end.
+pub fn write_one(item: &Item<'_>, hop: Option<&Hop>, out: &mut Vec<u8>) {
     let Item { prepared, attempt } = item;
     let Record {
         topic,
@@ -51,11 +52,25 @@ pub fn write_one(item: &Item<'_>, out: &mut Vec<u8>) {
     }
     out.extend_from_slice(br#","value":"#);
     json::write_bytes(prepared.value.as_deref(), out);
+    write_hop(hop, out);
     out.push(b'}');
 }
 
-/// Adds a document with all `items` to `out`: one line, without its end.
-pub fn write_all(items: &[Item<'_>], out: &mut Vec<u8>) {
+/// The attempt's span, where the handler has no other way to know it.
+fn write_hop(hop: Option<&Hop>, out: &mut Vec<u8>) {
+    let Some(hop) = hop else {
+        return;
+    };
+    out.extend_from_slice(br#","traceparent":"#);
+    json::write(&hop.traceparent, out);
+    if !hop.tracestate.is_empty() {
+        out.extend_from_slice(br#","tracestate":"#);
+        json::write(&hop.tracestate, out);
+    }
+}
+
+/// Adds a document with all `items` to `out`, with `hop` if there is one: one line, without its end.
+pub fn write_all(items: &[Item<'_>], hop: Option<&Hop>, out: &mut Vec<u8>) {
     let contents = items
         .iter()
         .map(|item| item.prepared.record.content_bytes());
@@ -65,9 +80,11 @@ pub fn write_all(items: &[Item<'_>], out: &mut Vec<u8>) {
     for item in items {
         out.extend_from_slice(begin);
         begin = b",";
-        write_one(item, out);
+        write_one(item, None, out);
     }
-    out.extend_from_slice(b"]}");
+    out.push(b']');
+    write_hop(hop, out);
+    out.push(b'}');
 }
 
 #[cfg(test)]
@@ -106,6 +123,7 @@ mod tests {
                     prepared,
                     attempt: 2,
                 }],
+                None,
                 &mut out,
             );
             String::from_utf8(out).unwrap()
@@ -125,5 +143,42 @@ mod tests {
         for field in ["key", "value", "timestamp"] {
             assert_eq!(first[field], Value::Null, "{field}");
         }
+    }
+
+    #[test]
+    fn a_command_finds_the_attempts_span_beside_the_record_or_beside_all_of_them() {
+        let record = Record {
+            topic: "orders".into(),
+            partition: 3,
+            offset: Offset(42),
+            timestamp: None,
+            key: None,
+            value: None,
+            headers: Vec::new(),
+        };
+        let prepared = Prepared {
+            record: &record,
+            value: None,
+            decrypted: None,
+        };
+        let item = Item {
+            prepared,
+            attempt: 1,
+        };
+        let hop = |tracestate: &str| Hop {
+            traceparent: "00-1-2-01".to_owned(),
+            tracestate: tracestate.to_owned(),
+        };
+        let read = |text: &[u8]| serde_json::from_slice::<Value>(text).unwrap();
+        let (mut one, mut all) = (Vec::new(), Vec::new());
+        write_one(&item, Some(&hop("a=\"1\"")), &mut one);
+        write_all(&[item], Some(&hop("")), &mut all);
+        let (one, all) = (read(&one), read(&all));
+        assert_eq!(one["traceparent"], "00-1-2-01");
+        assert_eq!(one["tracestate"], "a=\"1\"");
+        assert_eq!(all["traceparent"], "00-1-2-01");
+        assert_eq!(all.get("tracestate"), None);
+        assert_eq!(all["records"][0]["offset"], 42);
+        assert_eq!(all["records"][0].get("traceparent"), None);
     }
 }

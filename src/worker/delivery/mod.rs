@@ -23,6 +23,7 @@ mod prepare;
 mod results;
 mod room;
 mod slots;
+mod spans;
 mod together;
 mod transport;
 
@@ -37,6 +38,7 @@ pub use decryption::{Decryption, share_of};
 pub use pipeline::Pipeline;
 pub use prepare::Preparation;
 pub use slots::{Deliveries, Limits};
+pub use spans::Tracing;
 pub use transport::Transport;
 
 /// One delivery to make.

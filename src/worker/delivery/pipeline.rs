@@ -1,6 +1,7 @@
 //! The way of a record through a slot: prepared, claimed, attempted, settled.
 
 use std::pin::{Pin, pin};
+use std::slice::from_ref;
 use std::time::Duration;
 
 use futures::future::{Either, select};
@@ -12,6 +13,7 @@ use super::claims::{Claims, Confirmed, Held};
 use super::document::Item;
 use super::prepare::Preparation;
 use super::slots::{CONFIRM_AGAIN, End, Shared, Slot, finish, unless_cancelled};
+use super::spans::{self, Tracing};
 use super::transport::{Attempted, Line, Transport};
 use crate::engine::{Ticket, Verdict};
 
@@ -26,6 +28,8 @@ pub struct Pipeline {
     pub claims: Claims,
     /// Reaches the handler.
     pub transport: Transport,
+    /// Makes a span of each attempt; None where nobody asks for spans.
+    pub tracing: Option<Tracing>,
 }
 
 /// One delivery, from its preparation until it is settled.
@@ -59,6 +63,7 @@ async fn attempt(
         preparation,
         claims,
         transport,
+        tracing,
     } = &shared.pipeline;
     let unasked = |verdict| (Attempted::without_handler(verdict), None);
     let mut room = None;
@@ -93,12 +98,19 @@ async fn attempt(
         prepared,
         attempt: delivery.attempt,
     };
-    let attempt = transport.attempt(line, &item);
+    let span = tracing
+        .as_ref()
+        .map(|tracing| tracing.begin(from_ref(&item)));
+    let hop = span.as_ref().map(spans::Attempt::hop);
+    let attempt = transport.attempt(line, &item, hop.as_ref());
     let attempted = match finish(slot, attempt, deadline).await {
         End::Answered(attempted) => attempted,
         End::TimedOut => Attempted::without_handler(timed_out(shared)),
         End::Cancelled => Attempted::without_handler(Verdict::Cancelled),
     };
+    if let Some(span) = span {
+        span.end(from_ref(&attempted.verdict));
+    }
     (attempted, held)
 }
 

@@ -8,12 +8,12 @@ use tokio::time::Sleep;
 
 use super::claims::Held;
 use super::document::Item;
-use super::pipeline::{begin_handlers_time, settle, timed_out};
+use super::pipeline::{Pipeline, begin_handlers_time, settle, timed_out};
 use super::prepare::{Preparation, Prepared};
 use super::room::Taken;
 use super::slots::{End, Shared, Slot, finish, unless_cancelled};
 use super::transport::Line;
-use super::{Delivery, results};
+use super::{Delivery, results, spans};
 use crate::engine::Verdict;
 
 /// How far a record has come.
@@ -177,12 +177,20 @@ async fn attempt(
         return (None, Verdict::Cancelled);
     }
     begin_handlers_time(shared, deadline.as_mut());
-    let attempt = shared.pipeline.transport.attempt_batch(line, &items);
+    let Pipeline {
+        transport, tracing, ..
+    } = &shared.pipeline;
+    let span = tracing.as_ref().map(|tracing| tracing.begin(&items));
+    let hop = span.as_ref().map(spans::Attempt::hop);
+    let attempt = transport.attempt_batch(line, &items, hop.as_ref());
     let (verdicts, reached) = match finish(slot, attempt, deadline).await {
         End::Answered(answered) => answered,
         End::TimedOut => (vec![timed_out(shared); items.len()], None),
-        End::Cancelled => return (None, Verdict::Cancelled),
+        End::Cancelled => (vec![Verdict::Cancelled; items.len()], None),
     };
+    if let Some(span) = span {
+        span.end(&verdicts);
+    }
     for (place, verdict) in places.into_iter().zip(verdicts) {
         members[place].verdict = Some(verdict);
     }

@@ -7,6 +7,7 @@ use super::document::Item;
 use super::exec::{self, Exec, Group};
 use super::http::connection::Connection;
 use super::http::{Http, Protocol};
+use super::spans::Hop;
 use crate::engine::Verdict;
 
 /// The ways to a handler.
@@ -55,12 +56,12 @@ impl Transport {
         }
     }
 
-    /// Gives the record to the handler and reads its answer. If this is dropped before, the handler
-    /// is told so as well as the transport can.
-    pub async fn attempt(&self, line: &mut Line, item: &Item<'_>) -> Attempted {
+    /// Gives the record to the handler, with `hop` if there is a span to go on with, and reads its
+    /// answer. If this is dropped before, the handler is told so as well as the transport can.
+    pub async fn attempt(&self, line: &mut Line, item: &Item<'_>, hop: Option<&Hop>) -> Attempted {
         match (self, line) {
-            (Self::Http(http), Line::Http(connection)) => http.attempt(connection, item).await,
-            (Self::Exec(exec), Line::Exec(line)) => exec.attempt(line, item).await,
+            (Self::Http(http), Line::Http(connection)) => http.attempt(connection, item, hop).await,
+            (Self::Exec(exec), Line::Exec(line)) => exec.attempt(line, item, hop).await,
             _ => unreachable!("a line is of its transport"),
         }
     }
@@ -70,12 +71,13 @@ impl Transport {
         &self,
         line: &mut Line,
         items: &[Item<'_>],
+        hop: Option<&Hop>,
     ) -> (Vec<Verdict>, Option<bool>) {
         match (self, line) {
             (Self::Http(http), Line::Http(connection)) => {
-                http.attempt_batch(connection, items).await
+                http.attempt_batch(connection, items, hop).await
             }
-            (Self::Exec(exec), Line::Exec(line)) => exec.attempt_batch(line, items).await,
+            (Self::Exec(exec), Line::Exec(line)) => exec.attempt_batch(line, items, hop).await,
             _ => unreachable!("a line is of its transport"),
         }
     }

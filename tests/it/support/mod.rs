@@ -1,6 +1,7 @@
 //! What several modules of the test binary share.
 
 pub mod broker;
+pub mod certificates;
 pub mod consumers;
 pub mod control_plane;
 pub mod operator;

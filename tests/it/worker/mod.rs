@@ -5,6 +5,7 @@
 mod acls;
 mod batches;
 mod cloud_events;
+mod collector;
 mod dead_letters;
 mod delivery;
 mod encryption;
@@ -21,6 +22,7 @@ mod outages;
 mod overrun;
 mod process;
 mod socket;
+mod tracing;
 mod unread;
 mod unread_broker;
 mod web;

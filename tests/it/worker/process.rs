@@ -1,6 +1,7 @@
 //! The binary itself: exit statuses and signals.
 
 use std::io::{BufRead as _, BufReader, Read as _};
+use std::net::SocketAddr;
 use std::process::{Child, ChildStderr, Command, Stdio};
 
 use drover::worker_config::{ExecHandler, Handler, WorkerConfig};
@@ -24,11 +25,30 @@ impl Process {
     /// With a configuration in the environment, as in a pod.
     fn start_with(arguments: &[&str], config: Option<&WorkerConfig>) -> Self {
         let text = config.map(|config| serde_json::to_string(config).unwrap());
+        let text = text.map(|text| ("DROVER_CONFIG".to_owned(), text));
+        let anywhere = ["--admin-address", "127.0.0.1:0"];
+        Self::run(&[&anywhere[..], arguments].concat(), text)
+    }
+
+    /// With more in the environment, as the template of a pod may have it, and a known admin port.
+    pub fn start_in(
+        environment: &[(&str, &str)],
+        config: &WorkerConfig,
+        admin: SocketAddr,
+    ) -> Self {
+        let config = serde_json::to_string(config).unwrap();
+        let environment = environment.iter().copied();
+        let environment = environment.chain([("DROVER_CONFIG", &*config)]);
+        let environment = environment.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        Self::run(&["--admin-address", &admin.to_string()], environment)
+    }
+
+    fn run(arguments: &[&str], environment: impl IntoIterator<Item = (String, String)>) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_drover-worker"))
             .args(arguments)
             .env_remove("DROVER_CONFIG")
-            .envs(text.map(|text| ("DROVER_CONFIG", text)))
-            .args(["--admin-address", "127.0.0.1:0", "--pod", "pod-1"])
+            .envs(environment)
+            .args(["--pod", "pod-1"])
             .env_remove("RUST_LOG")
             .stderr(Stdio::piped())
             .spawn()
@@ -39,6 +59,10 @@ impl Process {
             errors,
             log: String::new(),
         }
+    }
+
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     pub fn terminate(&self) {

@@ -19,6 +19,7 @@ use self::process::{Broken, Process};
 use super::answer::{class, failure};
 use super::document::{self, Item};
 use super::results;
+use super::spans::Hop;
 use super::transport::Attempted;
 use crate::clock::Monotonic;
 use crate::engine::Verdict;
@@ -83,9 +84,9 @@ impl Exec {
     }
 
     /// One attempt on one record.
-    pub async fn attempt(&self, line: &mut Line, item: &Item<'_>) -> Attempted {
+    pub async fn attempt(&self, line: &mut Line, item: &Item<'_>, hop: Option<&Hop>) -> Attempted {
         let mut text = Vec::new();
-        document::write_one(item, &mut text);
+        document::write_one(item, hop, &mut text);
         let (mut verdicts, reached) = self.ask(line, text, 1).await;
         Attempted {
             verdict: verdicts.pop().unwrap_or(Verdict::Cancelled),
@@ -98,9 +99,10 @@ impl Exec {
         &self,
         line: &mut Line,
         items: &[Item<'_>],
+        hop: Option<&Hop>,
     ) -> (Vec<Verdict>, Option<bool>) {
         let mut text = Vec::new();
-        document::write_all(items, &mut text);
+        document::write_all(items, hop, &mut text);
         self.ask(line, text, items.len()).await
     }
 

@@ -19,7 +19,7 @@ pub fn request(http: &Http, items: &[Item<'_>]) -> Outgoing {
     let mut body = Vec::new();
     let content_type = match http.format {
         Format::Plain => {
-            document::write_all(items, &mut body);
+            document::write_all(items, None, &mut body);
             JSON
         }
         Format::CloudEvents | Format::CloudEventsStructured => {

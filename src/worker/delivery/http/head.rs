@@ -59,6 +59,20 @@ impl Head {
         self.lines.extend_from_slice(b"\r\n");
     }
 
+    /// Takes a header off, if it is there.
+    pub fn remove(&mut self, name: &HeaderName) {
+        let mut begin = 0;
+        while let Some(length) = self.lines[begin..].iter().position(|&byte| byte == b'\n') {
+            let end = begin + length + 1;
+            let rest = self.lines[begin..end].strip_prefix(name.as_str().as_bytes());
+            if rest.is_some_and(|rest| rest.starts_with(b": ")) {
+                self.lines.drain(begin..end);
+            } else {
+                begin = end;
+            }
+        }
+    }
+
     fn begin(&mut self, prefix: &str, name: &str) {
         self.lines.extend_from_slice(prefix.as_bytes());
         self.lines.extend_from_slice(name.as_bytes());

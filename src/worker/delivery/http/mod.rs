@@ -23,6 +23,7 @@ use self::head::Outgoing;
 use self::target::{AGENT, Target};
 use super::answer::{self, Answer};
 use super::document::Item;
+use super::spans::Hop;
 use super::transport::Attempted;
 use crate::engine::Verdict;
 use crate::worker_config::HttpFormat as Format;
@@ -86,8 +87,16 @@ pub enum Protocol {
 
 impl Http {
     /// One attempt, over `connection` if it still stands; what can be used again is left there.
-    pub async fn attempt(&self, connection: &mut Option<Connection>, item: &Item<'_>) -> Attempted {
-        let request = request::request(self, item);
+    pub async fn attempt(
+        &self,
+        connection: &mut Option<Connection>,
+        item: &Item<'_>,
+        hop: Option<&Hop>,
+    ) -> Attempted {
+        let mut request = request::request(self, item);
+        if let Some(hop) = hop {
+            hop.put_into(&mut request.head);
+        }
         let (answer, reached) = self.ask(connection, request, answer::EXCERPT).await;
         Attempted {
             verdict: answer.map_or_else(|verdict| verdict, |answer| answer.verdict()),
@@ -100,8 +109,12 @@ impl Http {
         &self,
         connection: &mut Option<Connection>,
         items: &[Item<'_>],
+        hop: Option<&Hop>,
     ) -> (Vec<Verdict>, Option<bool>) {
-        let request = batch::request(self, items);
+        let mut request = batch::request(self, items);
+        if let Some(hop) = hop {
+            hop.put_into(&mut request.head);
+        }
         let kept = answer::EXCERPT + batch::ANSWER_PER_RECORD * items.len();
         let (answer, reached) = self.ask(connection, request, kept).await;
         let verdicts = match answer {

@@ -27,8 +27,8 @@ use super::super::answer::{self, Answer, class};
 use super::target::Target;
 use crate::engine::Verdict;
 
-/// A request that was not seen by the handler is sent again over another connection so often before
-/// the handler counts as unreachable.
+/// So many fresh connections may end without an answer before the handler counts as unreachable: each
+/// request that was not seen goes over another one.
 const TRIES: usize = 3;
 /// Bytes of an answer's body that are read though nobody wants them.
 const MOST: usize = 64 * 1024;
@@ -51,6 +51,8 @@ struct Connection {
     /// Streams at a time, as the handler said last.
     most: Rc<Cell<usize>>,
     taken: Cell<usize>,
+    /// The handler has answered on it.
+    proven: Cell<bool>,
     /// Nobody has used it since it was looked at last.
     rested: Cell<bool>,
 }
@@ -85,15 +87,23 @@ impl Pool {
         kept: usize,
     ) -> (Result<Answer, Verdict>, bool) {
         let mut request = build();
-        for _ in 0..TRIES {
+        let mut tries = 0;
+        while tries < TRIES {
             let place = match self.place().await {
                 Ok(place) => place,
                 Err(trouble) => return (Err(trouble.verdict()), false),
             };
             match place.exchange(request, kept).await {
-                Ok(answer) => return (Ok(answer), true),
+                Ok(answer) => {
+                    place.0.proven.set(true);
+                    return (Ok(answer), true);
+                }
                 Err(Unanswered::Meant(verdict, reached)) => return (Err(verdict), reached),
-                Err(Unanswered::Unseen(unsent)) => request = unsent.unwrap_or_else(&build),
+                Err(Unanswered::Unseen(unsent)) => {
+                    request = unsent.unwrap_or_else(&build);
+                    // A connection that is over takes nothing more, so this comes to an end.
+                    tries += usize::from(!place.0.proven.get());
+                }
             }
         }
         let message = "the handler closes each connection before it takes the request";
@@ -268,7 +278,8 @@ fn unanswered(error: &hyper::Error) -> Unanswered {
 
 /// The handler may have seen the request.
 fn lost(error: &hyper::Error) -> Unanswered {
-    let because = cause(error).map_or_else(|| error.to_string(), ToString::to_string);
+    let source = std::error::Error::source(error);
+    let because = source.map_or_else(|| error.to_string(), ToString::to_string);
     let message = format!("the connection broke before the answer was complete: {because}");
     let failure = answer::failure(class::CONNECTION, None, &message);
     let reset = cause(error).is_some_and(|cause| cause.is_reset() && cause.is_remote());

@@ -95,7 +95,7 @@ async fn greet(
         let (sender, mut work) = builder.handshake(TokioIo::new(stream)).await.ok()?;
         let most = poll_fn(|cx| {
             heard.listen(cx);
-            if Pin::new(&mut work).poll_unpin(cx).is_ready() {
+            if work.poll_unpin(cx).is_ready() {
                 return Poll::Ready(None);
             }
             match work.current_max_send_streams() {
@@ -119,6 +119,7 @@ async fn greet(
             sender,
             most,
             taken: Cell::new(0),
+            proven: Cell::new(false),
             rested: Cell::new(false),
         };
         Some((connection, work.boxed_local()))

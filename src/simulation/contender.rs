@@ -1,7 +1,7 @@
 //! The policies that are tried side by side, with the settings of each.
 
 use super::controller::Controller;
-use super::drover::Drover;
+use super::planner::Drover;
 use super::keda::{Keda, Tuning};
 use super::setup::Setup;
 

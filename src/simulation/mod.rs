@@ -8,10 +8,10 @@
 mod assignment;
 mod contender;
 mod controller;
-mod drover;
 mod load;
 mod measure;
 mod partition;
+mod planner;
 mod plot;
 mod pod;
 mod random;
@@ -27,8 +27,8 @@ mod laws;
 
 pub use contender::Contender;
 pub use controller::{Controller, Fixed, Order, PartitionSeen, PodSeen, Seen};
-pub use drover::Drover;
 pub use measure::{Change, Course, Figures};
+pub use planner::Drover;
 pub use plot::{Drawing, plot};
 pub use setup::{Faults, Setup};
 pub use table::table;

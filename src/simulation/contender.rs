@@ -1,8 +1,8 @@
 //! The policies that are tried side by side, with the settings of each.
 
 use super::controller::Controller;
-use super::planner::Drover;
 use super::keda::{Keda, Tuning};
+use super::planner::Drover;
 use super::setup::Setup;
 
 /// A policy that is tried.

@@ -23,10 +23,8 @@ const COPES: f64 = 0.2;
 /// about itself.
 const BIAS: f64 = 0.95;
 const SPREADS: f64 = 0.2;
-/// What arrived of late counts where it is more, by more than chance: a rising load is ahead of its
-/// level. Seconds, and deviations.
+/// What arrived of late counts where it is more: a rising load is ahead of its level. Seconds.
 const RECENT: [f64; 2] = [30.0, 60.0];
-const CHANCE: f64 = 0.0;
 /// Share of the promise in which a backlog should be gone, where no size is enough.
 const CLEARING: f64 = 0.6;
 /// A size keeps the promise if a record waits for this share of it at most; where none does, those
@@ -167,10 +165,7 @@ fn outset<'a>(
     let surging = state.arrival().filter(|_| state.surge.is_some());
     let recent = RECENT
         .iter()
-        .filter_map(|&window| {
-            let rate = state.arrivals.rate(window, window)?;
-            Some(rate - CHANCE * (rate / window).sqrt())
-        })
+        .filter_map(|&window| state.arrivals.rate(window, window))
         .fold(0.0, f64::max);
     let arrival = planned.max(surging.unwrap_or(0.0));
 

@@ -130,8 +130,9 @@ always does: ledger, retries, deadlines, commits with reports, metrics.
 
 CPU-seconds and time are counted between two numbers of records handled, after a start that is left out; medians of
 {result['pairs']} runs, in turns. The *bare loop* (`examples/bench_bare_loop.rs`) promises nothing: librdkafka's queue read in batches in the
-runtime's own thread, hyper's HTTP/1.1 by hand, no ledger, no order, no metadata headers, a commit a second whatever was done. It says what the
-worker's promises cost. In batches both write the same JSON document, with values in base64.
+runtime's own thread, hyper's HTTP/1.1 by hand, no ledger, no order, no metadata headers, a commit a second whatever was done. It is a
+measure and no limit: the worker speaks HTTP/1.1 without a library, and what that saves is set against what its promises cost. In batches both write
+the same JSON document, with values in base64.
 
 Parallel Consumer runs with `-Xmx512m`, {IN_FLIGHT} in flight and by key; its first half, while the JVM warms up, is left out.
 {ruby}

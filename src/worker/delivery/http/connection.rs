@@ -1,7 +1,7 @@
 //! One connection to the handler in HTTP/1.1, and one exchange at a time over it.
 //!
-//! HTTP/1.1 is spoken here and not by a library: this is done for every record, and half of what it
-//! takes is saved (`docs/adr/008-http-1-is-written-by-hand.md`).
+//! HTTP/1.1 is spoken here and not by a library, since this is done for every record:
+//! `docs/adr/008-http-1-is-written-by-hand.md`.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;

@@ -12,11 +12,11 @@ pub enum Contender {
     Drover,
     /// KEDA's trigger `kafka` with KEDA's and the HPA's defaults.
     KedaLag,
-    /// The same with threshold and windows tuned for a promise of a minute.
+    /// The same with threshold and windows chosen by hand for a promise of a minute.
     KedaLagTuned,
     /// A second trigger on the rate of arrivals, by rule of thumb.
     KedaRate,
-    /// The same with thresholds and windows tuned for a promise of a minute.
+    /// The same with thresholds and windows chosen by hand for a promise of a minute.
     KedaRateTuned,
 }
 
@@ -46,9 +46,9 @@ impl Contender {
         match self {
             Self::Drover => "Drover, which is told the promise and measures the rest",
             Self::KedaLag => "KEDA on lag, its defaults: ten records for each pod",
-            Self::KedaLagTuned => "KEDA on lag, tuned: 10 s of a pod's work for each pod",
+            Self::KedaLagTuned => "KEDA on lag, set by hand: 10 s of a pod's work for each pod",
             Self::KedaRate => "KEDA on arrivals at 80 % of a pod and on lag of half the promise",
-            Self::KedaRateTuned => "KEDA on arrivals at 70 % of a pod and on lag, tuned",
+            Self::KedaRateTuned => "KEDA on arrivals at 70 % of a pod and on lag, set by hand",
         }
     }
 

@@ -27,18 +27,7 @@ async fn a_command_in_the_users_image_handles_records() {
         "securityContext": restricted(),
     }]}});
     scenario.apply(spec).await;
-    kafka::produce(&scenario.topic, 10, 1, 10).expect("produce");
-
-    scenario.handled(100, PATIENCE).await;
-    scenario.committed(PATIENCE).await;
-    let stats = scenario.witness.stats().await.expect("stats");
-    assert_eq!((stats.handled, stats.failed), (100, 0), "{stats:#?}");
-    assert_eq!(
-        (stats.out_of_order, stats.handled_twice),
-        (0, 0),
-        "{stats:#?}"
-    );
-    scenario.end().await;
+    a_hundred_records_are_handled_once(scenario).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -72,6 +61,10 @@ async fn a_container_on_a_unix_socket_handles_records() {
         "securityContext": restricted(),
     }]}});
     scenario.apply(spec).await;
+    a_hundred_records_are_handled_once(scenario).await;
+}
+
+async fn a_hundred_records_are_handled_once(scenario: Scenario) {
     kafka::produce(&scenario.topic, 10, 1, 10).expect("produce");
 
     scenario.handled(100, PATIENCE).await;

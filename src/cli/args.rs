@@ -2,6 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
+use super::dlq::DlqArgs;
 use super::encryption::{DecryptArgs, EncryptArgs, EncryptionArgs};
 use super::produce::ProduceArgs;
 use super::record::RecordArgs;
@@ -32,6 +33,8 @@ pub(super) enum Command {
     Decide,
     /// Decrypt messages of ActiveRecord::Encryption from arguments or standard input
     Decrypt(DecryptArgs),
+    /// Look at dead letters, replay them, delete them
+    Dlq(DlqArgs),
     /// Encrypt texts from arguments or standard input, as ActiveRecord::Encryption does
     Encrypt(EncryptArgs),
     /// Check this implementation of ActiveRecord::Encryption against messages of others

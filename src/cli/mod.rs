@@ -1,12 +1,18 @@
 //! `drover`, also `kubectl drover`: one file per subcommand.
 
 mod args;
+mod cluster;
+mod columns;
+mod connection;
 pub mod crd;
 mod decide;
+mod dlq;
 mod encryption;
+mod format;
 mod grouped;
 mod output;
 mod produce;
+mod progress;
 mod record;
 mod simulate;
 mod status;
@@ -48,6 +54,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Crd => crd::run(),
         Command::Decide => decide::run(),
         Command::Decrypt(args) => encryption::decrypt(&args),
+        Command::Dlq(args) => dlq::run(args).await,
         Command::Encrypt(args) => encryption::encrypt(&args),
         Command::Encryption(args) => encryption::run(&args),
         Command::Produce(args) => produce::run(args).await,

@@ -17,6 +17,7 @@ use clap::{Args, ValueEnum};
 
 use crate::api::Span;
 
+use super::connection::pair;
 use super::encryption::keys::KeyArgs;
 use super::encryption::seal::{Sealer, WriteArgs};
 use super::output;
@@ -185,14 +186,7 @@ fn source(args: &ProduceArgs) -> Source {
     Box::new(lines.map(move |line| Ok(Record::new(key.clone(), line?))))
 }
 
-fn pair(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
-        _ => Err("write NAME=VALUE".to_owned()),
-    }
-}
-
-fn positive(text: &str) -> Result<f64, String> {
+pub(super) fn positive(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(rate) if rate > 0.0 && rate.is_finite() => Ok(rate),
         _ => Err("write a number greater than 0".to_owned()),

@@ -14,6 +14,7 @@ use anyhow::{Context, anyhow, ensure};
 use clap::Args;
 use tokio::time::{MissedTickBehavior, interval};
 
+use super::connection::pair;
 use crate::api::Span;
 use crate::clock;
 use crate::kafka::admin::{Admin, Error, Spec};
@@ -170,11 +171,4 @@ fn put(out: &mut (dyn Write + Send), text: &str) -> anyhow::Result<()> {
     out.write_all(text.as_bytes())
         .and_then(|()| out.flush())
         .context("write the trace")
-}
-
-fn pair(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
-        _ => Err("write NAME=VALUE".to_owned()),
-    }
 }

@@ -125,7 +125,7 @@ impl Error {
         }
     }
 
-    fn of(failure: Failure) -> Self {
+    pub(super) fn of(failure: Failure) -> Self {
         let Failure { code, message } = failure;
         match code {
             // librdkafka's own: transport, resolve, brokers down, timed out, waiting for the

@@ -6,10 +6,13 @@ pub mod admin;
 pub mod client_config;
 pub mod consumer;
 pub mod dead_letter_topic;
+pub mod delete_records;
 pub mod errors;
 mod native;
 pub mod producer;
 pub mod rebalance;
+pub mod redrive;
+pub mod scan;
 pub mod tails;
 pub mod topic_change;
 

@@ -11,7 +11,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use super::ProduceArgs;
 use super::connect::Heard;
 use super::records::Record;
-use super::summary::Progress;
+use crate::cli::progress::Progress;
 use crate::clock::{self, Monotonic};
 
 /// One wait inside librdkafka before looking around again; it takes this long even if there is news.

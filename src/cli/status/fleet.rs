@@ -4,9 +4,9 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::ResourceExt;
 
-use super::columns::{UNKNOWN, ago, aligned, count, per_second, text as or_unknown};
 use super::is_well;
 use crate::api::{KafkaConsumer, KafkaConsumerStatus, ScalingStatus, names::condition};
+use crate::cli::columns::{UNKNOWN, ago, aligned, count, per_second, text as or_unknown};
 
 /// The whole text, several lines.
 pub(super) fn text(consumer: &KafkaConsumer, now: Timestamp) -> String {

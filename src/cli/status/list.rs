@@ -2,9 +2,9 @@
 
 use kube::ResourceExt;
 
-use super::columns::{UNKNOWN, aligned, count, text as or_unknown};
 use super::is_well;
 use crate::api::{KafkaConsumer, names::condition};
+use crate::cli::columns::{UNKNOWN, aligned, count, text as or_unknown};
 
 /// The table; with `namespaces`, their column first.
 pub(super) fn text(consumers: &[KafkaConsumer], namespaces: bool) -> String {

@@ -285,3 +285,37 @@ fn a_refused_right_to_write_idempotently_is_asked_for_again() {
     assert_eq!(kafka.read(DEAD, 1).len(), 1);
     kafka.wait_for_commit(TOPIC, 0, 1);
 }
+
+#[test]
+fn what_a_person_may_not_do_with_dead_letters_is_named_by_the_command_line() {
+    let place = Place::new("acl-cli");
+    let topic = place.topic.as_str();
+    place.produce(&texts("v", 3));
+    let dlq = |verb: &str| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_drover"));
+        let arguments = [
+            "dlq",
+            verb,
+            "--bootstrap",
+            &broker().servers,
+            "--topic",
+            topic,
+        ];
+        let output = command.args(arguments).output().unwrap();
+        let error = String::from_utf8(output.stderr).unwrap();
+        (output.status.code(), error)
+    };
+    let group = format!("drover.redrive.{topic}");
+    allow(Of::Group(&group), DESCRIBE);
+    eventually("the group to be refused", || {
+        let (code, error) = dlq("replay");
+        let named = error.contains("refuses") && error.contains("Read to the group");
+        (code == Some(2) && named && error.lines().count() == 1).then_some(())
+    });
+    allow(Of::Topic(topic), DESCRIBE);
+    eventually("the topic to be refused", || {
+        let (code, error) = dlq("list");
+        let named = error.contains("refuses") && error.contains("give this user the right");
+        (code == Some(2) && named && error.lines().count() == 1).then_some(())
+    });
+}

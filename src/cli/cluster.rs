@@ -1,0 +1,140 @@
+//! A Kubernetes cluster, as the kubeconfig names it, and the KafkaConsumers in it.
+
+use anyhow::{Context, anyhow};
+use clap::Args;
+use kube::api::ListParams;
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Api, Client, Config};
+
+use crate::api::KafkaConsumer;
+
+/// Which cluster and namespace.
+#[derive(Args, Clone, Debug, Default)]
+pub struct ClusterArgs {
+    /// The namespace; default is the context's
+    #[arg(long, short)]
+    pub namespace: Option<String>,
+    /// The context of the kubeconfig; default is its current one
+    #[arg(long)]
+    pub context: Option<String>,
+}
+
+/// A cluster that can be asked.
+pub(super) struct Cluster {
+    pub client: Client,
+    /// Its address, for messages.
+    pub server: String,
+    pub namespace: String,
+}
+
+impl Cluster {
+    /// Reads the kubeconfig; nothing is asked yet.
+    ///
+    /// # Errors
+    /// In one line with its remedy, if there is none or its credentials cannot be used.
+    pub async fn connect(args: &ClusterArgs) -> anyhow::Result<Self> {
+        let config = config(args.context.clone()).await?;
+        let server = config.cluster_url.to_string();
+        let namespace = args.namespace.clone();
+        let namespace = namespace.unwrap_or_else(|| config.default_namespace.clone());
+        let client =
+            Client::try_from(config).context("the kubeconfig's credentials cannot be used")?;
+        Ok(Self {
+            client,
+            server,
+            namespace,
+        })
+    }
+
+    /// The KafkaConsumers of the namespace.
+    pub fn consumers(&self) -> Api<KafkaConsumer> {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    /// One KafkaConsumer.
+    ///
+    /// # Errors
+    /// In one line with its remedy, also if it does not exist.
+    pub async fn consumer(&self, name: &str) -> anyhow::Result<KafkaConsumer> {
+        let found = self.consumers().get_opt(name).await;
+        found
+            .map_err(|error| self.unanswered(error))?
+            .ok_or_else(|| self.not_found(name))
+    }
+
+    /// Those that a label selector means, of the namespace or of all.
+    ///
+    /// # Errors
+    /// In one line with its remedy.
+    pub async fn list(
+        &self,
+        everywhere: bool,
+        selector: Option<&str>,
+    ) -> anyhow::Result<Vec<KafkaConsumer>> {
+        let api: Api<KafkaConsumer> = if everywhere {
+            Api::all(self.client.clone())
+        } else {
+            self.consumers()
+        };
+        let mut params = ListParams::default();
+        if let Some(selector) = selector {
+            params = params.labels(selector);
+        }
+        let listed = api.list(&params).await;
+        Ok(listed.map_err(|error| self.unanswered(error))?.items)
+    }
+
+    /// What is wrong, and what to do.
+    pub fn unanswered(&self, error: kube::Error) -> anyhow::Error {
+        let server = &self.server;
+        match &error {
+            kube::Error::Api(answer) if answer.code == 404 => anyhow!(
+                "{server} does not know KafkaConsumers; install them: drover crd | kubectl apply --server-side -f -"
+            ),
+            kube::Error::Api(answer) if answer.code == 401 || answer.code == 403 => {
+                anyhow!(
+                    "{server} refuses: {}; use credentials that may do that with kafkaconsumers.drover.dev",
+                    answer.message
+                )
+            }
+            kube::Error::Api(answer) => anyhow!("{server} answered: {}", answer.message),
+            _ => anyhow::Error::new(error).context(format!(
+                "{server} does not answer; check the kubeconfig and --context"
+            )),
+        }
+    }
+
+    /// There is no such KafkaConsumer.
+    pub fn not_found(&self, name: &str) -> anyhow::Error {
+        anyhow!(
+            "no KafkaConsumer {name} in namespace {}; see `drover status -A`, or name the namespace with -n",
+            self.namespace
+        )
+    }
+}
+
+async fn config(context: Option<String>) -> anyhow::Result<Config> {
+    let missing = "no cluster to ask; set KUBECONFIG, or write ~/.kube/config";
+    if context.is_none() {
+        return Config::infer().await.context(missing);
+    }
+    let kubeconfig = Kubeconfig::read().context(missing)?;
+    let names: Vec<&str> = kubeconfig
+        .contexts
+        .iter()
+        .map(|c| c.name.as_str())
+        .collect();
+    let known = names.join(", ");
+    let options = KubeConfigOptions {
+        context: context.clone(),
+        ..KubeConfigOptions::default()
+    };
+    Config::from_custom_kubeconfig(kubeconfig, &options)
+        .await
+        .with_context(|| {
+            format!(
+                "context {} of the kubeconfig; it has: {known}",
+                context.unwrap_or_default()
+            )
+        })
+}

@@ -1,0 +1,179 @@
+//! How Kafka is reached: by flags, or as a KafkaConsumer in the cluster or in a file says.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, anyhow, bail};
+use clap::Args;
+use kube::ResourceExt;
+
+use super::cluster::{Cluster, ClusterArgs};
+use super::validate::read;
+use crate::api::{KafkaConsumer, Span};
+use crate::fleet::check_document;
+use crate::kafka::admin::{Admin, Error};
+use crate::yaml;
+
+/// Which Kafka, and which KafkaConsumer if there is one.
+#[derive(Args, Clone, Debug)]
+pub struct ConnectionArgs {
+    /// A KafkaConsumer of the cluster, or with -f of the file
+    pub name: Option<String>,
+    /// A file with the KafkaConsumer, instead of the cluster; - is standard input
+    #[arg(long = "file", short = 'f', value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    /// Brokers to begin with: host:port, several with commas; default are the KafkaConsumer's
+    #[arg(
+        long,
+        alias = "bootstrap-servers",
+        env = "DROVER_BOOTSTRAP",
+        value_name = "HOST:PORT"
+    )]
+    pub bootstrap: Option<String>,
+    /// A property for librdkafka, such as security.protocol=SSL; can be given several times
+    #[arg(long = "property", value_name = "NAME=VALUE", value_parser = pair)]
+    pub properties: Vec<(String, String)>,
+    /// How long to wait for the brokers
+    #[arg(long, value_name = "TIME", default_value = "30s")]
+    pub timeout: Span,
+    /// Where the KafkaConsumer is.
+    #[command(flatten)]
+    pub cluster: ClusterArgs,
+}
+
+/// Kafka, and the KafkaConsumer if one was named.
+pub(super) struct Connection {
+    pub bootstrap: String,
+    pub properties: BTreeMap<String, String>,
+    pub timeout: std::time::Duration,
+    pub consumer: Option<KafkaConsumer>,
+}
+
+impl ConnectionArgs {
+    /// Finds the KafkaConsumer and what it says of Kafka; Kafka is not asked yet.
+    ///
+    /// # Errors
+    /// In one line with its remedy.
+    pub(super) async fn resolve(&self) -> anyhow::Result<Connection> {
+        let consumer = match (&self.file, &self.name) {
+            (Some(file), name) => Some(in_file(file, name.as_deref())?),
+            (None, Some(name)) => {
+                let cluster = Cluster::connect(&self.cluster).await?;
+                Some(cluster.consumer(name).await?)
+            }
+            (None, None) => None,
+        };
+        self.of(consumer)
+    }
+
+    /// As [`ConnectionArgs::resolve`], for a KafkaConsumer that was found already.
+    ///
+    /// # Errors
+    /// If neither names brokers.
+    pub(super) fn of(&self, consumer: Option<KafkaConsumer>) -> anyhow::Result<Connection> {
+        let kafka = consumer.as_ref().map(|consumer| &consumer.spec.kafka);
+        let theirs = kafka.map(|kafka| kafka.bootstrap_servers.clone());
+        let bootstrap = self.bootstrap.clone().or(theirs).ok_or_else(|| {
+            anyhow!("no Kafka is named; name a KafkaConsumer, give a file with -f, or brokers with --bootstrap")
+        })?;
+        let mut properties = kafka
+            .map(|kafka| kafka.properties.clone())
+            .unwrap_or_default();
+        // Its group is the workers'; nothing here is a member of it.
+        properties.retain(|name, _| !MEMBERS_ONLY.iter().any(|prefix| name.starts_with(prefix)));
+        properties.extend(self.properties.iter().cloned());
+        Ok(Connection {
+            bootstrap,
+            properties,
+            timeout: self.timeout.0,
+            consumer,
+        })
+    }
+}
+
+/// What the names of properties begin with that are about membership, or about how a worker reads.
+const MEMBERS_ONLY: [&str; 6] = [
+    "fetch.",
+    "group.",
+    "heartbeat.",
+    "partition.assignment.",
+    "queued.",
+    "session.",
+];
+
+impl Connection {
+    /// A client for questions.
+    ///
+    /// # Errors
+    /// If librdkafka refuses a property.
+    pub fn admin(&self) -> anyhow::Result<Admin> {
+        Admin::open(&self.bootstrap, &self.properties)
+            .map_err(|error| anyhow!("{error}; check --bootstrap and --property"))
+    }
+
+    /// What went wrong while `what` was done, and what to do.
+    pub fn explain(&self, what: &str, error: &Error) -> anyhow::Error {
+        let bootstrap = &self.bootstrap;
+        match error {
+            Error::Unreachable(_) => anyhow!(
+                "{what}: {error}; check --bootstrap {bootstrap} and that the brokers run and can be reached from here"
+            ),
+            Error::NotAuthorized(_) => anyhow!(
+                "{what}: {error}; give this user the right, or other credentials with --property"
+            ),
+            Error::Config(_) => anyhow!("{error}; check --property"),
+            error => anyhow!("{what} at {bootstrap}: {error}"),
+        }
+    }
+}
+
+/// The consumer group, as `fleet::validate` completes it.
+pub(super) fn group_id(consumer: &KafkaConsumer) -> String {
+    let namespace = consumer.namespace().unwrap_or_else(|| "default".to_owned());
+    let theirs = consumer.spec.group_id.clone();
+    theirs.unwrap_or_else(|| format!("{namespace}.{}", consumer.name_any()))
+}
+
+/// The KafkaConsumer of a file, by its name where there are several.
+fn in_file(file: &Path, name: Option<&str>) -> anyhow::Result<KafkaConsumer> {
+    let shown = file.display();
+    let mut found = Vec::new();
+    for document in yaml::documents(&read(file)?) {
+        let line = document.line;
+        let value = document.value.map_err(|error| {
+            anyhow!("{shown}:{line}: the document cannot be read: {error}; correct its YAML")
+        })?;
+        let named = value["metadata"]["name"].as_str();
+        if value["kind"] != "KafkaConsumer" || name.is_some_and(|name| named != Some(name)) {
+            continue;
+        }
+        if let Some(problem) = check_document(&value).into_iter().next() {
+            bail!(
+                "{shown}:{line}: {}; see all with drover validate {shown}",
+                problem.message
+            );
+        }
+        let consumer = serde_json::from_value(value)
+            .with_context(|| format!("{shown}:{line}: read the KafkaConsumer"))?;
+        found.push(consumer);
+    }
+    match found.len() {
+        1 => Ok(found.remove(0)),
+        0 => match name {
+            Some(name) => bail!("there is no KafkaConsumer {name} in {shown}; correct the name"),
+            None => bail!("there is no KafkaConsumer in {shown}; write one, or name another file"),
+        },
+        many => bail!("there are {many} KafkaConsumers in {shown}; say which one by its name"),
+    }
+}
+
+/// `NAME=VALUE`.
+///
+/// # Errors
+/// In words for clap.
+pub(super) fn pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("write NAME=VALUE".to_owned()),
+    }
+}

@@ -1,0 +1,394 @@
+//! A record of a dead-letter topic, and what its headers say of why it is there. Pure.
+//!
+//! Reads what Drover writes (`docs/http-handler.md`), and what Spring for Apache Kafka and Kafka
+//! Connect write: by their names, with numbers as text or in their own binary form.
+
+use std::borrow::Cow;
+
+use crate::kafka::Message;
+
+/// What the names of Drover's headers begin with.
+pub(super) const DROVER: &str = "drover-dlq-";
+/// Those that say where a record was first read.
+pub(super) const DROVER_ORIGIN: &str = "drover-dlq-origin-";
+/// What the names of Spring's headers begin with.
+pub(super) const SPRING: &str = "kafka_dlt-";
+/// Those that say where a record was first read.
+pub(super) const SPRING_ORIGIN: &str = "kafka_dlt-original-";
+/// What the names of Connect's headers begin with.
+pub(super) const CONNECT: &str = "__connect.errors.";
+/// How often a record was replayed.
+pub(super) const REPLAYS: &str = "drover-redrive-count";
+/// Which replay did it last.
+pub(super) const REPLAY: &str = "drover-redrive-id";
+
+/// Why Drover dead-letters; the first word of its sentence in other tools' headers.
+const REASONS: [&str; 3] = ["AttemptsExhausted", "Rejected", "DecryptionFailed"];
+
+/// A header; None is Kafka's null.
+pub(super) type Header<'a> = (Cow<'a, str>, Option<Cow<'a, [u8]>>);
+
+/// A record.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Letter<'a> {
+    pub partition: i32,
+    pub offset: i64,
+    /// Milliseconds since 1970.
+    pub timestamp: Option<i64>,
+    pub key: Option<Cow<'a, [u8]>>,
+    pub value: Option<Cow<'a, [u8]>>,
+    pub headers: Vec<Header<'a>>,
+}
+
+/// Whose names the headers have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Style {
+    Drover,
+    Spring,
+    KafkaConnect,
+}
+
+/// Where a record came from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Origin {
+    pub topic: Option<String>,
+    pub partition: Option<i64>,
+    pub offset: Option<i64>,
+}
+
+impl<'a> Letter<'a> {
+    /// Copies a record out of the client's memory.
+    pub fn of(message: &Message<'_>) -> Letter<'static> {
+        let mut headers = Vec::new();
+        message.each_header(|name, value| {
+            let name = String::from_utf8_lossy(name).into_owned();
+            headers.push((
+                Cow::Owned(name),
+                value.map(|value| Cow::Owned(value.to_vec())),
+            ));
+        });
+        let owned = |bytes: &[u8]| Cow::Owned(bytes.to_vec());
+        Letter {
+            partition: message.partition(),
+            offset: message.offset().0,
+            timestamp: message.timestamp(),
+            key: message.key().map(owned),
+            value: message.value().map(owned),
+            headers,
+        }
+    }
+
+    /// The value of the last header of that name, as Kafka's own clients give it.
+    pub fn header(&self, name: &str) -> Option<&[u8]> {
+        let mut named = self.headers.iter().rev().filter(|(n, _)| n == name);
+        named.next()?.1.as_deref()
+    }
+
+    fn text(&self, prefix: &str, name: &str) -> Option<Cow<'_, str>> {
+        let wanted = |n: &str| n.strip_prefix(prefix) == Some(name);
+        let mut named = self.headers.iter().rev().filter(|(n, _)| wanted(n));
+        Some(String::from_utf8_lossy(named.next()?.1.as_deref()?))
+    }
+
+    fn number(&self, prefix: &str, name: &str) -> Option<i64> {
+        let wanted = |n: &str| n.strip_prefix(prefix) == Some(name);
+        let mut named = self.headers.iter().rev().filter(|(n, _)| wanted(n));
+        number(named.next()?.1.as_deref()?)
+    }
+
+    /// The style of the newest headers; None where none of them is known.
+    pub fn style(&self) -> Option<Style> {
+        self.headers.iter().rev().find_map(|(name, _)| {
+            if name.starts_with(DROVER) && !name.starts_with(DROVER_ORIGIN) {
+                Some(Style::Drover)
+            } else if name.starts_with(SPRING) {
+                Some(Style::Spring)
+            } else if name.starts_with(CONNECT) {
+                Some(Style::KafkaConnect)
+            } else {
+                None
+            }
+        })
+    }
+
+    /// Why it is here, in a word: Drover's reason, or the other tool's class of error.
+    pub fn reason(&self) -> Cow<'_, str> {
+        let unknown = Cow::Borrowed("unknown");
+        match self.style() {
+            None => unknown,
+            Some(Style::Drover) => self.text(DROVER, "reason").unwrap_or(unknown),
+            Some(_) => match self.sentence() {
+                Some(Sentence { reason, .. }) => Cow::Borrowed(reason),
+                None => self.error_class().unwrap_or(unknown),
+            },
+        }
+    }
+
+    /// The class of the last error.
+    pub fn error_class(&self) -> Option<Cow<'_, str>> {
+        match self.style()? {
+            Style::Drover => self.text(DROVER, "error-class"),
+            Style::Spring => self
+                .text(SPRING, "exception-cause-fqcn")
+                .or_else(|| self.text(SPRING, "exception-fqcn")),
+            Style::KafkaConnect => self.text(CONNECT, "exception.class.name"),
+        }
+    }
+
+    /// The last error in words.
+    pub fn error(&self) -> Option<Cow<'_, str>> {
+        if let Some(Sentence { error, .. }) = self.sentence() {
+            return Some(Cow::Owned(error));
+        }
+        match self.style()? {
+            Style::Drover => self.text(DROVER, "error"),
+            Style::Spring => self.text(SPRING, "exception-message"),
+            Style::KafkaConnect => self.text(CONNECT, "exception.message"),
+        }
+    }
+
+    /// How often it was tried.
+    pub fn attempts(&self) -> Option<i64> {
+        match self.style()? {
+            Style::Drover => self.number(DROVER, "attempts"),
+            Style::Spring | Style::KafkaConnect => self.sentence().map(|said| said.attempts),
+        }
+    }
+
+    /// The handler's status.
+    pub fn status(&self) -> Option<i64> {
+        match self.style()? {
+            Style::Drover => self.number(DROVER, "status"),
+            Style::Spring | Style::KafkaConnect => None,
+        }
+    }
+
+    /// What the consumer that gave it up had read it from: where a replay brings it back to.
+    pub fn origin(&self) -> Origin {
+        let of = |prefix: &str| Origin {
+            topic: self.text(prefix, "topic").map(Cow::into_owned),
+            partition: self.number(prefix, "partition"),
+            offset: self.number(prefix, "offset"),
+        };
+        match self.style() {
+            None => Origin::default(),
+            Some(Style::Drover) => of(DROVER),
+            Some(Style::Spring) => of(SPRING_ORIGIN),
+            Some(Style::KafkaConnect) => of(CONNECT),
+        }
+    }
+
+    /// Where it was read first, if that is said.
+    pub fn first_origin(&self) -> Option<Origin> {
+        let origin = Origin {
+            topic: self.text(DROVER_ORIGIN, "topic").map(Cow::into_owned),
+            partition: self.number(DROVER_ORIGIN, "partition"),
+            offset: self.number(DROVER_ORIGIN, "offset"),
+        };
+        (origin != Origin::default()).then_some(origin)
+    }
+
+    /// The topic of [`Letter::origin`], without copying it.
+    pub fn origin_topic(&self) -> Option<Cow<'_, str>> {
+        match self.style()? {
+            Style::Drover => self.text(DROVER, "topic"),
+            Style::Spring => self.text(SPRING_ORIGIN, "topic"),
+            Style::KafkaConnect => self.text(CONNECT, "topic"),
+        }
+    }
+
+    /// Group, consumer and pod, as far as they are said.
+    pub fn by(&self) -> [(&'static str, Option<Cow<'_, str>>); 3] {
+        let [group, consumer, pod] = match self.style() {
+            None => [None, None, None],
+            Some(Style::Drover) => ["group", "consumer", "pod"].map(|name| self.text(DROVER, name)),
+            Some(Style::Spring) => [self.text(SPRING_ORIGIN, "consumer-group"), None, None],
+            Some(Style::KafkaConnect) => [
+                None,
+                self.text(CONNECT, "connector.name"),
+                self.text(CONNECT, "task.id"),
+            ],
+        };
+        [("group", group), ("consumer", consumer), ("pod", pod)]
+    }
+
+    /// When it failed, milliseconds since 1970: as its header says, else the record's own time.
+    pub fn failed_at(&self) -> Option<i64> {
+        let said = match self.style() {
+            Some(Style::Drover) => self.text(DROVER, "failed-at"),
+            _ => None,
+        };
+        let said = said.and_then(|said| said.parse::<jiff::Timestamp>().ok());
+        said.map(|at| at.as_millisecond()).or(self.timestamp)
+    }
+
+    /// How often it was replayed before.
+    pub fn replays(&self) -> u32 {
+        let count = self.header(REPLAYS).and_then(number);
+        count.map_or(0, |count| u32::try_from(count).unwrap_or(u32::MAX))
+    }
+
+    /// Drover's sentence in the headers of other tools.
+    fn sentence(&self) -> Option<Sentence> {
+        let message = match self.style()? {
+            Style::Drover => return None,
+            Style::Spring => self.text(SPRING, "exception-message")?,
+            Style::KafkaConnect => self.text(CONNECT, "exception.message")?,
+        };
+        let (reason, rest) = message.split_once(" after ")?;
+        let reason = REASONS.into_iter().find(|known| *known == reason)?;
+        let (attempts, error) = rest.split_once(" attempts: ")?;
+        Some(Sentence {
+            reason,
+            attempts: attempts.parse().ok()?,
+            error: error.to_owned(),
+        })
+    }
+}
+
+struct Sentence {
+    reason: &'static str,
+    attempts: i64,
+    error: String,
+}
+
+/// As text, or as Java's four or eight bytes.
+fn number(bytes: &[u8]) -> Option<i64> {
+    let text = std::str::from_utf8(bytes).ok();
+    if let Some(number) = text.and_then(|text| text.parse().ok()) {
+        return Some(number);
+    }
+    match bytes.len() {
+        4 => Some(i32::from_be_bytes(bytes.try_into().ok()?).into()),
+        8 => Some(i64::from_be_bytes(bytes.try_into().ok()?)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// A record with these headers.
+    pub fn letter(headers: &[(&'static str, &str)]) -> Letter<'static> {
+        let header = |(name, value): &(&'static str, &str)| {
+            let value = Cow::Owned(value.as_bytes().to_vec());
+            (Cow::Borrowed(*name), Some(value))
+        };
+        Letter {
+            timestamp: Some(7_000),
+            headers: headers.iter().map(header).collect(),
+            ..Letter::default()
+        }
+    }
+
+    #[test]
+    fn drovers_own_headers_are_read() {
+        let letter = letter(&[
+            ("a", "1"),
+            ("drover-dlq-origin-topic", "first"),
+            ("drover-dlq-topic", "orders"),
+            ("drover-dlq-partition", "3"),
+            ("drover-dlq-offset", "77"),
+            ("drover-dlq-reason", "Rejected"),
+            ("drover-dlq-attempts", "1"),
+            ("drover-dlq-error", "no such user"),
+            ("drover-dlq-status", "422"),
+            ("drover-dlq-failed-at", "1970-01-01T00:00:05Z"),
+            ("drover-redrive-count", "2"),
+        ]);
+        assert_eq!(letter.style(), Some(Style::Drover));
+        assert_eq!(letter.reason(), "Rejected");
+        assert_eq!(letter.attempts(), Some(1));
+        assert_eq!(letter.status(), Some(422));
+        assert_eq!(letter.error().as_deref(), Some("no such user"));
+        assert_eq!(letter.failed_at(), Some(5_000));
+        assert_eq!(letter.replays(), 2);
+        let origin = letter.origin();
+        assert_eq!(origin.topic.as_deref(), Some("orders"));
+        assert_eq!((origin.partition, origin.offset), (Some(3), Some(77)));
+        let first = letter.first_origin().unwrap();
+        assert_eq!(first.topic.as_deref(), Some("first"));
+    }
+
+    #[test]
+    fn drovers_sentence_is_read_from_the_headers_of_other_tools() {
+        for (class, message, topic, partition) in [
+            (
+                "kafka_dlt-exception-fqcn",
+                "kafka_dlt-exception-message",
+                "kafka_dlt-original-topic",
+                "kafka_dlt-original-partition",
+            ),
+            (
+                "__connect.errors.exception.class.name",
+                "__connect.errors.exception.message",
+                "__connect.errors.topic",
+                "__connect.errors.partition",
+            ),
+        ] {
+            let letter = letter(&[
+                (topic, "orders"),
+                (partition, "3"),
+                (class, "HttpStatus"),
+                (
+                    message,
+                    "AttemptsExhausted after 5 attempts: after 2 attempts: boom",
+                ),
+            ]);
+            assert_eq!(letter.reason(), "AttemptsExhausted");
+            assert_eq!(letter.attempts(), Some(5));
+            assert_eq!(letter.error_class().as_deref(), Some("HttpStatus"));
+            assert_eq!(letter.error().as_deref(), Some("after 2 attempts: boom"));
+            assert_eq!(letter.origin_topic().as_deref(), Some("orders"));
+            assert_eq!(letter.origin().partition, Some(3));
+            assert_eq!(letter.failed_at(), Some(7_000));
+        }
+    }
+
+    #[test]
+    fn what_spring_itself_writes_is_read() {
+        let mut spring = letter(&[
+            ("kafka_dlt-original-topic", "orders"),
+            (
+                "kafka_dlt-exception-fqcn",
+                "ListenerExecutionFailedException",
+            ),
+            (
+                "kafka_dlt-exception-cause-fqcn",
+                "java.lang.IllegalStateException",
+            ),
+            ("kafka_dlt-exception-message", "boom"),
+        ]);
+        for (name, bytes) in [
+            ("kafka_dlt-original-partition", 3_i32.to_be_bytes().to_vec()),
+            ("kafka_dlt-original-offset", 77_i64.to_be_bytes().to_vec()),
+        ] {
+            spring.headers.push((name.into(), Some(bytes.into())));
+        }
+        assert_eq!(spring.reason(), "java.lang.IllegalStateException");
+        assert_eq!(spring.attempts(), None);
+        assert_eq!(spring.origin().partition, Some(3));
+        assert_eq!(spring.origin().offset, Some(77));
+        assert_eq!(spring.error().as_deref(), Some("boom"));
+    }
+
+    #[test]
+    fn the_newest_style_counts_and_none_is_unknown() {
+        let both = letter(&[
+            ("kafka_dlt-exception-fqcn", "Older"),
+            ("drover-dlq-reason", "Rejected"),
+        ]);
+        assert_eq!(both.reason(), "Rejected");
+        // Where it was first does not say why it is here.
+        let replayed = letter(&[
+            ("__connect.errors.exception.class.name", "X"),
+            ("drover-dlq-origin-topic", "first"),
+        ]);
+        assert_eq!(replayed.style(), Some(Style::KafkaConnect));
+        let foreign = letter(&[("a", "1")]);
+        assert_eq!(foreign.style(), None);
+        assert_eq!(foreign.reason(), "unknown");
+        assert_eq!(foreign.origin(), Origin::default());
+    }
+}

@@ -1,0 +1,182 @@
+//! `drover dlq purge`: deletes dead letters up to an offset. What is deleted is gone, so it asks.
+
+use std::collections::BTreeMap;
+use std::io::{self, BufRead, IsTerminal, Write};
+use std::process::ExitCode;
+
+use anyhow::{anyhow, bail, ensure};
+use clap::{ArgGroup, Args};
+use serde_json::json;
+
+use super::histogram::number;
+use super::marks::Kind;
+use super::place::{Log, Noted, Place, PlaceArgs};
+use crate::cli::format::Format;
+use crate::kafka::delete_records::delete_records;
+use crate::topic::{Offset, TopicPartition};
+
+/// Arguments of `drover dlq purge`.
+#[derive(Args, Clone, Debug)]
+#[command(group = ArgGroup::new("how much").required(true).args(["before", "replayed", "all"]))]
+pub struct PurgeArgs {
+    #[command(flatten)]
+    place: PlaceArgs,
+    /// Of this partition only
+    #[arg(long, value_name = "N")]
+    partition: Option<i32>,
+    /// Delete what lies below this offset of the partition
+    #[arg(long, value_name = "OFFSET", requires = "partition", value_parser = clap::value_parser!(i64).range(1..))]
+    before: Option<i64>,
+    /// Delete what replays without a filter have passed
+    #[arg(long)]
+    replayed: bool,
+    /// Delete all that is there when the command begins
+    #[arg(long)]
+    all: bool,
+    /// Do not ask
+    #[arg(long, short)]
+    yes: bool,
+    /// How to write what was done
+    #[arg(long, short, value_enum, default_value_t)]
+    output: Format,
+}
+
+pub(super) async fn run(args: PurgeArgs) -> anyhow::Result<ExitCode> {
+    let place = args.place.resolve().await?;
+    let admin = place.connection.admin()?;
+    let log = place.log(&admin).await?;
+    let noted = match args.replayed {
+        true => Some(place.marks(&admin, &log).await.map_err(|error| {
+            let what = format!("read the offsets of group {}", place.group());
+            place.connection.explain(&what, &error)
+        })?),
+        false => None,
+    };
+    let below = below(&args, &log, noted.as_ref())?;
+    let count: i64 = below
+        .iter()
+        .map(|(number, end)| end - log[number].start)
+        .sum();
+    if count == 0 {
+        args.output.print(
+            || json!({ "topic": place.topic, "deleted": 0 }),
+            || format!("Nothing to delete in {}.", place.topic),
+        )?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if !args.yes {
+        confirm(&place, &below, &log)?;
+    }
+    delete(&place, &below).await?;
+    args.output.print(
+        || json!({ "topic": place.topic, "deleted": count, "oldest": below }),
+        || {
+            format!(
+                "{} offsets deleted from {}",
+                number(count.unsigned_abs()),
+                place.topic
+            )
+        },
+    )?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The oldest offset that is to be left, of the partitions in which something goes.
+fn below(args: &PurgeArgs, log: &Log, noted: Option<&Noted>) -> anyhow::Result<BTreeMap<i32, i64>> {
+    if let Some(only) = args.partition {
+        ensure!(
+            log.contains_key(&only),
+            "--partition {only}: the topic has {} partitions, from 0",
+            log.len()
+        );
+    }
+    let mut below = BTreeMap::new();
+    for (&number, range) in log {
+        if args.partition.is_some_and(|only| only != number) {
+            continue;
+        }
+        let end = match (args.before, noted) {
+            (Some(before), _) => before,
+            (None, Some(noted)) => passed(noted, number).unwrap_or(range.start),
+            (None, None) => range.end,
+        };
+        ensure!(
+            end <= range.end,
+            "--before {end} lies behind the end of partition {number}, {}; give that or less",
+            range.end
+        );
+        if end > range.start {
+            below.insert(number, end);
+        }
+    }
+    Ok(below)
+}
+
+/// Up to where replays without a filter, to where the letters came from, have come. What they left
+/// out lies below it too.
+fn passed(noted: &Noted, number: i32) -> Option<i64> {
+    let whole = Kind {
+        filter: super::filter::Filter::default(),
+        max_replays: 1,
+        to: None,
+    };
+    noted.get(&number)?.as_ref()?.start(&whole)
+}
+
+fn confirm(place: &Place, below: &BTreeMap<i32, i64>, log: &Log) -> anyhow::Result<()> {
+    let topic = &place.topic;
+    ensure!(
+        io::stdin().is_terminal(),
+        "there is no terminal to ask on; add --yes to delete"
+    );
+    let mut err = io::stderr().lock();
+    for (number, end) in below {
+        let count = super::histogram::number((end - log[number].start).unsigned_abs());
+        writeln!(err, "{topic}[{number}]: {count} offsets below {end}")?;
+    }
+    write!(
+        err,
+        "Delete them for ever? Write the topic's name to go on: "
+    )?;
+    err.flush()?;
+    let mut answer = String::new();
+    io::stdin().lock().read_line(&mut answer)?;
+    if answer.trim() != topic {
+        bail!("nothing was deleted");
+    }
+    Ok(())
+}
+
+async fn delete(place: &Place, below: &BTreeMap<i32, i64>) -> anyhow::Result<()> {
+    let connection = &place.connection;
+    let offsets = below.iter().map(|(&number, &end)| {
+        (
+            TopicPartition::new(place.topic.as_str(), number),
+            Offset(end),
+        )
+    });
+    let offsets = offsets.collect();
+    let what = format!("delete records of topic {}", place.topic);
+    let answers = delete_records(
+        &connection.bootstrap,
+        &connection.properties,
+        &offsets,
+        connection.timeout,
+    );
+    let answers = answers
+        .await
+        .map_err(|error| connection.explain(&what, &error))?;
+    let mut failed = Vec::new();
+    for (partition, answer) in answers {
+        if let Err(error) = answer {
+            failed.push(format!("{partition}: {error}"));
+        }
+    }
+    if failed.is_empty() {
+        return Ok(());
+    }
+    Err(anyhow!(
+        "{what}: {}; what the others had is deleted",
+        failed.join(", ")
+    ))
+}

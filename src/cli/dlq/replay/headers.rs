@@ -1,0 +1,90 @@
+//! The headers that a replayed record has. Pure.
+
+use crate::cli::dlq::letter::{
+    CONNECT, DROVER, DROVER_ORIGIN, Letter, REPLAY, REPLAYS, SPRING, SPRING_ORIGIN,
+};
+
+/// What a replay adds.
+pub(super) struct Added {
+    count: String,
+    id: String,
+    bypass: Option<String>,
+}
+
+impl Added {
+    /// `id` is the replay's name, `bypass` the header that makes it a new record to the idempotency
+    /// store.
+    pub fn new(letter: &Letter<'_>, id: &str, bypass: Option<&str>) -> Self {
+        Self {
+            count: (letter.replays().saturating_add(1)).to_string(),
+            id: id.to_owned(),
+            bypass: bypass.map(str::to_owned),
+        }
+    }
+
+    /// The record's own headers, without what says why it was a dead letter, and ours. Where it was
+    /// first stays: should it fail again, that is not forgotten.
+    pub fn to<'a>(&'a self, letter: &'a Letter<'_>) -> Vec<(&'a str, Option<&'a [u8]>)> {
+        let own = letter.headers.iter();
+        let own = own.map(|(name, value)| (name.as_ref(), value.as_deref()));
+        let mut headers: Vec<_> = own.filter(|(name, _)| self.keeps(name)).collect();
+        headers.push((REPLAYS, Some(self.count.as_bytes())));
+        headers.push((REPLAY, Some(self.id.as_bytes())));
+        if let Some(bypass) = &self.bypass {
+            headers.push((bypass, Some(self.id.as_bytes())));
+        }
+        headers
+    }
+
+    fn keeps(&self, name: &str) -> bool {
+        let why = (name.starts_with(DROVER) && !name.starts_with(DROVER_ORIGIN))
+            || (name.starts_with(SPRING) && !name.starts_with(SPRING_ORIGIN))
+            || name.starts_with(CONNECT);
+        let ours = name == REPLAYS || name == REPLAY || self.bypass.as_deref() == Some(name);
+        !why && !ours
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::dlq::letter::tests::letter;
+
+    #[test]
+    fn a_replayed_record_has_its_own_headers_and_a_count() {
+        let letter = letter(&[
+            ("tenant", "a"),
+            ("tenant", "b"),
+            ("drover-dlq-origin-topic", "first"),
+            ("kafka_dlt-original-topic", "first"),
+            ("drover-dlq-reason", "Rejected"),
+            ("kafka_dlt-exception-message", "boom"),
+            ("__connect.errors.stage", "TASK_PUT"),
+            ("drover-redrive-count", "1"),
+            ("drover-redrive-id", "older"),
+            ("redrive", "older"),
+        ]);
+        let added = Added::new(&letter, "new", Some("redrive"));
+        let headers = added.to(&letter);
+        let expected: [(&str, &str); 7] = [
+            ("tenant", "a"),
+            ("tenant", "b"),
+            ("drover-dlq-origin-topic", "first"),
+            ("kafka_dlt-original-topic", "first"),
+            ("drover-redrive-count", "2"),
+            ("drover-redrive-id", "new"),
+            ("redrive", "new"),
+        ];
+        assert_eq!(
+            headers,
+            expected.map(|(name, value)| (name, Some(value.as_bytes())))
+        );
+        // A header that some other replay was given stays as it is without one.
+        let added = Added::new(&letter, "new", None);
+        assert!(
+            added
+                .to(&letter)
+                .contains(&("redrive", Some(&b"older"[..])))
+        );
+    }
+}

@@ -1,0 +1,36 @@
+//! How a result is written: for people, or for programs.
+
+use anyhow::anyhow;
+use clap::ValueEnum;
+use serde_json::Value;
+
+use super::output;
+use crate::yaml;
+
+/// How a result is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people.
+    #[default]
+    Table,
+    /// One JSON document.
+    Json,
+    /// One YAML document.
+    Yaml,
+}
+
+impl Format {
+    /// Writes `value` for programs, or `text` for people, to standard output.
+    pub(super) fn print(
+        self,
+        value: impl FnOnce() -> Value,
+        text: impl FnOnce() -> String,
+    ) -> anyhow::Result<()> {
+        let whole = match self {
+            Self::Table => text(),
+            Self::Json => serde_json::to_string_pretty(&value())?,
+            Self::Yaml => yaml::to_string(&value()).map_err(|error| anyhow!(error))?,
+        };
+        output::print(&format!("{}\n", whole.trim_end()))
+    }
+}

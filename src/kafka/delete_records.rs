@@ -1,0 +1,67 @@
+//! Deletes the oldest records of partitions.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::config::ClientConfig;
+use rdkafka::error::KafkaError;
+use rdkafka::{Offset as Position, TopicPartitionList};
+
+use super::admin::{Answers, Error};
+use super::native::answers::Failure;
+use crate::topic::{Offset, TopicPartition};
+
+/// Deletes what lies below each offset. Answers with the oldest offset that is left.
+///
+/// # Errors
+/// If no broker answers or the request as a whole is refused; partitions have failures of their own.
+pub async fn delete_records(
+    bootstrap_servers: &str,
+    properties: &BTreeMap<String, String>,
+    below: &BTreeMap<TopicPartition, Offset>,
+    timeout: Duration,
+) -> Result<Answers<Offset>, Error> {
+    let mut config = ClientConfig::new();
+    config.set("client.id", "drover-cli");
+    for (name, value) in properties {
+        config.set(name, value);
+    }
+    config.set("bootstrap.servers", bootstrap_servers);
+    let client: AdminClient<DefaultClientContext> = config
+        .create()
+        .map_err(|error| Error::Config(error.to_string()))?;
+    let mut list = TopicPartitionList::with_capacity(below.len());
+    for (TopicPartition { topic, partition }, offset) in below {
+        list.add_partition_offset(topic, *partition, Position::Offset(offset.0))
+            .map_err(|error| refused(&error))?;
+    }
+    let options = AdminOptions::new()
+        .operation_timeout(Some(timeout))
+        .request_timeout(Some(timeout));
+    let deleted = client.delete_records(&list, &options).await;
+    let deleted = deleted.map_err(|error| refused(&error))?;
+    let elements = deleted.elements();
+    let answers = elements.iter().map(|element| {
+        let partition = TopicPartition::new(element.topic(), element.partition());
+        let oldest = match (element.error(), element.offset()) {
+            (Ok(()), Position::Offset(offset)) => Ok(Offset(offset)),
+            (Ok(()), _) => Ok(Offset(0)),
+            (Err(error), _) => Err(refused(&error)),
+        };
+        (partition, oldest)
+    });
+    Ok(answers.collect())
+}
+
+fn refused(error: &KafkaError) -> Error {
+    let message = error.to_string();
+    match error.rdkafka_error_code() {
+        Some(code) => Error::of(Failure {
+            code: code as i32,
+            message,
+        }),
+        None => Error::Config(message),
+    }
+}

@@ -1,0 +1,314 @@
+//! Moves records from a topic to others, and says in the same transaction how far it has come.
+//!
+//! Blocking, for a thread of its own. One transactional id and one group for each topic that is
+//! read: who begins later ends whoever was at it before, so two never move the same record.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use rdkafka::client::ClientContext;
+use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{DeliveryResult, Header, OwnedHeaders};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext};
+use rdkafka::{Offset as Position, TopicPartitionList};
+
+use super::producer::Outgoing;
+use crate::topic::{Offset, TopicPartition};
+
+/// A broker that hears nothing of a transaction for so long aborts it. Also the longest that one
+/// may stay open before [`Redrive::commit`].
+const TRANSACTION: Duration = Duration::from_secs(60);
+/// One wait inside librdkafka for room in its queue.
+const ROOM: Duration = Duration::from_millis(10);
+
+/// What the producer has heard.
+#[derive(Default)]
+struct Heard(Mutex<State>);
+
+#[derive(Clone, Default)]
+struct State {
+    /// Of the first record that was refused.
+    refused: Option<String>,
+    /// What a connection last ended with.
+    connection: Option<String>,
+}
+
+impl Heard {
+    fn state(&self) -> State {
+        let state = self.0.lock();
+        state.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn note(&self, note: impl FnOnce(&mut State)) {
+        note(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+impl ClientContext for Heard {
+    fn error(&self, error: KafkaError, reason: &str) {
+        // It follows on what took the last of them down, and says less.
+        if error.rdkafka_error_code() != Some(RDKafkaErrorCode::AllBrokersDown) {
+            self.note(|state| state.connection = Some(reason.to_owned()));
+        }
+    }
+
+    // What matters of the log arrives as an error, too.
+    fn log(&self, _: RDKafkaLogLevel, _: &str, _: &str) {}
+}
+
+impl ProducerContext for Heard {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
+        let Err((error, _)) = result else {
+            return;
+        };
+        // What was given up together with the transaction only follows on something else.
+        let purged = [
+            RDKafkaErrorCode::PurgeQueue,
+            RDKafkaErrorCode::PurgeInflight,
+        ];
+        if !error
+            .rdkafka_error_code()
+            .is_some_and(|c| purged.contains(&c))
+        {
+            self.note(|state| {
+                state.refused.get_or_insert_with(|| error.to_string());
+            });
+        }
+    }
+}
+
+/// Why a record or a transaction did not go through. Nothing of the open transaction counts then.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// librdkafka refuses a property.
+    #[error("make a Kafka client: {0}")]
+    Config(String),
+    /// Somebody else has begun to move records of the same topic.
+    #[error("another replay of this topic has begun and ended this one")]
+    Fenced,
+    /// Too few rights.
+    #[error("Kafka refuses it: {0}")]
+    NotAuthorized(String),
+    /// No broker answered in time.
+    #[error("no Kafka broker answered in time: {0}")]
+    Unreachable(String),
+    /// Anything else.
+    #[error("{0}")]
+    Refused(String),
+}
+
+/// A transactional producer with a group for its progress.
+pub struct Redrive {
+    producer: BaseProducer<Heard>,
+    /// Never joins; only says which group offsets are for.
+    group: BaseConsumer,
+    timeout: Duration,
+    open: bool,
+}
+
+impl Redrive {
+    /// Opens both under the name `group`, and waits until what an earlier one left open is over.
+    ///
+    /// # Errors
+    /// If no broker answers in time, or the rights to the transactional id are missing.
+    pub fn open(
+        bootstrap_servers: &str,
+        properties: &BTreeMap<String, String>,
+        group: &str,
+        timeout: Duration,
+    ) -> Result<Self, Error> {
+        let mut common = ClientConfig::new();
+        common
+            .set("client.id", "drover-cli")
+            .set("enable.metrics.push", "false")
+            .set("log.connection.close", "false");
+        for (name, value) in properties {
+            common.set(name, value);
+        }
+        common.set("bootstrap.servers", bootstrap_servers);
+        let mut writes = common.clone();
+        writes
+            // The partition of a key as Java clients choose it, not librdkafka's own.
+            .set("partitioner", "murmur2_random")
+            .set("linger.ms", "5")
+            .set("batch.num.messages", "10000")
+            .set("queue.buffering.max.kbytes", "32768")
+            .set("message.max.bytes", "268435456")
+            .set("compression.type", "lz4")
+            .set("acks", "all")
+            .set("enable.idempotence", "true")
+            .set("transactional.id", group)
+            .set(
+                "transaction.timeout.ms",
+                TRANSACTION.as_millis().to_string(),
+            )
+            .set(
+                "delivery.timeout.ms",
+                timeout.min(TRANSACTION).as_millis().to_string(),
+            );
+        let mut reads = common;
+        reads
+            .set("group.id", group)
+            .set("enable.auto.commit", "false");
+        let failed = |error: KafkaError| Error::Config(error.to_string());
+        let redrive = Self {
+            producer: writes
+                .create_with_context(Heard::default())
+                .map_err(failed)?,
+            group: reads.create().map_err(failed)?,
+            timeout,
+            open: false,
+        };
+        let begun = redrive.producer.init_transactions(timeout);
+        begun.map_err(|error| redrive.explain(&error))?;
+        Ok(redrive)
+    }
+
+    /// Hands a record over, in the transaction that is open or a new one; waits for room.
+    ///
+    /// # Errors
+    /// If it or one before it was refused.
+    pub fn send(&mut self, record: &Outgoing<'_>) -> Result<(), Error> {
+        self.begin()?;
+        let mut headers = OwnedHeaders::new_with_capacity(record.headers.len());
+        for (key, value) in &record.headers {
+            headers = headers.insert(Header { key, value: *value });
+        }
+        let mut next: BaseRecord<'_, [u8], [u8]> = BaseRecord::to(record.topic);
+        next.key = record.key;
+        next.payload = record.value;
+        next.timestamp = record.timestamp;
+        next.headers = Some(headers);
+        loop {
+            match self.producer.send(next) {
+                Ok(()) => return Ok(()),
+                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), same)) => {
+                    next = same;
+                    self.producer.poll(ROOM);
+                    if self.producer.context().state().refused.is_some() {
+                        return Err(self.explain(&KafkaError::Canceled));
+                    }
+                }
+                Err((error, _)) => return Err(self.explain(&error)),
+            }
+        }
+    }
+
+    /// Serves what has come back; never waits.
+    pub fn poll(&self) {
+        self.producer.poll(Duration::ZERO);
+    }
+
+    /// Ends the transaction: all records that were sent are there, and with them each offset with
+    /// its text as a commit of the group; or, on an error, nothing of both.
+    ///
+    /// # Errors
+    /// If the brokers refuse it or do not answer in time.
+    pub fn commit(&mut self, progress: &[(TopicPartition, Offset, String)]) -> Result<(), Error> {
+        self.begin()?;
+        let mut list = TopicPartitionList::with_capacity(progress.len());
+        for (TopicPartition { topic, partition }, offset, text) in progress {
+            let mut element = list.add_partition(topic, *partition);
+            // Only fails for an offset that is no number.
+            let _ = element.set_offset(Position::Offset(offset.0));
+            element.set_metadata(text);
+        }
+        let group = self
+            .group
+            .group_metadata()
+            .ok_or_else(|| Error::Config("the group has no metadata".to_owned()))?;
+        let ended = self
+            .retried(|producer, timeout| {
+                producer.send_offsets_to_transaction(&list, &group, timeout)
+            })
+            .and_then(|()| self.retried(|producer, timeout| producer.commit_transaction(timeout)));
+        match ended {
+            Ok(()) => {
+                self.open = false;
+                Ok(())
+            }
+            Err(error) => {
+                let error = self.explain(&error);
+                self.abort();
+                Err(error)
+            }
+        }
+    }
+
+    /// Takes back what was sent since the last commit, as far as the brokers can still be told; they
+    /// do it by themselves otherwise.
+    pub fn abort(&mut self) {
+        if std::mem::take(&mut self.open) {
+            let _ = self.producer.abort_transaction(self.timeout);
+        }
+    }
+
+    fn begin(&mut self) -> Result<(), Error> {
+        if !self.open {
+            let begun = self.producer.begin_transaction();
+            begun.map_err(|error| self.explain(&error))?;
+            self.open = true;
+        }
+        Ok(())
+    }
+
+    /// What librdkafka says may be asked again is asked again, a few times.
+    fn retried(
+        &self,
+        ask: impl Fn(&BaseProducer<Heard>, Duration) -> Result<(), KafkaError>,
+    ) -> Result<(), KafkaError> {
+        let mut left = 5;
+        loop {
+            match ask(&self.producer, self.timeout) {
+                Err(KafkaError::Transaction(error)) if error.is_retriable() && left > 0 => {
+                    left -= 1
+                }
+                ended => return ended,
+            }
+        }
+    }
+
+    fn explain(&self, error: &KafkaError) -> Error {
+        // Serves the reports and errors that explain it.
+        self.producer.poll(Duration::from_millis(50));
+        let State {
+            refused,
+            connection,
+        } = self.producer.context().state();
+        let code = match self.producer.client().fatal_error() {
+            Some((code, _)) => Some(code),
+            None => match error {
+                KafkaError::Transaction(error) => Some(error.code()),
+                error => error.rdkafka_error_code(),
+            },
+        };
+        let message = refused.unwrap_or_else(|| match error {
+            KafkaError::Transaction(error) => error.string(),
+            error => error.to_string(),
+        });
+        use RDKafkaErrorCode as Code;
+        match code {
+            Some(Code::Fenced | Code::ProducerFenced | Code::InvalidProducerEpoch) => Error::Fenced,
+            Some(
+                Code::TransactionalIdAuthorizationFailed
+                | Code::TopicAuthorizationFailed
+                | Code::GroupAuthorizationFailed
+                | Code::ClusterAuthorizationFailed
+                | Code::SaslAuthenticationFailed
+                | Code::Authentication,
+            ) => Error::NotAuthorized(message),
+            Some(
+                Code::OperationTimedOut | Code::RequestTimedOut | Code::BrokerTransportFailure,
+            ) => Error::Unreachable(match connection {
+                Some(last) => format!("{message}; last: {last}"),
+                None => message,
+            }),
+            _ => Error::Refused(message),
+        }
+    }
+}

@@ -2,13 +2,21 @@
 
 use clap::{Parser, Subcommand};
 
+use super::completion::CompletionArgs;
 use super::dlq::DlqArgs;
+use super::doctor::DoctorArgs;
 use super::encryption::{DecryptArgs, EncryptArgs, EncryptionArgs};
+use super::explain::ExplainArgs;
+use super::lag::LagArgs;
+use super::logs::LogsArgs;
+use super::pause::PauseArgs;
 use super::produce::ProduceArgs;
 use super::record::RecordArgs;
+use super::render::RenderArgs;
 use super::simulate::SimulateArgs;
 use super::status::StatusArgs;
 use super::validate::ValidateArgs;
+use super::version::VersionArgs;
 
 /// Runs fleets of Kafka consumers on Kubernetes.
 #[derive(Parser, Debug)]
@@ -27,6 +35,8 @@ pub struct Cli {
 /// One line per subcommand.
 #[derive(Subcommand, Debug)]
 pub(super) enum Command {
+    /// Write a script with which a shell completes subcommands and flags
+    Completion(CompletionArgs),
     /// Print the CustomResourceDefinition as YAML
     Crd,
     /// Decide sizes of a fleet: a policy and samples as lines of JSON in, a decision for each out
@@ -35,18 +45,34 @@ pub(super) enum Command {
     Decrypt(DecryptArgs),
     /// Look at dead letters, replay them, delete them
     Dlq(DlqArgs),
+    /// Walk from the API server to the handler, and say what is wrong first
+    Doctor(DoctorArgs),
     /// Encrypt texts from arguments or standard input, as ActiveRecord::Encryption does
     Encrypt(EncryptArgs),
     /// Check this implementation of ActiveRecord::Encryption against messages of others
     Encryption(EncryptionArgs),
+    /// Explain the size of a fleet: what it sees, what it decided and why, when it may act next
+    Explain(ExplainArgs),
+    /// Show partition by partition what waits, for how long, at whom, and what holds it up
+    Lag(LagArgs),
+    /// Print what all workers of a fleet log
+    Logs(LogsArgs),
+    /// Stop fleets: their pods finish what they hold, commit and go
+    Pause(PauseArgs),
     /// Produce records, keyed and acknowledged, from arguments, standard input or a count
     Produce(ProduceArgs),
     /// Write the load of live topics into a file that simulate replays
     Record(RecordArgs),
+    /// Print the objects that the controller would apply for KafkaConsumers in a file
+    Render(RenderArgs),
+    /// Let paused fleets go on
+    Resume(PauseArgs),
     /// Replay a load: what would Drover do, what would KEDA, and how long would records wait
     Simulate(SimulateArgs),
     /// Show what KafkaConsumers do: pods, lag, delay, reasons, and what is not well
     Status(StatusArgs),
     /// Check KafkaConsumers in files, as the API server and the controller would
     Validate(ValidateArgs),
+    /// Print the versions of this program, of the controllers and of the workers
+    Version(VersionArgs),
 }

@@ -3,20 +3,28 @@
 mod args;
 mod cluster;
 mod columns;
+mod completion;
 mod connection;
 pub mod crd;
 mod decide;
 mod dlq;
+mod doctor;
 mod encryption;
+mod explain;
 mod format;
 mod grouped;
+mod lag;
+mod logs;
 mod output;
+mod pause;
 mod produce;
 mod progress;
 mod record;
+mod render;
 mod simulate;
 mod status;
 mod validate;
+mod version;
 
 use std::process::ExitCode;
 
@@ -51,16 +59,25 @@ pub fn main(argv: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCode {
 /// One line per subcommand.
 async fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
+        Command::Completion(args) => completion::run(&args),
         Command::Crd => crd::run(),
         Command::Decide => decide::run(),
         Command::Decrypt(args) => encryption::decrypt(&args),
         Command::Dlq(args) => dlq::run(args).await,
+        Command::Doctor(args) => doctor::run(args).await,
         Command::Encrypt(args) => encryption::encrypt(&args),
         Command::Encryption(args) => encryption::run(&args),
+        Command::Explain(args) => explain::run(args).await,
+        Command::Lag(args) => lag::run(args).await,
+        Command::Logs(args) => logs::run(args).await,
+        Command::Pause(args) => pause::run(args, true).await,
         Command::Produce(args) => produce::run(args).await,
         Command::Record(args) => record::run(args).await,
+        Command::Render(args) => render::run(&args),
+        Command::Resume(args) => pause::run(args, false).await,
         Command::Simulate(args) => simulate::run(&args),
         Command::Status(args) => status::run(args).await,
         Command::Validate(args) => validate::run(&args),
+        Command::Version(args) => version::run(args).await,
     }
 }

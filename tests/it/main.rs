@@ -12,6 +12,7 @@ mod chart;
 mod cli_decide;
 mod cli_dlq;
 mod cli_encryption;
+mod cli_fleets;
 mod cli_produce;
 mod cli_record;
 mod cli_simulate;

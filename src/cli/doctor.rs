@@ -1,0 +1,105 @@
+//! `drover doctor`: walks from the API server to the handler and says what is wrong first.
+//!
+//! Reads only. What is further down the chain is looked at even if something before it is wrong, so
+//! that one run tells all; what cannot be found out is said to be unknown, not to be well.
+
+mod chain;
+mod installed;
+mod kafka;
+
+use std::process::ExitCode;
+
+use clap::Args;
+use serde_json::json;
+
+use super::cluster::{Cluster, ClusterArgs};
+use super::connection::ConnectionArgs;
+use super::format::Format;
+use crate::api::Span;
+use chain::{Chain, Finding};
+
+/// Arguments of `drover doctor`.
+#[derive(Args, Clone, Debug)]
+pub struct DoctorArgs {
+    /// One KafkaConsumer, and its Kafka as it is seen from here; without it, all of the namespace
+    name: Option<String>,
+    /// The namespace that the controller runs in; default is to look everywhere
+    #[arg(long, value_name = "NAMESPACE")]
+    controller_namespace: Option<String>,
+    /// Brokers to ask instead of the KafkaConsumer's, where those cannot be reached from here
+    #[arg(
+        long,
+        alias = "bootstrap-servers",
+        env = "DROVER_BOOTSTRAP",
+        value_name = "HOST:PORT",
+        requires = "name"
+    )]
+    bootstrap: Option<String>,
+    /// A property for librdkafka, such as security.protocol=SSL; can be given several times
+    #[arg(long = "property", value_name = "NAME=VALUE", value_parser = super::connection::pair)]
+    properties: Vec<(String, String)>,
+    /// How long to wait for the brokers
+    #[arg(long, value_name = "TIME", default_value = "10s")]
+    timeout: Span,
+    #[command(flatten)]
+    cluster: ClusterArgs,
+    /// How to write it
+    #[arg(long, short, value_enum, default_value_t)]
+    output: Format,
+}
+
+/// Looks at everything; ends with 1 if something is wrong.
+///
+/// # Errors
+/// If the kubeconfig cannot be used.
+pub async fn run(args: DoctorArgs) -> anyhow::Result<ExitCode> {
+    let cluster = Cluster::connect(&args.cluster).await?;
+    let mut chain = Chain::default();
+    let goes_on = installed::look(&cluster, args.controller_namespace.as_deref(), &mut chain).await;
+    if goes_on {
+        let consumers = match &args.name {
+            Some(name) => cluster.consumer(name).await.map(|found| vec![found]),
+            None => cluster.list(false, None).await,
+        };
+        match consumers {
+            Err(error) => chain.wrong("KafkaConsumers", &format!("{error:#}")),
+            Ok(consumers) => {
+                if consumers.is_empty() {
+                    let none = format!("there are none in namespace {}", cluster.namespace);
+                    chain.well("KafkaConsumers", &none);
+                }
+                for consumer in &consumers {
+                    chain.conditions(consumer);
+                }
+                if let (Some(_), Some(consumer)) = (&args.name, consumers.first()) {
+                    let connection = ConnectionArgs {
+                        name: None,
+                        file: None,
+                        bootstrap: args.bootstrap.clone(),
+                        properties: args.properties.clone(),
+                        timeout: args.timeout,
+                        cluster: args.cluster.clone(),
+                    };
+                    kafka::look(
+                        &connection.of(Some(consumer.clone()))?,
+                        consumer,
+                        &mut chain,
+                    )
+                    .await;
+                }
+            }
+        }
+    }
+    let first = chain.first_wrong();
+    args.output.print(
+        || {
+            json!({
+                "well": first.is_none(),
+                "first": first.map(Finding::value),
+                "findings": chain.findings.iter().map(Finding::value).collect::<Vec<_>>(),
+            })
+        },
+        || chain.text(),
+    )?;
+    Ok(ExitCode::from(u8::from(first.is_some())))
+}

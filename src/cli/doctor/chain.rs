@@ -1,0 +1,216 @@
+//! What was found, in the order in which one thing needs the other. Pure.
+
+use kube::ResourceExt;
+use serde_json::{Value, json};
+
+use crate::api::KafkaConsumer;
+use crate::api::names::condition;
+use crate::cli::columns::aligned;
+use crate::cli::status::is_well;
+
+/// How something is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    Well,
+    Wrong,
+    Unknown,
+}
+
+/// One link of the chain.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Finding {
+    pub what: String,
+    pub state: State,
+    /// What it is, or what is wrong and what to do.
+    pub says: String,
+}
+
+impl Finding {
+    pub fn value(&self) -> Value {
+        json!({ "what": self.what, "state": format!("{:?}", self.state), "says": self.says })
+    }
+}
+
+/// All links.
+#[derive(Debug, Default)]
+pub(super) struct Chain {
+    pub findings: Vec<Finding>,
+}
+
+/// In the order in which one makes the next: who has no Kafka has no dead-letter topic either.
+const ORDER: [&str; 8] = [
+    condition::KAFKA_REACHABLE,
+    condition::DEAD_LETTER_WRITABLE,
+    condition::STALLED,
+    condition::SCALING_ACTIVE,
+    condition::SCALING_LIMITED,
+    condition::PAUSED,
+    condition::READY,
+    condition::PROGRESSING,
+];
+
+impl Chain {
+    fn add(&mut self, state: State, what: &str, says: &str) {
+        self.findings.push(Finding {
+            what: what.to_owned(),
+            state,
+            says: says.to_owned(),
+        });
+    }
+
+    pub fn well(&mut self, what: &str, says: &str) {
+        self.add(State::Well, what, says);
+    }
+
+    pub fn wrong(&mut self, what: &str, says: &str) {
+        self.add(State::Wrong, what, says);
+    }
+
+    pub fn unknown(&mut self, what: &str, says: &str) {
+        self.add(State::Unknown, what, says);
+    }
+
+    /// What the controller says of a KafkaConsumer.
+    pub fn conditions(&mut self, consumer: &KafkaConsumer) {
+        let name = consumer.name_any();
+        let Some(status) = &consumer.status else {
+            return self.wrong(
+                &name,
+                "it has no status yet; see that the controller runs and looks after this namespace",
+            );
+        };
+        let newest = consumer.metadata.generation.unwrap_or_default();
+        if status.observed_generation.unwrap_or_default() < newest {
+            self.wrong(&name, "its status speaks of an older spec; see that the controller runs and looks after this namespace");
+        }
+        let mut bad = false;
+        for kind in ORDER {
+            let found = status.conditions.iter().find(|found| found.type_ == kind);
+            let Some(found) = found.filter(|found| !is_well(kind, &found.status)) else {
+                continue;
+            };
+            let what = format!("{name} {kind}");
+            let says = format!("{} ({}): {}", found.status, found.reason, found.message);
+            match (kind, found.status.as_str()) {
+                // What somebody chose, what bounds and what is under way is no fault.
+                (condition::PAUSED | condition::SCALING_LIMITED | condition::PROGRESSING, _) => {
+                    self.well(&what, &says);
+                }
+                (_, "Unknown") => self.unknown(&what, &says),
+                _ => {
+                    bad = true;
+                    self.wrong(&what, &says);
+                }
+            }
+        }
+        if !bad {
+            let ready = status
+                .conditions
+                .iter()
+                .find(|found| found.type_ == condition::READY);
+            let says = ready.map_or("nothing is known to be wrong", |ready| {
+                ready.message.as_str()
+            });
+            self.well(&name, says);
+        }
+    }
+
+    pub fn first_wrong(&self) -> Option<&Finding> {
+        self.findings
+            .iter()
+            .find(|finding| finding.state == State::Wrong)
+    }
+
+    pub fn text(&self) -> String {
+        let rows: Vec<Vec<String>> = self
+            .findings
+            .iter()
+            .map(|Finding { what, state, says }| {
+                let state = match state {
+                    State::Well => "well",
+                    State::Wrong => "WRONG",
+                    State::Unknown => "unknown",
+                };
+                vec![state.to_owned(), what.clone(), says.clone()]
+            })
+            .collect();
+        let last = match self.first_wrong() {
+            Some(Finding { what, says, .. }) => format!("First of all, {what}: {says}"),
+            None => "Nothing is wrong that can be seen from here.".to_owned(),
+        };
+        format!("{}\n{last}\n", aligned(&rows, ""))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn consumer(conditions: &[(&str, &str)]) -> KafkaConsumer {
+        let conditions: Vec<Value> = conditions
+            .iter()
+            .map(|(kind, status)| {
+                json!({
+                    "type": kind, "status": status, "reason": "R", "message": format!("{kind} says"),
+                    "lastTransitionTime": "2026-11-01T00:00:00Z",
+                })
+            })
+            .collect();
+        serde_json::from_value(json!({
+            "apiVersion": "drover.dev/v1alpha1",
+            "kind": "KafkaConsumer",
+            "metadata": { "name": "orders", "generation": 2 },
+            "spec": {
+                "kafka": { "bootstrapServers": "kafka:9092" },
+                "topics": ["orders"],
+                "handler": { "http": { "url": "http://orders/kafka" } },
+            },
+            "status": { "observedGeneration": 2, "conditions": conditions },
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn the_cause_comes_before_what_follows_from_it() {
+        let mut chain = Chain::default();
+        chain.conditions(&consumer(&[
+            ("Ready", "False"),
+            ("Stalled", "True"),
+            ("KafkaReachable", "False"),
+        ]));
+        let first = chain.first_wrong().unwrap();
+        assert_eq!(first.what, "orders KafkaReachable");
+        assert!(
+            chain
+                .text()
+                .ends_with("First of all, orders KafkaReachable: False (R): KafkaReachable says\n")
+        );
+    }
+
+    #[test]
+    fn what_is_chosen_or_under_way_is_no_fault_and_unknown_is_not_well() {
+        let mut chain = Chain::default();
+        chain.conditions(&consumer(&[
+            ("Paused", "True"),
+            ("Progressing", "False"),
+            ("DeadLetterWritable", "Unknown"),
+            ("Ready", "True"),
+        ]));
+        assert_eq!(chain.first_wrong(), None);
+        let unknown = chain
+            .findings
+            .iter()
+            .find(|finding| finding.state == State::Unknown);
+        assert_eq!(unknown.unwrap().what, "orders DeadLetterWritable");
+        assert!(chain.text().contains("orders Paused"));
+    }
+
+    #[test]
+    fn an_older_status_is_wrong() {
+        let mut old = consumer(&[("Ready", "True")]);
+        old.metadata.generation = Some(3);
+        let mut chain = Chain::default();
+        chain.conditions(&old);
+        assert!(chain.first_wrong().unwrap().says.contains("older spec"));
+    }
+}

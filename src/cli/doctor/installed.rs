@@ -1,0 +1,210 @@
+//! The API server, the CRD, our rights, and the controller that leads.
+
+use std::collections::BTreeSet;
+
+use k8s_openapi::api::authorization::v1::{
+    ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec,
+};
+use k8s_openapi::api::coordination::v1::Lease;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::api::{ListParams, PostParams};
+use kube::{Api, ResourceExt};
+use serde_json::Value;
+
+use super::chain::Chain;
+use crate::api;
+use crate::cli::cluster::Cluster;
+use crate::cli::columns::ago;
+use crate::clock;
+
+const CRD: &str = "kafkaconsumers.drover.dev";
+/// What the name of the controller's Lease ends with, in every way of installing it.
+const LEASE: &str = "drover-controller";
+
+/// False where nothing further can be found out.
+pub(super) async fn look(
+    cluster: &Cluster,
+    controller_namespace: Option<&str>,
+    chain: &mut Chain,
+) -> bool {
+    match cluster.client.apiserver_version().await {
+        Ok(version) => chain.well(
+            "API server",
+            &format!("{} at {}", version.git_version, cluster.server),
+        ),
+        Err(error) => {
+            chain.wrong("API server", &format!("{:#}", cluster.unanswered(error)));
+            return false;
+        }
+    }
+    let installed = crd(cluster, chain).await;
+    rights(cluster, chain).await;
+    controller(cluster, controller_namespace, chain).await;
+    installed
+}
+
+async fn crd(cluster: &Cluster, chain: &mut Chain) -> bool {
+    let crds: Api<CustomResourceDefinition> = Api::all(cluster.client.clone());
+    let found = match crds.get_opt(CRD).await {
+        Ok(Some(found)) => found,
+        Ok(None) => {
+            chain.wrong("CRD", "KafkaConsumers are not installed; install them: drover crd | kubectl apply --server-side -f -");
+            return false;
+        }
+        Err(kube::Error::Api(answer)) if answer.code == 403 => {
+            chain.unknown("CRD", "this user may not read CustomResourceDefinitions");
+            return true;
+        }
+        Err(error) => {
+            chain.unknown("CRD", &format!("{:#}", cluster.unanswered(error)));
+            return true;
+        }
+    };
+    let conditions = found
+        .status
+        .as_ref()
+        .and_then(|status| status.conditions.as_ref());
+    let is = |kind: &str| {
+        let mut conditions = conditions.into_iter().flatten();
+        conditions.any(|found| found.type_ == kind && found.status == "True")
+    };
+    if !is("Established") {
+        chain.wrong("CRD", "the API server does not serve it yet; see kubectl describe crd kafkaconsumers.drover.dev");
+        return false;
+    }
+    match missing(&found, &api::crd()) {
+        None => chain.well("CRD", "installed, of this version"),
+        Some(field) => chain.wrong(
+            "CRD",
+            &format!("it is of another version than this program, {field} differs; bring both to one version: drover crd | kubectl apply --server-side -f -"),
+        ),
+    }
+    true
+}
+
+/// The first field that only one of the two schemas has. Names only: the API server writes the rest
+/// in its own way.
+fn missing(theirs: &CustomResourceDefinition, ours: &CustomResourceDefinition) -> Option<String> {
+    let names = |crd: &CustomResourceDefinition| {
+        let versions = serde_json::to_value(&crd.spec.versions).unwrap_or_default();
+        let mut names = BTreeSet::new();
+        collect(&versions[0]["schema"]["openAPIV3Schema"], "", &mut names);
+        names
+    };
+    let (theirs, ours) = (names(theirs), names(ours));
+    theirs.symmetric_difference(&ours).next().cloned()
+}
+
+fn collect(schema: &Value, path: &str, names: &mut BTreeSet<String>) {
+    for (name, inner) in schema["properties"].as_object().into_iter().flatten() {
+        let path = if path.is_empty() {
+            name.clone()
+        } else {
+            format!("{path}.{name}")
+        };
+        collect(inner, &path, names);
+        names.insert(path);
+    }
+    if schema["items"].is_object() {
+        collect(&schema["items"], &format!("{path}[]"), names);
+    }
+}
+
+/// What people do with KafkaConsumers.
+async fn rights(cluster: &Cluster, chain: &mut Chain) {
+    let mut lacking = Vec::new();
+    for verb in ["get", "list", "patch"] {
+        match may(cluster, verb).await {
+            Ok(true) => {}
+            Ok(false) => lacking.push(verb),
+            Err(error) => {
+                let why = format!("{:#}", cluster.unanswered(error));
+                return chain.unknown("your rights", &why);
+            }
+        }
+    }
+    let namespace = &cluster.namespace;
+    match lacking.as_slice() {
+        [] => chain.well(
+            "your rights",
+            &format!("get, list and patch KafkaConsumers in {namespace}"),
+        ),
+        lacking => {
+            let lacking = lacking.join(", ");
+            let says = format!(
+                "you may not {lacking} kafkaconsumers.drover.dev in {namespace}; ask for the ClusterRole that ends with drover-controller-edit"
+            );
+            chain.wrong("your rights", &says);
+        }
+    }
+}
+
+async fn may(cluster: &Cluster, verb: &str) -> Result<bool, kube::Error> {
+    let reviews: Api<SelfSubjectAccessReview> = Api::all(cluster.client.clone());
+    let review = SelfSubjectAccessReview {
+        spec: SelfSubjectAccessReviewSpec {
+            resource_attributes: Some(ResourceAttributes {
+                namespace: Some(cluster.namespace.clone()),
+                verb: Some(verb.to_owned()),
+                group: Some("drover.dev".to_owned()),
+                resource: Some("kafkaconsumers".to_owned()),
+                ..ResourceAttributes::default()
+            }),
+            ..SelfSubjectAccessReviewSpec::default()
+        },
+        ..SelfSubjectAccessReview::default()
+    };
+    let answer = reviews.create(&PostParams::default(), &review).await?;
+    Ok(answer.status.is_some_and(|status| status.allowed))
+}
+
+/// Somebody holds the Lease and renews it.
+async fn controller(cluster: &Cluster, namespace: Option<&str>, chain: &mut Chain) {
+    let what = "controller";
+    let leases: Api<Lease> = match namespace {
+        Some(namespace) => Api::namespaced(cluster.client.clone(), namespace),
+        None => Api::all(cluster.client.clone()),
+    };
+    let listed = match leases.list(&ListParams::default()).await {
+        Ok(listed) => listed.items,
+        Err(kube::Error::Api(answer)) if answer.code == 403 => {
+            return chain.unknown(what, "this user may not list Leases; name its namespace with --controller-namespace, or ask somebody who may");
+        }
+        Err(error) => return chain.unknown(what, &format!("{:#}", cluster.unanswered(error))),
+    };
+    let ours: Vec<Lease> = listed
+        .into_iter()
+        .filter(|lease| lease.name_any().ends_with(LEASE))
+        .collect();
+    if ours.is_empty() {
+        return chain.wrong(what, "no controller has ever led here (there is no Lease drover-controller); install it: helm install drover charts/drover");
+    }
+    for lease in &ours {
+        led(lease, chain);
+    }
+}
+
+fn led(lease: &Lease, chain: &mut Chain) {
+    let what = format!("controller in {}", lease.namespace().unwrap_or_default());
+    let spec = lease.spec.clone().unwrap_or_default();
+    let holder = spec.holder_identity.filter(|holder| !holder.is_empty());
+    let Some(holder) = holder else {
+        return chain.wrong(&what, "nobody leads; see that its pods run and are ready");
+    };
+    let Some(renewed) = spec.renew_time.map(|time| time.0) else {
+        return chain.wrong(
+            &what,
+            &format!("{holder} holds the Lease and never renewed it; see its log"),
+        );
+    };
+    let now = clock::now();
+    let lasts = i64::from(spec.lease_duration_seconds.unwrap_or(15));
+    let silent = now.duration_since(renewed).as_secs();
+    let since = ago(renewed, now);
+    // Clocks differ; twice the Lease is more than that.
+    if silent > lasts * 2 {
+        chain.wrong(&what, &format!("{holder} led, and is silent since {since}; see that its pods run and reach the API server"));
+    } else {
+        chain.well(&what, &format!("{holder} leads, last heard of {since} ago"));
+    }
+}

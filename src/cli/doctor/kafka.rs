@@ -1,0 +1,108 @@
+//! A fleet's Kafka, as it is seen from here: brokers, topics, group, dead-letter topic.
+//!
+//! Where brokers can only be reached from inside of the cluster, that is unknown, not wrong: what
+//! the workers see is in the conditions.
+
+use std::collections::BTreeSet;
+
+use super::chain::Chain;
+use crate::api::KafkaConsumer;
+use crate::api::names::condition;
+use crate::cli::connection::{Connection, group_id};
+use crate::kafka::admin::{Admin, Error};
+use crate::kafka::dead_letter_topic;
+
+pub(super) async fn look(connection: &Connection, consumer: &KafkaConsumer, chain: &mut Chain) {
+    let admin = match connection.admin() {
+        Ok(admin) => admin,
+        Err(error) => return chain.wrong("Kafka from here", &format!("{error:#}")),
+    };
+    let topics: BTreeSet<String> = consumer.spec.topics.iter().cloned().collect();
+    let found = match admin.partitions(&topics, connection.timeout).await {
+        Ok(found) => found,
+        Err(error) => {
+            let says = format!("{:#}", connection.explain("ask for the topics", &error));
+            // Seen from the controller, it may be well.
+            return match reached(consumer) && matches!(error, Error::Unreachable(_)) {
+                true => chain.unknown(
+                    "Kafka from here",
+                    &format!("{says}; the controller reaches it"),
+                ),
+                false => chain.wrong("Kafka from here", &says),
+            };
+        }
+    };
+    chain.well("Kafka from here", &connection.bootstrap);
+    for (topic, partitions) in found {
+        let what = format!("topic {topic}");
+        match partitions {
+            Ok(partitions) => chain.well(&what, &format!("{} partitions", partitions.len())),
+            Err(Error::Missing) => chain.wrong(
+                &what,
+                "it does not exist; create it, or correct spec.topics",
+            ),
+            Err(error) => chain.wrong(
+                &what,
+                &format!("{:#}", connection.explain("look for it", &error)),
+            ),
+        }
+    }
+    group(connection, &admin, consumer, chain).await;
+    dead_letters(connection, &admin, consumer, chain).await;
+}
+
+fn reached(consumer: &KafkaConsumer) -> bool {
+    let conditions = consumer.status.iter().flat_map(|status| &status.conditions);
+    conditions
+        .clone()
+        .any(|found| found.type_ == condition::KAFKA_REACHABLE && found.status == "True")
+}
+
+async fn group(
+    connection: &Connection,
+    admin: &Admin,
+    consumer: &KafkaConsumer,
+    chain: &mut Chain,
+) {
+    let group = group_id(consumer);
+    let what = format!("group {group}");
+    match admin.group(&group, connection.timeout).await {
+        Ok(found) => chain.well(
+            &what,
+            &format!("{}, {} members", found.state, found.members),
+        ),
+        Err(Error::NoSuchGroup) => chain.well(
+            &what,
+            "it does not exist yet: it begins with its first offsets",
+        ),
+        Err(error) => chain.unknown(
+            &what,
+            &format!("{:#}", connection.explain("ask for it", &error)),
+        ),
+    }
+}
+
+async fn dead_letters(
+    connection: &Connection,
+    admin: &Admin,
+    consumer: &KafkaConsumer,
+    chain: &mut Chain,
+) {
+    let delivery = consumer.spec.delivery.as_ref();
+    let Some(dead_letter) = delivery.and_then(|delivery| delivery.dead_letter.as_ref()) else {
+        return;
+    };
+    let topic = &dead_letter.topic;
+    let what = format!("dead-letter topic {topic}");
+    let topics = &consumer.spec.topics;
+    match dead_letter_topic::look(admin, topic, topics, connection.timeout).await {
+        Ok(facts) => match facts.flaw() {
+            None => chain.well(&what, "it takes what cannot be handled"),
+            Some(flaw) => chain.wrong(&what, &flaw.message),
+        },
+        Err(error) => chain.unknown(
+            &what,
+            &format!("{:#}", connection.explain("look at it", &error)),
+        ),
+    }
+}

@@ -1,0 +1,244 @@
+//! A decision in words and numbers. Pure.
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::ResourceExt;
+use serde_json::{Value, json};
+
+use crate::api::names::condition;
+use crate::api::{KafkaConsumer, KafkaConsumerStatus, ScalingMode};
+use crate::cli::columns::{UNKNOWN, ago, aligned, count, per_second, text as or_unknown};
+
+/// A change of size.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Change {
+    pub at: Timestamp,
+    /// As the controller told it.
+    pub note: String,
+}
+
+impl Change {
+    pub fn value(&self) -> Value {
+        json!({ "at": self.at, "note": self.note })
+    }
+}
+
+pub(super) fn text(consumer: &KafkaConsumer, changes: Option<&[Change]>, now: Timestamp) -> String {
+    let name = consumer.name_any();
+    let namespace = consumer.namespace().unwrap_or_default();
+    let Some(status) = &consumer.status else {
+        return format!("{name} in {namespace}: no status yet; is the controller running?\n");
+    };
+    let scaling = status.scaling.clone().unwrap_or_default();
+    let since = scaling
+        .since
+        .map(|since| format!(" since {} ago", ago(since, now)));
+    let mut text = format!(
+        "{name} in {namespace}: {} pods wanted{}\n",
+        count(scaling.wanted),
+        since.unwrap_or_default()
+    );
+    part(
+        &mut text,
+        "What it is asked for",
+        &aligned(&asked(consumer), "  "),
+    );
+    part(&mut text, "What it sees", &aligned(&seen(status), "  "));
+    let reasons: String = scaling
+        .reasons
+        .iter()
+        .map(|reason| format!("  {reason}\n"))
+        .collect();
+    part(&mut text, "Why, the first decided", &reasons);
+    part(&mut text, "What holds it", &held(status));
+    part(
+        &mut text,
+        "When it may act next",
+        &format!("  {}\n", next(consumer)),
+    );
+    let told = match changes {
+        None => "  not known: this user may not read events\n".to_owned(),
+        Some([]) => "  none within the time that events are kept\n".to_owned(),
+        Some(changes) => changes
+            .iter()
+            .map(|change| format!("  {} ago: {}\n", ago(change.at, now), change.note))
+            .collect(),
+    };
+    part(&mut text, "Last changes", &told);
+    text
+}
+
+fn part(text: &mut String, title: &str, lines: &str) {
+    if !lines.is_empty() {
+        text.push_str(&format!("\n{title}\n{lines}"));
+    }
+}
+
+fn asked(consumer: &KafkaConsumer) -> Vec<Vec<String>> {
+    let scaling = &consumer.spec.scaling;
+    let most = scaling.max_replicas.map(|most| most.to_string());
+    let most = most.unwrap_or_else(|| "as many as partitions".to_owned());
+    let line = |name: &str, value: String| vec![name.to_owned(), value];
+    vec![
+        line(
+            "promise",
+            format!("no record waits longer than {}", scaling.max_delay),
+        ),
+        line("bounds", format!("{} to {most}", scaling.min_replicas)),
+        line("mode", format!("{:?}", scaling.mode)),
+    ]
+}
+
+fn seen(status: &KafkaConsumerStatus) -> Vec<Vec<String>> {
+    let scaling = status.scaling.clone().unwrap_or_default();
+    let rate = |rate: Option<f64>| rate.map_or_else(|| UNKNOWN.to_owned(), per_second);
+    let start = scaling
+        .start_up_seconds
+        .map(|seconds| format!("{seconds:.1}s"));
+    let line = |name: &str, value: String| vec![name.to_owned(), value];
+    vec![
+        line("lag", format!("{} records", count(status.lag))),
+        line("delay", or_unknown(status.delay.as_deref())),
+        line("arrival", rate(scaling.arrival_per_second)),
+        line("a pod does", rate(scaling.capacity_per_pod)),
+        line("a pod starts in", or_unknown(start.as_deref())),
+        line("partitions", count(status.partitions)),
+        line(
+            "pods",
+            format!(
+                "{} ready of {}",
+                count(status.ready_replicas),
+                count(status.replicas)
+            ),
+        ),
+    ]
+}
+
+fn find<'a>(status: &'a KafkaConsumerStatus, kind: &str) -> Option<&'a Condition> {
+    status
+        .conditions
+        .iter()
+        .find(|condition| condition.type_ == kind)
+}
+
+/// Conditions that bound or stop the size.
+fn held(status: &KafkaConsumerStatus) -> String {
+    let bad = [
+        (condition::SCALING_ACTIVE, "False"),
+        (condition::SCALING_LIMITED, "True"),
+        (condition::KAFKA_REACHABLE, "False"),
+        (condition::STALLED, "True"),
+    ];
+    let mut text = String::new();
+    for (kind, bad) in bad {
+        if let Some(found) = find(status, kind).filter(|found| found.status == bad) {
+            text.push_str(&format!(
+                "  {kind} {bad} ({}): {}\n",
+                found.reason, found.message
+            ));
+        }
+    }
+    text
+}
+
+/// When the size may change.
+pub(super) fn next(consumer: &KafkaConsumer) -> String {
+    let is = |kind: &str, wanted: &str| {
+        let status = consumer.status.as_ref()?;
+        find(status, kind).filter(|found| found.status == wanted)
+    };
+    if consumer.spec.paused {
+        return format!(
+            "not while it is paused; drover resume {} ends that",
+            consumer.name_any()
+        );
+    }
+    match consumer.spec.scaling.mode {
+        ScalingMode::Manual => {
+            return "when somebody sets spec.replicas: the mode is Manual".to_owned();
+        }
+        ScalingMode::Recommend => return "never by itself: the mode is Recommend".to_owned(),
+        ScalingMode::Auto => {}
+    }
+    if is(condition::KAFKA_REACHABLE, "False").is_some() {
+        return "when Kafka answers again; until then an unknown lowers nothing".to_owned();
+    }
+    if let Some(under_way) = is(condition::PROGRESSING, "True") {
+        return format!(
+            "when this is over, or at once if the promise is in danger: {}",
+            under_way.message
+        );
+    }
+    "with the next reading of offsets, which is every 1.5 s, and more often in a burst".to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn consumer(change: impl FnOnce(&mut Value)) -> KafkaConsumer {
+        let mut document = json!({
+            "apiVersion": "drover.dev/v1alpha1",
+            "kind": "KafkaConsumer",
+            "metadata": { "name": "orders", "namespace": "shop" },
+            "spec": {
+                "kafka": { "bootstrapServers": "kafka:9092" },
+                "topics": ["orders"],
+                "handler": { "http": { "url": "http://orders/kafka" } },
+                "scaling": { "maxReplicas": 12, "maxDelay": "30s" },
+            },
+            "status": {
+                "lag": 12345, "delay": "12s", "partitions": 24, "replicas": 2, "readyReplicas": 2,
+                "scaling": { "wanted": 6, "reasons": ["12,345 records wait"], "arrivalPerSecond": 2000.0 },
+                "conditions": [{
+                    "type": "ScalingLimited", "status": "True", "reason": "MaxReplicas", "message": "12 pods at most",
+                    "lastTransitionTime": "2026-11-01T00:00:00Z",
+                }],
+            },
+        });
+        change(&mut document);
+        serde_json::from_value(document).unwrap()
+    }
+
+    #[test]
+    fn a_decision_is_told_with_its_numbers_and_bounds() {
+        let change = Change {
+            at: Timestamp::from_second(0).unwrap(),
+            note: "from 2 to 6: much waits".to_owned(),
+        };
+        let text = text(
+            &consumer(|_| {}),
+            Some(&[change]),
+            Timestamp::from_second(60).unwrap(),
+        );
+        for words in [
+            "orders in shop: 6 pods wanted",
+            "no record waits longer than 30s",
+            "12,345 records wait",
+            "2,000/s",
+            "ScalingLimited True (MaxReplicas): 12 pods at most",
+            "60s ago: from 2 to 6: much waits",
+            "next reading of offsets",
+        ] {
+            assert!(text.contains(words), "{words}: {text}");
+        }
+        let line = text
+            .lines()
+            .find(|line| line.contains("a pod does"))
+            .unwrap();
+        assert!(line.ends_with(UNKNOWN), "{line}");
+    }
+
+    #[test]
+    fn when_it_may_act_follows_from_what_holds_it() {
+        let of = |change: fn(&mut Value)| next(&consumer(change));
+        assert!(of(|d| d["spec"]["paused"] = json!(true)).contains("drover resume orders"));
+        assert!(of(|d| d["spec"]["scaling"]["mode"] = json!("Manual")).contains("spec.replicas"));
+        assert!(of(|d| d["spec"]["scaling"]["mode"] = json!("Recommend")).contains("never"));
+        let unreachable = |d: &mut Value| {
+            d["status"]["conditions"][0]["type"] = json!("KafkaReachable");
+            d["status"]["conditions"][0]["status"] = json!("False");
+        };
+        assert!(of(unreachable).contains("when Kafka answers"));
+    }
+}

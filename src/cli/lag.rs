@@ -1,0 +1,217 @@
+//! `drover lag`: partition by partition, what waits, for how long, at whom, and what holds it up.
+//!
+//! Asks Kafka itself, not the controller: it is good when the controller is not.
+
+mod row;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{anyhow, bail, ensure};
+use clap::Args;
+use serde_json::json;
+
+use super::connection::{Connection, ConnectionArgs, group_id};
+use super::format::Format;
+use crate::clock::{self, Monotonic};
+use crate::kafka::admin::{Admin, Error, Group, Spec};
+use crate::kafka::scan::{Scan, Step};
+use crate::report::Report;
+use crate::topic::{Offset, TopicPartition};
+use row::Row;
+
+/// One wait for a record before looking at the clock.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// Arguments of `drover lag`.
+#[derive(Args, Clone, Debug)]
+pub struct LagArgs {
+    #[command(flatten)]
+    connection: ConnectionArgs,
+    /// The consumer group, where no KafkaConsumer is named
+    #[arg(long, requires = "topics", conflicts_with = "name")]
+    group: Option<String>,
+    /// A topic of the group; can be given several times
+    #[arg(long = "topic", value_name = "TOPIC", requires = "group")]
+    topics: Vec<String>,
+    /// Do not read records: no delays, but no right to read the topics is needed
+    #[arg(long)]
+    offsets_only: bool,
+    /// How to write it
+    #[arg(long, short, value_enum, default_value_t)]
+    output: Format,
+}
+
+/// Prints the lag of a group.
+///
+/// # Errors
+/// In one line with its remedy.
+pub async fn run(args: LagArgs) -> anyhow::Result<ExitCode> {
+    let connection = args.connection.resolve().await?;
+    let (group, topics) = match (&connection.consumer, args.group.clone()) {
+        (Some(consumer), None) => (group_id(consumer), consumer.spec.topics.clone()),
+        (None, Some(group)) => (group, args.topics.clone()),
+        (Some(_), Some(_)) => bail!("a KafkaConsumer says its group; leave --group away"),
+        (None, None) => {
+            bail!("no group is named; name a KafkaConsumer, or add --group and --topic")
+        }
+    };
+    let admin = connection.admin()?;
+    let state = admin.group(&group, connection.timeout).await;
+    let mut rows = rows(&connection, &admin, &group, &topics).await?;
+    if !args.offsets_only {
+        for topic in topics {
+            rows = delays(&connection, topic, rows).await?;
+        }
+    }
+    let members = state.as_ref().ok();
+    args.output.print(
+        || {
+            json!({
+                "group": group,
+                "state": members.map(|group| &group.state),
+                "members": members.map(|group| group.members),
+                "lag": row::total(&rows),
+                "partitions": rows.iter().map(Row::value).collect::<Vec<_>>(),
+            })
+        },
+        || format!("{}\n{}", head(&group, &state, &rows), row::table(&rows)),
+    )?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn head(group: &str, state: &Result<Group, Error>, rows: &[Row]) -> String {
+    let state = match state {
+        Ok(found) => format!("{}, {} members", found.state, found.members),
+        Err(Error::NoSuchGroup) => "it does not exist yet".to_owned(),
+        Err(error) => format!("its members are not known: {error}"),
+    };
+    let lag = super::columns::count(row::total(rows));
+    format!("{group}: {lag} records wait ({state})\n")
+}
+
+async fn rows(
+    connection: &Connection,
+    admin: &Admin,
+    group: &str,
+    topics: &[String],
+) -> anyhow::Result<Vec<Row>> {
+    let timeout = connection.timeout;
+    let asked: BTreeSet<String> = topics.iter().cloned().collect();
+    let found = admin.partitions(&asked, timeout).await;
+    let found = found.map_err(|error| connection.explain("look for the topics", &error))?;
+    let mut partitions = Vec::new();
+    for (topic, numbers) in found {
+        let numbers = numbers.map_err(|error| match error {
+            Error::Missing => anyhow!(
+                "topic {topic} does not exist at {}; create it or correct the name",
+                connection.bootstrap
+            ),
+            error => connection.explain(&format!("look for topic {topic}"), &error),
+        })?;
+        let topic: std::sync::Arc<str> = topic.into();
+        let partition = |number| TopicPartition::new(topic.clone(), number);
+        partitions.extend(numbers.into_iter().map(partition));
+    }
+    ensure!(!partitions.is_empty(), "the topics have no partitions");
+    let what = "read the ends of the topics";
+    let explain = |error: Error| connection.explain(what, &error);
+    let starts = admin.offsets(&partitions, Spec::Earliest, timeout).await;
+    let ends = admin.offsets(&partitions, Spec::Latest, timeout).await;
+    let (mut starts, mut ends) = (starts.map_err(explain)?, ends.map_err(explain)?);
+    let what = format!("read the offsets of group {group}");
+    let committed = match admin.committed(group, &partitions, timeout).await {
+        Err(Error::NoSuchGroup) => BTreeMap::new(),
+        committed => committed.map_err(|error| connection.explain(&what, &error))?,
+    };
+    let rows = partitions.into_iter().map(|partition| {
+        let known = |answer: Option<Result<Option<Offset>, Error>>| answer?.ok().flatten();
+        let committed = committed
+            .get(&partition)
+            .and_then(|answer| answer.as_ref().ok());
+        let offset = committed.and_then(|committed| committed.offset);
+        let report = committed.zip(offset).and_then(|(committed, offset)| {
+            let text = std::str::from_utf8(&committed.metadata).ok()?;
+            Report::decode(text, offset).ok()
+        });
+        Row {
+            start: known(starts.remove(&partition)),
+            end: known(ends.remove(&partition)),
+            committed: offset,
+            report,
+            waits: None,
+            partition,
+        }
+    });
+    Ok(rows.collect())
+}
+
+/// Reads of each partition of the topic in which something waits its first record, for its time.
+async fn delays(
+    connection: &Connection,
+    topic: String,
+    mut rows: Vec<Row>,
+) -> anyhow::Result<Vec<Row>> {
+    let ours = |row: &&Row| *row.partition.topic == *topic;
+    let ranges: BTreeMap<i32, Range<i64>> = rows
+        .iter()
+        .filter(ours)
+        .filter_map(Row::unfinished)
+        .collect();
+    if ranges.is_empty() {
+        return Ok(rows);
+    }
+    let (bootstrap, properties) = (connection.bootstrap.clone(), connection.properties.clone());
+    let timeout = connection.timeout;
+    let name = topic.clone();
+    let read = move || first_times(&bootstrap, &properties, &name, &ranges, timeout);
+    let times = tokio::task::spawn_blocking(read).await?;
+    let times = match times {
+        Ok(times) => times,
+        // Whoever may not read records still gets the rest.
+        Err(Error::NotAuthorized(_)) => {
+            eprintln!("delays are not known: this user may not read topic {topic}");
+            return Ok(rows);
+        }
+        Err(error) => {
+            let what = format!(
+                "read the first records that wait in topic {topic}; --offsets-only does without"
+            );
+            return Err(connection.explain(&what, &error));
+        }
+    };
+    let now = clock::now();
+    for row in rows.iter_mut().filter(|row| *row.partition.topic == *topic) {
+        row.waits = times.get(&row.partition.partition).map(|millis| {
+            let waited = now.as_millisecond().saturating_sub(*millis);
+            Duration::from_millis(u64::try_from(waited).unwrap_or(0))
+        });
+    }
+    Ok(rows)
+}
+
+fn first_times(
+    bootstrap: &str,
+    properties: &BTreeMap<String, String>,
+    topic: &str,
+    ranges: &BTreeMap<i32, Range<i64>>,
+    timeout: Duration,
+) -> Result<BTreeMap<i32, i64>, Error> {
+    let mut scan = Scan::open(bootstrap, properties, topic, ranges, Some(timeout))?;
+    let mut times = BTreeMap::new();
+    let clock = Monotonic::start();
+    // A topic with few partitions that have much to give is not read to its end for the others.
+    while times.len() < ranges.len() && clock.elapsed() < timeout {
+        let step = scan.step(LOOK, |message| {
+            if let Some(time) = message.timestamp() {
+                times.entry(message.partition()).or_insert(time);
+            }
+        })?;
+        if step == Step::End {
+            break;
+        }
+    }
+    Ok(times)
+}

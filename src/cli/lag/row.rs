@@ -1,0 +1,188 @@
+//! One partition of a group. Pure.
+
+use std::ops::Range;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::api::Span;
+use crate::cli::columns::{UNKNOWN, aligned, count};
+use crate::report::Report;
+use crate::topic::{Offset, TopicPartition};
+
+/// What is known of a partition; what is not known is none.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Row {
+    pub partition: TopicPartition,
+    /// The oldest offset.
+    pub start: Option<Offset>,
+    pub end: Option<Offset>,
+    pub committed: Option<Offset>,
+    /// What the worker said with its last commit.
+    pub report: Option<Report>,
+    /// How long the first record that is not finished has been there.
+    pub waits: Option<Duration>,
+}
+
+impl Row {
+    fn lag(&self) -> Option<i64> {
+        let (committed, end) = (self.committed?, self.end?);
+        // Retention may have been faster than the group.
+        let first = committed.0.max(self.start.map_or(0, |start| start.0));
+        Some((end.0 - first).max(0))
+    }
+
+    /// The offsets that the group has not committed, if there are some.
+    pub fn unfinished(&self) -> Option<(i32, Range<i64>)> {
+        let end = self.end?.0;
+        let lag = self.lag().filter(|lag| *lag > 0)?;
+        Some((self.partition.partition, end - lag..end))
+    }
+
+    /// Finished beyond the committed offset.
+    fn ahead(&self) -> Option<i64> {
+        let report = self.report.as_ref()?;
+        Some(
+            report
+                .ahead
+                .iter()
+                .map(|range| range.end - range.start)
+                .sum(),
+        )
+    }
+
+    /// Failed attempts on the first record that is not finished.
+    fn attempts(&self) -> Option<u32> {
+        Some(self.report.as_ref()?.tried)
+    }
+
+    fn stuck(&self) -> Option<String> {
+        let stuck = self.report.as_ref()?.stuck.as_ref()?;
+        Some(format!(
+            "{} ({}): {}",
+            stuck.offset, stuck.attempts, stuck.error
+        ))
+    }
+
+    pub fn value(&self) -> Value {
+        let report = self.report.as_ref();
+        json!({
+            "topic": self.partition.topic,
+            "partition": self.partition.partition,
+            "committed": self.committed,
+            "end": self.end,
+            "lag": self.lag(),
+            "delaySeconds": self.waits.map(|waits| waits.as_secs_f64()),
+            "owner": report.map(|report| &report.pod),
+            "finishedAhead": self.ahead(),
+            "attempts": self.attempts(),
+            "stuck": report.and_then(|report| report.stuck.as_ref()).map(|stuck| json!({
+                "offset": stuck.offset, "attempts": stuck.attempts, "error": stuck.error,
+            })),
+        })
+    }
+
+    fn cells(&self) -> Vec<String> {
+        let offset = |offset: Option<Offset>| count(offset.map(|offset| offset.0));
+        let text = |text: Option<String>| text.unwrap_or_else(|| UNKNOWN.to_owned());
+        let delay = match (self.lag(), self.waits) {
+            (Some(0), _) => Some("0s".to_owned()),
+            (_, waits) => waits.map(|waits| Span::secs(waits.as_secs()).to_string()),
+        };
+        vec![
+            self.partition.topic.to_string(),
+            self.partition.partition.to_string(),
+            offset(self.committed),
+            offset(self.end),
+            count(self.lag()),
+            text(delay),
+            text(self.report.as_ref().map(|report| report.pod.clone())),
+            count(self.ahead()),
+            count(self.attempts()),
+            text(self.stuck()),
+        ]
+    }
+}
+
+/// All that wait; none where a partition's lag is not known.
+pub(super) fn total(rows: &[Row]) -> Option<i64> {
+    rows.iter().map(Row::lag).sum()
+}
+
+pub(super) fn table(rows: &[Row]) -> String {
+    let heading = [
+        "TOPIC",
+        "PARTITION",
+        "COMMITTED",
+        "END",
+        "LAG",
+        "DELAY",
+        "OWNER",
+        "AHEAD",
+        "ATTEMPTS",
+        "STUCK",
+    ];
+    let mut lines = vec![heading.map(str::to_owned).to_vec()];
+    lines.extend(rows.iter().map(Row::cells));
+    aligned(&lines, "")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::Stuck;
+
+    fn row(committed: Option<i64>, end: i64) -> Row {
+        Row {
+            partition: TopicPartition::new("orders", 0),
+            start: Some(Offset(0)),
+            end: Some(Offset(end)),
+            committed: committed.map(Offset),
+            report: None,
+            waits: None,
+        }
+    }
+
+    #[test]
+    fn unknown_is_not_zero_and_spoils_the_sum() {
+        let rows = [row(Some(3), 10), row(None, 10)];
+        assert_eq!(total(&rows[..1]), Some(7));
+        assert_eq!(total(&rows), None);
+        let table = table(&rows);
+        assert!(
+            table.contains("orders  0          -          10   -    -"),
+            "{table}"
+        );
+    }
+
+    #[test]
+    fn what_retention_took_is_not_waited_for() {
+        let mut row = row(Some(3), 10);
+        row.start = Some(Offset(8));
+        assert_eq!(row.lag(), Some(2));
+        assert_eq!(row.unfinished(), Some((0, 8..10)));
+    }
+
+    #[test]
+    fn a_report_says_who_and_what_holds_it_up() {
+        let mut row = row(Some(3), 10);
+        row.waits = Some(Duration::from_secs(90));
+        row.report = Some(Report {
+            pod: "orders-1".to_owned(),
+            tried: 2,
+            ahead: vec![5..7, 9..10],
+            stuck: Some(Stuck {
+                offset: 3,
+                attempts: 2,
+                error: "HttpStatus 500".to_owned(),
+            }),
+            ..Report::default()
+        });
+        let text = table(&[row.clone()]);
+        for words in ["1m30s", "orders-1", "3 (2): HttpStatus 500"] {
+            assert!(text.contains(words), "{words}: {text}");
+        }
+        assert_eq!(row.value()["finishedAhead"], 3);
+        assert_eq!(row.value()["delaySeconds"], 90.0);
+    }
+}

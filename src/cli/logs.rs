@@ -1,0 +1,178 @@
+//! `drover logs`: what all workers of a fleet log, line by line, each with its pod's name.
+
+use std::collections::BTreeSet;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{anyhow, ensure};
+use clap::Args;
+use futures::{AsyncBufReadExt as _, TryStreamExt as _};
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::{ListParams, LogParams};
+use kube::{Api, ResourceExt};
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+
+use super::cluster::{Cluster, ClusterArgs};
+use super::output;
+use crate::api::Span;
+use crate::api::names::WORKER_CONTAINER;
+use crate::resources::selector_text;
+
+/// From look to look for pods that are new, with --follow.
+const LOOK_FOR_PODS: Duration = Duration::from_secs(2);
+
+/// Arguments of `drover logs`.
+#[derive(Args, Clone, Debug)]
+pub struct LogsArgs {
+    /// The KafkaConsumer
+    name: String,
+    /// Go on with what is logged from now on, also by pods that come later
+    #[arg(long, short)]
+    follow: bool,
+    /// Begin with so many lines of each pod
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(0..))]
+    tail: Option<i64>,
+    /// Begin with what is not older
+    #[arg(long, value_name = "TIME")]
+    since: Option<Span>,
+    /// Of this container; default is the worker, or the consumer of your own
+    #[arg(long, short)]
+    container: Option<String>,
+    /// Of the containers that ran before the last restart
+    #[arg(long, short, conflicts_with = "follow")]
+    previous: bool,
+    #[command(flatten)]
+    cluster: ClusterArgs,
+}
+
+/// Prints the logs. A pod whose log cannot be read is named, and does not hide the others.
+///
+/// # Errors
+/// In one line with its remedy.
+pub async fn run(args: LogsArgs) -> anyhow::Result<ExitCode> {
+    let cluster = Cluster::connect(&args.cluster).await?;
+    let consumer = cluster.consumer(&args.name).await?;
+    let own = consumer.spec.handler.consumer.as_ref();
+    let container = match (args.container.clone(), own) {
+        (Some(named), _) => Some(named),
+        (None, None) => Some(WORKER_CONTAINER.to_owned()),
+        // Its first one, if none is named.
+        (None, Some(own)) => own.container.clone(),
+    };
+    let params = LogParams {
+        container,
+        follow: args.follow,
+        previous: args.previous,
+        tail_lines: args.tail,
+        since_seconds: args
+            .since
+            .map(|since| i64::try_from(since.0.as_secs()).unwrap_or(i64::MAX)),
+        ..LogParams::default()
+    };
+    let pods: Api<Pod> = Api::namespaced(cluster.client.clone(), &cluster.namespace);
+    let ours = ListParams::default().labels(&selector_text(&args.name));
+    let mut known = BTreeSet::new();
+    let mut reading = JoinSet::new();
+    let mut failed = false;
+    loop {
+        let listed = pods.list(&ours).await.map_err(|error| match error {
+            kube::Error::Api(answer) if answer.code == 403 => anyhow!(
+                "{} refuses: {}; use credentials that may list pods and get pods/log",
+                cluster.server,
+                answer.message
+            ),
+            error => cluster.unanswered(error),
+        })?;
+        ensure!(
+            args.follow || !listed.items.is_empty(),
+            "{} has no pods; see drover status {}",
+            args.name,
+            args.name
+        );
+        for pod in listed.items {
+            let (name, is_new) = (pod.name_any(), begun(&pod));
+            if is_new && known.insert(name.clone()) {
+                reading.spawn(read(pods.clone(), name, params.clone()));
+            }
+        }
+        if !args.follow {
+            break;
+        }
+        tokio::select! {
+            () = sleep(LOOK_FOR_PODS) => {}
+            _ = tokio::signal::ctrl_c() => return Ok(ExitCode::SUCCESS),
+            Some(ended) = reading.join_next() => {
+                let name = said(ended?, &mut failed)?;
+                // It ended with its container, which may come back.
+                known.remove(&name);
+                sleep(LOOK_FOR_PODS).await;
+            }
+        }
+    }
+    while let Some(ended) = reading.join_next().await {
+        said(ended?, &mut failed)?;
+    }
+    Ok(ExitCode::from(u8::from(failed)))
+}
+
+/// Before, there is no log to ask for.
+fn begun(pod: &Pod) -> bool {
+    let phase = pod
+        .status
+        .as_ref()
+        .and_then(|status| status.phase.as_deref());
+    phase.is_none_or(|phase| phase != "Pending")
+}
+
+/// How the reading of a pod's log ended.
+struct Ended {
+    pod: String,
+    error: Option<String>,
+    /// Nobody reads what we write.
+    unheard: bool,
+}
+
+async fn read(pods: Api<Pod>, pod: String, params: LogParams) -> Ended {
+    let mut ended = Ended {
+        pod,
+        error: None,
+        unheard: false,
+    };
+    let lines = match pods.log_stream(&ended.pod, &params).await {
+        Ok(stream) => stream.lines(),
+        Err(error) => {
+            ended.error = Some(crate::k8s::chain(&error));
+            return ended;
+        }
+    };
+    let mut lines = std::pin::pin!(lines);
+    loop {
+        match lines.try_next().await {
+            Ok(Some(line)) => {
+                if output::print(&format!("{} {line}\n", ended.pod)).is_err() {
+                    ended.unheard = true;
+                    return ended;
+                }
+            }
+            Ok(None) => return ended,
+            Err(error) => {
+                ended.error = Some(error.to_string());
+                return ended;
+            }
+        }
+    }
+}
+
+/// Says what went wrong; gives the pod's name.
+fn said(ended: Ended, failed: &mut bool) -> anyhow::Result<String> {
+    ensure!(!ended.unheard, "write to standard output");
+    if let Some(error) = ended.error {
+        *failed = true;
+        eprintln!(
+            "drover: the log of pod {} cannot be read: {error}",
+            ended.pod
+        );
+    }
+    Ok(ended.pod)
+}

@@ -1,0 +1,83 @@
+//! `drover pause` and `drover resume`: stops fleets and lets them go on, by `spec.paused`.
+
+use std::process::ExitCode;
+
+use anyhow::ensure;
+use clap::Args;
+use kube::ResourceExt;
+use kube::api::{Patch, PatchParams};
+use serde_json::json;
+
+use super::cluster::{Cluster, ClusterArgs};
+use super::output;
+
+/// Who wrote it, in the resource's managed fields.
+const FIELD_MANAGER: &str = "drover-cli";
+
+/// Arguments of `drover pause` and `drover resume`.
+#[derive(Args, Clone, Debug)]
+pub struct PauseArgs {
+    /// KafkaConsumers
+    #[arg(
+        value_name = "NAME",
+        required_unless_present = "selector",
+        conflicts_with = "selector"
+    )]
+    names: Vec<String>,
+    /// All with these labels, such as team=shop
+    #[arg(long, short = 'l', value_name = "LABELS")]
+    selector: Option<String>,
+    #[command(flatten)]
+    cluster: ClusterArgs,
+}
+
+/// Stops fleets, or lets them go on.
+///
+/// # Errors
+/// In one line with its remedy; the fleets before it are changed then, and were told.
+pub async fn run(args: PauseArgs, paused: bool) -> anyhow::Result<ExitCode> {
+    let cluster = Cluster::connect(&args.cluster).await?;
+    let mut consumers = Vec::new();
+    match &args.selector {
+        Some(selector) => {
+            consumers = cluster.list(false, Some(selector)).await?;
+            ensure!(
+                !consumers.is_empty(),
+                "no KafkaConsumer in namespace {} has the labels {selector}; see kubectl get kc --show-labels",
+                cluster.namespace
+            );
+        }
+        // All of them must be there before one is changed.
+        None => {
+            for name in &args.names {
+                consumers.push(cluster.consumer(name).await?);
+            }
+        }
+    }
+    let params = PatchParams {
+        field_manager: Some(FIELD_MANAGER.to_owned()),
+        ..PatchParams::default()
+    };
+    let patch = Patch::Merge(json!({ "spec": { "paused": paused } }));
+    for consumer in consumers {
+        let name = consumer.name_any();
+        let done = match (paused, consumer.spec.paused == paused) {
+            (true, true) => "is paused already",
+            (false, true) => "is not paused",
+            (true, false) => {
+                "paused: its pods finish what they hold, commit and go; nothing is lost"
+            }
+            (false, false) => "resumed: it goes on where it was",
+        };
+        if consumer.spec.paused != paused {
+            let patched = cluster.consumers().patch(&name, &params, &patch).await;
+            patched.map_err(|error| match error {
+                // It was there a moment ago.
+                kube::Error::Api(answer) if answer.code == 404 => cluster.not_found(&name),
+                error => cluster.unanswered(error),
+            })?;
+        }
+        output::print(&format!("{name} {done}\n"))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,109 @@
+//! `drover version`: of this program, of the controllers, and of the workers of all fleets.
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+
+use clap::Args;
+use k8s_openapi::api::apps::v1::Deployment;
+use kube::Api;
+use kube::api::ListParams;
+use serde_json::{Value, json};
+
+use super::cluster::{Cluster, ClusterArgs};
+use super::columns::aligned;
+use super::format::Format;
+use crate::api::names::{APP_NAME, MANAGED_BY, WORKER_CONTAINER};
+
+/// Arguments of `drover version`.
+#[derive(Args, Clone, Debug)]
+pub struct VersionArgs {
+    /// Of this program only; no cluster is asked
+    #[arg(long)]
+    client: bool,
+    #[command(flatten)]
+    cluster: ClusterArgs,
+    /// How to write it
+    #[arg(long, short, value_enum, default_value_t)]
+    output: Format,
+}
+
+/// Images, and in how many Deployments; or why that is not known.
+type Images = Result<BTreeMap<String, usize>, String>;
+
+/// Prints versions. What the cluster does not tell is said, and no error.
+///
+/// # Errors
+/// If the kubeconfig cannot be used.
+pub async fn run(args: VersionArgs) -> anyhow::Result<ExitCode> {
+    let client = env!("CARGO_PKG_VERSION");
+    if args.client {
+        args.output.print(
+            || json!({ "client": client }),
+            || format!("client  {client}"),
+        )?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let cluster = Cluster::connect(&args.cluster).await?;
+    let controllers = images(&cluster, "app.kubernetes.io/name=drover-controller", None).await;
+    let ours =
+        format!("app.kubernetes.io/name={APP_NAME},app.kubernetes.io/managed-by={MANAGED_BY}");
+    let workers = images(&cluster, &ours, Some(WORKER_CONTAINER)).await;
+    args.output.print(
+        || json!({ "client": client, "controllers": value(&controllers), "workers": value(&workers) }),
+        || {
+            let mut rows = vec![vec!["client".to_owned(), client.to_owned(), String::new()]];
+            rows.extend(lines("controller", &controllers));
+            rows.extend(lines("workers", &workers));
+            aligned(&rows, "")
+        },
+    )?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Of the container of that name, or of the first.
+async fn images(cluster: &Cluster, labels: &str, container: Option<&str>) -> Images {
+    let params = ListParams::default().labels(labels);
+    let everywhere: Api<Deployment> = Api::all(cluster.client.clone());
+    let listed = match everywhere.list(&params).await {
+        // Who may not look everywhere may still look here.
+        Err(kube::Error::Api(answer)) if answer.code == 403 => {
+            let here: Api<Deployment> = Api::namespaced(cluster.client.clone(), &cluster.namespace);
+            here.list(&params).await
+        }
+        listed => listed,
+    };
+    let listed = listed.map_err(|error| format!("{:#}", cluster.unanswered(error)))?;
+    let mut images = BTreeMap::new();
+    for deployment in listed.items {
+        let pod = deployment.spec.template.spec.unwrap_or_default();
+        let mut containers = pod.containers.into_iter();
+        let found = match container {
+            Some(name) => containers.find(|container| container.name == name),
+            None => containers.next(),
+        };
+        if let Some(image) = found.and_then(|container| container.image) {
+            *images.entry(image).or_default() += 1;
+        }
+    }
+    Ok(images)
+}
+
+fn value(images: &Images) -> Value {
+    match images {
+        Ok(images) => json!(images),
+        Err(why) => json!({ "error": why }),
+    }
+}
+
+fn lines(name: &str, images: &Images) -> Vec<Vec<String>> {
+    let line = |image: String, count: String| vec![name.to_owned(), image, count];
+    match images {
+        Ok(images) if images.is_empty() => vec![line("none".to_owned(), String::new())],
+        Ok(images) => {
+            let each = images.iter();
+            each.map(|(image, count)| line(image.clone(), format!("in {count}")))
+                .collect()
+        }
+        Err(why) => vec![line(format!("not known: {why}"), String::new())],
+    }
+}

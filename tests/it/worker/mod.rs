@@ -21,6 +21,7 @@ mod membership;
 mod outages;
 mod overrun;
 mod process;
+mod replayed;
 mod socket;
 mod tracing;
 mod unread;

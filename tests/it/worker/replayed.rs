@@ -1,0 +1,109 @@
+//! Dead letters of a worker, read back by `drover dlq` in every style and replayed to the worker.
+
+use std::process::Command;
+
+use drover::worker_config::{HeaderStyle, OnExhausted, WorkerConfig};
+use rdkafka::ClientConfig;
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use serde_json::{Value, json};
+
+use super::kafka::{DEADLINE, Kafka, eventually};
+use super::web::{Web, ok, status, tally};
+use super::workers::{Worker, config, texts};
+use crate::lag_broker::broker;
+
+fn dlq(topic: &str, verb: &str) -> Value {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_drover"));
+    let servers = &broker().servers;
+    let arguments = [
+        "dlq",
+        verb,
+        "--bootstrap",
+        servers,
+        "--topic",
+        topic,
+        "-o",
+        "json",
+    ];
+    let output = command.args(arguments).output().unwrap();
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{error}");
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+fn is_replayed_and_handled(style: HeaderStyle) {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let name = format!("replayed-{style:?}");
+    let topic = runtime.block_on(broker().create_topic(&name, 1));
+    let dead = runtime.block_on(broker().create_topic(&format!("{name}-dlq"), 1));
+    let values = texts("v", 3);
+    let mut client = ClientConfig::new();
+    let producer: BaseProducer = client
+        .set("bootstrap.servers", &broker().servers)
+        .create()
+        .unwrap();
+    for value in &values {
+        producer
+            .send(BaseRecord::to(&topic).key(value).payload(value))
+            .unwrap();
+    }
+    producer.flush(DEADLINE).unwrap();
+    let web = Web::start(|_| status(422));
+    let _worker = Worker::start(
+        "pod-1",
+        WorkerConfig {
+            bootstrap_servers: broker().servers.clone(),
+            group_id: topic.clone(),
+            topics: vec![topic.clone()],
+            dead_letter_topic: Some(dead.clone()),
+            dead_letter_headers: style,
+            on_exhausted: OnExhausted::DeadLetter,
+            // The mock only lends its settings.
+            ..config(&Kafka::with_topic("unused", 1), &web)
+        },
+    );
+    // Looking is a process each time: only once there is something to see.
+    web.wait_for_count(3);
+    let list = eventually("three dead letters", || {
+        let list = dlq(&dead, "list");
+        (list["total"] == 3).then_some(list)
+    });
+    assert_eq!(list["reasons"], json!({ "Rejected": 3 }), "{style:?}");
+    assert_eq!(
+        list["origins"],
+        json!({ format!("{topic}[0]"): 3 }),
+        "{style:?}"
+    );
+    let shown = dlq(&dead, "show");
+    let letter = &shown["letters"][0];
+    assert_eq!(
+        (&letter["attempts"], &letter["origin"]["offset"]),
+        (&json!(1), &json!(0)),
+        "{style:?}"
+    );
+
+    web.behave(|_| ok());
+    assert_eq!(dlq(&dead, "replay")["replayed"], 3, "{style:?}");
+    let seen = web.wait_for_count(6);
+    assert!(
+        values.iter().all(|value| tally(&seen)[value] == 2),
+        "{:?}",
+        tally(&seen)
+    );
+    assert_eq!(dlq(&dead, "replay")["replayed"], 0, "{style:?}");
+}
+
+#[test]
+fn what_a_worker_gave_up_is_replayed_and_handled() {
+    is_replayed_and_handled(HeaderStyle::Drover);
+}
+
+#[test]
+fn what_a_worker_gave_up_in_springs_headers_is_replayed_and_handled() {
+    is_replayed_and_handled(HeaderStyle::Spring);
+}
+
+#[test]
+fn what_a_worker_gave_up_in_connects_headers_is_replayed_and_handled() {
+    is_replayed_and_handled(HeaderStyle::KafkaConnect);
+}

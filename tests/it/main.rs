@@ -31,6 +31,7 @@ mod events;
 mod examples;
 mod failure_modes;
 mod fleet;
+mod fuzz;
 mod lag;
 mod lag_admin;
 mod lag_broker;

@@ -20,7 +20,7 @@ pub mod http;
 mod json;
 mod pipeline;
 mod prepare;
-mod results;
+pub mod results;
 mod room;
 mod slots;
 mod spans;

@@ -6,7 +6,7 @@ pub mod connection;
 pub mod h2c;
 pub mod head;
 mod headers;
-mod incoming;
+pub mod incoming;
 pub mod request;
 pub mod target;
 

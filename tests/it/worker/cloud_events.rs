@@ -1,6 +1,7 @@
 //! CloudEvents, from each of Kafka's modes to each of HTTP's.
 
-use drover::worker_config::{Handler, HttpFormat};
+use axum::http::Version;
+use drover::worker_config::{Handler, HttpFormat, HttpProtocol};
 use rdkafka::producer::BaseRecord;
 use serde_json::{Value, json};
 
@@ -17,9 +18,14 @@ const ATTRIBUTES: [(&str, Option<&[u8]>); 5] = [
 ];
 const STRUCTURED: &str = r#"{"specversion":"1.0","id":"b-2","source":"/shop","type":"com.example.paid","data":{"sum": 1.50}}"#;
 
+const PROTOCOLS: [(HttpProtocol, Version); 2] = [
+    (HttpProtocol::Http1, Version::HTTP_11),
+    (HttpProtocol::H2c, Version::HTTP_2),
+];
+
 /// What a handler of `format` sees of an event in binary mode, one in structured mode, and a record
 /// that is none.
-fn three_records(format: HttpFormat) -> Vec<Seen> {
+fn three_records(format: HttpFormat, (protocol, version): (HttpProtocol, Version)) -> Vec<Seen> {
     let kafka = Kafka::with_topic(TOPIC, 1);
     let record = |payload| {
         let record: BaseRecord<'_, [u8], [u8]> = BaseRecord::to(TOPIC).partition(0);
@@ -38,6 +44,7 @@ fn three_records(format: HttpFormat) -> Vec<Seen> {
         panic!("an HTTP handler");
     };
     handler.format = format;
+    handler.protocol = protocol;
     let _worker = Worker::start("pod-1", config);
     kafka.wait_for_commit(TOPIC, 0, 3);
     let mut seen = web.seen();
@@ -47,13 +54,18 @@ fn three_records(format: HttpFormat) -> Vec<Seen> {
         let key = format!("{TOPIC}/0/{offset}");
         assert_eq!(request.header("idempotency-key"), Some(&*key));
         assert_eq!(request.header("drover-attempt"), Some("1"));
+        assert_eq!(request.version, version);
     }
     seen
 }
 
 #[test]
 fn in_binary_mode_attributes_are_headers_and_the_data_are_the_body() {
-    let seen = three_records(HttpFormat::CloudEvents);
+    PROTOCOLS.into_iter().for_each(binary_mode);
+}
+
+fn binary_mode(protocol: (HttpProtocol, Version)) {
+    let seen = three_records(HttpFormat::CloudEvents, protocol);
     for (request, id, kind, content_type, body) in [
         (
             &seen[0],
@@ -95,7 +107,11 @@ fn in_binary_mode_attributes_are_headers_and_the_data_are_the_body() {
 
 #[test]
 fn in_structured_mode_the_body_is_the_event() {
-    let seen = three_records(HttpFormat::CloudEventsStructured);
+    PROTOCOLS.into_iter().for_each(structured_mode);
+}
+
+fn structured_mode(protocol: (HttpProtocol, Version)) {
+    let seen = three_records(HttpFormat::CloudEventsStructured, protocol);
     let documents: Vec<Value> = seen
         .iter()
         .map(|request| {

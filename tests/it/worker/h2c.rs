@@ -212,6 +212,41 @@ fn a_lost_connection_costs_each_record_on_it_an_attempt_and_no_more() {
     }
 }
 
+/// Long before the time of a record on it is up, which here is longer than the test's.
+#[test]
+fn a_connection_that_has_gone_silent_is_found_dead_and_given_up() {
+    for in_flight in [true, false] {
+        let kafka = Kafka::with_topic(TOPIC, 1);
+        let server = Server::start(100, move |asked| match asked.connection {
+            0 if in_flight => Act::Hold,
+            _ => Act::Answer,
+        });
+        let _worker = Worker::start("pod-1", beside_each_other(&kafka, server.url(), 4));
+        kafka.produce(TOPIC, 0, &["same"], &texts("v", 2));
+        if in_flight {
+            server.wait_for("both in flight", |asked| held(asked) == 2);
+        } else {
+            kafka.wait_for_commit(TOPIC, 0, 2);
+        }
+        server.deafen();
+        kafka.produce(TOPIC, 0, &["same"], &texts("w", 2));
+        kafka.wait_for_commit(TOPIC, 0, 4);
+        let asked = server.asked();
+        let last: BTreeMap<_, _> = asked
+            .iter()
+            .map(|asked| (&*asked.record, (asked.connection, asked.attempt)))
+            .collect();
+        let on_another = (1, 2);
+        for (record, before) in [("orders/0/0", (0, 1)), ("orders/0/1", (0, 1))] {
+            let expected = if in_flight { on_another } else { before };
+            assert_eq!(last[record], expected, "{asked:?}");
+        }
+        for record in ["orders/0/2", "orders/0/3"] {
+            assert_eq!(last[record].0, 1, "{asked:?}");
+        }
+    }
+}
+
 #[test]
 fn time_that_is_up_ends_one_stream_and_no_other() {
     let kafka = Kafka::with_topic(TOPIC, 2);

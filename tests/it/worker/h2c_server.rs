@@ -59,6 +59,8 @@ struct Shared {
     released: watch::Sender<bool>,
     /// Connections with lower numbers are closed.
     closed_below: watch::Sender<usize>,
+    /// On connections with lower numbers nothing is heard or said any more; they stay open.
+    deaf_below: watch::Sender<usize>,
 }
 
 /// A handler that listens until it is dropped.
@@ -82,6 +84,7 @@ impl Server {
             behaviour: Mutex::new(Box::new(behaviour)),
             released: watch::channel(false).0,
             closed_below: watch::channel(0).0,
+            deaf_below: watch::channel(0).0,
         });
         let stop = CancellationToken::new();
         let (serving, stopped) = (Arc::clone(&shared), stop.clone());
@@ -119,6 +122,13 @@ impl Server {
     pub fn hang_up(&self) {
         let connections = *self.shared.connections.lock().unwrap();
         self.shared.closed_below.send_replace(connections);
+    }
+
+    /// All connections that there are stay open and are not listened to any more, as with a machine
+    /// that is gone without a word.
+    pub fn deafen(&self) {
+        let connections = *self.shared.connections.lock().unwrap();
+        self.shared.deaf_below.send_replace(connections);
     }
 
     pub fn asked(&self) -> Vec<Asked> {
@@ -171,9 +181,11 @@ async fn serve(stream: TcpStream, shared: Arc<Shared>, streams: u32) {
     let mut answering = JoinSet::new();
     let (goodbye, mut goodbyes) = mpsc::unbounded_channel();
     let mut closed_below = shared.closed_below.subscribe();
+    let mut deaf_below = shared.deaf_below.subscribe();
     loop {
         tokio::select! {
             _ = closed_below.wait_for(|below| number < *below) => return,
+            _ = deaf_below.wait_for(|below| number < *below) => break,
             accepted = connection.accept() => {
                 let Some(Ok((request, respond))) = accepted else {
                     return;
@@ -184,6 +196,8 @@ async fn serve(stream: TcpStream, shared: Arc<Shared>, streams: u32) {
             _ = goodbyes.recv() => connection.graceful_shutdown(),
         }
     }
+    // The connection is held, and nobody looks at it.
+    std::future::pending::<()>().await;
 }
 
 async fn answer(

@@ -23,6 +23,9 @@ use crate::topic::TopicPartition;
 const CLOSE: Duration = Duration::from_secs(4);
 /// What closing has if the broker took all of that.
 const SHORTEST_CLOSE: Duration = Duration::from_millis(500);
+/// How long the wish to join, which follows at once when the coordinator is there, may take to be
+/// answered by a group that takes us.
+const JOIN: Duration = Duration::from_secs(3);
 /// Between two looks at whether we are still in the group.
 const LOOK: Duration = Duration::from_millis(20);
 /// Events taken at once, so that timers have their turn.
@@ -62,11 +65,7 @@ impl Leaving {
     }
 
     async fn out_of_the_group(&self, by: Duration) -> bool {
-        if !self.consumer.must_leave() {
-            // Its first wish to join may be on its way: librdkafka must have the answer, to know as
-            // whom to leave.
-            self.coordinator_answers(by).await;
-        }
+        self.be_known(by).await;
         self.consumer.unsubscribe();
         loop {
             self.serve();
@@ -83,6 +82,20 @@ impl Leaving {
         }
         let soon = self.clock.elapsed() + CLOSE;
         self.coordinator_answers(soon).await
+    }
+
+    /// Its first wish to join may be on its way, or about to be: librdkafka must have the answer, to
+    /// know as whom to leave. A group that has given out an id waits for whoever got it.
+    async fn be_known(&self, by: Duration) {
+        if self.consumer.must_leave() {
+            return;
+        }
+        self.coordinator_answers(by).await;
+        let by = by.min(self.clock.elapsed() + JOIN);
+        while !self.consumer.must_leave() && self.clock.elapsed() < by {
+            self.serve();
+            sleep(LOOK).await;
+        }
     }
 
     /// Waits until all that was asked of the coordinator before is answered.

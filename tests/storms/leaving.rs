@@ -85,6 +85,29 @@ async fn a_worker_that_is_stopped_while_it_joins_leaves() {
     storm.finish().assert_complete(&[]);
 }
 
+/// A group that has given a worker an id waits for it to join: whoever is stopped at the very
+/// beginning must have heard of its id, or nobody else is given anything for a session.
+#[test]
+#[ignore = "a minute on a real broker: make test-storms"]
+fn workers_that_are_stopped_as_soon_as_they_begin_leave_nothing_behind() {
+    let weather = Weather {
+        partitions: 4,
+        ..weather("leaving-at-once")
+    };
+    let mut storm = Storm::begin(&broker().servers, weather);
+    for turn in 0..24 {
+        let pod = storm.fleet.start();
+        eventually("a worker that has begun", || {
+            storm.fleet.has_begun(pod).then_some(())
+        });
+        pause(Duration::from_millis(10 * turn));
+        storm.stop(&[pod]);
+    }
+    storm.fleet.start();
+    storm.settle();
+    storm.finish().assert_complete(&[]);
+}
+
 /// While one member drains, a group that another wants to join waits for it, and so does whoever has
 /// asked to join again: its commit does not get through, nor its wish to leave.
 #[tokio::test]

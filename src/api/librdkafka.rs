@@ -90,11 +90,6 @@ pub const OWNED_PROPERTIES: &[OwnedProperty] = &[
         REMOVE,
     ),
     owned("group.protocol.type", "must be that of a consumer", REMOVE),
-    owned(
-        "partition.assignment.strategy",
-        "is cooperative-sticky, so that a rebalance takes only the partitions that move",
-        "choose spec.kafka.groupProtocol",
-    ),
     // Offsets are committed when the work behind them is done.
     owned("enable.auto.commit", OFFSETS, REMOVE),
     owned("auto.commit.enable", OFFSETS, REMOVE),
@@ -285,6 +280,7 @@ pub const PASSED_ON_PROPERTIES: &[&str] = &[
     "metadata.max.age.ms",
     "metadata.recovery.rebootstrap.trigger.ms",
     "metadata.recovery.strategy",
+    "partition.assignment.strategy",
     "partitioner",
     "produce.offset.report",
     "queue.buffering.backpressure.threshold",

@@ -46,12 +46,37 @@ pub(super) fn check(
             "session.timeout.ms" | "heartbeat.interval.ms"
         ) {
             session(name, value, &field, protocol, timing, problems);
+        } else if name == "partition.assignment.strategy" {
+            strategy(value, &field, protocol, problems);
         } else if name == "group.remote.assignor" && protocol == GroupProtocol::Classic {
             problems.contradiction(
                 &field,
                 format!("{field} is for spec.kafka.groupProtocol Consumer, but it is Classic; remove it or change the protocol"),
             );
         }
+    }
+}
+
+/// librdkafka knows three assignors, and cannot speak for an eager and a cooperative one at once.
+fn strategy(value: &str, field: &str, protocol: GroupProtocol, problems: &mut Problems) {
+    if protocol == GroupProtocol::Consumer {
+        return problems.contradiction(
+            field,
+            format!("{field} is for spec.kafka.groupProtocol Classic, but it is Consumer, with which the broker assigns; remove it, or name the broker's assignor in group.remote.assignor"),
+        );
+    }
+    let names: Vec<_> = value.split(',').map(str::trim).collect();
+    let known = matches!(
+        names[..],
+        ["cooperative-sticky" | "range" | "roundrobin"]
+            | ["range", "roundrobin"]
+            | ["roundrobin", "range"]
+    );
+    if !known {
+        problems.invalid(
+            field,
+            format!("{field} names the assignors of the group, and eager and cooperative ones do not mix; write cooperative-sticky, range, roundrobin, or range,roundrobin"),
+        );
     }
 }
 

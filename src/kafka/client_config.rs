@@ -46,6 +46,8 @@ pub fn consumer(connection: &Connection<'_>, membership: &Membership<'_>) -> Cli
         config.set("heartbeat.interval.ms", "1000");
         // Who takes over from a pod that was killed waits this long.
         config.set("session.timeout.ms", "30000");
+        // A rebalance takes only the partitions that move. With an eager one it takes all, each time.
+        config.set("partition.assignment.strategy", "cooperative-sticky");
     }
     // With librdkafka's second, a full queue caps the rate at one queue a second.
     config.set("fetch.queue.backoff.ms", "5");
@@ -59,7 +61,6 @@ pub fn consumer(connection: &Connection<'_>, membership: &Membership<'_>) -> Cli
     match membership.protocol {
         GroupProtocol::Classic => {
             config.set("group.protocol", "classic");
-            config.set("partition.assignment.strategy", "cooperative-sticky");
         }
         // The broker sets session, heartbeat and assignor; a client that names them is refused.
         GroupProtocol::Consumer => {
@@ -129,6 +130,8 @@ fn defaults(connection: &Connection<'_>) -> ClientConfig {
     let mut config = ClientConfig::new();
     config.set("client.id", connection.client_id);
     config.set("enable.metrics.push", "false");
+    // Up to librdkafka's ten seconds after Kafka is back, some of a fleet would still wait.
+    config.set("reconnect.backoff.max.ms", "2000");
     // Who asks librdkafka to debug something wants to see it.
     let debugging = connection.properties.contains_key("debug");
     config.set_log_level(if debugging {
@@ -168,6 +171,7 @@ const CONSUMERS_ONLY: &[&str] = &[
     "group.",
     "heartbeat.",
     "isolation.",
+    "partition.assignment.",
     "queued.",
     "session.",
 ];
@@ -221,7 +225,9 @@ mod tests {
             "heartbeat.interval.ms",
             "linger.ms",
             "message.max.bytes",
+            "partition.assignment.strategy",
             "partitioner",
+            "reconnect.backoff.max.ms",
             "session.timeout.ms",
             "topic.metadata.refresh.interval.ms",
         ];

@@ -237,6 +237,27 @@ impl Consumer {
         move || native::place(&base).generation.is_some()
     }
 
+    /// A call that asks whether members of the classic protocol keep this one out, which speaks the
+    /// consumer protocol: brokers convert the group for it, but not one whose assignor keeps data of
+    /// its own, as librdkafka's cooperative one does, and librdkafka asks on without a word. It
+    /// **blocks**: for a thread of its own.
+    pub fn kept_out(&self, group: &str, timeout: Duration) -> impl FnOnce() -> bool + Send + use<> {
+        let base = Arc::clone(&self.base);
+        let group = group.to_owned();
+        let newer = self.protocol == GroupProtocol::Consumer;
+        move || {
+            // Of a group of the consumer protocol this question says that it is dead.
+            const WITH_MEMBERS: [&str; 3] = ["PreparingRebalance", "CompletingRebalance", "Stable"];
+            newer
+                && base
+                    .fetch_group_list(Some(&group), timeout)
+                    .is_ok_and(|list| {
+                        let mut groups = list.groups().iter();
+                        groups.any(|group| WITH_MEMBERS.contains(&group.state()))
+                    })
+        }
+    }
+
     /// The group has, or may have, a member that is this one: it is in, or was given an id to join
     /// with, and has not left.
     pub fn must_leave(&self) -> bool {

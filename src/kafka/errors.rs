@@ -113,6 +113,8 @@ pub enum Trouble {
     Refused,
     /// We did not poll for too long, and the group has gone on without us.
     PolledTooLate,
+    /// The group's members agree on partitions in a way that we do not know.
+    OtherAssignor,
     /// Anything else.
     Other,
 }
@@ -136,6 +138,7 @@ impl Trouble {
             | Code::SaslAuthenticationFailed
             | Code::SSL => Self::Refused,
             Code::PollExceeded => Self::PolledTooLate,
+            Code::InconsistentGroupProtocol => Self::OtherAssignor,
             _ => Self::Other,
         }
     }

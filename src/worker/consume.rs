@@ -24,6 +24,7 @@ use super::lanes::Lanes;
 use super::membership::Takeover;
 use super::record::Record;
 use super::refusals::Refusals;
+use super::status::KEPT_OUT;
 use super::unread::Unread;
 use super::{Error, reachability};
 use crate::clock::Monotonic;
@@ -84,6 +85,8 @@ pub(super) struct Loop {
     pub ids_read: TopicIds,
     /// When topics' ids are looked at next.
     pub topic_ids_due: Duration,
+    /// When it is asked next who keeps us out of the group.
+    pub kept_out_due: Duration,
     pub watches: JoinSet<()>,
     pub kafka_watch: JoinSet<()>,
     /// Partitions that are not read because the memory is used up.
@@ -142,6 +145,7 @@ impl Loop {
             topic_ids: BTreeMap::new(),
             ids_read: TopicIds::new(),
             topic_ids_due: Duration::ZERO,
+            kept_out_due: parts.clock.elapsed() + KEPT_OUT,
             watches: JoinSet::new(),
             kafka_watch: JoinSet::new(),
             paused: BTreeSet::new(),

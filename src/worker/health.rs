@@ -18,6 +18,7 @@ pub struct Health {
     clock: Monotonic,
     turned_at: AtomicU64,
     joined: AtomicBool,
+    outvoted: AtomicBool,
     troubles: Mutex<Troubles>,
 }
 
@@ -47,6 +48,7 @@ impl Health {
             clock,
             turned_at: AtomicU64::new(NOT_BEGUN),
             joined: AtomicBool::new(false),
+            outvoted: AtomicBool::new(false),
             troubles: Mutex::new(troubles),
         }
     }
@@ -59,6 +61,13 @@ impl Health {
     /// The group has answered, if only with nothing to do.
     pub fn joined(&self) {
         self.joined.store(true, Relaxed);
+    }
+
+    /// The group does not take us while it has members that use another assignor, or protocol. They
+    /// are those before a roll-out that changes it, and they go only when their successors are ready:
+    /// so this is as good as being a member. True if it is news.
+    pub fn outvoted(&self) -> bool {
+        !self.outvoted.swap(true, Relaxed)
     }
 
     /// Kafka cannot be reached, for the reason given; or can. True if that is news.
@@ -170,7 +179,7 @@ impl Probes for Health {
         if let Some(why) = &troubles.commits {
             missing.push(format!("offsets cannot be committed: {why}"));
         }
-        if !self.is_member() {
+        if !self.is_member() && !self.outvoted.load(Relaxed) {
             missing.push("not yet a member of the consumer group".to_owned());
         }
         if missing.is_empty() {

@@ -142,6 +142,8 @@ async fn work(
     if let Some(address) = options.admin {
         let failed = |source| Error::Admin { address, source };
         let listener = http::bind(address).await.map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        info!(%address, "probes and metrics are served");
         let health = Arc::clone(&health);
         beside.spawn(async move {
             if let Err(error) = http::serve(listener, health, registry).await {

@@ -16,6 +16,9 @@ use crate::kafka::errors::{Code, Trouble};
 const LOOK: Duration = Duration::from_secs(1);
 /// The same trouble is told again after this long.
 const TELL_AGAIN: Duration = Duration::from_secs(60);
+/// A worker that no group has taken in asks this often who else is in it, and waits as long for the
+/// answer.
+pub(super) const KEPT_OUT: Duration = Duration::from_secs(5);
 
 impl Loop {
     /// Sets what changes with every turn, and once a second the rest.
@@ -87,10 +90,23 @@ impl Loop {
             return;
         }
         let asking = self.consumer.membership();
+        let mut kept_out = None;
+        if self.now >= self.kept_out_due {
+            self.kept_out_due = self.now + KEPT_OUT;
+            kept_out = Some(self.consumer.kept_out(&self.group_id, KEPT_OUT));
+        }
         let health = Arc::clone(&self.health);
         self.watches.spawn(async move {
             if matches!(spawn_blocking(asking).await, Ok(true)) {
-                health.joined();
+                return health.joined();
+            }
+            if let Some(kept_out) = kept_out
+                && matches!(spawn_blocking(kept_out).await, Ok(true))
+                && health.outvoted()
+            {
+                warn!(
+                    "the group has members of the classic protocol, for which the broker does not take this worker in; it joins when they are gone"
+                );
             }
         });
         while self.watches.try_join_next().is_some() {}
@@ -131,6 +147,13 @@ impl Loop {
                 warn!(
                     reason,
                     "the worker did not poll in time and lost its partitions"
+                );
+            }
+            Trouble::OtherAssignor => {
+                let _ = self.health.outvoted();
+                self.tell_once_in_a_while(
+                    code,
+                    "the members of the group use another partition.assignment.strategy; this worker joins when they are gone",
                 );
             }
             Trouble::Other => self.tell_once_in_a_while(code, reason),

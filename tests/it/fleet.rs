@@ -152,6 +152,8 @@ fn properties_are_checked_against_the_protocol_and_the_timing() {
             json!({ "session.timeout.ms": "10000", "fetch.wait.max.ms": "100", "client.rack": "a" }),
         ),
         consumer(json!({ "group.remote.assignor": "range" })),
+        properties(json!({ "partition.assignment.strategy": "cooperative-sticky" })),
+        properties(json!({ "partition.assignment.strategy": "range,roundrobin" })),
     ] {
         assert_eq!(problems(&right), []);
     }
@@ -179,6 +181,18 @@ fn properties_are_checked_against_the_protocol_and_the_timing() {
             reason::CONTRADICTION,
             "spec.kafka.properties[group.remote.assignor]",
             "remove it or change the protocol",
+        ),
+        (
+            properties(json!({ "partition.assignment.strategy": "range,cooperative-sticky" })),
+            reason::INVALID_VALUE,
+            "spec.kafka.properties[partition.assignment.strategy]",
+            "write cooperative-sticky, range, roundrobin, or range,roundrobin",
+        ),
+        (
+            consumer(json!({ "partition.assignment.strategy": "range" })),
+            reason::CONTRADICTION,
+            "spec.kafka.properties[partition.assignment.strategy]",
+            "remove it, or name the broker's assignor in group.remote.assignor",
         ),
     ]);
 }

@@ -3,7 +3,8 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
@@ -35,6 +36,8 @@ struct Heard {
     refusals: usize,
     /// Of whom partitions were asked back, in turn.
     revocations: Vec<Pod>,
+    /// Where each worker's probes are.
+    probes: BTreeMap<Pod, SocketAddr>,
 }
 
 /// A worker's process; it does not outlive its test.
@@ -83,6 +86,28 @@ impl Fleet {
         let reader = Some(reader);
         self.running.insert(pod, Worker { child, reader, log });
         pod
+    }
+
+    /// What workers are given from now on, in the configuration.
+    pub fn change(&mut self, change: impl FnOnce(&mut Value)) {
+        change(&mut self.config);
+    }
+
+    /// Its probes are served, and so it will soon join.
+    pub fn has_begun(&self, pod: Pod) -> bool {
+        self.heard.lock().unwrap().probes.contains_key(&pod)
+    }
+
+    /// Its readiness probe says that it may take over.
+    pub fn is_ready(&self, pod: Pod) -> bool {
+        let probes = self.heard.lock().unwrap().probes.get(&pod).copied();
+        let Some(mut stream) = probes.and_then(|address| TcpStream::connect(address).ok()) else {
+            return false;
+        };
+        let mut answer = String::new();
+        let asked = stream.write_all(b"GET /readyz HTTP/1.0\r\n\r\n");
+        let read = asked.and_then(|()| stream.read_to_string(&mut answer));
+        read.is_ok() && answer.split(' ').nth(1) == Some("200")
     }
 
     /// Sends a signal to a worker.
@@ -246,6 +271,10 @@ fn listen(errors: ChildStderr, mut copy: File, pod: Pod, heard: &Mutex<Heard>) {
             "given back" => heard.end(pod, Some(&partitions), at, End::GivenBack),
             text if text.starts_with("a dead letter was not taken") => heard.refusals += 1,
             "revoked; draining" => heard.revocations.push(pod),
+            "probes and metrics are served" => {
+                let address = said["address"].as_str().unwrap().parse().unwrap();
+                heard.probes.insert(pod, address);
+            }
             text if ALARMS.iter().any(|alarm| text.starts_with(alarm)) => {
                 heard.alarms.push(format!("pod-{pod}: {line}"));
             }

@@ -3,6 +3,8 @@
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use serde_json::json;
+
 use crate::broker::Broker;
 use crate::storm::{Storm, Weather};
 use crate::witness::Mood;
@@ -38,25 +40,33 @@ fn changes(storm: &mut Storm, times: usize) {
     }
 }
 
-/// Stops, scale changes and roll-outs cost nothing at all.
+/// Stops, scale changes and roll-outs cost nothing at all. Gives what the workers should not have to
+/// say: that something takes so long that it costs others time.
 #[track_caller]
-pub fn nothing_is_lost_or_repeated(weather: Weather, times: usize) {
+pub fn nothing_is_lost_or_repeated(weather: Weather, times: usize) -> Vec<String> {
     let mut storm = Storm::begin(&broker().servers, weather);
     // Some are slow, so that there is always somebody whom a drain waits for.
     storm.witness.feel(Mood::Slow(Duration::from_secs(2)), 100);
     changes(&mut storm, times);
     let alarms = storm.fleet.alarms();
     let findings = storm.finish();
-    assert_eq!(alarms, Vec::<String>::new());
     findings.assert_complete(&[]);
     assert_eq!(findings.dead_lettered_again, 0);
+    alarms
+}
+
+/// The same, and nobody is kept waiting.
+#[track_caller]
+pub fn all_goes_well(weather: Weather, times: usize) {
+    let alarms = nothing_is_lost_or_repeated(weather, times);
+    assert_eq!(alarms, Vec::<String>::new());
 }
 
 #[test]
 #[ignore = "a minute on a real broker: make test-storms"]
 fn stops_scale_changes_and_roll_outs_repeat_nothing() {
     let weather = Weather::fair("quiet-classic", 1);
-    nothing_is_lost_or_repeated(weather, 4);
+    all_goes_well(weather, 4);
 }
 
 #[test]
@@ -66,5 +76,48 @@ fn stops_scale_changes_and_roll_outs_repeat_nothing_by_the_consumer_protocol() {
         protocol: "Consumer",
         ..Weather::fair("quiet-consumer", 2)
     };
-    nothing_is_lost_or_repeated(weather, 4);
+    all_goes_well(weather, 4);
+}
+
+/// Eager: each rebalance takes everything from everybody, and gives it anew.
+pub fn eager(weather: Weather) -> Weather {
+    let mut weather = weather;
+    weather
+        .properties
+        .push(("partition.assignment.strategy", "range"));
+    weather
+}
+
+#[test]
+#[ignore = "a minute on a real broker: make test-storms"]
+fn stops_scale_changes_and_roll_outs_repeat_nothing_with_an_eager_assignor() {
+    let weather = eager(Weather::fair("quiet-eager", 9));
+    all_goes_well(weather, 4);
+}
+
+/// A roll-out may change how the members agree on partitions. Members that cannot agree are never
+/// members together; both protocols can, as long as the broker converts the group.
+#[test]
+#[ignore = "a minute on a real broker: make test-storms"]
+fn a_roll_out_to_another_assignor_or_protocol_loses_and_repeats_nothing() {
+    let mut storm = Storm::begin(&broker().servers, Weather::fair("changes", 10));
+    storm.witness.feel(Mood::Slow(Duration::from_secs(2)), 100);
+    for (protocol, strategy) in [
+        ("Classic", Some("range")),
+        ("Classic", None),
+        ("Consumer", None),
+        ("Classic", None),
+    ] {
+        storm.work(5);
+        storm.roll_out_to(|config| {
+            config["groupProtocol"] = protocol.into();
+            config["properties"] = match strategy {
+                Some(strategy) => json!({ "partition.assignment.strategy": strategy }),
+                None => json!({}),
+            };
+        });
+    }
+    let findings = storm.finish();
+    findings.assert_complete(&[]);
+    assert_eq!(findings.dead_lettered_again, 0);
 }

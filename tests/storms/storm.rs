@@ -1,6 +1,6 @@
 //! A storm: a topic, a handler, a fleet of workers, and what is done to them while they work.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use drover::api::KafkaConsumer;
@@ -149,16 +149,17 @@ impl Storm {
         *self.faults.entry(fault).or_default() += 1;
     }
 
-    /// Waits until each partition is held by a worker that runs.
+    /// Waits until each partition is held by a worker that runs, and each worker has its part.
     #[track_caller]
     pub fn settle(&self) {
         let partitions = usize::try_from(self.weather.partitions).unwrap();
-        eventually("each partition held", || {
+        let running = &self.fleet.running;
+        eventually("each partition held, and by all workers", || {
             let held = self.fleet.held();
-            let all_run = held
-                .values()
-                .all(|pod| self.fleet.running.contains_key(pod));
-            (held.len() == partitions && all_run).then_some(())
+            let holders: BTreeSet<_> = held.values().copied().collect();
+            let all_run = holders.iter().all(|pod| running.contains_key(pod));
+            let all_hold = holders.len() == running.len().min(partitions);
+            (held.len() == partitions && all_run && all_hold).then_some(())
         });
     }
 
@@ -216,6 +217,22 @@ impl Storm {
         let old: Vec<_> = self.fleet.running.keys().copied().collect();
         (0..old.len()).for_each(|_| _ = self.fleet.start());
         self.stop(&old);
+    }
+
+    /// The same with another configuration, and as Kubernetes does it: those before go when all their
+    /// successors are ready.
+    pub fn roll_out_to(&mut self, change: impl FnOnce(&mut Value)) {
+        self.count("changes");
+        self.fleet.change(change);
+        let old: Vec<_> = self.fleet.running.keys().copied().collect();
+        let new: Vec<_> = old.iter().map(|_| self.fleet.start()).collect();
+        eventually("ready successors", || {
+            new.iter()
+                .all(|pod| self.fleet.is_ready(*pod))
+                .then_some(())
+        });
+        self.stop(&old);
+        self.settle();
     }
 
     /// One worker is told to go, and another takes its place.

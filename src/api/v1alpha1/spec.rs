@@ -152,8 +152,9 @@ pub struct Kafka {
     #[schemars(schema_with = "text::bootstrap_servers")]
     pub bootstrap_servers: String,
 
-    /// How members of the group agree on partitions: `Classic` (cooperative-sticky assignment,
-    /// any broker) or `Consumer` (KIP-848, Kafka 4.0 and later). All members must use the same.
+    /// How members of the group agree on partitions: `Classic` (any broker; cooperative-sticky
+    /// assignment, or the eager `range` or `roundrobin` if `partition.assignment.strategy` in
+    /// `properties` says so) or `Consumer` (KIP-848, Kafka 4.0 and later).
     #[serde(default)]
     pub group_protocol: GroupProtocol,
 
@@ -167,7 +168,7 @@ pub struct Kafka {
 /// How members of a group agree on partitions.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum GroupProtocol {
-    /// JoinGroup and SyncGroup, with the cooperative-sticky assignor.
+    /// JoinGroup and SyncGroup, with the cooperative-sticky assignor unless another is chosen.
     #[default]
     Classic,
     /// KIP-848: the broker assigns.

@@ -99,7 +99,7 @@ test-rails: build ## What drover encrypts is read by real Rails, and the other w
 
 .PHONY: test-storms
 test-storms: tools ## Workers against a real broker while things go wrong: thousands of records each, minutes
-	@$(CARGO) test --profile $(PROFILE) --test storms -- --ignored --nocapture --test-threads 2 --skip full::
+	@$(CARGO) test --profile $(PROFILE) --test storms -- --include-ignored --nocapture --test-threads 2 --skip full::
 
 .PHONY: test-long
 test-long: tools ## The same at full size: 100,000 records each while workers and brokers die; half an hour

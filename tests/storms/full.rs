@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::history::Cause;
 use crate::outages::{brokers_of_three_die, the_broker_comes_and_goes};
-use crate::quiet::nothing_is_lost_or_repeated;
+use crate::quiet::{all_goes_well, eager};
 use crate::rough::{self, BY_FREEZE};
 use crate::storm::{Storm, Weather};
 use crate::witness::Mood;
@@ -63,7 +63,7 @@ fn everything(weather: Weather, turns: usize) {
 #[test]
 #[ignore = "takes minutes: make test-long"]
 fn full_quiet_classic() {
-    nothing_is_lost_or_repeated(full(Weather::fair("full-quiet-classic", seed())), 12);
+    all_goes_well(full(Weather::fair("full-quiet-classic", seed())), 12);
 }
 
 #[test]
@@ -73,7 +73,20 @@ fn full_quiet_consumer() {
         protocol: "Consumer",
         ..full(Weather::fair("full-quiet-consumer", seed()))
     };
-    nothing_is_lost_or_repeated(weather, 12);
+    all_goes_well(weather, 12);
+}
+
+#[test]
+#[ignore = "takes minutes: make test-long"]
+fn full_quiet_eager() {
+    all_goes_well(full(eager(Weather::fair("full-quiet-eager", seed()))), 12);
+}
+
+#[test]
+#[ignore = "takes minutes: make test-long"]
+fn full_rough_eager() {
+    let weather = full(rough::weather("full-rough-eager", seed()));
+    everything(eager(weather), 17);
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! Workers as processes against a real broker, while things go wrong, and a checker of all that they
 //! did.
 //!
-//! Only the checker's own tests run with the others; the short storms by `make test-storms`, the long
-//! ones by `make test-long`.
+//! The storms of `short` and the checker's own tests run with all the others; storms of a minute each
+//! by `make test-storms`, the long ones by `make test-long`.
 
 #![allow(
     clippy::unwrap_used,
@@ -26,3 +26,4 @@ mod leaving;
 mod outages;
 mod quiet;
 mod rough;
+mod short;

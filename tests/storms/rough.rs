@@ -9,7 +9,7 @@ use crate::storm::{Storm, Weather};
 use crate::witness::{Manner, Mood};
 
 /// The shortest session that a broker allows.
-const SESSION: &str = "6000";
+pub const SESSION: &str = "6000";
 /// Longer than a session and than the poll interval of these storms.
 pub const FREEZE: Duration = Duration::from_secs(9);
 

@@ -1,0 +1,108 @@
+//! The storms in short: each fault once and few records, so that they run with all other tests.
+//!
+//! What is asserted is the same. A machine that is busy enough brings faults of its own, which the
+//! checker sees as such; where everybody goes in order there are none to see.
+
+use std::time::Duration;
+
+use crate::history::Cause;
+use crate::outages::the_broker_comes_and_goes;
+use crate::quiet::{eager, nothing_is_lost_or_repeated};
+use crate::rough;
+use crate::storm::Weather;
+use crate::witness::Mood;
+
+/// Whatever a fault may explain.
+const BY_FAULTS: &[Cause] = &[
+    Cause::Killed,
+    Cause::Lost,
+    Cause::AnswerUnheard,
+    Cause::LastCommitFailed,
+];
+
+fn short(weather: Weather) -> Weather {
+    Weather {
+        records: 1_800,
+        keys: 120,
+        ..weather
+    }
+}
+
+/// A stop, a scale change and a roll-out. That nobody is kept waiting is for a machine at rest to show.
+fn in_order(weather: Weather) {
+    nothing_is_lost_or_repeated(short(weather), 3);
+}
+
+#[test]
+fn in_order_nothing_is_lost_or_repeated() {
+    in_order(Weather::fair("short-quiet-classic", 21));
+}
+
+#[test]
+fn in_order_nothing_is_lost_or_repeated_with_an_eager_assignor() {
+    in_order(eager(Weather::fair("short-quiet-eager", 22)));
+}
+
+#[test]
+fn in_order_nothing_is_lost_or_repeated_by_the_consumer_protocol() {
+    let weather = Weather {
+        protocol: "Consumer",
+        ..Weather::fair("short-quiet-consumer", 23)
+    };
+    in_order(weather);
+}
+
+/// The handler in each of its moods, then a worker that dies, one that freezes for longer than its
+/// session and its poll interval, one that goes in order, and dead letters that are refused.
+fn every_fault_once(weather: Weather) {
+    let mut storm = rough::begin(short(weather));
+    let moods = [
+        (Mood::Slow(Duration::from_millis(300)), 30),
+        (Mood::Refusing, 10),
+        (Mood::Failing, 10),
+        (Mood::Breaking, 10),
+    ];
+    let shares = moods.len() + 4;
+    for (mood, one_in) in moods {
+        storm.witness.feel(mood, one_in);
+        storm.work(shares);
+    }
+    storm.kill();
+    storm.work(shares);
+    storm.witness.feel(Mood::Hanging, 200);
+    storm.freeze(rough::FREEZE);
+    storm.work(shares);
+    storm.replace();
+    storm.work(shares);
+    storm.dead_letters_refused();
+    storm.witness.feel(Mood::Well, 1);
+    let findings = storm.finish();
+    assert!(findings.dead_lettered > 0, "{findings}");
+    findings.assert_complete(BY_FAULTS);
+}
+
+#[test]
+fn faults_lose_nothing() {
+    every_fault_once(rough::weather("short-rough-classic", 24));
+}
+
+#[test]
+fn faults_lose_nothing_with_an_eager_assignor() {
+    every_fault_once(eager(rough::weather("short-rough-eager", 25)));
+}
+
+#[test]
+fn faults_lose_nothing_by_the_consumer_protocol() {
+    let weather = rough::weather("short-rough-consumer", 26);
+    every_fault_once(rough::by_consumer_protocol(weather));
+}
+
+#[test]
+fn a_broker_that_is_killed_and_one_that_is_stopped_lose_nothing() {
+    let weather = Weather {
+        // Of those that go while there is no broker nobody can be told.
+        properties: vec![("session.timeout.ms", rough::SESSION)],
+        ..short(Weather::fair("short-outage", 27))
+    };
+    the_broker_comes_and_goes(weather, 1);
+}

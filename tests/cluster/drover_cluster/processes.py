@@ -124,7 +124,7 @@ def members(folder: Path) -> Iterator[Process]:
                     yield found
 
 
-def wait_until(folder: Path, name: str, ready: Callable[[], bool], seconds: float = 90) -> None:
+def wait_until(folder: Path, name: str, ready: Callable[[], bool], seconds: float = 240) -> None:
     """Waits until `ready` says so; fails at once, with the log's end, when NAME dies meanwhile."""
     log = str(folder / "logs" / f"{name}.log")
     deadline = time.monotonic() + seconds

@@ -61,7 +61,8 @@ impl Planner {
     fn answer(&mut self, line: &str) -> Result<String, protocol::Error> {
         let (at, sample) = protocol::sample(line, self.partitions, self.at)?;
         self.at = Some(at);
-        let (state, decision) = scaling::step(&self.policy, &self.state, &sample, sample.at);
+        let state = std::mem::take(&mut self.state);
+        let (state, decision) = scaling::step(&self.policy, state, &sample, sample.at);
         self.state = state;
         Ok(Answer::new(at, &decision).line())
     }

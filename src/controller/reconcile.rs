@@ -224,7 +224,7 @@ impl Run<'_> {
                 .scaling
                 .take()
                 .unwrap_or_else(|| resumed(self.consumer));
-            let (state, decision) = scaling::step(&fleet.policy, &state, sample, now);
+            let (state, decision) = scaling::step(&fleet.policy, state, sample, now);
             memory.scaling = Some(state);
             let again = decision.look_again_at.duration_since(now);
             self.wait = self

@@ -208,7 +208,12 @@ impl World {
                 next_sample += self.period * (0.9 + 0.2 * random.next());
                 let current = pods.len() as u32;
                 let sample = self.sample(time, &partitions, &pods, ready as u32);
-                let (state, decision) = step(&self.policy, &outcome.state, &sample, at(time));
+                let (state, decision) = step(
+                    &self.policy,
+                    std::mem::take(&mut outcome.state),
+                    &sample,
+                    at(time),
+                );
                 outcome.state = state;
                 watch = decision.watch;
                 if watch == Watch::Growing {

@@ -54,6 +54,8 @@ pub(super) struct Cost {
     pub(super) worst: f64,
     /// The same of those that are done before a later change could help.
     pub(super) soon: f64,
+    /// Nothing but pods costs: no record waits for long, and none is left.
+    pub(super) only_pods: bool,
 }
 
 impl Outset<'_> {
@@ -62,6 +64,18 @@ impl Outset<'_> {
         let ahead = (AHEAD * self.promise).clamp(LEAST_AHEAD, MOST_AHEAD);
         let step = ahead / f64::from(STEPS);
         let then = self.load.capacity(size);
+        let (ready, ordered) = (
+            self.load.capacity(self.ready),
+            self.load.capacity(self.current),
+        );
+        // Records per second that are done before the change.
+        let before = |time: f64| {
+            if self.ready < self.current && time >= self.awaited {
+                ordered
+            } else {
+                ready
+            }
+        };
         // Fewer pods are there at once.
         let change = match size {
             _ if size > self.current => self.reaction,
@@ -88,12 +102,8 @@ impl Outset<'_> {
                 // One partition's backlog is one pod's work, however many there are.
                 backlog = backlog.max((deepest - time) * then);
             }
-            let capacity = if time < change {
-                self.before(time)
-            } else {
-                then
-            };
-            let delay = self.delay(backlog, time, change, then).max(deepest - time);
+            let capacity = if time < change { before(time) } else { then };
+            let delay = delay(backlog, capacity, change - time, then).max(deepest - time);
             worst = worst.max(delay);
             if time <= 2.0 * self.reaction {
                 soon = worst;
@@ -117,31 +127,22 @@ impl Outset<'_> {
             total: pods + PRICE * waiting + left + moves,
             worst,
             soon,
+            only_pods: waiting <= 0.0 && left <= 0.0,
         }
     }
+}
 
-    /// Records per second that are done before a change.
-    fn before(&self, time: f64) -> f64 {
-        if self.ready < self.current && time >= self.awaited {
-            self.load.capacity(self.current)
-        } else {
-            self.load.capacity(self.ready)
-        }
+/// Seconds until what arrives now is done, `now` records per second before a change that comes in
+/// `left` seconds, and `then` after it.
+fn delay(backlog: f64, now: f64, left: f64, then: f64) -> f64 {
+    let then = then.max(1e-9);
+    if left <= 0.0 {
+        return backlog / then;
     }
-
-    /// Seconds until what arrives now is done.
-    fn delay(&self, backlog: f64, time: f64, change: f64, then: f64) -> f64 {
-        let then = then.max(1e-9);
-        let left = change - time;
-        if left <= 0.0 {
-            return backlog / then;
-        }
-        let now = self.before(time);
-        if backlog <= now * left {
-            return if backlog > 0.0 { backlog / now } else { 0.0 };
-        }
-        left + (backlog - now * left) / then
+    if backlog <= now * left {
+        return if backlog > 0.0 { backlog / now } else { 0.0 };
     }
+    left + (backlog - now * left) / then
 }
 
 /// What a delay, as a share of the promise, costs: nothing up to [`FREE`], 1 at the promise.

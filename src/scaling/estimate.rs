@@ -63,12 +63,27 @@ pub(super) struct Capacity {
     run: Option<Run>,
 }
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 struct Counters {
     done: u64,
     busy: Duration,
     /// What this pod did of late.
     work: Work,
+}
+
+impl Counters {
+    /// What the pod has done since it was last counted.
+    fn count(&mut self, pod: &PodSample, elapsed: f64) -> Work {
+        let records = (pod.done - self.done) as f64;
+        let more = Work {
+            done: records,
+            busy: (pod.busy - self.busy).as_secs_f64(),
+            slots: records * f64::from(pod.slots.max(1)),
+        };
+        (self.done, self.busy) = (pod.done, pod.busy);
+        self.work.add(&more, elapsed, &MEMORY_OF_POD);
+        more
+    }
 }
 
 /// How fast work done is forgotten.
@@ -94,6 +109,12 @@ impl Work {
         self.done = self.done * fade + more.done;
         self.busy = self.busy * fade + more.busy;
         self.slots = self.slots * fade + more.slots;
+    }
+
+    fn join(&mut self, more: &Self) {
+        self.done += more.done;
+        self.busy += more.busy;
+        self.slots += more.slots;
     }
 
     /// Records per second that a pod can do, by this.
@@ -160,42 +181,31 @@ impl Capacity {
         self.pods.keys().map(String::as_str)
     }
 
-    /// Takes the counters in. One that went back is a pod that started again.
+    /// Takes the counters in.
     fn count(&mut self, pods: &BTreeMap<String, PodSample>, watched: bool, elapsed: f64) {
-        let mut counted = BTreeMap::new();
         let mut all = Work::default();
         for (name, pod) in pods {
-            let known = self.pods.get(name);
-            let before = match known {
-                Some(before) if pod.done >= before.done && pod.busy >= before.busy => {
-                    Some((before.done, before.busy))
-                }
-                Some(_) => Some((0, Duration::ZERO)),
+            let Some(known) = self.pods.get_mut(name) else {
                 // A pod that is new to a watched fleet began at zero. At the first look the
                 // counters may be of any age, such as a report left behind by an older handler.
-                None => watched.then_some((0, Duration::ZERO)),
+                let mut counters = Counters::default();
+                if watched {
+                    all.join(&counters.count(pod, elapsed));
+                } else {
+                    (counters.done, counters.busy) = (pod.done, pod.busy);
+                }
+                self.pods.insert(name.clone(), counters);
+                continue;
             };
-            let mut work = known.map(|known| known.work.clone()).unwrap_or_default();
-            if let Some((done, busy)) = before {
-                let records = (pod.done - done) as f64;
-                let more = Work {
-                    done: records,
-                    busy: (pod.busy - busy).as_secs_f64(),
-                    slots: records * f64::from(pod.slots.max(1)),
-                };
-                work.add(&more, elapsed, &MEMORY_OF_POD);
-                all.done += more.done;
-                all.busy += more.busy;
-                all.slots += more.slots;
+            if pod.done < known.done || pod.busy < known.busy {
+                // It has started again.
+                (known.done, known.busy) = (0, Duration::ZERO);
             }
-            let counters = Counters {
-                done: pod.done,
-                busy: pod.busy,
-                work,
-            };
-            counted.insert(name.clone(), counters);
+            all.join(&known.count(pod, elapsed));
         }
-        self.pods = counted;
+        if self.pods.len() > pods.len() {
+            self.pods.retain(|name, _| pods.contains_key(name));
+        }
         self.work.add(&all, elapsed, &MEMORY);
     }
 }
@@ -288,15 +298,15 @@ fn fully_loaded(state: &State, reading: &Reading<'_>) -> bool {
     if sample.pods.is_empty() {
         // Nobody says who works on what, so that one record waits for long has to do.
         let oldest = state.waited_at_work(reading, RUN).map(Waited::seconds);
-        return oldest.is_some_and(|oldest| oldest > 2.0 * (DEEP + state.commit_gap()));
+        return oldest.is_some_and(|oldest| oldest > 2.0 * (DEEP + state.commit_gap));
     }
     let pace = state.progress.rate(RUN, 1.0).unwrap_or(0.0);
     // What was done since the last commit looks like a backlog, and is none; and a backlog in a
     // few partitions leaves the pods of the others idle.
-    let share = (DEEP + 2.0 * state.commit_gap()) * pace / f64::from(reading.partitions());
+    let share = (DEEP + 2.0 * state.commit_gap) * pace / f64::from(reading.partitions());
     let loaded = reading
         .moving()
-        .filter(|(_, known)| known.lag as f64 > share)
+        .filter(|known| known.lag as f64 > share)
         .count();
     loaded * 5 >= reading.sample.partitions.len() * 4
 }

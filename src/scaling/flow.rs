@@ -91,10 +91,11 @@ impl Flow {
             return 0.0;
         };
         let (mut backlog, mut worst): (f64, f64) = (0.0, 0.0);
-        for (before, after) in self.points.iter().zip(self.points.iter().skip(1)) {
-            if seconds(before.0, last) > look_back {
-                continue;
-            }
+        let old = self
+            .points
+            .partition_point(|&(at, _)| seconds(at, last) > look_back);
+        let points = self.points.range(old..);
+        for (before, after) in points.clone().zip(points.skip(1)) {
             let done = capacity * seconds(before.0, after.0);
             backlog = (backlog + after.1 - before.1 - done).max(0.0);
             worst = worst.max(backlog);
@@ -107,26 +108,35 @@ impl Flow {
         let Some(&(last_at, last_total)) = self.points.back() else {
             return 0.0;
         };
-        let mut later = (0.0, last_total);
-        for &(at, total) in self.points.iter().rev() {
-            let ago = seconds(at, last_at);
-            if ago >= seconds_ago {
-                let stretch = ago - later.0;
-                if stretch <= 0.0 {
-                    return total;
-                }
-                let share = (seconds_ago - later.0) / stretch;
-                return later.1 + (total - later.1) * share;
-            }
-            later = (ago, total);
+        let since = |place: usize| {
+            let (at, total) = self.points[place];
+            (seconds(at, last_at), total)
+        };
+        let old = self
+            .points
+            .partition_point(|&(at, _)| seconds(at, last_at) >= seconds_ago);
+        let Some(before) = old.checked_sub(1).map(since) else {
+            return since(0).1;
+        };
+        let after = if old < self.points.len() {
+            since(old)
+        } else {
+            (0.0, last_total)
+        };
+        let stretch = before.0 - after.0;
+        if stretch <= 0.0 {
+            return before.1;
         }
-        later.1
+        after.1 + (before.1 - after.1) * (seconds_ago - after.0) / stretch
     }
 }
 
 /// Seconds from `earlier` to `later`, never negative.
 pub(super) fn seconds(earlier: Timestamp, later: Timestamp) -> f64 {
-    later.duration_since(earlier).as_secs_f64().max(0.0)
+    // Asked for thousands of times in a step.
+    let whole = (later.as_second() - earlier.as_second()) as f64;
+    let nanoseconds = later.subsec_nanosecond() - earlier.subsec_nanosecond();
+    (whole + f64::from(nanoseconds) * 1e-9).max(0.0)
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::flow::seconds;
+use super::level::WINDOW;
 use super::limits::Bounds;
 use super::plan::Plan;
 use super::reading::Reading;
@@ -104,11 +105,11 @@ pub(super) fn observe(state: &mut State, reading: &Reading<'_>) {
     let per_pod = state.capacity.by_busy();
     let few = reading.known.len() / FEW_RECOVER;
     let guards = &mut state.guards;
-    guards
-        .recovering
-        .extend(reading.stuck.iter().map(|&partition| partition.clone()));
+    for known in reading.stuck() {
+        guards.recovering.insert(known.partition.clone());
+    }
     guards.recovering.retain(|partition| {
-        let lag = reading.known.get(partition).map(|known| known.lag as f64);
+        let lag = reading.of(partition).map(|known| known.lag as f64);
         lag.is_some_and(|lag| lag > BACK * per_pod.unwrap_or(0.0))
     });
     if guards.recovering.len() > few.max(1) {
@@ -118,24 +119,26 @@ pub(super) fn observe(state: &mut State, reading: &Reading<'_>) {
     let fade = 0.5_f64.powf(reading.elapsed / HALF_LIFE);
     guards.failed *= fade;
     guards.done *= fade;
-    for (name, pod) in &reading.sample.pods {
-        let (failures, done) = match guards.pods.get(name) {
-            Some(&(failures, done)) if pod.failures >= failures && pod.done >= done => {
-                (failures, done)
+    let pods = &reading.sample.pods;
+    for (name, pod) in pods {
+        let now = (pod.failures, pod.done);
+        let (failures, done) = match guards.pods.get_mut(name) {
+            Some(known) => {
+                let before = std::mem::replace(known, now);
+                let again = now.0 < before.0 || now.1 < before.1;
+                if again { (0, 0) } else { before }
             }
-            Some(_) => (0, 0),
-            None if watched => (0, 0),
-            None => (pod.failures, pod.done),
+            None => {
+                guards.pods.insert(name.clone(), now);
+                if watched { (0, 0) } else { now }
+            }
         };
         guards.failed += (pod.failures - failures) as f64;
         guards.done += (pod.done - done) as f64;
     }
-    guards.pods = reading
-        .sample
-        .pods
-        .iter()
-        .map(|(name, pod)| (name.clone(), (pod.failures, pod.done)))
-        .collect();
+    if guards.pods.len() > pods.len() {
+        guards.pods.retain(|name, _| pods.contains_key(name));
+    }
 
     let current = reading.sample.current;
     if let Some(size) = guards.size.filter(|&size| size != current) {
@@ -228,7 +231,7 @@ pub(super) fn apply(
     {
         return plan.hold(Why::HandlerFailing { ratio });
     }
-    let stuck = reading.stuck.len();
+    let stuck = reading.stuck().count();
     if plan.raises() && stuck > 0 && stuck * 2 > reading.known.len() {
         return plan.hold(Why::MostlyStuck {
             stuck,
@@ -260,9 +263,13 @@ fn save(plan: Plan, state: &State, reading: &Reading<'_>, bounds: &Bounds) -> Pl
     if plan.current == 0 || plan.replicas >= most {
         return plan;
     }
+    let mut tracks = state.tracks_in_order();
     let soonest = reading
         .moving()
-        .filter_map(|(partition, _)| Some((partition, state.tracks.get(partition)?.bites_in()?)))
+        .filter_map(|known| {
+            let bites_in = tracks.of(known.partition)?.bites_in()?;
+            Some((known.partition, bites_in))
+        })
         .min_by(|a, b| a.1.total_cmp(&b.1));
     match soonest {
         Some((partition, seconds)) if seconds < BITES => plan.set(
@@ -327,24 +334,21 @@ fn notes(
             });
         }
     }
-    if let Some(&partition) = reading.stuck.first() {
-        let record = reading
-            .known
-            .get(partition)
-            .and_then(|known| known.sample.stuck.as_ref());
+    if let Some(first) = reading.stuck().next() {
+        let record = first.sample.stuck.as_ref();
         plan = plan.note(Why::StuckLeftOut {
-            stuck: reading.stuck.len(),
-            first: partition.clone(),
-            offset: record.map_or_else(
-                || reading.known[partition].sample.position().0,
-                |record| record.offset,
-            ),
+            stuck: reading.stuck().count(),
+            first: first.partition.clone(),
+            offset: record.map_or_else(|| first.sample.position().0, |record| record.offset),
             error: record.map(|record| record.error.clone()),
         });
     }
-    if let (Some((partition, rate)), Some(per_pod)) = (state.hottest(), state.capacity.measured())
+    let arrivals = state.arrivals.rate(WINDOW, 1.0).unwrap_or(0.0);
+    if needs.backlog > 0.0
+        && arrivals > state.capacity.measured().unwrap_or(0.0)
+        && let (Some((partition, rate)), Some(per_pod)) =
+            (state.hottest(), state.capacity.measured())
         && rate > per_pod
-        && needs.backlog > 0.0
     {
         plan = plan.note(Why::HotPartition {
             partition: partition.clone(),

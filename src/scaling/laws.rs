@@ -129,7 +129,7 @@ fn play(policy: &Policy, looks: &[Look]) -> Vec<(State, Sample, Timestamp, Decis
     for look in looks {
         now += jiff::SignedDuration::from_millis(look.after);
         let sample = sample(look, now);
-        let (next, decision) = step(policy, &state, &sample, now);
+        let (next, decision) = step(policy, state.clone(), &sample, now);
         played.push((state, sample, now, decision));
         state = next;
     }
@@ -212,7 +212,7 @@ proptest! {
     #[test]
     fn the_same_question_has_the_same_answer(policy in policy(), looks in run()) {
         for (state, sample, now, decision) in play(&policy, &looks) {
-            let (_, again) = step(&policy, &state, &sample, now);
+            let (_, again) = step(&policy, state.clone(), &sample, now);
             prop_assert_eq!(again, decision);
         }
     }
@@ -220,8 +220,8 @@ proptest! {
     #[test]
     fn to_ask_twice_about_one_sample_changes_nothing(policy in policy(), looks in run()) {
         for (state, sample, now, decision) in play(&policy, &looks) {
-            let (after, _) = step(&policy, &state, &sample, now);
-            let (_, again) = step(&policy, &after, &sample, now);
+            let (after, _) = step(&policy, state.clone(), &sample, now);
+            let (_, again) = step(&policy, after, &sample, now);
             // The first sight of a rate is only used from the next step on, so a raise may grow.
             if decision.replicas <= sample.current {
                 prop_assert!(again.replicas >= decision.replicas || again.replicas == sample.current);
@@ -269,7 +269,7 @@ proptest! {
                     rolling: false,
                 };
                 let at = Timestamp::from_second(1_800_000_000 + second as i64).unwrap();
-                let (next, decision) = step(&policy, &state, &sample(&look, at), at);
+                let (next, decision) = step(&policy, state, &sample(&look, at), at);
                 state = next;
                 wanted = decision.replicas;
             }

@@ -3,7 +3,7 @@
 //! Partitions are handed out by count. Some get more records than others, and some pods are
 //! slower, so the busiest pod is full before the fleet is.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 use super::reading::Reading;
 use super::sizes;
@@ -52,19 +52,20 @@ impl Load {
         let seen: f64 = state.tracks.values().map(|track| track.arrived).sum();
         let mean = seen / count + ALIKE;
         let rate = state.arrival().unwrap_or(0.0) / count;
-        let half_gap = state.commit_gap() / 2.0;
+        let half_gap = state.commit_gap / 2.0;
 
         let (mut spread, mut largest, mut deepest) = (0.0, 1.0_f64, 0.0_f64);
         // Share and waiting records of each owner's partitions.
-        let mut owners: BTreeMap<&str, (f64, f64, u32)> = BTreeMap::new();
-        for (partition, known) in &reading.known {
-            let arrived = state.tracks.get(*partition).map_or(0.0, |t| t.arrived);
+        let mut owners: HashMap<&str, (f64, f64, u32)> = HashMap::new();
+        let mut tracks = state.tracks_in_order();
+        for known in &reading.known {
+            let arrived = tracks.of(known.partition).map_or(0.0, |t| t.arrived);
             let share = (arrived + ALIKE) / mean;
             spread += (share - 1.0).powi(2);
             largest = largest.max(share);
             // What was done since the last commit waits only on paper.
             let on_paper = rate * share * half_gap;
-            let waits = if reading.moves(partition) {
+            let waits = if known.moves() {
                 (known.lag as f64 - on_paper).max(0.0)
             } else {
                 0.0
@@ -128,7 +129,7 @@ impl Load {
         let patience = NEGLECT.max(each / self.per_pod);
         let oldest = state
             .waited_at_work(reading, patience)
-            .map_or(0.0, |waited| waited.seconds() - state.commit_gap());
+            .map_or(0.0, |waited| waited.seconds() - state.commit_gap);
         let seen = oldest / busiest.max(1.0);
         let usual = if oldest < CROWD {
             CROWDING.max(seen)

@@ -115,8 +115,12 @@ pub struct Outlook {
 /// Deterministic: the same arguments give the same answer. `state` is what earlier steps left, or
 /// [`State::resume`] after a restart; the returned one is for the next step. To ask twice about
 /// one sample is harmless.
-pub fn step(policy: &Policy, state: &State, sample: &Sample, now: Timestamp) -> (State, Decision) {
-    let mut state = state.clone();
+pub fn step(
+    policy: &Policy,
+    mut state: State,
+    sample: &Sample,
+    now: Timestamp,
+) -> (State, Decision) {
     let reading = reading::read(sample, &state, now);
 
     window::observe(&mut state, &reading);

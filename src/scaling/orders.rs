@@ -35,11 +35,11 @@ pub(super) struct Orders {
     /// A raise whose pods are awaited.
     raise: Option<Raise>,
     /// Seconds from order to ready.
-    start_ups: VecDeque<f64>,
+    start_ups: Seen,
     /// Seconds from ready to the last new pod's first report.
-    rebalances: VecDeque<f64>,
+    rebalances: Seen,
     /// Seconds for which partitions that changed hands were left alone.
-    pauses: VecDeque<f64>,
+    pauses: Seen,
     /// When a roll-out was last seen.
     rolled: Option<Timestamp>,
     /// When a lack of pods was last seen.
@@ -65,21 +65,22 @@ impl Orders {
             start_ups: start_up
                 .map(|start_up| start_up.as_secs_f64())
                 .filter(|seconds| *seconds > 0.0 && *seconds < NEVER)
-                .into_iter()
-                .collect(),
+                .map_or_else(Seen::default, Seen::once),
             ..Self::default()
         }
     }
 
     /// Seconds from ordering a pod to its being ready, as it was seen.
     pub(super) fn learned_start_up(&self) -> Option<f64> {
-        high(&self.start_ups)
+        self.start_ups.high
     }
 
     /// Seconds from ready to working, as it was seen.
     pub(super) fn learned_rebalance(&self) -> Option<f64> {
-        let pause = middle(&self.pauses);
-        match (high(&self.rebalances), pause) {
+        // What partitions waited is mixed with what their pods had to do first, so the middle says
+        // more.
+        let pause = self.pauses.middle.filter(|_| self.pauses.all.len() >= 5);
+        match (self.rebalances.high, pause) {
             (Some(reported), Some(pause)) => Some(reported.max(pause)),
             (reported, pause) => reported.or(pause),
         }
@@ -88,7 +89,7 @@ impl Orders {
     /// Takes in for how long partitions that changed hands were left alone.
     pub(super) fn watch_pauses(&mut self, pauses: Vec<f64>) {
         for pause in pauses.into_iter().filter(|pause| *pause < NEVER) {
-            remember(&mut self.pauses, pause, REMEMBERED_PAUSES);
+            self.pauses.remember(pause, REMEMBERED_PAUSES);
         }
     }
 
@@ -198,19 +199,20 @@ pub(super) fn observe(state: &mut State, reading: &Reading<'_>) {
     match raise.ready {
         None if ready >= raise.to => {
             raise.ready = Some(at);
-            remember(&mut orders.start_ups, seconds(raise.at, at), REMEMBERED);
+            let took = seconds(raise.at, at);
+            orders.start_ups.remember(took, REMEMBERED);
         }
         None => {}
         Some(ready_at) => {
             let took = seconds(ready_at, at);
             let owners: BTreeSet<&str> = reading
                 .known
-                .values()
+                .iter()
                 .filter_map(|known| known.sample.pod.as_deref())
                 .collect();
             let expected = raise.to.min(reading.partitions()) as usize;
             if owners.len() == expected && reading.backlog() > 0.0 {
-                remember(&mut orders.rebalances, took, REMEMBERED);
+                orders.rebalances.remember(took, REMEMBERED);
                 orders.raise = None;
             } else if took > SETTLES {
                 orders.raise = None;
@@ -219,28 +221,33 @@ pub(super) fn observe(state: &mut State, reading: &Reading<'_>) {
     }
 }
 
-fn remember(observations: &mut VecDeque<f64>, seconds: f64, most: usize) {
-    observations.push_back(seconds);
-    while observations.len() > most {
-        observations.pop_front();
+/// Times that were observed, in seconds, and what they come to.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Seen {
+    all: VecDeque<f64>,
+    middle: Option<f64>,
+    /// The 90th percentile: a plan that holds only on average breaks every second promise.
+    high: Option<f64>,
+}
+
+impl Seen {
+    fn once(seconds: f64) -> Self {
+        let mut seen = Self::default();
+        seen.remember(seconds, 1);
+        seen
     }
-}
 
-/// The 90th percentile: a plan that holds only on average breaks every second promise.
-fn high(observations: &VecDeque<f64>) -> Option<f64> {
-    quantile(observations, 0.9)
-}
-
-/// What partitions waited is mixed with what their pods had to do first, so the middle says more.
-fn middle(observations: &VecDeque<f64>) -> Option<f64> {
-    (observations.len() >= 5)
-        .then(|| quantile(observations, 0.5))
-        .flatten()
-}
-
-fn quantile(observations: &VecDeque<f64>, share: f64) -> Option<f64> {
-    let mut sorted: Vec<f64> = observations.iter().copied().collect();
-    sorted.sort_by(f64::total_cmp);
-    let index = (sorted.len().saturating_sub(1) as f64 * share).round() as usize;
-    sorted.get(index).copied()
+    fn remember(&mut self, seconds: f64, most: usize) {
+        self.all.push_back(seconds);
+        while self.all.len() > most {
+            self.all.pop_front();
+        }
+        let mut sorted: Vec<f64> = self.all.iter().copied().collect();
+        sorted.sort_by(f64::total_cmp);
+        let at = |share: f64| {
+            let place = (sorted.len().saturating_sub(1) as f64 * share).round() as usize;
+            sorted.get(place).copied()
+        };
+        (self.middle, self.high) = (at(0.5), at(0.9));
+    }
 }

@@ -118,7 +118,10 @@ impl Plan {
                 capacity_per_pod: state.capacity.measured(),
                 start_up: span(state.orders.learned_start_up()),
                 rebalance: span(state.orders.learned_rebalance()),
-                stuck: reading.stuck.iter().map(|&p| p.clone()).collect(),
+                stuck: reading
+                    .stuck()
+                    .map(|known| known.partition.clone())
+                    .collect(),
             },
         }
         .checked(policy)

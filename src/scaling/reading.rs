@@ -1,13 +1,12 @@
 //! What one sample says by itself: which partitions are known, what waits in them, which of them
 //! do not move.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use jiff::Timestamp;
 
 use super::flow::seconds;
 use super::sample::{LagUnknown, PartitionSample, Sample};
 use super::state::State;
+use super::track::Track;
 use crate::topic::TopicPartition;
 
 /// A sample older than this says nothing of the present, seconds.
@@ -30,14 +29,10 @@ pub(super) struct Reading<'a> {
     pub(super) elapsed: f64,
     /// The sample was not judged before.
     pub(super) new: bool,
-    /// Partitions whose lag is known, with it.
-    pub(super) known: BTreeMap<&'a TopicPartition, Known<'a>>,
+    /// Partitions whose lag is known, in order.
+    pub(super) known: Vec<Known<'a>>,
     /// Partitions whose lag is not, and why where offsets were read.
     pub(super) unknown: Vec<(&'a TopicPartition, Option<LagUnknown>)>,
-    /// Known partitions that do not move.
-    pub(super) stuck: BTreeSet<&'a TopicPartition>,
-    /// Known partitions that were stuck and work off what came meanwhile: one pod does that alone.
-    pub(super) recovering: BTreeSet<&'a TopicPartition>,
     /// The sample is too old to be believed, by so many seconds.
     pub(super) stale: Option<f64>,
 }
@@ -45,11 +40,23 @@ pub(super) struct Reading<'a> {
 /// A partition whose lag is known.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Known<'a> {
+    pub(super) partition: &'a TopicPartition,
     pub(super) sample: &'a PartitionSample,
     pub(super) lag: u64,
+    /// It does not move.
+    pub(super) stuck: bool,
+    /// It was stuck and works off what came meanwhile: one pod does that alone.
+    pub(super) recovering: bool,
 }
 
-impl Reading<'_> {
+impl Known<'_> {
+    /// Whether more pods can help with its backlog.
+    pub(super) fn moves(&self) -> bool {
+        !self.stuck && !self.recovering
+    }
+}
+
+impl<'a> Reading<'a> {
     /// Partitions, known or not.
     pub(super) fn partitions(&self) -> u32 {
         u32::try_from(self.sample.partitions.len()).unwrap_or(u32::MAX)
@@ -62,27 +69,32 @@ impl Reading<'_> {
 
     /// Records that wait in known partitions, stuck ones left out.
     pub(super) fn backlog(&self) -> f64 {
-        self.moving().map(|(_, known)| known.lag as f64).sum()
+        self.moving().map(|known| known.lag as f64).sum()
     }
 
     /// Records that wait in known partitions, stuck ones included.
     pub(super) fn lag(&self) -> u64 {
         self.known
-            .values()
+            .iter()
             .fold(0, |sum, known| sum.saturating_add(known.lag))
     }
 
     /// Known partitions whose backlog more pods can help with.
-    pub(super) fn moving(&self) -> impl Iterator<Item = (&TopicPartition, Known<'_>)> {
-        self.known
-            .iter()
-            .filter(|(partition, _)| self.moves(partition))
-            .map(|(partition, known)| (*partition, *known))
+    pub(super) fn moving(&self) -> impl Iterator<Item = &Known<'a>> {
+        self.known.iter().filter(|known| known.moves())
     }
 
-    /// Whether more pods can help with this partition's backlog.
-    pub(super) fn moves(&self, partition: &TopicPartition) -> bool {
-        !self.stuck.contains(partition) && !self.recovering.contains(partition)
+    /// Known partitions that do not move.
+    pub(super) fn stuck(&self) -> impl Iterator<Item = &Known<'a>> {
+        self.known.iter().filter(|known| known.stuck)
+    }
+
+    /// This partition, if it is known.
+    pub(super) fn of(&self, partition: &TopicPartition) -> Option<&Known<'a>> {
+        let place = self
+            .known
+            .binary_search_by(|known| known.partition.cmp(partition));
+        self.known.get(place.ok()?)
     }
 }
 
@@ -90,23 +102,22 @@ impl Reading<'_> {
 pub(super) fn read<'a>(sample: &'a Sample, state: &State, now: Timestamp) -> Reading<'a> {
     let at = sample.at.min(now);
     let age = seconds(at, now);
-    let mut known = BTreeMap::new();
+    let mut known = Vec::with_capacity(sample.partitions.len());
     let mut unknown = Vec::new();
     for (partition, offsets) in &sample.partitions {
         match offsets.as_ref().map(|offsets| (offsets, offsets.lag())) {
             None => unknown.push((partition, None)),
             Some((_, Err(why))) => unknown.push((partition, Some(why))),
-            Some((sample, Ok(lag))) => {
-                known.insert(partition, Known { sample, lag: lag.0 });
-            }
+            Some((sample, Ok(lag))) => known.push(Known {
+                partition,
+                sample,
+                lag: lag.0,
+                stuck: false,
+                recovering: false,
+            }),
         }
     }
-    let stuck = stuck(&known, sample, state, at);
-    let recovering = known
-        .keys()
-        .copied()
-        .filter(|partition| state.guards.recovers(partition) && !stuck.contains(partition))
-        .collect();
+    mark_stuck(&mut known, sample, state, at);
     Reading {
         sample,
         at,
@@ -115,45 +126,30 @@ pub(super) fn read<'a>(sample: &'a Sample, state: &State, now: Timestamp) -> Rea
         new: state.seen.is_none_or(|seen| at > seen),
         known,
         unknown,
-        stuck,
-        recovering,
         stale: (age > STALE).then_some(age),
     }
 }
 
 /// Partitions that more pods cannot help. Workers say so in their report; without that it is known
 /// once nothing was committed for a minute while other partitions moved on.
-fn stuck<'a>(
-    known: &BTreeMap<&'a TopicPartition, Known<'a>>,
-    sample: &Sample,
-    state: &State,
-    at: Timestamp,
-) -> BTreeSet<&'a TopicPartition> {
+fn mark_stuck(known: &mut [Known<'_>], sample: &Sample, state: &State, at: Timestamp) {
     let pods = sample.ready.min(sample.current);
     let each = known.len() as f64 / f64::from(pods.max(1));
     let turn = state.capacity.measured().map_or(0.0, |rate| each / rate);
     let patience = UNMOVED.max(TURNS * turn);
-    let others_moved = state.tracks.values().any(|track| {
-        track
-            .moved
-            .is_some_and(|moved| seconds(moved, at) < patience)
-    });
-    known
-        .iter()
-        .filter(|(partition, known)| {
-            if known.lag == 0 {
-                return false;
-            }
-            if known.sample.stuck.is_some() {
-                return true;
-            }
-            let unmoved = state
-                .tracks
-                .get(**partition)
-                .and_then(|track| track.neglected())
-                .is_some_and(|since| seconds(since, at) > patience);
-            pods > 0 && unmoved && others_moved
-        })
-        .map(|(partition, _)| *partition)
-        .collect()
+    let others_moved = pods > 0
+        && state.tracks.values().any(|track| {
+            let moved = track.moved;
+            moved.is_some_and(|moved| seconds(moved, at) < patience)
+        });
+    let neglected = |track: Option<&Track>| {
+        let since = track.and_then(Track::neglected);
+        others_moved && since.is_some_and(|since| seconds(since, at) > patience)
+    };
+    let mut tracks = state.tracks_in_order();
+    for known in known {
+        let track = tracks.of(known.partition);
+        known.stuck = known.lag > 0 && (known.sample.stuck.is_some() || neglected(track));
+        known.recovering = !known.stuck && state.guards.recovers(known.partition);
+    }
 }

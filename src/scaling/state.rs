@@ -1,6 +1,6 @@
 //! What one step leaves for the next.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -26,6 +26,8 @@ pub struct State {
     pub(super) seen: Option<Timestamp>,
     /// Every partition's past.
     pub(super) tracks: BTreeMap<TopicPartition, Track>,
+    /// Seconds between two commits of a partition in which records wait.
+    pub(super) commit_gap: f64,
     /// Records that arrived.
     pub(super) arrivals: Flow,
     /// When anything last arrived.
@@ -64,11 +66,40 @@ impl State {
         }
     }
 
+    /// Every partition's past, for partitions that are asked for in ascending order.
+    pub(super) fn tracks_in_order(&self) -> InOrder<'_> {
+        let mut tracks = self.tracks.iter();
+        let next = tracks.next();
+        InOrder { tracks, next }
+    }
+
     /// Remembers what was seen and decided.
     pub(super) fn close(&mut self, reading: &Reading<'_>, wanted: u32) {
         if self.seen.is_none_or(|seen| reading.at > seen) {
             self.seen = Some(reading.at);
         }
         self.wanted = Some(wanted);
+    }
+}
+
+/// Two ordered lists are walked side by side, which is cheaper than to look every partition up.
+pub(super) struct InOrder<'a> {
+    tracks: btree_map::Iter<'a, TopicPartition, Track>,
+    next: Option<(&'a TopicPartition, &'a Track)>,
+}
+
+impl<'a> InOrder<'a> {
+    /// The past of `partition`, which comes after every one asked for before.
+    pub(super) fn of(&mut self, partition: &TopicPartition) -> Option<&'a Track> {
+        while let Some((at, track)) = self.next {
+            if at == partition {
+                return Some(track);
+            }
+            if at > partition {
+                return None;
+            }
+            self.next = self.tracks.next();
+        }
+        None
     }
 }

@@ -203,6 +203,9 @@ fn enough(outset: &Outset<'_>, useful: &[u32], backlog: f64) -> u32 {
         return current;
     }
     let own = (current > 0).then_some(current);
+    if own.is_some_and(|own| outset.cost(own).only_pods) {
+        return current;
+    }
     let larger = useful.iter().copied().filter(|&size| size > current);
     let sizes = own.into_iter().chain(larger);
     let costs: Vec<_> = sizes.map(|size| (size, outset.cost(size))).collect();
@@ -264,8 +267,8 @@ fn spare(
     let stay = again.cost(current).total;
     let load = peak / per_pod;
     let costs = smaller
-        .filter(|&size| !state.scars.forbid(size, load))
-        .filter(|&size| {
+        .take_while(|&size| !state.scars.forbid(size, load))
+        .take_while(|&size| {
             let capacity = again.load.capacity(size);
             let worst = state.arrivals.replay(capacity, LOOK_BACK) / capacity.max(1e-9);
             worst <= REPLAY * outset.promise

@@ -58,7 +58,7 @@ fn decide(policy: &Policy, state: State, samples: &[Sample]) -> Vec<Decision> {
     let mut state = state;
     let mut decisions = Vec::new();
     for sample in samples {
-        let (next, decision) = step(policy, &state, sample, sample.at);
+        let (next, decision) = step(policy, state, sample, sample.at);
         state = next;
         decisions.push(decision);
     }
@@ -210,9 +210,9 @@ fn a_second_look_is_taken_even_if_no_new_sample_comes() {
     samples.push(burst.clone());
     let mut state = known();
     for sample in &samples {
-        state = step(&policy(), &state, sample, sample.at).0;
+        state = step(&policy(), state, sample, sample.at).0;
     }
-    let (_, decision) = step(&policy(), &state, &burst, at(30.45));
+    let (_, decision) = step(&policy(), state, &burst, at(30.45));
     assert_eq!(decision.replicas, 1);
 }
 
@@ -243,7 +243,7 @@ fn old_offsets_change_nothing() {
     let empty = sample(0.0, 100, 100, 6);
     let full = sample(0.0, 90_000, 100, 1);
     for (sample, size) in [(empty, 6), (full, 1)] {
-        let (_, decision) = step(&policy(), &known(), &sample, at(11.0));
+        let (_, decision) = step(&policy(), known(), &sample, at(11.0));
         assert_eq!(decision.replicas, size);
         assert_eq!(decision.reasons[0].label(), "OffsetsStale");
     }

@@ -7,7 +7,6 @@ use jiff::Timestamp;
 use super::flow::seconds;
 use super::level::WINDOW;
 use super::reading::Known;
-use crate::topic::Offset;
 
 /// Points that a partition's past keeps.
 const POINTS: usize = 40;
@@ -45,6 +44,19 @@ pub(super) struct Track {
     owner: Option<String>,
     /// Since when it has another owner who has not shown any work yet.
     handed: Option<Timestamp>,
+    /// When the first unfinished record came; none where none waits.
+    oldest: Option<Came>,
+}
+
+/// When a record came.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Came {
+    /// So many seconds
+    into: f64,
+    /// after this,
+    from: Timestamp,
+    /// or before it, where nobody had looked yet.
+    before: bool,
 }
 
 /// What a sample adds to a partition's past.
@@ -92,6 +104,11 @@ impl Track {
             pace: 0.0,
             owner: known.sample.pod.clone(),
             handed: None,
+            oldest: (known.lag > 0).then_some(Came {
+                into: 0.0,
+                from: at,
+                before: true,
+            }),
         }
     }
 
@@ -128,6 +145,7 @@ impl Track {
         };
         self.position = position;
         self.committed = committed;
+        self.oldest = (known.lag > 0).then(|| self.came(position));
         let elapsed = seconds(self.seen, at);
         let arrived = end.saturating_sub(last_end) as f64;
         self.arrived = self.arrived * (-elapsed / SHARES).exp() + arrived;
@@ -214,36 +232,47 @@ impl Track {
         }
     }
 
-    /// How long the record at `position` has waited: since the end passed it, by interpolation.
-    pub(super) fn waited(&self, position: Offset, lag: u64, now: Timestamp) -> Waited {
-        if lag == 0 {
-            return Waited::For(0.0);
-        }
-        let record = position.0;
+    /// When the record at `position` came: when the end passed it, by interpolation.
+    fn came(&self, position: i64) -> Came {
         let mut later: Option<(Timestamp, i64)> = None;
         for &(at, end) in self.ends.iter().rev() {
-            if end <= record {
+            if end <= position {
                 // It arrived after `at` and no later than the next point.
-                let Some((later_at, later_end)) = later else {
-                    return Waited::For(0.0);
+                let into = later.map_or(0.0, |(later_at, later_end)| {
+                    let share = (position - end + 1) as f64 / (later_end - end).max(1) as f64;
+                    seconds(at, later_at) * share.min(1.0)
+                });
+                return Came {
+                    into,
+                    from: at,
+                    before: false,
                 };
-                let share = (record - end + 1) as f64 / (later_end - end).max(1) as f64;
-                let into = seconds(at, later_at) * share.min(1.0);
-                return Waited::For((seconds(at, now) - into).max(0.0));
             }
             later = Some((at, end));
         }
-        Waited::AtLeast(self.ends.front().map_or(0.0, |first| seconds(first.0, now)))
+        Came {
+            into: 0.0,
+            from: self.ends.front().map_or(self.seen, |first| first.0),
+            before: true,
+        }
+    }
+
+    /// How long the first unfinished record has waited.
+    pub(super) fn waited(&self, now: Timestamp) -> Waited {
+        match self.oldest {
+            None => Waited::For(0.0),
+            Some(came) if came.before => Waited::AtLeast(seconds(came.from, now)),
+            Some(came) => Waited::For((seconds(came.from, now) - came.into).max(0.0)),
+        }
     }
 
     /// Records per second over the last window or what is remembered of it.
     pub(super) fn rate(&self) -> Option<f64> {
         let &(last_at, last_end) = self.ends.back()?;
-        let from = self
+        let old = self
             .ends
-            .iter()
-            .rev()
-            .find(|(at, _)| seconds(*at, last_at) >= WINDOW)?;
+            .partition_point(|(at, _)| seconds(*at, last_at) >= WINDOW);
+        let from = self.ends.get(old.checked_sub(1)?)?;
         Some((last_end - from.1) as f64 / seconds(from.0, last_at))
     }
 }

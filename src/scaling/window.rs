@@ -43,8 +43,8 @@ pub(super) fn observe(state: &mut State, reading: &Reading<'_>) {
     let (mut arrived, mut finished) = (0.0, 0.0);
     let mut pauses = Vec::new();
     let mut quiet = reading.complete() && reading.lag() == 0;
-    for (&partition, known) in &reading.known {
-        match state.tracks.get_mut(partition) {
+    for known in &reading.known {
+        match state.tracks.get_mut(known.partition) {
             Some(track) => {
                 // Of a partition that was unknown for a while only the newest stretch counts, or
                 // its whole pause would look like a surge.
@@ -60,19 +60,22 @@ pub(super) fn observe(state: &mut State, reading: &Reading<'_>) {
                 pauses.extend(news.pause);
                 // What arrives where nothing moves asks for no pods; it will, as a backlog, once
                 // that partition moves again.
-                if !reading.stuck.contains(partition) {
+                if !known.stuck {
                     arrived += news.arrived * share;
                 }
             }
             None => {
                 let track = Track::new(reading.at, known);
-                state.tracks.insert(partition.clone(), track);
+                state.tracks.insert(known.partition.clone(), track);
             }
         }
     }
-    state
-        .tracks
-        .retain(|partition, _| reading.sample.partitions.contains_key(partition));
+    if state.tracks.len() > reading.known.len() {
+        state
+            .tracks
+            .retain(|partition, _| reading.sample.partitions.contains_key(partition));
+    }
+    state.commit_gap = commit_gap(state);
 
     state.orders.watch_pauses(pauses);
     state.surplus.watch_idle(quiet, reading.at);
@@ -94,6 +97,21 @@ pub(super) fn observe(state: &mut State, reading: &Reading<'_>) {
         reading.elapsed,
         reading.at,
     );
+}
+
+/// Seconds between two commits of a partition in which records wait: of the busier ones, since
+/// the others have nothing to commit in between.
+fn commit_gap(state: &State) -> f64 {
+    let mut gaps: Vec<f64> = state
+        .tracks
+        .values()
+        .filter_map(|track| track.gap)
+        .collect();
+    if gaps.is_empty() {
+        return 0.0;
+    }
+    let place = gaps.len() / 8;
+    *gaps.select_nth_unstable_by(place, f64::total_cmp).1
 }
 
 /// Notices that a surge begins or ends. Its own mean tells its size long before the window does.
@@ -171,14 +189,6 @@ impl State {
         steady.max(surging.unwrap_or(0.0))
     }
 
-    /// Seconds between two commits of a partition in which records wait: of the busier ones, since
-    /// the others have nothing to commit in between.
-    pub(super) fn commit_gap(&self) -> f64 {
-        let mut gaps: Vec<f64> = self.tracks.values().filter_map(|track| track.gap).collect();
-        gaps.sort_by(f64::total_cmp);
-        gaps.get(gaps.len() / 8).copied().unwrap_or(0.0)
-    }
-
     /// Seconds for which nothing has arrived.
     pub(super) fn since_arrival(&self, reading: &Reading<'_>) -> f64 {
         self.last_arrival
@@ -193,26 +203,24 @@ impl State {
     /// How long the oldest unfinished record of a known partition has waited; stuck ones count
     /// only `with_stuck`. None where there is nothing to say it by.
     pub(super) fn waited(&self, reading: &Reading<'_>, with_stuck: bool) -> Option<Waited> {
+        let mut tracks = self.tracks_in_order();
         reading
             .known
             .iter()
-            .filter(|(partition, _)| with_stuck || !reading.stuck.contains(*partition))
-            .filter_map(|(partition, known)| {
-                let track = self.tracks.get(*partition)?;
-                Some(track.waited(known.sample.position(), known.lag, reading.now))
-            })
+            .filter(|known| with_stuck || !known.stuck)
+            .filter_map(|known| Some(tracks.of(known.partition)?.waited(reading.now)))
             .max_by(|a, b| a.seconds().total_cmp(&b.seconds()))
     }
 
     /// The same of partitions that are worked on: neglected for less than `patience` seconds.
     pub(super) fn waited_at_work(&self, reading: &Reading<'_>, patience: f64) -> Option<Waited> {
+        let mut tracks = self.tracks_in_order();
         reading
             .moving()
-            .filter_map(|(partition, known)| {
-                let track = self.tracks.get(partition)?;
+            .filter_map(|known| {
+                let track = tracks.of(known.partition)?;
                 let since = track.neglected().unwrap_or(reading.now);
-                (seconds(since, reading.now) < patience)
-                    .then(|| track.waited(known.sample.position(), known.lag, reading.now))
+                (seconds(since, reading.now) < patience).then(|| track.waited(reading.now))
             })
             .max_by(|a, b| a.seconds().total_cmp(&b.seconds()))
     }

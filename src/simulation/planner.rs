@@ -1,6 +1,7 @@
 //! Drover's own policy in the world: the only place here that speaks with `scaling`.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -32,6 +33,7 @@ pub struct Drover {
 impl Drover {
     /// A controller that has just been installed: it knows nothing of the handler.
     pub fn new(setup: &Setup) -> Self {
+        let topic: Arc<str> = "topic".into();
         let partition = |number: u32| {
             let number = i32::try_from(number).unwrap_or(i32::MAX);
             let sample = PartitionSample {
@@ -41,7 +43,7 @@ impl Drover {
                 stuck: None,
                 pod: None,
             };
-            (TopicPartition::new("topic", number), Some(sample))
+            (TopicPartition::new(topic.clone(), number), Some(sample))
         };
         Self {
             policy: Policy {
@@ -126,8 +128,8 @@ impl Controller for Drover {
         }
         self.sample.current = seen.replicas();
         self.sample.ready = seen.ready();
-        let (state, decision) =
-            scaling::step(&self.policy, &self.state, &self.sample, at(seen.now));
+        let state = std::mem::take(&mut self.state);
+        let (state, decision) = scaling::step(&self.policy, state, &self.sample, at(seen.now));
         self.state = state;
         self.watch = decision.watch;
         self.next = match decision.watch {

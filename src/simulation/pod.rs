@@ -27,6 +27,8 @@ pub(super) struct Pod {
     counters: PodSeen,
     /// The counters at its last commit.
     pub(super) reported: PodSeen,
+    /// The partition whose turn it is, or that of the next one after it.
+    turn: usize,
     /// Room for `work`.
     order: Vec<(u64, usize)>,
 }
@@ -46,6 +48,7 @@ impl Pod {
             credit: 0.0,
             counters: PodSeen::default(),
             reported: PodSeen::default(),
+            turn: 0,
             order: Vec::new(),
         }
     }
@@ -59,7 +62,8 @@ impl Pod {
         self.reported = self.counters;
     }
 
-    /// Works for a second at `rate` records per second, fair among its partitions.
+    /// Works for a second at `rate` records per second: a record of each of its partitions in turn,
+    /// as the engine does.
     pub(super) fn work(
         &mut self,
         rate: f64,
@@ -85,27 +89,27 @@ impl Pod {
             handling: f64::from(setup.concurrency.max(1)) / rate.max(1e-9),
             saturated: waiting > can,
         };
-        if pace.saturated {
-            // The emptiest first, each up to an equal share of what is left.
-            self.order.sort_unstable();
-        }
-        let mut left = can.min(waiting);
-        let mut sharers = self.order.len() as u64;
+        let done = can.min(waiting);
+        let (turns, mut more) = if pace.saturated {
+            turns(&mut self.order, can)
+        } else {
+            (u64::MAX, 0)
+        };
+        // What does not divide goes to those whose turn is next.
+        self.order.sort_unstable_by_key(|&(_, number)| number);
+        let next = self.order.partition_point(|&(_, n)| n < self.turn);
+        self.order.rotate_left(next);
         for &(backlog, number) in &self.order {
-            // Who is last in the order gets what does not divide.
-            let share = if pace.saturated {
-                left / sharers
-            } else {
-                backlog
-            };
-            let work = backlog.min(share);
-            sharers -= 1;
-            left -= work;
+            let mut work = backlog.min(turns);
+            if more > 0 && backlog > turns {
+                work += 1;
+                more -= 1;
+                self.turn = number + 1;
+            }
             if work > 0 {
                 partitions[number].work(work, pace, measure);
             }
         }
-        let done = can.min(waiting) - left;
         self.credit -= done as f64;
         if !pace.saturated {
             // An idle pod saves nothing up; a slow one may be in the midst of a record.
@@ -117,5 +121,66 @@ impl Pod {
         }
         self.counters.done += done;
         self.counters.busy += done as f64 * pace.handling;
+    }
+}
+
+/// How many whole turns `records` records last for partitions with these backlogs, and how many are
+/// left for one turn more. There are fewer than wait.
+fn turns(backlogs: &mut [(u64, usize)], records: u64) -> (u64, u64) {
+    backlogs.sort_unstable();
+    let (mut left, mut turns) = (records, 0);
+    let mut sharers = backlogs.len() as u64;
+    for &(backlog, _) in backlogs.iter() {
+        let emptied = (backlog - turns) * sharers;
+        if emptied > left {
+            break;
+        }
+        left -= emptied;
+        turns = backlog;
+        sharers -= 1;
+    }
+    (turns + left / sharers.max(1), left % sharers.max(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_are_shared_out_one_by_one_and_nothing_is_lost() {
+        assert_eq!(turns(&mut [(9, 0), (9, 1), (9, 2)], 7), (2, 1));
+        assert_eq!(turns(&mut [(1, 0), (9, 1), (9, 2)], 8), (3, 1));
+        assert_eq!(turns(&mut [(9, 0), (2, 1)], 1), (0, 1));
+        for records in 0..30 {
+            let mut backlogs = [(3, 0), (10, 1), (5, 2), (12, 3)];
+            let (turns, more) = turns(&mut backlogs, records);
+            let whole: u64 = backlogs.iter().map(|one| one.0.min(turns)).sum();
+            let sharers = backlogs.iter().filter(|one| one.0 > turns).count() as u64;
+            assert_eq!(whole + more, records);
+            assert!(more <= sharers);
+        }
+    }
+
+    /// A pod that does a record in five seconds has had its eight partitions in forty, however full
+    /// some of them are.
+    #[test]
+    fn a_slow_pod_serves_its_partitions_in_turn() {
+        let setup = Setup {
+            partitions: 8,
+            per_pod: 0.2,
+            ..Setup::default().without_chance()
+        };
+        let mut partitions = vec![Partition::default(); 8];
+        let mut measure = Measure::new(60.0, 100);
+        for (number, partition) in partitions.iter_mut().enumerate() {
+            partition.arrive(0, 1 + 5 * number as u32);
+        }
+        let mut pod = Pod::new(0, 0, &setup);
+        pod.partitions = (0..8).collect();
+        for second in 0..40 {
+            pod.work(0.2, second, &setup, &mut partitions, &mut measure);
+        }
+        let done: Vec<u64> = partitions.iter().map(|partition| partition.done).collect();
+        assert_eq!(done, [1; 8]);
     }
 }

@@ -15,17 +15,11 @@ use crate::lag_broker::broker;
 fn dlq(topic: &str, verb: &str) -> Value {
     let mut command = Command::new(env!("CARGO_BIN_EXE_drover"));
     let servers = &broker().servers;
-    let arguments = [
-        "dlq",
-        verb,
-        "--bootstrap",
-        servers,
-        "--topic",
-        topic,
-        "-o",
-        "json",
-    ];
-    let output = command.args(arguments).output().unwrap();
+    // The machine may be very busy.
+    let patient = ["--timeout", "90s", "-o", "json"];
+    let place = ["dlq", verb, "--bootstrap", servers, "--topic", topic];
+    command.args(place).args(patient);
+    let output = command.output().unwrap();
     let error = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{error}");
     serde_json::from_slice(&output.stdout).unwrap()

@@ -1,8 +1,8 @@
 //! Workers as processes against a real broker, while things go wrong, and a checker of all that they
 //! did.
 //!
-//! The storms of `short` and the checker's own tests run with all the others; storms of a minute each
-//! by `make test-storms`, the long ones by `make test-long`.
+//! Only the checker's own tests run with all the others; storms of up to a minute each by
+//! `make test-storms` (those of `short` alone with `short::`), the long ones by `make test-long`.
 
 #![allow(
     clippy::unwrap_used,

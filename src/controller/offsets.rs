@@ -98,14 +98,25 @@ pub fn away_in(latest: &Latest) -> Option<Duration> {
 pub fn away(latest: &Latest) -> Option<Away<'_>> {
     let failure = latest.failure.as_ref()?;
     let lasts = clock::now().duration_since(failure.since);
-    let passing = matches!(failure.error, lag::Error::Later(_) | lag::Error::Missing);
-    if passing && lasts < PASSING.try_into().unwrap_or_default() {
+    if passes(&failure.error, latest.offsets.is_some())
+        && lasts < PASSING.try_into().unwrap_or_default()
+    {
         return None;
     }
     Some(Away {
         reason: failure.error.label(),
         error: &failure.error,
     })
+}
+
+/// Whether an error may be gone at the next reading. One answer that comes too late says nothing
+/// of a Kafka that has answered before; of one that never has it is all that is known.
+fn passes(error: &lag::Error, answered_before: bool) -> bool {
+    match error {
+        lag::Error::Later(_) | lag::Error::Missing => true,
+        lag::Error::Unreachable(_) => answered_before,
+        _ => false,
+    }
 }
 
 /// The newest offsets, together with what the cluster made of the fleet.
@@ -173,4 +184,56 @@ pub enum Group {
     Given,
     /// It has offsets or members.
     Begun,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::lag::{Failure, Offsets};
+
+    fn failing(error: lag::Error, since_secs: i64, answered_before: bool) -> Latest {
+        let offsets = Offsets {
+            at: clock::now(),
+            partitions: BTreeMap::new(),
+            pods: BTreeMap::new(),
+            dead_letter: None,
+            foreign: 0,
+        };
+        Latest {
+            offsets: answered_before.then(|| Arc::new(offsets)),
+            failure: Some(Failure {
+                since: clock::now() - jiff::SignedDuration::from_secs(since_secs),
+                error,
+            }),
+            ..Latest::default()
+        }
+    }
+
+    fn unreachable() -> lag::Error {
+        lag::Error::Unreachable("timed out".to_owned())
+    }
+
+    #[test]
+    fn one_answer_that_comes_too_late_is_not_worth_a_word() {
+        let latest = failing(unreachable(), 1, true);
+        assert!(away(&latest).is_none());
+        let again = away_in(&latest).expect("it is looked at again");
+        assert!(again <= PASSING, "{again:?}");
+    }
+
+    #[test]
+    fn a_kafka_that_stays_away_is_told_and_so_is_one_that_never_answered() {
+        let lasting = failing(unreachable(), 11, true);
+        assert_eq!(away(&lasting).expect("told").reason, "Unreachable");
+        let never = failing(unreachable(), 0, false);
+        assert_eq!(away(&never).expect("told").reason, "Unreachable");
+    }
+
+    #[test]
+    fn wrong_credentials_are_told_at_once() {
+        let refused = lag::Error::NotAuthorized("SASL".to_owned());
+        assert!(away(&failing(refused, 0, true)).is_some());
+    }
 }

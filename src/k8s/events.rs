@@ -50,7 +50,13 @@ impl Announcer {
             action: announcement.action,
             secondary: None,
         };
-        if let Err(error) = self.recorder.publish(&event, about).await {
+        // The recorder takes an object of another version for another object, and would never find
+        // the series.
+        let about = ObjectReference {
+            resource_version: None,
+            ..about.clone()
+        };
+        if let Err(error) = self.recorder.publish(&event, &about).await {
             debug!(%error, reason = announcement.reason, "event not written");
         }
     }

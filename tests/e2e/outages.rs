@@ -5,6 +5,7 @@ use std::time::Duration;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use kube::Api;
 use kube::api::ListParams;
 use serde_json::json;
@@ -48,6 +49,7 @@ async fn kafka_away_for_two_minutes_scales_nothing_and_heals_without_a_restart()
     scenario.committed(PATIENCE).await;
     let before = restarts(&scenario).await.expect("restarts");
 
+    let before_outage = MicroTime(k8s_openapi::jiff::Timestamp::now());
     let outage = world::Outage::begin("kafka");
     let reachable = scenario
         .condition("KafkaReachable", "False", PATIENCE)
@@ -71,16 +73,14 @@ async fn kafka_away_for_two_minutes_scales_nothing_and_heals_without_a_restart()
         scenario.client.clone(),
         &scenario.namespace,
     );
-    let told = events
-        .list(&ListParams::default())
-        .await
-        .expect("events")
-        .items;
-    let told = told
+    let events = events.list(&ListParams::default()).await.expect("events");
+    let told: Vec<_> = events
         .iter()
         .filter(|event| event.reason.as_deref() == Some("KafkaUnreachable"))
-        .count();
-    assert_eq!(told, 1, "one event for the transition");
+        .filter(|event| event.event_time > Some(before_outage.clone()))
+        .map(|event| (&event.event_time, &event.series, &event.note))
+        .collect();
+    assert_eq!(told.len(), 1, "one event for the transition: {told:#?}");
     drop(outage);
 
     scenario.condition("KafkaReachable", "True", PATIENCE).await;

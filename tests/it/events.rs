@@ -36,7 +36,13 @@ async fn each_change_of_size_is_an_event_of_its_own_and_a_repeat_is_counted() {
     let about = about(&namespace);
     announcer.tell(&about, scaled(0, 3, "a burst")).await;
     announcer.tell(&about, scaled(3, 6, "more of it")).await;
-    announcer.tell(&about, scaled(0, 3, "another burst")).await;
+    let changed = ObjectReference {
+        resource_version: Some("2".to_owned()),
+        ..about.clone()
+    };
+    announcer
+        .tell(&changed, scaled(0, 3, "another burst"))
+        .await;
 
     let events = Api::<Event>::namespaced(client, &namespace);
     let events = events.list(&ListParams::default()).await.unwrap().items;

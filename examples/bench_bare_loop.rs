@@ -21,6 +21,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 use drover::kafka::client_config::{self, Connection, Membership};
+use drover::kafka::security::Security;
 use drover::worker_config::GroupProtocol;
 use http::{HeaderValue, Request, header};
 use http_body_util::{BodyExt as _, Full};
@@ -93,6 +94,7 @@ impl Feed {
             bootstrap_servers: brokers,
             client_id: "bare",
             properties: &BTreeMap::new(),
+            security: &Security::default(),
         };
         let membership = Membership {
             group_id: group,

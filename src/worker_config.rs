@@ -3,6 +3,7 @@
 
 mod encryption;
 mod idempotency;
+pub mod security;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -34,6 +35,9 @@ pub struct WorkerConfig {
     pub group_protocol: GroupProtocol,
     /// Further librdkafka properties, checked by `fleet::validate`.
     pub properties: BTreeMap<String, String>,
+    /// How connections to Kafka are encrypted and authenticated.
+    #[serde(default, skip_serializing_if = "Security::is_none")]
+    pub security: Security,
     /// How records are delivered.
     pub handler: Handler,
     /// Which records wait for each other.
@@ -82,6 +86,7 @@ pub struct WorkerConfig {
 
 pub use encryption::Encryption;
 pub use idempotency::{Idempotency, IdempotencyKey, Postgres, Redis, StoreKind};
+pub use security::Security;
 impl WorkerConfig {
     /// How long the brokers may take to acknowledge a dead letter: what the drain has left for it
     /// behind an attempt that used all of its time. What is not acknowledged is written again.

@@ -27,14 +27,15 @@ const fn secret(name: &'static str) -> OwnedProperty {
     OwnedProperty {
         name,
         why: "holds a secret, and a property is readable by everyone who can read ConfigMaps",
-        remedy: "use a listener without passwords; this version of Drover speaks plaintext only",
+        remedy: "put it into a Secret and name that in spec.kafka.sasl or spec.kafka.tls",
         secret: true,
     }
 }
 
 const REMOVE: &str = "remove it";
-const PLAINTEXT: &str = "is about encrypted or authenticated connections, and this version of Drover speaks plaintext only";
-const USE_PLAINTEXT: &str = "remove it and use a plaintext listener";
+const SECURITY: &str =
+    "is about encrypted or authenticated connections, which have fields of their own";
+const USE_SECURITY: &str = "write spec.kafka.tls or spec.kafka.sasl instead";
 const CALLBACK: &str = "is a pointer for programs and cannot be written as text";
 const DEAD_LETTERS: &str = "decides whether a dead letter is safe before its offset is committed";
 const OFFSETS: &str = "would commit offsets of records that are not finished";
@@ -217,13 +218,13 @@ pub const OWNED_PROPERTIES: &[OwnedProperty] = &[
     secret("ssl.key.pem"),
     secret("ssl_key"),
     secret("ssl.keystore.password"),
-    owned("security.protocol", PLAINTEXT, USE_PLAINTEXT),
-    owned("sasl.*", PLAINTEXT, USE_PLAINTEXT),
-    owned("ssl.*", PLAINTEXT, USE_PLAINTEXT),
-    owned("ssl_*", PLAINTEXT, USE_PLAINTEXT),
-    owned("https.ca.*", PLAINTEXT, USE_PLAINTEXT),
-    owned("enable.ssl.*", PLAINTEXT, USE_PLAINTEXT),
-    owned("enable.sasl.*", PLAINTEXT, USE_PLAINTEXT),
+    owned("security.protocol", SECURITY, USE_SECURITY),
+    owned("sasl.*", SECURITY, USE_SECURITY),
+    owned("ssl.*", SECURITY, USE_SECURITY),
+    owned("ssl_*", SECURITY, USE_SECURITY),
+    owned("https.ca.*", SECURITY, USE_SECURITY),
+    owned("enable.ssl.*", SECURITY, USE_SECURITY),
+    owned("enable.sasl.*", SECURITY, USE_SECURITY),
 ];
 
 /// The entry of [`OWNED_PROPERTIES`] that `name` falls under. Blanks around it and capital letters

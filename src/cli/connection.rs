@@ -8,6 +8,7 @@ use clap::Args;
 use kube::ResourceExt;
 
 use super::cluster::{Cluster, ClusterArgs};
+use super::credentials;
 use super::validate::read;
 use crate::api::{KafkaConsumer, Span};
 use crate::fleet::check_document;
@@ -55,22 +56,58 @@ impl ConnectionArgs {
     /// # Errors
     /// In one line with its remedy.
     pub(super) async fn resolve(&self) -> anyhow::Result<Connection> {
-        let consumer = match (&self.file, &self.name) {
-            (Some(file), name) => Some(in_file(file, name.as_deref())?),
+        match (&self.file, &self.name) {
+            (Some(file), name) => {
+                let consumer = in_file(file, name.as_deref())?;
+                let kafka = &consumer.spec.kafka;
+                if (kafka.tls.is_some() || kafka.sasl.is_some()) && !self.says_how() {
+                    bail!(
+                        "spec.kafka names Secrets, and a file has none; name the KafkaConsumer of the cluster without -f, or say with --property how to connect"
+                    );
+                }
+                self.of(Some(consumer), BTreeMap::new())
+            }
             (None, Some(name)) => {
                 let cluster = Cluster::connect(&self.cluster).await?;
-                Some(cluster.consumer(name).await?)
+                let consumer = cluster.consumer(name).await?;
+                let secrets = self.secrets(&cluster, &consumer).await?;
+                self.of(Some(consumer), secrets)
             }
-            (None, None) => None,
-        };
-        self.of(consumer)
+            (None, None) => self.of(None, BTreeMap::new()),
+        }
     }
 
-    /// As [`ConnectionArgs::resolve`], for a KafkaConsumer that was found already.
+    /// Flags say how to encrypt or who we are.
+    fn says_how(&self) -> bool {
+        let about = ["security.", "sasl.", "ssl."];
+        let mut names = self.properties.iter().map(|(name, _)| name);
+        names.any(|name| about.iter().any(|prefix| name.starts_with(prefix)))
+    }
+
+    /// What the KafkaConsumer's Secrets say of the connection; nothing where it is said by flags.
+    ///
+    /// # Errors
+    /// In one line with its remedy.
+    pub(super) async fn secrets(
+        &self,
+        cluster: &Cluster,
+        consumer: &KafkaConsumer,
+    ) -> anyhow::Result<BTreeMap<String, String>> {
+        if self.says_how() {
+            return Ok(BTreeMap::new());
+        }
+        credentials::properties(cluster, consumer).await
+    }
+
+    /// As [`ConnectionArgs::resolve`], for a KafkaConsumer that was found already, with its `secrets`.
     ///
     /// # Errors
     /// If neither names brokers.
-    pub(super) fn of(&self, consumer: Option<KafkaConsumer>) -> anyhow::Result<Connection> {
+    pub(super) fn of(
+        &self,
+        consumer: Option<KafkaConsumer>,
+        secrets: BTreeMap<String, String>,
+    ) -> anyhow::Result<Connection> {
         let kafka = consumer.as_ref().map(|consumer| &consumer.spec.kafka);
         let theirs = kafka.map(|kafka| kafka.bootstrap_servers.clone());
         let bootstrap = self.bootstrap.clone().or(theirs).ok_or_else(|| {
@@ -81,6 +118,7 @@ impl ConnectionArgs {
             .unwrap_or_default();
         // Its group is the workers'; nothing here is a member of it.
         properties.retain(|name, _| !MEMBERS_ONLY.iter().any(|prefix| name.starts_with(prefix)));
+        properties.extend(secrets);
         properties.extend(self.properties.iter().cloned());
         Ok(Connection {
             bootstrap,

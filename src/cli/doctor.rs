@@ -80,12 +80,13 @@ pub async fn run(args: DoctorArgs) -> anyhow::Result<ExitCode> {
                         timeout: args.timeout,
                         cluster: args.cluster.clone(),
                     };
-                    kafka::look(
-                        &connection.of(Some(consumer.clone()))?,
-                        consumer,
-                        &mut chain,
-                    )
-                    .await;
+                    match connection.secrets(&cluster, consumer).await {
+                        Ok(secrets) => {
+                            let connection = connection.of(Some(consumer.clone()), secrets)?;
+                            kafka::look(&connection, consumer, &mut chain).await;
+                        }
+                        Err(error) => chain.wrong("credentials for Kafka", &format!("{error:#}")),
+                    }
                 }
             }
         }

@@ -6,6 +6,7 @@ mod columns;
 mod completion;
 mod connection;
 pub mod crd;
+mod credentials;
 mod decide;
 mod dlq;
 mod doctor;

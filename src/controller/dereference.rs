@@ -16,6 +16,7 @@ use tracing::warn;
 
 use super::backoff::jittered;
 use super::context::Context;
+use super::credentials::Credentials;
 use super::fleets::{FleetKey, FleetMemory};
 use crate::api::KafkaConsumer;
 use crate::api::names::LABEL_CONSUMER;
@@ -32,7 +33,10 @@ const MISSING_IS_BELIEVED: Duration = Duration::from_secs(10);
 pub struct Lookups {
     /// What was found; topics are not in here.
     pub found: References,
+    /// What the fleet's connections to Kafka need.
+    pub credentials: Credentials,
     generation: Option<i64>,
+    looked_up_at: Duration,
     /// On the monotonic clock; none where nothing is referred to.
     pub due_at: Option<Duration>,
 }
@@ -75,10 +79,20 @@ where
 }
 
 /// Looks up the Secrets and ConfigMaps that the resource names, unless what was found before is
-/// still believed.
-pub async fn look_up(context: &Context, consumer: &KafkaConsumer, memory: &mut FleetMemory) {
+/// still believed. `kept_out`: Kafka does not let us in with what was found.
+pub async fn look_up(
+    context: &Context,
+    consumer: &KafkaConsumer,
+    memory: &mut FleetMemory,
+    kept_out: bool,
+) {
     let lookups = &mut memory.lookups;
     let now = context.clock.elapsed();
+    if kept_out {
+        // Whoever mends a Secret waits for that.
+        let soon = lookups.looked_up_at + MISSING_IS_BELIEVED;
+        lookups.due_at = lookups.due_at.map(|due_at| due_at.min(soon));
+    }
     let same_spec = lookups.generation == consumer.metadata.generation;
     if same_spec && lookups.due_at.is_none_or(|due_at| now < due_at) {
         return;
@@ -88,13 +102,18 @@ pub async fn look_up(context: &Context, consumer: &KafkaConsumer, memory: &mut F
     let secrets: Api<Secret> = Api::namespaced(context.client.clone(), &namespace);
     let config_maps: Api<ConfigMap> = Api::namespaced(context.client.clone(), &namespace);
     let mut found = References::default();
+    let mut credentials = Credentials::default();
     for name in wanted.secrets {
         let answer = secrets.get_opt(&name).await.map(|object| {
             object.map(|secret| {
+                credentials.take(&name, &secret, &wanted.credentials);
                 let data = secret.data.iter().flatten();
                 Contents::of(data.map(|(key, value)| (key.as_str(), value.0.as_slice())))
             })
         });
+        if answer.is_err() {
+            credentials.keep(&name, &lookups.credentials);
+        }
         let known = known(answer, lookups.found.secrets.get(&name), "secret", &name);
         found.secrets.insert(name, known);
     }
@@ -120,7 +139,9 @@ pub async fn look_up(context: &Context, consumer: &KafkaConsumer, memory: &mut F
     }
     lookups.generation = consumer.metadata.generation;
     lookups.due_at = believed_for(&found).map(|belief| now + jittered(belief, &memory.uid));
+    lookups.looked_up_at = now;
     lookups.found = found;
+    lookups.credentials = credentials;
 }
 
 fn known(

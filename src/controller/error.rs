@@ -36,6 +36,9 @@ pub enum Error {
         /// Its name.
         name: String,
     },
+    /// What connections to Kafka need is not known.
+    #[error("connect to Kafka: {0}")]
+    Credentials(String),
     /// The first offsets of the group could not be written.
     #[error("write the first offsets of group {group}")]
     FirstOffsets {
@@ -60,6 +63,7 @@ impl Error {
             Self::NameTaken { .. } => "NameTaken",
             Self::PredecessorLeaving { .. } => "PredecessorLeaving",
             Self::FirstOffsets { .. } => "FirstOffsetsNotWritten",
+            Self::Credentials(_) => "KafkaCredentials",
         };
         let remedy = match self {
             Self::Api {
@@ -75,6 +79,7 @@ impl Error {
                 "; it is left alone: delete or rename it, or choose another name for the KafkaConsumer"
             }
             Self::PredecessorLeaving { .. } => "; wait, it is tried again",
+            Self::Credentials(_) => "; correct the Secret, or its name in spec.kafka",
             Self::FirstOffsets { .. } => "; no pod starts before, it is tried again",
         };
         Trouble {

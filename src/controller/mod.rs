@@ -8,6 +8,7 @@ mod apply;
 mod backoff;
 mod children;
 mod context;
+mod credentials;
 mod deletion_cost;
 mod dereference;
 mod error;

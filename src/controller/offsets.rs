@@ -7,6 +7,7 @@ use std::time::Duration;
 use tracing::info;
 
 use super::context::Context;
+use super::credentials::Credentials;
 use super::error::Error;
 use super::fleets::{FleetKey, FleetMemory};
 use super::workload::Workload;
@@ -38,7 +39,16 @@ pub struct Away<'a> {
 }
 
 /// Watches the fleet's offsets from now on; costs nothing if it is watched already.
-pub fn register(context: &Context, key: &FleetKey, fleet: &Fleet) {
+///
+/// # Errors
+/// If what the connection needs is not known; what was watched before goes on.
+pub fn register(
+    context: &Context,
+    key: &FleetKey,
+    fleet: &Fleet,
+    credentials: &Credentials,
+) -> Result<(), Error> {
+    let security = credentials.security(fleet).map_err(Error::Credentials)?;
     let properties = fleet.properties.iter();
     let need = Need {
         source: Source {
@@ -47,12 +57,14 @@ pub fn register(context: &Context, key: &FleetKey, fleet: &Fleet) {
                 .filter(|(name, _)| CONNECTION.iter().any(|prefix| name.starts_with(prefix)))
                 .map(|(name, value)| (name.clone(), value.clone()))
                 .collect(),
+            security,
         },
         topics: fleet.topics.clone(),
         group_id: fleet.group_id.clone(),
         dead_letter_topic: fleet.delivery.used_dead_letter_topic().map(str::to_owned),
     };
     context.lag.register(key, &need);
+    Ok(())
 }
 
 /// Reads as often as the decision asks for.
@@ -94,6 +106,16 @@ pub fn away_in(latest: &Latest) -> Option<Duration> {
         .then(|| PASSING.saturating_sub(lasts))
 }
 
+/// Whether Kafka does not let us in as we are.
+pub fn kept_out(latest: &Latest) -> bool {
+    latest.failure.as_ref().is_some_and(|failure| {
+        matches!(
+            failure.error,
+            lag::Error::Tls(_) | lag::Error::Authentication(_)
+        )
+    })
+}
+
 /// Why offsets cannot be read at present; none while they can, or before anyone tried.
 pub fn away(latest: &Latest) -> Option<Away<'_>> {
     let failure = latest.failure.as_ref()?;
@@ -114,7 +136,9 @@ pub fn away(latest: &Latest) -> Option<Away<'_>> {
 fn passes(error: &lag::Error, answered_before: bool) -> bool {
     match error {
         lag::Error::Later(_) | lag::Error::Missing => true,
-        lag::Error::Unreachable(_) => answered_before,
+        lag::Error::Unreachable(_) | lag::Error::Tls(_) | lag::Error::Authentication(_) => {
+            answered_before
+        }
         _ => false,
     }
 }

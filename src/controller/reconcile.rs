@@ -96,9 +96,9 @@ async fn steps(
     memory: &mut FleetMemory,
     context: &Context,
 ) -> Duration {
-    dereference::look_up(context, consumer, memory).await;
-    let observed = dereference::observe(context, key);
     let lag = context.lag.latest(key).unwrap_or_default();
+    dereference::look_up(context, consumer, memory, offsets::kept_out(&lag)).await;
+    let observed = dereference::observe(context, key);
     let references = dereference::references(memory, offsets::topics(&lag));
 
     let workload = observed.deployment.as_deref().map(|deployment| {
@@ -128,7 +128,10 @@ async fn steps(
     let verdict = fleet::validate(consumer, &references);
     match &verdict {
         Ok(fleet) => {
-            offsets::register(context, key, fleet);
+            let credentials = &memory.lookups.credentials;
+            if let Err(error) = offsets::register(context, key, fleet, credentials) {
+                run.failed(&error, memory);
+            }
             if let Some(moment) = run.waits_for_kafka(&lag, memory) {
                 return moment;
             }

@@ -17,6 +17,7 @@ mod references;
 mod rules;
 mod schema;
 mod secrets;
+mod security;
 mod template;
 mod timing;
 mod validate;
@@ -32,13 +33,13 @@ use crate::api::{
     ScalingMode, StartAt,
 };
 use crate::scaling::Policy;
-use crate::worker_config::{Batch, Encryption, Idempotency};
+use crate::worker_config::{Batch, Encryption, Idempotency, Security};
 
 pub use digest::digest;
 pub use document::check_document;
 pub use problem::Problem;
 pub use references::{Contents, Known, References, Wanted, references};
-pub use secrets::SecretFile;
+pub use secrets::{SecretFile, SecretValue};
 pub use timing::Timing;
 pub use validate::validate;
 
@@ -57,6 +58,10 @@ pub struct Fleet {
     pub group_protocol: GroupProtocol,
     /// Further librdkafka properties; none of them Drover's own.
     pub properties: BTreeMap<String, String>,
+    /// How connections to Kafka are encrypted and authenticated.
+    pub security: Security,
+    /// The Secrets of `security`.
+    pub security_files: Vec<SecretFile>,
     /// The topics.
     pub topics: Vec<String>,
     /// The consumer group.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::digest::digest;
 use super::pod_references::{self, Kind, PodReference};
 use super::problem::Problems;
-use super::secrets::secret_files;
+use super::secrets::{SecretFile, SecretValue, of_kafka, secret_files};
 use crate::api::names::reason;
 use crate::api::{KafkaConsumer, KafkaConsumerSpec};
 
@@ -14,6 +14,8 @@ use crate::api::{KafkaConsumer, KafkaConsumerSpec};
 pub struct Wanted {
     /// Names of Secrets.
     pub secrets: BTreeSet<String>,
+    /// Values in these Secrets that connections to Kafka need. No other value is kept.
+    pub credentials: BTreeSet<SecretValue>,
     /// Names of ConfigMaps.
     pub config_maps: BTreeSet<String>,
     /// Names of topics, the dead-letter topic among them.
@@ -70,12 +72,14 @@ pub struct References {
 /// What to look up before [`super::validate`].
 pub fn references(consumer: &KafkaConsumer) -> Wanted {
     let mut wanted = Wanted::default();
-    for reference in pod_references(&consumer.spec) {
+    for reference in all_references(&consumer.spec) {
         match reference.kind {
             Kind::Secret => wanted.secrets.insert(reference.name),
             Kind::ConfigMap => wanted.config_maps.insert(reference.name),
         };
     }
+    let credentials = of_kafka(&consumer.spec.kafka);
+    wanted.credentials = credentials.iter().map(SecretFile::value).collect();
     wanted.topics = topics(&consumer.spec)
         .map(|(_, name)| name.to_owned())
         .collect();
@@ -88,14 +92,29 @@ fn pod_references(spec: &KafkaConsumerSpec) -> Vec<PodReference> {
         .as_ref()
         .and_then(|template| template.spec.as_ref());
     let mut found = pod.map(pod_references::collect).unwrap_or_default();
-    found.extend(secret_files(spec).into_iter().map(|file| PodReference {
-        kind: Kind::Secret,
-        name: file.secret,
-        keys: [file.key].into(),
-        optional: false,
-        field: file.field.into_owned(),
-    }));
+    found.extend(secret_files(spec).into_iter().map(Into::into));
     found
+}
+
+/// What the pods need, and what only the controller does.
+fn all_references(spec: &KafkaConsumerSpec) -> Vec<PodReference> {
+    let mut found = pod_references(spec);
+    if spec.handler.consumer.is_some() {
+        found.extend(of_kafka(&spec.kafka).into_iter().map(Into::into));
+    }
+    found
+}
+
+impl From<SecretFile> for PodReference {
+    fn from(file: SecretFile) -> Self {
+        Self {
+            kind: Kind::Secret,
+            name: file.secret,
+            keys: [file.key].into(),
+            optional: false,
+            field: file.field.into_owned(),
+        }
+    }
 }
 
 /// Every topic with its field.
@@ -126,7 +145,7 @@ impl References {
 
     /// Adds a problem for everything that is known to be missing.
     pub(super) fn check(&self, spec: &KafkaConsumerSpec, problems: &mut Problems) {
-        for reference in pod_references(spec)
+        for reference in all_references(spec)
             .iter()
             .filter(|reference| !reference.optional)
         {

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::path::PathBuf;
 
-use crate::api::{Encryption, KafkaConsumerSpec, SecretKey};
+use crate::api::{Encryption, Kafka, KafkaConsumerSpec, SecretKey};
 use crate::worker_config::SECRETS_PATH;
 
 /// A key of a Secret, as a file in the worker's container.
@@ -20,7 +20,24 @@ pub struct SecretFile {
     pub(super) field: Cow<'static, str>,
 }
 
+/// A value in a Secret of the resource's namespace.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SecretValue {
+    /// The Secret's name.
+    pub secret: String,
+    /// The key in it.
+    pub key: String,
+}
+
 impl SecretFile {
+    /// What is in it.
+    pub fn value(&self) -> SecretValue {
+        SecretValue {
+            secret: self.secret.clone(),
+            key: self.key.clone(),
+        }
+    }
+
     /// Where the worker finds it.
     pub fn path(&self) -> PathBuf {
         PathBuf::from(SECRETS_PATH).join(&*self.file)
@@ -42,9 +59,49 @@ pub(super) fn primary_key(index: usize) -> String {
     format!("encryption-primary-key-{index}")
 }
 
-/// All of them, in the order of the spec.
-pub(super) fn secret_files(spec: &KafkaConsumerSpec) -> Vec<SecretFile> {
+/// The file with the certificates that brokers' are checked with.
+pub(super) const KAFKA_CA: &str = "kafka-ca.crt";
+/// The file with the certificate that brokers are shown.
+pub(super) const KAFKA_CERT: &str = "kafka-tls.crt";
+/// The file with its private key.
+pub(super) const KAFKA_KEY: &str = "kafka-tls.key";
+/// The file with the password for brokers.
+pub(super) const KAFKA_PASSWORD: &str = "kafka-password";
+/// What connections to Kafka need, whoever opens them.
+pub(super) fn of_kafka(kafka: &Kafka) -> Vec<SecretFile> {
     let mut files = Vec::new();
+    let mut add = |secret: &str, key: &str, file: &'static str, field: &str| {
+        files.push(SecretFile {
+            secret: secret.to_owned(),
+            key: key.to_owned(),
+            file: file.into(),
+            field: format!("spec.kafka.{field}").into(),
+        });
+    };
+    if let Some(tls) = &kafka.tls {
+        if let Some(ca) = &tls.ca_secret {
+            add(&ca.name, &ca.key, KAFKA_CA, "tls.caSecret");
+        }
+        if let Some(pair) = &tls.cert_secret {
+            add(&pair.name, &pair.cert, KAFKA_CERT, "tls.certSecret");
+            add(&pair.name, &pair.key, KAFKA_KEY, "tls.certSecret");
+        }
+    }
+    if let Some(sasl) = &kafka.sasl {
+        let password = &sasl.password_secret;
+        let field = "sasl.passwordSecret";
+        add(&password.name, &password.key, KAFKA_PASSWORD, field);
+    }
+    files
+}
+
+/// All that the worker needs, in the order of the spec. A consumer of the user's own brings what
+/// it needs by its template.
+pub(super) fn secret_files(spec: &KafkaConsumerSpec) -> Vec<SecretFile> {
+    let mut files = match spec.handler.consumer {
+        None => of_kafka(&spec.kafka),
+        Some(_) => Vec::new(),
+    };
     let mut add = |named: Option<&SecretKey>, file: &'static str, field: &'static str| {
         files.extend(named.map(|named| SecretFile {
             secret: named.name.clone(),

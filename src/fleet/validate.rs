@@ -8,7 +8,7 @@ use super::problem::{Problem, Problems};
 use super::{
     DEFAULT_WORKER_MEMORY_BYTES, Delivery, Fleet, Handler, References, Timing,
     consumer_environment, encryption, idempotency, names, properties, quantity, rules, schema,
-    secrets, template,
+    secrets, security, template,
 };
 use crate::api::names::WORKER_CONTAINER;
 use crate::api::{self, KafkaConsumer, KafkaConsumerSpec, OnExhausted};
@@ -149,6 +149,8 @@ fn complete(
         bootstrap_servers: spec.kafka.bootstrap_servers.clone(),
         group_protocol: spec.kafka.group_protocol,
         properties: spec.kafka.properties.clone(),
+        security: security::complete(&spec.kafka),
+        security_files: secrets::of_kafka(&spec.kafka),
         topics: spec.topics.clone(),
         group_id: group_id(consumer),
         start_at: spec.start_at,

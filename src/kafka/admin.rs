@@ -10,9 +10,10 @@ use std::time::Duration;
 
 use rdkafka::config::ClientConfig;
 
-use super::native::admin::{Native, Receiver};
+use super::native::admin::{Complaint, Native, Receiver};
 pub use super::native::answers::Topic;
 use super::native::answers::{Failure, PerPartition};
+use super::security::Security;
 use crate::clock::Monotonic;
 use crate::topic::{Offset, TopicPartition};
 
@@ -78,6 +79,16 @@ pub enum Error {
     /// No broker answers in time.
     #[error("no Kafka broker answered in time: {0}")]
     Unreachable(String),
+    /// A broker is there, and TLS with it fails: its certificate, ours, or no TLS on its side.
+    #[error(
+        "no TLS connection to Kafka: {0}; check spec.kafka.tls, the certificates' authorities, names and dates, and that the port speaks TLS"
+    )]
+    Tls(String),
+    /// A broker is there, and does not believe who we are.
+    #[error(
+        "Kafka does not accept our credentials: {0}; check mechanism, user and password in spec.kafka.sasl"
+    )]
+    Authentication(String),
     /// The topic or partition does not exist.
     #[error("the topic or partition does not exist")]
     Missing,
@@ -115,6 +126,8 @@ impl Error {
         match self {
             Self::Config(_) => "ClientConfig",
             Self::Unreachable(_) => "Unreachable",
+            Self::Tls(_) => "TlsFailed",
+            Self::Authentication(_) => "AuthenticationFailed",
             Self::Missing => "TopicMissing",
             Self::NotAuthorized(_) => "NotAuthorized",
             Self::GroupBusy => "GroupBusy",
@@ -131,8 +144,10 @@ impl Error {
             // librdkafka's own: transport, resolve, brokers down, timed out, waiting for the
             // coordinator, outdated, destroyed; the broker's request time-out.
             -195 | -193 | -187 | -185 | -180 | -167 | -197 | 7 => Self::Unreachable(message),
-            // TLS and SASL: wrong credentials, certificates that do not match.
-            -181 | -169 | 29 | 30 | 31 | 34 | 58 => Self::NotAuthorized(message),
+            -181 => Self::Tls(message),
+            // librdkafka's; mechanism not enabled; refused.
+            -169 | 33 | 34 | 58 => Self::Authentication(message),
+            29..=31 => Self::NotAuthorized(message),
             -190 | -188 | 3 | 17 | 100 => Self::Missing,
             25 | 68 | 27 => Self::GroupBusy,
             69 => Self::NoSuchGroup,
@@ -146,10 +161,20 @@ impl Error {
 }
 
 impl Admin {
-    /// Opens a client; `properties` are librdkafka's. Nothing is connected yet.
+    /// Opens a client that neither encrypts nor says who it is, unless `properties`, which are
+    /// librdkafka's, do. Nothing is connected yet.
     pub fn open(
         bootstrap_servers: &str,
         properties: &BTreeMap<String, String>,
+    ) -> Result<Self, Error> {
+        Self::secured(bootstrap_servers, properties, &Security::default())
+    }
+
+    /// Opens a client. Nothing is connected yet.
+    pub fn secured(
+        bootstrap_servers: &str,
+        properties: &BTreeMap<String, String>,
+        security: &Security,
     ) -> Result<Self, Error> {
         let mut config = ClientConfig::new();
         config
@@ -166,6 +191,7 @@ impl Admin {
             config.set(name, value);
         }
         config.set("bootstrap.servers", bootstrap_servers);
+        security.apply(&mut config);
         let native = Native::open(&config).map_err(|error| Error::Config(error.to_string()))?;
         Ok(Self {
             config,
@@ -430,8 +456,10 @@ async fn answer<T>(native: &Native, receiver: Receiver<T>, patience: Duration) -
 /// "Timed out" says less than what the connections ended with.
 fn explain(native: &Native, error: Error) -> Error {
     match (error, native.complaint()) {
-        (Error::Unreachable(message), Some(complaint)) => {
-            Error::Unreachable(format!("{message}; last: {complaint}"))
+        (Error::Unreachable(_), Some(Complaint::Tls(why))) => Error::Tls(why),
+        (Error::Unreachable(_), Some(Complaint::Authentication(why))) => Error::Authentication(why),
+        (Error::Unreachable(message), Some(Complaint::Connection(why))) => {
+            Error::Unreachable(format!("{message}; last: {why}"))
         }
         (error, _) => error,
     }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
 
+use super::security::Security;
 use crate::worker_config::GroupProtocol;
 
 /// How to reach Kafka, and who we say we are.
@@ -20,6 +21,8 @@ pub struct Connection<'a> {
     pub client_id: &'a str,
     /// The user's properties.
     pub properties: &'a BTreeMap<String, String>,
+    /// Encryption and authentication.
+    pub security: &'a Security,
 }
 
 /// What a member of a group is set to.
@@ -57,6 +60,7 @@ pub fn consumer(connection: &Connection<'_>, membership: &Membership<'_>) -> Cli
     bound_fetches(&mut config, membership.prefetch_bytes);
 
     config.set("bootstrap.servers", connection.bootstrap_servers);
+    connection.security.apply(&mut config);
     config.set("group.id", membership.group_id);
     match membership.protocol {
         GroupProtocol::Classic => {
@@ -116,6 +120,7 @@ pub fn producer(connection: &Connection<'_>, timeout: Duration) -> ClientConfig 
     user_properties(&mut config, connection.properties, Client::Producer);
 
     config.set("bootstrap.servers", connection.bootstrap_servers);
+    connection.security.apply(&mut config);
     config.set("acks", "all");
     config.set("enable.idempotence", "true");
     config.set(
@@ -185,6 +190,7 @@ mod tests {
             bootstrap_servers: "kafka:9092",
             client_id: "pod",
             properties,
+            security: &Security::default(),
         };
         let membership = Membership {
             group_id: "group",

@@ -3,6 +3,7 @@
 //! Knows nothing of engines, fleets or handlers. The only edge that speaks Kafka's protocol.
 
 pub mod admin;
+mod authorities;
 pub mod client_config;
 pub mod consumer;
 pub mod dead_letter_topic;
@@ -13,6 +14,7 @@ pub mod producer;
 pub mod rebalance;
 pub mod redrive;
 pub mod scan;
+pub mod security;
 pub mod tails;
 pub mod topic_change;
 

@@ -16,6 +16,7 @@ use rdkafka::config::ClientConfig;
 use super::admin::Error;
 use super::native::tails::Tails as Native;
 use super::native::{Polled, Queue};
+use super::security::Security;
 use crate::topic::{Offset, TopicPartition};
 
 /// How long a read waits at a broker. A partition that is new joins with the next read.
@@ -47,6 +48,7 @@ impl Tails {
     pub fn open(
         bootstrap_servers: &str,
         properties: &BTreeMap<String, String>,
+        security: &Security,
         arrived: impl FnMut(TopicPartition) + Send + 'static,
     ) -> Result<Self, Error> {
         let mut config = ClientConfig::new();
@@ -65,6 +67,7 @@ impl Tails {
             .set("fetch.min.bytes", "1")
             .set("fetch.message.max.bytes", "1024")
             .set("queued.min.messages", "1");
+        security.apply(&mut config);
         let failed = |error: &dyn std::fmt::Display| Error::Config(error.to_string());
         let native = Native::open(&config).map_err(|error| failed(&error))?;
         let queue = native.queue();

@@ -27,6 +27,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::kafka::security::Security;
 use crate::scaling::{PartitionSample, PodSample, Sample};
 use crate::topic::TopicPartition;
 
@@ -37,6 +38,8 @@ pub struct Source {
     pub bootstrap_servers: String,
     /// librdkafka properties.
     pub properties: BTreeMap<String, String>,
+    /// Encryption and authentication.
+    pub security: Security,
 }
 
 /// What a fleet wants read.

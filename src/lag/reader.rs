@@ -104,7 +104,12 @@ impl<K: Ord + Clone + Send + Sync + 'static> LagReader<K> {
     }
 
     fn start(&self, source: &Source) -> Running<K> {
-        let admin = Admin::open(&source.bootstrap_servers, &source.properties).map(Arc::new);
+        let admin = Admin::secured(
+            &source.bootstrap_servers,
+            &source.properties,
+            &source.security,
+        )
+        .map(Arc::new);
         let wakes = Arc::clone(&self.wakes);
         let counters = Arc::clone(&self.counters);
         let cluster = Arc::new(Cluster::new(admin, wakes, counters, source.clone()));

@@ -76,9 +76,10 @@ impl Sleepers {
         let Source {
             bootstrap_servers,
             properties,
+            security,
         } = &self.source;
         // Without it fleets are woken by being read, which takes half a second longer.
-        Tails::open(bootstrap_servers, properties, tell)
+        Tails::open(bootstrap_servers, properties, security, tell)
             .inspect_err(|error| debug!(%error, "tails are not watched"))
             .ok()
     }

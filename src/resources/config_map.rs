@@ -29,6 +29,7 @@ pub(super) fn worker_config(fleet: &Fleet, handler: Handler) -> WorkerConfig {
         topics: fleet.topics.clone(),
         group_protocol: fleet.group_protocol,
         properties: fleet.properties.clone(),
+        security: fleet.security.clone(),
         handler,
         ordering: fleet.delivery.ordering,
         concurrency: fleet.delivery.concurrency.get(),

@@ -14,6 +14,7 @@ use tracing::{debug, info, warn};
 use super::health::Health;
 use crate::kafka::admin::{Admin, Error};
 use crate::kafka::dead_letter_topic::look;
+use crate::kafka::security::Security;
 use crate::worker_config::{OnExhausted, WorkerConfig};
 
 /// How long Kafka may take for an answer.
@@ -35,11 +36,11 @@ pub(super) struct Watch {
 }
 
 /// Waits until the dead-letter topic will do, if records go to one.
-pub(super) async fn wait(config: &WorkerConfig, health: &Health) {
+pub(super) async fn wait(config: &WorkerConfig, security: &Security, health: &Health) {
     let Some(topic) = used(config) else {
         return;
     };
-    let admin = match Admin::open(&config.bootstrap_servers, &config.properties) {
+    let admin = match Admin::secured(&config.bootstrap_servers, &config.properties, security) {
         Ok(admin) => admin,
         // The consumer will say it in its own words.
         Err(error) => return debug!(%error, "open a client for the dead-letter topic"),
@@ -47,9 +48,13 @@ pub(super) async fn wait(config: &WorkerConfig, health: &Health) {
     loop {
         let trouble = match look(&admin, topic, &config.topics, ASK).await {
             Ok(facts) => facts.flaw().map(|flaw| flaw.message),
-            Err(error @ (Error::Unreachable(_) | Error::Later(_) | Error::Moved)) => {
-                Some(format!("dead-letter topic {topic}: {error}"))
-            }
+            Err(
+                error @ (Error::Unreachable(_)
+                | Error::Tls(_)
+                | Error::Authentication(_)
+                | Error::Later(_)
+                | Error::Moved),
+            ) => Some(format!("dead-letter topic {topic}: {error}")),
             // It cannot be found out here; a copy that is refused stalls its record.
             Err(error) => {
                 warn!(%error, topic, "the dead-letter topic could not be looked at");
@@ -73,13 +78,17 @@ pub(super) async fn wait(config: &WorkerConfig, health: &Health) {
 
 /// Looks at the dead-letter topic for as long as the worker runs. The future does the looking; it ends
 /// where there is nothing to look at.
-pub(super) fn watch(config: &WorkerConfig) -> (Watch, impl Future<Output = ()> + use<>) {
+pub(super) fn watch(
+    config: &WorkerConfig,
+    security: &Security,
+) -> (Watch, impl Future<Output = ()> + use<>) {
     let (says, flaw) = watch::channel(None);
     let refused = Arc::new(Notify::new());
     let told = Arc::clone(&refused);
     let topic = used(config).map(str::to_owned);
     let sources = config.topics.clone();
     let (servers, properties) = (config.bootstrap_servers.clone(), config.properties.clone());
+    let security = security.clone();
     let looking = async move {
         let Some(topic) = topic else {
             return;
@@ -91,7 +100,7 @@ pub(super) fn watch(config: &WorkerConfig) -> (Watch, impl Future<Output = ()> +
                 let _ = timeout(KEPT - NOT_SOONER, told.notified()).await;
             }
             // A client for each look: one that is kept would cost memory and a connection for ever.
-            let looked = match Admin::open(&servers, &properties) {
+            let looked = match Admin::secured(&servers, &properties, &security) {
                 Ok(admin) => look(&admin, &topic, &sources, ASK).await,
                 Err(error) => Err(error),
             };

@@ -15,6 +15,7 @@ use crate::clock;
 use crate::engine::{DeadLetterReason, Failure, Ticket};
 use crate::kafka::client_config::{self, Connection};
 use crate::kafka::producer::Producer;
+use crate::kafka::security::Security;
 use crate::worker_config::HeaderStyle;
 
 /// How long the producer may take to hand over what it still has when the worker stops. All of it
@@ -38,6 +39,8 @@ pub struct Letterhead {
     pub bootstrap_servers: String,
     /// The user's properties.
     pub properties: BTreeMap<String, String>,
+    /// Encryption and authentication.
+    pub security: Security,
     /// How long a copy may wait for the brokers' acknowledgement.
     pub timeout: Duration,
 }
@@ -133,6 +136,7 @@ impl DeadLetters {
             bootstrap_servers: &self.head.bootstrap_servers,
             client_id: &self.head.pod,
             properties: &self.head.properties,
+            security: &self.head.security,
         };
         let producer = Producer::new(&client_config::producer(&connection, self.head.timeout))
             .map_err(|error| {

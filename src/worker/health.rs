@@ -25,6 +25,8 @@ pub struct Health {
 #[derive(Default)]
 struct Troubles {
     kafka: Option<String>,
+    /// What a connection to Kafka last ended with.
+    connection: Option<String>,
     topic: Option<String>,
     commits: Option<String>,
     handler: Option<String>,
@@ -72,7 +74,22 @@ impl Health {
 
     /// Kafka cannot be reached, for the reason given; or can. True if that is news.
     pub fn kafka(&self, trouble: Option<&str>) -> bool {
-        replace(&mut self.troubles().kafka, trouble)
+        let mut troubles = self.troubles();
+        if trouble.is_none() {
+            troubles.connection = None;
+        }
+        replace(&mut troubles.kafka, trouble)
+    }
+
+    /// A connection to Kafka has ended, or could not be made. That says more than that no broker
+    /// is left.
+    pub fn connection_ended(&self, why: &str) {
+        self.troubles().connection = Some(why.to_owned());
+    }
+
+    /// See [`Health::connection_ended`].
+    pub fn last_connection(&self) -> Option<String> {
+        self.troubles().connection.clone()
     }
 
     /// A topic is not there; or is. True if that is news.

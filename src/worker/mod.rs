@@ -38,6 +38,7 @@ use crate::engine::{Breaker, Engine, Run, Settings};
 use crate::kafka::client_config::{self, Connection, Membership};
 use crate::kafka::consumer::Consumer;
 use crate::kafka::errors;
+use crate::kafka::security::Security;
 use crate::telemetry::http;
 use crate::telemetry::spans::{Counters, Identity, Spans};
 use crate::telemetry::worker_metrics::{Outcome, WorkerMetrics};
@@ -84,6 +85,9 @@ pub enum Error {
     /// The handler's URL makes no sense.
     #[error("{0}")]
     Handler(String),
+    /// What connections to Kafka need could not be had.
+    #[error("{0}")]
+    Security(String),
     /// A key could not be had.
     #[error("{0}")]
     Encryption(String),
@@ -129,6 +133,8 @@ async fn work(
     options: &Options,
     shutdown: &CancellationToken,
 ) -> Result<(), Error> {
+    let security =
+        Security::load(&config.security, |path| std::fs::read(path)).map_err(Error::Security)?;
     let place = Place::of(&config.handler).map_err(Error::Handler)?;
     let clock = Monotonic::start();
     let health = Arc::new(Health::new(clock));
@@ -164,31 +170,24 @@ async fn work(
         Arc::clone(&health),
     ));
 
-    let checking = dead_letter_check::wait(config, &health);
+    let checking = dead_letter_check::wait(config, &security, &health);
     let checked = shutdown.run_until_cancelled(checking).await;
     if checked.is_none() {
         info!("stopped before the dead-letter topic would do");
         return Ok(());
     }
     let spans = spans(config, options, &metrics);
+    let (dead_letter_watch, looking) = dead_letter_check::watch(config, &security);
     let way = Way {
         transport: transport(config, place, clock),
+        dead_letter_watch,
         tracing: spans.as_ref().map(|spans| {
             let tracer = spans.tracer();
             Tracing::new(tracer, &config.consumer, &config.group_id, &options.pod)
         }),
     };
-    let (dead_letter_watch, looking) = dead_letter_check::watch(config);
     beside.spawn_local(looking);
-    let mut consuming = begin(
-        config,
-        options,
-        way,
-        dead_letter_watch,
-        clock,
-        &health,
-        &metrics,
-    )?;
+    let mut consuming = begin(config, options, &security, way, clock, &health, &metrics)?;
     // A task of its own, so that it is polled when it is woken and not whenever a connection is.
     let shutdown = shutdown.clone();
     let consuming = tokio::task::spawn_local(async move {
@@ -204,9 +203,10 @@ async fn work(
     result
 }
 
-/// How records get to the handler, and what is told of it.
+/// How records get to the handler or elsewhere, and what is told of it.
 struct Way {
     transport: Transport,
+    dead_letter_watch: dead_letter_check::Watch,
     tracing: Option<Tracing>,
 }
 
@@ -230,8 +230,8 @@ fn spans(config: &WorkerConfig, options: &Options, metrics: &WorkerMetrics) -> O
 fn begin(
     config: &WorkerConfig,
     options: &Options,
+    security: &Security,
     way: Way,
-    dead_letter_watch: dead_letter_check::Watch,
     clock: Monotonic,
     health: &Arc<Health>,
     metrics: &Arc<WorkerMetrics>,
@@ -241,6 +241,7 @@ fn begin(
         bootstrap_servers: &config.bootstrap_servers,
         client_id: &options.pod,
         properties: &config.properties,
+        security,
     };
     let membership = Membership {
         group_id: &config.group_id,
@@ -267,6 +268,7 @@ fn begin(
         pod: options.pod.clone(),
         bootstrap_servers: config.bootstrap_servers.clone(),
         properties: config.properties.clone(),
+        security: security.clone(),
         timeout: config.dead_letter_timeout(),
     };
     let pipeline = Pipeline {
@@ -280,7 +282,7 @@ fn begin(
         engine: Engine::new(settings(config, options, budget_bytes, clock.elapsed())),
         deliveries: Deliveries::new(pipeline, limits(config), clock, Arc::clone(&wake)),
         dead_letters: DeadLetters::new(letterhead, Arc::clone(&wake)),
-        dead_letter_watch,
+        dead_letter_watch: way.dead_letter_watch,
         clock,
         wake,
         health: Arc::clone(health),

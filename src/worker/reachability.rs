@@ -154,7 +154,9 @@ impl Loop {
                     Ok(Ok(())) => return kafka(&health, None),
                     Ok(Err(error)) => {
                         debug!(%error, "Kafka cannot be reached");
-                        kafka(&health, Some(&why));
+                        // That no broker is left says less than what became of a connection.
+                        let last = health.last_connection();
+                        kafka(&health, Some(last.as_deref().unwrap_or(&why)));
                     }
                     Err(error) => debug!(%error, "look at Kafka"),
                 }

@@ -11,6 +11,7 @@ use super::consume::Loop;
 use super::{Error, reachability};
 use crate::engine::Event;
 use crate::kafka::errors::{Code, Trouble};
+use crate::kafka::security::in_our_words;
 
 /// Between two looks at what is not worth a look each turn.
 const LOOK: Duration = Duration::from_secs(1);
@@ -121,7 +122,10 @@ impl Loop {
         match Trouble::of(code) {
             Trouble::Unreachable => self.watch_kafka(reason.to_owned()),
             // librdkafka goes on by itself, and says so when there is no broker left.
-            Trouble::Passing => debug!(%code, reason, "Kafka connection"),
+            Trouble::Passing => {
+                debug!(%code, reason, "Kafka connection");
+                self.health.connection_ended(reason);
+            }
             Trouble::Topic => {
                 if self.health.topic(Some(reason)) {
                     warn!(
@@ -137,6 +141,11 @@ impl Loop {
                 ) =>
             {
                 self.refused(code, None, reason);
+            }
+            Trouble::Refused if matches!(code, Code::SSL | Code::Authentication) => {
+                let reason = in_our_words(reason);
+                self.health.connection_ended(&reason);
+                self.watch_kafka(reason);
             }
             Trouble::Refused => {
                 if self.health.kafka(Some(reason)) {

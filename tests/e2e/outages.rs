@@ -49,7 +49,7 @@ async fn kafka_away_for_two_minutes_scales_nothing_and_heals_without_a_restart()
     scenario.committed(PATIENCE).await;
     let before = restarts(&scenario).await.expect("restarts");
 
-    let before_outage = MicroTime(k8s_openapi::jiff::Timestamp::now());
+    let before_outage = MicroTime(drover::clock::now());
     let outage = world::Outage::begin("kafka");
     let reachable = scenario
         .condition("KafkaReachable", "False", PATIENCE)

@@ -18,6 +18,7 @@ fn need(servers: &str, topics: &[&str], group: &str) -> Need {
         source: Source {
             bootstrap_servers: servers.to_owned(),
             properties: BTreeMap::new(),
+            security: Default::default(),
         },
         topics: topics.iter().map(|topic| (*topic).to_owned()).collect(),
         group_id: group.to_owned(),

@@ -7,6 +7,7 @@ use std::time::Duration;
 use drover::api::StartAt;
 use drover::clock::Monotonic;
 use drover::kafka::admin::{Admin, Error, Spec};
+use drover::kafka::security::Security;
 use drover::lag::{LagReader, Need, Source, Start};
 use drover::topic::{Offset, TopicPartition};
 use rdkafka::ClientConfig;
@@ -71,6 +72,7 @@ impl Broker {
             source: Source {
                 bootstrap_servers: self.servers.clone(),
                 properties: BTreeMap::new(),
+                security: Security::default(),
             },
             topics: vec![topic.to_owned()],
             group_id: group.to_owned(),

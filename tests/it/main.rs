@@ -19,6 +19,7 @@ mod cli_simulate;
 mod cli_status;
 mod cli_validate;
 mod controller_children;
+mod controller_credentials;
 mod controller_dead_letters;
 mod controller_process;
 mod controller_rest;

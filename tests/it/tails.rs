@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
+use drover::kafka::security::Security;
 use drover::kafka::tails::{Ends, READ, Tails};
 use drover::lag::{LagReader, Need, Pace, Source};
 use drover::topic::{Offset, TopicPartition};
@@ -16,7 +17,13 @@ const DEADLINE: Duration = Duration::from_secs(60);
 fn watch(mock: &Mock) -> (Tails, Receiver<TopicPartition>) {
     let (sender, arrivals) = channel();
     let arrived = move |partition| sender.send(partition).unwrap();
-    let tails = Tails::open(&mock.bootstrap_servers(), &BTreeMap::new(), arrived).unwrap();
+    let tails = Tails::open(
+        &mock.bootstrap_servers(),
+        &BTreeMap::new(),
+        &Security::default(),
+        arrived,
+    )
+    .unwrap();
     (tails, arrivals)
 }
 
@@ -70,6 +77,7 @@ async fn a_sleeping_fleet_is_woken_by_what_arrives_and_sleeps_again() {
         source: Source {
             bootstrap_servers: servers.clone(),
             properties: BTreeMap::new(),
+            security: Security::default(),
         },
         topics: vec!["orders".to_owned()],
         group_id: "g".to_owned(),

@@ -2,12 +2,14 @@
 
 mod encryption;
 mod idempotency;
+mod kafka;
 mod spec;
 mod start_at;
 mod status;
 
 pub use encryption::*;
 pub use idempotency::*;
+pub use kafka::*;
 pub use spec::*;
 pub use start_at::*;
 pub use status::*;

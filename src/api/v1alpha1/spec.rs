@@ -1,7 +1,5 @@
 //! The part of a `KafkaConsumer` that users write.
 
-use std::collections::BTreeMap;
-
 use k8s_openapi::api::core::v1::PodTemplateSpec;
 use kube::{CustomResource, KubeSchema};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -9,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::encryption::Encryption;
 use super::idempotency::Idempotency;
+use super::kafka::Kafka;
 use super::start_at::StartAt;
 use super::status::KafkaConsumerStatus;
 use crate::api::{Span, text};
@@ -142,37 +141,6 @@ pub struct KafkaConsumerSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "any_object")]
     pub template: Option<PodTemplateSpec>,
-}
-
-/// Where Kafka is and how to speak to it.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
-#[serde(rename_all = "camelCase")]
-pub struct Kafka {
-    /// Brokers to begin with: `host:port`, several with commas.
-    #[schemars(schema_with = "text::bootstrap_servers")]
-    pub bootstrap_servers: String,
-
-    /// How members of the group agree on partitions: `Classic` (any broker; cooperative-sticky
-    /// assignment, or the eager `range` or `roundrobin` if `partition.assignment.strategy` in
-    /// `properties` says so) or `Consumer` (KIP-848, Kafka 4.0 and later).
-    #[serde(default)]
-    pub group_protocol: GroupProtocol,
-
-    /// Further properties for librdkafka, such as `fetch.wait.max.ms: "100"`. Those that Drover
-    /// sets itself, that hold secrets or that librdkafka does not know are refused by name.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(schema_with = "text::properties")]
-    pub properties: BTreeMap<String, String>,
-}
-
-/// How members of a group agree on partitions.
-#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum GroupProtocol {
-    /// JoinGroup and SyncGroup, with the cooperative-sticky assignor unless another is chosen.
-    #[default]
-    Classic,
-    /// KIP-848: the broker assigns.
-    Consumer,
 }
 
 /// Your code. Exactly one of `http`, `exec` and `consumer`.

@@ -34,6 +34,7 @@ use super::answers::{
     self, Answer, Committed, Configs, Failure, Group, PartitionList, PerPartition, Topics,
 };
 use crate::clock::Monotonic;
+use crate::kafka::security;
 use crate::topic::TopicPartition;
 
 /// How long the thread waits for an event before it looks whether it is still needed; a handle
@@ -41,6 +42,11 @@ use crate::topic::TopicPartition;
 const WAIT_MS: c_int = 1000;
 /// librdkafka's longest time-out, for requests that must not time out.
 const AN_HOUR: Duration = Duration::from_secs(3600);
+
+/// librdkafka's numbers of what it says of connections.
+const ALL_BROKERS_DOWN: i32 = -187;
+const TLS: i32 = -181;
+const AUTHENTICATION: i32 = -169;
 
 /// Where it will be.
 pub type Receiver<T> = oneshot::Receiver<Answer<T>>;
@@ -122,17 +128,37 @@ impl Drop for Queue {
 /// Log lines go to tracing at debug: what matters comes back as the answer of a request.
 struct Context {
     /// What librdkafka last complained of, for messages: "timed out" alone helps nobody.
-    complaint: Mutex<Option<String>>,
+    complaint: Mutex<Option<Complaint>>,
+}
+
+/// Why a connection could not be made or has ended, in librdkafka's words.
+#[derive(Clone, Debug)]
+pub enum Complaint {
+    /// TLS failed.
+    Tls(String),
+    /// The broker does not accept our credentials.
+    Authentication(String),
+    /// Anything else.
+    Connection(String),
 }
 
 impl ClientContext for Context {
     fn log(&self, _level: RDKafkaLogLevel, facility: &str, message: &str) {
         tracing::debug!(target: "librdkafka", facility, message);
     }
+}
 
-    fn error(&self, error: KafkaError, reason: &str) {
-        tracing::debug!(target: "librdkafka", %error, reason);
-        *lock(&self.complaint) = Some(reason.to_owned());
+impl Context {
+    fn complain(&self, Failure { code, message }: Failure) {
+        tracing::debug!(target: "librdkafka", code, message);
+        let complaint = match code {
+            // It follows on what took the last of them down, and says less.
+            ALL_BROKERS_DOWN => return,
+            TLS => Complaint::Tls(security::in_our_words(&message)),
+            AUTHENTICATION => Complaint::Authentication(message),
+            _ => Complaint::Connection(message),
+        };
+        *lock(&self.complaint) = Some(complaint);
     }
 }
 
@@ -185,7 +211,7 @@ impl Native {
     }
 
     /// What librdkafka last complained of.
-    pub fn complaint(&self) -> Option<String> {
+    pub fn complaint(&self) -> Option<Complaint> {
         self.shared
             .as_ref()
             .and_then(|shared| lock(&shared.client.context().complaint).clone())
@@ -514,10 +540,7 @@ impl Shared {
         match kind {
             rd::RD_KAFKA_EVENT_LOG => return self.log(event),
             rd::RD_KAFKA_EVENT_ERROR => {
-                let failure = answers::failure_of(event);
-                let code = format!("code {}", failure.code);
-                let error = KafkaError::AdminOpCreation(code);
-                return self.client.context().error(error, &failure.message);
+                return self.client.context().complain(answers::failure_of(event));
             }
             _ => {}
         }

@@ -36,16 +36,18 @@ def bootstrap(plan: Plan, brokers: int) -> str:
     return ",".join(f"127.0.0.1:{plan.kafka_port(broker)}" for broker in range(1, brokers + 1))
 
 
-def start(plan: Plan, brokers: int, pod_address: str | None, more: list[str] | None = None) -> None:
+def start(plan: Plan, brokers: int, pod_address: str | None, more: list[str] | None = None,
+          further: list[tuple[str, str]] | None = None) -> None:
     """Starts the brokers; returns before they are ready (`wait`).
 
     With a `pod_address`, each also listens there, and tells that address to whoever comes that way. `more` are
-    further lines for their settings; Kafka takes the last of a name.
+    further lines for their settings; Kafka takes the last of a name. `further` are listeners beside the usual ones,
+    each with its security protocol, of broker 1 alone.
     """
     configs = {broker: plan.dir / f"kafka-{broker}" / "server.properties" for broker in range(1, brokers + 1)}
     for broker, config in configs.items():
         config.parent.mkdir(parents=True, exist_ok=True)
-        config.write_text(properties(plan, broker, brokers, pod_address) + "".join(f"{line}\n" for line in more or []))
+        config.write_text(properties(plan, broker, brokers, pod_address, further or []) + "".join(f"{line}\n" for line in more or []))
     _format(list(configs.values()))
     for broker, config in configs.items():
         processes.start(plan.dir, f"kafka-{broker}", _java("-Xms128m", "-Xmx384m") + ["kafka.Kafka", str(config)])
@@ -67,12 +69,16 @@ def stop(plan: Plan, only: list[str] | None = None, hard: bool = False) -> None:
     processes.end([process for process in found if process], patience=20, hard=hard)
 
 
-def properties(plan: Plan, broker: int, brokers: int, pod_address: str | None) -> str:
+def properties(plan: Plan, broker: int, brokers: int, pod_address: str | None,
+               further: list[tuple[str, str]] | None = None) -> str:
     everyone = range(1, brokers + 1)
     voters = ",".join(f"{each}@127.0.0.1:{plan.kafka_controller_port(each)}" for each in everyone)
     listeners = [f"LOCAL://127.0.0.1:{plan.kafka_port(broker)}"]
     if pod_address:
         listeners.append(f"PODS://{pod_address}:{plan.kafka_pod_port(broker)}")
+    further = (further or []) if broker == 1 else []
+    listeners += [f"{name}://127.0.0.1:{plan.kafka_further_port(index)}" for index, (name, _) in enumerate(further)]
+    protocols = ["LOCAL:PLAINTEXT", "PODS:PLAINTEXT", "CONTROLLER:PLAINTEXT"] + [":".join(each) for each in further]
     copies = min(brokers, 3)
     settings = {
         "node.id": broker,
@@ -81,7 +87,7 @@ def properties(plan: Plan, broker: int, brokers: int, pod_address: str | None) -
         "controller.listener.names": "CONTROLLER",
         "listeners": ",".join(listeners + [f"CONTROLLER://127.0.0.1:{plan.kafka_controller_port(broker)}"]),
         "advertised.listeners": ",".join(listeners),
-        "listener.security.protocol.map": "LOCAL:PLAINTEXT,PODS:PLAINTEXT,CONTROLLER:PLAINTEXT",
+        "listener.security.protocol.map": ",".join(protocols),
         "inter.broker.listener.name": "LOCAL",
         "log.dirs": plan.dir / f"kafka-{broker}" / "data",
         "auto.create.topics.enable": "false",  # a topic that is missing must be seen to be missing

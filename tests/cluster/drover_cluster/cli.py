@@ -68,8 +68,15 @@ def _control_plane_up(arguments: argparse.Namespace) -> None:
 
 
 def _broker_up(arguments: argparse.Namespace) -> None:
-    parts.broker_up(arguments.dir, arguments.brokers, arguments.set)
+    parts.broker_up(arguments.dir, arguments.brokers, arguments.set, [_listener(each) for each in arguments.listener])
     print(broker.bootstrap(lifecycle.existing(arguments.dir), len(broker.names(lifecycle.existing(arguments.dir)))))
+
+
+def _listener(text: str) -> tuple[str, str]:
+    name, _, protocol = text.partition("=")
+    if protocol not in ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"):
+        raise Failure(f"--listener {text}: write NAME=PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL")
+    return name, protocol
 
 
 def _image_build(arguments: argparse.Namespace) -> None:
@@ -122,6 +129,8 @@ def _parser() -> argparse.ArgumentParser:
     verb = _verb(group, "up", "start it; prints the bootstrap servers", _broker_up, "required")
     _brokers(verb)
     verb.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a further setting of the brokers")
+    verb.add_argument("--listener", action="append", default=[], metavar="NAME=PROTOCOL",
+                      help="a further listener, such as TLS=SSL; the first has the port 19 above the usual one's, and so on")
     _verb(group, "down", "stop it and remove its folder", _down, "required")
     for name, help, run in (("stop", "take it away, data kept", _stop), ("start", "bring it back", _start)):
         verb = _verb(group, name, help, run, "required")

@@ -34,14 +34,14 @@ def control_plane_up(folder: Path, controllers: bool) -> None:
         lifecycle.tell(folder, "the control plane is ready")
 
 
-def broker_up(folder: Path, brokers: int, more: list[str]) -> None:
+def broker_up(folder: Path, brokers: int, more: list[str], further: list[tuple[str, str]]) -> None:
     with lifecycle.taken(folder) as folder:
         if lifecycle.is_complete(folder):
             return lifecycle.tell(folder, f"already running in {folder}")
         tools.ensure(["kafka"])
         plan = lifecycle.fresh(folder)
         (plan.dir / "mode").write_text("broker\n")
-        broker.start(plan, brokers, pod_address=None, more=more)
+        broker.start(plan, brokers, pod_address=None, more=more, further=further)
         broker.wait(plan)
         lifecycle.mark_ready(plan, {
             "DROVER_CLUSTER_DIR": str(plan.dir),

@@ -71,6 +71,10 @@ class Plan:
     def kafka_controller_port(self, broker: int) -> int:
         return self.port(20 + broker)
 
+    def kafka_further_port(self, index: int) -> int:
+        """A further listener of broker 1, on 127.0.0.1; counted from 0."""
+        return self.port(30 + index)
+
     @staticmethod
     def kafka_pod_port(broker: int) -> int:
         """Listener for pods, on `host_address`, which is this cluster's alone: so the usual port."""

@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-/// A CA, and a server's certificate of it for 127.0.0.1.
+/// A CA (`ca`), a server's certificate of it for 127.0.0.1 (`server`), one for another name (`elsewhere`),
+/// one whose time is over (`expired`), and a client's (`client`); and a CA that has signed none of them
+/// (`other`).
 pub struct Certificates {
     folder: tempfile::TempDir,
 }
@@ -20,17 +22,29 @@ impl Certificates {
                  -subj /CN={ca} -keyout {ca}.key -out {ca}.crt"
             ));
         }
-        all.openssl(
-            "req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=store \
-             -keyout server.key -out server.csr",
-        );
-        let names = all.path("names");
-        std::fs::write(&names, "subjectAltName=IP:127.0.0.1\n").unwrap();
-        all.openssl(
-            "x509 -req -in server.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 2 \
-             -extfile names -out server.crt",
-        );
+        let here = "subjectAltName=IP:127.0.0.1";
+        all.sign("server", here, 2);
+        all.sign("elsewhere", "subjectAltName=DNS:elsewhere.example", 2);
+        all.sign("expired", here, -1);
+        all.sign("client", "extendedKeyUsage=clientAuth", 2);
         all
+    }
+
+    /// A certificate of `ca` that ends in so many days, its key, and both in one file.
+    fn sign(&self, name: &str, extension: &str, days: i32) {
+        self.openssl(&format!(
+            "req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN={name} \
+             -keyout {name}.key -out {name}.csr"
+        ));
+        let extensions = self.path(&format!("{name}.ext"));
+        std::fs::write(&extensions, format!("{extension}\n")).unwrap();
+        self.openssl(&format!(
+            "x509 -req -in {name}.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days {days} \
+             -extfile {name}.ext -out {name}.crt"
+        ));
+        let read = |kind: &str| std::fs::read_to_string(self.path(&format!("{name}.{kind}")));
+        let both = read("key").unwrap() + &read("crt").unwrap();
+        std::fs::write(self.path(&format!("{name}.pem")), both).unwrap();
     }
 
     fn openssl(&self, arguments: &str) {

@@ -5,4 +5,5 @@ pub mod certificates;
 pub mod consumers;
 pub mod control_plane;
 pub mod operator;
+pub mod secured;
 pub mod wrong_specs;

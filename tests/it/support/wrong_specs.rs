@@ -46,6 +46,30 @@ pub fn wrong_specs() -> Vec<Wrong> {
             "Required value",
         ),
         wrong(
+            url(
+                "/spec/kafka/sasl",
+                json!({ "mechanism": "Gssapi", "username": "u", "passwordSecret": { "name": "s", "key": "p" } }),
+            ),
+            "spec.kafka.sasl.mechanism",
+            "supported values",
+        ),
+        wrong(
+            url(
+                "/spec/kafka/sasl",
+                json!({ "mechanism": "Plain", "username": "u" }),
+            ),
+            "spec.kafka.sasl.passwordSecret",
+            "Required value",
+        ),
+        wrong(
+            url(
+                "/spec/kafka/tls",
+                json!({ "caSecret": { "name": "Upper", "key": "ca.crt" } }),
+            ),
+            "spec.kafka.tls.caSecret.name",
+            "correct the name",
+        ),
+        wrong(
             url("/spec/topics", json!([])),
             "spec.topics",
             "at least 1 items",

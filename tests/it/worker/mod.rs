@@ -22,6 +22,7 @@ mod outages;
 mod overrun;
 mod process;
 mod replayed;
+mod secured;
 mod socket;
 mod tracing;
 mod unread;

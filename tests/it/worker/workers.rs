@@ -7,7 +7,7 @@ use std::time::Duration;
 use drover::worker::{Error, Options, run};
 use drover::worker_config::{
     Batch, GroupProtocol, Handler, HeaderStyle, HttpFormat, HttpHandler, HttpProtocol, OnExhausted,
-    Ordering, WorkerConfig,
+    Ordering, Security, WorkerConfig,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -33,6 +33,7 @@ pub fn config(kafka: &Kafka, web: &Web) -> WorkerConfig {
         properties: quick
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .into(),
+        security: Security::default(),
         handler: http(web.url()),
         ordering: Ordering::Key,
         concurrency: 16,

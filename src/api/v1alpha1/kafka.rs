@@ -1,0 +1,134 @@
+//! `spec.kafka`: where Kafka is and how to speak to it.
+
+use std::collections::BTreeMap;
+
+use kube::KubeSchema;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::idempotency::SecretKey;
+use crate::api::text;
+
+/// Where Kafka is and how to speak to it.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct Kafka {
+    /// Brokers to begin with: `host:port`, several with commas.
+    #[schemars(schema_with = "text::bootstrap_servers")]
+    pub bootstrap_servers: String,
+
+    /// TLS to the brokers. Default: none, connections are in the clear. `tls: {}` is TLS with the public
+    /// authorities.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<KafkaTls>,
+
+    /// Who we are, to brokers that ask. Default: nobody, or with `tls.certSecret` the owner of that
+    /// certificate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sasl: Option<KafkaSasl>,
+
+    /// How members of the group agree on partitions: `Classic` (any broker; cooperative-sticky
+    /// assignment, or the eager `range` or `roundrobin` if `partition.assignment.strategy` in
+    /// `properties` says so) or `Consumer` (KIP-848, Kafka 4.0 and later).
+    #[serde(default)]
+    pub group_protocol: GroupProtocol,
+
+    /// Further properties for librdkafka, such as `fetch.wait.max.ms: "100"`. Those that Drover
+    /// sets itself (those of `tls` and `sasl` among them), that hold secrets or that librdkafka does not know are refused by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(schema_with = "text::properties")]
+    pub properties: BTreeMap<String, String>,
+}
+
+/// How members of a group agree on partitions.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum GroupProtocol {
+    /// JoinGroup and SyncGroup, with the cooperative-sticky assignor unless another is chosen.
+    #[default]
+    Classic,
+    /// KIP-848: the broker assigns.
+    Consumer,
+}
+
+/// TLS to the brokers.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct KafkaTls {
+    /// The Secret with the certificates, in PEM, of those that may sign the brokers'. Default: the
+    /// public authorities, as browsers have them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca_secret: Option<SecretKey>,
+
+    /// The Secret with a certificate of ours and its private key, for brokers that ask for one (mutual
+    /// TLS). Default: none is shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cert_secret: Option<CertSecret>,
+
+    /// Whether the name under which a broker is called must be in its certificate. Default true;
+    /// with false, whoever has any certificate of these authorities can stand in for a broker.
+    #[serde(default = "KafkaTls::default_verify_hostname")]
+    pub verify_hostname: bool,
+}
+
+impl KafkaTls {
+    fn default_verify_hostname() -> bool {
+        true
+    }
+}
+
+/// A Secret with a certificate and its private key, in PEM, in the resource's own namespace.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct CertSecret {
+    /// The Secret's name.
+    #[schemars(schema_with = "text::secret_name")]
+    pub name: String,
+
+    /// The key in it of the certificate, with those that lead to its authority. Default `tls.crt`, as
+    /// in Secrets of type `kubernetes.io/tls`.
+    #[serde(default = "CertSecret::default_cert")]
+    #[schemars(schema_with = "text::secret_key")]
+    pub cert: String,
+
+    /// The key in it of the private key, without a passphrase. Default `tls.key`.
+    #[serde(default = "CertSecret::default_key")]
+    #[schemars(schema_with = "text::secret_key")]
+    pub key: String,
+}
+
+impl CertSecret {
+    fn default_cert() -> String {
+        "tls.crt".to_owned()
+    }
+
+    fn default_key() -> String {
+        "tls.key".to_owned()
+    }
+}
+
+/// Who we are, to brokers that ask by SASL.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct KafkaSasl {
+    /// How the password is proved: `Plain` (it is sent as it is: only with `tls`, unless the network
+    /// is trusted), `ScramSha256` or `ScramSha512`.
+    pub mechanism: SaslMechanism,
+
+    /// The user.
+    #[schemars(length(min = 1, max = 1024))]
+    pub username: String,
+
+    /// The Secret with the password.
+    pub password_secret: SecretKey,
+}
+
+/// How a password is proved.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SaslMechanism {
+    /// RFC 4616.
+    Plain,
+    /// RFC 7677.
+    ScramSha256,
+    /// RFC 5802 with SHA-512.
+    ScramSha512,
+}

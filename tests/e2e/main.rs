@@ -9,6 +9,7 @@ mod burst;
 mod dead_letters;
 mod encryption;
 mod handlers;
+mod idempotency;
 mod kafka;
 mod kill;
 mod outages;

@@ -35,6 +35,11 @@ pub fn pod_bootstrap() -> String {
     variable("DROVER_POD_BOOTSTRAP")
 }
 
+/// This machine, as pods reach it.
+pub fn host_address() -> String {
+    variable("DROVER_HOST_ADDRESS")
+}
+
 /// The cluster's own folder, with its logs.
 pub fn folder() -> PathBuf {
     variable("DROVER_CLUSTER_DIR").into()

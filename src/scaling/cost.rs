@@ -25,8 +25,10 @@ const STEPS: u32 = 48;
 #[derive(Clone, Debug)]
 pub(super) struct Outset<'a> {
     pub(super) load: &'a Load,
-    /// Records per second that arrive.
+    /// Records per second that arrive, with what chance asks for.
     pub(super) arrival: f64,
+    /// How many times the arrivals that is.
+    pub(super) margin: f64,
     /// Records that wait, as if every pod had as many as the busiest.
     pub(super) backlog: f64,
     /// Pods that work.

@@ -46,7 +46,7 @@ pub(super) struct Load {
 
 impl Load {
     /// Reads it off the partitions and their owners.
-    pub(super) fn of(state: &State, reading: &Reading<'_>, per_pod: f64) -> Self {
+    pub(super) fn of(state: &State, reading: &Reading<'_>, per_pod: f64, promise: f64) -> Self {
         let partitions = reading.partitions();
         let count = f64::from(partitions.max(1));
         let seen: f64 = state.tracks.values().map(|track| track.arrived).sum();
@@ -112,18 +112,20 @@ impl Load {
             deepest,
             crowding: 1.0,
         }
-        .crowded(state, reading, ready)
+        .crowded(state, reading, ready, promise)
     }
 
     /// A pod serves its partitions in turn, so what it does not manage gathers in those with the
     /// largest shares, and their records wait longer than the pod's backlog says.
-    fn crowded(mut self, state: &State, reading: &Reading<'_>, ready: u32) -> Self {
+    fn crowded(mut self, state: &State, reading: &Reading<'_>, ready: u32, promise: f64) -> Self {
         if ready == 0 {
             return self;
         }
         let equal = self.per_pod * sizes::worth(ready, self.partitions);
         let busiest = self.busiest.unwrap_or(reading.backlog() / equal.max(1e-9));
         let most = f64::from(self.partitions.div_ceil(ready.max(1)));
+        // Where a pod hardly comes round within the promise, records are done as they came.
+        let turns = self.per_pod * promise / most;
         // A partition that has not had a turn when its pod went round is not late for want of pods.
         let each = f64::from(self.partitions) / f64::from(ready);
         let patience = NEGLECT.max(each / self.per_pod);
@@ -136,7 +138,7 @@ impl Load {
         } else {
             seen
         };
-        self.crowding = usual.clamp(1.0, most.clamp(1.0, MOST_CROWDED));
+        self.crowding = usual.clamp(1.0, most.min(turns).clamp(1.0, MOST_CROWDED));
         self.busiest = Some(busiest.max(oldest));
         self
     }

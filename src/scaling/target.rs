@@ -23,8 +23,12 @@ const COPES: f64 = 0.2;
 /// about itself.
 const BIAS: f64 = 0.95;
 const SPREADS: f64 = 0.2;
-/// What arrived of late counts where it is more: a rising load is ahead of its level. Seconds.
+/// What arrived of late counts where it is more, less the noise of its number: a rising load is
+/// ahead of its level. Seconds.
 const RECENT: [f64; 2] = [30.0, 60.0];
+/// Where a pod does few records within the promise, chance alone makes some of its queues too long.
+/// That is allowed for so much of the time.
+const CHANCE: f64 = 0.002;
 /// Share of the promise in which a backlog should be gone, where no size is enough.
 const CLEARING: f64 = 0.6;
 /// A size keeps the promise if a record waits for this share of it at most; where none does, those
@@ -91,7 +95,7 @@ pub(super) fn needs(
     let per_pod = state
         .capacity
         .per_pod(policy, coped(state, reading, promise));
-    let load = Load::of(state, reading, per_pod);
+    let load = Load::of(state, reading, per_pod, promise);
     let useful = sizes::useful(reading.partitions());
     let outset = outset(policy, state, reading, &load, &useful);
     let backlog = reading.backlog();
@@ -163,9 +167,13 @@ fn outset<'a>(
     let level = state.level.as_ref();
     let planned = level.map_or(0.0, |level| BIAS * level.rate + SPREADS * level.spread);
     let surging = state.arrival().filter(|_| state.surge.is_some());
+    let margin = margin(load.per_pod, sample.current, policy.max_delay.as_secs_f64());
     let recent = RECENT
         .iter()
-        .filter_map(|&window| state.arrivals.rate(window, window))
+        .filter_map(|&window| {
+            let records = state.arrivals.rate(window, window)? * window;
+            Some((records - records.sqrt()) / window)
+        })
         .fold(0.0, f64::max);
     let arrival = planned.max(surging.unwrap_or(0.0));
 
@@ -178,11 +186,12 @@ fn outset<'a>(
     let steady = useful
         .iter()
         .copied()
-        .find(|&size| load.capacity(size) >= arrival)
+        .find(|&size| load.capacity(size) >= arrival * margin)
         .unwrap_or(reading.partitions());
     Outset {
         load,
-        arrival: arrival.max(recent),
+        arrival: arrival.max(recent) * margin,
+        margin,
         backlog: waits + more,
         ready,
         current: sample.current,
@@ -192,6 +201,15 @@ fn outset<'a>(
         promise: policy.max_delay.as_secs_f64(),
         steady,
     }
+}
+
+/// How many times their arrivals pods have to be able to do. A queue with independent arrivals and
+/// equal records is longer than `promise` with the chance exp(-2 n (1 - r) / r), where n is the
+/// number of records that a pod does within it and r the share of its time that it is busy
+/// (Kingman's bound in heavy traffic). For fast handlers that is 1.
+fn margin(per_pod: f64, pods: u32, promise: f64) -> f64 {
+    let records = (per_pod * promise).max(1.0);
+    1.0 + (f64::from(pods.max(1)) / CHANCE).ln() / (2.0 * records)
 }
 
 /// The useful size that costs least, of those that are not smaller than the fleet and keep the
@@ -251,7 +269,8 @@ fn spare(
         let spared = f64::from(current - least) * left;
         return (spared > MOVE).then_some(least);
     }
-    let peak = state.arrivals.peak(MINUTE, LOOK_BACK - MINUTE)?;
+    let peak = state.arrivals.peak(MINUTE, LOOK_BACK - MINUTE)? * MINUTE;
+    let peak = (peak - peak.sqrt()) / MINUTE;
     let waited = state.waited(reading, false)?.seconds();
     let smaller = bounds.sizes.iter().rev().copied().filter(|&n| n < current);
     let Some(per_pod) = state.capacity.measured() else {
@@ -261,7 +280,7 @@ fn spare(
         return (waited < COPES * outset.promise).then_some(probe);
     };
     let again = Outset {
-        arrival: outset.arrival.max(peak),
+        arrival: outset.arrival.max(peak * outset.margin),
         ..outset.clone()
     };
     let stay = again.cost(current).total;

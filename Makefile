@@ -136,6 +136,11 @@ bench-scaling: ## Drover's policy beside KEDA's on the loads of tests/traces, or
 	@tests/bench/scaling --drover "$(BUILT:$(PROFILE)=release)/drover" --json target/bench-scaling.json \
 	  $(if $(TRACES),--traces "$(TRACES)") $(if $(SIMULATE),-- $(SIMULATE))
 
+.PHONY: tune-keda
+tune-keda: ## Which settings of KEDA keep the promise with the fewest pods on the loads of tests/traces
+	@$(CARGO) build --release --bin drover
+	@tests/bench/scaling-tune --drover "$(BUILT:$(PROFILE)=release)/drover" $(if $(TRACES),--traces "$(TRACES)")
+
 .PHONY: bench-worker
 bench-worker: setup ## The worker beside other consumers on a real broker, into docs/benchmarks.md; QUICK=1 to try
 	@$(CARGO) build --release --bin drover-worker $(addprefix --example bench_,load handler config bare_loop)

@@ -4,6 +4,7 @@
 //! `simulation`'s.
 
 mod report;
+mod settings;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -12,8 +13,11 @@ use std::{fs, thread};
 use anyhow::{Context, bail, ensure};
 use clap::{Args, ValueEnum};
 
+use settings::Settings;
+
 use super::output;
 use crate::api::Span;
+use crate::simulation::keda::Keda;
 use crate::simulation::{self, Contender, Controller, Faults, Fixed, Outcome, Setup, Trace};
 
 /// The window of a trace's busiest part, seconds,
@@ -42,6 +46,11 @@ pub struct SimulateArgs {
     /// Try a fleet of so many pods too; can be given several times
     #[arg(long, value_name = "PODS")]
     pub fixed: Vec<u32>,
+    /// Try KEDA with these settings, which know what a pod can do: lag=SECONDS of a pod's work for
+    /// each pod, rate=SHARE of what a pod can do (over window=SECONDS), down=SECONDS and up=SECONDS of
+    /// stabilisation, even; can be given several times
+    #[arg(long, value_name = "SETTINGS")]
+    pub keda: Vec<Settings>,
     /// No record shall wait longer: spec.scaling.maxDelay
     #[arg(long, value_name = "TIME", default_value = "60s")]
     pub max_delay: Span,
@@ -244,13 +253,22 @@ fn setup(args: &SimulateArgs, trace: &Trace) -> anyhow::Result<Setup> {
 /// Every policy in a world of its own, as many at once as there are processors.
 fn try_all(args: &SimulateArgs, setup: &Setup, trace: &Trace) -> Vec<Run> {
     let policies = match args.policies.as_slice() {
-        [] => Contender::ALL.to_vec(),
+        [] if args.keda.is_empty() => Contender::ALL.to_vec(),
         named => named.iter().map(|name| name.0).collect(),
     };
     let mut tried: Vec<(String, String, Box<dyn Controller + Send>)> = Vec::new();
     for policy in policies {
         let (name, about) = (policy.name().to_owned(), policy.about().to_owned());
         tried.push((name, about, policy.controller(setup)));
+    }
+    for settings in &args.keda {
+        let name = format!("keda:{}", settings.text);
+        let keda = Keda::new(setup, &settings.tuning);
+        tried.push((
+            name,
+            "KEDA with settings of your own".to_owned(),
+            Box::new(keda),
+        ));
     }
     for &pods in &args.fixed {
         let about = "as many pods all the time".to_owned();

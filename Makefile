@@ -131,10 +131,10 @@ bench-start: images ## 24 times from zero: first record produced to first record
 	@tests/demo/demo --dir "$(DEMO_CLUSTER)" --bin "$(BUILT)" --images "$(IMAGES_DIR)" --starts 24 --records 100
 
 .PHONY: bench-scaling
-bench-scaling: ## Drover's policy beside KEDA's on the loads of tests/traces, or of TRACES=folder
+bench-scaling: ## Drover's policy beside KEDA's on the loads of tests/traces, into docs/scaling.md; or of TRACES=folder
 	@$(CARGO) build --release --bin drover
 	@tests/bench/scaling --drover "$(BUILT:$(PROFILE)=release)/drover" --json target/bench-scaling.json \
-	  $(if $(TRACES),--traces "$(TRACES)") $(if $(SIMULATE),-- $(SIMULATE))
+	  $(if $(TRACES),--traces "$(TRACES)",--document docs/scaling.md) $(if $(SIMULATE),-- $(SIMULATE))
 
 .PHONY: tune-keda
 tune-keda: ## Which settings of KEDA keep the promise with the fewest pods on the loads of tests/traces

@@ -145,3 +145,9 @@ tune-keda: ## Which settings of KEDA keep the promise with the fewest pods on th
 bench-worker: setup ## The worker beside other consumers on a real broker, into docs/benchmarks.md; QUICK=1 to try
 	@$(CARGO) build --release --bin drover-worker $(addprefix --example bench_,load handler config bare_loop)
 	@tests/bench/worker --release-dir "$(BUILT:$(PROFILE)=release)" $(if $(QUICK),--quick)
+
+.PHONY: bench-operator
+bench-operator: tools ## The controller with 1,000 fleets, a real API server and broker, into docs/benchmarks-operator.md; LARGE=1 adds 10,000
+	@$(CARGO) build --release --bin drover-controller
+	@tests/bench/operator --bin "$(BUILT:$(PROFILE)=release)" --page docs/benchmarks-operator.md
+	@$(if $(LARGE),tests/bench/operator --bin "$(BUILT:$(PROFILE)=release)" --fleets 10000 --steps 10 --page docs/benchmarks-operator.md)

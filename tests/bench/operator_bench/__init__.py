@@ -1,0 +1,1 @@
+"""Measures the controller with many fleets: see ../operator."""

@@ -1,0 +1,151 @@
+"""The controller as a process, and the topics."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+import urllib.request
+from pathlib import Path
+
+TICK = os.sysconf("SC_CLK_TCK")
+
+
+class Controller:
+    """The controller; what it takes is read from /proc, what it counts from its metrics."""
+
+    def __init__(self, program: Path, kubeconfig: Path, port: int, log: Path):
+        self.program, self.kubeconfig, self.port, self.log = program, kubeconfig, port, log
+        self.process: subprocess.Popen | None = None
+
+    def start(self):
+        command = [str(self.program), "--worker-image", "drover.local/drover-worker:dev", "--identity", "bench",
+                   "--admin-address", f"127.0.0.1:{self.port}", "--log", os.environ.get("DROVER_LOG", "info")]
+        self.process = subprocess.Popen(
+            command, env={**os.environ, "KUBECONFIG": str(self.kubeconfig)}, stdin=subprocess.DEVNULL,
+            stdout=self.log.open("ab"), stderr=subprocess.STDOUT)
+
+    def stop(self):
+        if self.process is None:
+            return
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.process = None
+
+    @property
+    def proc(self) -> Path:
+        return Path(f"/proc/{self.process.pid}")
+
+    def cpu_seconds(self) -> float:
+        """Of all threads, also of those that are over."""
+        fields = (self.proc / "stat").read_text().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / TICK
+
+    def cpu_by_thread(self) -> dict[str, float]:
+        found: dict[str, float] = {}
+        for thread in (self.proc / "task").iterdir():
+            name = (thread / "comm").read_text().strip()
+            found[name] = found.get(name, 0) + int((thread / "schedstat").read_text().split()[0]) / 1e9
+        return found
+
+    def memory_mib(self, what: str = "VmHWM") -> float:
+        """VmHWM is the most resident memory so far, VmRSS what is resident now."""
+        for line in (self.proc / "status").read_text().splitlines():
+            if line.startswith(what):
+                return int(line.split()[1]) / 1024
+        raise RuntimeError(f"no {what}")
+
+    def connections(self, port: int) -> int:
+        """Established connections to this port of this machine."""
+        own = set()
+        for handle in (self.proc / "fd").iterdir():
+            try:
+                own.add(os.readlink(handle))
+            except OSError:
+                continue
+        count = 0
+        for line in (self.proc / "net" / "tcp").read_text().splitlines()[1:]:
+            fields = line.split()
+            if int(fields[2].split(":")[1], 16) == port and fields[3] == "01" and f"socket:[{fields[9]}]" in own:
+                count += 1
+        return count
+
+    def get(self, path: str) -> str | None:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=10) as answer:
+                return answer.read().decode()
+        except OSError:
+            return None
+
+    def metric(self, name: str) -> float:
+        """The sum over all labels; 0 where there is none."""
+        total = 0.0
+        for line in (self.get("/metrics") or "").splitlines():
+            if line.startswith(name) and line[len(name)] in " {":
+                total += float(line.rsplit(" ", 1)[1])
+        return total
+
+    def wait(self, what: str, true, seconds: float) -> float:
+        began = time.monotonic()
+        while not true():
+            if self.process.poll() is not None:
+                raise SystemExit(f"the controller ended: {self.log.read_text()[-2000:]}")
+            if time.monotonic() - began > seconds:
+                raise SystemExit(f"{what}: not within {seconds:.0f} s")
+            time.sleep(0.02)
+        return time.monotonic() - began
+
+
+class Kafka:
+    """Topics and records, by Debian's Kafka client for Python."""
+
+    def __init__(self, servers: str):
+        from confluent_kafka import Producer
+        from confluent_kafka.admin import AdminClient
+
+        self.servers = servers
+        self.port = int(servers.split(",")[0].rsplit(":", 1)[1])
+        self.admin = AdminClient({"bootstrap.servers": servers})
+        self.producer = Producer({"bootstrap.servers": servers, "linger.ms": 0, "acks": "all"})
+
+    def create(self, topics: list[str], partitions: int):
+        from confluent_kafka.admin import NewTopic
+
+        for done in self.admin.create_topics([NewTopic(topic, partitions, 1) for topic in topics]).values():
+            done.result(60)
+
+    def produce(self, topic: str, partitions: int, count: int) -> float:
+        """Puts so many records into the topic; returns when the broker had the first."""
+        first: list[float] = []
+
+        def told(error, _message):
+            if error:
+                raise SystemExit(f"produce: {error}")
+            if not first:
+                first.append(time.time())
+
+        for number in range(count):
+            self.producer.produce(topic, b"bench", partition=number % partitions, on_delivery=told)
+            self.producer.poll(0)
+        self.producer.flush(60)
+        return first[0]
+
+    def commit(self, group: str, topic: str, partitions: int):
+        """Says that the group has done everything."""
+        from confluent_kafka import Consumer, TopicPartition
+
+        consumer = Consumer({"bootstrap.servers": self.servers, "group.id": group})
+        try:
+            offsets = []
+            for number in range(partitions):
+                partition = TopicPartition(topic, number)
+                _, partition.offset = consumer.get_watermark_offsets(partition, timeout=30)
+                offsets.append(partition)
+            consumer.commit(offsets=offsets, asynchronous=False)
+        finally:
+            consumer.close()

@@ -1,7 +1,6 @@
 //! Leadership against a real API server, with a line between that can be cut.
 #![allow(clippy::unwrap_used, reason = "a test may panic wherever it stands")]
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,13 +13,13 @@ use kube::api::{Api, Patch, PatchParams, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 use serde_json::json;
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::support::control_plane::control_plane;
+use crate::support::line::{Line, server};
 use crate::support::operator::wait_for;
 
 const TERMS: Terms = Terms {
@@ -29,69 +28,12 @@ const TERMS: Terms = Terms {
     retry: Duration::from_millis(200),
 };
 
-/// A line to the API server that can be cut: what goes through it then hangs, as when packets are
-/// lost.
-struct Line {
-    address: SocketAddr,
-    cut: watch::Sender<bool>,
-}
-
-impl Line {
-    async fn to(server: SocketAddr) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let (cut, is_cut) = watch::channel(false);
-        tokio::spawn(async move {
-            loop {
-                let (near, _) = listener.accept().await.unwrap();
-                tokio::spawn(carry(near, server, is_cut.clone()));
-            }
-        });
-        Self { address, cut }
-    }
-
-    fn cut(&self) {
-        self.cut.send_replace(true);
-    }
-
-    fn mend(&self) {
-        self.cut.send_replace(false);
-    }
-}
-
-async fn carry(mut near: TcpStream, server: SocketAddr, mut is_cut: watch::Receiver<bool>) {
-    if is_cut.wait_for(|cut| !cut).await.is_err() {
-        return;
-    }
-    let Ok(mut far) = TcpStream::connect(server).await else {
-        return;
-    };
-    let ended = {
-        let carried = tokio::io::copy_bidirectional(&mut near, &mut far);
-        tokio::select! {
-            _ = carried => true,
-            _ = is_cut.wait_for(|cut| *cut) => false,
-        }
-    };
-    if !ended {
-        // Neither closed nor carried on: the other end waits.
-        let _ = is_cut.wait_for(|cut| !cut).await;
-    }
-}
-
 async fn config() -> Config {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let kubeconfig = Kubeconfig::read_from(control_plane().kubeconfig()).unwrap();
     let options = KubeConfigOptions::default();
     Config::from_custom_kubeconfig(kubeconfig, &options)
         .await
-        .unwrap()
-}
-
-fn server(config: &Config) -> SocketAddr {
-    let url = &config.cluster_url;
-    format!("{}:{}", url.host().unwrap(), url.port_u16().unwrap())
-        .parse()
         .unwrap()
 }
 

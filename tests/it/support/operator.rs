@@ -74,7 +74,22 @@ impl Operator {
 
     /// Starts the controller.
     pub async fn run(&mut self) {
-        let config = config(self.cluster).await;
+        let config = self.config().await;
+        self.run_with(config);
+    }
+
+    /// How the controller reaches the API server, and with which rights.
+    pub async fn config(&self) -> Config {
+        config(self.cluster).await
+    }
+
+    /// The control plane that the namespace is in.
+    pub fn cluster(&self) -> &'static ControlPlane {
+        self.cluster
+    }
+
+    /// Starts the controller with a configuration of the test's.
+    pub fn run_with(&mut self, config: Config) {
         let settings = Settings {
             namespace: Some(self.namespace.clone()),
             lease_namespace: self.namespace.clone(),
@@ -376,7 +391,7 @@ impl Operator {
 const CONTROLLER_AGENT: &str = "drover-controller-under-test";
 
 /// Who the controller is, as the manifests name it.
-const CONTROLLER: &str = "system:serviceaccount:drover-system:drover-controller";
+pub const CONTROLLER: &str = "system:serviceaccount:drover-system:drover-controller";
 
 /// Applies the roles of `deploy/controller.yaml`; those of its own namespace to `namespace`.
 async fn grant(client: &Client, namespace: &str) {

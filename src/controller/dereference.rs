@@ -17,7 +17,9 @@ use tracing::warn;
 use super::backoff::jittered;
 use super::context::Context;
 use super::credentials::Credentials;
+use super::error::Error;
 use super::fleets::{FleetKey, FleetMemory};
+use super::status::Trouble;
 use crate::api::KafkaConsumer;
 use crate::api::names::LABEL_CONSUMER;
 use crate::fleet::{self, Contents, Known, References};
@@ -33,6 +35,9 @@ const MISSING_IS_BELIEVED: Duration = Duration::from_secs(10);
 pub struct Lookups {
     /// What was found; topics are not in here.
     pub found: References,
+    /// The first that could not be read and of which nothing was known. Nothing is applied before it
+    /// is: pods would be rolled for contents that are only unknown.
+    pub unread: Option<Trouble>,
     /// What the fleet's connections to Kafka need.
     pub credentials: Credentials,
     generation: Option<i64>,
@@ -103,6 +108,7 @@ pub async fn look_up(
     let config_maps: Api<ConfigMap> = Api::namespaced(context.client.clone(), &namespace);
     let mut found = References::default();
     let mut credentials = Credentials::default();
+    let mut unread = None;
     for name in wanted.secrets {
         let answer = secrets.get_opt(&name).await.map(|object| {
             object.map(|secret| {
@@ -114,7 +120,8 @@ pub async fn look_up(
         if answer.is_err() {
             credentials.keep(&name, &lookups.credentials);
         }
-        let known = known(answer, lookups.found.secrets.get(&name), "secret", &name);
+        let before = lookups.found.secrets.get(&name);
+        let known = known(answer, before, "Secret", &name, &mut unread);
         found.secrets.insert(name, known);
     }
     for name in wanted.config_maps {
@@ -129,16 +136,16 @@ pub async fn look_up(
                 )
             })
         });
-        let known = known(
-            answer,
-            lookups.found.config_maps.get(&name),
-            "configmap",
-            &name,
-        );
+        let before = lookups.found.config_maps.get(&name);
+        let known = known(answer, before, "ConfigMap", &name, &mut unread);
         found.config_maps.insert(name, known);
     }
     lookups.generation = consumer.metadata.generation;
-    lookups.due_at = believed_for(&found).map(|belief| now + jittered(belief, &memory.uid));
+    lookups.due_at = match &unread {
+        Some(_) => Some(now + memory.failures.wait(&memory.uid)),
+        None => believed_for(&found).map(|belief| now + jittered(belief, &memory.uid)),
+    };
+    lookups.unread = unread;
     lookups.looked_up_at = now;
     lookups.found = found;
     lookups.credentials = credentials;
@@ -147,15 +154,28 @@ pub async fn look_up(
 fn known(
     answer: Result<Option<Contents>, kube::Error>,
     before: Option<&Known<Contents>>,
-    kind: &str,
+    kind: &'static str,
     name: &str,
+    unread: &mut Option<Trouble>,
 ) -> Known<Contents> {
     match answer {
         Ok(Some(contents)) => Known::Found(contents),
         Ok(None) => Known::Missing,
-        Err(error) => {
-            warn!(kind, name, error = %chain(&error), "cannot look up a reference");
-            before.cloned().unwrap_or_default()
+        Err(source) => {
+            warn!(kind, name, error = %chain(&source), "cannot look up a reference");
+            let known = before.cloned().unwrap_or_default();
+            if known == Known::Unknown {
+                let name = name.to_owned();
+                let verb = "read";
+                let error = Error::Api {
+                    verb,
+                    kind,
+                    name,
+                    source,
+                };
+                unread.get_or_insert_with(|| error.trouble());
+            }
+            known
         }
     }
 }

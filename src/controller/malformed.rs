@@ -4,6 +4,7 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::api::{Patch, PatchParams};
 use kube::core::error_boundary::InvalidObject;
+use kube::runtime::controller::Action;
 use kube::{Api, Resource};
 use serde_json::json;
 use tracing::warn;
@@ -18,15 +19,40 @@ use crate::k8s::events::Announcement;
 
 /// The reason of the condition and the event.
 const REASON: &str = "Unreadable";
+/// Characters of what is wrong; a condition has room for 32 KiB in all.
+const LONGEST_ERROR: usize = 2000;
 
-/// Tells in log, status and event that the resource cannot be read. Called once for each change of
-/// the resource, since nothing else wakes one that has no fleet.
-pub async fn tell(context: &Context, key: &FleetKey, invalid: &InvalidObject) {
+/// Tells in log, status and event that the resource cannot be read, once for each change of it. Returns
+/// when to try again where that did not succeed: nothing else wakes a resource that has no fleet.
+pub async fn tell(context: &Context, key: &FleetKey, invalid: &InvalidObject) -> Action {
+    let uid = invalid.metadata.uid.clone().unwrap_or_default();
+    let mut memory = context.fleets.take(key, &uid);
+    let told = try_to_tell(context, key, invalid).await;
+    let action = match told {
+        Ok(()) => {
+            memory.failures.none();
+            Action::await_change()
+        }
+        Err(error) => {
+            warn!(consumer = %key, error = %chain(&error), "status not written; it is tried again");
+            Action::requeue(memory.failures.another(&uid))
+        }
+    };
+    context.fleets.put(key.clone(), memory);
+    action
+}
+
+async fn try_to_tell(
+    context: &Context,
+    key: &FleetKey,
+    invalid: &InvalidObject,
+) -> Result<(), kube::Error> {
+    // It may repeat what was written, which may be a megabyte.
+    let error: String = invalid.error.chars().take(LONGEST_ERROR).collect();
     let message = format!(
-        "the resource cannot be read: {}; correct it; its children are left as they were",
-        invalid.error
+        "the resource cannot be read: {error}; correct it; its children are left as they were"
     );
-    warn!(consumer = %key, error = invalid.error, "resource cannot be read; it is left alone");
+    warn!(consumer = %key, error, "resource cannot be read; it is left alone");
     context.metrics.reconcile_failed();
     let ready = Condition {
         type_: condition::READY.to_owned(),
@@ -49,11 +75,14 @@ pub async fn tell(context: &Context, key: &FleetKey, invalid: &InvalidObject) {
         &kube::core::ApiResource::erase::<KafkaConsumer>(&()),
     );
     let params = PatchParams::apply(STATUS_MANAGER).force();
-    if let Err(error) = api
+    match api
         .patch_status(&key.name, &params, &Patch::Apply(&status))
         .await
     {
-        warn!(consumer = %key, error = %chain(&error), "status not written");
+        Ok(_) => {}
+        // It was deleted in between.
+        Err(kube::Error::Api(status)) if status.code == 404 => return Ok(()),
+        Err(error) => return Err(error),
     }
     let about = k8s_openapi::api::core::v1::ObjectReference {
         api_version: Some(KafkaConsumer::api_version(&()).into_owned()),
@@ -70,4 +99,5 @@ pub async fn tell(context: &Context, key: &FleetKey, invalid: &InvalidObject) {
         note: message,
     };
     context.announcer.tell(&about, announcement).await;
+    Ok(())
 }

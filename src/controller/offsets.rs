@@ -154,7 +154,7 @@ pub fn sample(latest: &Latest, workload: &Workload) -> Option<Sample> {
 ///
 /// # Errors
 /// If Kafka refuses the first offsets.
-pub async fn ready(
+pub fn ready(
     context: &Context,
     key: &FleetKey,
     fleet: &Fleet,
@@ -174,13 +174,21 @@ pub async fn ready(
     let mut partitions = offsets.partitions.values();
     if partitions.any(|seen| seen.as_ref().is_some_and(|seen| seen.committed.is_some())) {
         memory.group = Group::Begun;
+        context.lag.has_begun(key);
         return Ok(true);
     }
-    if memory.group == Group::Given || !context.fence.is_open() {
+    if memory.group == Group::Given {
         // These offsets were read before ours were written.
         return Ok(false);
     }
-    let start = context.lag.initial_offsets(key, fleet.start_at).await;
+    let fence = context.fence.clone();
+    let start = context
+        .lag
+        .begin(key, fleet.start_at, move || fence.is_open());
+    let Some(start) = start else {
+        // It wakes us when it is over.
+        return Ok(false);
+    };
     match start {
         Ok(Start::Written(first)) => {
             info!(group = fleet.group_id, start_at = %fleet.start_at, partitions = first.len(), "first offsets written");

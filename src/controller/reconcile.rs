@@ -54,10 +54,7 @@ pub async fn reconcile(object: Arc<Guarded>, context: Arc<Context>) -> Result<Ac
     let action = async {
         match &object.0 {
             Ok(consumer) => one(consumer, &key, &context).await,
-            Err(invalid) => {
-                malformed::tell(&context, &key, invalid).await;
-                Action::await_change()
-            }
+            Err(invalid) => malformed::tell(&context, &key, invalid).await,
         }
     }
     .instrument(span)
@@ -135,7 +132,7 @@ async fn steps(
             if let Some(moment) = run.waits_for_kafka(&lag, memory) {
                 return moment;
             }
-            run.decide(key, fleet, &lag, memory).await;
+            run.decide(key, fleet, &lag, memory);
             run.act(fleet, memory).await;
         }
         Err(problems) => {
@@ -200,16 +197,10 @@ impl Run<'_> {
     }
 
     /// What size the fleet should have. Without offsets nothing is decided: unknown is not zero.
-    async fn decide(
-        &mut self,
-        key: &FleetKey,
-        fleet: &Fleet,
-        lag: &Latest,
-        memory: &mut FleetMemory,
-    ) {
+    fn decide(&mut self, key: &FleetKey, fleet: &Fleet, lag: &Latest, memory: &mut FleetMemory) {
         let context = self.context;
         let size = self.workload.as_ref().map_or(0, |workload| workload.size);
-        let ready = offsets::ready(context, key, fleet, lag, size, memory).await;
+        let ready = offsets::ready(context, key, fleet, lag, size, memory);
         let offsets_ready = match ready {
             Ok(ready) => ready,
             Err(error) => {
@@ -278,6 +269,11 @@ impl Run<'_> {
 
     /// Applies the children; what was refused is not tried again at every wake-up.
     async fn apply(&mut self, fleet: &Fleet, memory: &mut FleetMemory) -> Option<Deployment> {
+        if let Some(unread) = &memory.lookups.unread {
+            // Told when it was looked up.
+            self.trouble.get_or_insert_with(|| unread.clone());
+            return None;
+        }
         let now = self.context.clock.elapsed();
         let generation = self.consumer.metadata.generation;
         if let Some(refusal) = &memory.refusal

@@ -1,10 +1,17 @@
 //! The known name that a wrong one was meant to be.
 
+/// Longer than any name that could be meant, in bytes.
+const LONGEST: usize = 256;
+
 /// The nearest of `known`, if any is near enough to be meant.
 pub(super) fn nearest<'a>(
     wrong: &str,
     known: impl IntoIterator<Item = &'a str>,
 ) -> Option<&'a str> {
+    // What is far longer than all of them is none of them, and comparing takes memory by its length.
+    if wrong.len() > LONGEST {
+        return None;
+    }
     let wrong = wrong.to_lowercase();
     known
         .into_iter()

@@ -16,6 +16,9 @@ pub struct Problem {
     pub may_heal: bool,
 }
 
+/// More than this are not listed: nobody reads them, and each is compared with all before it.
+const MOST: usize = 100;
+
 /// All problems found so far, each field and reason once.
 #[derive(Default)]
 pub(super) struct Problems(pub(super) Vec<Problem>);
@@ -53,7 +56,7 @@ impl Problems {
             message,
             may_heal,
         };
-        if !self.0.contains(&problem) {
+        if self.0.len() < MOST && !self.0.contains(&problem) {
             self.0.push(problem);
         }
     }

@@ -9,6 +9,10 @@ use super::secrets::{SecretFile, SecretValue, of_kafka, secret_files};
 use crate::api::names::reason;
 use crate::api::{KafkaConsumer, KafkaConsumerSpec};
 
+/// More Secrets and ConfigMaps than this are not looked up for one resource: each is a question to the
+/// API server, again and again, and others wait meanwhile.
+const MOST: usize = 256;
+
 /// What to look up before [`super::validate`], all in the resource's own namespace.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Wanted {
@@ -72,7 +76,12 @@ pub struct References {
 /// What to look up before [`super::validate`].
 pub fn references(consumer: &KafkaConsumer) -> Wanted {
     let mut wanted = Wanted::default();
-    for reference in all_references(&consumer.spec) {
+    let named = all_references(&consumer.spec);
+    for reference in if are_too_many(&named) {
+        Vec::new()
+    } else {
+        named
+    } {
         match reference.kind {
             Kind::Secret => wanted.secrets.insert(reference.name),
             Kind::ConfigMap => wanted.config_maps.insert(reference.name),
@@ -84,6 +93,14 @@ pub fn references(consumer: &KafkaConsumer) -> Wanted {
         .map(|(_, name)| name.to_owned())
         .collect();
     wanted
+}
+
+fn are_too_many(references: &[PodReference]) -> bool {
+    let names: BTreeSet<_> = references
+        .iter()
+        .map(|reference| (reference.kind, reference.name.as_str()))
+        .collect();
+    names.len() > MOST
 }
 
 fn pod_references(spec: &KafkaConsumerSpec) -> Vec<PodReference> {
@@ -145,10 +162,12 @@ impl References {
 
     /// Adds a problem for everything that is known to be missing.
     pub(super) fn check(&self, spec: &KafkaConsumerSpec, problems: &mut Problems) {
-        for reference in all_references(spec)
-            .iter()
-            .filter(|reference| !reference.optional)
-        {
+        let named = all_references(spec);
+        if are_too_many(&named) {
+            const FIELD: &str = "spec.template.spec";
+            problems.template(FIELD, format!("{FIELD} names more than {MOST} Secrets and ConfigMaps; put what belongs together into one"));
+        }
+        for reference in named.iter().filter(|reference| !reference.optional) {
             self.check_pod_reference(reference, problems);
         }
         for (field, topic) in topics(spec) {

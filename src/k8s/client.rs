@@ -2,27 +2,33 @@
 //!
 //! kube by itself retries for minutes and has no time-out for answers; a reconcile must come back
 //! and say so in status instead. Watches are exempt from the time-out once they have begun: their
-//! watcher ends those that fell silent.
+//! watcher ends those that fell silent. An API server that asks to come later (429 or 503 with
+//! `Retry-After`) is asked nothing before.
 
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::header::RETRY_AFTER;
 use http::{Method, Request, Response};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Body as HttpBody;
 use kube::client::{Body, ClientBuilder};
 use kube::{Client, Config};
+use tokio::time::{Sleep, sleep};
 use tower::{BoxError, Layer, Service};
 
 use crate::clock::Monotonic;
 
 /// The longest that one call may take, from request to the last byte of the answer.
 pub const CALL_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The longest that is waited because the API server asks for it.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
 /// Told of every writing call with its HTTP method in capitals.
 pub type WriteObserver = Arc<dyn Fn(&'static str) + Send + Sync>;
@@ -84,13 +90,58 @@ pub fn build(
 ) -> Result<Client, kube::Error> {
     config.default_retry = false;
     config.connect_timeout = Some(CALL_TIMEOUT);
-    let layer = CallLayer { observer, fence };
+    let layer = CallLayer {
+        observer,
+        fence,
+        later: Later::new(),
+    };
     Ok(ClientBuilder::try_from(config)?.with_layer(&layer).build())
+}
+
+/// Before when nothing is asked, as the API server wants it.
+#[derive(Clone)]
+struct Later {
+    clock: Monotonic,
+    not_before_ms: Arc<AtomicU64>,
+}
+
+impl Later {
+    fn new() -> Self {
+        Self {
+            clock: Monotonic::start(),
+            not_before_ms: Arc::default(),
+        }
+    }
+
+    fn note<B>(&self, answer: &Response<B>) {
+        let asks = matches!(answer.status().as_u16(), 429 | 503);
+        let seconds = || {
+            answer
+                .headers()
+                .get(RETRY_AFTER)?
+                .to_str()
+                .ok()?
+                .parse()
+                .ok()
+        };
+        if let Some(seconds) = asks.then(seconds).flatten() {
+            let wait = Duration::from_secs(seconds).min(LONGEST_WAIT);
+            let until = (self.clock.elapsed() + wait).as_millis();
+            let until = u64::try_from(until).unwrap_or(u64::MAX);
+            self.not_before_ms.fetch_max(until, Ordering::AcqRel);
+        }
+    }
+
+    fn rest(&self) -> Duration {
+        let until = Duration::from_millis(self.not_before_ms.load(Ordering::Acquire));
+        until.saturating_sub(self.clock.elapsed())
+    }
 }
 
 struct CallLayer {
     observer: WriteObserver,
     fence: Option<Fence>,
+    later: Later,
 }
 
 impl<S> Layer<S> for CallLayer {
@@ -101,6 +152,8 @@ impl<S> Layer<S> for CallLayer {
             inner,
             observer: self.observer.clone(),
             fence: self.fence.clone(),
+            later: self.later.clone(),
+            waiting: None,
         }
     }
 }
@@ -109,6 +162,9 @@ struct Calls<S> {
     inner: S,
     observer: WriteObserver,
     fence: Option<Fence>,
+    later: Later,
+    /// The calls after this one wait with it, in the client's queue.
+    waiting: Option<Pin<Box<Sleep>>>,
 }
 
 type AnswerBody = UnsyncBoxBody<Bytes, BoxError>;
@@ -125,7 +181,17 @@ where
     type Future = Answer;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        self.inner.poll_ready(cx)
+        loop {
+            if let Some(waiting) = &mut self.waiting {
+                ready!(waiting.as_mut().poll(cx));
+                self.waiting = None;
+            }
+            let rest = self.later.rest();
+            if rest.is_zero() {
+                return self.inner.poll_ready(cx);
+            }
+            self.waiting = Some(Box::pin(sleep(rest)));
+        }
     }
 
     fn call(&mut self, request: Request<Body>) -> Answer {
@@ -137,9 +203,12 @@ where
         }
         let watching = is_watch(&request);
         let answer = self.inner.call(request);
+        let later = self.later.clone();
         Box::pin(async move {
             let whole = async {
-                let (parts, body) = answer.await?.into_parts();
+                let answer = answer.await?;
+                later.note(&answer);
+                let (parts, body) = answer.into_parts();
                 if watching {
                     return Ok(Response::from_parts(parts, body.boxed_unsync()));
                 }

@@ -6,15 +6,18 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::Notify;
 use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::{Notify, Semaphore};
 use tokio::time::Instant;
 
 use super::assemble::{Ends, Memory};
 use super::dead_letters::DeadLetters;
+use super::reader::not_registered;
 use super::round::{self, Counters};
 use super::sleepers::{self, Sleepers};
+use super::start::{self, Start};
 use super::{Failure, Latest, Need, Offsets, Pace, Source, TopicState, Wakes};
+use crate::api::StartAt;
 use crate::clock;
 use crate::kafka::admin::{Admin, Answers, Committed, Error};
 use crate::topic::{Offset, TopicPartition};
@@ -28,6 +31,8 @@ const STARTS_KEPT: Duration = Duration::from_secs(30);
 const MISSING_KEPT: Duration = Duration::from_secs(2);
 /// Commits of a fleet at rest, in whose topics nothing arrives, are read again after this.
 const COMMITS_KEPT: Duration = Duration::from_secs(10);
+/// Groups whose first offsets are written at the same time.
+const BEGINNINGS: usize = 8;
 /// The longest pause after failures.
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 
@@ -77,7 +82,9 @@ pub(super) struct Cluster<K> {
     /// A fleet came, or one is due sooner.
     changed: Notify,
     /// None where the client could not be made, and why.
-    pub(super) admin: Result<Arc<Admin>, Error>,
+    admin: Result<Arc<Admin>, Error>,
+    /// Groups whose first offsets are being written.
+    beginnings: Semaphore,
     wakes: Arc<Wakes<K>>,
     counters: Arc<Counters>,
     sleepers: Mutex<Sleepers>,
@@ -99,6 +106,7 @@ impl<K: Ord + Clone + Send + Sync + 'static> Cluster<K> {
             fleets: Mutex::default(),
             changed: Notify::new(),
             admin,
+            beginnings: Semaphore::new(BEGINNINGS),
             wakes,
             counters,
             sleepers: Mutex::new(sleepers),
@@ -111,11 +119,11 @@ impl<K: Ord + Clone + Send + Sync + 'static> Cluster<K> {
         lock(&self.fleets)
     }
 
-    /// Reads for this fleet from now on; at once if it wants something else than before.
-    pub(super) fn register(&self, key: K, need: Need) {
+    /// Reads for this fleet from now on; at once if it wants something else than before. Whether it does.
+    pub(super) fn register(&self, key: K, need: Need) -> bool {
         let mut fleets = self.lock();
         if fleets.get(&key).is_some_and(|fleet| fleet.need == need) {
-            return;
+            return false;
         }
         let fleet = Fleet {
             need,
@@ -132,6 +140,7 @@ impl<K: Ord + Clone + Send + Sync + 'static> Cluster<K> {
         self.forget_sleep_of(before);
         drop(fleets);
         self.changed.notify_one();
+        true
     }
 
     /// What this fleet's sleep was watched by need not be watched for it any more.
@@ -164,7 +173,7 @@ impl<K: Ord + Clone + Send + Sync + 'static> Cluster<K> {
     }
 
     /// Reads for this fleet at once: somebody wrote its offsets.
-    pub(super) fn refresh(&self, key: &K) {
+    fn refresh(&self, key: &K) {
         if let Some(fleet) = self.lock().get_mut(key) {
             fleet.due = Instant::now();
             fleet.commits = None;
@@ -172,8 +181,22 @@ impl<K: Ord + Clone + Send + Sync + 'static> Cluster<K> {
         self.changed.notify_one();
     }
 
-    pub(super) fn need(&self, key: &K) -> Option<Need> {
-        self.lock().get(key).map(|fleet| fleet.need.clone())
+    /// Writes the first offsets of this fleet's group, where it has none and no members.
+    pub(super) async fn begin(
+        &self,
+        key: &K,
+        start_at: StartAt,
+        may_write: &(dyn Fn() -> bool + Send + Sync),
+    ) -> Result<Start, Error> {
+        let _turn = self.beginnings.acquire().await;
+        let need = self.lock().get(key).map(|fleet| fleet.need.clone());
+        let need = need.ok_or_else(not_registered)?;
+        let admin = self.admin.as_ref().map_err(Clone::clone)?;
+        let start = start::initial_offsets(admin, &need, start_at, may_write).await?;
+        if let Start::Written(_) = start {
+            self.refresh(key);
+        }
+        Ok(start)
     }
 
     pub(super) fn latest(&self, key: &K) -> Option<Latest> {

@@ -7,6 +7,7 @@
 //! beginning: no data is not zero. Decides nothing: that is `scaling`'s work.
 
 mod assemble;
+mod beginnings;
 mod cluster;
 mod dead_letters;
 mod reader;

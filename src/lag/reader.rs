@@ -1,15 +1,17 @@
 //! The one that fleets register with.
 
 use std::collections::{BTreeMap, HashMap};
+use std::hash::Hash;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
 
+use super::beginnings::Beginnings;
 use super::cluster::Cluster;
 use super::round::Counters;
-use super::start::{self, Start};
+use super::start::Start;
 use super::{Latest, Need, Pace, Source, Wakes};
 use crate::api::StartAt;
 use crate::clock;
@@ -21,6 +23,7 @@ use crate::kafka::admin::{Admin, Error};
 pub struct LagReader<K> {
     state: Mutex<State<K>>,
     wakes: Arc<Wakes<K>>,
+    beginnings: Beginnings<K>,
     counters: Arc<Counters>,
 }
 
@@ -56,7 +59,7 @@ pub struct Numbers {
     pub oldest: Option<Duration>,
 }
 
-impl<K: Ord + Clone + Send + Sync + 'static> Default for LagReader<K> {
+impl<K: Ord + Hash + Clone + Send + Sync + 'static> Default for LagReader<K> {
     fn default() -> Self {
         Self {
             state: Mutex::new(State {
@@ -64,12 +67,13 @@ impl<K: Ord + Clone + Send + Sync + 'static> Default for LagReader<K> {
                 fleets: BTreeMap::new(),
             }),
             wakes: Arc::default(),
+            beginnings: Beginnings::default(),
             counters: Arc::default(),
         }
     }
 }
 
-impl<K: Ord + Clone + Send + Sync + 'static> LagReader<K> {
+impl<K: Ord + Hash + Clone + Send + Sync + 'static> LagReader<K> {
     /// A reader without fleets.
     pub fn new() -> Self {
         Self::default()
@@ -100,7 +104,9 @@ impl<K: Ord + Clone + Send + Sync + 'static> LagReader<K> {
             .clusters
             .entry(need.source.clone())
             .or_insert_with(|| self.start(&need.source));
-        running.cluster.register(key.clone(), need.clone());
+        if running.cluster.register(key.clone(), need.clone()) {
+            self.beginnings.forget(key);
+        }
     }
 
     fn start(&self, source: &Source) -> Running<K> {
@@ -121,6 +127,7 @@ impl<K: Ord + Clone + Send + Sync + 'static> LagReader<K> {
 
     /// Reads no more for `key`. The client of a cluster without fleets is closed.
     pub fn unregister(&self, key: &K) {
+        self.beginnings.forget(key);
         self.lock().remove(key);
     }
 
@@ -141,22 +148,31 @@ impl<K: Ord + Clone + Send + Sync + 'static> LagReader<K> {
         }
     }
 
-    /// Writes the first offsets of a registered fleet's group, where it has none and no members.
+    /// Has the first offsets of a registered fleet's group written, where it has none and no members, if
+    /// it still `may_write` when it comes to that. None while that is under way; when it is over the
+    /// fleet is woken, and who asks again gets the outcome, once.
     ///
-    /// # Errors
-    /// Kafka does not answer or refuses; nothing was written, or it may be done again.
-    pub async fn initial_offsets(&self, key: &K, start_at: StartAt) -> Result<Start, Error> {
-        let (cluster, need) = {
-            let cluster = self.cluster(key).ok_or_else(not_registered)?;
-            let need = cluster.need(key).ok_or_else(not_registered)?;
-            (cluster, need)
+    /// The outcome is an error if Kafka does not answer or refuses; nothing was written then, or it may
+    /// be done again.
+    pub fn begin(
+        &self,
+        key: &K,
+        start_at: StartAt,
+        may_write: impl Fn() -> bool + Send + Sync + 'static,
+    ) -> Option<Result<Start, Error>> {
+        let cluster = self.cluster(key);
+        let of = key.clone();
+        let work = async move {
+            let cluster = cluster.ok_or_else(not_registered)?;
+            cluster.begin(&of, start_at, &may_write).await
         };
-        let admin = cluster.admin.as_ref().map_err(Clone::clone)?;
-        let start = start::initial_offsets(admin, &need, start_at).await?;
-        if let Start::Written(_) = start {
-            cluster.refresh(key);
-        }
-        Ok(start)
+        let (wakes, woken) = (Arc::clone(&self.wakes), key.clone());
+        self.beginnings.outcome(key, work, move || wakes.add(woken))
+    }
+
+    /// The group has begun, whoever saw to it.
+    pub fn has_begun(&self, key: &K) {
+        self.beginnings.forget(key);
     }
 
     /// Numbers about the reader's own work.
@@ -204,6 +220,6 @@ impl<K: Ord + Clone + Send + Sync + 'static> State<K> {
     }
 }
 
-fn not_registered() -> Error {
+pub(super) fn not_registered() -> Error {
     Error::Config("the fleet is not registered".to_owned())
 }

@@ -27,11 +27,12 @@ pub enum Start {
     HasMembers(usize),
 }
 
-/// Writes the first offsets of a group without commits and members.
+/// Writes the first offsets of a group without commits and members, if it still may.
 pub(super) async fn initial_offsets(
     admin: &Admin,
     need: &Need,
     start_at: StartAt,
+    may_write: &(dyn Fn() -> bool + Send + Sync),
 ) -> Result<Start, Error> {
     let topics: BTreeSet<String> = need.topics.iter().cloned().collect();
     let mut partitions = Vec::new();
@@ -56,6 +57,9 @@ pub(super) async fn initial_offsets(
     }
 
     let first = first_offsets(admin, &partitions, start_at).await?;
+    if !may_write() {
+        return Err(Error::Later("not written any more".to_owned()));
+    }
     let written = admin.alter_committed(group, &first, TIMEOUT).await?;
     match all(written) {
         Ok(_) => Ok(Start::Written(first)),

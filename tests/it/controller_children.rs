@@ -8,8 +8,9 @@ use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret, ServiceAccount};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
-use kube::ResourceExt;
-use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
+use kube::api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams};
+use kube::core::{ApiResource, GroupVersionKind};
+use kube::{Api, ResourceExt};
 use rdkafka::types::RDKafkaRespErr;
 use serde_json::{Value, json};
 
@@ -202,6 +203,211 @@ async fn somebody_elses_object_of_the_same_name_is_refused_and_untouched() {
         .await
         .unwrap();
     operator.condition("fleet", "Ready", "True", "Idle").await;
+}
+
+/// For each kind of child: an object of that name which is somebody else's.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_kind_of_child_takes_the_place_of_somebody_elses_object() {
+    let operator = Operator::start(&["events"]).await;
+    let pods = json!({ "metadata": { "labels": { "app": "theirs" } },
+        "spec": { "containers": [{ "name": "app", "image": "theirs:1" }] } });
+    let selector = json!({ "matchLabels": { "app": "theirs" } });
+    let theirs = [
+        (
+            "Deployment",
+            "apps",
+            "v1",
+            json!({ "replicas": 0, "selector": selector, "template": pods }),
+        ),
+        ("ServiceAccount", "", "v1", Value::Null),
+        (
+            "PodDisruptionBudget",
+            "policy",
+            "v1",
+            json!({ "minAvailable": 1, "selector": selector }),
+        ),
+    ];
+    let mut made = Vec::new();
+    for (kind, group, version, spec) in &theirs {
+        let name = format!("their-{}", kind.to_lowercase());
+        let gvk = GroupVersionKind::gvk(group, version, kind);
+        let api: Api<DynamicObject> = Api::namespaced_with(
+            operator.client.clone(),
+            &operator.namespace,
+            &ApiResource::from_gvk(&gvk),
+        );
+        let mut object =
+            json!({ "apiVersion": gvk.api_version(), "kind": kind, "metadata": { "name": name } });
+        if !spec.is_null() {
+            object["spec"] = spec.clone();
+        }
+        let object = serde_json::from_value(object).unwrap();
+        api.create(&PostParams::default(), &object).await.unwrap();
+        operator.create(&name, operator.spec("events")).await;
+        made.push((kind, name, api));
+    }
+    for (kind, name, api) in made {
+        let ready = operator
+            .condition(&name, "Ready", "False", "NameTaken")
+            .await;
+        assert!(
+            ready.message.contains(&format!("{kind} {name}")),
+            "{}",
+            ready.message
+        );
+        operator.event(&name, "NameTaken").await;
+        operator.rest(QUIET).await;
+        let left = api.get(&name).await.unwrap();
+        let managers = left
+            .managed_fields()
+            .iter()
+            .filter_map(|entry| entry.manager.clone());
+        let ours: Vec<String> = managers
+            .filter(|manager| manager.starts_with("drover"))
+            .collect();
+        assert!(ours.is_empty(), "{kind}: {ours:?}");
+        assert!(left.owner_references().is_empty(), "{kind}");
+    }
+}
+
+/// An object that carries our labels but belongs to another resource, or that another controller owns.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_object_that_another_controller_owns_is_not_taken_over_for_its_labels() {
+    let operator = Operator::start(&["events"]).await;
+    let other = operator.create("other", operator.spec("events")).await;
+    let theirs: ConfigMap = serde_json::from_value(json!({
+        "metadata": {
+            "name": "fleet",
+            "labels": { "app.kubernetes.io/managed-by": "drover", "drover.dev/consumer": "fleet" },
+            "ownerReferences": [{ "apiVersion": "drover.dev/v1alpha1", "kind": "KafkaConsumer",
+                "name": "other", "uid": other.uid().unwrap(), "controller": true }],
+        },
+        "data": { "precious": "yes" },
+    }))
+    .unwrap();
+    let config_maps = operator.api::<ConfigMap>();
+    let theirs = config_maps
+        .create(&PostParams::default(), &theirs)
+        .await
+        .unwrap();
+    operator.create("fleet", operator.spec("events")).await;
+    operator
+        .condition("fleet", "Ready", "False", "NameTaken")
+        .await;
+    operator.rest(QUIET).await;
+    assert_eq!(config_maps.get("fleet").await.unwrap(), theirs);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn drift_of_every_kind_of_child_is_put_right_once_and_told() {
+    let operator = Operator::start(&["events"]).await;
+    operator.create("fleet", operator.spec("events")).await;
+    operator.condition("fleet", "Ready", "True", "Idle").await;
+    operator.rest(QUIET).await;
+    let before = operator.writes().len();
+
+    let params = PatchParams::default();
+    let configured = operator.api::<ConfigMap>().get("fleet").await.unwrap();
+    let key = configured
+        .data
+        .as_ref()
+        .unwrap()
+        .keys()
+        .next()
+        .unwrap()
+        .clone();
+    let data = Patch::Merge(json!({ "data": { key: "{}" } }));
+    operator
+        .api::<ConfigMap>()
+        .patch("fleet", &params, &data)
+        .await
+        .unwrap();
+    let token = Patch::Merge(json!({ "automountServiceAccountToken": true }));
+    operator
+        .api::<ServiceAccount>()
+        .patch("fleet", &params, &token)
+        .await
+        .unwrap();
+    let budget = Patch::Merge(json!({ "spec": { "maxUnavailable": "50%" } }));
+    operator
+        .api::<PodDisruptionBudget>()
+        .patch("fleet", &params, &budget)
+        .await
+        .unwrap();
+
+    let told = wait_for("all three to be told", async || {
+        let told = operator.events("fleet").await;
+        let told: Vec<String> = told
+            .into_iter()
+            .filter(|event| event.starts_with("DriftCorrected"))
+            .collect();
+        if told.len() == 3 {
+            Ok(told)
+        } else {
+            Err(format!("{told:#?}"))
+        }
+    })
+    .await;
+    for what in [
+        "ConfigMap",
+        "automountServiceAccountToken",
+        "maxUnavailable",
+    ] {
+        assert!(
+            told.iter().any(|event| event.contains(what)),
+            "{what}: {told:#?}"
+        );
+    }
+    operator.rest(QUIET).await;
+    let since = operator.writes().split_off(before);
+    for kind in ["configmaps/", "serviceaccounts/", "poddisruptionbudgets/"] {
+        let count = since.iter().filter(|write| write.contains(kind)).count();
+        assert_eq!(count, 1, "{since:#?}");
+    }
+    let now = operator.api::<ConfigMap>().get("fleet").await.unwrap();
+    assert_eq!(now.data, configured.data);
+    let account = operator.api::<ServiceAccount>().get("fleet").await.unwrap();
+    assert_eq!(account.automount_service_account_token, Some(false));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_template_no_longer_says_is_gone_from_the_pods() {
+    let operator = Operator::start(&["events"]).await;
+    let template = json!({
+        "metadata": { "labels": { "team": "shop" }, "annotations": { "note": "kept" } },
+        "spec": {
+            "nodeSelector": { "pool": "consumers" },
+            "containers": [
+                { "name": "worker", "env": [{ "name": "TZ", "value": "UTC" }] },
+                { "name": "statsd", "image": "statsd:1" },
+            ],
+            "volumes": [{ "name": "scratch", "emptyDir": {} }],
+        },
+    });
+    let spec = crate::support::consumers::with(operator.spec("events"), "/template", template);
+    operator.create("fleet", spec).await;
+    let text = |deployment: &Deployment| serde_json::to_string(&deployment.spec.template).unwrap();
+    let parts = [
+        "\"team\"",
+        "\"note\"",
+        "consumers",
+        "\"TZ\"",
+        "statsd",
+        "scratch",
+    ];
+    operator
+        .object("fleet", "all of it", |deployment: &Deployment| {
+            parts.iter().all(|part| text(deployment).contains(part))
+        })
+        .await;
+    operator
+        .change("fleet", json!({ "template": Value::Null }))
+        .await;
+    operator
+        .object("fleet", "none of it", |deployment: &Deployment| {
+            !parts.iter().any(|part| text(deployment).contains(part))
+        })
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -17,7 +17,7 @@ use chance::Chance;
 
 #[path = "../storms/chance.rs"]
 #[allow(dead_code, reason = "the other test binary uses more of it")]
-mod chance;
+pub mod chance;
 
 /// What often lies at the edge of something.
 const ODD: &[&[u8]] = &[
@@ -62,7 +62,7 @@ fn corpus(name: &str) -> Vec<Vec<u8>> {
     files.iter().map(read).collect()
 }
 
-fn told(name: &str, otherwise: u64) -> u64 {
+pub fn told(name: &str, otherwise: u64) -> u64 {
     let told = std::env::var(name).ok();
     told.map_or(otherwise, |text| text.parse().unwrap())
 }

@@ -16,6 +16,7 @@ use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 
+use crate::lag::begin;
 use crate::lag_admin::{commit, produce};
 pub use crate::support::broker::Broker;
 
@@ -181,7 +182,7 @@ async fn a_new_group_with_members_is_left_to_them() {
     }
     let reader = LagReader::new();
     reader.register(&"a", &broker.need(topic, topic));
-    let start = reader.initial_offsets(&"a", StartAt::Latest).await.unwrap();
+    let start = begin(&reader, StartAt::Latest).await.unwrap();
     assert_eq!(start, Start::HasMembers(1));
 }
 
@@ -202,7 +203,7 @@ async fn a_group_begins_at_a_time_and_after_the_last_record_at_the_end() {
     let reader = LagReader::new();
     reader.register(&"a", &broker.need(topic, topic));
     let time = "2023-11-14T22:13:24.500Z".parse().unwrap();
-    let start = eventually(|| reader.initial_offsets(&"a", StartAt::Time(time)))
+    let start = eventually(|| begin(&reader, StartAt::Time(time)))
         .await
         .unwrap();
     let Start::Written(first) = start else {
@@ -267,7 +268,7 @@ async fn a_broker_that_is_killed_and_comes_back_is_read_again() {
     produce(&broker.servers, topic, &[0, 1], 4);
     let reader = LagReader::new();
     reader.register(&"a", &broker.need(topic, topic));
-    eventually(|| reader.initial_offsets(&"a", StartAt::Earliest)).await;
+    eventually(|| begin(&reader, StartAt::Earliest)).await;
     let until = async |wanted: &str, enough: &dyn Fn(&drover::lag::Latest) -> bool| {
         let began = Monotonic::start();
         loop {

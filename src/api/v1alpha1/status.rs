@@ -3,44 +3,46 @@
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, Serialize};
 
-/// What Drover sees and does. Unknown numbers are absent, never zero.
+/// What Drover sees and does. Unknown numbers are absent, never zero. A part that cannot be read, because
+/// another version or another hand wrote it, is absent too: it must not keep the spec from being read.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase", default)]
 pub struct KafkaConsumerStatus {
     /// The generation of the resource that this status speaks of.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "readable")]
     pub observed_generation: Option<i64>,
     /// Pods that exist.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "readable")]
     pub replicas: Option<i32>,
     /// Pods that are ready.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "readable")]
     pub ready_replicas: Option<i32>,
     /// The label selector of the pods, for the scale subresource.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "readable")]
     pub selector: Option<String>,
     /// The consumer group.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "readable")]
     pub group_id: Option<String>,
     /// Records that are not committed yet, all partitions together.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "readable")]
     pub lag: Option<i64>,
     /// How long the oldest unfinished record has waited, such as `12s`.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "readable")]
     pub delay: Option<String>,
     /// Partitions of all topics together.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "readable")]
     pub partitions: Option<i32>,
     /// The last decision about the size, with its reasons.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "readable")]
     pub scaling: Option<ScalingStatus>,
     /// Records that nothing gets past, at most ten.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "readable")]
     pub stuck: Vec<StuckRecord>,
     /// What is well and what is not.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "readable")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
 }
@@ -84,4 +86,38 @@ pub struct StuckRecord {
     pub attempts: u32,
     /// What the last attempt ended with. Never the record's content.
     pub error: String,
+}
+
+/// A value that can be read, or the default.
+fn readable<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: DeserializeOwned + Default,
+{
+    let value = serde_json::Value::deserialize(deserializer)?;
+    Ok(serde_json::from_value(value).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_part_that_cannot_be_read_is_absent_and_the_others_are_there() {
+        let status: KafkaConsumerStatus = serde_json::from_value(json!({
+            "replicas": 3,
+            "lag": "many",
+            "scaling": { "since": "yesterday" },
+            "stuck": [{ "attempts": 5_000_000_000_u64 }],
+            "conditions": 7,
+            "ofAnotherVersion": true,
+        }))
+        .expect("it is read");
+        let readable = KafkaConsumerStatus {
+            replicas: Some(3),
+            ..KafkaConsumerStatus::default()
+        };
+        assert_eq!(status, readable);
+    }
 }

@@ -350,7 +350,12 @@ fn problems_text(problems: &[Problem], facts: &Facts<'_>) -> String {
     let mut text = String::new();
     for problem in problems {
         let line = format!("{}: {}; ", problem.field, problem.message);
-        if text.len() + line.len() > ROOM {
+        let room = ROOM.saturating_sub(text.len());
+        if line.len() > room {
+            if text.is_empty() {
+                text.extend(line.chars().take(room / 4));
+                text.push_str("…; ");
+            }
             text.push_str("and more; ");
             break;
         }

@@ -1,0 +1,376 @@
+//! An API server that refuses, is slow, loses answers and breaks watches: the end is the same as if it
+//! had not, and the controller does not make it worse.
+#![allow(clippy::unwrap_used, reason = "a test may panic wherever it stands")]
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use drover::api::KafkaConsumer;
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret, ServiceAccount};
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use kube::ResourceExt;
+use kube::api::{ListParams, PostParams};
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use crate::support::consumers::with;
+use crate::support::faulty_api::{Call, Fault, FaultyApi};
+use crate::support::operator::{Operator, wait_for};
+
+const REFERENCE: &str = "reference";
+const QUIET: Duration = Duration::from_secs(3);
+
+/// A controller behind a proxy.
+async fn behind_proxy() -> (Operator, FaultyApi) {
+    let mut operator = Operator::prepare(&["events"]).await;
+    let api = FaultyApi::start(operator.cluster()).await;
+    let config = api.before(operator.config().await);
+    operator.run_with(config);
+    (operator, api)
+}
+
+fn template(name: &str, round: &str, container: Value) -> Value {
+    let mut container = container;
+    container["env"] = json!([{ "name": "KEY", "valueFrom": {
+        "secretKeyRef": { "name": format!("{name}-keys"), "key": "k" } } }]);
+    json!({
+        "metadata": { "annotations": { "round": round } },
+        "spec": { "containers": [container] },
+    })
+}
+
+/// The first part of a fleet's life: made, with a Secret of its own.
+async fn begin(operator: &Operator, name: &str) {
+    let secret: Secret = serde_json::from_value(json!({
+        "metadata": { "name": format!("{name}-keys") }, "stringData": { "k": "v" },
+    }))
+    .unwrap();
+    let secrets = operator.api::<Secret>();
+    secrets
+        .create(&PostParams::default(), &secret)
+        .await
+        .unwrap();
+    let template = template(name, "1", json!({ "name": "worker" }));
+    let spec = with(operator.spec("events"), "/template", template);
+    operator.create(name, spec).await;
+}
+
+fn has_begun(consumer: &KafkaConsumer, deployment: &Deployment) -> bool {
+    is_told(consumer, "Idle") && round(deployment) == Some("1")
+}
+
+/// The second: changed, and of another size.
+async fn grow(operator: &Operator, name: &str) {
+    let template = template(name, "2", json!({ "name": "worker" }));
+    let grown = json!({ "scaling": { "mode": "Manual" }, "replicas": 1, "template": template });
+    operator.change(name, grown).await;
+}
+
+fn has_grown(consumer: &KafkaConsumer, deployment: &Deployment) -> bool {
+    is_told(consumer, "PodsNotReady") && round(deployment) == Some("2") && size(deployment) == 1
+}
+
+/// The last: nothing runs, and one child less is needed.
+async fn end(operator: &Operator, name: &str) {
+    let template = template(
+        name,
+        "3",
+        json!({ "name": "karafka", "image": "shop/web:1" }),
+    );
+    let own = json!({ "handler": { "http": Value::Null, "consumer": {} }, "replicas": 0, "template": template });
+    operator.change(name, own).await;
+}
+
+fn has_ended(consumer: &KafkaConsumer, deployment: &Deployment) -> bool {
+    is_told(consumer, "Idle") && round(deployment) == Some("3") && size(deployment) == 0
+}
+
+fn is_told(consumer: &KafkaConsumer, reason: &str) -> bool {
+    let Some(status) = &consumer.status else {
+        return false;
+    };
+    let mut conditions = status.conditions.iter();
+    let ready = conditions.find(|condition| condition.type_ == "Ready");
+    status.observed_generation == consumer.metadata.generation
+        && ready.is_some_and(|ready| ready.reason == reason)
+}
+
+fn round(deployment: &Deployment) -> Option<&str> {
+    let template = deployment.spec.template.metadata.as_ref()?;
+    Some(template.annotations.as_ref()?.get("round")?.as_str())
+}
+
+fn size(deployment: &Deployment) -> i32 {
+    deployment.spec.replicas.unwrap_or(1)
+}
+
+/// Waits until all these fleets have come so far.
+async fn all(
+    operator: &Operator,
+    names: &[String],
+    what: &str,
+    is: fn(&KafkaConsumer, &Deployment) -> bool,
+) {
+    wait_for(what, async || {
+        let everything = ListParams::default();
+        let consumers = operator.api::<KafkaConsumer>().list(&everything).await;
+        let deployments = operator.api::<Deployment>().list(&everything).await;
+        let deployments: BTreeMap<String, Deployment> = deployments
+            .unwrap()
+            .into_iter()
+            .map(|deployment| (deployment.name_any(), deployment))
+            .collect();
+        let late = consumers.unwrap().into_iter().find(|consumer| {
+            let name = consumer.name_any();
+            let deployment = deployments.get(&name);
+            names.contains(&name) && !deployment.is_some_and(|deployment| is(consumer, deployment))
+        });
+        match late {
+            None => Ok(()),
+            Some(late) => Err(format!("{} has {:#?}", late.name_any(), late.status)),
+        }
+    })
+    .await;
+}
+
+/// A whole life of each.
+async fn live(operator: &Operator, names: &[String]) {
+    for name in names {
+        begin(operator, name).await;
+    }
+    all(operator, names, "all to have begun", has_begun).await;
+    for name in names {
+        grow(operator, name).await;
+    }
+    all(operator, names, "all to have grown", has_grown).await;
+    for name in names {
+        end(operator, name).await;
+    }
+    all(operator, names, "all to have ended", has_ended).await;
+}
+
+/// What has become of a fleet: all of its children and what is said of it, with its name and all that
+/// is different each time left out.
+async fn outcome(operator: &Operator, name: &str) -> Value {
+    let deployment = operator.api::<Deployment>().get(name).await.unwrap();
+    let account = operator.api::<ServiceAccount>().get(name).await.unwrap();
+    let budget = operator
+        .api::<PodDisruptionBudget>()
+        .get(name)
+        .await
+        .unwrap();
+    let config_map = operator.api::<ConfigMap>().get_opt(name).await.unwrap();
+    let conditions = operator.status(name).await.conditions;
+    let told: Vec<Value> = conditions
+        .into_iter()
+        .map(|told| json!([told.type_, told.status, told.reason]))
+        .collect();
+    let written = json!({
+        "deployment": [deployment.labels(), deployment.spec],
+        "account": [account.labels(), account.automount_service_account_token],
+        "budget": [budget.labels(), budget.spec],
+        "configMap": config_map.is_some(),
+        "conditions": told,
+    });
+    let mut text = written.to_string().replace(name, "NAME");
+    // Of the configuration with the name in it.
+    let hash = "\"drover.dev/config-hash\":\"";
+    if let Some(at) = text.find(hash) {
+        let from = at + hash.len();
+        let to = from + text[from..].find('"').unwrap();
+        text.replace_range(from..to, "HASH");
+    }
+    serde_json::from_str(&text).unwrap()
+}
+
+/// How often the shape or size of a fleet's pods was changed.
+async fn changes(operator: &Operator, name: &str) -> i64 {
+    let deployment = operator.api::<Deployment>().get(name).await.unwrap();
+    deployment.metadata.generation.unwrap()
+}
+
+/// In the full form every call fails in each way; else one after the other in turn.
+fn is_full() -> bool {
+    std::env::var_os("DROVER_TEST_FULL").is_some()
+}
+
+/// The fault of the call with this number, of this kind.
+fn fault(kind: usize) -> Fault {
+    match kind {
+        0 => Fault::Answer(500),
+        1 => Fault::LostAnswer,
+        2 => Fault::TooMany(1),
+        3 => Fault::Answer(409),
+        _ => Fault::NoAnswer,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_single_call_about_a_fleet_may_fail_once() {
+    let (operator, api) = behind_proxy().await;
+    live(&operator, &[REFERENCE.to_owned()]).await;
+    operator.rest(QUIET).await;
+    let calm = api.calls_about(REFERENCE);
+    assert!(calm.len() >= 12, "{calm:#?}");
+    let wanted = outcome(&operator, REFERENCE).await;
+    let wanted_changes = changes(&operator, REFERENCE).await;
+
+    // A fleet for each call that fails.
+    let kinds = if is_full() { 5 } else { 2 };
+    let failing: BTreeMap<String, (usize, Fault)> = (0..calm.len())
+        .flat_map(|number| (0..kinds).map(move |kind| (number, kind)))
+        .map(|(number, kind)| {
+            let kind = if is_full() {
+                kind
+            } else {
+                (2 * number + kind) % 5
+            };
+            let name = format!("call-{number}-kind-{kind}");
+            (name, (number, fault(kind)))
+        })
+        .collect();
+    let names: Vec<String> = failing.keys().cloned().collect();
+    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
+    let plan = failing.clone();
+    api.faults(move |call| {
+        let Some((name, (number, fault))) = plan.iter().find(|(name, _)| call.is_about(name))
+        else {
+            return Fault::None;
+        };
+        let seen = seen.entry(name.clone()).or_default();
+        *seen += 1;
+        if *seen == number + 1 {
+            *fault
+        } else {
+            Fault::None
+        }
+    });
+    live(&operator, &names).await;
+    api.faults(|_| Fault::None);
+    operator.rest(QUIET).await;
+
+    for (name, (number, fault)) in &failing {
+        let calls = api.calls_about(name);
+        let what = |call: &Call| format!("{:?} {} {}", call.fault, call.method, call.path);
+        let calls: Vec<String> = calls.iter().map(what).collect();
+        let failed = format!("{name}: call {number} was {fault:?}: {calls:#?}");
+        assert_eq!(outcome(&operator, name).await, wanted, "{failed}");
+        assert!(changes(&operator, name).await <= wanted_changes, "{failed}");
+        // What failed is done again, and the trouble and its end are told.
+        assert!(calls.len() <= 2 * calm.len(), "{failed}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_new_leader_that_cannot_read_a_secret_at_once_rolls_no_pods() {
+    let (mut operator, api) = behind_proxy().await;
+    begin(&operator, "fleet").await;
+    all(
+        &operator,
+        &["fleet".to_owned()],
+        "it to have begun",
+        has_begun,
+    )
+    .await;
+    operator.rest(QUIET).await;
+    let before: Deployment = operator.api().get("fleet").await.unwrap();
+    operator.stop().await;
+
+    let mut left = 2;
+    api.faults(move |call| {
+        let fails = call.path.ends_with("/fleet-keys") && left > 0;
+        left -= usize::from(fails);
+        if fails {
+            Fault::Answer(500)
+        } else {
+            Fault::None
+        }
+    });
+    let calls = api.calls().len();
+    let config = api.before(operator.config().await);
+    operator.run_with(config);
+    wait_for("the Deployment to be applied again", async || {
+        let calls = api.calls().split_off(calls);
+        let applies = |call: &&Call| call.writes() && call.path.ends_with("/deployments/fleet");
+        let applied = calls.iter().filter(applies).count();
+        if applied > 0 {
+            Ok(())
+        } else {
+            Err(format!("{calls:#?}"))
+        }
+    })
+    .await;
+    operator.condition("fleet", "Ready", "True", "Idle").await;
+    operator.rest(QUIET).await;
+    let after: Deployment = operator.api().get("fleet").await.unwrap();
+    assert_eq!(after.metadata.generation, before.metadata.generation);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_asked_to_come_later_does_not_come_before() {
+    const LATER: Duration = Duration::from_secs(3);
+    let (operator, api) = behind_proxy().await;
+    // When it was said, and when the next call came.
+    let times: Arc<Mutex<(Option<Instant>, Option<Instant>)>> = Arc::default();
+    let noted = times.clone();
+    api.faults(move |call| {
+        if call.is_about_lease() || call.watches() || !call.is_about("fleet") {
+            return Fault::None;
+        }
+        let mut noted = noted.lock().unwrap();
+        match noted.0 {
+            None => {
+                noted.0 = Some(Instant::now());
+                Fault::TooMany(LATER.as_secs())
+            }
+            Some(_) => {
+                noted.1.get_or_insert_with(Instant::now);
+                Fault::None
+            }
+        }
+    });
+    operator.create("fleet", operator.spec("events")).await;
+    operator.condition("fleet", "Ready", "True", "Idle").await;
+    let (said, came) = *times.lock().unwrap();
+    let waited = came.unwrap() - said.unwrap();
+    assert!(waited >= LATER, "{waited:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_malformed_resource_is_told_so_although_the_first_tries_fail() {
+    let (operator, api) = behind_proxy().await;
+    let mut left = 2;
+    api.faults(move |call| {
+        let fails = call.writes() && call.path.ends_with("/malformed/status") && left > 0;
+        left -= usize::from(fails);
+        if fails {
+            Fault::Answer(500)
+        } else {
+            Fault::None
+        }
+    });
+    let malformed = json!({
+        "apiVersion": "drover.dev/v1alpha1",
+        "kind": "KafkaConsumer",
+        "metadata": { "name": "malformed" },
+        "spec": with(operator.spec("events"), "/startAt", json!("2026-02-31T00:00:00Z")),
+    });
+    let malformed = serde_json::from_value(malformed).unwrap();
+    let raw = operator.raw();
+    raw.create(&PostParams::default(), &malformed)
+        .await
+        .unwrap();
+    wait_for("it to be told", async || {
+        let told = raw.get_status("malformed").await.unwrap();
+        match told.data["status"]["conditions"][0]["reason"].as_str() {
+            Some("Unreadable") => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    })
+    .await;
+    // Told once is told: nothing more is written.
+    operator.rest(QUIET).await;
+    assert_eq!(operator.event("malformed", "Unreadable").await.len(), 1);
+}

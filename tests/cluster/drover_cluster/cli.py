@@ -27,7 +27,13 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _tools(arguments: argparse.Namespace) -> None:
-    tools.ensure([arguments.only] if arguments.only else list(tools.PARTS))
+    if arguments.only:
+        parts = [arguments.only]
+    elif arguments.cluster:
+        parts = {"local": list(tools.PARTS), "kind": elsewhere.KIND_PARTS, "current": elsewhere.CURRENT_PARTS}[_mode()]
+    else:
+        parts = list(tools.PARTS)
+    tools.ensure(parts)
     say("all programs are there")
 
 
@@ -39,19 +45,25 @@ def _program(arguments: argparse.Namespace) -> None:
     print(tools.program(arguments.name))
 
 
-def _up(arguments: argparse.Namespace) -> None:
+def _mode() -> str:
+    """Which cluster was chosen."""
     mode = os.environ.get("CLUSTER") or ("local" if os.geteuid() == 0 else "")
+    if not mode:
+        raise Failure("without root, choose the cluster: CLUSTER=kind (needs Docker and kind) or CLUSTER=current"
+                      " (the one kubectl uses now); as root, CLUSTER=local is the default and needs neither")
+    if mode not in MODES:
+        raise Failure(f"CLUSTER={mode} is unknown; it can be {', '.join(MODES)}")
+    return mode
+
+
+def _up(arguments: argparse.Namespace) -> None:
+    mode = _mode()
     if mode == "local":
         full.up(arguments.dir, arguments.brokers)
     elif mode == "kind":
         elsewhere.kind_up(arguments.dir, arguments.brokers)
-    elif mode == "current":
-        elsewhere.current_up(arguments.dir)
-    elif mode:
-        raise Failure(f"CLUSTER={mode} is unknown; it can be {', '.join(MODES)}")
     else:
-        raise Failure("without root, choose the cluster: CLUSTER=kind (needs Docker and kind) or CLUSTER=current"
-                      " (the one kubectl uses now); as root, CLUSTER=local is the default and needs neither")
+        elsewhere.current_up(arguments.dir)
     print(arguments.dir / "env")
 
 
@@ -106,6 +118,7 @@ def _parser() -> argparse.ArgumentParser:
 
     verb = _verb(verbs, "tools", "make sure that all programs exist; builds them the first time", _tools, None)
     verb.add_argument("--only", choices=list(tools.PARTS), help="only the programs of this part")
+    verb.add_argument("--cluster", action="store_true", help="only what `up` needs for the CLUSTER that is chosen")
 
     verb = _verb(verbs, "program", "tell where a program is, such as helm; builds it the first time", _program, None)
     verb.add_argument("name")

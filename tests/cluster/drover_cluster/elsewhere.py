@@ -16,6 +16,9 @@ from .packages import find
 from .say import Failure, say
 
 KIND_CLUSTER = "drover"
+# Of the control plane only kubectl, which people who have a cluster mostly have.
+CURRENT_PARTS = [] if find("kubectl") else ["control-plane"]
+KIND_PARTS = [*CURRENT_PARTS, "kafka"]
 
 
 def kind_up(folder: Path, brokers: int) -> None:
@@ -26,7 +29,7 @@ def kind_up(folder: Path, brokers: int) -> None:
     with lifecycle.taken(folder) as folder:
         if lifecycle.is_complete(folder):
             return lifecycle.tell(folder, f"already running in {folder}")
-        tools.ensure(["control-plane", "kafka"])  # of the control plane only kubectl is used
+        tools.ensure(KIND_PARTS)
         plan = lifecycle.fresh(folder)
         (plan.dir / "mode").write_text("kind\n")
         kubeconfig = plan.dir / "kubeconfig"
@@ -64,7 +67,7 @@ def current_up(folder: Path) -> None:
         raise Failure("CLUSTER=current needs DROVER_BOOTSTRAP=host:port, a Kafka that this machine and the cluster's"
                       " pods reach; where pods know it by another name, set DROVER_POD_BOOTSTRAP too")
     with lifecycle.taken(folder) as folder:
-        tools.ensure(["control-plane"])  # kubectl
+        tools.ensure(CURRENT_PARTS)
         config = _output(kafka_service.kubectl(), "config", "view", "--flatten", "--minify", "--raw")
         plan = lifecycle.fresh(folder)
         (plan.dir / "mode").write_text("current\n")

@@ -34,19 +34,16 @@ fn in_order(weather: Weather) {
 }
 
 #[test]
-#[ignore = "two minutes together on a real broker: make test-storms"]
 fn in_order_nothing_is_lost_or_repeated() {
     in_order(Weather::fair("short-quiet-classic", 21));
 }
 
 #[test]
-#[ignore = "two minutes together on a real broker: make test-storms"]
 fn in_order_nothing_is_lost_or_repeated_with_an_eager_assignor() {
     in_order(eager(Weather::fair("short-quiet-eager", 22)));
 }
 
 #[test]
-#[ignore = "two minutes together on a real broker: make test-storms"]
 fn in_order_nothing_is_lost_or_repeated_by_the_consumer_protocol() {
     let weather = Weather {
         protocol: "Consumer",
@@ -85,26 +82,22 @@ fn every_fault_once(weather: Weather) {
 }
 
 #[test]
-#[ignore = "two minutes together on a real broker: make test-storms"]
 fn faults_lose_nothing() {
     every_fault_once(rough::weather("short-rough-classic", 24));
 }
 
 #[test]
-#[ignore = "two minutes together on a real broker: make test-storms"]
 fn faults_lose_nothing_with_an_eager_assignor() {
     every_fault_once(eager(rough::weather("short-rough-eager", 25)));
 }
 
 #[test]
-#[ignore = "two minutes together on a real broker: make test-storms"]
 fn faults_lose_nothing_by_the_consumer_protocol() {
     let weather = rough::weather("short-rough-consumer", 26);
     every_fault_once(rough::by_consumer_protocol(weather));
 }
 
 #[test]
-#[ignore = "two minutes together on a real broker: make test-storms"]
 fn a_broker_that_is_killed_and_one_that_is_stopped_lose_nothing() {
     let weather = Weather {
         // Of those that go while there is no broker nobody can be told.

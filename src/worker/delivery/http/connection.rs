@@ -81,6 +81,8 @@ impl Connection {
         let mut written = 0;
         // Why no more is written.
         let mut refused: Option<io::Error> = None;
+        // Something of the answer came since the handler was last told so.
+        let mut unacknowledged = false;
         let lost = |why: String| Poll::Ready(Err(Broken::Lost(why)));
         poll_fn(|cx| {
             if written == 0 && self.poll_closed(cx).is_ready() {
@@ -96,7 +98,13 @@ impl Connection {
                 }
             }
             loop {
-                match ready!(self.poll_fill(cx)) {
+                let Poll::Ready(filled) = self.poll_fill(cx) else {
+                    if std::mem::take(&mut unacknowledged) {
+                        self.stream.acknowledge();
+                    }
+                    return Poll::Pending;
+                };
+                match filled {
                     Ok(0) => {
                         return match (incoming.end(), &refused) {
                             (Ok(()), _) => Poll::Ready(Ok(())),
@@ -104,7 +112,7 @@ impl Connection {
                             (Err(why), None) => lost(why),
                         };
                     }
-                    Ok(_) => {}
+                    Ok(_) => unacknowledged = true,
                     Err(error) => return lost(error.to_string()),
                 }
                 match incoming.take(&self.buffer[..self.filled]) {
@@ -233,3 +241,7 @@ fn unreached(message: &str) -> Exchanged {
         reached: false,
     }
 }
+
+#[cfg(test)]
+#[path = "connection_tests.rs"]
+mod tests;

@@ -43,6 +43,21 @@ pub enum Stream {
     Socket(UnixStream),
 }
 
+impl Stream {
+    /// Tells the handler's kernel at once what has come, instead of with the next request or 40 ms later.
+    ///
+    /// A server that writes an answer in two pieces without TCP_NODELAY (those that come with Python,
+    /// Ruby and the JDK do) has the second one held back until the first is acknowledged (Nagle's
+    /// algorithm, RFC 896, against the delayed acknowledgement of RFC 1122 section 4.2.3.2).
+    pub fn acknowledge(&self) {
+        if let Self::Tcp(_stream) = self {
+            // It only takes longer where it is not to be had.
+            #[cfg(target_os = "linux")]
+            let _ = _stream.set_quickack(true);
+        }
+    }
+}
+
 impl Address {
     /// Looks the name up, if there is one, and connects to the first address that answers; the error
     /// says to what it was tried.

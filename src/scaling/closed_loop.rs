@@ -25,6 +25,8 @@ struct World {
     period: f64,
     /// Workers report; else the consumer is the user's own.
     reports: bool,
+    /// So many times the time inside the handler is what workers report.
+    reported: f64,
     /// All pods together never do more than this.
     downstream: f64,
     /// Share of arrivals that all go to partition 0.
@@ -41,6 +43,7 @@ impl Default for World {
             pause: 0.5,
             period: 0.5,
             reports: true,
+            reported: 1.0,
             downstream: f64::INFINITY,
             hot: 0.0,
             policy: Policy {
@@ -170,7 +173,7 @@ impl World {
                         let work = (partition.end - partition.done).min(share);
                         partition.done += work;
                         pod.done += work;
-                        pod.busy += work / rate;
+                        pod.busy += self.reported * work / rate;
                         left -= work;
                     }
                 }
@@ -481,6 +484,101 @@ fn a_consumer_without_reports_is_probed_down_until_it_shows_what_a_pod_can_do() 
     assert!((2..=3).contains(&size), "{:?}", outcome.changes);
     assert_eq!(outcome.late, 0.0, "worst {}", outcome.worst);
     assert!(outcome.changes.len() <= 10, "{:?}", outcome.changes);
+}
+
+/// Workers that measure something else than the time inside the handler, or nothing: what is done
+/// while everything is busy says how much a pod can do.
+#[test]
+fn reports_that_cannot_be_are_not_believed() {
+    for reported in [0.0, 0.2, 5.0] {
+        let world = World {
+            reported,
+            ..World::default()
+        };
+        let load = |time: f64| if time < 900.0 { 150.0 } else { 5.0 * 195.0 };
+        let outcome = world.run(State::default(), 1, 3600.0, load);
+        let learned = outcome.state.capacity.measured();
+        assert!(
+            outcome.late <= 30.0,
+            "{reported}: {} s late, {:?}",
+            outcome.late,
+            outcome.changes
+        );
+        let size = outcome.changes.last().map_or(0, |change| change.1);
+        assert!(
+            (6..=12).contains(&size),
+            "{reported}: {learned:?} {:?}",
+            outcome.changes
+        );
+        assert!(
+            outcome.changes.len() <= 10,
+            "{reported}: {:?}",
+            outcome.changes
+        );
+    }
+}
+
+/// A batch is a backlog, and no rate that goes on.
+#[test]
+fn a_batch_gets_the_pods_that_its_backlog_needs() {
+    for period in [1.5, 5.0] {
+        let world = World {
+            partitions: 48,
+            period,
+            start_up: 20.0,
+            pause: 3.0,
+            policy: Policy {
+                min: 1,
+                max_delay: Duration::from_secs(60),
+                ..World::default().policy
+            },
+            ..World::default()
+        };
+        let state = State::resume(Some(195.0), Some(Duration::from_secs(22)));
+        let outcome = world.run(state, 1, 1200.0, |time| {
+            if (600.0..600.95).contains(&time) {
+                12_000.0
+            } else {
+                60.0
+            }
+        });
+        let most = outcome.changes.iter().map(|change| change.1).max();
+        assert!(
+            most.is_some_and(|most| most <= 10),
+            "{period}: {:?}",
+            outcome.changes
+        );
+        assert_eq!(
+            outcome.late, 0.0,
+            "{period}: {} {:?}",
+            outcome.worst, outcome.changes
+        );
+    }
+}
+
+/// More pods share a load that one was full with, so each does less; where nothing waits any more that
+/// is no sign of a limit behind the handler.
+#[test]
+fn a_raise_that_ended_the_waiting_has_helped() {
+    let world = World {
+        reported: 1.0,
+        downstream: 400.0,
+        ..World::default()
+    };
+    let state = State::resume(Some(195.0), Some(Duration::from_secs(2)));
+    let load = |time: f64| {
+        if (200.0..230.0).contains(&time) {
+            500.0
+        } else {
+            190.0
+        }
+    };
+    let outcome = world.run(state, 1, 900.0, load);
+    assert!(
+        !outcome.reasons.contains_key("MorePodsDoNotHelp"),
+        "{:?}",
+        outcome.changes
+    );
 }
 
 #[test]

@@ -40,6 +40,20 @@ const RUN: f64 = 10.0;
 const SETTLED: f64 = 2.0;
 /// Time between deliveries is believed to take this much of a pod at most.
 const LEAST_EFFICIENT: f64 = 0.6;
+/// What lasts for so long, seconds, shows more than that: commits in lumps are off by less.
+const LASTING: f64 = 60.0;
+/// Where that is far from what done and busy say, these measure something else.
+const LEAST_OF_ALL: f64 = 0.1;
+const FAR_MORE: f64 = 1.15;
+const MOST_OF_ALL: f64 = 64.0;
+/// No record takes less time than this, seconds.
+const QUICKEST: f64 = 1e-6;
+/// Pods that say to be busy for this share of the time and let nothing wait are not as busy as they say.
+/// They are believed again once they say to be idle too.
+const ALWAYS_BUSY: f64 = 0.95;
+const OFTEN_BUSY: f64 = 0.7;
+/// By so much commits under full load have to show more than they say.
+const BUSY_IN_WORD: f64 = 1.3;
 /// A backlog of so many seconds, beside what commits are behind, keeps a pod busy.
 const DEEP: f64 = 5.0;
 
@@ -57,6 +71,10 @@ pub(super) struct Capacity {
     efficiency: Option<f64>,
     /// The most that was seen without full load: a pod can do that much at least.
     proven: Option<f64>,
+    /// The share of their time that pods say to be busy, of late.
+    in_use: f64,
+    /// Pods are less busy than they say: done and busy are not believed.
+    busy_in_word: bool,
     /// Every pod's counters.
     pods: BTreeMap<String, Counters>,
     /// Full load, from its beginning.
@@ -121,14 +139,18 @@ impl Work {
     fn rate(&self) -> Option<f64> {
         let Self { done, busy, slots } = *self;
         let enough = (done >= 10.0 && busy >= 1.0) || (done >= 1.0 && busy >= 10.0);
-        // Handlers faster than the clock's grain are measured too, by many records.
-        (enough || done >= 1000.0).then(|| slots / busy.max(1e-6))
+        // Handlers faster than the clock's grain are measured too, by many records. Nothing is done
+        // in no time, though: whoever reports that does not measure it.
+        let believed = busy >= done * QUICKEST;
+        (believed && (enough || done >= 1000.0)).then(|| slots / busy)
     }
 }
 
 #[derive(Clone, Debug, PartialEq)]
 struct Run {
     since: Timestamp,
+    /// When the first of the runs began that follow each other.
+    loaded: Timestamp,
     pods: u32,
     /// Records committed before it.
     progress: f64,
@@ -163,7 +185,38 @@ impl Capacity {
 
     /// By done and busy alone, without what full load showed.
     pub(super) fn by_busy(&self) -> Option<f64> {
-        self.work.rate()
+        self.work.rate().filter(|_| !self.busy_in_word)
+    }
+
+    /// Notices pods that count as busy what is not: the time that they waited for records, say. The
+    /// fewer records each got, the less it would seem to be able to do, and the more pods would be ordered.
+    fn doubt(&mut self, waits: bool) {
+        let Some(by_busy) = self.work.rate() else {
+            return;
+        };
+        let shown = self.by_commits.or(self.seed);
+        if self.in_use < OFTEN_BUSY {
+            self.busy_in_word = false;
+        } else if self.in_use > ALWAYS_BUSY
+            && !waits
+            && shown.is_none_or(|rate| rate > BUSY_IN_WORD * by_busy)
+        {
+            self.busy_in_word = true;
+        }
+    }
+
+    /// What was done for a while shows that it can be done, whatever done and busy say.
+    fn show(&mut self, pace: f64) {
+        let Some(by_busy) = self.by_busy().filter(|_| pace > 0.0) else {
+            return;
+        };
+        let shown = pace / by_busy;
+        if shown > FAR_MORE {
+            let shown = shown.min(MOST_OF_ALL);
+            self.efficiency = Some(self.efficiency.unwrap_or(1.0).max(shown));
+        } else if let Some(efficiency) = self.efficiency {
+            self.efficiency = Some(efficiency.max(shown.min(1.05)));
+        }
     }
 
     /// How fast this pod is, as a multiple of all; 1 until it is known.
@@ -184,6 +237,7 @@ impl Capacity {
     /// Takes the counters in.
     fn count(&mut self, pods: &BTreeMap<String, PodSample>, watched: bool, elapsed: f64) {
         let mut all = Work::default();
+        let slots: f64 = pods.values().map(|pod| f64::from(pod.slots.max(1))).sum();
         for (name, pod) in pods {
             let Some(known) = self.pods.get_mut(name) else {
                 // A pod that is new to a watched fleet began at zero. At the first look the
@@ -206,6 +260,10 @@ impl Capacity {
         if self.pods.len() > pods.len() {
             self.pods.retain(|name, _| pods.contains_key(name));
         }
+        if elapsed > 0.0 && slots > 0.0 {
+            let in_use = all.busy / (elapsed * slots);
+            self.in_use += (elapsed / MEMORY.seconds).min(1.0) * (in_use - self.in_use);
+        }
         self.work.add(&all, elapsed, &MEMORY);
     }
 }
@@ -221,21 +279,28 @@ pub(super) fn observe(state: &mut State, reading: &Reading<'_>) {
         .count(&reading.sample.pods, watched, reading.elapsed);
 
     let current = reading.sample.current;
-    if current > 0 && state.orders.steady_for(reading) >= RUN {
-        let pace = state.progress.rate(RUN, RUN).unwrap_or(0.0) / f64::from(current);
-        let capacity = &mut state.capacity;
+    let steady_for = state.orders.steady_for(reading);
+    let pace = |seconds: f64| {
+        (current > 0 && steady_for >= seconds)
+            .then(|| state.progress.rate(seconds, seconds).unwrap_or(0.0) / f64::from(current))
+    };
+    let (pace, lasting) = (pace(RUN), pace(LASTING));
+    let waits = state
+        .waited(reading, false)
+        .is_none_or(|waited| waited.seconds() > DEEP + 2.0 * state.commit_gap);
+    let capacity = &mut state.capacity;
+    if let Some(pace) = pace {
         capacity.proven = Some(capacity.proven.unwrap_or(0.0).max(pace));
-        // What is done shows that it can be done.
-        if let (Some(by_busy), Some(efficiency)) = (capacity.by_busy(), capacity.efficiency) {
-            let shown = (pace / by_busy).min(1.05);
-            capacity.efficiency = Some(efficiency.max(shown));
-        }
+    }
+    capacity.doubt(waits);
+    if let Some(pace) = lasting {
+        capacity.show(pace);
     }
     let loaded = fully_loaded(state, reading);
     let progress = state.progress.total();
     let pods = current;
     let worth = sizes::worth(pods, reading.partitions()).max(1.0);
-    let reports = !reading.sample.pods.is_empty();
+    let reports = state.capacity.by_busy().is_some();
     let oldest = state
         .waited_at_work(reading, RUN)
         .map_or(0.0, Waited::seconds);
@@ -252,7 +317,10 @@ pub(super) fn observe(state: &mut State, reading: &Reading<'_>) {
                 capacity.by_commits = capacity.by_commits.or(capacity.seed);
                 follow(&mut capacity.by_commits, per_pod, WEIGHT_OF_RUN);
                 if let Some(by_busy) = capacity.by_busy() {
-                    let seen = (per_pod / by_busy).clamp(LEAST_EFFICIENT, 1.05);
+                    let lasts = seconds(run.loaded, reading.at) >= LASTING;
+                    let least = if lasts { LEAST_OF_ALL } else { LEAST_EFFICIENT };
+                    let most = capacity.efficiency.unwrap_or(1.0).max(1.05);
+                    let seen = (per_pod / by_busy).clamp(least, most);
                     follow(&mut capacity.efficiency, seen, WEIGHT_OF_RUN);
                 }
             }
@@ -265,8 +333,14 @@ pub(super) fn observe(state: &mut State, reading: &Reading<'_>) {
             }
         }
     }
+    let loaded = state
+        .capacity
+        .run
+        .take()
+        .map_or(reading.at, |run| run.loaded);
     state.capacity.run = Some(Run {
         since: reading.at,
+        loaded,
         pods,
         progress,
         oldest,
@@ -277,8 +351,11 @@ pub(super) fn observe(state: &mut State, reading: &Reading<'_>) {
 pub(super) fn learn(state: &mut State, reading: &Reading<'_>) {
     let sample = reading.sample;
     let there = sample.current > 0 && sample.ready >= sample.current && !sample.rolling;
-    let unknown = state.capacity.measured().is_none() && sample.pods.is_empty();
-    if !(there && unknown && state.orders.steady_for(reading) >= RUN) {
+    let unknown = state.capacity.measured().is_none();
+    // Of pods that had nothing to do until now nothing is shown yet.
+    let oldest = state.waited_at_work(reading, RUN).map(Waited::seconds);
+    let at_work = oldest.is_some_and(|oldest| oldest >= RUN) || state.surplus.lowered_lately();
+    if !(there && unknown && at_work && state.orders.steady_for(reading) >= RUN) {
         return;
     }
     let worth = sizes::worth(sample.current, reading.partitions()).max(1.0);
@@ -295,7 +372,7 @@ fn fully_loaded(state: &State, reading: &Reading<'_>) -> bool {
     if !there || !reading.complete() || state.orders.steady_for(reading) < settled {
         return false;
     }
-    if sample.pods.is_empty() {
+    if state.capacity.by_busy().is_none() {
         // Nobody says who works on what, so that one record waits for long has to do.
         let oldest = state.waited_at_work(reading, RUN).map(Waited::seconds);
         return oldest.is_some_and(|oldest| oldest > 2.0 * (DEEP + state.commit_gap));

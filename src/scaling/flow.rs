@@ -67,6 +67,33 @@ impl Flow {
         Some((self.total() - self.total_before(stretch)) / stretch.max(at_least))
     }
 
+    /// Records per second over the last `window` seconds without the stretch that brought the most: a
+    /// batch is no rate. None where the memory is shorter.
+    pub(super) fn rate_without_batch(&self, window: f64) -> Option<f64> {
+        let last = self.last()?;
+        if self.span() < window {
+            return None;
+        }
+        let old = self
+            .points
+            .partition_point(|&(at, _)| seconds(at, last) > window);
+        let points = self.points.range(old.saturating_sub(1)..);
+        let stretches = points.clone().zip(points.skip(1));
+        let (mut all, mut time, mut most) = (0.0, 0.0, (0.0, 0.0));
+        for (before, after) in stretches {
+            let (records, stretch) = (after.1 - before.1, seconds(before.0, after.0));
+            all += records;
+            time += stretch;
+            if records > most.0 {
+                most = (records, stretch);
+            }
+        }
+        let rest = (all - most.0) / (time - most.1).max(1e-3);
+        let usual = rest * most.1;
+        let batch = most.0 > 3.0 * usual + 4.0 * usual.sqrt() + 10.0;
+        Some(if batch { rest } else { all / time })
+    }
+
     /// The highest average over `window` seconds among those that ended in the last `look_back`
     /// seconds; none where the memory is shorter than one window.
     pub(super) fn peak(&self, window: f64, look_back: f64) -> Option<f64> {

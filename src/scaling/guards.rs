@@ -26,6 +26,8 @@ const LARGE_RAISE: f64 = 1.3;
 const GAIN: f64 = 0.3;
 /// A raise is judged after so many seconds with all pods there.
 const TRIAL: f64 = 60.0;
+/// A record that has waited for so many seconds, beside what commits are behind, waits for pods.
+const STILL_WAITS: f64 = 10.0;
 /// So many of the partitions may be left to themselves after they were stuck; more are the fleet's
 /// work.
 const FEW_RECOVER: usize = 8;
@@ -104,6 +106,10 @@ pub(super) fn observe(state: &mut State, reading: &Reading<'_>) {
     let steady_for = state.orders.steady_for(reading);
     let per_pod = state.capacity.by_busy();
     let few = reading.known.len() / FEW_RECOVER;
+    let patience = STILL_WAITS + 2.0 * state.commit_gap;
+    let waits = state
+        .waited(reading, false)
+        .is_some_and(|waited| waited.seconds() > patience);
     let guards = &mut state.guards;
     for known in reading.stuck() {
         guards.recovering.insert(known.partition.clone());
@@ -172,7 +178,13 @@ pub(super) fn observe(state: &mut State, reading: &Reading<'_>) {
     if let (Some(trial), Some(after)) = (guards.trial.take(), per_pod) {
         let pods = f64::from(trial.to) / f64::from(trial.from);
         let gain = (after / trial.before * pods - 1.0) / (pods - 1.0);
-        if gain < GAIN {
+        // Where nothing waits any more the raise has helped, or was not needed: that pods do less now
+        // shows no limit.
+        if gain < GAIN && !waits {
+            if let Some(ceiling) = &mut guards.ceiling {
+                ceiling.since = reading.at;
+            }
+        } else if gain < GAIN {
             let lasts = guards.ceiling.as_ref().map_or(FIRST_CEILING, |ceiling| {
                 (ceiling.lasts * 2.0).min(LAST_CEILING)
             });

@@ -28,13 +28,16 @@ pub(super) struct Level {
     off: Option<(Timestamp, bool)>,
     /// When it last jumped.
     jumped: Timestamp,
+    /// When a sample last lay above it.
+    above: Option<Timestamp>,
 }
 
 impl Level {
-    /// Takes in what has arrived; `before` is the level until now.
+    /// Takes in what has arrived, `newest` of it since the sample before; `before` is the level until now.
     pub(super) fn follow(
         before: Option<Self>,
         arrivals: &Flow,
+        newest: f64,
         elapsed: f64,
         at: Timestamp,
     ) -> Option<Self> {
@@ -47,16 +50,25 @@ impl Level {
                 spread: 0.0,
                 off: None,
                 jumped: at,
+                above: None,
             });
         };
-        level.step(rate, elapsed, at);
+        // A batch is no rate, however large: what arrives now has to bear a rise out, and more than once.
+        let newest = newest / elapsed.max(1e-3);
+        let above = newest > level.rate;
+        let again = level.above.is_some_and(|last| seconds(last, at) <= WINDOW);
+        let rising = above && again;
+        if above {
+            level.above = Some(at);
+        }
+        level.step(rate, elapsed, rising, at);
         for (window, z) in LONGER {
-            level.compare(arrivals, window, z, at);
+            level.compare(arrivals, window, z, rising, at);
         }
         Some(level)
     }
 
-    fn step(&mut self, rate: f64, elapsed: f64, at: Timestamp) {
+    fn step(&mut self, rate: f64, elapsed: f64, rising: bool, at: Timestamp) {
         let deviation = (rate - self.rate).abs();
         let noise = self.noise(rate, WINDOW);
         let above = rate > self.rate;
@@ -64,7 +76,8 @@ impl Level {
             Some((since, side)) if side == above => seconds(since, at) >= WINDOW,
             _ => false,
         };
-        if deviation > 2.0 * Z * noise || (lasting && deviation > Z * noise) {
+        let far = deviation > 2.0 * Z * noise || (lasting && deviation > Z * noise);
+        if far && (rising || !above) {
             self.jump(rate, at);
             return;
         }
@@ -80,14 +93,15 @@ impl Level {
 
     /// A longer window that lies wholly behind the last jump corrects what the slow average has
     /// not followed yet.
-    fn compare(&mut self, arrivals: &Flow, window: f64, z: f64, at: Timestamp) {
+    fn compare(&mut self, arrivals: &Flow, window: f64, z: f64, rising: bool, at: Timestamp) {
         if arrivals.span() < window || seconds(self.jumped, at) < window {
             return;
         }
         let Some(rate) = arrivals.rate(window, window) else {
             return;
         };
-        if (rate - self.rate).abs() > z * self.noise(rate, window) {
+        let far = (rate - self.rate).abs() > z * self.noise(rate, window);
+        if far && (rising || rate < self.rate) {
             self.jump(rate, at);
         }
     }

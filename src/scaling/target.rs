@@ -41,8 +41,10 @@ const HELPS: f64 = 0.8;
 /// The first sight of a surge is looked at once more after so many seconds, and, as long as it
 /// goes on, again and again,
 const SECOND_LOOK: f64 = 0.05;
-/// but not for longer than this, seconds.
+/// but not for longer than this, seconds;
 const LAST_LOOK: f64 = 0.4;
+/// and while it grows not for longer than this share of what another rebalance would take.
+const GROWS: f64 = 0.5;
 /// A burst that goes on is taken to do so for as long, seconds, when it is asked whether to wait for
 /// its size.
 const GOES_ON: f64 = 1.0;
@@ -171,7 +173,7 @@ fn outset<'a>(
     let recent = RECENT
         .iter()
         .filter_map(|&window| {
-            let records = state.arrivals.rate(window, window)? * window;
+            let records = state.arrivals.rate_without_batch(window)? * window;
             Some((records - records.sqrt()) / window)
         })
         .fold(0.0, f64::max);
@@ -327,7 +329,10 @@ pub(super) fn propose(
     let plan = Plan::stay(current);
     let wanted = needs.enough.max(1);
     if needs.backlog > 0.0 && wanted > current {
-        if wanted < bounds.ceiling && grows(state, reading, needs) && affords_looks(policy, state) {
+        if wanted < bounds.ceiling
+            && grows(policy, state, reading, needs)
+            && affords_looks(policy, state)
+        {
             let mut plan = plan.hold(Why::SecondLook).due_in(SECOND_LOOK);
             plan.growing = true;
             return plan;
@@ -367,13 +372,19 @@ pub(super) fn propose(
 
 /// Whether what has just woken a fleet may want more pods than what is seen of it: then a moment's
 /// patience orders all of them in one step.
-fn grows(state: &State, reading: &Reading<'_>, needs: &Needs) -> bool {
+fn grows(policy: &Policy, state: &State, reading: &Reading<'_>, needs: &Needs) -> bool {
     let Some(burst) = &state.burst else {
         return false;
     };
     let looked_for = seconds(burst.noticed, reading.now);
+    // A producer that has just connected is slow at first. To wait for its pace costs less than to
+    // order twice, as long as that is faster than a rebalance.
+    let rebalance = state.orders.rebalance(policy);
     match needs.enough_later {
         None => looked_for < LAST_LOOK,
+        Some(later) if burst.grows => {
+            later > needs.enough && looked_for < LAST_LOOK.max(GROWS * rebalance)
+        }
         Some(later) => looked_for < LAST_LOOK && later > needs.enough,
     }
 }

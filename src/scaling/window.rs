@@ -14,6 +14,12 @@ use super::track::{Track, Waited};
 /// noise.
 const SURGE: f64 = 2.0;
 const SURGE_RECORDS: f64 = 10.0;
+/// A surge that a later sample has not shown too may have been a batch, seconds; and it is a blip until it
+/// is so old.
+const CONFIRMED: f64 = 1.0;
+const BLIP: f64 = 3.0;
+/// What wakes a fleet still grows while it comes at this share of its mean rate at least.
+const STILL: f64 = 0.75;
 
 /// Arrivals well above the level, from their beginning.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,6 +30,10 @@ pub(super) struct Surge {
     pub(super) noticed: Timestamp,
     /// The total of arrivals before it.
     total: f64,
+    /// When the sample was read that showed it first, and the total by then: a surge begins somewhere
+    /// in between, so its rate is known only from then on.
+    seen: Timestamp,
+    first: f64,
 }
 
 /// What arrives at a fleet without pods, from its first record.
@@ -33,6 +43,10 @@ pub(super) struct Burst {
     pub(super) noticed: Timestamp,
     /// Records per second at the last look; none at the first, which says nothing of a rate.
     pub(super) rate: Option<f64>,
+    /// It comes as fast as before, or faster.
+    pub(super) grows: bool,
+    /// What has arrived since it was noticed.
+    arrived: f64,
 }
 
 /// Takes the sample's offsets in.
@@ -94,6 +108,7 @@ pub(super) fn observe(state: &mut State, reading: &Reading<'_>) {
     state.level = Level::follow(
         state.level.take(),
         &state.arrivals,
+        arrived,
         reading.elapsed,
         reading.at,
     );
@@ -122,7 +137,8 @@ fn watch_surge(state: &mut State, reading: &Reading<'_>, arrived: f64, before: f
     let rate = arrived / reading.elapsed;
     match &state.surge {
         Some(surge) => {
-            let mean = surge.rate(before, seconds(surge.since, reading.at) - reading.elapsed);
+            let last = seconds(surge.since, reading.at) - reading.elapsed;
+            let mean = (last > 0.0).then(|| surge.rate(before, last));
             let over = seconds(surge.since, reading.at) > 60.0;
             if over || rate < mean.unwrap_or(rate) / 2.0 {
                 state.surge = None;
@@ -138,6 +154,8 @@ fn watch_surge(state: &mut State, reading: &Reading<'_>, arrived: f64, before: f
                     since: seen,
                     noticed: reading.now,
                     total: before,
+                    seen: reading.at,
+                    first: before + arrived,
                 });
             }
         }
@@ -148,21 +166,34 @@ fn watch_surge(state: &mut State, reading: &Reading<'_>, arrived: f64, before: f
 fn watch_burst(state: &mut State, reading: &Reading<'_>, arrived: f64) {
     state.burst = match state.burst.take() {
         _ if reading.sample.current > 0 || reading.lag() == 0 || reading.elapsed <= 0.0 => None,
-        Some(burst) => Some(Burst {
-            rate: Some(arrived / reading.elapsed),
-            ..burst
-        }),
+        Some(burst) => {
+            let rate = arrived / reading.elapsed;
+            let before = seconds(burst.noticed, reading.at) - reading.elapsed;
+            Some(Burst {
+                rate: Some(rate),
+                grows: rate > 0.0 && rate * before >= STILL * burst.arrived,
+                arrived: burst.arrived + arrived,
+                ..burst
+            })
+        }
         None => (arrived > 0.0).then_some(Burst {
             noticed: reading.now,
             rate: None,
+            grows: false,
+            arrived: 0.0,
         }),
     };
 }
 
 impl Surge {
     /// Its mean rate when the total of arrivals is `total` and it is `age` seconds old.
-    fn rate(&self, total: f64, age: f64) -> Option<f64> {
-        (age > 0.0).then(|| (total - self.total) / age)
+    fn rate(&self, total: f64, age: f64) -> f64 {
+        let later = age - seconds(self.since, self.seen);
+        if later >= CONFIRMED {
+            (total - self.first) / later
+        } else {
+            (total - self.total) / age.max(1e-3)
+        }
     }
 }
 
@@ -173,7 +204,8 @@ impl State {
         let level = self.level.as_ref().map(|level| level.rate)?;
         let surge = self.surge.as_ref().and_then(|surge| {
             let age = self.surge_age(surge)?;
-            (age >= 3.0).then(|| (self.arrivals.total() - surge.total) / age)
+            let later = age - seconds(surge.since, surge.seen);
+            (age >= BLIP && later >= CONFIRMED).then(|| surge.rate(self.arrivals.total(), age))
         });
         Some(level.max(surge.unwrap_or(0.0)))
     }
@@ -184,7 +216,7 @@ impl State {
         let steady = self.arrival().unwrap_or(0.0) * horizon;
         let surging = self.surge.as_ref().and_then(|surge| {
             let age = self.surge_age(surge)?;
-            Some((self.arrivals.total() - surge.total) * (horizon / age).min(1.0))
+            Some(surge.rate(self.arrivals.total(), age) * horizon.min(age))
         });
         steady.max(surging.unwrap_or(0.0))
     }

@@ -19,6 +19,9 @@ IMAGES_DIR := target/images
 IMAGES := drover-controller=drover-controller drover-worker=drover-worker \
           handler=examples/handler own-consumer=examples/own_consumer exec-handler=examples/exec_handler
 
+# docs/NAME.md, each written by `drover docs NAME`.
+GENERATED_PAGES := conditions metrics
+
 export DROVER_CACHE ?= $(HOME)/.cache/drover
 CLUSTER_TOOL := tests/cluster/cluster
 # A cluster of their own for the tests and for the demo, so that neither disturbs the other.
@@ -98,6 +101,7 @@ generate: build ## Write the generated files anew
 	@$(BUILT)/drover crd > target/crd.yaml
 	@mv target/crd.yaml crds/kafkaconsumers.drover.dev.yaml
 	@cp crds/kafkaconsumers.drover.dev.yaml charts/drover/files/
+	@for page in $(GENERATED_PAGES); do $(BUILT)/drover docs $$page > target/page.md; mv target/page.md docs/$$page.md; done
 
 ##@ Check
 
@@ -142,6 +146,10 @@ verify: build ## Fail if a generated file is not what its source says
 	  || { echo "crds/ is not what src/api says; run make generate and commit the result" >&2; exit 1; }
 	@diff -u crds/kafkaconsumers.drover.dev.yaml charts/drover/files/kafkaconsumers.drover.dev.yaml \
 	  || { echo "the chart's CRD is not that of crds/; run make generate and commit the result" >&2; exit 1; }
+	@for page in $(GENERATED_PAGES); do \
+	  $(BUILT)/drover docs $$page | diff -u docs/$$page.md - \
+	    || { echo "docs/$$page.md is not what the source says; run make generate and commit the result" >&2; exit 1; }; \
+	done
 
 .PHONY: deny
 deny: ## Licences and advisories of the dependencies, where cargo-deny is installed

@@ -5,6 +5,7 @@ mod crd;
 mod duration;
 pub mod librdkafka;
 pub mod names;
+pub mod reasons;
 mod text;
 pub mod v1alpha1;
 

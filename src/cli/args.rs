@@ -4,6 +4,7 @@ use clap::{Parser, Subcommand};
 
 use super::completion::CompletionArgs;
 use super::dlq::DlqArgs;
+use super::docs::DocsArgs;
 use super::doctor::DoctorArgs;
 use super::encryption::{DecryptArgs, EncryptArgs, EncryptionArgs};
 use super::explain::ExplainArgs;
@@ -45,6 +46,9 @@ pub(super) enum Command {
     Decrypt(DecryptArgs),
     /// Look at dead letters, replay them, delete them
     Dlq(DlqArgs),
+    /// Print a page of the documentation that is written from the program itself
+    #[command(hide = true)]
+    Docs(DocsArgs),
     /// Walk from the API server to the handler, and say what is wrong first
     Doctor(DoctorArgs),
     /// Encrypt texts from arguments or standard input, as ActiveRecord::Encryption does

@@ -9,6 +9,7 @@ pub mod crd;
 mod credentials;
 mod decide;
 mod dlq;
+mod docs;
 mod doctor;
 mod encryption;
 mod explain;
@@ -65,6 +66,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Decide => decide::run(),
         Command::Decrypt(args) => encryption::decrypt(&args),
         Command::Dlq(args) => dlq::run(args).await,
+        Command::Docs(args) => docs::run(&args),
         Command::Doctor(args) => doctor::run(args).await,
         Command::Encrypt(args) => encryption::encrypt(&args),
         Command::Encryption(args) => encryption::run(&args),

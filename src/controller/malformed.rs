@@ -11,11 +11,13 @@ use tracing::warn;
 
 use super::context::Context;
 use super::fleets::FleetKey;
+use super::gauges;
 use crate::api::KafkaConsumer;
 use crate::api::names::{STATUS_MANAGER, condition};
 use crate::clock;
 use crate::k8s::chain;
 use crate::k8s::events::Announcement;
+use crate::telemetry::controller_metrics::FleetGauges;
 
 /// The reason of the condition and the event.
 const REASON: &str = "Unreadable";
@@ -62,6 +64,12 @@ async fn try_to_tell(
         observed_generation: invalid.metadata.generation,
         last_transition_time: Time(clock::now()),
     };
+    let known = FleetGauges {
+        ready: Some(false),
+        attention: gauges::attention(std::slice::from_ref(&ready)),
+        ..FleetGauges::default()
+    };
+    context.metrics.fleet(&key.to_string(), known);
     let status = json!({
         "apiVersion": KafkaConsumer::api_version(&()),
         "kind": KafkaConsumer::kind(&()),

@@ -13,6 +13,7 @@ mod deletion_cost;
 mod dereference;
 mod error;
 mod fleets;
+mod gauges;
 mod health;
 mod malformed;
 mod offsets;
@@ -40,12 +41,12 @@ use tracing::{debug, error, info};
 
 use crate::clock::Monotonic;
 use crate::k8s::chain;
-use crate::k8s::client::{self, Fence};
+use crate::k8s::client::{self, Call, Fence};
 use crate::k8s::events::Announcer;
 use crate::k8s::lease::{Candidate, Pulse, Role, Terms};
 use crate::lag::LagReader;
 use crate::resources;
-use crate::telemetry::controller_metrics::ControllerMetrics;
+use crate::telemetry::controller_metrics::{ControllerMetrics, Sampling};
 use crate::telemetry::http;
 use context::Context;
 use fleets::{FleetKey, Fleets};
@@ -119,9 +120,12 @@ async fn lead(
     let metrics = Arc::new(ControllerMetrics::new(&mut registry));
     let clock = Monotonic::start();
     let fence = Fence::closed(clock);
-    let observer: client::WriteObserver = {
+    let observer: client::Observer = {
         let metrics = metrics.clone();
-        Arc::new(move |verb| metrics.api_write(verb))
+        Arc::new(move |call| match call {
+            Call::Writes { verb } => metrics.api_write(verb),
+            Call::Ended { verb, status, took } => metrics.api_call(verb, status, took),
+        })
     };
     let campaigner = client::build(config.clone(), observer.clone(), None);
     let actor = client::build(config, observer, Some(fence.clone()));
@@ -279,7 +283,7 @@ fn forget(context: &Context, key: &FleetKey) {
 /// Counts, and forgets what a watch did not say goodbye to.
 async fn sweep(context: &Context) {
     let mut ticks = tokio::time::interval(SWEEP);
-    let (mut requests, mut failures) = (0, 0);
+    let mut before = Sampling::default();
     loop {
         ticks.tick().await;
         let consumers = &context.caches.consumers;
@@ -289,11 +293,16 @@ async fn sweep(context: &Context) {
         }
         context.metrics.watches(consumers.len());
         let numbers = context.lag.numbers();
-        context.metrics.kafka(
-            numbers.clusters,
-            numbers.requests.saturating_sub(requests),
-            numbers.failures.saturating_sub(failures),
-        );
-        (requests, failures) = (numbers.requests, numbers.failures);
+        let now = Sampling {
+            clients: numbers.clusters,
+            fleets: numbers.fleets,
+            requests: numbers.requests,
+            failures: numbers.failures,
+            rounds: numbers.rounds,
+            rounds_took: numbers.rounds_took,
+            oldest: numbers.oldest,
+        };
+        context.metrics.sampling(&now, &before);
+        before = now;
     }
 }

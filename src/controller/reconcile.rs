@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::ObjectMeta;
 use kube::runtime::controller::Action;
 use kube::{Resource, ResourceExt};
@@ -20,6 +21,7 @@ use super::context::{Context, Guarded};
 use super::dereference::{self, Observed};
 use super::error::Error;
 use super::fleets::{FleetKey, FleetMemory, Refusal};
+use super::gauges;
 use super::malformed;
 use super::offsets;
 use super::publish::publish;
@@ -121,10 +123,13 @@ async fn steps(
         order: None,
         happenings: Happenings::default(),
         trouble: None,
+        promised: None,
+        conditions: Vec::new(),
     };
     let verdict = fleet::validate(consumer, &references);
     match &verdict {
         Ok(fleet) => {
+            run.promised = Some((fleet.policy.max_delay, fleet.policy.max));
             let credentials = &memory.lookups.credentials;
             if let Err(error) = offsets::register(context, key, fleet, credentials) {
                 run.failed(&error, memory);
@@ -170,6 +175,10 @@ struct Run<'a> {
     order: Option<Order>,
     happenings: Happenings,
     trouble: Option<Trouble>,
+    /// What the spec promises, and at most how many pods it allows; none while it is not good.
+    promised: Option<(Duration, Option<u32>)>,
+    /// What status says now.
+    conditions: Vec<Condition>,
 }
 
 impl Run<'_> {
@@ -337,6 +346,7 @@ impl Run<'_> {
             same_reasons: memory.told.reasons_are_of(&labels),
         });
         self.happenings.trouble = self.trouble.is_some();
+        self.conditions.clone_from(&next.conditions);
         let events = match publish(self.context, consumer, memory, &next, labels).await {
             Ok(due_in) => {
                 self.within(due_in.unwrap_or(self.wait));
@@ -356,16 +366,16 @@ impl Run<'_> {
 
     fn when_again(&mut self, key: &FleetKey, memory: &mut FleetMemory) -> Duration {
         let metrics = &self.context.metrics;
-        metrics.fleet(&key.to_string(), &self.gauges());
+        metrics.fleet(&key.to_string(), self.gauges());
         if let Some(decision) = &self.decision {
-            metrics.decided(decision.reasons.first().map_or("None", |why| why.label()));
+            metrics.decided(first_reason(decision));
         }
         if let Some(due_at) = memory.lookups.due_at {
             let now = self.context.clock.elapsed();
             self.within(due_at.saturating_sub(now).max(MOMENT));
         }
-        if self.happenings.scaled.is_some() {
-            metrics.scaled();
+        if let Some(scaled) = self.happenings.scaled {
+            metrics.scaled(scaled.from, scaled.to);
         }
         for _ in &self.happenings.corrections {
             metrics.drift_corrected();
@@ -390,7 +400,12 @@ impl Run<'_> {
         FleetGauges {
             wanted: self.order.as_ref().map(|order| order.wanted),
             replicas: workload.map(|workload| workload.replicas),
-            ready: workload.map(|workload| workload.ready),
+            ready_replicas: workload.map(|workload| workload.ready),
+            max_replicas: self.promised.and_then(|(_, max)| max),
+            partitions: outlook.map(|outlook| outlook.partitions),
+            promise: self.promised.map(|(promise, _)| promise),
+            arrival: outlook.and_then(|outlook| outlook.arrival_per_second),
+            capacity: outlook.and_then(|outlook| outlook.capacity_per_pod),
             lag: outlook.and_then(|outlook| outlook.lag),
             delay: outlook.and_then(|outlook| outlook.delay),
             sample_age: self.sample.as_ref().map(|sample| {
@@ -400,6 +415,9 @@ impl Run<'_> {
                     .unwrap_or_default()
             }),
             stuck: self.sample.as_ref().map(stuck),
+            ready: gauges::ready(&self.conditions),
+            decision: self.decision.as_ref().map(first_reason),
+            attention: gauges::attention(&self.conditions),
         }
     }
 }
@@ -415,6 +433,10 @@ fn resumed(consumer: &KafkaConsumer) -> scaling::State {
         kept.and_then(|kept| kept.capacity_per_pod),
         start_up.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()),
     )
+}
+
+fn first_reason(decision: &Decision) -> &'static str {
+    decision.reasons.first().map_or("None", scaling::Why::label)
 }
 
 fn labels(decision: &Decision) -> Vec<&'static str> {

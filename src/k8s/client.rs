@@ -19,7 +19,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::Body as HttpBody;
 use kube::client::{Body, ClientBuilder};
 use kube::{Client, Config};
-use tokio::time::{Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep};
 use tower::{BoxError, Layer, Service};
 
 use crate::clock::Monotonic;
@@ -30,8 +30,28 @@ pub const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 /// The longest that is waited because the API server asks for it.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
-/// Told of every writing call with its HTTP method in capitals.
-pub type WriteObserver = Arc<dyn Fn(&'static str) + Send + Sync>;
+/// What happens with a call. `verb` is its HTTP method in capitals, `WATCH` for one that begins to
+/// watch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Call {
+    /// One that writes goes out.
+    Writes {
+        /// Its verb.
+        verb: &'static str,
+    },
+    /// It is over.
+    Ended {
+        /// Its verb.
+        verb: &'static str,
+        /// The HTTP status; none where no answer came.
+        status: Option<u16>,
+        /// From going out to the last byte of the answer.
+        took: Duration,
+    },
+}
+
+/// Told of every call.
+pub type Observer = Arc<dyn Fn(Call) + Send + Sync>;
 
 /// Until when writes are allowed. Shared between the holder of a lease and the clients that act
 /// under it, so that a process that slept through its lease cannot write before it notices.
@@ -85,7 +105,7 @@ pub enum CallError {
 /// If the configuration's credentials or certificates cannot be used.
 pub fn build(
     mut config: Config,
-    observer: WriteObserver,
+    observer: Observer,
     fence: Option<Fence>,
 ) -> Result<Client, kube::Error> {
     config.default_retry = false;
@@ -139,7 +159,7 @@ impl Later {
 }
 
 struct CallLayer {
-    observer: WriteObserver,
+    observer: Observer,
     fence: Option<Fence>,
     later: Later,
 }
@@ -160,7 +180,7 @@ impl<S> Layer<S> for CallLayer {
 
 struct Calls<S> {
     inner: S,
-    observer: WriteObserver,
+    observer: Observer,
     fence: Option<Fence>,
     later: Later,
     /// The calls after this one wait with it, in the client's queue.
@@ -195,14 +215,21 @@ where
     }
 
     fn call(&mut self, request: Request<Body>) -> Answer {
-        if let Some(verb) = writing_verb(request.method()) {
+        let watching = is_watch(&request);
+        let verb = if watching {
+            "WATCH"
+        } else {
+            verb(request.method())
+        };
+        if is_write(request.method()) {
             if self.fence.as_ref().is_some_and(|fence| !fence.is_open()) {
                 return Box::pin(async { Err(CallError::Fenced.into()) });
             }
-            (self.observer)(verb);
+            (self.observer)(Call::Writes { verb });
         }
-        let watching = is_watch(&request);
+        let began = Instant::now();
         let answer = self.inner.call(request);
+        let observer = self.observer.clone();
         let later = self.later.clone();
         Box::pin(async move {
             let whole = async {
@@ -216,21 +243,29 @@ where
                 let body = Full::new(bytes).map_err(|never| match never {});
                 Ok(Response::from_parts(parts, body.boxed_unsync()))
             };
-            match tokio::time::timeout(CALL_TIMEOUT, whole).await {
+            let answer = match tokio::time::timeout(CALL_TIMEOUT, whole).await {
                 Ok(answer) => answer,
                 Err(_) => Err(CallError::Timeout(CALL_TIMEOUT).into()),
-            }
+            };
+            let status = answer.as_ref().ok().map(|answer| answer.status().as_u16());
+            let took = began.elapsed();
+            observer(Call::Ended { verb, status, took });
+            answer
         })
     }
 }
 
-fn writing_verb(method: &Method) -> Option<&'static str> {
+fn is_write(method: &Method) -> bool {
+    [Method::POST, Method::PUT, Method::PATCH, Method::DELETE].contains(method)
+}
+
+fn verb(method: &Method) -> &'static str {
     match *method {
-        Method::POST => Some("POST"),
-        Method::PUT => Some("PUT"),
-        Method::PATCH => Some("PATCH"),
-        Method::DELETE => Some("DELETE"),
-        _ => None,
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        _ => "GET",
     }
 }
 

@@ -275,10 +275,12 @@ impl<K: Ord + Clone + Send + Sync + 'static> Cluster<K> {
             .filter(|(_, fleet)| fleet.due <= soon)
             .map(|(key, fleet)| (key.clone(), fleet.need.clone()))
             .collect();
+        let began = Instant::now();
         let outcome = match &self.admin {
             Ok(admin) => self.ask(admin, task, &due).await,
             Err(error) => Err(error.clone()),
         };
+        self.counters.round(began.elapsed());
         match outcome {
             Ok(()) => task.failures = 0,
             Err(error) => {

@@ -55,6 +55,10 @@ pub struct Numbers {
     pub requests: u64,
     /// Questions without an answer.
     pub failures: u64,
+    /// Rounds of questions that ended, each for all fleets of a cluster that were due.
+    pub rounds: u64,
+    /// How long they took, added up.
+    pub rounds_took: Duration,
     /// The age of the oldest fleet's newest offsets; none if no fleet was read yet.
     pub oldest: Option<Duration>,
 }
@@ -194,6 +198,10 @@ impl<K: Ord + Hash + Clone + Send + Sync + 'static> LagReader<K> {
             fleets: state.fleets.len(),
             requests: self.counters.requests.load(Ordering::Relaxed),
             failures: self.counters.failures.load(Ordering::Relaxed),
+            rounds: self.counters.rounds.load(Ordering::Relaxed),
+            rounds_took: Duration::from_micros(
+                self.counters.rounds_took_us.load(Ordering::Relaxed),
+            ),
             oldest,
         }
     }

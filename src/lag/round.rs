@@ -24,9 +24,20 @@ pub(super) struct Counters {
     pub(super) requests: AtomicU64,
     /// Questions without an answer.
     pub(super) failures: AtomicU64,
+    /// Rounds that ended.
+    pub(super) rounds: AtomicU64,
+    /// Microseconds that they took, added up.
+    pub(super) rounds_took_us: AtomicU64,
 }
 
 impl Counters {
+    /// A round ended after `took`.
+    pub(super) fn round(&self, took: Duration) {
+        let took = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        self.rounds.fetch_add(1, Ordering::Relaxed);
+        self.rounds_took_us.fetch_add(took, Ordering::Relaxed);
+    }
+
     fn count<T>(&self, answer: Result<T, Error>) -> Result<T, Error> {
         self.requests.fetch_add(1, Ordering::Relaxed);
         if answer.is_err() {

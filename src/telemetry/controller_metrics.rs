@@ -1,8 +1,6 @@
-//! The controller's metrics, all of them. The `/metrics` page and the docs table come from here.
-//!
-//! A fleet's label is `namespace/name`; no label has a partition, an offset or a pod in it.
+//! The controller's metrics, all of them: those of its own work here, those of fleets in
+//! `fleet_metrics`. The `/metrics` page and `docs/metrics.md` come from here.
 
-use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -10,14 +8,11 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
-use prometheus_client::registry::{Registry, Unit};
+use prometheus_client::registry::Registry;
 
-/// `consumer`: `namespace/name` of the KafkaConsumer.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct ConsumerLabel {
-    /// `namespace/name`.
-    pub consumer: String,
-}
+use super::fleet_metrics::FleetTable;
+pub use super::fleet_metrics::{Attention, FleetGauges};
+use super::registrar::{Purpose, Registrar, SecondsCounter, SecondsGauge};
 
 /// `reason`: the first reason of a decision.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -26,32 +21,46 @@ pub struct ReasonLabel {
     pub reason: &'static str,
 }
 
-/// `verb`: the HTTP method of a call.
+/// `direction`: of a change of size.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct DirectionLabel {
+    /// `up` or `down`.
+    pub direction: &'static str,
+}
+
+/// `verb`: what kind of call it is.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct VerbLabel {
-    /// `POST`, `PUT`, `PATCH` or `DELETE`.
+    /// The HTTP method, or `WATCH`.
     pub verb: &'static str,
 }
 
-type Number = Gauge<f64, AtomicU64>;
+/// A call and its answer.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct AnswerLabel {
+    /// The HTTP method, or `WATCH`.
+    pub verb: &'static str,
+    /// The HTTP status, or `none`.
+    pub code: String,
+}
 
-/// What is known of one fleet. An unknown number has no series.
+/// What was asked of Kafka so far, and what is open.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct FleetGauges {
-    /// Pods wanted.
-    pub wanted: Option<u32>,
-    /// Pods that exist.
-    pub replicas: Option<u32>,
-    /// Pods that are ready.
-    pub ready: Option<u32>,
-    /// Records that are not committed yet.
-    pub lag: Option<u64>,
-    /// How long the oldest unfinished record has waited.
-    pub delay: Option<Duration>,
-    /// Age of the newest offsets.
-    pub sample_age: Option<Duration>,
-    /// Records that nothing gets past.
-    pub stuck: Option<u32>,
+pub struct Sampling {
+    /// Clients of Kafka clusters.
+    pub clients: usize,
+    /// Fleets whose offsets are read.
+    pub fleets: usize,
+    /// Questions so far.
+    pub requests: u64,
+    /// Questions without an answer so far.
+    pub failures: u64,
+    /// Rounds so far.
+    pub rounds: u64,
+    /// Time that they took, added up.
+    pub rounds_took: Duration,
+    /// Age of the oldest fleet's newest offsets; none if no fleet was read yet.
+    pub oldest: Option<Duration>,
 }
 
 /// The controller's metrics.
@@ -59,155 +68,58 @@ pub struct ControllerMetrics {
     reconciles: Counter,
     reconcile_failures: Counter,
     reconcile_seconds: Histogram,
-    fleets: Gauge,
-    wanted: Family<ConsumerLabel, Gauge>,
-    replicas: Family<ConsumerLabel, Gauge>,
-    ready: Family<ConsumerLabel, Gauge>,
-    lag: Family<ConsumerLabel, Gauge>,
-    delay_seconds: Family<ConsumerLabel, Number>,
-    sample_age_seconds: Family<ConsumerLabel, Number>,
-    stuck: Family<ConsumerLabel, Gauge>,
+    watched: Gauge,
     decisions: Family<ReasonLabel, Counter>,
+    api_requests: Family<AnswerLabel, Counter>,
+    api_request_seconds: Family<VerbLabel, Histogram>,
     api_writes: Family<VerbLabel, Counter>,
     drift_corrections: Counter,
-    scale_changes: Counter,
+    scale_changes: Family<DirectionLabel, Counter>,
     leader: Gauge,
     kafka_clients: Gauge,
+    kafka_fleets: Gauge,
     kafka_requests: Counter,
     kafka_failures: Counter,
+    kafka_rounds: Counter,
+    kafka_rounds_seconds: SecondsCounter,
+    kafka_oldest_seconds: SecondsGauge,
+    fleets: FleetTable,
 }
 
 impl ControllerMetrics {
     /// Registers every metric.
     pub fn new(registry: &mut Registry) -> Self {
+        Self::register(registry, Purpose::Scraped)
+    }
+
+    pub(super) fn register(registry: &mut Registry, purpose: Purpose) -> Self {
+        let fleets = FleetTable::register(registry, purpose);
+        let mut to = Registrar::new(registry, "drover_controller", purpose);
+        to.version("The controller's version");
         let metrics = Self {
-            reconciles: Counter::default(),
-            reconcile_failures: Counter::default(),
-            reconcile_seconds: Histogram::new(exponential_buckets(0.001, 4.0, 8)),
-            fleets: Gauge::default(),
-            wanted: Family::default(),
-            replicas: Family::default(),
-            ready: Family::default(),
-            lag: Family::default(),
-            delay_seconds: Family::default(),
-            sample_age_seconds: Family::default(),
-            stuck: Family::default(),
-            decisions: Family::default(),
-            api_writes: Family::default(),
-            drift_corrections: Counter::default(),
-            scale_changes: Counter::default(),
-            leader: Gauge::default(),
-            kafka_clients: Gauge::default(),
-            kafka_requests: Counter::default(),
-            kafka_failures: Counter::default(),
+            reconciles: to.counter("reconciles", "Reconciles that ended"),
+            reconcile_failures: to.counter("reconcile_failures", "Reconciles that ended with something that is tried again"),
+            reconcile_seconds: to.histogram("reconcile", "How long reconciles took", exponential_buckets(0.001, 4.0, 8)),
+            watched: to.gauge("fleets", "KafkaConsumers that are watched"),
+            decisions: to.family("decisions", "Decisions about a size, by the first of their reasons", ReasonLabel { reason: "Enough" }),
+            api_requests: to.family("api_requests", "Calls to the API server that ended, by HTTP method (WATCH for one that begins to watch) and HTTP status of the answer; none where none came within ten seconds", AnswerLabel { verb: "GET", code: "200".to_owned() }),
+            api_request_seconds: to.histograms("api_request_duration", "Time from a call to the API server to the last byte of its answer, watches left out", VerbLabel { verb: "GET" }, || Histogram::new(exponential_buckets(0.004, 4.0, 7))),
+            api_writes: to.family("api_writes", "Writing calls to the API server that went out, by HTTP method; the Lease's are among them", VerbLabel { verb: "PATCH" }),
+            drift_corrections: to.counter("drift_corrections", "Child objects put right after somebody else had changed them"),
+            scale_changes: to.family("scale_changes", "Changes of fleets' sizes, by direction: up, down", DirectionLabel { direction: "up" }),
+            leader: to.gauge("leader", "1 while this process leads, else 0"),
+            kafka_clients: to.gauge("kafka_clients", "Clients of Kafka clusters that are open: one for each cluster and credential"),
+            kafka_fleets: to.gauge("kafka_fleets", "Fleets whose offsets are read"),
+            kafka_requests: to.counter("kafka_requests", "Questions to Kafka clusters"),
+            kafka_failures: to.counter("kafka_request_failures", "Questions to Kafka clusters without an answer"),
+            kafka_rounds: to.counter("kafka_rounds", "Rounds of questions to a Kafka cluster, each for all fleets that were due"),
+            kafka_rounds_seconds: to.seconds_counter("kafka_rounds", "Time that rounds took, added up; by kafka_rounds_total it is the time of one"),
+            kafka_oldest_seconds: to.seconds("kafka_oldest_offsets_age", "Age of the newest offsets of the fleet that has waited longest for new ones; NaN while there are none"),
+            fleets,
         };
-        metrics.register(registry.sub_registry_with_prefix("drover_controller"));
-        metrics.register_kafka(registry.sub_registry_with_prefix("drover_controller_kafka"));
-        metrics.register_fleets(registry.sub_registry_with_prefix("drover_fleet"));
+        // Unknown is not zero.
+        metrics.kafka_oldest_seconds.set(f64::NAN);
         metrics
-    }
-
-    fn register(&self, registry: &mut Registry) {
-        registry.register(
-            "reconciles",
-            "Reconciles that ended.",
-            self.reconciles.clone(),
-        );
-        registry.register(
-            "reconcile_failures",
-            "Reconciles that ended with something that is tried again.",
-            self.reconcile_failures.clone(),
-        );
-        registry.register_with_unit(
-            "reconcile",
-            "How long reconciles took.",
-            Unit::Seconds,
-            self.reconcile_seconds.clone(),
-        );
-        registry.register(
-            "fleets",
-            "KafkaConsumers that are watched.",
-            self.fleets.clone(),
-        );
-        registry.register(
-            "decisions",
-            "Decisions about a size, by the first of their reasons.",
-            self.decisions.clone(),
-        );
-        registry.register(
-            "api_writes",
-            "Writing calls to the API server, by HTTP method; the Lease's are among them.",
-            self.api_writes.clone(),
-        );
-        registry.register(
-            "drift_corrections",
-            "Child objects put right after somebody else had changed them.",
-            self.drift_corrections.clone(),
-        );
-        registry.register(
-            "scale_changes",
-            "Changes of a fleet's size.",
-            self.scale_changes.clone(),
-        );
-        registry.register(
-            "leader",
-            "1 while this process leads, else 0.",
-            self.leader.clone(),
-        );
-    }
-
-    fn register_kafka(&self, registry: &mut Registry) {
-        registry.register(
-            "clients",
-            "Clients of Kafka clusters that are open.",
-            self.kafka_clients.clone(),
-        );
-        registry.register(
-            "requests",
-            "Questions to Kafka clusters.",
-            self.kafka_requests.clone(),
-        );
-        registry.register(
-            "request_failures",
-            "Questions to Kafka clusters without an answer.",
-            self.kafka_failures.clone(),
-        );
-    }
-
-    fn register_fleets(&self, registry: &mut Registry) {
-        registry.register(
-            "wanted_replicas",
-            "Pods that a fleet should have.",
-            self.wanted.clone(),
-        );
-        registry.register("replicas", "Pods that a fleet has.", self.replicas.clone());
-        registry.register(
-            "ready_replicas",
-            "Pods of a fleet that are ready.",
-            self.ready.clone(),
-        );
-        registry.register(
-            "lag_records",
-            "Records that are not committed yet; absent while unknown.",
-            self.lag.clone(),
-        );
-        registry.register_with_unit(
-            "delay",
-            "How long the oldest unfinished record has waited; absent while unknown.",
-            Unit::Seconds,
-            self.delay_seconds.clone(),
-        );
-        registry.register_with_unit(
-            "offsets_age",
-            "Age of the newest offsets at the last reconcile; absent while there are none.",
-            Unit::Seconds,
-            self.sample_age_seconds.clone(),
-        );
-        registry.register(
-            "stuck_records",
-            "Records that nothing gets past, as far as pods have reported.",
-            self.stuck.clone(),
-        );
     }
 
     /// A reconcile ended after `took`.
@@ -231,13 +143,17 @@ impl ControllerMetrics {
         self.api_writes.get_or_create(&VerbLabel { verb }).inc();
     }
 
-    /// Writing calls so far.
-    pub fn api_writes(&self) -> u64 {
-        let verbs = ["POST", "PUT", "PATCH", "DELETE"];
-        verbs
-            .map(|verb| self.api_writes.get_or_create(&VerbLabel { verb }).get())
-            .iter()
-            .sum()
+    /// A call ended after `took`, with an HTTP status where there was an answer.
+    pub fn api_call(&self, verb: &'static str, status: Option<u16>, took: Duration) {
+        let code = status.map_or_else(|| "none".to_owned(), |status| status.to_string());
+        self.api_requests
+            .get_or_create(&AnswerLabel { verb, code })
+            .inc();
+        if verb != "WATCH" {
+            self.api_request_seconds
+                .get_or_create(&VerbLabel { verb })
+                .observe(took.as_secs_f64());
+        }
     }
 
     /// A child was put right.
@@ -246,8 +162,11 @@ impl ControllerMetrics {
     }
 
     /// A fleet's size was changed.
-    pub fn scaled(&self) {
-        self.scale_changes.inc();
+    pub fn scaled(&self, from: u32, to: u32) {
+        let direction = if to > from { "up" } else { "down" };
+        self.scale_changes
+            .get_or_create(&DirectionLabel { direction })
+            .inc();
     }
 
     /// This process leads, or does not.
@@ -257,78 +176,46 @@ impl ControllerMetrics {
 
     /// So many KafkaConsumers are watched.
     pub fn watches(&self, fleets: usize) {
-        self.fleets.set(i64::try_from(fleets).unwrap_or(i64::MAX));
+        self.watched.set(gauge(fleets));
     }
 
-    /// So many clients are open; so many more questions were asked, and so many of them failed.
-    pub fn kafka(&self, clients: usize, requests: u64, failures: u64) {
-        self.kafka_clients
-            .set(i64::try_from(clients).unwrap_or(i64::MAX));
-        self.kafka_requests.inc_by(requests);
-        self.kafka_failures.inc_by(failures);
+    /// How reading offsets goes, and what was added since `before`.
+    pub fn sampling(&self, now: &Sampling, before: &Sampling) {
+        self.kafka_clients.set(gauge(now.clients));
+        self.kafka_fleets.set(gauge(now.fleets));
+        for (counter, now, before) in [
+            (&self.kafka_requests, now.requests, before.requests),
+            (&self.kafka_failures, now.failures, before.failures),
+            (&self.kafka_rounds, now.rounds, before.rounds),
+        ] {
+            counter.inc_by(now.saturating_sub(before));
+        }
+        let took = now.rounds_took.saturating_sub(before.rounds_took);
+        self.kafka_rounds_seconds.inc_by(took.as_secs_f64());
+        let oldest = now.oldest.map_or(f64::NAN, |age| age.as_secs_f64());
+        self.kafka_oldest_seconds.set(oldest);
     }
 
     /// What is known of one fleet now.
-    pub fn fleet(&self, consumer: &str, gauges: &FleetGauges) {
-        let label = ConsumerLabel {
-            consumer: consumer.to_owned(),
-        };
-        let count = |number: Option<u32>| number.map(i64::from);
-        set(&self.wanted, &label, count(gauges.wanted));
-        set(&self.replicas, &label, count(gauges.replicas));
-        set(&self.ready, &label, count(gauges.ready));
-        set(&self.stuck, &label, count(gauges.stuck));
-        let lag = gauges.lag.map(|lag| i64::try_from(lag).unwrap_or(i64::MAX));
-        set(&self.lag, &label, lag);
-        set_number(&self.delay_seconds, &label, gauges.delay);
-        set_number(&self.sample_age_seconds, &label, gauges.sample_age);
+    pub fn fleet(&self, consumer: &str, gauges: FleetGauges) {
+        self.fleets.set(consumer, gauges);
     }
 
     /// Somebody else leads: what was known of fleets is not known any more.
     pub fn forget_all(&self) {
-        for family in [
-            &self.wanted,
-            &self.replicas,
-            &self.ready,
-            &self.lag,
-            &self.stuck,
-        ] {
-            family.clear();
+        self.fleets.clear();
+        for gauge in [&self.watched, &self.kafka_clients, &self.kafka_fleets] {
+            gauge.set(0);
         }
-        self.delay_seconds.clear();
-        self.sample_age_seconds.clear();
-        self.fleets.set(0);
-        self.kafka_clients.set(0);
+        self.kafka_oldest_seconds.set(f64::NAN);
     }
 
     /// The fleet is gone: its series end.
     pub fn forget(&self, consumer: &str) {
-        self.fleet(consumer, &FleetGauges::default());
+        self.fleets.forget(consumer);
     }
 }
 
-fn set(family: &Family<ConsumerLabel, Gauge>, label: &ConsumerLabel, value: Option<i64>) {
-    match value {
-        Some(value) => {
-            family.get_or_create(label).set(value);
-        }
-        None => {
-            family.remove(label);
-        }
-    }
-}
-
-fn set_number(
-    family: &Family<ConsumerLabel, Number>,
-    label: &ConsumerLabel,
-    value: Option<Duration>,
-) {
-    match value {
-        Some(value) => {
-            family.get_or_create(label).set(value.as_secs_f64());
-        }
-        None => {
-            family.remove(label);
-        }
-    }
+fn gauge(number: usize) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
 }

@@ -4,7 +4,10 @@
 //! generated from it.
 
 pub mod controller_metrics;
+mod fleet_metrics;
 pub mod http;
 pub mod log;
+pub mod reference;
+mod registrar;
 pub mod spans;
 pub mod worker_metrics;

@@ -1,15 +1,14 @@
 //! The worker's metrics, all of them. The worker's `/metrics` page and the docs table come from
 //! here. No label has an offset, a pod or a message in it.
 
-use std::sync::atomic::AtomicU64;
-
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
-use prometheus_client::metrics::info::Info;
-use prometheus_client::registry::{Registry, Unit};
+use prometheus_client::registry::Registry;
+
+use super::registrar::{Purpose, Registrar, SecondsGauge};
 
 /// `result`: how something ended.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -69,7 +68,7 @@ pub struct WorkerMetrics {
     /// Records that may be handled twice.
     pub possible_duplicates: Counter,
     /// Age of the oldest record that is not finished.
-    pub oldest_unfinished_seconds: Gauge<f64, AtomicU64>,
+    pub oldest_unfinished_seconds: SecondsGauge,
     /// Deliveries that the handler may have now.
     pub in_flight_limit: Gauge,
     /// Answers that asked for less.
@@ -92,6 +91,10 @@ pub struct WorkerMetrics {
     pub commits: Family<Outcome, Counter>,
     /// Assignments and revocations.
     pub rebalances: Family<Outcome, Counter>,
+    /// From revocation to giving back.
+    pub drain_seconds: Histogram,
+    /// Commits that went back.
+    pub commit_violations: Counter,
     /// Records that nothing gets past.
     pub stalled: Gauge,
     /// 1 while nothing is dead-lettered, because too much would be.
@@ -109,40 +112,44 @@ pub struct WorkerMetrics {
 impl WorkerMetrics {
     /// Makes them all and registers them.
     pub fn register(registry: &mut Registry) -> Self {
-        let registry = registry.sub_registry_with_prefix("drover_worker");
-        let version = vec![("version", env!("CARGO_PKG_VERSION"))];
-        registry.register("build", "The worker's version", Info::new(version));
-        let mut to = Registrar(registry);
+        Self::register_for(registry, Purpose::Scraped)
+    }
+
+    pub(super) fn register_for(registry: &mut Registry, purpose: Purpose) -> Self {
+        let mut to = Registrar::new(registry, "drover_worker", purpose);
+        to.version("The worker's version");
         Self {
             received: to.counter("records_received", "Records read from Kafka, including those read again after a partition came back"),
             done: to.counter("records_done", "Records that the handler has handled"),
             skipped: to.counter("records_skipped", "Records passed over, because the handler said so or by onExhausted: Skip"),
             duplicates: to.counter("records_duplicate", "Records passed over because the idempotency store says that they were handled"),
-            claims: to.family("idempotency_claims", "Questions whether a record may be handled, by result: claimed, duplicate, held (in progress elsewhere; asked again), error (the store did not answer), missing-key"),
+            claims: to.family("idempotency_claims", "Questions whether a record may be handled, by result: claimed, duplicate, held (in progress elsewhere; asked again), error (the store did not answer), missing-key", Outcome { result: "claimed" }),
             unprotected: to.counter("idempotency_unprotected", "Records delivered without a claim: they have no key, or the store was away and onStoreError is Deliver"),
             unconfirmed: to.counter("idempotency_unconfirmed", "Records finished though their mark could not be made: handled again if they come again"),
             overtaken: to.counter("idempotency_overtaken", "Records handled after their claim had run out: they may have been handled elsewhere too"),
             store_unreachable: to.gauge("idempotency_store_unreachable", "1 while the idempotency store does not answer"),
             dead_lettered: to.counter("records_dead_lettered", "Records whose copy the dead-letter topic has"),
             dead_letters_failed: to.counter("dead_letters_failed", "Copies that the dead-letter topic did not take; each is tried again"),
-            failed: to.family("attempts_failed", "Attempts that the handler failed, by class: HttpStatus, HandlerResult, Timeout, Connect, Connection, Protocol, Redirect, UnknownResult, MissingKey; or that could not be made, because the record could not be decrypted (docs/encryption.md has those classes)"),
-            decrypted: to.family("records_decrypted", "Values decrypted, each attempt for itself, by the id of the key that opened them"),
-            spans: to.family("spans", "Spans of attempts, by result: exported, failed (the collector did not take them), dropped (there was no room for more, or the worker ended before they went)"),
+            failed: to.family("attempts_failed", "Attempts that the handler failed, by class: HttpStatus, HandlerResult, Timeout, Connect, Connection, Protocol, Redirect, UnknownResult, MissingKey; or that could not be made, because the record could not be decrypted (docs/encryption.md has those classes)", Class { class: "Timeout" }),
+            decrypted: to.family("records_decrypted", "Values decrypted, each attempt for itself, by the id of the key that opened them", OpenedBy { key: "0a1b".to_owned() }),
+            spans: to.family("spans", "Spans of attempts, by result: exported, failed (the collector did not take them), dropped (there was no room for more, or the worker ended before they went)", Outcome { result: "exported" }),
             retried: to.counter("records_retried", "Deliveries after a failed attempt"),
             finished_before: to.counter("records_finished_before", "Records not delivered because the partition's last owner had finished them beyond its committed offset"),
             possible_duplicates: to.counter("possible_duplicates", "Records that may be handled twice, because their partition went before a commit"),
-            oldest_unfinished_seconds: to.seconds("oldest_unfinished", "Time since the oldest record that is not finished was read"),
+            drain_seconds: to.histogram("drain_duration", "Time from the group taking partitions with work in them to their being given back", durations()),
+            commit_violations: to.counter("commit_violations", "Commits that went back although their partition was not assigned anew: a defect of the worker, must stay 0"),
+            oldest_unfinished_seconds: to.seconds("oldest_unfinished", "Time since the oldest record that is not finished was read; no commit gets past it meanwhile"),
             in_flight_limit: to.gauge("records_in_flight_limit", "Records that may be inside the handler now: fewer than delivery.concurrency while it asks for less"),
             slow_downs: to.counter("slow_downs", "Answers by which the handler asked for less (429, 503, Drover-Result: slow-down)"),
             cancelled: to.counter("deliveries_cancelled", "Deliveries stopped because they overran the drain deadline, or void because a record before them in their batch failed; their records are delivered again"),
-            handler_seconds: to.histogram("handler_duration", "Time from sending a record to the end of the handler's answer"),
+            handler_seconds: to.histogram("handler_duration", "Time from sending a record to the end of the handler's answer", durations()),
             in_flight: to.gauge("records_in_flight", "Records inside the handler now"),
             held_bytes: to.gauge("held_bytes", "Memory that records take, in flight or waiting"),
             budget_bytes: to.gauge("budget_bytes", "Memory that records may take before reading pauses"),
             partitions: to.gauge("partitions_assigned", "Partitions that this worker consumes"),
             paused: to.gauge("partitions_paused", "Partitions that are not read because held_bytes is at budget_bytes"),
-            commits: to.family("commits", "Commits of offsets, by result: ok, later (the group rebalances or the broker is busy), dropped (the partition is no longer ours), fatal"),
-            rebalances: to.family("rebalances", "Changes of the assignment, by result: assigned, revoked, lost (others may have handled the same records)"),
+            commits: to.family("commits", "Commits of offsets, by result: ok, later (the group rebalances or the broker is busy), dropped (the partition is no longer ours), fatal", Outcome { result: "ok" }),
+            rebalances: to.family("rebalances", "Changes of the assignment, by result: assigned, revoked, lost (others may have handled the same records)", Outcome { result: "assigned" }),
             stalled: to.gauge("records_stalled", "Records that have used up their attempts and hold up what must wait for them"),
             breaker_open: to.gauge("breaker_open", "1 while nothing is dead-lettered because too many records would be; they are tried one at a time"),
             late_results: to.counter("late_results_dropped", "Answers of the handler that came after their partition was given back"),
@@ -153,44 +160,9 @@ impl WorkerMetrics {
     }
 }
 
-struct Registrar<'a>(&'a mut Registry);
-
-impl Registrar<'_> {
-    fn counter(&mut self, name: &str, help: &str) -> Counter {
-        let metric = Counter::default();
-        self.0.register(name, help, metric.clone());
-        metric
-    }
-
-    fn gauge(&mut self, name: &str, help: &str) -> Gauge {
-        let metric = Gauge::default();
-        self.0.register(name, help, metric.clone());
-        metric
-    }
-
-    fn seconds(&mut self, name: &str, help: &str) -> Gauge<f64, AtomicU64> {
-        let metric = Gauge::default();
-        self.0
-            .register_with_unit(name, help, Unit::Seconds, metric.clone());
-        metric
-    }
-
-    fn family<L>(&mut self, name: &str, help: &str) -> Family<L, Counter>
-    where
-        L: EncodeLabelSet + Clone + std::hash::Hash + Eq + Send + Sync + std::fmt::Debug + 'static,
-    {
-        let metric = Family::<L, Counter>::default();
-        self.0.register(name, help, metric.clone());
-        metric
-    }
-
-    /// From half a millisecond to about eight minutes.
-    fn histogram(&mut self, name: &str, help: &str) -> Histogram {
-        let metric = Histogram::new(exponential_buckets(0.0005, 4.0, 11));
-        self.0
-            .register_with_unit(name, help, Unit::Seconds, metric.clone());
-        metric
-    }
+/// From half a millisecond to about eight minutes.
+fn durations() -> impl Iterator<Item = f64> {
+    exponential_buckets(0.0005, 4.0, 11)
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
+use super::commit_watch::CommitWatch;
 use super::dead_letter_check;
 use super::dead_letters::{DeadLetters, Written};
 use super::delivery::answer::class;
@@ -57,6 +58,10 @@ pub(super) struct Loop {
     pub dead_letter_watch: dead_letter_check::Watch,
     pub lanes: Lanes,
     pub revocation: Revocation,
+    /// Since when partitions with work in them are being given back.
+    pub draining_since: Option<Duration>,
+    /// What was committed last of each partition since it was assigned, to see that nothing goes back.
+    pub commits: CommitWatch,
     /// An assignment whose committed offsets are being asked for; answered when they are there.
     pub takeover: Option<Takeover>,
     /// The group, for messages.
@@ -131,6 +136,8 @@ impl Loop {
             dead_letter_watch: parts.dead_letter_watch,
             lanes: Lanes::default(),
             revocation: Revocation::default(),
+            draining_since: None,
+            commits: CommitWatch::default(),
             takeover: None,
             group_id: parts.group_id,
             refusals: Refusals::default(),

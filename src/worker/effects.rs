@@ -1,6 +1,6 @@
 //! Carries out what the engine wants.
 
-use tracing::{debug, info, warn};
+use tracing::{debug, error, info, warn};
 
 use super::consume::Loop;
 use super::dead_letters::Letter;
@@ -133,6 +133,15 @@ impl Loop {
     }
 
     fn commit(&mut self, frontiers: Vec<FrontierCommit>) {
+        for FrontierCommit {
+            partition, offset, ..
+        } in &frontiers
+        {
+            if let Some(last) = self.commits.went_back(partition, *offset) {
+                self.metrics.commit_violations.inc();
+                error!(%partition, %offset, %last, "a commit goes back: a defect of the worker, please report it");
+            }
+        }
         let commits: Vec<_> = frontiers
             .into_iter()
             .map(|frontier| Commit {

@@ -44,6 +44,7 @@ impl Loop {
             let waiting = self.revocation.waiting_for().cloned().collect();
             self.lose(waiting);
             if let Some(answer) = self.revocation.lost() {
+                self.draining_since = None;
                 self.unassign(&answer);
             }
         }
@@ -216,6 +217,7 @@ impl Loop {
             self.unassign(&answer);
         }
         if !held.is_empty() {
+            self.draining_since.get_or_insert(self.now);
             self.tell(Event::Revoked(held));
         }
         self.act();
@@ -236,11 +238,16 @@ impl Loop {
         if let Some(answer) = self.revocation.given_back(partitions) {
             info!(partitions = %names(&answer), "given back");
             self.unassign(&answer);
+            if let Some(since) = self.draining_since.take() {
+                let took = self.clock.elapsed().saturating_sub(since);
+                self.metrics.drain_seconds.observe(took.as_secs_f64());
+            }
         }
     }
 
     fn forget(&mut self, partitions: &[TopicPartition]) {
         self.lanes.remove(partitions);
+        self.commits.forget(partitions);
         self.paused
             .retain(|partition| !partitions.contains(partition));
         self.stalled

@@ -5,6 +5,7 @@
 //! offsets) has threads of its own.
 
 pub mod args;
+mod commit_watch;
 mod consume;
 pub mod dead_letter;
 mod dead_letter_check;

@@ -83,6 +83,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "kafka",
             "lag",
             "clock",
+            "telemetry",
         ],
     ),
     (

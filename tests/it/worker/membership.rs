@@ -8,6 +8,7 @@ use drover::topic::Offset;
 use drover::worker_config::{GroupProtocol, OnExhausted, WorkerConfig};
 
 use super::kafka::{Kafka, eventually};
+use super::outages::{nowhere, page};
 use super::web::{Reply, Web, ok, ok_after, tally};
 use super::workers::{TOPIC, Worker, config, texts};
 
@@ -102,7 +103,8 @@ fn hand_over(kafka: &Kafka, change: impl Fn(&mut WorkerConfig)) {
     let mut config = config(kafka, &web);
     change(&mut config);
     config.concurrency = 4;
-    let first = Worker::start("pod-1", config.clone());
+    let admin = nowhere();
+    let first = Worker::start_with_admin("pod-1", config.clone(), Some(admin));
     web.wait_for("the first worker at work", |seen| seen.len() > 20);
 
     // The second joins in the middle of the work, the first leaves in the middle of it.
@@ -113,6 +115,15 @@ fn hand_over(kafka: &Kafka, change: impl Fn(&mut WorkerConfig)) {
             .any(|(at, text)| Report::decode(&text, Offset(at)).is_ok_and(|r| r.pod == "pod-2"))
             .then_some(())
     });
+    // What was taken for the second was given back in an order that shows.
+    let (_, metrics) = page(admin, "/metrics").unwrap();
+    let drained = "drover_worker_drain_duration_seconds_count ";
+    let drained = metrics.lines().find_map(|line| line.strip_prefix(drained));
+    assert!(drained.is_some_and(|count| count != "0"), "{metrics}");
+    assert!(
+        metrics.contains("drover_worker_commit_violations_total 0"),
+        "{metrics}"
+    );
     for partition in 0..4 {
         let values = texts(&format!("p{partition}-second"), 100);
         produced += values.len();

@@ -1,0 +1,412 @@
+//! Conditions and their reasons, in the order in which status shows them.
+
+use super::problems::{CHILDREN, PODS, SPEC};
+use super::{Reason, reason, well};
+use crate::api::names::condition;
+
+/// A type of condition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Condition {
+    /// Its type.
+    pub type_: &'static str,
+    /// What it says where it is `True`.
+    pub meaning: &'static str,
+    /// Its status on a good day; a metric and `drover status` point at the others. None where both
+    /// are.
+    pub good: Option<&'static str>,
+    /// What it can say, by status.
+    pub reasons: &'static [(&'static str, &'static [Reason])],
+    /// Tables of reasons that it shares with others.
+    pub shared: &'static [Shared],
+}
+
+/// Reasons that several conditions can have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shared {
+    /// Of a spec that is not good.
+    Spec,
+    /// Of children that cannot be made as they should be.
+    Children,
+    /// Of pods that do not run.
+    Pods,
+    /// Of a dead-letter topic that will not take records.
+    DeadLetters,
+}
+
+impl Shared {
+    /// The reasons.
+    pub fn reasons(self) -> &'static [Reason] {
+        match self {
+            Self::Spec => SPEC,
+            Self::Children => CHILDREN,
+            Self::Pods => PODS,
+            Self::DeadLetters => DEAD_LETTERS,
+        }
+    }
+}
+
+const KAFKA_AWAY: Reason = reason(
+    "KafkaUnreachable",
+    "offsets cannot be read; the size is left as it is",
+    "see the condition KafkaReachable",
+);
+const NOT_ASKED: Reason = well("NotAskedYet", "Kafka has not answered yet");
+const PAUSED: Reason = reason(
+    "Paused",
+    "stopped by spec.paused; offsets stay where they are",
+    "`drover resume`, or spec.paused: false, when it shall go on",
+);
+const DRAINING: Reason = well(
+    "Draining",
+    "pods that leave finish what they hold, commit and go",
+);
+const ROLLING: Reason = well(
+    "RollingOut",
+    "pods are being replaced by pods of the new template",
+);
+const CREATING: Reason = well("Creating", "the Deployment is being created");
+
+/// Of a dead-letter topic that will not take records.
+const DEAD_LETTERS: &[Reason] = &[
+    reason(
+        "DeadLetterTopicNotFound",
+        "the dead-letter topic does not exist",
+        "create it, or name another in spec.delivery.deadLetter.topic",
+    ),
+    reason(
+        "NotAuthorized",
+        "the dead-letter topic may not be written to",
+        "allow Write and Describe on it for the user of spec.kafka",
+    ),
+    reason(
+        "Compacted",
+        "the dead-letter topic is compacted: it refuses records without a key and drops all but the last of each key",
+        "set its cleanup.policy to delete",
+    ),
+    reason(
+        "TooSmall",
+        "the dead-letter topic takes smaller records than the topics have",
+        "raise its max.message.bytes to what the message says",
+    ),
+];
+
+/// All conditions.
+pub const ALL: &[Condition] = &[
+    Condition {
+        type_: condition::READY,
+        meaning: "The fleet does what its spec says.",
+        good: Some("True"),
+        reasons: &[
+            (
+                "True",
+                &[
+                    well("AllReady", "all pods are ready"),
+                    well("Idle", "at zero pods: there is nothing to do"),
+                    PAUSED,
+                ],
+            ),
+            (
+                "False",
+                &[
+                    CREATING,
+                    KAFKA_AWAY,
+                    reason(
+                        "Stalled",
+                        "a record holds up what must wait for it",
+                        "see the condition Stalled",
+                    ),
+                    DRAINING,
+                    ROLLING,
+                    well(
+                        "PodsNotReady",
+                        "pods are starting; where it lasts, `kubectl describe pod` and `drover logs` tell why",
+                    ),
+                ],
+            ),
+            (
+                "Unknown",
+                &[well(
+                    "WaitingForOffsets",
+                    "what waits in Kafka is not known yet; no pod starts before",
+                )],
+            ),
+        ],
+        shared: &[
+            Shared::Spec,
+            Shared::Children,
+            Shared::Pods,
+            Shared::DeadLetters,
+        ],
+    },
+    Condition {
+        type_: condition::PROGRESSING,
+        meaning: "A roll-out or a change of size is under way.",
+        good: None,
+        reasons: &[
+            (
+                "True",
+                &[
+                    CREATING,
+                    ROLLING,
+                    well("ScalingUp", "pods are starting"),
+                    DRAINING,
+                ],
+            ),
+            ("False", &[well("Settled", "pods are as they should be")]),
+        ],
+        shared: &[Shared::Spec, Shared::Children, Shared::Pods],
+    },
+    Condition {
+        type_: condition::KAFKA_REACHABLE,
+        meaning: "The controller can read offsets.",
+        good: Some("True"),
+        reasons: &[
+            ("True", &[well("OffsetsRead", "offsets are read")]),
+            (
+                "False",
+                &[
+                    reason(
+                        "PartitionsUnread",
+                        "offsets of some partitions cannot be read",
+                        "look for the brokers that lead them; they may be down",
+                    ),
+                    reason(
+                        "Unreachable",
+                        "no broker answers in time",
+                        "check that Kafka runs, spec.kafka.bootstrapServers, name resolution, network policies",
+                    ),
+                    reason(
+                        "TlsFailed",
+                        "a broker is there, and TLS with it fails",
+                        "check spec.kafka.tls: authorities, names and dates of certificates, and that the port speaks TLS",
+                    ),
+                    reason(
+                        "AuthenticationFailed",
+                        "a broker does not accept who we are",
+                        "check mechanism, user and password in spec.kafka.sasl and its Secret",
+                    ),
+                    reason(
+                        "NotAuthorized",
+                        "Kafka refuses to say: a right is missing",
+                        "allow Describe and Read on the topics and the group for the user of spec.kafka",
+                    ),
+                    reason(
+                        "TopicMissing",
+                        "a topic or partition has gone while it was read",
+                        "create it again, or change spec.topics",
+                    ),
+                    reason(
+                        "ClientConfig",
+                        "no client can be made of spec.kafka",
+                        "correct what the message names, mostly spec.kafka.properties",
+                    ),
+                    reason(
+                        "Unsupported",
+                        "the broker does not know a request that is needed",
+                        "use brokers of version 2.4 or later",
+                    ),
+                    reason(
+                        "Later",
+                        "leaders or coordinators are moving, for longer than usual",
+                        "look at the brokers; it is asked again",
+                    ),
+                    reason(
+                        "GroupBusy",
+                        "the group has members where it must have none",
+                        "stop consumers of the same group that are not this fleet's",
+                    ),
+                    reason(
+                        "NoSuchGroup",
+                        "the group does not exist",
+                        "nothing: it comes to be with its first offsets",
+                    ),
+                    reason(
+                        "Other",
+                        "Kafka answers with an error that has no word of its own",
+                        "the message has Kafka's own words",
+                    ),
+                ],
+            ),
+            ("Unknown", &[NOT_ASKED]),
+        ],
+        shared: &[],
+    },
+    Condition {
+        type_: condition::SCALING_ACTIVE,
+        meaning: "Sizes follow decisions of the policy.",
+        good: Some("True"),
+        reasons: &[
+            ("True", &[well("Auto", "sizes follow decisions")]),
+            (
+                "False",
+                &[
+                    PAUSED,
+                    well(
+                        "Manual",
+                        "spec.replicas sets the size, as spec.scaling.mode wants it",
+                    ),
+                    well(
+                        "RecommendOnly",
+                        "sizes are recommended in status.scaling.wanted, not set, as spec.scaling.mode wants it",
+                    ),
+                    KAFKA_AWAY,
+                    reason(
+                        "LagUnknown",
+                        "what waits is not known at present; the size is left as it is",
+                        "status.scaling.reasons names the partition and why",
+                    ),
+                ],
+            ),
+            ("Unknown", &[NOT_ASKED]),
+        ],
+        shared: &[Shared::Spec],
+    },
+    Condition {
+        type_: condition::SCALING_LIMITED,
+        meaning: "Something holds the size from what the load asks for.",
+        good: Some("False"),
+        reasons: &[
+            (
+                "True",
+                &[
+                    reason(
+                        "CappedByMaxReplicas",
+                        "more pods are wanted than spec.scaling.maxReplicas allows",
+                        "raise it, or make the handler faster",
+                    ),
+                    reason(
+                        "CappedByPartitions",
+                        "more pods are wanted than there are partitions to share",
+                        "add partitions, or make the handler faster",
+                    ),
+                    reason(
+                        "HotPartition",
+                        "one partition gets more than a pod can do: no number of pods helps",
+                        "spread its keys, or make the handler faster",
+                    ),
+                    reason(
+                        "MorePodsDoNotHelp",
+                        "the last raise brought no capacity: something behind the handler is the limit",
+                        "look at the handler's database and at what else it calls",
+                    ),
+                    reason(
+                        "HandlerFailing",
+                        "more than half of the attempts fail: more pods would only fail more",
+                        "mend the handler; `drover logs` has its errors",
+                    ),
+                    reason(
+                        "MostlyStuck",
+                        "most partitions do not move: more pods cannot help",
+                        "see the condition Stalled",
+                    ),
+                    reason(
+                        "ZeroTooSlow",
+                        "one pod stays, as waking up from zero takes longer than the promise",
+                        "make pods start faster, raise spec.scaling.maxDelay, or let it be",
+                    ),
+                    reason(
+                        "SLOUnreachable",
+                        "pods take so long to start that a sudden rise of the load breaks the promise",
+                        "make pods start faster, raise spec.scaling.maxDelay or spec.scaling.minReplicas",
+                    ),
+                ],
+            ),
+            (
+                "False",
+                &[
+                    well("NotLimited", "nothing holds the size from what is wanted"),
+                    well("NotDeciding", "the policy does not decide at present"),
+                ],
+            ),
+        ],
+        shared: &[],
+    },
+    Condition {
+        type_: condition::STALLED,
+        meaning: "A record that nothing gets past.",
+        good: Some("False"),
+        reasons: &[
+            (
+                "True",
+                &[
+                    reason(
+                        "RecordStuck",
+                        "a record has used up its attempts, or a partition does not move while others do",
+                        "mend the handler and it goes on by itself; or name a dead-letter topic in spec.delivery.deadLetter. The message names partition, offset and error",
+                    ),
+                    reason(
+                        "BreakerOpen",
+                        "too many records would be dead-lettered: none is, they are tried one at a time",
+                        "mend the handler and it goes on by itself; or raise spec.delivery.deadLetter.breaker.percent",
+                    ),
+                    reason(
+                        "RecordUnreadable",
+                        "Kafka gives a record with an error, such as a wrong checksum",
+                        "look at the brokers' disks and the network between; it goes on by itself once the record can be read; to give it up, set the group's offset behind it",
+                    ),
+                    reason(
+                        "OffsetsExpired",
+                        "retention was faster than the fleet: records that were not read are gone",
+                        "set the group's offsets to the earliest, and let the topic keep its records longer",
+                    ),
+                    reason(
+                        "OffsetBeyondEnd",
+                        "the committed offset lies behind the last record: the log was cut",
+                        "set the group's offsets where it shall go on",
+                    ),
+                    reason(
+                        "TopicRecreated",
+                        "the topic was deleted and made anew: committed offsets speak of another log",
+                        "set the group's offsets to the earliest",
+                    ),
+                    reason(
+                        "OffsetOutOfRange",
+                        "Kafka does not have the committed offset, and it is not known why",
+                        "set the group's offsets where it shall go on",
+                    ),
+                ],
+            ),
+            (
+                "False",
+                &[well("NothingStuck", "no record is reported as stuck")],
+            ),
+            (
+                "Unknown",
+                &[well("NotRead", "reports of the pods cannot be read")],
+            ),
+        ],
+        shared: &[],
+    },
+    Condition {
+        type_: condition::DEAD_LETTER_WRITABLE,
+        meaning: "Records that cannot be handled have a place to go to.",
+        good: Some("True"),
+        reasons: &[
+            (
+                "True",
+                &[
+                    well("Writable", "the dead-letter topic is there"),
+                    well("NotUsed", "no record goes to a dead-letter topic"),
+                ],
+            ),
+            (
+                "Unknown",
+                &[
+                    NOT_ASKED,
+                    well("NotRead", "Kafka does not say how the dead-letter topic is"),
+                ],
+            ),
+        ],
+        shared: &[Shared::Spec, Shared::DeadLetters],
+    },
+    Condition {
+        type_: condition::PAUSED,
+        meaning: "The fleet is stopped by spec.paused.",
+        good: Some("False"),
+        reasons: &[
+            ("True", &[PAUSED]),
+            ("False", &[well("NotPaused", "spec.paused is false")]),
+        ],
+        shared: &[Shared::Spec],
+    },
+];

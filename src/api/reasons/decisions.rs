@@ -1,0 +1,106 @@
+//! Reasons of decisions about a size: `status.scaling.reasons` has their sentences, metrics their
+//! words.
+
+use super::{Reason, reason, well};
+
+/// All that the policy says. Those of the condition `ScalingLimited` have their remedies there.
+pub const ALL: &[Reason] = &[
+    well("AtRest", "nothing waits, so no pod is needed"),
+    well("Enough", "the size is enough for what waits and arrives"),
+    well(
+        "DelayProjected",
+        "raised: without it a record would wait longer than promised",
+    ),
+    well(
+        "SecondLook",
+        "a burst has just begun: it is looked at once more, to order the right size in one step",
+    ),
+    well("CapacityToSpare", "lowered: fewer pods would do"),
+    well("Idle", "nothing waits and nothing arrives"),
+    well(
+        "StaysAwake",
+        "nothing waits and nothing arrives, and the last pod stays as long as spec.scaling.idleTimeToZero says",
+    ),
+    well(
+        "NotWorthItYet",
+        "fewer pods would do, but not for long enough yet to pay for a needless round of down and up",
+    ),
+    reason(
+        "LagUnknown",
+        "offsets of some partitions cannot be read or make no sense; nothing is lowered on unknown data",
+        "the sentence names the first of them and why; see the condition KafkaReachable",
+    ),
+    reason(
+        "OffsetsStale",
+        "the newest offsets are too old; nothing changes on old data",
+        "see the condition KafkaReachable",
+    ),
+    reason(
+        "NoPartitions",
+        "no partition of the topics is known",
+        "see the condition KafkaReachable",
+    ),
+    well(
+        "PodsStarting",
+        "ordered pods are not all ready; the next decision waits for them",
+    ),
+    well(
+        "RollingOut",
+        "a roll-out is under way; the next decision waits for it",
+    ),
+    well(
+        "Rebalancing",
+        "the group is sharing its partitions out; the next decision waits for it",
+    ),
+    reason(
+        "HandlerFailing",
+        "more than half of the attempts fail",
+        "see ScalingLimited",
+    ),
+    reason(
+        "MostlyStuck",
+        "most partitions do not move",
+        "see ScalingLimited",
+    ),
+    reason(
+        "MorePodsDoNotHelp",
+        "the last raise brought no capacity",
+        "see ScalingLimited",
+    ),
+    reason(
+        "CappedByPartitions",
+        "the partitions are too few",
+        "see ScalingLimited",
+    ),
+    reason(
+        "CappedByMaxReplicas",
+        "spec.scaling.maxReplicas is too low",
+        "see ScalingLimited",
+    ),
+    well("AtLeastMinReplicas", "spec.scaling.minReplicas holds"),
+    reason(
+        "ZeroTooSlow",
+        "a wake-up takes longer than the promise",
+        "see ScalingLimited",
+    ),
+    reason(
+        "SLOUnreachable",
+        "pods take too long to start for the promise",
+        "see ScalingLimited",
+    ),
+    reason(
+        "RetentionNear",
+        "retention is about to take records that nobody has read; all pods that help are ordered",
+        "lengthen the topic's retention.ms if that is not enough",
+    ),
+    reason(
+        "StuckLeftOut",
+        "partitions that do not move are left out of the plan",
+        "see the condition Stalled",
+    ),
+    reason(
+        "HotPartition",
+        "one partition gets more than a pod can do",
+        "see ScalingLimited",
+    ),
+];

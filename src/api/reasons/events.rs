@@ -1,0 +1,60 @@
+//! Events: one for each transition, none for a state that lasts.
+
+/// An event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// Its reason.
+    pub word: &'static str,
+    /// Somebody should look.
+    pub warning: bool,
+    /// When it is written.
+    pub when: &'static str,
+}
+
+const fn normal(word: &'static str, when: &'static str) -> Event {
+    Event {
+        word,
+        warning: false,
+        when,
+    }
+}
+
+const fn warning(word: &'static str, when: &'static str) -> Event {
+    Event {
+        word,
+        warning: true,
+        when,
+    }
+}
+
+/// All of them, but for those that have the reason of children or pods that fail.
+pub const ALL: &[Event] = &[
+    normal(
+        "Scaled",
+        "the size was changed; the note says from what to what, and why",
+    ),
+    normal(
+        "DriftCorrected",
+        "a child that somebody else had changed or deleted was put right; the note has the fields",
+    ),
+    warning(
+        "InvalidSpec",
+        "the spec is not good, or became bad in another way; the note has all problems",
+    ),
+    warning("Unreadable", "the resource cannot be read at all"),
+    warning("KafkaUnreachable", "KafkaReachable became False"),
+    normal("KafkaReachable", "KafkaReachable became True again"),
+    warning(
+        "Stalled",
+        "Stalled became True; the note names partition, offset, error and remedy",
+    ),
+    normal("Recovered", "Stalled became False again"),
+    warning("DeadLetterNotWritable", "DeadLetterWritable became False"),
+    normal("DeadLetterWritable", "DeadLetterWritable became True again"),
+    normal(
+        "ScalingLimited",
+        "ScalingLimited became True; the note says by what",
+    ),
+    normal("Paused", "Paused became True"),
+    normal("Resumed", "Paused became False again"),
+];

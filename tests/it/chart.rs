@@ -50,20 +50,27 @@ fn objects(text: &str) -> Vec<Value> {
     documents.map(|document| document.value.unwrap()).collect()
 }
 
-fn rendered(options: &[&str]) -> Vec<Value> {
+pub fn rendered(options: &[&str]) -> Vec<Value> {
     let output = template(options);
     assert!(output.status.success(), "{}", said(&output));
     objects(std::str::from_utf8(&output.stdout).unwrap())
 }
 
-fn one<'a>(objects: &'a [Value], kind: &str, name: &str) -> &'a Value {
+/// What Helm says to options that it refuses.
+pub fn refused(options: &[&str]) -> String {
+    let output = template(options);
+    assert!(!output.status.success(), "{options:?}");
+    said(&output)
+}
+
+pub fn one<'a>(objects: &'a [Value], kind: &str, name: &str) -> &'a Value {
     let found = objects
         .iter()
         .find(|object| object["kind"] == kind && object["metadata"]["name"] == name);
     found.unwrap_or_else(|| panic!("no {kind} {name}"))
 }
 
-fn has(objects: &[Value], kind: &str) -> bool {
+pub fn has(objects: &[Value], kind: &str) -> bool {
     objects.iter().any(|object| object["kind"] == kind)
 }
 
@@ -121,7 +128,7 @@ fn a_value_that_the_chart_does_not_know_is_refused_by_name() {
         ("crds.enable=false", "enable"),
         ("worker.image.pullPolicy=Sometimes", "pullPolicy"),
         ("controller.image.digest=sha256:1", "digest"),
-        ("podMonitor.interval=fast", "interval"),
+        ("monitoring.podMonitors.interval=fast", "interval"),
     ] {
         let output = template(&["--set", option]);
         assert!(!output.status.success(), "{option}");
@@ -186,7 +193,7 @@ fn what_is_asked_for_is_there_and_what_is_not_is_not() {
         "--set",
         &image,
         "--set",
-        "networkPolicy.enabled=true,podMonitor.enabled=true",
+        "networkPolicy.enabled=true,monitoring.podMonitors.enabled=true",
         "--set",
         "imagePullSecrets={a,b},controller.priorityClassName=high",
         "--set-json",

@@ -43,6 +43,7 @@ mod lag;
 mod lag_admin;
 mod lag_broker;
 mod lease;
+mod monitoring;
 mod readme;
 mod resources;
 mod schema_api_server;

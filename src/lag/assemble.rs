@@ -1,6 +1,7 @@
 //! From Kafka's answers to what a planner is told. No input or output here.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
@@ -28,6 +29,8 @@ pub(super) struct Memory {
     pods: BTreeMap<String, PodSample>,
     /// Partitions that a topic was last known to have.
     partitions: BTreeMap<String, u32>,
+    /// All of them, as long as nothing changes.
+    all: Arc<BTreeSet<TopicPartition>>,
 }
 
 impl Memory {
@@ -35,16 +38,35 @@ impl Memory {
     pub(super) fn partitions(
         &mut self,
         topics: &[String],
-        states: &BTreeMap<String, TopicState>,
+        states: &BTreeMap<Arc<str>, TopicState>,
+    ) -> Arc<BTreeSet<TopicPartition>> {
+        let mut news = self.all.is_empty();
+        for topic in topics {
+            if let Some(TopicState::Exists(count)) = states.get(topic.as_str())
+                && self.partitions.get(topic) != Some(count)
+            {
+                self.partitions.insert(topic.clone(), *count);
+                news = true;
+            }
+        }
+        if news {
+            self.all = Arc::new(self.every(topics, states));
+        }
+        Arc::clone(&self.all)
+    }
+
+    fn every(
+        &self,
+        topics: &[String],
+        states: &BTreeMap<Arc<str>, TopicState>,
     ) -> BTreeSet<TopicPartition> {
         let mut all = BTreeSet::new();
         for topic in topics {
-            if let Some(TopicState::Exists(count)) = states.get(topic) {
-                self.partitions.insert(topic.clone(), *count);
-            }
             // A topic that was never seen still has at least one partition that is unknown.
             let count = self.partitions.get(topic).copied().unwrap_or(1).max(1);
-            let name: std::sync::Arc<str> = topic.as_str().into();
+            // All fleets share a topic's name, so that to compare it is to compare pointers.
+            let known = states.get_key_value(topic.as_str());
+            let name = known.map_or_else(|| topic.as_str().into(), |(name, _)| Arc::clone(name));
             for number in 0..i32::try_from(count).unwrap_or(i32::MAX) {
                 all.insert(TopicPartition {
                     topic: name.clone(),
@@ -297,9 +319,21 @@ mod tests {
         let mut memory = Memory::default();
         let topics = ["t".to_owned()];
         assert_eq!(memory.partitions(&topics, &BTreeMap::new()).len(), 1);
-        let known = BTreeMap::from([("t".to_owned(), TopicState::Exists(12))]);
+        let known = BTreeMap::from([("t".into(), TopicState::Exists(12))]);
         assert_eq!(memory.partitions(&topics, &known).len(), 12);
-        let missing = BTreeMap::from([("t".to_owned(), TopicState::Missing)]);
+        let missing = BTreeMap::from([("t".into(), TopicState::Missing)]);
         assert_eq!(memory.partitions(&topics, &missing).len(), 12);
+    }
+
+    #[test]
+    fn partitions_are_made_once_and_fleets_share_the_name_of_their_topic() {
+        let topics = ["t".to_owned()];
+        let states = BTreeMap::from([("t".into(), TopicState::Exists(12))]);
+        let (mut one, mut other) = (Memory::default(), Memory::default());
+        let first = one.partitions(&topics, &states);
+        assert!(Arc::ptr_eq(&first, &one.partitions(&topics, &states)));
+        let others = other.partitions(&topics, &states);
+        let name = |all: &BTreeSet<TopicPartition>| Arc::clone(&all.first().unwrap().topic);
+        assert!(Arc::ptr_eq(&name(&first), &name(&others)));
     }
 }

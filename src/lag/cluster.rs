@@ -31,8 +31,15 @@ const STARTS_KEPT: Duration = Duration::from_secs(30);
 const MISSING_KEPT: Duration = Duration::from_secs(2);
 /// Commits of a fleet at rest, in whose topics nothing arrives, are read again after this.
 const COMMITS_KEPT: Duration = Duration::from_secs(10);
+
 /// Groups whose first offsets are written at the same time.
 const BEGINNINGS: usize = 8;
+
+/// So many groups at rest are asked a second at most; where there are more, their commits are kept
+/// for longer. A group that somebody rewinds while its fleet rests is seen that much later.
+const GROUPS_A_SECOND: u32 = 50;
+/// And so many in one round: those that work do not wait for those that rest.
+const AT_REST_IN_A_ROUND: usize = 100;
 /// The longest pause after failures.
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 
@@ -268,11 +275,15 @@ impl<K: Ord + Clone + Send + Sync + 'static> Cluster<K> {
 
     /// One round for all fleets that are due.
     async fn round(&self, task: &mut Task) {
-        let soon = Instant::now() + TOGETHER;
+        let now = Instant::now();
+        let soon = |fleet: &Fleet| match fleet.sleeps_since {
+            Some(_) => now + sleepers::TOGETHER,
+            None => now + TOGETHER,
+        };
         let due: BTreeMap<K, Need> = self
             .lock()
             .iter()
-            .filter(|(_, fleet)| fleet.due <= soon)
+            .filter(|(_, fleet)| fleet.due <= soon(fleet))
             .map(|(key, fleet)| (key.clone(), fleet.need.clone()))
             .collect();
         let began = Instant::now();
@@ -302,10 +313,12 @@ impl<K: Ord + Clone + Send + Sync + 'static> Cluster<K> {
         task.refresh_topics(admin, &self.counters, due).await?;
 
         // What each fleet should know, and what it need not be told again.
-        let mut wanted: BTreeMap<K, BTreeSet<TopicPartition>> = BTreeMap::new();
+        let mut wanted: BTreeMap<K, Arc<BTreeSet<TopicPartition>>> = BTreeMap::new();
         let mut groups: BTreeMap<String, BTreeSet<TopicPartition>> = BTreeMap::new();
         {
             let mut fleets = self.lock();
+            let commits_kept = commits_kept(fleets.len());
+            let mut looked_after = 0;
             for (key, need) in due {
                 let Some(fleet) = fleets.get_mut(key).filter(|fleet| fleet.need == *need) else {
                     continue;
@@ -313,13 +326,19 @@ impl<K: Ord + Clone + Send + Sync + 'static> Cluster<K> {
                 fleet.latest.topics = need
                     .topics
                     .iter()
-                    .filter_map(|topic| Some((topic.clone(), task.states.get(topic)?.clone())))
+                    .filter_map(|topic| {
+                        Some((topic.clone(), task.states.get(topic.as_str())?.clone()))
+                    })
                     .collect();
                 let partitions = fleet.memory.partitions(&need.topics, &task.states);
+                let at_rest = fleet.at_rest();
                 let kept = fleet.commits.as_ref().is_some_and(|(at, answers)| {
-                    at.elapsed() < COMMITS_KEPT && answers.len() == partitions.len()
+                    let believed =
+                        at.elapsed() < commits_kept || looked_after == AT_REST_IN_A_ROUND;
+                    believed && answers.len() == partitions.len()
                 });
-                if !(kept && fleet.at_rest()) {
+                if !(kept && at_rest) {
+                    looked_after += usize::from(at_rest);
                     fleet.commits = None;
                     let group = groups.entry(need.group_id.clone()).or_default();
                     group.extend(partitions.iter().filter(|p| task.exists(p)).cloned());
@@ -340,7 +359,7 @@ impl<K: Ord + Clone + Send + Sync + 'static> Cluster<K> {
             .collect();
         let partitions: BTreeSet<&TopicPartition> = wanted
             .values()
-            .flatten()
+            .flat_map(|partitions| partitions.iter())
             .filter(|p| task.exists(p))
             .collect();
         let partitions: Vec<TopicPartition> = partitions.into_iter().cloned().collect();
@@ -472,6 +491,12 @@ impl<K: Ord + Clone + Send + Sync + 'static> Cluster<K> {
     }
 }
 
+/// How long the commits of a fleet at rest are believed, where there are so many fleets.
+fn commits_kept(fleets: usize) -> Duration {
+    let fleets = u32::try_from(fleets).unwrap_or(u32::MAX);
+    COMMITS_KEPT.max(Duration::from_secs(1) * fleets / GROUPS_A_SECOND)
+}
+
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -481,7 +506,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 struct Task {
     /// Rounds that failed one after the other.
     failures: u32,
-    states: BTreeMap<String, TopicState>,
+    states: BTreeMap<Arc<str>, TopicState>,
     states_read: HashMap<String, Instant>,
     starts: BTreeMap<TopicPartition, (Instant, Offset)>,
     dead_letters: DeadLetters,
@@ -506,7 +531,7 @@ impl Task {
             .values()
             .flat_map(|need| &need.topics)
             .filter(|topic| {
-                let kept = match self.states.get(*topic) {
+                let kept = match self.states.get(topic.as_str()) {
                     Some(TopicState::Exists(_)) => TOPICS_KEPT,
                     _ => MISSING_KEPT,
                 };
@@ -519,7 +544,13 @@ impl Task {
         let read = round::topics(admin, counters, &outdated).await?;
         for (topic, state) in read {
             self.states_read.insert(topic.clone(), Instant::now());
-            self.states.insert(topic, state);
+            // The name stays the one that fleets share already.
+            match self.states.get_mut(topic.as_str()) {
+                Some(known) => *known = state,
+                None => {
+                    self.states.insert(topic.into(), state);
+                }
+            }
         }
         Ok(())
     }
@@ -564,5 +595,19 @@ impl Task {
         hasher.write_u32(self.failures);
         let share = (hasher.finish() % 1000) as f64 / 1000.0;
         doubled.min(LONGEST_PAUSE).mul_f64(0.75 + 0.5 * share)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_fleets_at_rest_are_not_more_questions_a_second() {
+        assert_eq!(commits_kept(1), COMMITS_KEPT);
+        for fleets in [100, 1_000, 10_000, 100_000] {
+            let asked = fleets as f64 / commits_kept(fleets).as_secs_f64();
+            assert!(asked <= f64::from(GROUPS_A_SECOND), "{fleets}: {asked}");
+        }
     }
 }

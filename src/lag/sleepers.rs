@@ -16,7 +16,10 @@ use crate::topic::TopicPartition;
 const STANDS_AFTER: Duration = READ.saturating_mul(3);
 /// How often a fleet is read that is watched: only in case the watch has a hole.
 const WATCHED: Duration = Duration::from_secs(1);
-/// Partitions that are read a second at most, for fleets that are watched.
+/// Fleets that sleep and are due within this are read together with those that are due now: a
+/// question costs little more for many partitions than for few.
+pub(super) const TOGETHER: Duration = Duration::from_secs(1);
+/// Partitions that are read a second at most, for fleets that are watched, each fleet's own.
 const READ_A_SECOND: usize = 4000;
 /// The longest time between two readings, watched or not: older ones count as unknown.
 const LONGEST: Duration = Duration::from_secs(5);
@@ -29,7 +32,7 @@ pub(super) struct Sleepers {
     source: Source,
     tails: Option<Tails>,
     arrived: UnboundedSender<TopicPartition>,
-    /// Partitions that are watched.
+    /// Partitions to be read for all that sleep; one of several fleets counts for each.
     partitions: usize,
 }
 
@@ -50,7 +53,9 @@ impl Sleepers {
     /// Watches what these fleets have read last, and nothing else.
     pub(super) fn watch<'a>(&mut self, sleeping: impl Iterator<Item = &'a Offsets>) {
         let mut ends = Ends::new();
+        self.partitions = 0;
         for offsets in sleeping {
+            self.partitions += offsets.partitions.len();
             for (partition, sample) in &offsets.partitions {
                 let Some(sample) = sample else { continue };
                 // Of two fleets with one topic the one that has read less counts.
@@ -58,7 +63,6 @@ impl Sleepers {
                 *end = sample.end.min(*end);
             }
         }
-        self.partitions = ends.len();
         if self.tails.is_none() && !ends.is_empty() {
             self.tails = self.open();
         }

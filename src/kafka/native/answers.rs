@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::{CStr, CString, c_char, c_int};
 use std::ptr;
+use std::sync::Arc;
 
 use rdkafka::bindings as rd;
 
@@ -73,11 +74,12 @@ pub(super) fn offsets(event: *mut rd::rd_kafka_event_t) -> PerPartition<i64> {
         let result = rd::rd_kafka_event_ListOffsets_result(event);
         let mut count = 0;
         let infos = rd::rd_kafka_ListOffsets_result_infos(result, &mut count);
+        let mut name = Arc::from("");
         items(infos, count)
             .iter()
             .map(|&info| {
                 let partition = rd::rd_kafka_ListOffsetsResultInfo_topic_partition(info);
-                read(&*partition, |partition| partition.offset)
+                read(&*partition, &mut name, |partition| partition.offset)
             })
             .collect()
     }
@@ -131,7 +133,12 @@ unsafe fn group_partitions<T>(
             let count = usize::try_from((*list).cnt).unwrap_or(0);
             if count > 0 {
                 let elements = std::slice::from_raw_parts((*list).elems, count);
-                answer.extend(elements.iter().map(|element| read(element, &value)));
+                let mut name = Arc::from("");
+                answer.extend(
+                    elements
+                        .iter()
+                        .map(|element| read(element, &mut name, &value)),
+                );
             }
         }
     }
@@ -232,12 +239,14 @@ pub(super) fn group(event: *mut rd::rd_kafka_event_t) -> Answer<Group> {
     }
 }
 
-/// One partition of an answer: its value or its error.
+/// One partition of an answer: its value or its error. `topic` is the last one's name, which its
+/// neighbours share.
 ///
 /// # Safety
 /// The partition's topic must be a C string.
 unsafe fn read<T>(
     partition: &rd::rd_kafka_topic_partition_t,
+    topic: &mut Arc<str>,
     value: impl Fn(&rd::rd_kafka_topic_partition_t) -> T,
 ) -> (TopicPartition, Result<T, Failure>) {
     // SAFETY: by this function's contract. The code is read as the number that it is in C: a
@@ -255,7 +264,13 @@ unsafe fn read<T>(
             message: words(code),
         }),
     };
-    (TopicPartition::new(name, partition.partition), answer)
+    if **topic != *name {
+        *topic = name.into();
+    }
+    (
+        TopicPartition::new(Arc::clone(topic), partition.partition),
+        answer,
+    )
 }
 
 pub(super) fn failure_of(event: *mut rd::rd_kafka_event_t) -> Failure {

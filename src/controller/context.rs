@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::{ConfigMap, Pod, ServiceAccount};
+use k8s_openapi::api::core::v1::{ConfigMap, ServiceAccount};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::Client;
 use kube::core::DeserializeGuard;
 use kube::runtime::reflector::Store;
 
 use super::fleets::{FleetKey, Fleets};
+use super::pods::Pods;
 use crate::api::KafkaConsumer;
 use crate::clock::Monotonic;
 use crate::k8s::client::Fence;
@@ -57,5 +58,5 @@ pub struct Caches {
     /// Children.
     pub pod_disruption_budgets: Store<PodDisruptionBudget>,
     /// Pods of the Deployments.
-    pub pods: Store<Pod>,
+    pub pods: Pods,
 }

@@ -21,8 +21,8 @@ use super::error::Error;
 use super::fleets::{FleetKey, FleetMemory};
 use super::status::Trouble;
 use crate::api::KafkaConsumer;
-use crate::api::names::LABEL_CONSUMER;
 use crate::fleet::{self, Contents, Known, References};
+use crate::k8s::apply::version_of;
 use crate::k8s::chain;
 
 /// How long a reference that was found is believed. A change of a Secret rolls the pods this late.
@@ -68,10 +68,7 @@ pub fn observe(context: &Context, key: &FleetKey) -> Observed {
         config_map: cached(&caches.config_maps, key),
         pod_disruption_budget: cached(&caches.pod_disruption_budgets, key),
         deployment: cached(&caches.deployments, key),
-        pods: caches.pods.state_filter(|pod| {
-            pod.metadata.namespace.as_ref() == Some(&key.namespace)
-                && pod.labels().get(LABEL_CONSUMER) == Some(&key.name)
-        }),
+        pods: caches.pods.of(key),
     }
 }
 

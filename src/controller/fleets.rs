@@ -97,6 +97,11 @@ impl Fleets {
         self.lock().insert(key, memory);
     }
 
+    /// Forgets one fleet.
+    pub fn forget(&self, key: &FleetKey) {
+        self.lock().remove(key);
+    }
+
     /// Forgets every fleet for which `exists` is false; returns their keys.
     pub fn retain(&self, exists: impl Fn(&FleetKey) -> bool) -> Vec<FleetKey> {
         let mut memories = self.lock();

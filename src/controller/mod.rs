@@ -17,6 +17,7 @@ mod gauges;
 mod health;
 mod malformed;
 mod offsets;
+mod pods;
 mod publish;
 mod reconcile;
 mod scale;
@@ -275,7 +276,7 @@ impl Leader {
 }
 
 fn forget(context: &Context, key: &FleetKey) {
-    context.fleets.retain(|other| other != key);
+    context.fleets.forget(key);
     context.lag.unregister(key);
     context.metrics.forget(&key.to_string());
 }

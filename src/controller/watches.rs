@@ -2,6 +2,7 @@
 //! the resource that it belongs to.
 
 use std::fmt::Debug;
+use std::sync::Arc;
 
 use futures::{Stream, StreamExt, TryStreamExt};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{FieldsV1, ManagedFieldsEntry};
@@ -17,6 +18,7 @@ use tracing::warn;
 
 use super::context::{Caches, Guarded};
 use super::fleets::FleetKey;
+use super::pods::{Names, Pods};
 use super::reconcile;
 use crate::api::names::{LABEL_CONSUMER, MANAGED_BY};
 use crate::k8s::chain;
@@ -46,19 +48,22 @@ pub async fn start(
     let (wake, wakes) = mpsc::channel(WAKES);
     let mut tasks = JoinSet::new();
     let scope = Scope { client, namespace };
+    let names = Arc::new(Names::default());
+    let noted = Arc::clone(&names);
+    let pods = scope.cache(&mut tasks, &wake, slim_pod, move |event| noted.note(event));
     let caches = Caches {
         consumers,
-        deployments: scope.cache(&mut tasks, &wake, keep_size_holders),
-        config_maps: scope.cache(&mut tasks, &wake, |_| {}),
-        service_accounts: scope.cache(&mut tasks, &wake, |_| {}),
-        pod_disruption_budgets: scope.cache(&mut tasks, &wake, |_| {}),
-        pods: scope.cache(&mut tasks, &wake, slim_pod),
+        deployments: scope.cache(&mut tasks, &wake, keep_size_holders, |_| {}),
+        config_maps: scope.cache(&mut tasks, &wake, unmanaged, |_| {}),
+        service_accounts: scope.cache(&mut tasks, &wake, unmanaged, |_| {}),
+        pod_disruption_budgets: scope.cache(&mut tasks, &wake, unmanaged, |_| {}),
+        pods: Pods::new(pods.clone(), names),
     };
     caches.deployments.wait_until_ready().await?;
     caches.config_maps.wait_until_ready().await?;
     caches.service_accounts.wait_until_ready().await?;
     caches.pod_disruption_budgets.wait_until_ready().await?;
-    caches.pods.wait_until_ready().await?;
+    pods.wait_until_ready().await?;
     Ok(Watches {
         caches,
         wakes,
@@ -112,6 +117,7 @@ impl Scope<'_> {
         tasks: &mut JoinSet<()>,
         wake: &mpsc::Sender<FleetKey>,
         slim: fn(&mut K),
+        note: impl Fn(&watcher::Event<K>) + Send + 'static,
     ) -> Store<K>
     where
         K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
@@ -128,6 +134,7 @@ impl Scope<'_> {
             .default_backoff()
             .modify(slim)
             .reflect(writer)
+            .inspect_ok(note)
             .touched_objects();
         tasks.spawn(forward(changes, wake.clone()));
         store
@@ -154,7 +161,7 @@ async fn forward<K: Resource<DynamicType = ()>>(
 }
 
 /// The resource that an object with our labels belongs to.
-fn owner(meta: &ObjectMeta) -> Option<FleetKey> {
+pub fn owner(meta: &ObjectMeta) -> Option<FleetKey> {
     Some(FleetKey {
         namespace: meta.namespace.clone()?,
         name: meta.labels.as_ref()?.get(LABEL_CONSUMER)?.clone(),
@@ -193,6 +200,11 @@ fn keep_size_holders(deployment: &mut Deployment) {
             Some(entry)
         })
         .collect();
+}
+
+/// Who set which field is asked of no other child; it is more than the rest of most.
+fn unmanaged<K: Resource>(child: &mut K) {
+    child.meta_mut().managed_fields = None;
 }
 
 /// Of a pod only its name, labels, cost, owners and status are asked.

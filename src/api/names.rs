@@ -14,6 +14,9 @@ pub const MANAGED_BY: &str = "drover";
 /// The label that carries the KafkaConsumer's name; the selector of its pods.
 pub const LABEL_CONSUMER: &str = "drover.dev/consumer";
 
+/// Annotation of every child: hash of what was applied last, so that a controller that starts again
+/// knows its own work and writes nothing.
+pub const ANNOTATION_APPLIED: &str = "drover.dev/applied";
 /// Annotation of the pod template: hash of the worker's configuration, so that a change rolls.
 pub const ANNOTATION_CONFIG_HASH: &str = "drover.dev/config-hash";
 /// Kubernetes' own: the pods with the lowest cost leave first.

@@ -87,7 +87,7 @@ pub async fn apply(
         .await?;
     let desired = with_size(&place, &deployment, live.as_ref(), first_size)?;
     let (deployment, correction) = place
-        .ensure(&desired, live, &mut children.deployment)
+        .ensure(desired, live, &mut children.deployment)
         .await?;
     corrections.extend(correction);
 
@@ -112,7 +112,7 @@ async fn ensure<K: Child>(
 ) -> Result<(), Error> {
     let live = place.live(cached, written_version(memory)).await?;
     let desired = to_value(place, desired)?;
-    let (_, correction) = place.ensure(&desired, live, memory).await?;
+    let (_, correction) = place.ensure(desired, live, memory).await?;
     corrections.extend(correction);
     Ok(())
 }

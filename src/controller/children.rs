@@ -132,10 +132,11 @@ impl<'a, K: Child> Place<'a, K> {
     /// now, and what was put right if somebody else had changed it.
     pub async fn ensure(
         &self,
-        desired: &Value,
+        desired: Value,
         live: Option<K>,
         memory: &mut Option<Memory>,
     ) -> Result<(K, Option<Correction>), Error> {
+        let desired = &apply::signed(desired, names::ANNOTATION_APPLIED);
         if let Some(live) = &live {
             self.claim(live, memory.as_ref())?;
             if live.meta().deletion_timestamp.is_some() {
@@ -148,6 +149,9 @@ impl<'a, K: Child> Place<'a, K> {
         let live_value = live.as_ref().map(serde_json::to_value).transpose();
         let live_value =
             live_value.map_err(|source| self.error("compare", kube::Error::SerdeError(source)))?;
+        if let (None, Some(live)) = (&memory, &live_value) {
+            *memory = apply::recognise(desired, live, names::ANNOTATION_APPLIED);
+        }
         let fields = match (
             apply::need(memory.as_ref(), desired, live_value.as_ref()),
             live,

@@ -343,6 +343,7 @@ impl Run<'_> {
                 .and_then(|read| read.dead_letter.as_deref()),
             decision: self.decision.as_ref(),
             order: self.order.as_ref(),
+            resumes: memory.told.is_silent(),
             same_reasons: memory.told.reasons_are_of(&labels),
         });
         self.happenings.trouble = self.trouble.is_some();

@@ -20,7 +20,44 @@ pub struct Memory {
     /// The resource version of our last write; a cache that shows an older one lags behind.
     pub version: u64,
     applied: u64,
-    fields: Value,
+    /// As JSON text: a tree of values takes several times as much, and it is rarely looked at.
+    fields: Box<str>,
+}
+
+impl Memory {
+    fn new(desired: &Value, live: &Value) -> Self {
+        Self {
+            uid: text_at(live, "uid").to_owned(),
+            version: version(live),
+            applied: fingerprint(desired),
+            fields: projection(desired, live).to_string().into(),
+        }
+    }
+}
+
+/// `desired` with a hash of itself as the annotation `name`, by which [`recognise`] knows it again.
+pub fn signed(mut desired: Value, name: &str) -> Value {
+    let hash = format!("{:016x}", fingerprint(&desired));
+    let metadata = &mut desired["metadata"];
+    if metadata["annotations"].is_null() {
+        metadata["annotations"] = Value::Object(serde_json::Map::new());
+    }
+    metadata["annotations"][name] = Value::String(hash);
+    desired
+}
+
+/// What an earlier process remembered of `live`, if `desired` is what was applied last and everything
+/// still looks so. A field that the API server spells in another way is taken for a change: then it
+/// is applied once more.
+pub fn recognise(desired: &Value, live: &Value, name: &str) -> Option<Memory> {
+    let signature = |object: &Value| {
+        object["metadata"]["annotations"][name]
+            .as_str()
+            .map(str::to_owned)
+    };
+    let ours = signature(desired)?;
+    (signature(live)? == ours && projection(desired, live) == *desired)
+        .then(|| Memory::new(desired, live))
 }
 
 /// Whether to apply, and why.
@@ -55,7 +92,9 @@ pub fn need(memory: Option<&Memory>, desired: &Value, live: Option<&Value>) -> N
                 return Need::Nothing;
             }
             let mut paths = Vec::new();
-            differences("", &memory.fields, &projection(desired, live), &mut paths);
+            // Our own text, so it can be read.
+            let before = serde_json::from_str(&memory.fields).unwrap_or_default();
+            differences("", &before, &projection(desired, live), &mut paths);
             if paths.is_empty() {
                 Need::Nothing
             } else {
@@ -81,12 +120,7 @@ where
     let params = PatchParams::apply(manager).force();
     let live = api.patch(name, &params, &Patch::Apply(desired)).await?;
     let value = serde_json::to_value(&live).map_err(kube::Error::SerdeError)?;
-    let memory = Memory {
-        uid: text_at(&value, "uid").to_owned(),
-        version: version(&value),
-        applied: fingerprint(desired),
-        fields: projection(desired, &value),
-    };
+    let memory = Memory::new(desired, &value);
     Ok((live, memory))
 }
 
@@ -178,12 +212,7 @@ mod tests {
     use serde_json::json;
 
     fn memory(desired: &Value, live: &Value) -> Memory {
-        Memory {
-            uid: text_at(live, "uid").to_owned(),
-            version: version(live),
-            applied: fingerprint(desired),
-            fields: projection(desired, live),
-        }
+        Memory::new(desired, live)
     }
 
     fn live(version: &str, cpu: &str, image: &str) -> Value {
@@ -208,6 +237,42 @@ mod tests {
         let memory = memory(&desired(), &live("1", "1", "a"));
         let need = need(Some(&memory), &desired(), Some(&live("2", "1", "a")));
         assert_eq!(need, Need::Nothing);
+    }
+
+    const HASH: &str = "example.com/applied";
+
+    /// As the API server gives it back, with fields of others.
+    fn stored(desired: &Value) -> Value {
+        let mut stored = desired.clone();
+        stored["metadata"]["uid"] = json!("u");
+        stored["metadata"]["resourceVersion"] = json!("7");
+        stored["metadata"]["annotations"]["theirs"] = json!("1");
+        stored["spec"]["replicas"] = json!(3);
+        stored
+    }
+
+    #[test]
+    fn what_an_earlier_process_applied_is_recognised() {
+        let desired = signed(desired(), HASH);
+        let live = stored(&desired);
+        let memory = recognise(&desired, &live, HASH).expect("recognised");
+        assert_eq!(need(Some(&memory), &desired, Some(&live)), Need::Nothing);
+    }
+
+    #[test]
+    fn what_was_changed_meanwhile_or_is_wanted_otherwise_or_never_signed_is_not_recognised() {
+        let signed_once = signed(desired(), HASH);
+        let live = stored(&signed_once);
+        let mut drifted = live.clone();
+        drifted["spec"]["containers"][0]["image"] = json!("b");
+        assert_eq!(recognise(&signed_once, &drifted, HASH), None);
+        // A field that was wanted once and is not any more would stay.
+        let mut less = desired();
+        less["metadata"]["labels"] = json!({});
+        assert_eq!(recognise(&signed(less, HASH), &live, HASH), None);
+        let mut unsigned = live;
+        unsigned["metadata"]["annotations"] = json!({});
+        assert_eq!(recognise(&signed_once, &unsigned, HASH), None);
     }
 
     #[test]

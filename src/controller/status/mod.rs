@@ -50,6 +50,8 @@ pub struct Facts<'a> {
     pub decision: Option<&'a Decision>,
     /// What size the fleet is given, and by whom.
     pub order: Option<&'a Order>,
+    /// This process has not told anything of the fleet yet.
+    pub resumes: bool,
     /// The reasons are of the kinds that `previous` has; only their numbers may differ.
     pub same_reasons: bool,
 }
@@ -169,7 +171,12 @@ fn scaling(facts: &Facts<'_>) -> Option<ScalingStatus> {
         },
         arrival_per_second: outlook
             .and_then(|outlook| outlook.arrival_per_second)
-            .map(numbers::rate),
+            .map(numbers::rate)
+            // A controller that starts again has to look for some seconds before it knows; not to
+            // know yet is no news.
+            .or(previous
+                .arrival_per_second
+                .filter(|_| facts.resumes && outlook.is_some())),
         capacity_per_pod: outlook
             .and_then(|outlook| outlook.capacity_per_pod)
             .map(numbers::rate)

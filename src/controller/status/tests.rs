@@ -100,6 +100,7 @@ struct Day {
     decision: Option<Decision>,
     order: Option<Order>,
     now: Timestamp,
+    resumes: bool,
     same_reasons: bool,
 }
 
@@ -118,6 +119,7 @@ impl Day {
             decision: Some(decision(Why::Settling, 6)),
             order: Some(order(1, "enough")),
             now: NOW,
+            resumes: false,
             same_reasons: false,
         }
     }
@@ -147,6 +149,7 @@ impl Day {
             dead_letter_told: self.dead_letter_told,
             decision: self.decision.as_ref(),
             order: self.order.as_ref(),
+            resumes: self.resumes,
             same_reasons: self.same_reasons,
         })
     }
@@ -608,6 +611,27 @@ fn sentences_whose_numbers_move_are_no_news_by_themselves() {
     day.decision = Some(decision(Why::Settling, 6));
     day.same_reasons = false;
     assert_eq!(day.status().scaling.unwrap().reasons, ["idle for 4 s"]);
+}
+
+#[test]
+fn a_controller_that_starts_again_does_not_take_its_ignorance_for_news() {
+    let mut day = Day::good();
+    let measured = |per_second| {
+        let mut decision = decision(Why::Settling, 7);
+        decision.outlook.arrival_per_second = per_second;
+        decision
+    };
+    day.decision = Some(measured(Some(12.0)));
+    day.previous = day.status();
+    day.decision = Some(measured(None));
+    day.resumes = true;
+    assert_eq!(day.status(), day.previous);
+    // What it knows counts, and so does that it knows no more.
+    day.decision = Some(measured(Some(3.0)));
+    assert_eq!(day.status().scaling.unwrap().arrival_per_second, Some(3.0));
+    day.decision = Some(measured(None));
+    day.resumes = false;
+    assert_eq!(day.status().scaling.unwrap().arrival_per_second, None);
 }
 
 #[test]

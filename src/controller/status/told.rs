@@ -20,6 +20,11 @@ impl Told {
         self.status.as_ref().or(cached).cloned().unwrap_or_default()
     }
 
+    /// This process has written nothing yet.
+    pub fn is_silent(&self) -> bool {
+        self.status.is_none()
+    }
+
     /// The reasons that were written are of these kinds; only their numbers may differ.
     pub fn reasons_are_of(&self, labels: &[&'static str]) -> bool {
         self.labels == labels

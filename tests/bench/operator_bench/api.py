@@ -51,10 +51,18 @@ class Api:
 
     def call(self, method: str, path: str, body: dict | None = None, kind: str = "application/json") -> bytes:
         connection = getattr(self.local, "connection", None)
-        if connection is None:
+        fresh = connection is None
+        if fresh:
             connection = self.local.connection = self.connect()
-        connection.request(method, path, None if body is None else json.dumps(body), {"Content-Type": kind})
-        answer = connection.getresponse()
+        try:
+            connection.request(method, path, None if body is None else json.dumps(body), {"Content-Type": kind})
+            answer = connection.getresponse()
+        except (ConnectionError, http.client.HTTPException):
+            # The server closes those that were idle for long.
+            if fresh:
+                raise
+            self.local.connection = None
+            return self.call(method, path, body, kind)
         text = answer.read()
         if answer.status >= 300:
             raise SystemExit(f"{method} {path}: {answer.status} {text[:500]!r}")

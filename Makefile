@@ -18,6 +18,8 @@ IMAGES_DIR := target/images
 # Name of the image (drover.local/NAME:dev) = the program that is all there is in it.
 IMAGES := drover-controller=drover-controller drover-worker=drover-worker \
           handler=examples/handler own-consumer=examples/own_consumer exec-handler=examples/exec_handler
+# The examples with a folder and a Dockerfile each: drover.local/example-NAME:dev.
+EXAMPLES := encrypted idempotent node python rails
 
 # docs/NAME.md, each written by `drover docs NAME`.
 GENERATED_PAGES := conditions metrics
@@ -95,6 +97,11 @@ for pair in $(IMAGES); do \
 done
 endef
 
+.PHONY: example-images
+example-images: ## Images of the examples' Dockerfiles, of Debian's packages; a minute the first time
+	@$(CLUSTER_TOOL) image folders --out "$(IMAGES_DIR)/examples/examples.tar" \
+	  $(foreach name,$(EXAMPLES),drover.local/example-$(name):dev=examples/$(name)) >/dev/null
+
 .PHONY: generate
 generate: build ## Write the generated files anew
 	@mkdir -p crds
@@ -108,7 +115,7 @@ generate: build ## Write the generated files anew
 .PHONY: test
 test: setup ## Lints, generated files, all tests, end to end on clusters of their own
 	@$(MAKE) -j2 tools images
-	@$(MAKE) lint verify
+	@$(MAKE) lint verify example-images
 	@tests/all "$(TEST_CLUSTER)" "$(IMAGES_DIR)"
 
 .PHONY: test-quick
@@ -132,7 +139,7 @@ test-long: tools ## The same at full size: 100,000 records each while workers an
 	@$(CARGO) test --profile $(PROFILE) --test storms -- --ignored --nocapture --test-threads 1 full::
 
 .PHONY: test-e2e
-test-e2e: images ## Only end to end; KEEP=1 leaves the cluster, TEST=name runs one
+test-e2e: images example-images ## Only end to end; KEEP=1 leaves the cluster, TEST=name runs one
 	@tests/e2e/run "$(TEST_CLUSTER)" "$(IMAGES_DIR)" $(TEST)
 
 .PHONY: lint

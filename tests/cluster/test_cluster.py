@@ -13,7 +13,7 @@ from pathlib import Path
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from drover_cluster import broker, images, kafka_service, packages, plan, processes, tools  # noqa: E402
+from drover_cluster import broker, debian, dockerfile, folder_images, images, kafka_service, packages, plan, processes, tools  # noqa: E402
 from drover_cluster.say import Failure  # noqa: E402
 
 
@@ -79,6 +79,69 @@ class Images(InFolder):
         (self.folder / "script").write_text("#!/bin/sh\n")
         with self.assertRaisesRegex(Failure, "no Linux program"):
             images.build(self.NAME, self.folder / "script", self.folder / "1.tar")
+
+
+class FoldersWithADockerfile(InFolder):
+    DOCKERFILE = """\
+# What an application has.
+FROM debian:trixie-slim
+RUN apt-get update \\
+ && apt-get install -y --no-install-recommends python3 nodejs \\
+ && rm -rf /var/lib/apt/lists/*
+WORKDIR /app
+COPY . .
+ENV MODE=production
+USER 65532:65532
+CMD ["python3", "server.py"]
+"""
+
+    def dockerfile(self, text):
+        (self.folder / "app").mkdir(exist_ok=True)
+        (self.folder / "app" / "Dockerfile").write_text(text)
+        return self.folder / "app" / "Dockerfile"
+
+    def test_all_of_it_is_read(self):
+        recipe = dockerfile.read(self.dockerfile(self.DOCKERFILE))
+        self.assertEqual(recipe, dockerfile.Recipe(
+            "trixie", ["python3", "nodejs"], "/app", True, ["MODE=production"], "65532:65532", [], ["python3", "server.py"]))
+
+    def test_what_would_be_left_out_is_refused(self):
+        for line in ("RUN curl http://example.com | sh", "COPY app /app", "ADD x y", "FROM ruby:3.4", "CMD python3 server.py"):
+            with self.subTest(line), self.assertRaisesRegex(Failure, "cannot do"):
+                dockerfile.read(self.dockerfile(self.DOCKERFILE + line + "\n"))
+
+    def test_an_image_has_the_packages_below_and_the_folder_above(self):
+        self.dockerfile(self.DOCKERFILE)
+        (self.folder / "app" / "server.py").write_text("print()\n")
+        (self.folder / "app" / "run").write_text("#!/bin/sh\n")
+        (self.folder / "app" / "run").chmod(0o744)
+        base = self.folder / "base.tar"
+        with tarfile.open(base, "w"):
+            pass
+        asked = []
+        before = debian.layer
+        self.addCleanup(setattr, debian, "layer", before)
+        debian.layer = lambda suite, wanted: asked.append((suite, wanted)) or base
+        folder_images.build({"a:1": self.folder / "app", "b:1": self.folder / "app"}, self.folder / "out.tar")
+        self.assertEqual(asked, [("trixie", ["python3", "nodejs"] * 2)])
+        self.assertEqual(images.names_in(self.folder / "out.tar"), ["a:1", "b:1"])
+        with tarfile.open(self.folder / "out.tar") as archive:
+            def blob(digest):
+                return archive.extractfile("blobs/sha256/" + digest.split(":")[1])
+            index = json.load(archive.extractfile("index.json"))
+            manifest = json.load(blob(index["manifests"][0]["digest"]))
+            self.assertEqual(blob(manifest["layers"][0]["digest"]).read(), base.read_bytes())
+            config = json.load(blob(manifest["config"]["digest"]))["config"]
+            self.assertEqual((config["User"], config["WorkingDir"]), ("65532:65532", "/app"))
+            with tarfile.open(fileobj=blob(manifest["layers"][1]["digest"])) as layer:
+                self.assertEqual(layer.getmember("app/run").mode, 0o755)
+                self.assertEqual(layer.getmember("app/server.py").mode, 0o644)
+                self.assertEqual(layer.getmember("app/run").uid, 0)
+
+    def test_the_packages_of_another_release_are_asked_for_on_the_same_mirrors(self):
+        lines = ["Types: deb\n", "Suites: bookworm bookworm-updates\n", "Suites: bookworm-security\n"]
+        self.assertEqual([debian._of_suite(line, "trixie") for line in lines],
+                         ["Types: deb\n", "Suites: trixie\n", "Suites: trixie-security\n"])
 
 
 class Plans(InFolder):

@@ -8,12 +8,14 @@
 mod burst;
 mod dead_letters;
 mod encryption;
+mod examples;
 mod handlers;
 mod idempotency;
 mod kafka;
 mod kill;
 mod outages;
 mod own_consumer;
+mod postgres;
 mod rest;
 mod scale;
 mod scenario;

@@ -7,7 +7,7 @@ import os
 import sys
 from pathlib import Path
 
-from . import broker, elsewhere, full, images, lifecycle, node, parts, status, tools
+from . import broker, elsewhere, folder_images, full, images, lifecycle, node, parts, status, tools
 from .cache import cache_dir
 from .say import Failure, say
 
@@ -98,6 +98,14 @@ def _image_build(arguments: argparse.Namespace) -> None:
     print(out)
 
 
+def _image_folders(arguments: argparse.Namespace) -> None:
+    pairs = [each.partition("=") for each in arguments.images]
+    if any(not folder for _, _, folder in pairs):
+        raise Failure("write each image as NAME=FOLDER")
+    folder_images.build({name: Path(folder) for name, _, folder in pairs}, arguments.out)
+    print(arguments.out)
+
+
 def _image_load(arguments: argparse.Namespace) -> None:
     with lifecycle.taken(arguments.dir) as folder:
         made = lifecycle.existing(folder)
@@ -161,6 +169,9 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("--binary", type=Path, required=True)
     verb.add_argument("--entrypoint", help="the binary's path in the image (default: / and its name)")
     verb.add_argument("--out", type=Path, help="default: the image's last name, ending in .tar")
+    verb = _verb(group, "folders", "make one archive with the images of folders that have a Dockerfile", _image_folders, None)
+    verb.add_argument("images", nargs="+", metavar="NAME=FOLDER")
+    verb.add_argument("--out", type=Path, required=True)
     verb = _verb(group, "load", "make archives known to the cluster's node", _image_load)
     verb.add_argument("archives", type=Path, nargs="+")
     return parser

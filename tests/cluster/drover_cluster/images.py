@@ -22,6 +22,7 @@ NONROOT = 65532
 PASSWD = f"root:x:0:0:root:/root:/sbin/nologin\nnonroot:x:{NONROOT}:{NONROOT}:nonroot:/home/nonroot:/sbin/nologin\n"
 GROUP = f"root:x:0:\nnonroot:x:{NONROOT}:\n"
 
+LAYER = "application/vnd.oci.image.layer.v1.tar"
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
@@ -38,8 +39,8 @@ def build(name: str, binary: Path, out: Path, entrypoint: str | None = None, com
         raise Failure(f"cannot read the binary {binary}: {error.strerror}") from error
     _must_be_static(binary, content)
     layer = _layer(content, path, links or [])
-    config = _json({
-        "architecture": ARCHITECTURES.get(os.uname().machine, os.uname().machine),
+    config = to_json({
+        "architecture": architecture(),
         "os": "linux",
         "config": {
             "User": f"{NONROOT}:{NONROOT}",
@@ -48,30 +49,11 @@ def build(name: str, binary: Path, out: Path, entrypoint: str | None = None, com
             "Env": ["PATH=/usr/local/bin:/usr/bin:/bin"],
             "WorkingDir": "/",
         },
-        "rootfs": {"type": "layers", "diff_ids": [_digest(layer)]},
+        "rootfs": {"type": "layers", "diff_ids": [digest(layer)]},
     })
-    manifest = _json({
-        "schemaVersion": 2,
-        "mediaType": "application/vnd.oci.image.manifest.v1+json",
-        "config": _descriptor("application/vnd.oci.image.config.v1+json", config),
-        "layers": [_descriptor("application/vnd.oci.image.layer.v1.tar", layer)],
-    })
-    index = _json({
-        "schemaVersion": 2,
-        "manifests": [{
-            **_descriptor("application/vnd.oci.image.manifest.v1+json", manifest),
-            "annotations": {"io.containerd.image.name": name, "org.opencontainers.image.ref.name": _tag(name)},
-        }],
-    })
-    out.parent.mkdir(parents=True, exist_ok=True)
-    scratch = out.with_name(f".{out.name}.{os.getpid()}")
-    with tarfile.open(scratch, "w", format=tarfile.USTAR_FORMAT) as archive:
-        _add(archive, "oci-layout", _json({"imageLayoutVersion": "1.0.0"}), 0o644)
-        _add(archive, "index.json", index, 0o644)
-        for blob in (config, layer, manifest):
-            _add(archive, "blobs/sha256/" + hashlib.sha256(blob).hexdigest(), blob, 0o644)
-    scratch.rename(out)
-    return _digest(manifest)
+    made = manifest(config, [descriptor(LAYER, layer)])
+    write(out, {name: made}, [config, layer])
+    return digest(made)
 
 
 def build_own(folder: Path) -> list[Path]:
@@ -91,6 +73,47 @@ def names_in(archive: Path) -> list[str]:
     with tarfile.open(archive) as tar:
         index = json.load(tar.extractfile("index.json"))
     return [each["annotations"]["io.containerd.image.name"] for each in index["manifests"]]
+
+
+def architecture() -> str:
+    return ARCHITECTURES.get(os.uname().machine, os.uname().machine)
+
+
+def manifest(config: bytes, layers: list[dict]) -> bytes:
+    return to_json({
+        "schemaVersion": 2,
+        "mediaType": "application/vnd.oci.image.manifest.v1+json",
+        "config": descriptor("application/vnd.oci.image.config.v1+json", config),
+        "layers": layers,
+    })
+
+
+def write(out: Path, manifests: dict[str, bytes], blobs: list[bytes], files: dict[str, Path] | None = None) -> None:
+    """The archive with these images; `files` are blobs that need not be in memory, by their digest."""
+    index = to_json({
+        "schemaVersion": 2,
+        "manifests": [{
+            **descriptor("application/vnd.oci.image.manifest.v1+json", each),
+            "annotations": {"io.containerd.image.name": name, "org.opencontainers.image.ref.name": _tag(name)},
+        } for name, each in manifests.items()],
+    })
+    out.parent.mkdir(parents=True, exist_ok=True)
+    scratch = out.with_name(f".{out.name}.{os.getpid()}")
+    with tarfile.open(scratch, "w", format=tarfile.USTAR_FORMAT) as archive:
+        _add(archive, "oci-layout", to_json({"imageLayoutVersion": "1.0.0"}), 0o644)
+        _add(archive, "index.json", index, 0o644)
+        for sha256, blob in {digest(blob): blob for blob in [*blobs, *manifests.values()]}.items():
+            _add(archive, _blob(sha256), blob, 0o644)
+        for sha256, path in (files or {}).items():
+            entry = _entry(_blob(sha256), 0o644)
+            entry.size = path.stat().st_size
+            with open(path, "rb") as content:
+                archive.addfile(entry, content)
+    scratch.rename(out)
+
+
+def _blob(sha256: str) -> str:
+    return "blobs/sha256/" + sha256.removeprefix("sha256:")
 
 
 def _must_be_static(binary: Path, content: bytes) -> None:
@@ -137,15 +160,15 @@ def _entry(name: str, mode: int) -> tarfile.TarInfo:
     return entry
 
 
-def _descriptor(media_type: str, content: bytes) -> dict:
-    return {"mediaType": media_type, "digest": _digest(content), "size": len(content)}
+def descriptor(media_type: str, content: bytes) -> dict:
+    return {"mediaType": media_type, "digest": digest(content), "size": len(content)}
 
 
-def _digest(content: bytes) -> str:
+def digest(content: bytes) -> str:
     return "sha256:" + hashlib.sha256(content).hexdigest()
 
 
-def _json(value: object) -> bytes:
+def to_json(value: object) -> bytes:
     return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
 
 

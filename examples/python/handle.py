@@ -1,0 +1,24 @@
+"""Handles invoices: a line of JSON for each record comes in, a line with the result goes out.
+
+Standard error is the log. Nothing but results may go to standard output.
+"""
+
+import json
+import sys
+
+
+def handle(record):
+    """The result for a record: "done", "retry", "reject", … or an object with more to it."""
+    try:
+        invoice = json.loads(record["value"])
+        sum_of_all = sum(item["price"] * item["count"] for item in invoice["items"])
+    except (TypeError, KeyError, ValueError) as error:
+        # It will never succeed: it goes to the dead-letter topic with these words.
+        return {"result": "reject", "error": f"no invoice: {type(error).__name__}"}
+    print(f"invoice {invoice['id']}: {sum_of_all}", file=sys.stderr, flush=True)
+    return "done"
+
+
+# Anything else that goes wrong ends the process: the record it had has failed once and is tried again.
+for line in sys.stdin:
+    print(json.dumps(handle(json.loads(line))), flush=True)

@@ -22,7 +22,7 @@ IMAGES := drover-controller=drover-controller drover-worker=drover-worker \
 EXAMPLES := encrypted idempotent node python rails
 
 # docs/NAME.md, each written by `drover docs NAME`.
-GENERATED_PAGES := conditions metrics
+GENERATED_PAGES := conditions metrics reference
 
 export DROVER_CACHE ?= $(HOME)/.cache/drover
 CLUSTER_TOOL := tests/cluster/cluster
@@ -157,6 +157,10 @@ verify: build ## Fail if a generated file is not what its source says
 	  $(BUILT)/drover docs $$page | diff -u docs/$$page.md - \
 	    || { echo "docs/$$page.md is not what the source says; run make generate and commit the result" >&2; exit 1; }; \
 	done
+
+.PHONY: docs
+docs: ## The documents as a site in target/book, without a warning or a dead link; builds mdBook once, some minutes
+	@tests/docs/site target/book
 
 .PHONY: deny
 deny: ## Licences and advisories of the dependencies, where cargo-deny is installed

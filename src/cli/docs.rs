@@ -2,6 +2,7 @@
 //! for `make generate`.
 
 mod conditions;
+mod resource;
 
 use std::process::ExitCode;
 
@@ -24,6 +25,8 @@ enum Page {
     Conditions,
     /// docs/metrics.md
     Metrics,
+    /// docs/reference.md
+    Reference,
 }
 
 /// Prints the page.
@@ -31,6 +34,7 @@ pub(super) fn run(args: &DocsArgs) -> anyhow::Result<ExitCode> {
     let text = match args.page {
         Page::Conditions => conditions::page(),
         Page::Metrics => reference::page(),
+        Page::Reference => resource::page()?,
     };
     output::print(&text)?;
     Ok(ExitCode::SUCCESS)

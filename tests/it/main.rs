@@ -31,6 +31,7 @@ mod controller_rest;
 mod controller_scaling;
 mod controller_status;
 mod crds;
+mod docs;
 mod encryption_spec;
 mod engine_speed;
 mod events;

@@ -86,7 +86,7 @@ fn every_link_leads_to_a_file_and_to_a_heading_of_it() {
                 continue;
             }
             seen += 1;
-            let (file, anchor) = link.split_once('#').unwrap_or((&link, ""));
+            let (file, anchor) = link.split_once('#').unwrap_or((link.as_str(), ""));
             let target = match file {
                 "" => root().join(&path),
                 file => root().join(&path).parent().unwrap().join(file),
@@ -242,7 +242,8 @@ fn unknown(cli: &Command, words: &[String]) -> Option<String> {
         } else if let Some(inner) = command.find_subcommand(word) {
             command = inner;
         } else if command.has_subcommands() {
-            let placeholder = word.starts_with('-') || word.contains('…');
+            let capitals = word.chars().all(|c| c.is_ascii_uppercase());
+            let placeholder = capitals || word.starts_with('-') || word.contains('…');
             return (!placeholder).then(|| format!("{} has no {word}", command.get_name()));
         }
     }

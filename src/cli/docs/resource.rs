@@ -143,7 +143,7 @@ fn words(schema: &Value) -> String {
     description.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// A table's cell: a bar would end it, and `<name>` would be taken for a tag outside of code.
+/// A table's cell: a bar would end it.
 fn cell(text: &str) -> String {
     text.replace('|', "\\|")
 }

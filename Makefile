@@ -192,3 +192,8 @@ bench-operator: tools ## The controller with 1,000 fleets, a real API server and
 	@$(CARGO) build --release --bin drover-controller
 	@tests/bench/operator --bin "$(BUILT:$(PROFILE)=release)" --page docs/benchmarks-operator.md
 	@$(if $(LARGE),tests/bench/operator --bin "$(BUILT:$(PROFILE)=release)" --fleets 10000 --steps 10 --page docs/benchmarks-operator.md)
+
+.PHONY: bench-replay
+bench-replay: setup ## drover dlq replay beside a loop that only copies, on a real broker, into docs/dlq.md; QUICK=1 to try
+	@$(CARGO) build --release --bin drover --example bench_replay
+	@tests/bench/replay --dir "$(BUILT:$(PROFILE)=release)" $(if $(QUICK),--pairs 1,--document docs/dlq.md)

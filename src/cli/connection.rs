@@ -13,6 +13,8 @@ use super::validate::read;
 use crate::api::{KafkaConsumer, Span};
 use crate::fleet::check_document;
 use crate::kafka::admin::{Admin, Error};
+use crate::kafka::client_config;
+use crate::kafka::security::Security;
 use crate::yaml;
 
 /// Which Kafka, and which KafkaConsumer if there is one.
@@ -48,6 +50,8 @@ pub(super) struct Connection {
     pub properties: BTreeMap<String, String>,
     pub timeout: std::time::Duration,
     pub consumer: Option<KafkaConsumer>,
+    /// Nothing: what secures the connection is among the properties.
+    security: Security,
 }
 
 impl ConnectionArgs {
@@ -125,6 +129,7 @@ impl ConnectionArgs {
             properties,
             timeout: self.timeout.0,
             consumer,
+            security: Security::default(),
         })
     }
 }
@@ -147,6 +152,16 @@ impl Connection {
     pub fn admin(&self) -> anyhow::Result<Admin> {
         Admin::open(&self.bootstrap, &self.properties)
             .map_err(|error| anyhow!("{error}; check --bootstrap and --property"))
+    }
+
+    /// For clients of other kinds.
+    pub fn kafka(&self) -> client_config::Connection<'_> {
+        client_config::Connection {
+            bootstrap_servers: &self.bootstrap,
+            client_id: "drover-cli",
+            properties: &self.properties,
+            security: &self.security,
+        }
     }
 
     /// What went wrong while `what` was done, and what to do.

@@ -163,10 +163,9 @@ async fn delays(
     if ranges.is_empty() {
         return Ok(rows);
     }
-    let (bootstrap, properties) = (connection.bootstrap.clone(), connection.properties.clone());
     let timeout = connection.timeout;
-    let name = topic.clone();
-    let read = move || first_times(&bootstrap, &properties, &name, &ranges, timeout);
+    let scan = Scan::open(&connection.kafka(), &topic, &ranges, Some(timeout));
+    let read = move || first_times(scan?, ranges.len(), timeout);
     let times = tokio::task::spawn_blocking(read).await?;
     let times = match times {
         Ok(times) => times,
@@ -193,17 +192,14 @@ async fn delays(
 }
 
 fn first_times(
-    bootstrap: &str,
-    properties: &BTreeMap<String, String>,
-    topic: &str,
-    ranges: &BTreeMap<i32, Range<i64>>,
+    mut scan: Scan,
+    partitions: usize,
     timeout: Duration,
 ) -> Result<BTreeMap<i32, i64>, Error> {
-    let mut scan = Scan::open(bootstrap, properties, topic, ranges, Some(timeout))?;
     let mut times = BTreeMap::new();
     let clock = Monotonic::start();
     // A topic with few partitions that have much to give is not read to its end for the others.
-    while times.len() < ranges.len() && clock.elapsed() < timeout {
+    while times.len() < partitions && clock.elapsed() < timeout {
         let step = scan.step(LOOK, |message| {
             if let Some(time) = message.timestamp() {
                 times.entry(message.partition()).or_insert(time);

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use rdkafka::config::ClientConfig;
 
+use super::client_config::{self, Connection};
 use super::native::admin::{Complaint, Native, Receiver};
 pub use super::native::answers::Topic;
 use super::native::answers::{Failure, PerPartition};
@@ -176,22 +177,15 @@ impl Admin {
         properties: &BTreeMap<String, String>,
         security: &Security,
     ) -> Result<Self, Error> {
-        let mut config = ClientConfig::new();
-        config
-            .set("client.id", "drover-controller")
-            // It never joins; see `native::admin` for why there is one.
-            .set("group.id", "drover-controller")
-            .set("enable.auto.commit", "false")
-            // A broker that comes back is found in two seconds, not in ten.
-            .set("reconnect.backoff.max.ms", "2000")
-            .set("socket.connection.setup.timeout.ms", "10000")
-            .set("enable.metrics.push", "false")
-            .set("log.connection.close", "false");
-        for (name, value) in properties {
-            config.set(name, value);
-        }
-        config.set("bootstrap.servers", bootstrap_servers);
-        security.apply(&mut config);
+        let mut config = client_config::questions(&Connection {
+            bootstrap_servers,
+            client_id: "drover-controller",
+            properties,
+            security,
+        });
+        // It never joins; see `native::admin` for why there is one.
+        config.set("group.id", "drover-controller");
+        config.set("enable.auto.commit", "false");
         let native = Native::open(&config).map_err(|error| Error::Config(error.to_string()))?;
         Ok(Self {
             config,

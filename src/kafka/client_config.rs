@@ -3,9 +3,12 @@
 //! Order matters: first what is merely a better default than librdkafka's, then the user's
 //! properties, then what Drover owns, so that a user's property never weakens a promise.
 
+mod outsiders;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+pub use outsiders::{group, questions, scan, tails, transactions};
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
 

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
-use rdkafka::config::ClientConfig;
 use rdkafka::error::KafkaError;
 use rdkafka::{Offset as Position, TopicPartitionList};
 
 use super::admin::{Answers, Error};
+use super::client_config::{self, Connection};
 use super::native::answers::Failure;
 use crate::topic::{Offset, TopicPartition};
 
@@ -18,17 +18,11 @@ use crate::topic::{Offset, TopicPartition};
 /// # Errors
 /// If no broker answers or the request as a whole is refused; partitions have failures of their own.
 pub async fn delete_records(
-    bootstrap_servers: &str,
-    properties: &BTreeMap<String, String>,
+    connection: &Connection<'_>,
     below: &BTreeMap<TopicPartition, Offset>,
     timeout: Duration,
 ) -> Result<Answers<Offset>, Error> {
-    let mut config = ClientConfig::new();
-    config.set("client.id", "drover-cli");
-    for (name, value) in properties {
-        config.set(name, value);
-    }
-    config.set("bootstrap.servers", bootstrap_servers);
+    let config = client_config::questions(connection);
     let client: AdminClient<DefaultClientContext> = config
         .create()
         .map_err(|error| Error::Config(error.to_string()))?;

@@ -3,26 +3,26 @@
 //! Blocking, for a thread of its own. One transactional id and one group for each topic that is
 //! read: who begins later ends whoever was at it before, so two never move the same record.
 
-use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use rdkafka::client::ClientContext;
-use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
+use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext};
 use rdkafka::{Offset as Position, TopicPartitionList};
 
+use super::client_config::{self, Connection};
 use super::producer::Outgoing;
+use crate::clock::Monotonic;
 use crate::topic::{Offset, TopicPartition};
 
-/// A broker that hears nothing of a transaction for so long aborts it. Also the longest that one
-/// may stay open before [`Redrive::commit`].
-const TRANSACTION: Duration = Duration::from_secs(60);
-/// One wait inside librdkafka for room in its queue.
-const ROOM: Duration = Duration::from_millis(10);
+/// One wait inside librdkafka: it lasts as long, whatever comes meanwhile.
+const WAIT: Duration = Duration::from_millis(1);
+/// After so many records it is looked at what came back of those before them.
+const SERVED_AFTER: u32 = 256;
 
 /// What the producer has heard.
 #[derive(Default)]
@@ -109,6 +109,8 @@ pub struct Redrive {
     group: BaseConsumer,
     timeout: Duration,
     open: bool,
+    /// Records since it was last looked at what came back.
+    unserved: u32,
 }
 
 impl Redrive {
@@ -117,44 +119,12 @@ impl Redrive {
     /// # Errors
     /// If no broker answers in time, or the rights to the transactional id are missing.
     pub fn open(
-        bootstrap_servers: &str,
-        properties: &BTreeMap<String, String>,
+        connection: &Connection<'_>,
         group: &str,
         timeout: Duration,
     ) -> Result<Self, Error> {
-        let mut common = ClientConfig::new();
-        common
-            .set("client.id", "drover-cli")
-            .set("enable.metrics.push", "false")
-            .set("log.connection.close", "false");
-        for (name, value) in properties {
-            common.set(name, value);
-        }
-        common.set("bootstrap.servers", bootstrap_servers);
-        let mut writes = common.clone();
-        writes
-            // The partition of a key as Java clients choose it, not librdkafka's own.
-            .set("partitioner", "murmur2_random")
-            .set("linger.ms", "5")
-            .set("batch.num.messages", "10000")
-            .set("queue.buffering.max.kbytes", "32768")
-            .set("message.max.bytes", "268435456")
-            .set("compression.type", "lz4")
-            .set("acks", "all")
-            .set("enable.idempotence", "true")
-            .set("transactional.id", group)
-            .set(
-                "transaction.timeout.ms",
-                TRANSACTION.as_millis().to_string(),
-            )
-            .set(
-                "delivery.timeout.ms",
-                timeout.min(TRANSACTION).as_millis().to_string(),
-            );
-        let mut reads = common;
-        reads
-            .set("group.id", group)
-            .set("enable.auto.commit", "false");
+        let writes = client_config::transactions(connection, group, timeout);
+        let reads = client_config::group(connection, group);
         let failed = |error: KafkaError| Error::Config(error.to_string());
         let redrive = Self {
             producer: writes
@@ -163,6 +133,7 @@ impl Redrive {
             group: reads.create().map_err(failed)?,
             timeout,
             open: false,
+            unserved: 0,
         };
         let begun = redrive.producer.init_transactions(timeout);
         begun.map_err(|error| redrive.explain(&error))?;
@@ -184,12 +155,16 @@ impl Redrive {
         next.payload = record.value;
         next.timestamp = record.timestamp;
         next.headers = Some(headers);
+        self.unserved += 1;
+        if self.unserved >= SERVED_AFTER {
+            self.poll();
+        }
         loop {
             match self.producer.send(next) {
                 Ok(()) => return Ok(()),
                 Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), same)) => {
                     next = same;
-                    self.producer.poll(ROOM);
+                    self.producer.poll(WAIT);
                     if self.producer.context().state().refused.is_some() {
                         return Err(self.explain(&KafkaError::Canceled));
                     }
@@ -200,8 +175,9 @@ impl Redrive {
     }
 
     /// Serves what has come back; never waits.
-    pub fn poll(&self) {
+    pub fn poll(&mut self) {
         self.producer.poll(Duration::ZERO);
+        self.unserved = 0;
     }
 
     /// Ends the transaction: all records that were sent are there, and with them each offset with
@@ -222,6 +198,7 @@ impl Redrive {
             .group
             .group_metadata()
             .ok_or_else(|| Error::Config("the group has no metadata".to_owned()))?;
+        self.settle();
         let ended = self
             .retried(|producer, timeout| {
                 producer.send_offsets_to_transaction(&list, &group, timeout)
@@ -237,6 +214,15 @@ impl Redrive {
                 self.abort();
                 Err(error)
             }
+        }
+    }
+
+    /// Waits until each record was acknowledged or refused. The commit would do that too, but looks
+    /// for it only every tenth of a second.
+    fn settle(&self) {
+        let clock = Monotonic::start();
+        while self.producer.in_flight_count() > 0 && clock.elapsed() < self.timeout {
+            self.producer.poll(WAIT);
         }
     }
 

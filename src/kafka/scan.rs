@@ -8,19 +8,17 @@ use std::ffi::c_int;
 use std::ops::Range;
 use std::time::Duration;
 
-use rdkafka::config::{ClientConfig, FromClientConfigAndContext};
+use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::{Offset as Position, TopicPartitionList};
 
 use super::admin::Error;
+use super::client_config::{self, Connection};
 use super::consumer::Context;
 use super::native::answers::Failure;
 use super::native::{Message, Polled, Queue};
 use crate::clock::Monotonic;
 use crate::topic::Offset;
-
-/// Kilobytes that librdkafka may read ahead.
-const READ_AHEAD: &str = "16384";
 
 /// A reading that is under way.
 pub struct Scan {
@@ -57,34 +55,12 @@ impl Scan {
     /// # Errors
     /// If librdkafka refuses a property.
     pub fn open(
-        bootstrap_servers: &str,
-        properties: &BTreeMap<String, String>,
+        connection: &Connection<'_>,
         topic: &str,
         ranges: &BTreeMap<i32, Range<i64>>,
         patience: Option<Duration>,
     ) -> Result<Self, Error> {
-        let mut config = ClientConfig::new();
-        config
-            .set("client.id", "drover-cli")
-            .set("reconnect.backoff.max.ms", "2000")
-            .set("enable.metrics.push", "false")
-            .set("log.connection.close", "false")
-            .set("fetch.queue.backoff.ms", "5")
-            .set("check.crcs", "true");
-        for (name, value) in properties {
-            config.set(name, value);
-        }
-        config
-            .set("bootstrap.servers", bootstrap_servers)
-            // It never joins; librdkafka reads by hand with a group only.
-            .set("group.id", "drover-cli")
-            .set("enable.auto.commit", "false")
-            .set("enable.auto.offset.store", "false")
-            .set("auto.offset.reset", "earliest")
-            .set("isolation.level", "read_committed")
-            .set("allow.auto.create.topics", "false")
-            .set("queued.max.messages.kbytes", READ_AHEAD)
-            .set("enable.partition.eof", "true");
+        let config = client_config::scan(connection);
         let failed = |error: rdkafka::error::KafkaError| Error::Config(error.to_string());
         let base = BaseConsumer::from_config_and_context(&config, Context).map_err(failed)?;
         let queue = Queue::of_consumer(&base)

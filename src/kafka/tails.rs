@@ -11,9 +11,8 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
-use rdkafka::config::ClientConfig;
-
 use super::admin::Error;
+use super::client_config::{self, Connection};
 use super::native::tails::Tails as Native;
 use super::native::{Polled, Queue};
 use super::security::Security;
@@ -51,23 +50,13 @@ impl Tails {
         security: &Security,
         arrived: impl FnMut(TopicPartition) + Send + 'static,
     ) -> Result<Self, Error> {
-        let mut config = ClientConfig::new();
-        config
-            .set("client.id", "drover-controller-tails")
-            .set("reconnect.backoff.max.ms", "2000")
-            .set("enable.metrics.push", "false")
-            .set("log.connection.close", "false");
-        for (name, value) in properties {
-            config.set(name, value);
-        }
-        config
-            .set("bootstrap.servers", bootstrap_servers)
-            .set("fetch.wait.max.ms", READ.as_millis().to_string())
-            // One record says it all, and its content nothing.
-            .set("fetch.min.bytes", "1")
-            .set("fetch.message.max.bytes", "1024")
-            .set("queued.min.messages", "1");
-        security.apply(&mut config);
+        let connection = Connection {
+            bootstrap_servers,
+            client_id: "drover-controller-tails",
+            properties,
+            security,
+        };
+        let config = client_config::tails(&connection, READ);
         let failed = |error: &dyn std::fmt::Display| Error::Config(error.to_string());
         let native = Native::open(&config).map_err(|error| failed(&error))?;
         let queue = native.queue();

@@ -340,6 +340,11 @@ async fn replays_with_different_filters_move_each_dead_letter_once() {
     assert_eq!(stage.read(&copy)[0].header("redrive"), id);
     assert_eq!(told(&mut stage.dlq("replay", &["--again"]))["replayed"], 90);
     assert_eq!(stage.read(&stage.topic).len(), 180);
+    // Some of them again: the others stay noted.
+    let some = ["--again", "--key", "key-1"];
+    assert_eq!(told(&mut stage.dlq("replay", &some))["replayed"], 9);
+    assert_eq!(told(&mut stage.dlq("replay", &[]))["replayed"], 0);
+    assert_eq!(stage.read(&stage.topic).len(), 189);
 }
 
 #[tokio::test]
@@ -427,6 +432,23 @@ async fn a_replay_that_is_killed_goes_on_without_loss_or_repetition() {
     assert_eq!(report["outcome"], "Complete");
     stage.assert_moved(&stage.topic, 0..6_000);
     assert_eq!(told(&mut stage.dlq("replay", &[]))["replayed"], 0);
+}
+
+#[tokio::test]
+async fn a_second_replay_ends_the_first_and_nothing_is_moved_twice() {
+    let stage = Stage::of("dlq-fenced", 2).await;
+    stage.write(0, 3_000, "Rejected");
+    let mut first = stage.replaying(&["--rate", "25"]);
+    stage.wait_for_more_than(0).await;
+    let report = told(&mut stage.dlq("replay", &[]));
+    assert_eq!(report["outcome"], "Complete");
+    let moved = report["replayed"].as_u64().unwrap();
+    assert!((1..3_000).contains(&moved), "{report}");
+    assert_eq!(first.0.wait().unwrap().code(), Some(2));
+    let mut error = String::new();
+    std::io::Read::read_to_string(&mut first.0.stderr.take().unwrap(), &mut error).unwrap();
+    assert!(error.contains("another replay of this topic"), "{error}");
+    stage.assert_moved(&stage.topic, 0..3_000);
 }
 
 #[tokio::test]

@@ -57,24 +57,36 @@ pub(super) struct Origin {
 }
 
 impl<'a> Letter<'a> {
-    /// Copies a record out of the client's memory.
-    pub fn of(message: &Message<'_>) -> Letter<'static> {
+    /// A record, in the client's memory.
+    pub fn of(message: &Message<'a>) -> Self {
         let mut headers = Vec::new();
         message.each_header(|name, value| {
-            let name = String::from_utf8_lossy(name).into_owned();
-            headers.push((
-                Cow::Owned(name),
-                value.map(|value| Cow::Owned(value.to_vec())),
-            ));
+            let name = String::from_utf8_lossy(name);
+            headers.push((name, value.map(Cow::Borrowed)));
         });
-        let owned = |bytes: &[u8]| Cow::Owned(bytes.to_vec());
-        Letter {
+        Self {
             partition: message.partition(),
             offset: message.offset().0,
             timestamp: message.timestamp(),
-            key: message.key().map(owned),
-            value: message.value().map(owned),
+            key: message.key().map(Cow::Borrowed),
+            value: message.value().map(Cow::Borrowed),
             headers,
+        }
+    }
+
+    /// A copy that outlives the client's.
+    pub fn into_owned(self) -> Letter<'static> {
+        let owned = |bytes: Cow<'_, [u8]>| Cow::Owned(bytes.into_owned());
+        let headers = self.headers.into_iter();
+        let headers =
+            headers.map(|(name, value)| (Cow::Owned(name.into_owned()), value.map(owned)));
+        Letter {
+            partition: self.partition,
+            offset: self.offset,
+            timestamp: self.timestamp,
+            key: self.key.map(owned),
+            value: self.value.map(owned),
+            headers: headers.collect(),
         }
     }
 

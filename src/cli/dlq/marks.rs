@@ -48,11 +48,14 @@ impl Kind {
 struct Run {
     #[serde(flatten)]
     kind: Kind,
-    /// All that it moves below this offset was moved.
+    /// All that it moves below this offset was moved,
     next: i64,
+    /// or, if it is this, is to be moved again, whatever earlier runs say.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    again: bool,
 }
 
-/// The runs of one partition.
+/// The runs of one partition. What a later one says of a letter counts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Marks(Vec<Run>);
 
@@ -97,14 +100,22 @@ impl Marks {
 
     /// Whether a letter that `kind` moves was moved to the same place before.
     pub fn has(&self, kind: &Kind, letter: &Letter<'_>) -> bool {
-        self.0
-            .iter()
-            .any(|run| run.kind.to == kind.to && letter.offset < run.next && run.kind.moves(letter))
+        let mut latest = self.0.iter().rev();
+        let said = latest.find(|run| {
+            run.kind.to == kind.to && letter.offset < run.next && run.kind.moves(letter)
+        });
+        said.is_some_and(|run| !run.again)
+    }
+
+    /// Runs that no later wish to move something again can contradict.
+    fn settled(&self) -> &[Run] {
+        let last = self.0.iter().rposition(|run| run.again);
+        &self.0[last.map_or(0, |last| last + 1)..]
     }
 
     /// From where on a run of this kind has something to look at.
     pub fn start(&self, kind: &Kind) -> Option<i64> {
-        let covering = self.0.iter().filter(|run| run.kind.covers(kind));
+        let covering = self.settled().iter().filter(|run| run.kind.covers(kind));
         covering.map(|run| run.next).max()
     }
 
@@ -114,24 +125,35 @@ impl Marks {
         self.0
             .retain(|run| run.next > oldest && !(kind.covers(&run.kind) && run.next <= next));
         let known = self
-            .0
+            .settled()
             .iter()
             .any(|run| run.kind.covers(kind) && run.next >= next);
         if !known {
-            let kind = kind.clone();
-            self.0.push(Run { kind, next });
+            self.0.push(Run {
+                kind: kind.clone(),
+                next,
+                again: false,
+            });
         }
     }
 
-    /// Forgets what went to the same place as `kind`'s.
-    pub fn forget(&mut self, kind: &Kind) {
-        self.0.retain(|run| run.kind.to != kind.to);
+    /// What `kind` moves below `end` is to be moved again. What else was moved stays noted.
+    pub fn again(&mut self, kind: &Kind, end: i64) {
+        self.0.retain(|run| !kind.covers(&run.kind));
+        if self.0.iter().any(|run| run.kind.to == kind.to) {
+            self.0.push(Run {
+                kind: kind.clone(),
+                next: end,
+                again: true,
+            });
+        }
     }
 
     /// The lowest offset at which something may be that was not replayed to its source: a lag for
     /// tools that know offsets only.
     pub fn offset(&self, oldest: i64) -> Offset {
-        let whole = self.0.iter().filter(|run| run.kind.filter.is_all());
+        let settled = self.settled().iter();
+        let whole = settled.filter(|run| run.kind.filter.is_all() && run.kind.to.is_none());
         Offset(whole.map(|run| run.next).max().unwrap_or(oldest))
     }
 }
@@ -189,7 +211,7 @@ mod tests {
         assert!(marks.has(&elsewhere, &dead("Rejected", 9)));
         assert!(!marks.has(&kind(None), &dead("Rejected", 9)));
         marks.advance(&kind(None), 4, 0);
-        marks.forget(&elsewhere);
+        marks.again(&elsewhere, 10);
         assert!(!marks.has(&elsewhere, &dead("Rejected", 1)));
         assert!(marks.has(&kind(None), &dead("Rejected", 1)));
     }
@@ -225,6 +247,42 @@ mod tests {
         marks.advance(&kind(Some("c")), 50, 0);
         marks.advance(&kind(None), 45, 0);
         assert_eq!(marks.start(&kind(Some("c"))), Some(50));
+    }
+
+    #[test]
+    fn what_is_moved_again_leaves_noted_what_else_was_moved() {
+        let (all, rejected) = (kind(None), kind(Some("Rejected")));
+        let mut marks = Marks::default();
+        marks.advance(&all, 60, 0);
+        marks.again(&rejected, 60);
+        let mut marks = again(&marks);
+        assert!(!marks.has(&rejected, &dead("Rejected", 30)));
+        assert!(marks.has(&all, &dead("AttemptsExhausted", 30)));
+        assert_eq!((marks.start(&all), marks.offset(0)), (None, Offset(0)));
+        // It is interrupted, and a wider one comes further.
+        marks.advance(&rejected, 20, 0);
+        let mut marks = again(&marks);
+        assert_eq!(marks.start(&rejected), Some(20));
+        assert!(marks.has(&rejected, &dead("Rejected", 19)));
+        assert!(!marks.has(&all, &dead("Rejected", 20)));
+        let wide = Kind {
+            filter: Filter {
+                reasons: vec!["Other".to_owned(), "Rejected".to_owned()],
+                ..Filter::default()
+            },
+            ..kind(None)
+        };
+        marks.advance(&wide, 50, 0);
+        // It goes on: what the wider one has moved meanwhile is not moved a third time.
+        marks.advance(&rejected, 40, 0);
+        let mut marks = again(&marks);
+        assert!(marks.has(&rejected, &dead("Rejected", 45)));
+        assert!(!marks.has(&rejected, &dead("Rejected", 55)));
+        marks.advance(&rejected, 60, 0);
+        let marks = again(&marks);
+        assert!(marks.has(&all, &dead("Rejected", 59)));
+        assert!(marks.has(&all, &dead("AttemptsExhausted", 59)));
+        assert_eq!(marks.start(&all), Some(60));
     }
 
     #[test]

@@ -119,28 +119,18 @@ impl Place {
 
     /// Reads these ranges.
     pub fn scan(&self, ranges: &Log) -> anyhow::Result<Scan> {
-        let Connection {
-            bootstrap,
-            properties,
-            timeout,
-            ..
-        } = &self.connection;
-        Scan::open(bootstrap, properties, &self.topic, ranges, Some(*timeout))
-            .map_err(|error| self.cannot_read(&error))
+        let kafka = self.connection.kafka();
+        let patience = Some(self.connection.timeout);
+        Scan::open(&kafka, &self.topic, ranges, patience).map_err(|error| self.cannot_read(&error))
     }
 
     /// Waits for what comes behind these ends, for as long as it takes.
     pub fn follow(&self, log: &Log) -> anyhow::Result<Scan> {
-        let Connection {
-            bootstrap,
-            properties,
-            ..
-        } = &self.connection;
         let ranges = log
             .iter()
             .map(|(&number, range)| (number, range.end..i64::MAX))
             .collect();
-        Scan::open(bootstrap, properties, &self.topic, &ranges, None)
+        Scan::open(&self.connection.kafka(), &self.topic, &ranges, None)
             .map_err(|error| self.cannot_read(&error))
     }
 

@@ -157,12 +157,8 @@ async fn delete(place: &Place, below: &BTreeMap<i32, i64>) -> anyhow::Result<()>
     });
     let offsets = offsets.collect();
     let what = format!("delete records of topic {}", place.topic);
-    let answers = delete_records(
-        &connection.bootstrap,
-        &connection.properties,
-        &offsets,
-        connection.timeout,
-    );
+    let kafka = connection.kafka();
+    let answers = delete_records(&kafka, &offsets, connection.timeout);
     let answers = answers
         .await
         .map_err(|error| connection.explain(&what, &error))?;

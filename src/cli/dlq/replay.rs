@@ -29,7 +29,7 @@ use crate::clock;
 use crate::kafka::admin::Admin;
 use crate::kafka::redrive::{self, Redrive};
 use crate::kafka::scan::{Scan, Step};
-use mover::{Mover, Wishes};
+use mover::{Mover, Taken, Wishes};
 use report::{Outcome, Report};
 
 /// One wait for a record before looking around.
@@ -184,25 +184,32 @@ impl Replay {
         let noted = self.marks()?;
         let mut report = self.report(None);
         let mut scan = self.place.scan(&self.ranges(&noted))?;
-        while let Some(letter) = self.next(&mut scan, stop)? {
-            let Some(letter) = letter else { continue };
-            match verdict(&self.kind, of(&noted, &letter), &letter) {
-                Verdict::Move => report.would_move(&letter),
-                other => report.left_out(other),
+        loop {
+            if stop.load(Ordering::Relaxed) {
+                report.outcome = Outcome::Interrupted;
+                return Ok(report);
+            }
+            let step = scan.step(LOOK, |message| {
+                let letter = Letter::of(message);
+                match verdict(&self.kind, of(&noted, &letter), &letter) {
+                    Verdict::Move => report.would_move(&letter),
+                    other => report.left_out(other),
+                }
+            });
+            if step.map_err(|error| self.place.cannot_read(&error))? == Step::End {
+                return Ok(report);
             }
         }
-        if stop.load(Ordering::Relaxed) {
-            report.outcome = Outcome::Interrupted;
-        }
-        Ok(report)
     }
 
-    fn perform(self, bypass: Option<String>, stop: &AtomicBool) -> anyhow::Result<Report> {
+    fn perform(mut self, bypass: Option<String>, stop: &AtomicBool) -> anyhow::Result<Report> {
         if let Some(to) = &self.kind.to {
             self.target(to)?;
         }
-        // First, since it ends whoever is at it: what they have noted is complete then.
+        // First, since it ends whoever is at it: what they have noted is complete then, and is of
+        // nothing behind the ends that are read after it.
         let redrive = self.open()?;
+        self.log = self.runtime.block_on(self.place.log(&self.admin))?;
         let noted = self.marks()?;
         let id = id()?;
         let wishes = Wishes {
@@ -216,7 +223,7 @@ impl Replay {
         let report = self.report(Some(id));
         let mut mover = Mover::new(&self, redrive, follow, noted, wishes, report)?;
         let moved = match self.args.again {
-            true => mover.forget(),
+            true => mover.note_again(),
             false => Ok(()),
         };
         let moved = moved.and_then(|()| self.moved(&mut mover, &mut scan, stop));
@@ -230,49 +237,32 @@ impl Replay {
         scan: &mut Scan,
         stop: &AtomicBool,
     ) -> anyhow::Result<()> {
-        while let Some(letter) = self.next(scan, stop)? {
-            if let Some(letter) = letter {
-                mover.take(&letter, stop)?;
+        while !stop.load(Ordering::Relaxed) {
+            let mut taken = Ok(Taken::Yes);
+            let step = scan.step(LOOK, |message| {
+                taken = mover.take(&Letter::of(message), stop);
+            });
+            let step = step.map_err(|error| self.place.cannot_read(&error))?;
+            // Behind one that was not taken nothing may be: its partition would be noted beyond it.
+            if taken? == Taken::No {
+                break;
+            }
+            if step == Step::End {
+                mover.reached_the_end();
+                break;
             }
             mover.tick()?;
             if mover.fails() {
-                return Ok(());
+                break;
             }
         }
-        if !stop.load(Ordering::Relaxed) {
-            mover.reached_the_end();
-        }
         Ok(())
-    }
-
-    /// The next dead letter, or none yet; none at all at the end or when it is stopped.
-    #[allow(
-        clippy::option_option,
-        reason = "no letter yet, and no letter any more"
-    )]
-    fn next(
-        &self,
-        scan: &mut Scan,
-        stop: &AtomicBool,
-    ) -> anyhow::Result<Option<Option<Letter<'static>>>> {
-        let mut letter = None;
-        let step = scan.step(LOOK, |message| letter = Some(Letter::of(message)));
-        match step.map_err(|error| self.place.cannot_read(&error))? {
-            Step::End => Ok(None),
-            _ if stop.load(Ordering::Relaxed) => Ok(None),
-            _ => Ok(Some(letter)),
-        }
     }
 
     fn open(&self) -> anyhow::Result<Redrive> {
         let connection = &self.place.connection;
         let group = self.place.group();
-        let opened = Redrive::open(
-            &connection.bootstrap,
-            &connection.properties,
-            &group,
-            connection.timeout,
-        );
+        let opened = Redrive::open(&connection.kafka(), &group, connection.timeout);
         opened.map_err(|error| self.refused("begin the replay", &error))
     }
 
@@ -308,7 +298,11 @@ impl Replay {
         let mut noted = marks.map_err(|error| self.place.connection.explain(&what, &error))?;
         for (partition, marks) in &mut noted {
             if self.args.again {
-                marks.get_or_insert_default().forget(&self.kind);
+                let marks = marks.get_or_insert_default();
+                let all = self.log.get(partition).cloned().unwrap_or(0..0);
+                if !self.kind.filter.within(*partition, all.clone()).is_empty() {
+                    marks.again(&self.kind, all.end);
+                }
             }
             ensure!(
                 marks.is_some(),

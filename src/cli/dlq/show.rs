@@ -118,7 +118,7 @@ fn read(
         let step = scan.step(LOOK, |message| {
             let letter = Letter::of(message);
             if filter.matches(&letter) {
-                found.push(letter);
+                found.push(letter.into_owned());
             }
         });
         if step.map_err(|error| place.cannot_read(&error))? == Step::End {

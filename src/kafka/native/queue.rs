@@ -305,7 +305,7 @@ impl<'a> Message<'a> {
     }
 
     /// Gives each header's name and value (None is Kafka's null) in the record's order.
-    pub fn each_header(&self, mut f: impl FnMut(&[u8], Option<&[u8]>)) {
+    pub fn each_header(&self, mut f: impl FnMut(&'a [u8], Option<&'a [u8]>)) {
         let mut headers = ptr::null_mut();
         // SAFETY: the message is valid; the headers, if any, belong to it.
         if unsafe { rd::rd_kafka_message_headers(self.raw, &mut headers) }
@@ -317,7 +317,7 @@ impl<'a> Message<'a> {
             let (mut name, mut value) = (ptr::null(), ptr::null());
             let mut length = 0;
             // SAFETY: the headers are valid; past the last one the call gives an error; name and
-            // value belong to the message and are only lent to `f`.
+            // value belong to the message, as key and value do.
             unsafe {
                 if rd::rd_kafka_header_get_all(headers, index, &mut name, &mut value, &mut length)
                     != rd::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR

@@ -5,32 +5,32 @@ use crate::cli::dlq::letter::{
 };
 
 /// What a replay adds.
-pub(super) struct Added {
+pub(super) struct Added<'a> {
     count: String,
-    id: String,
-    bypass: Option<String>,
+    id: &'a str,
+    bypass: Option<&'a str>,
 }
 
-impl Added {
+impl<'a> Added<'a> {
     /// `id` is the replay's name, `bypass` the header that makes it a new record to the idempotency
     /// store.
-    pub fn new(letter: &Letter<'_>, id: &str, bypass: Option<&str>) -> Self {
+    pub fn new(letter: &Letter<'_>, id: &'a str, bypass: Option<&'a str>) -> Self {
         Self {
             count: (letter.replays().saturating_add(1)).to_string(),
-            id: id.to_owned(),
-            bypass: bypass.map(str::to_owned),
+            id,
+            bypass,
         }
     }
 
     /// The record's own headers, without what says why it was a dead letter, and ours. Where it was
     /// first stays: should it fail again, that is not forgotten.
-    pub fn to<'a>(&'a self, letter: &'a Letter<'_>) -> Vec<(&'a str, Option<&'a [u8]>)> {
+    pub fn to<'b>(&'b self, letter: &'b Letter<'_>) -> Vec<(&'b str, Option<&'b [u8]>)> {
         let own = letter.headers.iter();
         let own = own.map(|(name, value)| (name.as_ref(), value.as_deref()));
         let mut headers: Vec<_> = own.filter(|(name, _)| self.keeps(name)).collect();
         headers.push((REPLAYS, Some(self.count.as_bytes())));
         headers.push((REPLAY, Some(self.id.as_bytes())));
-        if let Some(bypass) = &self.bypass {
+        if let Some(bypass) = self.bypass {
             headers.push((bypass, Some(self.id.as_bytes())));
         }
         headers
@@ -40,7 +40,7 @@ impl Added {
         let why = (name.starts_with(DROVER) && !name.starts_with(DROVER_ORIGIN))
             || (name.starts_with(SPRING) && !name.starts_with(SPRING_ORIGIN))
             || name.starts_with(CONNECT);
-        let ours = name == REPLAYS || name == REPLAY || self.bypass.as_deref() == Some(name);
+        let ours = name == REPLAYS || name == REPLAY || self.bypass == Some(name);
         !why && !ours
     }
 }

@@ -31,6 +31,13 @@ const LEAST_FAILURES: u64 = 20;
 /// Records of others in the dead-letter topic that are passed over in one look.
 const IN_ONE_LOOK: usize = 10_000;
 
+/// Whether a letter was dealt with, or it was stopped before that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Taken {
+    Yes,
+    No,
+}
+
 /// What was asked for.
 pub(super) struct Wishes {
     pub rate: Option<f64>,
@@ -61,6 +68,8 @@ pub(super) struct Mover<'a> {
     bytes: usize,
     since: Duration,
     looked: Duration,
+    /// Too many came back. It stays so: a commit meanwhile makes their share a smaller one.
+    failing: bool,
 }
 
 impl<'a> Mover<'a> {
@@ -88,6 +97,7 @@ impl<'a> Mover<'a> {
             bytes: 0,
             since: Duration::ZERO,
             looked: Duration::ZERO,
+            failing: false,
         };
         // That the marks have no room is found out before the first record, not after it.
         let ends = replay
@@ -99,13 +109,12 @@ impl<'a> Mover<'a> {
     }
 
     /// Moves a letter, if it is to be moved and when its time has come.
-    pub fn take(&mut self, letter: &Letter<'_>, stop: &AtomicBool) -> anyhow::Result<()> {
+    pub fn take(&mut self, letter: &Letter<'_>, stop: &AtomicBool) -> anyhow::Result<Taken> {
         let replay = self.replay;
         match verdict(&replay.kind, of(&self.noted, letter), letter) {
             Verdict::Move => {
                 if !self.wait_for_rate(stop)? {
-                    // It was not moved, and so is not passed.
-                    return Ok(());
+                    return Ok(Taken::No);
                 }
                 self.send(letter)?;
             }
@@ -115,7 +124,7 @@ impl<'a> Mover<'a> {
         if self.sent >= RECORDS || self.bytes >= BYTES {
             self.commit()?;
         }
-        Ok(())
+        Ok(Taken::Yes)
     }
 
     fn send(&mut self, letter: &Letter<'_>) -> anyhow::Result<()> {
@@ -154,7 +163,8 @@ impl<'a> Mover<'a> {
         let Some(rate) = self.wishes.rate else {
             return Ok(true);
         };
-        let due = Duration::from_secs_f64((self.report.moved + self.sent) as f64 / rate);
+        let due = Duration::try_from_secs_f64((self.report.moved + self.sent) as f64 / rate);
+        let due = due.unwrap_or(Duration::MAX);
         while let Some(early) = due.checked_sub(self.clock.elapsed()) {
             // Less than a millisecond is no pace to keep.
             if early < Duration::from_millis(1) {
@@ -187,7 +197,7 @@ impl<'a> Mover<'a> {
     }
 
     /// Whether too many come back.
-    pub fn fails(&self) -> bool {
+    pub fn fails(&mut self) -> bool {
         let Report {
             moved,
             failed_again,
@@ -195,7 +205,8 @@ impl<'a> Mover<'a> {
         } = &self.report;
         let share =
             failed_again.saturating_mul(100) >= moved.saturating_mul(self.wishes.stop_at.into());
-        *failed_again >= LEAST_FAILURES && share
+        self.failing |= *failed_again >= LEAST_FAILURES && share;
+        self.failing
     }
 
     /// Reads what was written to the dead-letter topic meanwhile.
@@ -217,12 +228,14 @@ impl<'a> Mover<'a> {
         Ok(())
     }
 
-    /// Notes first that nothing was replayed, of all partitions: interrupted, the same command
-    /// without `--again` goes on then.
-    pub fn forget(&mut self) -> anyhow::Result<()> {
+    /// Notes first what is to be moved again: interrupted, the same command without `--again` goes
+    /// on then.
+    pub fn note_again(&mut self) -> anyhow::Result<()> {
         for (&number, all) in &self.replay.log {
             let within = self.replay.kind.filter.within(number, all.clone());
-            self.positions.insert(number, within.start);
+            if !within.is_empty() {
+                self.positions.insert(number, within.start);
+            }
         }
         self.commit()
     }

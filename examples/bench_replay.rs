@@ -96,10 +96,13 @@ fn fill(brokers: &str, topic: &str, count: u64, bytes: usize, keys: u64) -> anyh
             chunk.copy_from_slice(&random.to_le_bytes()[..chunk.len()]);
         }
         let offset = number.to_string();
-        let mut headers = OwnedHeaders::new_with_capacity(14);
+        let mut headers = OwnedHeaders::new_with_capacity(18);
         for (key, value) in [
             ("tenant", "a"),
             ("message-id", offset.as_str()),
+            ("drover-dlq-origin-topic", "orders"),
+            ("drover-dlq-origin-partition", "3"),
+            ("drover-dlq-origin-offset", offset.as_str()),
             ("drover-dlq-topic", "orders"),
             ("drover-dlq-partition", "3"),
             ("drover-dlq-offset", offset.as_str()),

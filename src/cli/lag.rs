@@ -51,7 +51,7 @@ pub struct LagArgs {
 pub async fn run(args: LagArgs) -> anyhow::Result<ExitCode> {
     let connection = args.connection.resolve().await?;
     let (group, topics) = match (&connection.consumer, args.group.clone()) {
-        (Some(consumer), None) => (group_id(consumer), consumer.spec.topics.clone()),
+        (Some(consumer), None) => (group_id(consumer), consumer.spec.consumed_topics()),
         (None, Some(group)) => (group, args.topics.clone()),
         (Some(_), Some(_)) => bail!("a KafkaConsumer says its group; leave --group away"),
         (None, None) => {

@@ -67,6 +67,7 @@ pub(super) fn complete(
     Some(Idempotency {
         key: key(&written.key)?,
         redrive_header: written.redrive_header.clone(),
+        retry_topic: spec.retry_topic().map(str::to_owned),
         store: store(&written.store, files)?,
         scope: written.scope.clone().unwrap_or(default_scope),
         retention: written.retention.0,

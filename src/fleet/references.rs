@@ -149,6 +149,10 @@ fn topics(spec: &KafkaConsumerSpec) -> impl Iterator<Item = (String, &str)> {
                 dead_letter.topic.as_str(),
             )
         }))
+        .chain(spec.retry_topic().map(|topic| {
+            let field = "spec.delivery.deadLetter.retryTopic";
+            (field.to_owned(), topic)
+        }))
 }
 
 impl References {

@@ -112,6 +112,14 @@ fn delivery(spec: &KafkaConsumerSpec, delivery: &Delivery, problems: &mut Proble
     {
         problems.contradiction("spec.delivery.deadLetter.topic", "spec.delivery.deadLetter.topic is one of spec.topics: its dead letters would be delivered again; name another topic");
     }
+    let retry_topic = spec.retry_topic();
+    if retry_topic.is_some_and(|retry| spec.topics.iter().any(|topic| topic == retry)) {
+        problems.contradiction("spec.delivery.deadLetter.retryTopic", "spec.delivery.deadLetter.retryTopic is one of spec.topics, which others may read as well; name a topic of its own");
+    }
+    let dead_letter_topic = delivery.dead_letter.as_ref().map(|it| it.topic.as_str());
+    if retry_topic.is_some() && retry_topic == dead_letter_topic {
+        problems.contradiction("spec.delivery.deadLetter.retryTopic", "spec.delivery.deadLetter.retryTopic is the dead-letter topic itself; name another topic");
+    }
     if delivery.on_exhausted == Some(OnExhausted::DeadLetter) && delivery.dead_letter.is_none() {
         problems.contradiction("spec.delivery.onExhausted", "spec.delivery.onExhausted is DeadLetter but spec.delivery.deadLetter.topic is not set; name a topic, or choose Stall or Skip");
     }

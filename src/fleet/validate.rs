@@ -151,7 +151,7 @@ fn complete(
         properties: spec.kafka.properties.clone(),
         security: security::complete(&spec.kafka),
         security_files: secrets::of_kafka(&spec.kafka),
-        topics: spec.topics.clone(),
+        topics: spec.consumed_topics(),
         group_id: group_id(consumer),
         start_at: spec.start_at,
         timing,

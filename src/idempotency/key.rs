@@ -55,8 +55,42 @@ fn why(not_json: &bool) -> &'static str {
     if *not_json { ": it is not JSON" } else { "" }
 }
 
+/// What the names of the headers begin with that say where a record was first read.
+const ORIGIN: &str = "drover-dlq-origin-";
+
+/// Where a record of the topic of replays was first: only there is what its headers say of that believed.
+struct Place<'a> {
+    topic: &'a str,
+    partition: i64,
+    offset: i64,
+}
+
+impl<'a> Place<'a> {
+    fn of(record: &'a impl Source, retry_topic: Option<&str>) -> Self {
+        let own = Self {
+            topic: record.topic(),
+            partition: record.partition().into(),
+            offset: record.offset(),
+        };
+        let text = |name| std::str::from_utf8(record.header(&format!("{ORIGIN}{name}"))?).ok();
+        let number = |name| text(name)?.parse().ok();
+        // A colon would make of it another topic's key.
+        let first = || {
+            Some(Self {
+                topic: text("topic").filter(|topic| !topic.is_empty() && !topic.contains(':'))?,
+                partition: number("partition")?,
+                offset: number("offset")?,
+            })
+        };
+        match retry_topic {
+            Some(retry) if retry == record.topic() => first().unwrap_or(own),
+            _ => own,
+        }
+    }
+}
+
 /// The key of `record`. One that was delivered again on purpose, as the header `redrive` says, has
-/// a key of its own for each such purpose.
+/// a key of its own for each such purpose; one of `retry_topic` has the key that it had where it was first.
 ///
 /// # Errors
 ///
@@ -65,9 +99,14 @@ fn why(not_json: &bool) -> &'static str {
 pub fn key(
     from: &IdempotencyKey,
     redrive: Option<&str>,
+    retry_topic: Option<&str>,
     record: &impl Source,
 ) -> Result<String, Missing> {
-    let topic = record.topic();
+    let Place {
+        topic,
+        partition,
+        offset,
+    } = Place::of(record, retry_topic);
     let mut key = match from {
         IdempotencyKey::Header(name) => {
             let value = record.header(name).filter(|value| !value.is_empty());
@@ -83,7 +122,7 @@ pub fn key(
             format!("{topic}:key:{}", encoded(value.ok_or(Missing::RecordKey)?))
         }
         IdempotencyKey::Offset => {
-            format!("{topic}:offset:{}:{}", record.partition(), record.offset())
+            format!("{topic}:offset:{partition}:{offset}")
         }
     };
     let redriven = redrive.and_then(|name| record.header(name));
@@ -206,7 +245,38 @@ mod tests {
             (IdempotencyKey::RecordKey, "orders:key:a%20b"),
             (IdempotencyKey::Offset, "orders:offset:3:41"),
         ] {
-            assert_eq!(key(&from, None, &record).as_deref(), Ok(text));
+            assert_eq!(key(&from, None, None, &record).as_deref(), Ok(text));
+        }
+    }
+
+    #[test]
+    fn a_replayed_record_has_the_key_that_it_had_where_it_was_first() {
+        let first = [
+            ("drover-dlq-origin-topic", &b"first"[..]),
+            ("drover-dlq-origin-partition", b"7"),
+            ("drover-dlq-origin-offset", b"99"),
+            ("message-id", b"a"),
+        ];
+        let record = with_headers(&first);
+        let of = |from: &IdempotencyKey, retry, record: &Record| key(from, None, retry, record);
+        for (from, replayed, elsewhere) in [
+            (
+                IdempotencyKey::Offset,
+                "first:offset:7:99",
+                "orders:offset:3:41",
+            ),
+            (header(), "first:header:a", "orders:header:a"),
+        ] {
+            assert_eq!(of(&from, Some("orders"), &record).as_deref(), Ok(replayed));
+            assert_eq!(of(&from, Some("retry"), &record).as_deref(), Ok(elsewhere));
+            assert_eq!(of(&from, None, &record).as_deref(), Ok(elsewhere));
+        }
+        // What does not say all of it, or makes no sense, is not believed.
+        let mut odd = first;
+        odd[0].1 = b"first:offset";
+        for record in [with_headers(&first[..2]), with_headers(&odd)] {
+            let own = of(&IdempotencyKey::Offset, Some("orders"), &record);
+            assert_eq!(own.as_deref(), Ok("orders:offset:3:41"));
         }
     }
 
@@ -223,9 +293,9 @@ mod tests {
             (pointer(), with_value(r#"{"event":{"id":""}}"#)),
             (pointer(), with_value(r#"{"event":{"id":{"a":1}}}"#)),
         ] {
-            assert!(key(&from, None, &record).is_err());
+            assert!(key(&from, None, None, &record).is_err());
         }
-        let missing = key(&pointer(), None, &with_value("<xml>")).unwrap_err();
+        let missing = key(&pointer(), None, None, &with_value("<xml>")).unwrap_err();
         assert_eq!(
             missing.to_string(),
             "the record's value has no text or whole number at /event/id: it is not JSON"
@@ -237,7 +307,7 @@ mod tests {
     fn only_a_number_that_is_read_exactly_is_a_key() {
         let of = |id: &str| {
             let record = with_value(&format!(r#"{{"event":{{"id":{id}}}}}"#));
-            key(&pointer(), None, &record)
+            key(&pointer(), None, None, &record)
         };
         assert_eq!(
             of("18446744073709551615").as_deref(),
@@ -251,16 +321,16 @@ mod tests {
     fn a_redrive_has_a_key_of_its_own_only_where_its_header_is_named() {
         let record = with_headers(&[("message-id", b"1"), ("redrive", b"2026-11-25")]);
         assert_eq!(
-            key(&header(), None, &record).as_deref(),
+            key(&header(), None, None, &record).as_deref(),
             Ok("orders:header:1")
         );
         assert_eq!(
-            key(&header(), Some("redrive"), &record).as_deref(),
+            key(&header(), Some("redrive"), None, &record).as_deref(),
             Ok("orders:header:1 2026-11-25")
         );
         let plain = with_headers(&[("message-id", b"1")]);
         assert_eq!(
-            key(&header(), Some("redrive"), &plain).as_deref(),
+            key(&header(), Some("redrive"), None, &plain).as_deref(),
             Ok("orders:header:1")
         );
     }
@@ -274,7 +344,7 @@ mod tests {
         ) {
             let of = |bytes: &[u8]| {
                 let record = with_headers(&[("message-id", bytes), ("again", bytes)]);
-                key(&header(), redriven.then_some("again"), &record).unwrap()
+                key(&header(), redriven.then_some("again"), None, &record).unwrap()
             };
             prop_assert_eq!(of(&a) == of(&b), a == b);
             prop_assert!(of(&a).len() <= MAX_KEY_BYTES);

@@ -15,6 +15,9 @@ pub struct Idempotency {
     pub key: IdempotencyKey,
     /// A header that gives a record a key of its own.
     pub redrive_header: Option<String>,
+    /// The topic whose records have the key that they had where they were first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_topic: Option<String>,
     /// Where claims and marks are kept.
     pub store: StoreKind,
     /// Who shares them.

@@ -601,6 +601,50 @@ async fn a_kafka_consumer_says_where_its_dead_letters_are() {
 }
 
 #[tokio::test]
+async fn what_is_replayed_goes_to_the_consumers_retry_topic_if_it_has_one() {
+    let stage = Stage::of("dlq-retry", 2).await;
+    let retry = broker().create_topic("dlq-retry-again", 2).await;
+    stage.write(0, 40, "Rejected");
+    let folder = tempfile::TempDir::new().unwrap();
+    let file = folder.path().join("orders.yaml");
+    let mut document = consumer(&stage, true);
+    document["spec"]["delivery"]["deadLetter"]["retryTopic"] = json!(retry);
+    std::fs::write(&file, document.to_string()).unwrap();
+    let replay = |more: &[&str]| {
+        let file = file.to_str().unwrap();
+        let patient = ["replay", "-f", file, "--timeout", "90s"];
+        told(&mut drover(&[&patient[..], more].concat()))
+    };
+    let report = replay(&[]);
+    assert_eq!(
+        (&report["replayed"], &report["to"]),
+        (&json!(40), &json!(retry))
+    );
+    stage.assert_moved(&retry, 0..40);
+    assert!(stage.read(&stage.topic).is_empty());
+    for read in stage.read(&retry) {
+        let from = |name: &str| read.header(&format!("drover-dlq-origin-{name}"));
+        assert_eq!(from("topic"), Some(stage.topic.as_str()));
+        assert_eq!(from("offset"), Some(read.value.as_str()));
+    }
+    // Both are where its consumer gets it: nothing is replayed to one after the other.
+    assert_eq!(replay(&["--to-source"])["replayed"], 0);
+
+    // What failed there has its source where it was first.
+    let producer = stage.producer();
+    let headers = [
+        ("drover-dlq-origin-topic", stage.topic.as_str()),
+        ("drover-dlq-topic", &retry),
+        ("drover-dlq-reason", "Rejected"),
+        ("drover-redrive-count", "1"),
+    ];
+    stage.put(&producer, "key-0", "40", &headers);
+    producer.flush(DEADLINE).unwrap();
+    assert_eq!(replay(&["--to-source"])["replayed"], 1);
+    stage.assert_moved(&stage.topic, 40..41);
+}
+
+#[tokio::test]
 async fn what_cannot_be_done_is_said_in_one_line() {
     let stage = Stage::of("dlq-errors", 1).await;
     let folder = tempfile::TempDir::new().unwrap();

@@ -81,6 +81,8 @@ use crate::api::{Span, text};
         "spec.template is missing: handler.http.port is a port of a container of spec.template; add that container, or use handler.http.url"),
     validation = ("!has(self.delivery) || !has(self.delivery.deadLetter) || !(self.delivery.deadLetter.topic in self.topics)",
         "spec.delivery.deadLetter.topic is one of spec.topics: its dead letters would be delivered again; name another topic"),
+    validation = ("!has(self.delivery) || !has(self.delivery.deadLetter) || !has(self.delivery.deadLetter.retryTopic) || !(self.delivery.deadLetter.retryTopic in self.topics)",
+        "spec.delivery.deadLetter.retryTopic is one of spec.topics, which others may read as well; name a topic of its own"),
     validation = ("!has(self.handler.http) || !has(self.handler.http.format) || self.handler.http.format != 'CloudEvents' || !has(self.delivery) || !has(self.delivery.batch) || !has(self.delivery.batch.maxRecords) || self.delivery.batch.maxRecords == 1",
         "spec.handler.http.format is CloudEvents, which has one event in each request; use CloudEventsStructured for batches, or set spec.delivery.batch.maxRecords to 1")
 )]
@@ -385,6 +387,8 @@ impl Default for Retry {
 
 /// Where records go that cannot be handled.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[x_kube(validation = ("!has(self.retryTopic) || self.retryTopic != self.topic",
+    "spec.delivery.deadLetter.retryTopic is the dead-letter topic itself; name another topic"))]
 #[serde(rename_all = "camelCase")]
 pub struct DeadLetter {
     /// The dead-letter topic. It must exist.
@@ -398,6 +402,27 @@ pub struct DeadLetter {
     /// When to stop dead-lettering, because the handler seems to be broken for everybody.
     #[serde(default)]
     pub breaker: BreakerSpec,
+
+    /// A topic of this consumer's own that dead letters are replayed to, so that nobody else who
+    /// reads `topics` gets them again. The workers consume it beside `topics`, with the same handler. It
+    /// must exist. Default: each goes back to the topic that it came from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "text::topic")]
+    pub retry_topic: Option<String>,
+}
+
+impl KafkaConsumerSpec {
+    /// The topic that dead letters are replayed to, if there is one for that.
+    pub fn retry_topic(&self) -> Option<&str> {
+        let dead_letter = self.delivery.as_ref()?.dead_letter.as_ref()?;
+        dead_letter.retry_topic.as_deref()
+    }
+
+    /// All topics that the workers consume.
+    pub fn consumed_topics(&self) -> Vec<String> {
+        let retry = self.retry_topic().map(str::to_owned);
+        self.topics.iter().cloned().chain(retry).collect()
+    }
 }
 
 /// Names of a dead letter's headers. All values are text, also where another tool's are binary.

@@ -7,6 +7,7 @@ mod headers;
 mod mover;
 mod report;
 
+use std::borrow::Cow;
 use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -42,9 +43,13 @@ pub struct ReplayArgs {
     place: PlaceArgs,
     #[command(flatten)]
     filter: FilterArgs,
-    /// The topic that all of them go to; default is the one that each came from
+    /// The topic that all of them go to; default is the KafkaConsumer's retry topic, or without one
+    /// the topic that each came from
     #[arg(long, value_name = "TOPIC")]
     to: Option<String>,
+    /// Back to the topic that each came from, also where the KafkaConsumer has a retry topic
+    #[arg(long, conflicts_with = "to")]
+    to_source: bool,
     /// Records a second at most
     #[arg(long, value_name = "R", value_parser = positive)]
     rate: Option<f64>,
@@ -203,7 +208,7 @@ impl Replay {
     }
 
     fn perform(mut self, bypass: Option<String>, stop: &AtomicBool) -> anyhow::Result<Report> {
-        if let Some(to) = &self.kind.to {
+        if let Some(to) = self.for_all() {
             self.target(to)?;
         }
         // First, since it ends whoever is at it: what they have noted is complete then, and is of
@@ -322,6 +327,32 @@ impl Replay {
         self.log.iter().map(range).collect()
     }
 
+    /// The topic of the KafkaConsumer's own for what is replayed.
+    fn retry_topic(&self) -> Option<&str> {
+        let consumer = self.place.connection.consumer.as_ref()?;
+        consumer.spec.retry_topic()
+    }
+
+    /// The topic that all letters go to, if it is one.
+    fn for_all(&self) -> Option<&str> {
+        let retry = self.retry_topic().filter(|_| !self.args.to_source);
+        self.kind.to.as_deref().or(retry)
+    }
+
+    /// Where a letter goes.
+    fn destination<'l>(&'l self, letter: &'l Letter<'_>) -> Option<Cow<'l, str>> {
+        if let Some(to) = self.for_all() {
+            return Some(Cow::Borrowed(to));
+        }
+        let last = letter.origin_topic()?;
+        if Some(last.as_ref()) != self.retry_topic() {
+            return Some(last);
+        }
+        // It failed when it was replayed; the source is where it was first.
+        let first = letter.first_origin().and_then(|first| first.topic);
+        Some(first.map_or(last, Cow::Owned))
+    }
+
     /// A topic that letters may go to.
     fn target(&self, topic: &str) -> anyhow::Result<()> {
         let connection = &self.place.connection;
@@ -329,7 +360,7 @@ impl Replay {
             topic != self.place.topic,
             "a dead letter says that it came from {topic}, the dead-letter topic itself; leave such ones out with --origin-topic, or give --to"
         );
-        if let (None, Some(consumer)) = (&self.kind.to, &connection.consumer) {
+        if let (None, Some(consumer)) = (self.for_all(), &connection.consumer) {
             ensure!(
                 consumer.spec.topics.iter().any(|known| known == topic),
                 "a dead letter says that it came from {topic}, which KafkaConsumer {} does not read; leave such ones out with --origin-topic, or give --to",
@@ -350,7 +381,7 @@ impl Replay {
     }
 
     fn report(&self, id: Option<String>) -> Report {
-        Report::new(&self.place.topic, self.kind.to.as_deref(), id)
+        Report::new(&self.place.topic, self.for_all(), id)
     }
 }
 

@@ -17,7 +17,7 @@ pub(super) async fn look(connection: &Connection, consumer: &KafkaConsumer, chai
         Ok(admin) => admin,
         Err(error) => return chain.wrong("Kafka from here", &format!("{error:#}")),
     };
-    let topics: BTreeSet<String> = consumer.spec.topics.iter().cloned().collect();
+    let topics: BTreeSet<String> = consumer.spec.consumed_topics().into_iter().collect();
     let found = match admin.partitions(&topics, connection.timeout).await {
         Ok(found) => found,
         Err(error) => {
@@ -39,7 +39,7 @@ pub(super) async fn look(connection: &Connection, consumer: &KafkaConsumer, chai
             Ok(partitions) => chain.well(&what, &format!("{} partitions", partitions.len())),
             Err(Error::Missing) => chain.wrong(
                 &what,
-                "it does not exist; create it, or correct spec.topics",
+                "it does not exist; create it, or correct the KafkaConsumer",
             ),
             Err(error) => chain.wrong(
                 &what,

@@ -171,7 +171,8 @@ impl Book {
     fn wanted(&self, prepared: &Prepared<'_>, ticket: Ticket) -> Result<Option<Held>, Verdict> {
         let redrive = self.rules.redrive_header.as_deref();
         let record = prepared.record;
-        match idempotency::key(&self.rules.key, redrive, prepared) {
+        let retry_topic = self.rules.retry_topic.as_deref();
+        match idempotency::key(&self.rules.key, redrive, retry_topic, prepared) {
             Ok(key) => Ok(Some(Held {
                 key,
                 holder: self.holder(record, ticket),

@@ -23,6 +23,7 @@ pub fn told(store: StoreKind) -> Idempotency {
     Idempotency {
         key: IdempotencyKey::Header("message-id".to_owned()),
         redrive_header: None,
+        retry_topic: None,
         store,
         scope: "shop.orders".to_owned(),
         retention: RETENTION,

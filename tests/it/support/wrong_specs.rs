@@ -372,6 +372,22 @@ pub fn wrong_specs() -> Vec<Wrong> {
             "name a topic",
         ),
         wrong(
+            url(
+                "/spec/delivery/deadLetter",
+                json!({ "topic": "dlq", "retryTopic": "user_events" }),
+            ),
+            "spec.delivery.deadLetter.retryTopic",
+            "name a topic of its own",
+        ),
+        wrong(
+            url(
+                "/spec/delivery/deadLetter",
+                json!({ "topic": "dlq", "retryTopic": "dlq" }),
+            ),
+            "spec.delivery.deadLetter.retryTopic",
+            "is the dead-letter topic itself",
+        ),
+        wrong(
             url("/spec/delivery/deadLetter/topic", json!("user_events")),
             "spec.delivery.deadLetter.topic",
             "name another topic",

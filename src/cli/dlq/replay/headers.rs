@@ -1,7 +1,7 @@
 //! The headers that a replayed record has. Pure.
 
 use crate::cli::dlq::letter::{
-    CONNECT, DROVER, DROVER_ORIGIN, Letter, REPLAY, REPLAYS, SPRING, SPRING_ORIGIN,
+    CONNECT, DROVER, DROVER_ORIGIN, Letter, Origin, REPLAY, REPLAYS, SPRING, SPRING_ORIGIN,
 };
 
 /// What a replay adds.
@@ -9,6 +9,8 @@ pub(super) struct Added<'a> {
     count: String,
     id: &'a str,
     bypass: Option<&'a str>,
+    /// Where it was first, if it does not say so itself.
+    origin: Vec<(String, String)>,
 }
 
 impl<'a> Added<'a> {
@@ -19,6 +21,7 @@ impl<'a> Added<'a> {
             count: (letter.replays().saturating_add(1)).to_string(),
             id,
             bypass,
+            origin: origin(letter),
         }
     }
 
@@ -28,6 +31,9 @@ impl<'a> Added<'a> {
         let own = letter.headers.iter();
         let own = own.map(|(name, value)| (name.as_ref(), value.as_deref()));
         let mut headers: Vec<_> = own.filter(|(name, _)| self.keeps(name)).collect();
+        for (name, value) in &self.origin {
+            headers.push((name, Some(value.as_bytes())));
+        }
         headers.push((REPLAYS, Some(self.count.as_bytes())));
         headers.push((REPLAY, Some(self.id.as_bytes())));
         if let Some(bypass) = self.bypass {
@@ -43,6 +49,30 @@ impl<'a> Added<'a> {
         let ours = name == REPLAYS || name == REPLAY || self.bypass == Some(name);
         !why && !ours
     }
+}
+
+/// Other tools' headers do not keep it, or in words of their own.
+fn origin(letter: &Letter<'_>) -> Vec<(String, String)> {
+    let mut names = letter.headers.iter().map(|(name, _)| name);
+    if names.any(|name| name.starts_with(DROVER_ORIGIN)) {
+        return Vec::new();
+    }
+    let Origin {
+        topic,
+        partition,
+        offset,
+    } = letter.origin();
+    let number = |number: Option<i64>| number.map(|number| number.to_string());
+    let parts = [
+        ("topic", topic),
+        ("partition", number(partition)),
+        ("offset", number(offset)),
+    ];
+    let said = parts
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value?)));
+    said.map(|(name, value)| (format!("{DROVER_ORIGIN}{name}"), value))
+        .collect()
 }
 
 #[cfg(test)]
@@ -78,6 +108,20 @@ mod tests {
         assert_eq!(
             headers,
             expected.map(|(name, value)| (name, Some(value.as_bytes())))
+        );
+        // One that does not say where it was first does after that.
+        let connect = super::super::super::letter::tests::letter(&[
+            ("__connect.errors.topic", "orders"),
+            ("__connect.errors.partition", "3"),
+        ]);
+        let added = Added::new(&connect, "new", None);
+        let said = added.to(&connect);
+        assert_eq!(
+            said[..2],
+            [
+                ("drover-dlq-origin-topic", Some(&b"orders"[..])),
+                ("drover-dlq-origin-partition", Some(&b"3"[..])),
+            ]
         );
         // A header that some other replay was given stays as it is without one.
         let added = Added::new(&letter, "new", None);

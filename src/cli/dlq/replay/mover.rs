@@ -129,12 +129,10 @@ impl<'a> Mover<'a> {
 
     fn send(&mut self, letter: &Letter<'_>) -> anyhow::Result<()> {
         let replay = self.replay;
-        let origin = letter.origin_topic();
-        let topic = match (&replay.kind.to, &origin) {
-            (Some(to), _) => to.as_str(),
-            (None, Some(origin)) => origin,
-            (None, None) => return Ok(()),
+        let Some(topic) = replay.destination(letter) else {
+            return Ok(());
         };
+        let topic = topic.as_ref();
         if !self.targets.contains(topic) {
             replay.target(topic)?;
             self.targets.insert(topic.to_owned());

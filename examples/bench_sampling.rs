@@ -106,26 +106,28 @@ impl Bench {
         };
         let needs: Vec<Need> = (0..fleets).map(need).collect();
         let writer = Admin::open(brokers, &BTreeMap::new())?;
-        let committed = futures::stream::iter(&needs)
-            .map(|need| {
-                let each = |number| {
-                    (
-                        TopicPartition::new(need.topics[0].as_str(), number),
-                        Offset(0),
-                    )
-                };
-                let offsets: BTreeMap<_, _> = (0..partitions).map(each).collect();
-                let writer = &writer;
-                async move {
-                    writer
-                        .alter_committed(&need.group_id, &offsets, Duration::from_secs(60))
-                        .await
-                }
-            })
-            .buffer_unordered(32);
-        let mut committed = std::pin::pin!(committed);
-        while let Some(done) = committed.next().await {
-            done?;
+        {
+            let committed = futures::stream::iter(&needs)
+                .map(|need| {
+                    let each = |number| {
+                        (
+                            TopicPartition::new(need.topics[0].as_str(), number),
+                            Offset(0),
+                        )
+                    };
+                    let offsets: BTreeMap<_, _> = (0..partitions).map(each).collect();
+                    let writer = &writer;
+                    async move {
+                        writer
+                            .alter_committed(&need.group_id, &offsets, Duration::from_secs(60))
+                            .await
+                    }
+                })
+                .buffer_unordered(32);
+            let mut committed = std::pin::pin!(committed);
+            while let Some(done) = committed.next().await {
+                done?;
+            }
         }
         Ok(Self {
             reader: LagReader::new(),

@@ -22,7 +22,6 @@ use super::fleets::{FleetKey, FleetMemory};
 use super::status::Trouble;
 use crate::api::KafkaConsumer;
 use crate::fleet::{self, Contents, Known, References};
-use crate::k8s::apply::version_of;
 use crate::k8s::chain;
 
 /// How long a reference that was found is believed. A change of a Secret rolls the pods this late.

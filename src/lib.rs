@@ -28,4 +28,5 @@ pub mod telemetry;
 // Applications.
 pub mod cli;
 pub mod controller;
+pub mod dev;
 pub mod worker;

@@ -3,6 +3,7 @@
 
 mod encryption;
 mod idempotency;
+mod relocated;
 pub mod security;
 
 use std::collections::BTreeMap;

@@ -3,6 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use super::completion::CompletionArgs;
+use super::dev::DevArgs;
 use super::dlq::DlqArgs;
 use super::docs::DocsArgs;
 use super::doctor::DoctorArgs;
@@ -44,6 +45,8 @@ pub(super) enum Command {
     Decide,
     /// Decrypt messages of ActiveRecord::Encryption from arguments or standard input
     Decrypt(DecryptArgs),
+    /// Run a worker on this machine from a KafkaConsumer in a file, with an embedded Kafka or a given one
+    Dev(DevArgs),
     /// Look at dead letters, replay them, delete them
     Dlq(DlqArgs),
     /// Print a page of the documentation that is written from the program itself

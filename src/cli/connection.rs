@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{anyhow, bail};
 use clap::Args;
 use kube::ResourceExt;
 
@@ -11,7 +11,7 @@ use super::cluster::{Cluster, ClusterArgs};
 use super::credentials;
 use super::validate::read;
 use crate::api::{KafkaConsumer, Span};
-use crate::fleet::check_document;
+use crate::fleet::choose;
 use crate::kafka::admin::{Admin, Error};
 use crate::kafka::client_config;
 use crate::kafka::security::Security;
@@ -190,34 +190,11 @@ pub(super) fn group_id(consumer: &KafkaConsumer) -> String {
 /// The KafkaConsumer of a file, by its name where there are several.
 fn in_file(file: &Path, name: Option<&str>) -> anyhow::Result<KafkaConsumer> {
     let shown = file.display();
-    let mut found = Vec::new();
-    for document in yaml::documents(&read(file)?) {
-        let line = document.line;
-        let value = document.value.map_err(|error| {
-            anyhow!("{shown}:{line}: the document cannot be read: {error}; correct its YAML")
-        })?;
-        let named = value["metadata"]["name"].as_str();
-        if value["kind"] != "KafkaConsumer" || name.is_some_and(|name| named != Some(name)) {
-            continue;
-        }
-        if let Some(problem) = check_document(&value).into_iter().next() {
-            bail!(
-                "{shown}:{line}: {}; see all with drover validate {shown}",
-                problem.message
-            );
-        }
-        let consumer = serde_json::from_value(value)
-            .with_context(|| format!("{shown}:{line}: read the KafkaConsumer"))?;
-        found.push(consumer);
-    }
-    match found.len() {
-        1 => Ok(found.remove(0)),
-        0 => match name {
-            Some(name) => bail!("there is no KafkaConsumer {name} in {shown}; correct the name"),
-            None => bail!("there is no KafkaConsumer in {shown}; write one, or name another file"),
-        },
-        many => bail!("there are {many} KafkaConsumers in {shown}; say which one by its name"),
-    }
+    let documents = yaml::documents(&read(file)?).into_iter();
+    let documents: Vec<_> = documents
+        .map(|document| (document.line, document.value))
+        .collect();
+    choose(&documents, &shown.to_string(), name).map_err(|why| anyhow!(why))
 }
 
 /// `NAME=VALUE`.

@@ -8,6 +8,7 @@ mod connection;
 pub mod crd;
 mod credentials;
 mod decide;
+mod dev;
 mod dlq;
 mod docs;
 mod doctor;
@@ -65,6 +66,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Crd => crd::run(),
         Command::Decide => decide::run(),
         Command::Decrypt(args) => encryption::decrypt(&args),
+        Command::Dev(args) => dev::run(args).await,
         Command::Dlq(args) => dlq::run(args).await,
         Command::Docs(args) => docs::run(&args),
         Command::Doctor(args) => doctor::run(args).await,

@@ -3,6 +3,7 @@
 //! Pure. `validate` gives a [`Fleet`] or every [`Problem`] at once; nothing after it checks again.
 //! `references` says what to look up before.
 
+mod choice;
 mod digest;
 mod document;
 mod encryption;
@@ -35,6 +36,7 @@ use crate::api::{
 use crate::scaling::Policy;
 use crate::worker_config::{Batch, Encryption, Idempotency, Security};
 
+pub use choice::choose;
 pub use digest::digest;
 pub use document::check_document;
 pub use problem::Problem;

@@ -38,6 +38,11 @@ impl SecretFile {
         }
     }
 
+    /// The field that names it.
+    pub fn field(&self) -> &str {
+        &self.field
+    }
+
     /// Where the worker finds it.
     pub fn path(&self) -> PathBuf {
         PathBuf::from(SECRETS_PATH).join(&*self.file)

@@ -18,4 +18,4 @@ pub mod security;
 pub mod tails;
 pub mod topic_change;
 
-pub use native::{Event, Message, Polled};
+pub use native::{Embedded, Event, Message, Polled};

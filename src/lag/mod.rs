@@ -19,7 +19,7 @@ mod wakes;
 pub use crate::kafka::admin::Error;
 pub use crate::kafka::dead_letter_topic;
 pub use reader::{LagReader, Numbers};
-pub use start::Start;
+pub use start::{Start, initial_offsets};
 pub use wakes::Wakes;
 
 use std::collections::BTreeMap;

@@ -28,7 +28,10 @@ pub enum Start {
 }
 
 /// Writes the first offsets of a group without commits and members, if it still may.
-pub(super) async fn initial_offsets(
+///
+/// # Errors
+/// If Kafka cannot be asked, or refuses.
+pub async fn initial_offsets(
     admin: &Admin,
     need: &Need,
     start_at: StartAt,

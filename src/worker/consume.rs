@@ -23,6 +23,7 @@ use super::delivery::{Delivered, Deliveries};
 use super::health::Health;
 use super::lanes::Lanes;
 use super::membership::Takeover;
+use super::onlooker::{Onlooker, Sight};
 use super::record::Record;
 use super::refusals::Refusals;
 use super::status::KEPT_OUT;
@@ -107,6 +108,8 @@ pub(super) struct Loop {
     /// Bytes held beyond which nothing more is read while the handler is busy anyway.
     pub enough_bytes: usize,
     pub last_poll: Duration,
+    /// Who is shown what happens.
+    pub onlooker: Option<Onlooker>,
     delivered: Vec<Delivered>,
     written: Vec<Written>,
 }
@@ -164,6 +167,7 @@ impl Loop {
             last_trouble: None,
             enough_bytes: (parts.budget_bytes / 4).min(ENOUGH),
             last_poll: Duration::ZERO,
+            onlooker: None,
             delivered: Vec::new(),
             written: Vec::new(),
         }
@@ -267,6 +271,11 @@ impl Loop {
                 record,
                 ..
             } = answer;
+            self.show(&Sight::Answered {
+                record: &record,
+                verdict: &verdict,
+                took,
+            });
             self.tell(Event::Finished {
                 ticket,
                 verdict,
@@ -324,6 +333,10 @@ impl Loop {
             record,
         } in written.drain(..)
         {
+            self.show(&Sight::DeadLettered {
+                record: &record,
+                result: &result,
+            });
             match &result {
                 Ok(()) => self.metrics.dead_lettered.inc(),
                 Err(error) => {

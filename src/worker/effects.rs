@@ -6,6 +6,7 @@ use super::consume::Loop;
 use super::dead_letters::Letter;
 use super::delivery::Delivery;
 use super::membership::names;
+use super::onlooker::Sight;
 use super::record::Record;
 use crate::engine::{Effect, Failure, FrontierCommit};
 use crate::kafka::consumer::Commit;
@@ -34,6 +35,10 @@ impl Loop {
                 follows,
                 payload,
             } => {
+                self.show(&Sight::Delivering {
+                    record: &payload,
+                    attempt,
+                });
                 let delivery = Delivery {
                     ticket,
                     attempt,
@@ -50,6 +55,12 @@ impl Loop {
                 failure,
                 payload,
             } => {
+                self.show(&Sight::DeadLettering {
+                    record: &payload,
+                    reason,
+                    attempts,
+                    failure: &failure,
+                });
                 self.dead_letters.write(Letter {
                     ticket,
                     reason,
@@ -89,6 +100,13 @@ impl Loop {
                 failure,
             } => {
                 self.metrics.skipped.inc();
+                if let Some(failure) = &failure {
+                    self.show(&Sight::PassedOver {
+                        partition: &partition,
+                        offset,
+                        failure,
+                    });
+                }
                 match failure {
                     None => debug!(%partition, %offset, "skipped, as the handler wished"),
                     Some(Failure { class, message, .. }) => {
@@ -102,6 +120,12 @@ impl Loop {
                 attempts,
                 failure,
             } => {
+                self.show(&Sight::Stalled {
+                    partition: &partition,
+                    offset,
+                    attempts,
+                    failure: &failure,
+                });
                 let Failure { class, message, .. } = failure;
                 if self.stalled.insert((partition.clone(), offset)) {
                     warn!(%partition, %offset, attempts, class, message, "stalled: what must wait for this record waits");
@@ -111,6 +135,7 @@ impl Loop {
             }
             Effect::BreakerOpened { bad, of, failure } => {
                 self.metrics.breaker_open.set(1);
+                self.show(&Sight::Breaker(true));
                 let Failure { class, message, .. } = failure;
                 warn!(
                     bad,
@@ -122,10 +147,15 @@ impl Loop {
             }
             Effect::BreakerClosed => {
                 self.metrics.breaker_open.set(0);
+                self.show(&Sight::Breaker(false));
                 info!("the handler takes records again; what fails is dead-lettered");
             }
             Effect::Unstalled { partition, offset } => {
                 info!(%partition, %offset, "no longer stalled");
+                self.show(&Sight::Unstalled {
+                    partition: &partition,
+                    offset,
+                });
                 self.stalled.remove(&(partition, offset));
             }
             Effect::Stopped => self.stopped = true,

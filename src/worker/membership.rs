@@ -10,6 +10,7 @@ use tokio::task::spawn_blocking;
 use tracing::{debug, info, warn};
 
 use super::consume::Loop;
+use super::onlooker::Sight;
 use crate::engine::{Assignment, CommitFailure, Event};
 use crate::kafka::consumer::{Begin, Committed, TopicIds};
 use crate::kafka::errors::{Code, CommitError};
@@ -136,6 +137,7 @@ impl Loop {
             return;
         }
         info!(partitions = %names(&takeover.partitions), "assigned");
+        self.show(&Sight::Assigned(&takeover.partitions));
         let topic_ids = self.with_ids_read(topic_ids);
         let assignments: Vec<_> = committed
             .into_iter()
@@ -233,6 +235,7 @@ impl Loop {
 
     /// The engine has no more work in `partitions`.
     pub fn give_back(&mut self, partitions: &[TopicPartition]) {
+        self.show(&Sight::GivenBack(partitions));
         self.forget(partitions);
         // What is given back without having been asked for, at the end, is so by leaving.
         if let Some(answer) = self.revocation.given_back(partitions) {

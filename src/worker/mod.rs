@@ -16,6 +16,7 @@ mod health;
 mod lanes;
 mod leaving;
 mod membership;
+pub mod onlooker;
 mod reachability;
 pub mod record;
 mod refusals;
@@ -56,6 +57,7 @@ use delivery::{
 };
 use health::Health;
 use leaving::Leaving;
+use onlooker::Onlooker;
 use reachability::Place;
 
 /// A moved frontier is committed this often: what a crash makes others repeat.
@@ -116,6 +118,16 @@ pub fn run(
     options: &Options,
     shutdown: CancellationToken,
 ) -> Result<(), Error> {
+    run_before(config, options, shutdown, None)
+}
+
+/// As [`run`], before the eyes of `onlooker`.
+pub fn run_before(
+    config: &WorkerConfig,
+    options: &Options,
+    shutdown: CancellationToken,
+    onlooker: Option<Onlooker>,
+) -> Result<(), Error> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         // For the few calls that block; each thread costs memory.
@@ -123,7 +135,7 @@ pub fn run(
         .build()
         .map_err(Error::Runtime)?;
     let local = LocalSet::new();
-    let result = local.block_on(&runtime, work(config, options, &shutdown));
+    let result = local.block_on(&runtime, work(config, options, &shutdown, onlooker));
     // A thread that hangs in librdkafka must not hold up the exit.
     runtime.shutdown_background();
     result
@@ -133,6 +145,7 @@ async fn work(
     config: &WorkerConfig,
     options: &Options,
     shutdown: &CancellationToken,
+    onlooker: Option<Onlooker>,
 ) -> Result<(), Error> {
     let security =
         Security::load(&config.security, |path| std::fs::read(path)).map_err(Error::Security)?;
@@ -189,6 +202,7 @@ async fn work(
     };
     beside.spawn_local(looking);
     let mut consuming = begin(config, options, &security, way, clock, &health, &metrics)?;
+    consuming.onlooker = onlooker;
     // A task of its own, so that it is polled when it is woken and not whenever a connection is.
     let shutdown = shutdown.clone();
     let consuming = tokio::task::spawn_local(async move {

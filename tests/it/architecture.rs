@@ -33,7 +33,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         &["api", "topic", "report", "scaling", "kafka", "clock"],
     ),
     // Applications. Controller and worker never import each other; the binaries read arguments and
-    // start what an application is handed.
+    // start what an application is handed. Only `dev` runs a worker within another program.
     (
         "controller",
         &[
@@ -67,9 +67,26 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "dev",
+        &[
+            "api",
+            "engine",
+            "fleet",
+            "resources",
+            "topic",
+            "worker_config",
+            "yaml",
+            "kafka",
+            "lag",
+            "telemetry",
+            "worker",
+        ],
+    ),
+    (
         "cli",
         &[
             "api",
+            "dev",
             "encryption",
             "fleet",
             "resources",
@@ -390,6 +407,21 @@ fn what_is_forbidden_is_found() {
             "api/mod.rs",
             "use kube::Client;",
             "must not use kube::Client",
+        ),
+        (
+            "cli/dev.rs",
+            "use crate::worker::run;",
+            "cli must not import worker",
+        ),
+        (
+            "dev/mod.rs",
+            "use crate::{cli::output, worker};",
+            "dev must not import cli",
+        ),
+        (
+            "controller/mod.rs",
+            "use crate::dev::Plan;",
+            "controller must not import dev",
         ),
         (
             "worker/mod.rs",

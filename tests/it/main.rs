@@ -10,6 +10,7 @@ mod support;
 mod architecture;
 mod chart;
 mod cli_decide;
+mod cli_dev;
 mod cli_dlq;
 mod cli_encryption;
 mod cli_fleets;

@@ -5,9 +5,11 @@
 
 pub(super) mod admin;
 pub(super) mod answers;
+mod embedded;
 mod queue;
 pub(super) mod tails;
 mod topic_ids;
 
+pub use embedded::Embedded;
 pub use queue::{Event, Message, Polled, Queue, metadata, place};
 pub use topic_ids::{NO_TOPIC_ID, topic_ids};

@@ -1,0 +1,287 @@
+//! News as lines for people. Pure.
+
+use std::fmt::Write as _;
+
+use super::{Content, Failed, News, Place, Summary};
+
+/// The most characters of a value in a line.
+const VALUE: usize = 100;
+
+impl News {
+    /// For people; without a line's end, and without anything that a terminal would obey.
+    pub fn text(&self) -> String {
+        match self {
+            Self::Begins {
+                consumer,
+                brokers,
+                embedded,
+                topics,
+                group,
+                handler,
+                dead_letters,
+            } => {
+                let kind = if *embedded { "embedded Kafka" } else { "Kafka" };
+                let mut text = format!(
+                    "{consumer}: {kind} at {brokers}, group {group}\n  {} -> {handler}",
+                    topics.join(", ")
+                );
+                if let Some(topic) = dead_letters {
+                    let _ = write!(text, ", dead letters to {topic}");
+                }
+                if let (true, Some(topic)) = (embedded, topics.first()) {
+                    let _ = write!(
+                        text,
+                        "\n  feed it: drover produce --bootstrap {brokers} --topic {topic} --key k '{{\"id\":1}}'"
+                    );
+                }
+                text
+            }
+            Self::GroupBegins { group, offsets } => {
+                let offsets: Vec<_> = offsets.iter().map(|(p, o)| format!("{p}@{o}")).collect();
+                format!("group {group} is new and begins at {}", offsets.join(" "))
+            }
+            Self::Assigned { partitions } => {
+                format!("ready: reads {}", partitions.join(" "))
+            }
+            Self::GivenBack { partitions } => format!("given back: {}", partitions.join(" ")),
+            Self::Record {
+                place,
+                attempt,
+                content,
+            } => match content {
+                Some(content) => format!("{place}  {}", shown(content)),
+                None => format!("{place}  again, attempt {attempt}"),
+            },
+            Self::Answer {
+                place,
+                attempt,
+                attempts,
+                outcome,
+                took_ms,
+                failure,
+            } => {
+                let what = match *outcome {
+                    "done" => "done",
+                    "skip" => "skipped, as the handler wishes",
+                    "duplicate" => "handled before, passed over",
+                    "cancelled" => "cancelled, comes again",
+                    "retry" if attempt < attempts => "failed, is tried again",
+                    "retry" => "failed for the last time",
+                    "reject" => "rejected",
+                    "slowDown" => "waits: the handler asks for less",
+                    "misconfigured" => "the handler is misconfigured",
+                    "notYet" => "cannot be delivered yet",
+                    "postponed" => "not its turn yet",
+                    _ => "cannot be delivered",
+                };
+                let count = match *outcome {
+                    "retry" => format!(", attempt {attempt} of {attempts}"),
+                    _ => String::new(),
+                };
+                let why = failure.as_ref().map(|why| format!(": {}", why.words()));
+                let why = why.unwrap_or_default();
+                format!("{place}  {what} ({took_ms} ms{count}){why}")
+            }
+            Self::DeadLetter {
+                place,
+                dead_letter_topic,
+                reason,
+                attempts,
+                failure,
+            } => format!(
+                "{place}  dead letter in {dead_letter_topic}: {reason} after {attempts} attempts: {}",
+                failure.words()
+            ),
+            Self::DeadLetterRefused { place, error } => {
+                format!("{place}  the dead letter was not taken, tried again: {error}")
+            }
+            Self::PassedOver { place, failure } => {
+                format!(
+                    "{place}  skipped after its last attempt: {}",
+                    failure.words()
+                )
+            }
+            Self::Stalled {
+                place,
+                attempts,
+                failure,
+            } => format!(
+                "{place}  STALLED after {attempts} attempts, what must wait for it waits: {}",
+                failure.words()
+            ),
+            Self::Unstalled { place } => format!("{place}  no longer stalled"),
+            Self::Breaker { open: true } => {
+                "too many would be dead-lettered: none is until the handler takes records again"
+                    .to_owned()
+            }
+            Self::Breaker { open: false } => {
+                "the handler takes records again; what fails is dead-lettered".to_owned()
+            }
+            Self::NotReloaded { problem } => {
+                format!(
+                    "the file has changed and cannot be run; the worker goes on as it was: {problem}"
+                )
+            }
+            Self::Draining { to_reload: true } => {
+                "the file has changed: finishing what is in flight, then the worker begins anew"
+                    .to_owned()
+            }
+            Self::Draining { to_reload: false } => {
+                "finishing what is in flight; Ctrl-C again ends at once".to_owned()
+            }
+            Self::Summary(summary) => summary.text(),
+        }
+    }
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}@{}", self.topic, self.partition, self.offset)
+    }
+}
+
+impl Failed {
+    fn words(&self) -> String {
+        format!("{}: {}", self.class, tame(&self.message))
+    }
+}
+
+impl Summary {
+    fn text(&self) -> String {
+        let mut text = format!("{} records: {} done", self.records, self.done);
+        for (count, what) in [
+            (self.dead_lettered, "dead-lettered"),
+            (self.skipped, "skipped"),
+            (self.duplicates, "handled before"),
+            (
+                self.unfinished,
+                "not finished, which the group's next member gets again",
+            ),
+        ] {
+            if count > 0 {
+                let _ = write!(text, ", {count} {what}");
+            }
+        }
+        let _ = write!(text, "; {} failed attempts", self.failed_attempts);
+        if self.slow_downs > 0 {
+            let _ = write!(text, ", {} times asked for less", self.slow_downs);
+        }
+        for place in &self.stalled {
+            let _ = write!(text, "\n  stalled: {place}");
+        }
+        text
+    }
+}
+
+fn shown(content: &Content) -> String {
+    let mut text = match &content.key {
+        Some(key) => format!("key {}  ", tame(key)),
+        None => String::new(),
+    };
+    match (&content.value, content.bytes) {
+        (_, None) => text.push_str("tombstone"),
+        (Some(value), Some(_)) if !content.base64 => {
+            let mut characters = value.chars();
+            let begin: String = characters.by_ref().take(VALUE).collect();
+            text.push_str(&tame(&begin));
+            if characters.next().is_some() {
+                text.push('…');
+            }
+        }
+        (_, Some(bytes)) => {
+            let _ = write!(text, "{bytes} bytes");
+        }
+    }
+    text
+}
+
+/// What a terminal would obey, as it is written in programs.
+fn tame(text: &str) -> String {
+    let mut tamed = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() {
+            tamed.extend(c.escape_default());
+        } else {
+            tamed.push(c);
+        }
+    }
+    tamed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place() -> Place {
+        Place {
+            topic: "orders".to_owned(),
+            partition: 2,
+            offset: 7,
+        }
+    }
+
+    #[test]
+    fn a_value_is_short_and_nothing_that_a_terminal_obeys() {
+        let value = format!("\u{1b}[31mred\n{}", "x".repeat(200));
+        let record = News::Record {
+            place: place(),
+            attempt: 1,
+            content: Some(Content {
+                key: Some("k\r".to_owned()),
+                bytes: Some(value.len()),
+                value: Some(value),
+                ..Content::default()
+            }),
+        };
+        let text = record.text();
+        assert!(
+            text.starts_with(r"orders/2@7  key k\r  \u{1b}[31mred\nxx"),
+            "{text}"
+        );
+        assert!(text.ends_with("x…") && text.len() < 200, "{text}");
+    }
+
+    #[test]
+    fn no_value_is_not_an_empty_one() {
+        let line = |value: Option<&str>, bytes| {
+            let content = Content {
+                value: value.map(str::to_owned),
+                bytes,
+                ..Content::default()
+            };
+            News::Record {
+                place: place(),
+                attempt: 1,
+                content: Some(content),
+            }
+            .text()
+        };
+        assert_eq!(line(None, None), "orders/2@7  tombstone");
+        assert_eq!(line(Some(""), Some(0)), "orders/2@7  ");
+        assert_eq!(line(None, Some(3)), "orders/2@7  3 bytes");
+    }
+
+    #[test]
+    fn the_last_attempt_is_said_to_be_the_last() {
+        let answer = |attempt| {
+            News::Answer {
+                place: place(),
+                attempt,
+                attempts: 2,
+                outcome: "retry",
+                took_ms: 3,
+                failure: Some(Failed {
+                    class: "HttpStatus",
+                    status: Some(500),
+                    message: "the handler answered 500".to_owned(),
+                }),
+            }
+            .text()
+        };
+        assert_eq!(
+            answer(1),
+            "orders/2@7  failed, is tried again (3 ms, attempt 1 of 2): HttpStatus: the handler answered 500"
+        );
+        assert!(answer(2).contains("failed for the last time"));
+    }
+}

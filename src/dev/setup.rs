@@ -1,0 +1,117 @@
+//! From the YAML to what the worker is told, as the controller does it, for this machine.
+
+use std::path::Path;
+
+use super::secrets::{Folder, in_documents};
+use super::{Handler, Kafka, Plan};
+use crate::api::StartAt;
+use crate::fleet::{self, References, choose, validate};
+use crate::resources;
+use crate::worker_config::security::Security;
+use crate::worker_config::{OnExhausted, StoreKind, WorkerConfig};
+use crate::yaml;
+
+/// Marks that the store in memory keeps, where the YAML names another store.
+const MARKS: u32 = 100_000;
+
+/// What is run.
+#[derive(Debug)]
+pub(super) struct Setup {
+    pub config: WorkerConfig,
+    /// Where a new group begins.
+    pub start_at: StartAt,
+    /// What the worker is called to Kafka.
+    pub pod: String,
+}
+
+impl Setup {
+    /// What the plan's file says now, with brokers at `servers`; Secrets are laid into `folder`.
+    ///
+    /// # Errors
+    /// In one line with its remedy.
+    pub fn read(plan: &Plan, servers: &str, folder: &Folder) -> Result<Self, String> {
+        let documents = documents(&plan.file)?;
+        let shown = plan.file.display().to_string();
+        let consumer = choose(&documents, &shown, plan.name.as_deref())?;
+        let mut fleet = validate(&consumer, &References::default()).map_err(|problems| {
+            let first = problems.into_iter().next();
+            let first = first.map_or_else(String::new, |problem| problem.message);
+            format!("{shown}: {first}; see all with drover validate {shown}")
+        })?;
+        match &plan.handler {
+            Some(Handler::Url(url)) => fleet.handler = fleet::Handler::Url(url.clone()),
+            Some(Handler::Command(command)) => {
+                let is_exec = matches!(fleet.handler, fleet::Handler::Exec { .. });
+                fleet.handler = fleet::Handler::Exec {
+                    command: ["sh", "-c", command].map(str::to_owned).to_vec(),
+                    processes: std::num::NonZeroU32::MIN,
+                };
+                if !is_exec {
+                    // As many processes would be started.
+                    fleet.delivery.concurrency = std::num::NonZeroU32::MIN;
+                }
+            }
+            None => {}
+        }
+        let Some(mut config) = resources::worker_config(&fleet) else {
+            let [brokers, group, topics] = fleet.consumer_environment();
+            return Err(format!(
+                "{shown}: handler.consumer is a consumer of your own, which Drover only runs and scales; start it yourself with {}={servers} {}={} {}={}, or give --handler or --exec",
+                brokers.0, group.0, group.1, topics.0, topics.1
+            ));
+        };
+        config.bootstrap_servers = servers.to_owned();
+        let group = || format!("{}.dev.{}", config.group_id, plan.user);
+        config.group_id = plan.group.clone().unwrap_or_else(group);
+        connect(plan, &mut config);
+        if let Some(known) = config.idempotency.as_mut().filter(|_| plan.memory_store)
+            && !matches!(known.store, StoreKind::Memory { .. })
+        {
+            known.store = StoreKind::Memory { max_entries: MARKS };
+        }
+        let mut given = in_documents(&documents)?;
+        for file in &plan.secrets {
+            given.extend(in_documents(&self::documents(file)?)?);
+        }
+        let config = folder.lay_out(config, &fleet.secret_files, &given)?;
+        Ok(Self {
+            config,
+            start_at: fleet.start_at,
+            pod: format!("{}-dev", fleet.name),
+        })
+    }
+
+    /// Where records go that cannot be handled, if they do.
+    pub fn dead_letters(&self) -> Option<&str> {
+        let topic = self.config.dead_letter_topic.as_deref();
+        topic.filter(|_| self.config.on_exhausted == OnExhausted::DeadLetter)
+    }
+}
+
+/// How Kafka is reached: an embedded one in the clear, another as the YAML or the flags say.
+fn connect(plan: &Plan, config: &mut WorkerConfig) {
+    let about = |name: &str| {
+        ["security.", "sasl.", "ssl."]
+            .iter()
+            .any(|prefix| name.starts_with(prefix))
+    };
+    let said = plan.properties.iter().any(|(name, _)| about(name));
+    if said || matches!(plan.kafka, Kafka::Embedded(_)) {
+        config.security = Security::default();
+        config.properties.retain(|name, _| !about(name));
+    }
+    config.properties.extend(plan.properties.iter().cloned());
+}
+
+type Documents = Vec<(usize, Result<serde_json::Value, String>)>;
+
+fn documents(file: &Path) -> Result<Documents, String> {
+    let text = std::fs::read_to_string(file).map_err(|error| {
+        let file = file.display();
+        format!("read {file}: {error}; give a file of YAML or JSON")
+    })?;
+    let documents = yaml::documents(&text).into_iter();
+    Ok(documents
+        .map(|document| (document.line, document.value))
+        .collect())
+}

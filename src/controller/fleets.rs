@@ -48,6 +48,8 @@ pub struct FleetMemory {
     pub refusal: Option<Refusal>,
     /// Whether the group has offsets to begin at.
     pub group: Group,
+    /// Why the last try to give it some failed; the next may be under way.
+    pub not_begun: Option<Trouble>,
     /// When the resource was first looked at, on the monotonic clock.
     pub first_seen: Option<Duration>,
 }

@@ -23,7 +23,7 @@ use super::error::Error;
 use super::fleets::{FleetKey, FleetMemory, Refusal};
 use super::gauges;
 use super::malformed;
-use super::offsets;
+use super::offsets::{self, Group};
 use super::publish::publish;
 use super::scale::scale;
 use super::size::{self, Order, Situation};
@@ -214,9 +214,15 @@ impl Run<'_> {
             Ok(ready) => ready,
             Err(error) => {
                 self.failed(&error, memory);
+                memory.not_begun = Some(error.trouble());
                 false
             }
         };
+        // What went wrong stays said while it is tried again.
+        if memory.group != Group::Unknown || lag.failure.is_some() {
+            memory.not_begun = None;
+        }
+        self.trouble = self.trouble.take().or_else(|| memory.not_begun.clone());
         if let Some(wait) = offsets::away_in(lag) {
             self.within(wait.max(MOMENT));
         }

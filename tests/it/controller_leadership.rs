@@ -179,8 +179,12 @@ async fn a_leader_that_is_cut_off_stops_by_itself_and_comes_back_as_a_follower()
     pair.acts(leader).await;
     leader.line.cut();
     pair.acts(other).await;
-    // Cut off as it is, it has stopped before the other began.
-    assert_eq!(leader.leads().await, Ok(false));
+    // Cut off as it is, it knows: that it had stopped before the other began, the audit log shows.
+    wait_for("it to stop", async || match leader.leads().await? {
+        false => Ok(()),
+        true => Err("it leads".to_owned()),
+    })
+    .await;
     leader.line.mend();
     follows(leader).await;
     pair.acts(other).await;

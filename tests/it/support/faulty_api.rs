@@ -31,7 +31,6 @@ type Body = UnsyncBoxBody<Bytes, std::io::Error>;
 
 /// What becomes of a call.
 #[derive(Clone, Copy, Debug, PartialEq)]
-#[allow(dead_code, reason = "each test uses some")]
 pub enum Fault {
     /// It goes through.
     None,

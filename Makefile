@@ -138,6 +138,11 @@ test-storms: tools ## Workers against a real broker while things go wrong: thous
 test-long: tools ## The same at full size: 100,000 records each while workers and brokers die; half an hour
 	@$(CARGO) test --profile $(PROFILE) --test storms -- --ignored --nocapture --test-threads 1 full::
 
+.PHONY: test-faults
+test-faults: tools ## Faults of the API server, bad neighbours and changed resources at full size: some minutes
+	@DROVER_TEST_FULL=1 DROVER_FUZZ_SPECS=100000 DROVER_FUZZ_SAMPLE=500 $(CARGO) test --profile $(PROFILE) --test it -- \
+	  controller_faults controller_isolation controller_leadership controller_security fuzz_specs
+
 .PHONY: test-e2e
 test-e2e: images example-images ## Only end to end; KEEP=1 leaves the cluster, TEST=name runs one
 	@tests/e2e/run "$(TEST_CLUSTER)" "$(IMAGES_DIR)" $(TEST)

@@ -1,4 +1,5 @@
-//! `docs/failure-modes.md` names tests: each exists, and no trap is left out.
+//! `docs/failure-modes.md`, `docs/operations.md` and `docs/security.md` name tests: each exists, and no
+//! trap is left out.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -8,8 +9,8 @@ fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
-fn document() -> String {
-    fs::read_to_string(root().join("docs/failure-modes.md")).unwrap()
+fn document(name: &str) -> String {
+    fs::read_to_string(root().join("docs").join(name)).unwrap()
 }
 
 /// The names of all tests in a folder.
@@ -52,24 +53,30 @@ fn named(text: &str) -> Vec<&str> {
 }
 
 #[test]
-fn every_test_that_the_failure_modes_name_exists() {
+fn every_test_that_the_documents_name_exists() {
     let mut tests = BTreeSet::new();
     for folder in ["src", "tests", "examples"] {
         tests_in(&root().join(folder), &mut tests);
     }
-    let text = document();
-    let named = named(&text);
-    assert!(named.len() > 80, "{}", named.len());
-    let dead: Vec<_> = named
-        .iter()
-        .filter(|name| !tests.contains(**name))
-        .collect();
-    assert_eq!(dead, Vec::<&&str>::new(), "no such tests");
+    for (file, least) in [
+        ("failure-modes.md", 80),
+        ("operations.md", 30),
+        ("security.md", 15),
+    ] {
+        let text = document(file);
+        let named = named(&text);
+        assert!(named.len() > least, "{file}: {}", named.len());
+        let dead: Vec<_> = named
+            .iter()
+            .filter(|name| !tests.contains(**name))
+            .collect();
+        assert_eq!(dead, Vec::<&&str>::new(), "{file}: no such tests");
+    }
 }
 
 #[test]
 fn every_claim_has_its_test_and_every_trap_its_answer() {
-    let text = document();
+    let text = document("failure-modes.md");
     let (claims, traps) = text.split_once("## Known traps").unwrap();
     let rows = claims
         .lines()

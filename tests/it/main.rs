@@ -30,6 +30,7 @@ mod controller_metrics;
 mod controller_process;
 mod controller_rest;
 mod controller_scaling;
+mod controller_security;
 mod controller_status;
 mod crds;
 mod docs;

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 from .screen import Screen
@@ -15,6 +16,9 @@ TOPIC = "user_events"
 PARTITIONS = 12
 DEAD_LETTERS = "user_events.dlq"
 CONTROLLER = ("drover-system", "drover-controller")
+RELEASE = "drover"
+CHART = "charts/drover"
+VALUES = ("--set", "controller.image.tag=dev,worker.image.tag=dev")
 
 CLUSTER = ROOT / "tests" / "cluster" / "cluster"
 POD_BOOTSTRAP = "kafka.kafka.svc.cluster.local:9092"  # as examples/demo writes it
@@ -27,12 +31,16 @@ class Stage:
         self.images = images.resolve()
         self.screen = screen
         self.environment = dict(os.environ)
+        self._helm = "helm"
         self._built = False
 
     def build(self) -> None:
         self.screen.chapter("Setting the stage")
         if not self._whole_cluster_is_ours():
             self.screen.line(f"  CLUSTER={os.environ['CLUSTER']}: what the demo makes there, it removes again")
+        # Before the rest, which is quick: it may have to be built. Whose cluster it is has a Helm of theirs.
+        self._helm = (None if self._whole_cluster_is_ours() else shutil.which("helm")) or run(
+            CLUSTER, "program", "helm", environment=self.environment, shown=True).strip()
         self._step("a cluster: Kubernetes with one node, and Kafka")
         self._cluster("down")  # what a run left that was cut off in the middle
         self._cluster("up")
@@ -41,12 +49,8 @@ class Stage:
         self._step("images of controller, worker and example")
         run(CLUSTER, "image", "load", "--dir", self.folder, *sorted(self.images.glob("*.tar")),
             environment=self.environment, shown=True)
-        self._step("the CRD and the controller")
-        self.kubectl("apply", "--server-side", "-f", ROOT / "crds")
-        self.kubectl("wait", "--for=condition=Established", "crd/kafkaconsumers.drover.dev", "--timeout=30s")
-        self.kubectl("apply", "-f", ROOT / "deploy" / "controller.yaml")
-        namespace, name = CONTROLLER
-        self.kubectl("-n", namespace, "rollout", "status", f"deployment/{name}", "--timeout=90s")
+        self._step("the chart with Helm: the CRD, and the controller twice")
+        self.helm("install", RELEASE, CHART, "--create-namespace", "--wait", "--timeout=90s", *VALUES)
         self._step(f"topics {TOPIC} with {PARTITIONS} partitions and {DEAD_LETTERS}")
         for topic, partitions in ((TOPIC, PARTITIONS), (DEAD_LETTERS, 1)):
             self.drover("produce", "--topic", topic, "--create", "--partitions", str(partitions), "--count", "0")
@@ -76,7 +80,8 @@ class Stage:
             ("KafkaConsumer", ("-n", NAMESPACE, "get", "kafkaconsumer", NAME, "-o", "yaml")),
             ("Pods", ("-n", NAMESPACE, "get", "pods", "-o", "wide")),
             ("Events", ("-n", NAMESPACE, "get", "events", "--sort-by=.lastTimestamp")),
-            ("Controller", ("-n", namespace, "logs", f"deployment/{name}", "--tail=40")),
+            ("Controller's pods", ("-n", namespace, "get", "pods", "-o", "wide")),
+            ("Controller", ("-n", namespace, "logs", f"deployment/{name}", "--all-pods", "--tail=40")),
             ("Workers", ("-n", NAMESPACE, "logs", "-l", f"drover.dev/consumer={NAME}", "--tail=15", "--prefix")),
         ):
             try:
@@ -96,7 +101,8 @@ class Stage:
             f"{drover} status -n {NAMESPACE} {NAME}",
             f"{drover} produce --topic {TOPIC} --count 20000 --keys 2000",
             f"kubectl -n {NAMESPACE} rollout restart deployment/{NAME}",
-            f"kubectl -n {CONTROLLER[0]} logs deployment/{CONTROLLER[1]}",
+            f"kubectl -n {CONTROLLER[0]} logs deployment/{CONTROLLER[1]} --all-pods",
+            f"{self._helm} -n {CONTROLLER[0]} upgrade {RELEASE} {CHART} --reuse-values --set replicas=3",
             f"{CLUSTER} kafka --dir {self.folder} groups --describe --group {GROUP}",
             "make clean-cluster",
         ):
@@ -104,6 +110,9 @@ class Stage:
 
     def kubectl(self, *arguments: str | Path) -> str:
         return run("kubectl", *arguments, environment=self.environment)
+
+    def helm(self, *arguments: str) -> str:
+        return run(self._helm, "--namespace", CONTROLLER[0], *arguments, environment=self.environment)
 
     def drover(self, *arguments: str) -> str:
         return run(self.binaries / "drover", *arguments, environment=self.environment)
@@ -115,8 +124,10 @@ class Stage:
 
     def _remove_objects(self) -> None:
         self.kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found")
-        self.kubectl("delete", "--ignore-not-found", "-f", ROOT / "deploy" / "controller.yaml")
+        self.helm("uninstall", RELEASE, "--ignore-not-found")
+        # The chart leaves it, with the KafkaConsumers of others.
         self.kubectl("delete", "--ignore-not-found", "-f", ROOT / "crds")
+        self.kubectl("delete", "namespace", CONTROLLER[0], "--ignore-not-found")
 
     def _cluster(self, verb: str) -> None:
         run(CLUSTER, verb, "--dir", self.folder, environment=self.environment, shown=True)

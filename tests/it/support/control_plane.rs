@@ -59,6 +59,18 @@ pub fn control_plane_with_controllers() -> &'static ControlPlane {
     started(STARTED.get_or_init(|| start("drover-it-controllers", &["--controllers"])))
 }
 
+/// One of the caller's own, without the CRD and without the controller manager; it ends when it is dropped.
+///
+/// # Panics
+///
+/// With what the script said, if it cannot be started.
+pub fn empty_control_plane(name: &str) -> ControlPlane {
+    match bring_up(name, &[]) {
+        Ok(started) => started,
+        Err(error) => panic!("{error}"),
+    }
+}
+
 fn started(outcome: &'static Result<ControlPlane, String>) -> &'static ControlPlane {
     match outcome {
         Ok(started) => started,
@@ -113,6 +125,12 @@ impl ControlPlane {
 }
 
 fn start(name: &str, options: &[&str]) -> Result<ControlPlane, String> {
+    let started = bring_up(name, options)?;
+    install(&started)?;
+    Ok(started)
+}
+
+fn bring_up(name: &str, options: &[&str]) -> Result<ControlPlane, String> {
     let folder = std::env::temp_dir().join(format!("{name}-{}", std::process::id()));
     // First the guard: it ends what a start that is cut off in the middle has begun.
     let guard = guard(&folder)?;
@@ -128,12 +146,10 @@ fn start(name: &str, options: &[&str]) -> Result<ControlPlane, String> {
             String::from_utf8_lossy(&output.stderr)
         ));
     }
-    let started = ControlPlane {
+    Ok(ControlPlane {
         folder,
         _guard: guard,
-    };
-    install(&started)?;
-    Ok(started)
+    })
 }
 
 /// A process that takes the control plane down when this one is gone. In a group of its own, so

@@ -109,6 +109,8 @@ generate: build ## Write the generated files anew
 	@mv target/crd.yaml crds/kafkaconsumers.drover.dev.yaml
 	@cp crds/kafkaconsumers.drover.dev.yaml charts/drover/files/
 	@for page in $(GENERATED_PAGES); do $(BUILT)/drover docs $$page > target/page.md; mv target/page.md docs/$$page.md; done
+	@tests/chart/values-table charts/drover/README.md charts/drover/values.yaml > target/chart.md
+	@mv target/chart.md charts/drover/README.md
 
 ##@ Check
 
@@ -162,6 +164,8 @@ verify: build ## Fail if a generated file is not what its source says
 	  $(BUILT)/drover docs $$page | diff -u docs/$$page.md - \
 	    || { echo "docs/$$page.md is not what the source says; run make generate and commit the result" >&2; exit 1; }; \
 	done
+	@tests/chart/values-table charts/drover/README.md charts/drover/values.yaml | diff -u charts/drover/README.md - \
+	  || { echo "the chart's README is not what values.yaml says; run make generate and commit the result" >&2; exit 1; }
 
 .PHONY: docs
 docs: ## The documents as a site in target/book, without a warning or a dead link; builds mdBook once, some minutes

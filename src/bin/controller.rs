@@ -1,5 +1,6 @@
 //! `drover-controller`: reads flags, begins logging, runs until it is told to stop.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -16,9 +17,9 @@ use tokio_util::sync::CancellationToken;
 #[derive(Parser)]
 #[command(name = "drover-controller", version)]
 struct Args {
-    /// Look after this namespace only. Default: all.
-    #[arg(long, env = "DROVER_NAMESPACE")]
-    namespace: Option<String>,
+    /// Look after these namespaces only, with commas between them. Default: all.
+    #[arg(long, env = "DROVER_NAMESPACES", value_delimiter = ',')]
+    namespaces: Vec<String>,
     /// The namespace of the Lease.
     #[arg(long, env = "POD_NAMESPACE", default_value = "drover-system")]
     lease_namespace: String,
@@ -82,7 +83,7 @@ async fn main() -> anyhow::Result<()> {
 fn settings(args: Args) -> Settings {
     let duration = Duration::from_secs(args.lease_seconds);
     Settings {
-        namespace: args.namespace,
+        namespaces: named(args.namespaces),
         lease_namespace: args.lease_namespace,
         lease_name: args.lease_name,
         terms: Terms {
@@ -97,6 +98,13 @@ fn settings(args: Args) -> Settings {
             image_pull_policy: args.worker_image_pull_policy,
         },
     }
+}
+
+/// Each once, and no empty name, which an empty variable or a comma at the end leaves.
+fn named(namespaces: Vec<String>) -> Vec<String> {
+    let names = namespaces.iter().map(|name| name.trim().to_owned());
+    let names: BTreeSet<String> = names.filter(|name| !name.is_empty()).collect();
+    names.into_iter().collect()
 }
 
 /// Outside of a pod: a name that no other process on this machine has.

@@ -29,12 +29,12 @@ pub struct Context {
     pub client: Client,
     /// Whether this process leads; for what is not written through `client`.
     pub fence: Fence,
-    /// What the watches show.
+    /// What the watches show, of the namespaces that this context is for.
     pub caches: Caches,
-    /// What is remembered of each fleet.
-    pub fleets: Fleets,
-    /// Offsets, by fleet.
-    pub lag: LagReader<FleetKey>,
+    /// What is remembered of each fleet, in whatever namespace.
+    pub fleets: Arc<Fleets>,
+    /// Offsets, by fleet, in whatever namespace.
+    pub lag: Arc<LagReader<FleetKey>>,
     /// Events.
     pub announcer: Announcer,
     /// Numbers about our own work.
@@ -47,8 +47,6 @@ pub struct Context {
 
 /// What the watches show; reads cost nothing.
 pub struct Caches {
-    /// The resources.
-    pub consumers: Store<Guarded>,
     /// Children.
     pub deployments: Store<Deployment>,
     /// Children.

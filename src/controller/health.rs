@@ -1,6 +1,7 @@
 //! What the probes are told.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::collections::BTreeSet;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -17,7 +18,8 @@ pub struct Health {
     role: watch::Receiver<Role>,
     pulse: Pulse,
     clock: Monotonic,
-    listed: AtomicBool,
+    /// Whose watches a leader still waits for; none while nobody leads here.
+    unlisted: Mutex<Option<BTreeSet<String>>>,
 }
 
 impl Health {
@@ -27,13 +29,29 @@ impl Health {
             role,
             pulse,
             clock,
-            listed: AtomicBool::new(false),
+            unlisted: Mutex::default(),
         }
     }
 
-    /// The watches of a leader are listed, or are not any more.
-    pub fn listed(&self, listed: bool) {
-        self.listed.store(listed, Ordering::Release);
+    /// A leader's watches begin to be listed, of so many scopes.
+    pub fn lists(&self, scopes: BTreeSet<String>) {
+        *self.unlisted() = Some(scopes);
+    }
+
+    /// One of them is listed.
+    pub fn listed(&self, scope: &str) {
+        if let Some(unlisted) = self.unlisted().as_mut() {
+            unlisted.remove(scope);
+        }
+    }
+
+    /// The watches ended.
+    pub fn stopped(&self) {
+        *self.unlisted() = None;
+    }
+
+    fn unlisted(&self) -> MutexGuard<'_, Option<BTreeSet<String>>> {
+        self.unlisted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -55,8 +73,17 @@ impl Probes for Health {
                 Err("waiting for: leadership (the lease cannot be read or renewed)".to_owned())
             }
             Role::Following { .. } => Ok(()),
-            Role::Leading if self.listed.load(Ordering::Acquire) => Ok(()),
-            Role::Leading => Err("waiting for: watches (not everything is listed yet)".to_owned()),
+            Role::Leading => match self.unlisted().as_ref() {
+                None => Err("waiting for: watches (they have not begun)".to_owned()),
+                Some(unlisted) if unlisted.is_empty() => Ok(()),
+                Some(unlisted) => {
+                    let scopes: Vec<&str> = unlisted.iter().map(String::as_str).collect();
+                    Err(format!(
+                        "waiting for: watches (not everything is listed yet: {})",
+                        scopes.join(", ")
+                    ))
+                }
+            },
         }
     }
 }

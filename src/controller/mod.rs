@@ -21,6 +21,7 @@ mod pods;
 mod publish;
 mod reconcile;
 mod scale;
+mod scopes;
 mod size;
 mod status;
 mod watches;
@@ -32,8 +33,8 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use futures::future::BoxFuture;
+use futures::stream::FuturesUnordered;
 use kube::runtime::controller::{self, Action, Controller};
-use kube::runtime::reflector;
 use kube::{Client, Config};
 use prometheus_client::registry::Registry;
 use tokio::sync::watch;
@@ -52,6 +53,7 @@ use crate::telemetry::http;
 use context::Context;
 use fleets::{FleetKey, Fleets};
 use health::Health;
+use scopes::{Inlets, Scope};
 use watches::Watches;
 
 /// The controller's name in events and reports.
@@ -66,8 +68,8 @@ const SWEEP: Duration = Duration::from_secs(5);
 /// How a controller is set up.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// The only namespace to look after; none for all.
-    pub namespace: Option<String>,
+    /// The namespaces to look after; none for all.
+    pub namespaces: Vec<String>,
     /// Where the Lease is.
     pub lease_namespace: String,
     /// Its name.
@@ -201,7 +203,7 @@ impl Leader {
                         if changed.is_err() { return; }
                     }
                 }
-                self.health.listed(false);
+                self.health.stopped();
                 self.metrics.forget_all();
             } else if role.changed().await.is_err() {
                 return;
@@ -211,14 +213,51 @@ impl Leader {
 
     /// Watches and reconciles until dropped.
     async fn lead(&self) {
-        let namespace = self.settings.namespace.as_deref();
-        let (consumers, writer) = reflector::store();
-        let started = watches::start(&self.client, namespace, consumers.clone()).await;
+        let all = Scope::each(&self.settings.namespaces);
+        let concurrency = CONCURRENCY.div_ceil(u16::try_from(all.len()).unwrap_or(u16::MAX));
+        let (scopes, inlets): (Vec<Arc<Scope>>, Vec<Inlets>) = all
+            .into_iter()
+            .map(|(scope, inlets)| (Arc::new(scope), inlets))
+            .unzip();
+        let memory = Memory {
+            fleets: Arc::default(),
+            lag: Arc::new(LagReader::new()),
+            metrics: self.metrics.clone(),
+        };
+        let announcer = Announcer::new(
+            self.client.clone(),
+            CONTROLLER,
+            self.settings.identity.clone(),
+        );
+        self.health
+            .lists(scopes.iter().map(ToString::to_string).collect());
+        let mut looked_after: FuturesUnordered<_> = scopes
+            .iter()
+            .zip(inlets)
+            .map(|(scope, inlets)| {
+                self.look_after(scope, inlets, &memory, announcer.clone(), concurrency)
+            })
+            .collect();
+        tokio::select! {
+            _ = looked_after.next() => {}
+            () = scopes::hand_out(memory.lag.wakes(), &scopes) => {}
+            () = sweep(&memory, &scopes) => {}
+        }
+    }
+
+    /// The same for one scope.
+    async fn look_after(
+        &self,
+        scope: &Scope,
+        inlets: Inlets,
+        memory: &Memory,
+        announcer: Announcer,
+        concurrency: u16,
+    ) {
         let Ok(Watches {
             caches,
-            wakes,
             tasks: _watching,
-        }) = started
+        }) = watches::start(&self.client, scope).await
         else {
             return;
         };
@@ -226,33 +265,28 @@ impl Leader {
             client: self.client.clone(),
             fence: self.fence.clone(),
             caches,
-            fleets: Fleets::default(),
-            lag: LagReader::new(),
-            announcer: Announcer::new(
-                self.client.clone(),
-                CONTROLLER,
-                self.settings.identity.clone(),
-            ),
+            fleets: memory.fleets.clone(),
+            lag: memory.lag.clone(),
+            announcer,
             metrics: self.metrics.clone(),
             clock: self.clock,
             settings: self.settings.children.clone(),
         });
         let gone = {
-            let context = context.clone();
-            move |key| forget(&context, &key)
+            let memory = memory.clone();
+            move |key| memory.forget(&key)
         };
-        let resources = watches::consumers(&self.client, namespace, writer, gone);
+        let resources = watches::consumers(&self.client, scope, inlets.writer, gone);
         let config = controller::Config::default()
-            .concurrency(CONCURRENCY)
+            .concurrency(concurrency)
             .debounce(DEBOUNCE);
-        let runs = Controller::for_stream(resources, consumers.clone())
+        let runs = Controller::for_stream(resources, scope.consumers.clone())
             .with_config(config)
-            .reconcile_on(watches::references(wakes))
-            .reconcile_on(context.lag.wakes().stream().map(watches::reference))
+            .reconcile_on(watches::references(inlets.wakes))
             .run(
                 reconcile::reconcile,
                 |_, never, _| -> Action { match *never {} },
-                context.clone(),
+                context,
             )
             .for_each(|run| async move {
                 if let Err(error) = run {
@@ -261,39 +295,49 @@ impl Leader {
                 }
             });
         let listed = async {
-            if consumers.wait_until_ready().await.is_ok() {
-                self.health.listed(true);
-                info!(consumers = consumers.len(), "watching");
+            if scope.consumers.wait_until_ready().await.is_ok() {
+                self.health.listed(&scope.to_string());
+                info!(%scope, consumers = scope.consumers.len(), "watching");
             }
             std::future::pending::<()>().await;
         };
         tokio::select! {
             () = runs => {}
             () = listed => {}
-            () = sweep(&context) => {}
         }
     }
 }
 
-fn forget(context: &Context, key: &FleetKey) {
-    context.fleets.forget(key);
-    context.lag.unregister(key);
-    context.metrics.forget(&key.to_string());
+/// What is remembered of fleets, whatever their namespace.
+#[derive(Clone)]
+struct Memory {
+    fleets: Arc<Fleets>,
+    lag: Arc<LagReader<FleetKey>>,
+    metrics: Arc<ControllerMetrics>,
+}
+
+impl Memory {
+    /// Nothing is asked or told any more of a fleet that is gone.
+    fn forget(&self, key: &FleetKey) {
+        self.fleets.forget(key);
+        self.lag.unregister(key);
+        self.metrics.forget(&key.to_string());
+    }
 }
 
 /// Counts, and forgets what a watch did not say goodbye to.
-async fn sweep(context: &Context) {
+async fn sweep(memory: &Memory, scopes: &[Arc<Scope>]) {
     let mut ticks = tokio::time::interval(SWEEP);
     let mut before = Sampling::default();
     loop {
         ticks.tick().await;
-        let consumers = &context.caches.consumers;
-        let exists = |key: &FleetKey| consumers.get(&watches::reference(key.clone())).is_some();
-        for key in context.fleets.retain(exists) {
-            forget(context, &key);
+        let exists = |key: &FleetKey| scopes.iter().any(|scope| scope.shows(key));
+        for key in memory.fleets.retain(exists) {
+            memory.forget(&key);
         }
-        context.metrics.watches(consumers.len());
-        let numbers = context.lag.numbers();
+        let watched = scopes.iter().map(|scope| scope.consumers.len()).sum();
+        memory.metrics.watches(watched);
+        let numbers = memory.lag.numbers();
         let now = Sampling {
             clients: numbers.clusters,
             fleets: numbers.fleets,
@@ -303,7 +347,7 @@ async fn sweep(context: &Context) {
             rounds_took: numbers.rounds_took,
             oldest: numbers.oldest,
         };
-        context.metrics.sampling(&now, &before);
+        memory.metrics.sampling(&now, &before);
         before = now;
     }
 }

@@ -20,39 +20,34 @@ use super::context::{Caches, Guarded};
 use super::fleets::FleetKey;
 use super::pods::{Names, Pods};
 use super::reconcile;
+use super::scopes::Scope;
 use crate::api::names::{LABEL_CONSUMER, MANAGED_BY};
 use crate::k8s::chain;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Pod;
 
-/// Wake-ups that wait for the runtime; more than that and the watches wait instead.
-const WAKES: usize = 1024;
-
 /// The watches of children and pods. They end with `tasks`.
 pub struct Watches {
     /// What the watches show.
     pub caches: Caches,
-    /// Resources to look at because a child or pod of theirs changed.
-    pub wakes: mpsc::Receiver<FleetKey>,
     /// What keeps the caches up to date.
     pub tasks: JoinSet<()>,
 }
 
-/// Starts watching children and pods, in one namespace or in all, and waits until all are listed.
-/// The resources themselves are listed by [`consumers`], whose store is `consumers`.
+/// Starts watching children and pods of a scope, and waits until all are listed. Each of their changes
+/// wakes the resource that they belong to. The resources themselves are listed by [`consumers`].
 pub async fn start(
     client: &Client,
-    namespace: Option<&str>,
-    consumers: Store<Guarded>,
+    scope: &Scope,
 ) -> Result<Watches, reflector::store::WriterDropped> {
-    let (wake, wakes) = mpsc::channel(WAKES);
     let mut tasks = JoinSet::new();
-    let scope = Scope { client, namespace };
+    let wake = scope.wake.clone();
+    let namespace = scope.namespace.as_deref();
+    let scope = Reach { client, namespace };
     let names = Arc::new(Names::default());
     let noted = Arc::clone(&names);
     let pods = scope.cache(&mut tasks, &wake, slim_pod, move |event| noted.note(event));
     let caches = Caches {
-        consumers,
         deployments: scope.cache(&mut tasks, &wake, keep_size_holders, |_| {}),
         config_maps: scope.cache(&mut tasks, &wake, unmanaged, |_| {}),
         service_accounts: scope.cache(&mut tasks, &wake, unmanaged, |_| {}),
@@ -64,22 +59,19 @@ pub async fn start(
     caches.service_accounts.wait_until_ready().await?;
     caches.pod_disruption_budgets.wait_until_ready().await?;
     pods.wait_until_ready().await?;
-    Ok(Watches {
-        caches,
-        wakes,
-        tasks,
-    })
+    Ok(Watches { caches, tasks })
 }
 
 /// The resources, once for each change of their spec: what only status did is no news.
 /// `gone` is told of each that was deleted.
 pub fn consumers<F: Fn(FleetKey) + Send + 'static>(
     client: &Client,
-    namespace: Option<&str>,
+    scope: &Scope,
     writer: reflector::store::Writer<Guarded>,
     gone: F,
 ) -> impl Stream<Item = Result<Guarded, watcher::Error>> + Send + use<F> {
-    let scope = Scope { client, namespace };
+    let namespace = scope.namespace.as_deref();
+    let scope = Reach { client, namespace };
     watcher(scope.api::<Guarded>(), watcher::Config::default())
         .default_backoff()
         .modify(|consumer| consumer.managed_fields_mut().clear())
@@ -96,12 +88,13 @@ pub fn consumers<F: Fn(FleetKey) + Send + 'static>(
         )
 }
 
-struct Scope<'a> {
+/// Where the API server is asked.
+struct Reach<'a> {
     client: &'a Client,
     namespace: Option<&'a str>,
 }
 
-impl Scope<'_> {
+impl Reach<'_> {
     fn api<K>(&self) -> Api<K>
     where
         K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
@@ -136,7 +129,8 @@ impl Scope<'_> {
             .reflect(writer)
             .inspect_ok(note)
             .touched_objects();
-        tasks.spawn(forward(changes, wake.clone()));
+        let namespace = self.namespace.unwrap_or_default().to_owned();
+        tasks.spawn(forward(changes, wake.clone(), namespace));
         store
     }
 }
@@ -144,6 +138,7 @@ impl Scope<'_> {
 async fn forward<K: Resource<DynamicType = ()>>(
     changes: impl Stream<Item = Result<K, watcher::Error>>,
     wake: mpsc::Sender<FleetKey>,
+    namespace: String,
 ) {
     let mut changes = std::pin::pin!(changes);
     while let Some(change) = changes.next().await {
@@ -155,7 +150,9 @@ async fn forward<K: Resource<DynamicType = ()>>(
                     return;
                 }
             }
-            Err(error) => warn!(kind = %K::kind(&()), error = %chain(&error), "watch interrupted"),
+            Err(error) => {
+                warn!(kind = %K::kind(&()), namespace, error = %chain(&error), "watch interrupted");
+            }
         }
     }
 }

@@ -1,9 +1,8 @@
 //! Keys that somebody should look at: each at most once, however often it is set.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
-use futures::Stream;
 use tokio::sync::Notify;
 
 /// Keys that somebody should look at. Bounded by their number: a key that waits is not added twice.
@@ -43,13 +42,5 @@ impl<K: Ord + Send + 'static> Wakes<K> {
                 None => self.added.notified().await,
             }
         }
-    }
-
-    /// All of them, for ever.
-    pub fn stream(self: Arc<Self>) -> impl Stream<Item = K> + Send + 'static {
-        futures::stream::unfold(self, |wakes| async move {
-            let key = wakes.next().await;
-            Some((key, wakes))
-        })
     }
 }

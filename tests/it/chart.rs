@@ -19,8 +19,13 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
+/// Where the chart is.
+pub fn folder() -> PathBuf {
+    root().join("charts/drover")
+}
+
 /// Where Helm is; built at the first call, minutes the first time.
-fn helm() -> &'static Path {
+pub fn helm() -> &'static Path {
     static FOUND: OnceLock<PathBuf> = OnceLock::new();
     FOUND.get_or_init(|| {
         let found = Command::new(ControlPlane::script())
@@ -36,10 +41,10 @@ fn said(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-fn template(options: &[&str]) -> Output {
+fn template(namespace: &str, options: &[&str]) -> Output {
     Command::new(helm())
-        .args(["template", "drover", "--namespace", "drover-system"])
-        .arg(root().join("charts/drover"))
+        .args(["template", "drover", "--namespace", namespace])
+        .arg(folder())
         .args(options)
         .output()
         .unwrap()
@@ -51,14 +56,19 @@ fn objects(text: &str) -> Vec<Value> {
 }
 
 pub fn rendered(options: &[&str]) -> Vec<Value> {
-    let output = template(options);
+    rendered_in("drover-system", options)
+}
+
+/// What the chart makes of a release in `namespace`.
+pub fn rendered_in(namespace: &str, options: &[&str]) -> Vec<Value> {
+    let output = template(namespace, options);
     assert!(output.status.success(), "{}", said(&output));
     objects(std::str::from_utf8(&output.stdout).unwrap())
 }
 
 /// What Helm says to options that it refuses.
 pub fn refused(options: &[&str]) -> String {
-    let output = template(options);
+    let output = template("drover-system", options);
     assert!(!output.status.success(), "{options:?}");
     said(&output)
 }
@@ -129,13 +139,36 @@ fn a_value_that_the_chart_does_not_know_is_refused_by_name() {
         ("worker.image.pullPolicy=Sometimes", "pullPolicy"),
         ("controller.image.digest=sha256:1", "digest"),
         ("monitoring.podMonitors.interval=fast", "interval"),
+        ("namespaces={Shop}", "namespaces"),
+        ("namespace=shop", "namespace"),
+        ("controller.resources.limit.memory=1Gi", "limit"),
+        ("controller.resources.limits.memroy=1Gi", "memroy"),
+        ("controller.tolerations[0].efect=NoSchedule", "efect"),
+        (
+            "controller.extraEnv[0].name=A,controller.extraEnv[0].vale=b",
+            "vale",
+        ),
+        (
+            "controller.extraVolumes[0].name=ca,controller.extraVolumes[0].secrets.secretName=x",
+            "secrets",
+        ),
+        (
+            "controller.extraVolumeMounts[0].name=ca,controller.extraVolumeMounts[0].path=/ca",
+            "path",
+        ),
+        ("controller.affinity.nodeAfinity.x=y", "nodeAfinity"),
+        ("controller.leaseSeconds=1", "leaseSeconds"),
+        (
+            "networkPolicy.metricsFrom[0].podSelecter.matchLabels.a=b",
+            "podSelecter",
+        ),
     ] {
-        let output = template(&["--set", option]);
+        let output = template("drover-system", &["--set", option]);
         assert!(!output.status.success(), "{option}");
         assert!(said(&output).contains(what), "{option}: {}", said(&output));
     }
     // It is not in the schema: a name is missing.
-    let output = template(&["--set", "serviceAccount.create=false"]);
+    let output = template("drover-system", &["--set", "serviceAccount.create=false"]);
     assert!(
         said(&output).contains("serviceAccount.name"),
         "{}",
@@ -167,15 +200,91 @@ fn the_crd_comes_with_the_chart_and_outlives_it_unless_told_otherwise() {
 }
 
 #[test]
-fn for_one_namespace_there_are_no_rights_beyond_it() {
-    let chart = rendered(&["--set", "namespace=shop,rbac.userRoles=false"]);
+fn for_a_list_of_namespaces_there_are_no_rights_beyond_them() {
+    let chart = rendered(&["--set", "namespaces={shop,billing}"]);
     assert!(!has(&chart, "ClusterRole") && !has(&chart, "ClusterRoleBinding"));
-    let role = one(&chart, "Role", "drover-controller");
-    assert_eq!(role["metadata"]["namespace"], "shop");
+    let everywhere = rendered(&[]);
+    let rules = &one(&everywhere, "ClusterRole", "drover-controller")["rules"];
+    for kind in ["Role", "RoleBinding"] {
+        let name = "drover-controller";
+        let mut of_all = chart.iter().filter(|object| object["kind"] == kind);
+        for namespace in ["shop", "billing"] {
+            let here = of_all.find(|object| {
+                object["metadata"]["namespace"] == namespace && object["metadata"]["name"] == name
+            });
+            let here = here.unwrap_or_else(|| panic!("no {kind} in {namespace}"));
+            if kind == "Role" {
+                assert_eq!(&here["rules"], rules, "{namespace}");
+            } else {
+                assert_eq!(here["subjects"][0]["namespace"], "drover-system");
+            }
+        }
+    }
+    let users: Vec<_> = chart
+        .iter()
+        .filter(|object| object["metadata"]["name"] == "drover-controller-edit")
+        .map(|object| (&object["kind"], &object["metadata"]["namespace"]))
+        .collect();
+    assert_eq!(
+        users,
+        [
+            (&json!("Role"), &json!("shop")),
+            (&json!("Role"), &json!("billing"))
+        ]
+    );
     let deployment = one(&chart, "Deployment", "drover-controller");
     let env = &deployment["spec"]["template"]["spec"]["containers"][0]["env"];
-    let wanted = json!({"name": "DROVER_NAMESPACE", "value": "shop"});
+    let wanted = json!({"name": "DROVER_NAMESPACES", "value": "shop,billing"});
     assert!(env.as_array().unwrap().contains(&wanted), "{env}");
+}
+
+#[test]
+fn network_policies_are_for_the_controller_and_for_workers_where_they_are() {
+    let on = "networkPolicy.enabled=true,networkPolicy.workerNamespaces={shop,users}";
+    let peers = r#"networkPolicy.metricsFrom=[{"namespaceSelector":{"matchLabels":{"name":"monitoring"}}}]"#;
+    let both = [
+        "--set",
+        on,
+        "--set",
+        "namespaces={shop}",
+        "--set-json",
+        peers,
+    ];
+    let chart = rendered(&both);
+    let policies: Vec<_> = chart
+        .iter()
+        .filter(|object| object["kind"] == "NetworkPolicy")
+        .collect();
+    let mut found: Vec<_> = policies
+        .iter()
+        .map(|policy| {
+            let meta = &policy["metadata"];
+            (
+                meta["namespace"].as_str().unwrap(),
+                meta["name"].as_str().unwrap(),
+            )
+        })
+        .collect();
+    found.sort_unstable();
+    assert_eq!(
+        found,
+        [
+            ("drover-system", "drover-controller"),
+            ("shop", "drover-controller-workers"),
+            ("users", "drover-controller-workers"),
+        ]
+    );
+    for policy in policies {
+        let ingress = &policy["spec"]["ingress"][0];
+        assert_eq!(
+            ingress["ports"],
+            json!([{"port": "admin", "protocol": "TCP"}])
+        );
+        assert_eq!(
+            ingress["from"][0]["namespaceSelector"]["matchLabels"]["name"],
+            "monitoring"
+        );
+    }
 }
 
 #[test]
@@ -228,20 +337,79 @@ fn what_is_asked_for_is_there_and_what_is_not_is_not() {
     assert_eq!(value("HTTPS_PROXY"), Some(json!("http://proxy:1")));
 }
 
-#[test]
-fn every_value_is_explained() {
-    let text = std::fs::read_to_string(root().join("charts/drover/values.yaml")).unwrap();
-    let lines: Vec<_> = text.lines().collect();
-    let is_value = |line: &str| line.contains(": ") && !line.trim_start().starts_with('#');
-    for (index, line) in lines.iter().enumerate() {
-        // `resources` is explained by Kubernetes, line by line.
-        let inside = ["requests:", "limits:"]
-            .iter()
-            .any(|name| line.contains(name));
-        if is_value(line) && !inside {
-            let before = index.checked_sub(1).map_or("", |before| lines[before]);
-            assert!(before.trim_start().starts_with('#'), "{line}");
+/// The names of values and what they are by default, down to what is one value to the schema.
+fn leaves(values: &Value, schema: &Value, path: &str, found: &mut Vec<String>) {
+    let empty = serde_json::Map::new();
+    let known = schema["properties"].as_object().unwrap_or(&empty);
+    for (name, value) in values.as_object().unwrap_or(&empty) {
+        let path = format!("{path}{name}");
+        let inner = &known
+            .get(name)
+            .unwrap_or_else(|| panic!("the schema has no {path}"));
+        if inner["properties"].is_object() {
+            leaves(value, inner, &format!("{path}."), found);
+        } else {
+            found.push(path);
         }
+    }
+    for name in known.keys().filter(|name| *name != "global") {
+        assert!(!values[name].is_null(), "values.yaml has no {path}{name}");
+    }
+}
+
+/// All files of a folder and those in it, one after the other.
+fn texts_in(folder: &Path) -> String {
+    let entries = std::fs::read_dir(folder).unwrap();
+    let texts = entries.map(|entry| {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            texts_in(&path)
+        } else {
+            std::fs::read_to_string(path).unwrap()
+        }
+    });
+    texts.collect()
+}
+
+#[test]
+fn every_value_is_in_the_schema_used_by_a_template_and_in_the_table() {
+    let chart = folder();
+    let read = |path: &str| std::fs::read_to_string(chart.join(path)).unwrap();
+    let values = objects(&read("values.yaml")).remove(0);
+    let schema: Value = serde_json::from_str(&read("values.schema.json")).unwrap();
+    // References to what is one value end here; images and monitors have values of their own.
+    let mut text = schema.to_string();
+    for name in ["image", "monitor"] {
+        let reference = json!({"$ref": format!("#/definitions/{name}")}).to_string();
+        text = text.replace(&reference, &schema["definitions"][name].to_string());
+    }
+    let schema = serde_json::from_str(&text);
+    let mut names = Vec::new();
+    leaves(&values, &schema.unwrap(), "", &mut names);
+    assert!(
+        names.contains(&"worker.image.digest".to_owned()),
+        "{names:?}"
+    );
+
+    let templates = texts_in(&chart.join("templates"));
+    let table = read("README.md");
+    for name in names {
+        assert!(
+            table.contains(&format!("| `{name}` |")),
+            "the table has no {name}"
+        );
+        let (parent, last) = name.rsplit_once('.').unwrap_or(("", &name));
+        let used = match name.split_once(".image.") {
+            // `drover.image` looks into it.
+            Some((_, inner)) if inner != "pullPolicy" => {
+                templates.contains(&format!("$image.{inner}"))
+            }
+            _ if templates.contains(&format!("with .Values.{parent} }}}}")) => {
+                templates.contains(&format!(".{last}"))
+            }
+            _ => templates.contains(&format!(".Values.{name}")),
+        };
+        assert!(used, "no template uses {name}");
     }
 }
 
@@ -266,7 +434,7 @@ async fn helm_installs_upgrades_and_uninstalls() {
         String::from_utf8(output.stdout).unwrap()
     };
     make_restricted(&client, namespace).await;
-    let chart = root().join("charts/drover");
+    let chart = folder();
     let chart = chart.to_str().unwrap();
     // The CRD of this API server is the tests' own.
     let usual = ["--set", "crds.enabled=false"];

@@ -49,7 +49,7 @@ async fn sigterm_ends_it_at_once_with_the_lease_given_back() {
     let child = Command::new(env!("CARGO_BIN_EXE_drover-controller"))
         .env("KUBECONFIG", control_plane().kubeconfig())
         .env("POD_NAMESPACE", &namespace)
-        .env("DROVER_NAMESPACE", &namespace)
+        .env("DROVER_NAMESPACES", &namespace)
         .env("DROVER_WORKER_IMAGE", "drover.local/worker:1")
         .env("DROVER_ADMIN_ADDRESS", address.to_string())
         .stderr(Stdio::null())

@@ -9,6 +9,7 @@ mod support;
 
 mod architecture;
 mod chart;
+mod chart_upgrade;
 mod cli_decide;
 mod cli_dev;
 mod cli_dlq;
@@ -27,6 +28,7 @@ mod controller_faults;
 mod controller_isolation;
 mod controller_leadership;
 mod controller_metrics;
+mod controller_namespaces;
 mod controller_process;
 mod controller_rest;
 mod controller_scaling;

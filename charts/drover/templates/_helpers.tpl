@@ -68,3 +68,26 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
   resources: [events]
   verbs: [create, patch]
 {{- end }}
+
+{{/* What it does where its Lease is. */}}
+{{- define "drover.leaseRules" -}}
+- apiGroups: [coordination.k8s.io]
+  resources: [leases]
+  verbs: [get, create, update]
+{{- end }}
+
+{{/* Who has these rights. */}}
+{{- define "drover.subjects" -}}
+- kind: ServiceAccount
+  name: {{ include "drover.serviceAccount" . }}
+  namespace: {{ .Release.Namespace }}
+{{- end }}
+
+{{/* Who is let in: to the admin port only, which is 9090 and has one name in controllers and workers. */}}
+{{- define "drover.ingress" -}}
+- ports:
+    - {port: admin, protocol: TCP}
+  {{- with .Values.networkPolicy.metricsFrom }}
+  from: {{- toYaml . | nindent 4 }}
+  {{- end }}
+{{- end }}

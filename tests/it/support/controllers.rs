@@ -60,7 +60,7 @@ impl ControllerProcess {
             .env("KUBECONFIG", file)
             .env("POD_NAMESPACE", namespace)
             .env("POD_NAME", identity)
-            .env("DROVER_NAMESPACE", namespace)
+            .env("DROVER_NAMESPACES", namespace)
             .env("DROVER_LEASE_SECONDS", lease_seconds.to_string())
             .env("DROVER_WORKER_IMAGE", "drover.local/worker:1")
             .env("DROVER_ADMIN_ADDRESS", address.to_string())

@@ -39,6 +39,10 @@ pub struct Operator {
     pub namespace: String,
     pub kafka: Mock,
     pub admin_address: SocketAddr,
+    /// Which namespaces the controller looks after.
+    pub namespaces: Vec<String>,
+    /// As whom it asks the API server.
+    pub who: String,
     cluster: &'static ControlPlane,
     running: Option<(CancellationToken, JoinHandle<()>)>,
 }
@@ -64,9 +68,11 @@ impl Operator {
         let free = TcpListener::bind("127.0.0.1:0").unwrap();
         Self {
             client,
+            namespaces: vec![namespace.clone()],
             namespace,
             kafka,
             admin_address: free.local_addr().unwrap(),
+            who: CONTROLLER.to_owned(),
             cluster,
             running: None,
         }
@@ -80,7 +86,7 @@ impl Operator {
 
     /// How the controller reaches the API server, and with which rights.
     pub async fn config(&self) -> Config {
-        config(self.cluster).await
+        config(self.cluster, &self.who).await
     }
 
     /// The control plane that the namespace is in.
@@ -91,7 +97,7 @@ impl Operator {
     /// Starts the controller with a configuration of the test's.
     pub fn run_with(&mut self, config: Config) {
         let settings = Settings {
-            namespace: Some(self.namespace.clone()),
+            namespaces: self.namespaces.clone(),
             lease_namespace: self.namespace.clone(),
             lease_name: "drover-controller".to_owned(),
             terms: Terms {
@@ -416,7 +422,7 @@ async fn grant(client: &Client, namespace: &str) {
     }
 }
 
-async fn config(cluster: &ControlPlane) -> Config {
+async fn config(cluster: &ControlPlane, who: &str) -> Config {
     let kubeconfig = Kubeconfig::read_from(cluster.kubeconfig()).unwrap();
     let options = KubeConfigOptions::default();
     let mut config = Config::from_custom_kubeconfig(kubeconfig, &options)
@@ -424,7 +430,7 @@ async fn config(cluster: &ControlPlane) -> Config {
         .unwrap();
     let agent = http::HeaderValue::from_static(CONTROLLER_AGENT);
     config.headers.push((http::header::USER_AGENT, agent));
-    config.auth_info.impersonate = Some(CONTROLLER.to_owned());
+    config.auth_info.impersonate = Some(who.to_owned());
     config
 }
 

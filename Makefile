@@ -99,7 +99,7 @@ endef
 
 .PHONY: example-images
 example-images: ## Images of the examples' Dockerfiles, of Debian's packages; a minute the first time
-	@$(CLUSTER_TOOL) image folders --out "$(IMAGES_DIR)/examples/examples.tar" \
+	@$(CLUSTER_TOOL) image folders --where-possible --out "$(IMAGES_DIR)/examples/examples.tar" \
 	  $(foreach name,$(EXAMPLES),drover.local/example-$(name):dev=examples/$(name)) >/dev/null
 
 .PHONY: generate

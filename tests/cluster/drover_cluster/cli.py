@@ -7,7 +7,7 @@ import os
 import sys
 from pathlib import Path
 
-from . import broker, elsewhere, folder_images, full, images, lifecycle, node, parts, status, tools
+from . import broker, debian, elsewhere, folder_images, full, images, lifecycle, node, parts, status, tools
 from .cache import cache_dir
 from .say import Failure, say
 
@@ -102,6 +102,9 @@ def _image_folders(arguments: argparse.Namespace) -> None:
     pairs = [each.partition("=") for each in arguments.images]
     if any(not folder for _, _, folder in pairs):
         raise Failure("write each image as NAME=FOLDER")
+    if arguments.where_possible and not debian.has_packages():
+        arguments.out.unlink(missing_ok=True)
+        return say("no images of examples: they are made of Debian's packages, of which this machine has no sources")
     folder_images.build({name: Path(folder) for name, _, folder in pairs}, arguments.out)
     print(arguments.out)
 
@@ -172,6 +175,7 @@ def _parser() -> argparse.ArgumentParser:
     verb = _verb(group, "folders", "make one archive with the images of folders that have a Dockerfile", _image_folders, None)
     verb.add_argument("images", nargs="+", metavar="NAME=FOLDER")
     verb.add_argument("--out", type=Path, required=True)
+    verb.add_argument("--where-possible", action="store_true", help="say so and make none where there are no Debian packages")
     verb = _verb(group, "load", "make archives known to the cluster's node", _image_load)
     verb.add_argument("archives", type=Path, nargs="+")
     return parser

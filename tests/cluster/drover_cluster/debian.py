@@ -24,6 +24,13 @@ LEFT_OUT = ["usr/share/doc", "usr/share/man", "usr/share/locale", "usr/share/inf
 FORM = "1"
 
 SOURCES = Path("/etc/apt/sources.list.d/debian.sources")
+# Where it is still in the older form, one line each.
+OLDER_SOURCES = Path("/etc/apt/sources.list")
+
+
+def has_packages() -> bool:
+    """Whether this machine has Debian's packages to make a layer of."""
+    return shutil.which("apt-get") is not None and bool(_sources("trixie"))
 
 
 def layer(suite: str, packages: list[str]) -> Path:
@@ -58,12 +65,13 @@ def _make(suite: str, packages: list[str], folder: Path) -> None:
 
 def _download(suite: str, packages: list[str], scratch: Path) -> list[Path]:
     """From the same mirrors as this machine's own packages, but of another release."""
-    if not SOURCES.is_file():
-        raise Failure(f"{SOURCES} is missing: images of examples are made of Debian's packages, on Debian 12 or later")
+    sources = _sources(suite)
+    if not sources:
+        raise Failure("no sources of Debian's packages in /etc/apt: images of examples are made of them, on Debian 12 or later")
     for part in ("lists/partial", "cache/archives/partial", "sources"):
         (scratch / part).mkdir(parents=True)
-    (scratch / "sources" / "debian.sources").write_text("".join(
-        _of_suite(line, suite) for line in SOURCES.read_text().splitlines(keepends=True)))
+    for name, text in sources.items():
+        (scratch / "sources" / name).write_text(text)
     # Nothing counts as installed, so all that is needed comes.
     (scratch / "status").touch()
     apt = ["apt-get", "-q", "-y", "-o", "Dir::Etc::SourceList=/dev/null", "-o", f"Dir::Etc::SourceParts={scratch}/sources",
@@ -75,6 +83,18 @@ def _download(suite: str, packages: list[str], scratch: Path) -> list[Path]:
             if subprocess.call(apt + command, stdin=subprocess.DEVNULL, stdout=out, stderr=out) != 0:
                 raise Failure(f"apt-get {command[0]} of Debian {suite} failed:\n{tail(str(log))}")
     return sorted((scratch / "cache" / "archives").glob("*.deb"))
+
+
+def _sources(suite: str) -> dict[str, str]:
+    """This machine's sources of Debian's packages, as files for apt, but of another release."""
+    if SOURCES.is_file():
+        lines = SOURCES.read_text().splitlines(keepends=True)
+        return {"debian.sources": "".join(_of_suite(line, suite) for line in lines)}
+    if not OLDER_SOURCES.is_file():
+        return {}
+    lines = [line.split() for line in OLDER_SOURCES.read_text().splitlines()]
+    mirrors = [line[1] for line in lines if len(line) >= 4 and line[0] == "deb" and line[1].rstrip("/").endswith("/debian")]
+    return {"debian.list": f"deb {mirrors[0]} {suite} main\n"} if mirrors else {}
 
 
 def _of_suite(line: str, suite: str) -> str:

@@ -87,6 +87,5 @@ mod tests {
         assert!(one.create_topic("t", 3).unwrap());
         assert!(!one.create_topic("t", 3).unwrap());
         assert!(other.create_topic("t", 3).unwrap());
-        assert!(one.create_topic("t", 0).is_err() || one.create_topic("", 1).is_err());
     }
 }

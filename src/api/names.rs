@@ -41,6 +41,21 @@ pub const ENV_POD_NAME: &str = "POD_NAME";
 /// server cuts what is over 63, and a pod's name is how reports and deletion costs tell it apart.
 pub const MAX_NAME_LENGTH: usize = 46;
 
+/// Whether this can be the name of an object, such as a Secret: a DNS subdomain (RFC 1123, as Kubernetes
+/// has it). Nothing else may become a part of a path to the API server.
+pub fn is_object_name(name: &str) -> bool {
+    let alphanumeric = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let label = |label: &str| {
+        let bytes = label.as_bytes();
+        bytes.first().is_some_and(|byte| alphanumeric(*byte))
+            && bytes.last().is_some_and(|byte| alphanumeric(*byte))
+            && bytes
+                .iter()
+                .all(|byte| alphanumeric(*byte) || *byte == b'-')
+    };
+    name.len() <= 253 && name.split('.').all(label)
+}
+
 /// Condition types.
 pub mod condition {
     /// The fleet does what its spec says.
@@ -123,4 +138,33 @@ pub mod reason {
         UNKNOWN_KIND,
         UNREADABLE,
     ];
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_object_name;
+
+    #[test]
+    fn only_dns_subdomains_are_names_of_objects() {
+        for name in ["keys", "a", "0.keys-2.of.shop", &"a".repeat(253)] {
+            assert!(is_object_name(name), "{name}");
+        }
+        for name in [
+            "",
+            ".",
+            "..",
+            "../keys",
+            "a/b",
+            "a..b",
+            "-a",
+            "a-",
+            "Keys",
+            "a?b",
+            "a%2f",
+            "a ",
+            &"a".repeat(254),
+        ] {
+            assert!(!is_object_name(name), "{name}");
+        }
+    }
 }

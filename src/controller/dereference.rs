@@ -21,6 +21,7 @@ use super::error::Error;
 use super::fleets::{FleetKey, FleetMemory};
 use super::status::Trouble;
 use crate::api::KafkaConsumer;
+use crate::api::names::is_object_name;
 use crate::fleet::{self, Contents, Known, References};
 use crate::k8s::chain;
 
@@ -106,6 +107,11 @@ pub async fn look_up(
     let mut credentials = Credentials::default();
     let mut unread = None;
     for name in wanted.secrets {
+        // What can be no name leads nowhere, and above all not out of the namespace.
+        if !is_object_name(&name) {
+            found.secrets.insert(name, Known::Missing);
+            continue;
+        }
         let answer = secrets.get_opt(&name).await.map(|object| {
             object.map(|secret| {
                 credentials.take(&name, &secret, &wanted.credentials);
@@ -121,6 +127,10 @@ pub async fn look_up(
         found.secrets.insert(name, known);
     }
     for name in wanted.config_maps {
+        if !is_object_name(&name) {
+            found.config_maps.insert(name, Known::Missing);
+            continue;
+        }
         let answer = config_maps.get_opt(&name).await.map(|object| {
             object.map(|config_map| {
                 let texts = config_map.data.iter().flatten();

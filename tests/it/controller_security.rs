@@ -29,6 +29,8 @@ fn with_restricted_containers(mut document: Value) -> Value {
         "runAsNonRoot": true, "runAsUser": 1000, "allowPrivilegeEscalation": false,
         "capabilities": { "drop": ["ALL"] }, "seccompProfile": { "type": "RuntimeDefault" },
     });
+    // A command runs in the user's own image, whose user Drover cannot know.
+    let theirs_too = document.pointer("/spec/handler/exec").is_some();
     for list in ["containers", "initContainers"] {
         let containers = document.pointer_mut(&format!("/spec/template/spec/{list}"));
         for container in containers
@@ -36,7 +38,7 @@ fn with_restricted_containers(mut document: Value) -> Value {
             .into_iter()
             .flatten()
         {
-            if container["name"] != "worker" {
+            if container["name"] != "worker" || theirs_too {
                 container["securityContext"] = restricted.clone();
             }
         }

@@ -258,7 +258,16 @@ async fn every_single_call_about_a_fleet_may_fail_once() {
         let what = |call: &Call| format!("{:?} {} {}", call.fault, call.method, call.path);
         let calls: Vec<String> = calls.iter().map(what).collect();
         let failed = format!("{name}: call {number} was {fault:?}: {calls:#?}");
-        assert_eq!(outcome(&operator, name).await, wanted, "{failed}");
+        // What comes last, that it has settled, may come after a pause on a busy machine.
+        wait_for("the same end", async || {
+            let outcome = outcome(&operator, name).await;
+            if outcome == wanted {
+                Ok(())
+            } else {
+                Err(format!("{outcome:?} instead of {wanted:?}; {failed}"))
+            }
+        })
+        .await;
         assert!(changes(&operator, name).await <= wanted_changes, "{failed}");
         // What failed is done again, and the trouble and its end are told.
         assert!(calls.len() <= 2 * calm.len() + 10, "{failed}");
@@ -371,11 +380,10 @@ async fn a_new_leader_that_cannot_read_a_secret_at_once_rolls_no_pods() {
     let calls = api.calls().len();
     let config = api.before(operator.config().await);
     operator.run_with(config);
-    wait_for("the Deployment to be applied again", async || {
+    wait_for("the Secret to be read in the end", async || {
         let calls = api.calls().split_off(calls);
-        let applies = |call: &&Call| call.writes() && call.path.ends_with("/deployments/fleet");
-        let applied = calls.iter().filter(applies).count();
-        if applied > 0 {
+        let reads = |call: &&Call| call.path.ends_with("/fleet-keys");
+        if calls.iter().filter(reads).count() > 2 {
             Ok(())
         } else {
             Err(format!("{calls:#?}"))

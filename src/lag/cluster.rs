@@ -31,10 +31,8 @@ const STARTS_KEPT: Duration = Duration::from_secs(30);
 const MISSING_KEPT: Duration = Duration::from_secs(2);
 /// Commits of a fleet at rest, in whose topics nothing arrives, are read again after this.
 const COMMITS_KEPT: Duration = Duration::from_secs(10);
-
 /// Groups whose first offsets are written at the same time.
 const BEGINNINGS: usize = 8;
-
 /// So many groups at rest are asked a second at most; where there are more, their commits are kept
 /// for longer. A group that somebody rewinds while its fleet rests is seen that much later.
 const GROUPS_A_SECOND: u32 = 50;

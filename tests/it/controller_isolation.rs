@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::{ListParams, Patch, PatchParams, PostParams};
 use rdkafka::mocking::MockCluster;
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
@@ -33,23 +34,26 @@ async fn the_good_one_goes_on(operator: &Operator, round: &str) {
     operator.condition("good", "Ready", "True", "Idle").await;
 }
 
-/// How many of the fleets have this reason for not being ready.
-async fn told(operator: &Operator, reason: &str) -> usize {
+/// How many of the fleets have a word of why they are not ready.
+async fn told(operator: &Operator) -> usize {
     let consumers = operator.api::<drover::api::KafkaConsumer>();
     let consumers = consumers.list(&ListParams::default()).await.unwrap();
     let statuses = consumers.into_iter().filter_map(|consumer| consumer.status);
-    let ready = statuses.filter_map(|status| {
-        let mut conditions = status.conditions.into_iter();
-        conditions.find(|condition| condition.type_ == "Ready")
-    });
-    ready.filter(|ready| ready.reason == reason).count()
+    let is_told = |conditions: &Vec<Condition>| {
+        let mut conditions = conditions.iter();
+        conditions.any(|condition| condition.type_ == "Ready" && condition.status == "False")
+    };
+    statuses
+        .filter(|status| is_told(&status.conditions))
+        .count()
 }
 
 /// Each of these fleets waits for many seconds for a Kafka that reads but does not take offsets, and
 /// there are more of them than are reconciled at a time.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn fleets_of_a_kafka_that_takes_no_offsets_hold_up_no_others() {
-    const BAD: usize = 80;
+    const BAD: usize = 130;
+    const AT_A_TIME: usize = 8;
     let operator = Operator::start(&["events"]).await;
     let bad = MockCluster::new(1).unwrap();
     bad.create_topic("events", 4, 1).unwrap();
@@ -62,23 +66,17 @@ async fn fleets_of_a_kafka_that_takes_no_offsets_hold_up_no_others() {
             .create(&format!("bad-{number}"), spec.clone())
             .await;
     }
-    let under_way = async || match told(&operator, "Creating").await
-        + told(&operator, "WaitingForOffsets").await
-    {
-        0 => Err("none".to_owned()),
+    let looked_at = async || match told(&operator).await {
+        few if few < AT_A_TIME => Err(format!("{few} of them")),
         _ => Ok(()),
     };
-    wait_for("the bad ones to be looked at", under_way).await;
+    wait_for("bad ones to be looked at", looked_at).await;
 
+    // Whoever writes first offsets to such a Kafka gives up after ten seconds. If each held its place
+    // among those that are reconciled while it waits, the good one would get one after two and a half minutes,
+    // which is longer than anything here is waited for.
     operator.create("good", operator.spec("events")).await;
     operator.condition("good", "Ready", "True", "Idle").await;
-    // Eight are reconciled at a time: if each held its place while it waits, nearly all of them would have
-    // given up before the good one gets one.
-    let given_up = told(&operator, "FirstOffsetsNotWritten").await;
-    assert!(
-        given_up < BAD - 8,
-        "the good one had to wait for {given_up} bad ones"
-    );
     the_good_one_goes_on(&operator, "2").await;
 
     // The bad ones heal by themselves.

@@ -142,6 +142,18 @@ impl Claims {
         }
     }
 
+    /// The attempt outlived its delivery, and `verdict` is what came of it.
+    pub fn settle_beside(&self, held: Held, verdict: &Verdict) {
+        let Self::On(book) = self else { return };
+        let own = Rc::clone(book);
+        match verdict {
+            Verdict::Done | Verdict::Skip => {
+                book.beside(async move { own.confirm_late(held).await });
+            }
+            _ => book.beside(async move { own.release(&held).await }),
+        }
+    }
+
     /// Why the store cannot be used, if records wait for it.
     pub fn trouble(&self) -> Option<String> {
         match self {

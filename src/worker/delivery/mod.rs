@@ -63,6 +63,17 @@ impl Delivery {
             record: self.record,
         }
     }
+
+    /// Over, with a copy of the record: the attempt on it goes on.
+    fn cancelled(&self, took: Duration) -> Delivered {
+        Delivered {
+            ticket: self.ticket,
+            verdict: Verdict::Cancelled,
+            took,
+            reached: None,
+            record: self.record.clone(),
+        }
+    }
 }
 
 /// A delivery that is over.

@@ -32,23 +32,36 @@ pub struct Pipeline {
     pub tracing: Option<Tracing>,
 }
 
-/// One delivery, from its preparation until it is settled.
+/// One delivery, from its preparation until it is settled; None if it was told to be over before.
 pub(super) async fn deliver(
     shared: &Shared,
     slot: &Slot,
     line: &mut Line,
     deadline: Pin<&mut Sleep>,
     delivery: &Delivery,
-) -> Attempted {
-    let (attempted, held) = attempt(shared, slot, line, deadline, delivery).await;
-    let Some(held) = held else {
-        return attempted;
+) -> Option<Attempted> {
+    let (attempted, claim) = attempt(shared, slot, line, deadline, delivery).await;
+    let verdict = attempted.verdict;
+    let verdict = match claim {
+        Claim::None => verdict,
+        Claim::Held(held) => settle(shared, slot, delivery.ticket, held, verdict).await,
+        Claim::Outlived(held) => {
+            shared.pipeline.claims.settle_beside(held, &verdict);
+            return None;
+        }
     };
-    let verdict = settle(shared, slot, delivery.ticket, held, attempted.verdict).await;
-    Attempted {
+    Some(Attempted {
         verdict,
         ..attempted
-    }
+    })
+}
+
+/// What an attempt leaves to be settled.
+enum Claim {
+    None,
+    Held(Held),
+    /// The delivery was told to be over before its attempt was.
+    Outlived(Held),
 }
 
 /// Everything up to the handler's answer, and the claim that is to be settled then.
@@ -58,14 +71,14 @@ async fn attempt(
     line: &mut Line,
     mut deadline: Pin<&mut Sleep>,
     delivery: &Delivery,
-) -> (Attempted, Option<Held>) {
+) -> (Attempted, Claim) {
     let Pipeline {
         preparation,
         claims,
         transport,
         tracing,
     } = &shared.pipeline;
-    let unasked = |verdict| (Attempted::without_handler(verdict), None);
+    let unasked = |verdict| (Attempted::without_handler(verdict), Claim::None);
     let mut room = None;
     if let Preparation::Decrypt(_) = preparation {
         match unless_cancelled(slot, preparation.room(&delivery.record)).await {
@@ -103,7 +116,10 @@ async fn attempt(
         .map(|tracing| tracing.begin(from_ref(&item)));
     let hop = span.as_ref().map(spans::Attempt::hop);
     let attempt = transport.attempt(line, &item, hop.as_ref());
-    let attempted = match finish(slot, attempt, deadline).await {
+    let delivery = from_ref(delivery);
+    let finished = finish(shared, slot, attempt, deadline, delivery, held.is_some()).await;
+    let (end, outlived) = finished;
+    let attempted = match end {
         End::Answered(attempted) => attempted,
         End::TimedOut => Attempted::without_handler(timed_out(shared)),
         End::Cancelled => Attempted::without_handler(Verdict::Cancelled),
@@ -111,7 +127,12 @@ async fn attempt(
     if let Some(span) = span {
         span.end(from_ref(&attempted.verdict));
     }
-    (attempted, held)
+    let claim = match held {
+        None => Claim::None,
+        Some(held) if outlived => Claim::Outlived(held),
+        Some(held) => Claim::Held(held),
+    };
+    (attempted, claim)
 }
 
 /// The handler's time begins when it is its turn: a slow store must not cost attempts.

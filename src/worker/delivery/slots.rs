@@ -64,6 +64,15 @@ pub(super) struct Shared {
 }
 
 impl Shared {
+    /// The deliveries of a slot end here, although the handler is still at work on them.
+    fn tell_cancelled(&self, slot: &Slot, deliveries: &[Delivery]) {
+        let took = self.clock.elapsed().saturating_sub(slot.begun.get());
+        let over = deliveries.iter().map(|delivery| delivery.cancelled(took));
+        self.over.borrow_mut().extend(over);
+        slot.busy_with.borrow_mut().clear();
+        self.wake.notify_one();
+    }
+
     /// The handler has done it; its delivery goes on until that is marked.
     pub fn tell_handled(&self, ticket: Ticket, hindered: Option<Failure>) {
         self.handled.borrow_mut().push((ticket, hindered));
@@ -92,6 +101,8 @@ pub(super) struct Slot {
     inbox: Cell<Option<Job>>,
     busy_with: RefCell<Vec<Ticket>>,
     cancelled: Cell<bool>,
+    /// When its delivery began.
+    begun: Cell<Duration>,
     /// When it was last busy.
     idle_since: Cell<Duration>,
     hang_up: Cell<bool>,
@@ -277,33 +288,37 @@ async fn serve(shared: Rc<Shared>, slot: Rc<Slot>, index: usize) {
             return line.close().await;
         };
         let begun = shared.clock.elapsed();
+        slot.begun.set(begun);
         if is_stale(&slot, begun) {
             line.hang_up();
         }
-        let took = match job {
+        match job {
             Job::One(delivery) => {
                 let attempted =
                     pipeline::deliver(&shared, &slot, &mut line, deadline.as_mut(), &delivery)
                         .await;
-                let took = shared.clock.elapsed().saturating_sub(begun);
-                let over = delivery.over(attempted.verdict, took, attempted.reached);
-                shared.over.borrow_mut().push(over);
-                took
+                if let Some(attempted) = attempted {
+                    let took = shared.clock.elapsed().saturating_sub(begun);
+                    let over = delivery.over(attempted.verdict, took, attempted.reached);
+                    shared.over.borrow_mut().push(over);
+                }
             }
             Job::Batch(batch) => {
-                let (verdicts, reached) =
+                let settled =
                     together::deliver(&shared, &slot, &mut line, deadline.as_mut(), &batch).await;
-                let took = shared.clock.elapsed().saturating_sub(begun);
-                let over = batch.into_iter().zip(verdicts);
-                let over = over.map(|(delivery, verdict)| delivery.over(verdict, took, reached));
-                shared.over.borrow_mut().extend(over);
-                took
+                if let Some((verdicts, reached)) = settled {
+                    let took = shared.clock.elapsed().saturating_sub(begun);
+                    let over = batch.into_iter().zip(verdicts);
+                    let over =
+                        over.map(|(delivery, verdict)| delivery.over(verdict, took, reached));
+                    shared.over.borrow_mut().extend(over);
+                }
             }
-        };
+        }
         slot.busy_with.borrow_mut().clear();
         // A wish to cancel that came too late must not meet the next delivery.
         slot.cancelled.set(false);
-        slot.idle_since.set(begun + took);
+        slot.idle_since.set(shared.clock.elapsed());
         shared.idle.borrow_mut().push(index);
         shared.wake.notify_one();
     }
@@ -335,22 +350,46 @@ pub(super) enum End<T> {
     Cancelled,
 }
 
+/// Waits for the end of an attempt, and says whether the deliveries were told to be over before it.
+///
+/// With a claim on any of `deliveries` a wish to cancel ends them but not the attempt: only its outcome can
+/// tell whether whoever gets the record next has to do it. That ends with the handler's time, or when the
+/// worker leaves.
 pub(super) async fn finish<T>(
+    shared: &Shared,
     slot: &Slot,
     attempt: impl Future<Output = T>,
     mut deadline: Pin<&mut Sleep>,
+    deliveries: &[Delivery],
+    has_claim: bool,
+) -> (End<T>, bool) {
+    let mut attempt = pin!(attempt);
+    let end = until(slot, &slot.cancelled, attempt.as_mut(), deadline.as_mut()).await;
+    match end {
+        End::Cancelled if has_claim => {
+            shared.tell_cancelled(slot, deliveries);
+            (until(slot, &slot.close, attempt, deadline).await, true)
+        }
+        end => (end, false),
+    }
+}
+
+async fn until<T>(
+    slot: &Slot,
+    cancelled: &Cell<bool>,
+    mut attempt: Pin<&mut impl Future<Output = T>>,
+    mut deadline: Pin<&mut Sleep>,
 ) -> End<T> {
-    if slot.cancelled.get() {
-        // Before it began.
+    if cancelled.get() {
+        // Before it began, or again.
         return End::Cancelled;
     }
-    let mut attempt = pin!(attempt);
     poll_fn(|cx| {
         // The answer first: what has come counts, whatever else has happened since.
         if let Poll::Ready(attempted) = attempt.as_mut().poll(cx) {
             return Poll::Ready(End::Answered(attempted));
         }
-        if slot.cancelled.get() {
+        if cancelled.get() {
             return Poll::Ready(End::Cancelled);
         }
         slot.listen(cx);

@@ -29,15 +29,15 @@ struct Member<'a> {
 }
 
 /// A batch, from its preparation until each of its records is settled: their verdicts, and Some if it
-/// could be told whether the handler is there.
+/// could be told whether the handler is there. None if they were told to be over before.
 pub(super) async fn deliver(
     shared: &Shared,
     slot: &Slot,
     line: &mut Line,
     deadline: Pin<&mut Sleep>,
     batch: &[Delivery],
-) -> (Vec<Verdict>, Option<bool>) {
-    let in_order = shared.limits.batches.is_some_and(|limits| limits.in_order);
+) -> Option<(Vec<Verdict>, Option<bool>)> {
+    let in_order = is_in_order(shared);
     let mut members: Vec<_> = match shared.pipeline.preparation {
         Preparation::AsRead => {
             let of = |delivery| Member::of(shared, delivery, Some(None));
@@ -53,27 +53,36 @@ pub(super) async fn deliver(
         // Nearly always, and a future for each record would be much of what a batch takes.
         false => true,
     };
-    let (reached, otherwise) = match claimed {
-        true => attempt(shared, slot, line, deadline, &mut members, in_order).await,
-        false => (None, Verdict::Cancelled),
+    let (reached, outlived) = match claimed {
+        true => attempt(shared, slot, line, deadline, &mut members, batch).await,
+        false => (None, false),
     };
     members.iter_mut().for_each(|member| member.room = None);
     let mut verdicts: Vec<_> = members
         .iter_mut()
-        .map(|member| member.verdict.take().unwrap_or_else(|| otherwise.clone()))
+        // What was not given to the handler is delivered again.
+        .map(|member| member.verdict.take().unwrap_or(Verdict::Cancelled))
         .collect();
     if in_order {
         results::keep_order(&mut verdicts);
     }
     if members.iter().all(|member| member.held.is_none()) {
-        return (verdicts, reached);
+        return Some((verdicts, reached));
     }
     let settling = members.into_iter().zip(verdicts);
+    if outlived {
+        for (member, verdict) in settling {
+            if let Some(held) = member.held {
+                shared.pipeline.claims.settle_beside(held, &verdict);
+            }
+        }
+        return None;
+    }
     let settling = settling.map(async |(member, verdict)| match member.held {
         Some(held) => settle(shared, slot, member.delivery.ticket, held, verdict).await,
         None => verdict,
     });
-    (join_all(settling).await, reached)
+    Some((join_all(settling).await, reached))
 }
 
 impl<'a> Member<'a> {
@@ -142,16 +151,17 @@ async fn room(
     unless_cancelled(slot, preparation.room(&delivery.record)).await
 }
 
-/// Gives those to the handler that are to be: Some if it could be told whether it is there, and the
-/// verdict on those that got none.
+/// Gives those to the handler that are to be: Some if it could be told whether it is there, and whether the
+/// batch was told to be over before.
 async fn attempt(
     shared: &Shared,
     slot: &Slot,
     line: &mut Line,
     mut deadline: Pin<&mut Sleep>,
     members: &mut [Member<'_>],
-    in_order: bool,
-) -> (Option<bool>, Verdict) {
+    batch: &[Delivery],
+) -> (Option<bool>, bool) {
+    let in_order = is_in_order(shared);
     let stops = |member: &Member<'_>| {
         member
             .verdict
@@ -174,7 +184,7 @@ async fn attempt(
         }
     }
     if items.is_empty() {
-        return (None, Verdict::Cancelled);
+        return (None, false);
     }
     begin_handlers_time(shared, deadline.as_mut());
     let Pipeline {
@@ -183,7 +193,9 @@ async fn attempt(
     let span = tracing.as_ref().map(|tracing| tracing.begin(&items));
     let hop = span.as_ref().map(spans::Attempt::hop);
     let attempt = transport.attempt_batch(line, &items, hop.as_ref());
-    let (verdicts, reached) = match finish(slot, attempt, deadline).await {
+    let has_claim = members.iter().any(|member| member.held.is_some());
+    let (end, outlived) = finish(shared, slot, attempt, deadline, batch, has_claim).await;
+    let (verdicts, reached) = match end {
         End::Answered(answered) => answered,
         End::TimedOut => (vec![timed_out(shared); items.len()], None),
         End::Cancelled => (vec![Verdict::Cancelled; items.len()], None),
@@ -194,6 +206,9 @@ async fn attempt(
     for (place, verdict) in places.into_iter().zip(verdicts) {
         members[place].verdict = Some(verdict);
     }
-    // What was not given to it is delivered again.
-    (reached, Verdict::Cancelled)
+    (reached, outlived)
+}
+
+fn is_in_order(shared: &Shared) -> bool {
+    shared.limits.batches.is_some_and(|limits| limits.in_order)
 }

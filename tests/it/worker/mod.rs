@@ -16,6 +16,7 @@ mod h2c_server;
 mod headers;
 mod idempotency;
 mod idempotency_batches;
+mod idempotency_lost;
 pub mod kafka;
 mod membership;
 mod outages;

@@ -21,6 +21,9 @@ use tracing::{info, warn};
 use super::client::Fence;
 use crate::clock::{self, Monotonic};
 
+/// Tries to give back a lease that somebody else writes to.
+const RELEASE_TRIES: usize = 3;
+
 /// What this process is at present.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Role {
@@ -318,20 +321,43 @@ impl Candidate {
         let Some(Seen { mut lease, .. }) = self.seen.take() else {
             return;
         };
-        let Some(spec) = lease.spec.as_mut() else {
-            return;
-        };
-        if self.renewed_at.is_none()
-            || spec.holder_identity.as_deref() != Some(self.identity.as_str())
-        {
+        if self.renewed_at.is_none() {
             return;
         }
-        spec.holder_identity = Some(String::new());
-        spec.lease_duration_seconds = Some(1);
-        match self.replace(&lease).await {
-            Ok(_) => info!(lease = self.name, "lease released"),
-            Err(error) => warn!(lease = self.name, %error, "cannot release the lease"),
+        for _ in 0..RELEASE_TRIES {
+            let Some(spec) = lease.spec.as_mut().filter(|spec| self.holds(spec)) else {
+                return;
+            };
+            spec.holder_identity = Some(String::new());
+            spec.lease_duration_seconds = Some(1);
+            let error = match self.replace(&lease).await {
+                Ok(_) => {
+                    info!(lease = self.name, "lease released");
+                    return;
+                }
+                Err(error) => error,
+            };
+            // A renewal that was under way when we were stopped has come through, or somebody touched it.
+            let again = match is_conflict(&error) {
+                true => self.api.get(&self.name).await,
+                false => Err(error),
+            };
+            match again {
+                Ok(newer) => lease = newer,
+                Err(error) => {
+                    warn!(lease = self.name, %error, "cannot release the lease");
+                    return;
+                }
+            }
         }
+        warn!(
+            lease = self.name,
+            "cannot release the lease: others write it all the time"
+        );
+    }
+
+    fn holds(&self, spec: &LeaseSpec) -> bool {
+        spec.holder_identity.as_deref() == Some(self.identity.as_str())
     }
 }
 

@@ -47,6 +47,10 @@ struct Running {
 
 impl Running {
     fn start(config: Config, namespace: &str, identity: &str) -> Self {
+        Self::start_with(config, namespace, identity, TERMS)
+    }
+
+    fn start_with(config: Config, namespace: &str, identity: &str, terms: Terms) -> Self {
         let clock = Monotonic::start();
         let fence = Fence::closed(clock);
         let client = client::build(config, Arc::new(|_| {}), None).unwrap();
@@ -55,7 +59,7 @@ impl Running {
             client,
             lease,
             identity.to_owned(),
-            TERMS,
+            terms,
             clock,
             fence.clone(),
         );
@@ -187,6 +191,29 @@ async fn somebody_who_touches_the_lease_does_not_end_a_leader() {
     })
     .await;
     assert!(!leader.role.has_changed().unwrap() && leader.fence.is_open());
+    leader.stop().await;
+    let left = leases.get("leader").await.unwrap().spec.unwrap();
+    assert_eq!(left.holder_identity.as_deref(), Some(""));
+}
+
+/// As when it is stopped while a renewal is under way, whose answer it never gets.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leader_that_has_not_seen_the_latest_version_gives_the_lease_back_all_the_same() {
+    let client = control_plane().client().await;
+    let namespace = control_plane().namespace(&client).await;
+    let seldom = Terms {
+        duration: Duration::from_secs(600),
+        renew_deadline: Duration::from_secs(500),
+        retry: Duration::from_secs(400),
+    };
+    let mut leader = Running::start_with(config().await, &namespace, "a", seldom);
+    leader.becomes(Role::Leading).await;
+    let leases = Api::<Lease>::namespaced(client, &namespace);
+    let touched = Patch::Merge(json!({ "metadata": { "annotations": { "touched": "1" } } }));
+    leases
+        .patch("leader", &PatchParams::default(), &touched)
+        .await
+        .unwrap();
     leader.stop().await;
     let left = leases.get("leader").await.unwrap().spec.unwrap();
     assert_eq!(left.holder_identity.as_deref(), Some(""));

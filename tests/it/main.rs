@@ -31,6 +31,7 @@ mod controller_metrics;
 mod controller_namespaces;
 mod controller_process;
 mod controller_rest;
+mod controller_rights;
 mod controller_scaling;
 mod controller_security;
 mod controller_status;

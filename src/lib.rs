@@ -25,6 +25,9 @@ pub mod lag;
 pub mod store;
 pub mod telemetry;
 
+// What two applications do: of the edges, for people.
+pub mod redrive;
+
 // Applications.
 pub mod cli;
 pub mod controller;

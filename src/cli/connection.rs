@@ -15,6 +15,8 @@ use crate::fleet::choose;
 use crate::kafka::admin::{Admin, Error};
 use crate::kafka::client_config;
 use crate::kafka::security::Security;
+use crate::redrive::reach::Reach;
+use crate::redrive::words;
 use crate::yaml;
 
 /// Which Kafka, and which KafkaConsumer if there is one.
@@ -134,6 +136,9 @@ impl ConnectionArgs {
     }
 }
 
+/// What brokers' logs call us.
+const CLIENT_ID: &str = "drover-cli";
+
 /// What the names of properties begin with that are about membership, or about how a worker reads.
 const MEMBERS_ONLY: [&str; 6] = [
     "fetch.",
@@ -158,10 +163,23 @@ impl Connection {
     pub fn kafka(&self) -> client_config::Connection<'_> {
         client_config::Connection {
             bootstrap_servers: &self.bootstrap,
-            client_id: "drover-cli",
+            client_id: CLIENT_ID,
             properties: &self.properties,
             security: &self.security,
         }
+    }
+
+    /// For replays, and the KafkaConsumer if one was named.
+    pub fn reach(self) -> (Reach, Option<KafkaConsumer>) {
+        let reach = Reach {
+            bootstrap: self.bootstrap,
+            properties: self.properties,
+            security: self.security,
+            client_id: CLIENT_ID,
+            timeout: self.timeout,
+            words: &words::FLAGS,
+        };
+        (reach, self.consumer)
     }
 
     /// What went wrong while `what` was done, and what to do.

@@ -4,14 +4,13 @@
 //! only says where the topic is. The reference is `docs/dlq.md`.
 
 mod filter;
-mod histogram;
-mod letter;
 mod list;
-mod marks;
 mod place;
 mod purge;
 mod replay;
 mod show;
+mod table;
+mod told;
 
 use std::process::ExitCode;
 use std::sync::Arc;

@@ -32,6 +32,8 @@ const ARROWS: &[(&str, &[&str])] = &[
         "lag",
         &["api", "topic", "report", "scaling", "kafka", "clock"],
     ),
+    // What applications share.
+    ("redrive", &["topic", "kafka", "clock"]),
     // Applications. Controller and worker never import each other; the binaries read arguments and
     // start what an application is handed. Only `dev` runs a worker within another program.
     (
@@ -99,6 +101,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "k8s",
             "kafka",
             "lag",
+            "redrive",
             "clock",
             "telemetry",
         ],

@@ -7,14 +7,17 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::filter::{Filter, FilterArgs};
-use super::histogram::{Histogram, number};
-use super::letter::Letter;
-use super::marks::Kind;
-use super::place::{Log, Noted, Place, PlaceArgs};
+use super::filter::FilterArgs;
+use super::place::PlaceArgs;
+use super::table::{number, tables};
 use crate::cli::format::Format;
 use crate::clock;
 use crate::kafka::scan::Step;
+use crate::redrive::filter::Filter;
+use crate::redrive::histogram::Histogram;
+use crate::redrive::letter::Letter;
+use crate::redrive::marks::Kind;
+use crate::redrive::place::{Log, Noted, Place};
 
 /// One wait for a record before looking around.
 const LOOK: Duration = Duration::from_millis(100);
@@ -40,9 +43,9 @@ struct Found {
 }
 
 pub(super) async fn run(args: ListArgs) -> anyhow::Result<ExitCode> {
-    let place = args.place.resolve().await?;
+    let (place, _) = args.place.resolve().await?;
     let filter = args.filter.filter(clock::now())?;
-    let admin = place.connection.admin()?;
+    let admin = place.reach.admin()?;
     let log = place.log(&admin).await?;
     // Whoever may not read the group may still look at the letters.
     let noted = place.marks(&admin, &log).await.ok();
@@ -136,5 +139,5 @@ fn text(topic: &str, found: &Found) -> String {
         ""
     };
     let head = format!("{} {letters} in {topic}{partly}, {replayed}", number(total));
-    format!("{head}\n\n{}", found.histogram.text())
+    format!("{head}\n\n{}", tables(&found.histogram))
 }

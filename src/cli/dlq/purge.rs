@@ -8,11 +8,13 @@ use anyhow::{anyhow, bail, ensure};
 use clap::{ArgGroup, Args};
 use serde_json::json;
 
-use super::histogram::number;
-use super::marks::Kind;
-use super::place::{Log, Noted, Place, PlaceArgs};
+use super::place::PlaceArgs;
+use super::table::number;
 use crate::cli::format::Format;
 use crate::kafka::delete_records::delete_records;
+use crate::redrive::filter::Filter;
+use crate::redrive::marks::Kind;
+use crate::redrive::place::{Log, Noted, Place};
 use crate::topic::{Offset, TopicPartition};
 
 /// Arguments of `drover dlq purge`.
@@ -42,13 +44,13 @@ pub struct PurgeArgs {
 }
 
 pub(super) async fn run(args: PurgeArgs) -> anyhow::Result<ExitCode> {
-    let place = args.place.resolve().await?;
-    let admin = place.connection.admin()?;
+    let (place, _) = args.place.resolve().await?;
+    let admin = place.reach.admin()?;
     let log = place.log(&admin).await?;
     let noted = match args.replayed {
         true => Some(place.marks(&admin, &log).await.map_err(|error| {
             let what = format!("read the offsets of group {}", place.group());
-            place.connection.explain(&what, &error)
+            place.reach.explain(&what, &error)
         })?),
         false => None,
     };
@@ -116,7 +118,7 @@ fn below(args: &PurgeArgs, log: &Log, noted: Option<&Noted>) -> anyhow::Result<B
 /// out lies below it too.
 fn passed(noted: &Noted, number: i32) -> Option<i64> {
     let whole = Kind {
-        filter: super::filter::Filter::default(),
+        filter: Filter::default(),
         max_replays: 1,
         to: None,
     };
@@ -131,7 +133,7 @@ fn confirm(place: &Place, below: &BTreeMap<i32, i64>, log: &Log) -> anyhow::Resu
     );
     let mut err = io::stderr().lock();
     for (number, end) in below {
-        let count = super::histogram::number((end - log[number].start).unsigned_abs());
+        let count = super::table::number((end - log[number].start).unsigned_abs());
         writeln!(err, "{topic}[{number}]: {count} offsets below {end}")?;
     }
     write!(
@@ -148,7 +150,7 @@ fn confirm(place: &Place, below: &BTreeMap<i32, i64>, log: &Log) -> anyhow::Resu
 }
 
 async fn delete(place: &Place, below: &BTreeMap<i32, i64>) -> anyhow::Result<()> {
-    let connection = &place.connection;
+    let reach = &place.reach;
     let offsets = below.iter().map(|(&number, &end)| {
         (
             TopicPartition::new(place.topic.as_str(), number),
@@ -157,11 +159,11 @@ async fn delete(place: &Place, below: &BTreeMap<i32, i64>) -> anyhow::Result<()>
     });
     let offsets = offsets.collect();
     let what = format!("delete records of topic {}", place.topic);
-    let kafka = connection.kafka();
-    let answers = delete_records(&kafka, &offsets, connection.timeout);
+    let kafka = reach.kafka();
+    let answers = delete_records(&kafka, &offsets, reach.timeout);
     let answers = answers
         .await
-        .map_err(|error| connection.explain(&what, &error))?;
+        .map_err(|error| reach.explain(&what, &error))?;
     let mut failed = Vec::new();
     for (partition, answer) in answers {
         if let Err(error) = answer {

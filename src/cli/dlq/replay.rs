@@ -1,40 +1,25 @@
 //! `drover dlq replay`: dead letters go back to where they came from, each once.
 //!
-//! What was moved, and that it was moved, are one transaction: interrupted at any point, nothing is
-//! lost, and the same command goes on where it was. See `marks` for how that is noted.
+//! Arguments, progress and words; what it does is `redrive`.
 
-mod headers;
-mod mover;
-mod report;
-
-use std::borrow::Cow;
 use std::io::{self, IsTerminal};
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use anyhow::{anyhow, bail, ensure};
+use anyhow::{anyhow, bail};
 use clap::Args;
 use kube::ResourceExt;
-use ring::rand::{SecureRandom as _, SystemRandom};
-use tokio::runtime::Handle;
 
 use super::filter::FilterArgs;
-use super::letter::Letter;
-use super::marks::{Kind, Marks};
-use super::place::{Log, Noted, Place, PlaceArgs};
-use crate::api::Span;
+use super::place::PlaceArgs;
+use super::told;
+use crate::api::{KafkaConsumer, Span};
 use crate::cli::format::Format;
 use crate::cli::produce::positive;
+use crate::cli::progress::Progress;
 use crate::clock;
-use crate::kafka::admin::Admin;
-use crate::kafka::redrive::{self, Redrive};
-use crate::kafka::scan::{Scan, Step};
-use mover::{Mover, Taken, Wishes};
-use report::{Outcome, Report};
-
-/// One wait for a record before looking around.
-const LOOK: Duration = Duration::from_millis(20);
+use crate::redrive::marks::Kind;
+use crate::redrive::replay::{Onlooker, Replay, Wishes, id};
 
 /// Arguments of `drover dlq replay`.
 #[derive(Args, Clone, Debug)]
@@ -81,51 +66,61 @@ pub struct ReplayArgs {
 }
 
 pub(super) async fn run(args: ReplayArgs) -> anyhow::Result<ExitCode> {
-    let place = args.place.resolve().await?;
+    let (place, consumer) = args.place.resolve().await?;
     let kind = Kind {
         filter: args.filter.filter(clock::now())?,
         max_replays: args.max_replays,
         to: args.to.clone(),
     };
-    ensure!(
-        kind.to.as_ref() != Some(&place.topic),
-        "--to {} is the dead-letter topic itself; name another one",
-        place.topic
-    );
-    let bypass = bypass(&args, &place)?;
-    let admin = place.connection.admin()?;
-    let log = place.log(&admin).await?;
-    let (output, dry_run) = (args.output, args.dry_run);
-    let runtime = Handle::current();
+    let wishes = Wishes {
+        id: id()?,
+        to_source: args.to_source,
+        rate: args.rate,
+        stop_at: args.stop_at,
+        settle: args.settle.0,
+        bypass: bypass(&args, consumer.as_ref())?,
+        again: args.again,
+    };
+    let dry_run = args.dry_run;
+    let replay = Replay::prepare(place, kind, wishes).await?;
     let report = super::blocking(move |stop| {
-        let replay = Replay {
-            args,
-            place,
-            kind,
-            log,
-            admin,
-            runtime,
-        };
         if dry_run {
             replay.rehearse(stop)
         } else {
-            replay.perform(bypass, stop)
+            let mut shown = Shown(Progress::new(io::stderr().is_terminal(), None));
+            replay.perform(&mut shown, stop)
         }
     })
     .await?;
-    output.print(|| report.value(), || report.text())?;
-    Ok(report.exit_code())
+    args.output
+        .print(|| report.value(), || told::text(&report))?;
+    Ok(told::exit_code(&report))
+}
+
+/// Progress on a terminal.
+struct Shown(Progress);
+
+impl Onlooker for Shown {
+    fn moved(&mut self, count: u64, elapsed: Duration) {
+        if self.0.is_due(elapsed) {
+            self.0.show(count, elapsed);
+        }
+    }
+
+    fn done(&mut self) {
+        self.0.clear();
+    }
 }
 
 /// The header that makes a record a new one to the idempotency store, if that is asked for.
-fn bypass(args: &ReplayArgs, place: &Place) -> anyhow::Result<Option<String>> {
+fn bypass(args: &ReplayArgs, consumer: Option<&KafkaConsumer>) -> anyhow::Result<Option<String>> {
     if !args.bypass_idempotency {
         return Ok(None);
     }
     if let Some(name) = &args.bypass_header {
         return Ok(Some(name.clone()));
     }
-    let Some(consumer) = &place.connection.consumer else {
+    let Some(consumer) = consumer else {
         bail!(
             "--bypass-idempotency needs the header's name; add --bypass-header, or name the KafkaConsumer"
         );
@@ -141,263 +136,4 @@ fn bypass(args: &ReplayArgs, place: &Place) -> anyhow::Result<Option<String>> {
             consumer.name_any()
         )
     })
-}
-
-/// A replay, before it begins.
-struct Replay {
-    args: ReplayArgs,
-    place: Place,
-    kind: Kind,
-    log: Log,
-    admin: Admin,
-    runtime: Handle,
-}
-
-/// What becomes of a dead letter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Verdict {
-    Move,
-    /// It was moved before.
-    Already,
-    /// It was replayed too often.
-    Guarded,
-    /// Nothing says where it came from.
-    Orphan,
-    /// It is not meant.
-    Other,
-}
-
-fn verdict(kind: &Kind, marks: &Marks, letter: &Letter<'_>) -> Verdict {
-    if !kind.filter.matches(letter) {
-        Verdict::Other
-    } else if !kind.moves(letter) {
-        if letter.replays() >= kind.max_replays {
-            Verdict::Guarded
-        } else {
-            Verdict::Orphan
-        }
-    } else if marks.has(kind, letter) {
-        Verdict::Already
-    } else {
-        Verdict::Move
-    }
-}
-
-impl Replay {
-    /// Counts what would be moved.
-    fn rehearse(&self, stop: &AtomicBool) -> anyhow::Result<Report> {
-        let noted = self.marks()?;
-        let mut report = self.report(None);
-        let mut scan = self.place.scan(&self.ranges(&noted))?;
-        loop {
-            if stop.load(Ordering::Relaxed) {
-                report.outcome = Outcome::Interrupted;
-                return Ok(report);
-            }
-            let step = scan.step(LOOK, |message| {
-                let letter = Letter::of(message);
-                match verdict(&self.kind, of(&noted, &letter), &letter) {
-                    Verdict::Move => report.would_move(&letter),
-                    other => report.left_out(other),
-                }
-            });
-            if step.map_err(|error| self.place.cannot_read(&error))? == Step::End {
-                return Ok(report);
-            }
-        }
-    }
-
-    fn perform(mut self, bypass: Option<String>, stop: &AtomicBool) -> anyhow::Result<Report> {
-        if let Some(to) = self.for_all() {
-            self.target(to)?;
-        }
-        // First, since it ends whoever is at it: what they have noted is complete then, and is of
-        // nothing behind the ends that are read after it.
-        let redrive = self.open()?;
-        self.log = self.runtime.block_on(self.place.log(&self.admin))?;
-        let noted = self.marks()?;
-        let id = id()?;
-        let wishes = Wishes {
-            rate: self.args.rate,
-            stop_at: self.args.stop_at,
-            bypass,
-            show: io::stderr().is_terminal(),
-        };
-        let follow = self.place.follow(&self.log)?;
-        let mut scan = self.place.scan(&self.ranges(&noted))?;
-        let report = self.report(Some(id));
-        let mut mover = Mover::new(&self, redrive, follow, noted, wishes, report)?;
-        let moved = match self.args.again {
-            true => mover.note_again(),
-            false => Ok(()),
-        };
-        let moved = moved.and_then(|()| self.moved(&mut mover, &mut scan, stop));
-        mover.end(moved, self.args.settle.0, stop)
-    }
-
-    /// Moves one after the other, until all are, it was stopped, or too many come back.
-    fn moved(
-        &self,
-        mover: &mut Mover<'_>,
-        scan: &mut Scan,
-        stop: &AtomicBool,
-    ) -> anyhow::Result<()> {
-        while !stop.load(Ordering::Relaxed) {
-            let mut taken = Ok(Taken::Yes);
-            let step = scan.step(LOOK, |message| {
-                taken = mover.take(&Letter::of(message), stop);
-            });
-            let step = step.map_err(|error| self.place.cannot_read(&error))?;
-            // Behind one that was not taken nothing may be: its partition would be noted beyond it.
-            if taken? == Taken::No {
-                break;
-            }
-            if step == Step::End {
-                mover.reached_the_end();
-                break;
-            }
-            mover.tick()?;
-            if mover.fails() {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    fn open(&self) -> anyhow::Result<Redrive> {
-        let connection = &self.place.connection;
-        let group = self.place.group();
-        let opened = Redrive::open(&connection.kafka(), &group, connection.timeout);
-        opened.map_err(|error| self.refused("begin the replay", &error))
-    }
-
-    fn refused(&self, what: &str, error: &redrive::Error) -> anyhow::Error {
-        let bootstrap = &self.place.connection.bootstrap;
-        let group = self.place.group();
-        match error {
-            redrive::Error::NotAuthorized(_) => anyhow!(
-                "{what}: {error}; this user needs Write to the target topics, Write and Describe to the transactional id {group}, and Read to the group {group}"
-            ),
-            redrive::Error::Unreachable(_) => anyhow!(
-                "{what}: {error}; check --bootstrap {bootstrap} and that the brokers run; the same command goes on where this one was"
-            ),
-            redrive::Error::Config(_) => anyhow!("{error}; check --property"),
-            redrive::Error::Fenced => {
-                anyhow!("{what}: {error}; what it has not done, the other one does")
-            }
-            redrive::Error::Refused(_) => {
-                anyhow!(
-                    "{what}: {error}; nothing of it counts, and the same command tries it again"
-                )
-            }
-        }
-    }
-
-    /// What was replayed before, all of it readable.
-    fn marks(&self) -> anyhow::Result<Noted> {
-        let marks = self
-            .runtime
-            .block_on(self.place.marks(&self.admin, &self.log));
-        let group = self.place.group();
-        let what = format!("read the offsets of group {group}");
-        let mut noted = marks.map_err(|error| self.place.connection.explain(&what, &error))?;
-        for (partition, marks) in &mut noted {
-            if self.args.again {
-                let marks = marks.get_or_insert_default();
-                let all = self.log.get(partition).cloned().unwrap_or(0..0);
-                if !self.kind.filter.within(*partition, all.clone()).is_empty() {
-                    marks.again(&self.kind, all.end);
-                }
-            }
-            ensure!(
-                marks.is_some(),
-                "group {group} has something for partition {partition} that no replay wrote, or that speaks of another topic of that name; delete the group if nothing was replayed, or add --again"
-            );
-        }
-        Ok(noted)
-    }
-
-    fn ranges(&self, noted: &Noted) -> Log {
-        let range = |(&number, all): (&i32, &std::ops::Range<i64>)| {
-            let marks = noted.get(&number).and_then(Option::as_ref);
-            let done = marks.and_then(|marks| marks.start(&self.kind)).unwrap_or(0);
-            let within = self.kind.filter.within(number, all.clone());
-            (number, within.start.max(done)..within.end)
-        };
-        self.log.iter().map(range).collect()
-    }
-
-    /// The topic of the KafkaConsumer's own for what is replayed.
-    fn retry_topic(&self) -> Option<&str> {
-        let consumer = self.place.connection.consumer.as_ref()?;
-        consumer.spec.retry_topic()
-    }
-
-    /// The topic that all letters go to, if it is one.
-    fn for_all(&self) -> Option<&str> {
-        let retry = self.retry_topic().filter(|_| !self.args.to_source);
-        self.kind.to.as_deref().or(retry)
-    }
-
-    /// Where a letter goes.
-    fn destination<'l>(&'l self, letter: &'l Letter<'_>) -> Option<Cow<'l, str>> {
-        if let Some(to) = self.for_all() {
-            return Some(Cow::Borrowed(to));
-        }
-        let last = letter.origin_topic()?;
-        if Some(last.as_ref()) != self.retry_topic() {
-            return Some(last);
-        }
-        // It failed when it was replayed; the source is where it was first.
-        let first = letter.first_origin().and_then(|first| first.topic);
-        Some(first.map_or(last, Cow::Owned))
-    }
-
-    /// A topic that letters may go to.
-    fn target(&self, topic: &str) -> anyhow::Result<()> {
-        let connection = &self.place.connection;
-        ensure!(
-            topic != self.place.topic,
-            "a dead letter says that it came from {topic}, the dead-letter topic itself; leave such ones out with --origin-topic, or give --to"
-        );
-        if let (None, Some(consumer)) = (self.for_all(), &connection.consumer) {
-            ensure!(
-                consumer.spec.topics.iter().any(|known| known == topic),
-                "a dead letter says that it came from {topic}, which KafkaConsumer {} does not read; leave such ones out with --origin-topic, or give --to",
-                consumer.name_any()
-            );
-        }
-        let topics = [topic.to_owned()].into();
-        let found = self
-            .runtime
-            .block_on(self.admin.partitions(&topics, connection.timeout));
-        let what = format!("look for topic {topic}");
-        let found = found.map_err(|error| connection.explain(&what, &error))?;
-        match found.into_values().next() {
-            Some(Ok(_)) => Ok(()),
-            Some(Err(error)) => bail!("{what}: {error}; create it, or name another one with --to"),
-            None => bail!("{what}: no answer; try again"),
-        }
-    }
-
-    fn report(&self, id: Option<String>) -> Report {
-        Report::new(&self.place.topic, self.for_all(), id)
-    }
-}
-
-fn of<'a>(noted: &'a Noted, letter: &Letter<'_>) -> &'a Marks {
-    static NOTHING: Marks = Marks::nothing();
-    noted
-        .get(&letter.partition)
-        .and_then(Option::as_ref)
-        .unwrap_or(&NOTHING)
-}
-
-/// A name for this replay that no other has.
-fn id() -> anyhow::Result<String> {
-    let mut random = [0; 4];
-    let filled = SystemRandom::new().fill(&mut random);
-    filled.map_err(|_| anyhow!("the system gives no random bytes"))?;
-    let time = clock::now().strftime("%Y%m%dT%H%M%SZ");
-    Ok(format!("{time}-{:08x}", u32::from_be_bytes(random)))
 }

@@ -10,14 +10,17 @@ use clap::Args;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::filter::{Filter, FilterArgs};
-use super::letter::{Letter, Origin};
-use super::place::{Log, Place, PlaceArgs};
+use super::filter::FilterArgs;
+use super::place::PlaceArgs;
+use crate::api::KafkaConsumer;
 use crate::cli::encryption::keys::KeyArgs;
 use crate::cli::format::Format;
 use crate::clock;
 use crate::encryption::{Field, Keyring, Pointer};
 use crate::kafka::scan::Step;
+use crate::redrive::filter::Filter;
+use crate::redrive::letter::{Letter, Origin};
+use crate::redrive::place::{Log, Place};
 
 /// One wait for a record before looking around.
 const LOOK: Duration = Duration::from_millis(100);
@@ -59,10 +62,11 @@ pub(super) async fn run(args: ShowArgs) -> anyhow::Result<ExitCode> {
         args.decrypt || !args.keys.any(),
         "keys are for --decrypt; add it"
     );
-    let place = args.place.resolve().await?;
+    let (place, consumer) = args.place.resolve().await?;
     let filter = args.filter.filter(clock::now())?;
-    let opener = args.decrypt.then(|| opener(&args, &place)).transpose()?;
-    let admin = place.connection.admin()?;
+    let opener = args.decrypt.then(|| opener(&args, consumer.as_ref()));
+    let opener = opener.transpose()?;
+    let admin = place.reach.admin()?;
     let log = place.log(&admin).await?;
     let topic = place.topic.clone();
     let limit = usize::try_from(args.limit).unwrap_or(usize::MAX);
@@ -85,8 +89,7 @@ pub(super) async fn run(args: ShowArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn opener(args: &ShowArgs, place: &Place) -> anyhow::Result<Opener> {
-    let consumer = place.connection.consumer.as_ref();
+fn opener(args: &ShowArgs, consumer: Option<&KafkaConsumer>) -> anyhow::Result<Opener> {
     let theirs = consumer
         .and_then(|consumer| consumer.spec.encryption.as_ref())
         .and_then(|encryption| encryption.active_record.pointer.clone());
@@ -279,8 +282,8 @@ fn printable(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::letter::tests::letter;
     use super::*;
+    use crate::redrive::letter::tests::letter;
 
     #[test]
     fn a_payload_is_shown_only_if_asked_for() {

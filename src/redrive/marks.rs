@@ -16,7 +16,7 @@ const MAX_BYTES: usize = 4096;
 
 /// Which dead letters a replay moves, and where to: a letter is its business if `eligible`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Kind {
+pub struct Kind {
     /// Which.
     #[serde(rename = "f", default)]
     pub filter: Filter,
@@ -57,7 +57,7 @@ struct Run {
 
 /// The runs of one partition. What a later one says of a letter counts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Marks(Vec<Run>);
+pub struct Marks(Vec<Run>);
 
 #[derive(Serialize, Deserialize)]
 struct Text {

@@ -7,11 +7,10 @@ use std::time::Duration;
 use anyhow::anyhow;
 
 use super::headers::Added;
+use super::letter::{Letter, REPLAY};
+use super::place::Noted;
+use super::replay::{Onlooker, Replay, Verdict, of, verdict};
 use super::report::{Outcome, Report};
-use super::{Letter, Replay, Verdict, of, verdict};
-use crate::cli::dlq::letter::REPLAY;
-use crate::cli::dlq::place::Noted;
-use crate::cli::progress::Progress;
 use crate::clock::Monotonic;
 use crate::kafka::producer::Outgoing;
 use crate::kafka::redrive::Redrive;
@@ -33,34 +32,23 @@ const IN_ONE_LOOK: usize = 10_000;
 
 /// Whether a letter was dealt with, or it was stopped before that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Taken {
+pub enum Taken {
     Yes,
     No,
 }
 
-/// What was asked for.
-pub(super) struct Wishes {
-    pub rate: Option<f64>,
-    /// In a hundred.
-    pub stop_at: u32,
-    pub bypass: Option<String>,
-    pub show: bool,
-}
-
 /// Moves dead letters.
-pub(super) struct Mover<'a> {
+pub struct Mover<'a> {
     replay: &'a Replay,
     redrive: Redrive,
     /// The end of the dead-letter topic.
     follow: Scan,
     noted: Noted,
-    wishes: Wishes,
+    onlooker: &'a mut dyn Onlooker,
     report: Report,
-    id: String,
     /// Topics that letters may go to.
     targets: BTreeSet<String>,
     clock: Monotonic,
-    progress: Progress,
     /// The next offset of each partition that something was read of since the last commit.
     positions: BTreeMap<i32, i64>,
     /// Records and bytes since then, and since when.
@@ -78,20 +66,18 @@ impl<'a> Mover<'a> {
         redrive: Redrive,
         follow: Scan,
         noted: Noted,
-        wishes: Wishes,
+        onlooker: &'a mut dyn Onlooker,
         report: Report,
     ) -> anyhow::Result<Self> {
         let mover = Self {
             replay,
             redrive,
             follow,
-            id: report.id.clone().unwrap_or_default(),
             report,
             targets: replay.kind.to.iter().cloned().collect(),
             clock: Monotonic::start(),
-            progress: Progress::new(wishes.show, None),
             noted,
-            wishes,
+            onlooker,
             positions: BTreeMap::new(),
             sent: 0,
             bytes: 0,
@@ -137,7 +123,7 @@ impl<'a> Mover<'a> {
             replay.target(topic)?;
             self.targets.insert(topic.to_owned());
         }
-        let added = Added::new(letter, &self.id, self.wishes.bypass.as_deref());
+        let added = Added::new(letter, &replay.wishes.id, replay.wishes.bypass.as_deref());
         let (key, value) = (letter.key.as_deref(), letter.value.as_deref());
         let outgoing = Outgoing {
             topic,
@@ -158,7 +144,7 @@ impl<'a> Mover<'a> {
 
     /// False if it was stopped meanwhile.
     fn wait_for_rate(&mut self, stop: &AtomicBool) -> anyhow::Result<bool> {
-        let Some(rate) = self.wishes.rate else {
+        let Some(rate) = self.replay.wishes.rate else {
             return Ok(true);
         };
         let due = Duration::try_from_secs_f64((self.report.moved + self.sent) as f64 / rate);
@@ -187,9 +173,7 @@ impl<'a> Mover<'a> {
             self.redrive.poll();
             self.look(Duration::ZERO)?;
             self.looked = now;
-            if self.progress.is_due(now) {
-                self.progress.show(self.report.moved, now);
-            }
+            self.onlooker.moved(self.report.moved, now);
         }
         Ok(())
     }
@@ -201,8 +185,8 @@ impl<'a> Mover<'a> {
             failed_again,
             ..
         } = &self.report;
-        let share =
-            failed_again.saturating_mul(100) >= moved.saturating_mul(self.wishes.stop_at.into());
+        let share = failed_again.saturating_mul(100)
+            >= moved.saturating_mul(self.replay.wishes.stop_at.into());
         self.failing |= *failed_again >= LEAST_FAILURES && share;
         self.failing
     }
@@ -212,9 +196,10 @@ impl<'a> Mover<'a> {
         let mut wait = wait;
         for _ in 0..IN_ONE_LOOK {
             let mut ours = false;
+            let id = self.replay.wishes.id.as_bytes();
             let step = self.follow.step(wait, |message| {
                 message.each_header(|name, value| {
-                    ours |= name == REPLAY.as_bytes() && value == Some(self.id.as_bytes());
+                    ours |= name == REPLAY.as_bytes() && value == Some(id);
                 });
             });
             self.report.failed_again += u64::from(ours);
@@ -308,7 +293,7 @@ impl<'a> Mover<'a> {
                 self.commit()
             }
         });
-        self.progress.clear();
+        self.onlooker.done();
         if let Err(error) = ended {
             self.redrive.abort();
             return Err(anyhow!(

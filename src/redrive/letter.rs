@@ -8,29 +8,29 @@ use std::borrow::Cow;
 use crate::kafka::Message;
 
 /// What the names of Drover's headers begin with.
-pub(super) const DROVER: &str = "drover-dlq-";
+pub const DROVER: &str = "drover-dlq-";
 /// Those that say where a record was first read.
-pub(super) const DROVER_ORIGIN: &str = "drover-dlq-origin-";
+pub const DROVER_ORIGIN: &str = "drover-dlq-origin-";
 /// What the names of Spring's headers begin with.
-pub(super) const SPRING: &str = "kafka_dlt-";
+pub const SPRING: &str = "kafka_dlt-";
 /// Those that say where a record was first read.
-pub(super) const SPRING_ORIGIN: &str = "kafka_dlt-original-";
+pub const SPRING_ORIGIN: &str = "kafka_dlt-original-";
 /// What the names of Connect's headers begin with.
-pub(super) const CONNECT: &str = "__connect.errors.";
+pub const CONNECT: &str = "__connect.errors.";
 /// How often a record was replayed.
-pub(super) const REPLAYS: &str = "drover-redrive-count";
+pub const REPLAYS: &str = "drover-redrive-count";
 /// Which replay did it last.
-pub(super) const REPLAY: &str = "drover-redrive-id";
+pub const REPLAY: &str = "drover-redrive-id";
 
 /// Why Drover dead-letters; the first word of its sentence in other tools' headers.
 const REASONS: [&str; 3] = ["AttemptsExhausted", "Rejected", "DecryptionFailed"];
 
 /// A header; None is Kafka's null.
-pub(super) type Header<'a> = (Cow<'a, str>, Option<Cow<'a, [u8]>>);
+pub type Header<'a> = (Cow<'a, str>, Option<Cow<'a, [u8]>>);
 
 /// A record.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Letter<'a> {
+pub struct Letter<'a> {
     pub partition: i32,
     pub offset: i64,
     /// Milliseconds since 1970.
@@ -42,7 +42,7 @@ pub(super) struct Letter<'a> {
 
 /// Whose names the headers have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Style {
+pub enum Style {
     Drover,
     Spring,
     KafkaConnect,
@@ -50,7 +50,7 @@ pub(super) enum Style {
 
 /// Where a record came from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Origin {
+pub struct Origin {
     pub topic: Option<String>,
     pub partition: Option<i64>,
     pub offset: Option<i64>,
@@ -278,7 +278,7 @@ fn number(bytes: &[u8]) -> Option<i64> {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
 
     /// A record with these headers.

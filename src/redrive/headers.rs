@@ -1,11 +1,11 @@
 //! The headers that a replayed record has. Pure.
 
-use crate::cli::dlq::letter::{
+use super::letter::{
     CONNECT, DROVER, DROVER_ORIGIN, Letter, Origin, REPLAY, REPLAYS, SPRING, SPRING_ORIGIN,
 };
 
 /// What a replay adds.
-pub(super) struct Added<'a> {
+pub struct Added<'a> {
     count: String,
     id: &'a str,
     bypass: Option<&'a str>,
@@ -77,8 +77,8 @@ fn origin(letter: &Letter<'_>) -> Vec<(String, String)> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::letter::tests::letter;
     use super::*;
-    use crate::cli::dlq::letter::tests::letter;
 
     #[test]
     fn a_replayed_record_has_its_own_headers_and_a_count() {
@@ -110,7 +110,7 @@ mod tests {
             expected.map(|(name, value)| (name, Some(value.as_bytes())))
         );
         // One that does not say where it was first does after that.
-        let connect = super::super::super::letter::tests::letter(&[
+        let connect = super::super::letter::tests::letter(&[
             ("__connect.errors.topic", "orders"),
             ("__connect.errors.partition", "3"),
         ]);

@@ -6,13 +6,13 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::letter::Letter;
-use crate::cli::columns::{UNKNOWN, aligned};
-use crate::cli::grouped::grouped;
 
 /// Kinds that are told apart; what is beyond is counted together.
 const MOST: usize = 1_000;
-/// Rows of times that are shown at most.
-const ROWS: usize = 24;
+/// What stands where nothing is known.
+const UNKNOWN: &str = "-";
+/// Rows of a part that are shown at most.
+pub const ROWS: usize = 24;
 /// Widths of times in seconds: a minute, ten, an hour, six, a day, ten days, and so on.
 const WIDTHS: [i64; 8] = [
     60, 600, 3_600, 21_600, 86_400, 864_000, 8_640_000, 86_400_000,
@@ -20,7 +20,7 @@ const WIDTHS: [i64; 8] = [
 
 /// Counts of dead letters.
 #[derive(Debug, Default)]
-pub(super) struct Histogram {
+pub struct Histogram {
     pub total: u64,
     reasons: Counts,
     origins: Counts,
@@ -134,56 +134,23 @@ impl Histogram {
         })
     }
 
-    pub fn text(&self) -> String {
-        let times: Vec<(String, u64)> = self
-            .times
-            .shown()
-            .into_iter()
-            .map(|(begin, count)| (time(begin), count))
-            .collect();
-        let times: Vec<(&str, u64)> = times
-            .iter()
-            .map(|(name, count)| (name.as_str(), *count))
-            .collect();
-        let parts = [
-            ("REASON", self.reasons.sorted()),
-            ("ORIGIN", self.origins.sorted()),
-            ("STATUS", self.statuses.sorted()),
-            ("TIME", times),
-        ];
-        let tables = parts.iter().map(|(name, counts)| self.table(name, counts));
-        tables.collect::<Vec<_>>().join("\n")
+    /// What is counted, each with its counts: the most frequent first, times in their order.
+    pub fn parts(&self) -> [(&'static str, Vec<(String, u64)>); 4] {
+        let named = |counts: &Counts| {
+            let sorted = counts.sorted().into_iter();
+            sorted.map(|(n, count)| (n.to_owned(), count)).collect()
+        };
+        let times = self.times.shown().into_iter();
+        [
+            ("REASON", named(&self.reasons)),
+            ("ORIGIN", named(&self.origins)),
+            ("STATUS", named(&self.statuses)),
+            (
+                "TIME",
+                times.map(|(begin, count)| (time(begin), count)).collect(),
+            ),
+        ]
     }
-
-    fn table(&self, name: &str, counts: &[(&str, u64)]) -> String {
-        let mut rows = vec![vec![name.to_owned(), "COUNT".to_owned(), String::new()]];
-        for (what, count) in counts.iter().take(ROWS) {
-            rows.push(vec![
-                (*what).to_owned(),
-                number(*count),
-                bar(*count, self.total),
-            ]);
-        }
-        if let Some(rest) = counts.len().checked_sub(ROWS).filter(|rest| *rest > 0) {
-            let count = counts[ROWS..].iter().map(|(_, count)| count).sum();
-            rows.push(vec![
-                format!("{rest} more"),
-                number(count),
-                bar(count, self.total),
-            ]);
-        }
-        aligned(&rows, "")
-    }
-}
-
-fn bar(count: u64, total: u64) -> String {
-    let width = (count as f64 / total.max(1) as f64 * 30.0).round() as usize;
-    "#".repeat(width.max(1))
-}
-
-/// A count with its thousands apart.
-pub(super) fn number(count: u64) -> String {
-    grouped(i64::try_from(count).unwrap_or(i64::MAX))
 }
 
 fn time(seconds: i64) -> String {
@@ -223,9 +190,11 @@ mod tests {
             value["times"][0],
             json!({"from": "1970-01-01T00:00:00Z", "count": 3})
         );
-        let text = histogram.text();
-        assert!(text.contains("REASON    COUNT"), "{text}");
-        assert!(text.contains("Rejected  3"), "{text}");
+        let [(reason, reasons), ..] = histogram.parts();
+        assert_eq!(
+            (reason, reasons[0].clone()),
+            ("REASON", ("Rejected".to_owned(), 3))
+        );
     }
 
     #[test]

@@ -1,0 +1,126 @@
+//! What a replay did, in words. Pure.
+
+use std::process::ExitCode;
+
+use super::table::{number, tables};
+use crate::redrive::report::{Outcome, Report};
+
+/// The report, for people.
+pub(super) fn text(report: &Report) -> String {
+    let mut text = match &report.id {
+        Some(id) => done(report, id),
+        None => plan(report),
+    };
+    for (count, what) in [
+        (report.already, "were replayed before"),
+        (
+            report.guarded,
+            "were replayed too often already; --max-replays raises the bound",
+        ),
+        (
+            report.orphans,
+            "do not say where they came from; --to sends them somewhere",
+        ),
+    ] {
+        if count > 0 {
+            text.push_str(&format!("  {} left out: they {what}\n", number(count)));
+        }
+    }
+    if report.id.is_none() && report.histogram.total > 0 {
+        text.push_str(&format!("\n{}", tables(&report.histogram)));
+    }
+    text
+}
+
+pub(super) fn exit_code(report: &Report) -> ExitCode {
+    ExitCode::from(match report.outcome {
+        Outcome::Complete => 0,
+        Outcome::Failing => 1,
+        Outcome::Interrupted => 130,
+    })
+}
+
+fn target(report: &Report) -> String {
+    let to = report.to.as_ref().map(|to| format!("to {to}"));
+    to.unwrap_or_else(|| "to where they came from".to_owned())
+}
+
+fn plan(report: &Report) -> String {
+    let partly = match report.outcome {
+        Outcome::Interrupted => " (interrupted, so not all was counted)",
+        _ => "",
+    };
+    let count = number(report.histogram.total);
+    format!(
+        "{count} dead letters of {} would be replayed {}{partly}\n",
+        report.topic,
+        target(report)
+    )
+}
+
+fn done(report: &Report, id: &str) -> String {
+    let seconds = report.took.as_secs_f64();
+    let rate = match report.moved {
+        0 | 1 => String::new(),
+        many => format!(", {} a second", number((many as f64 / seconds) as u64)),
+    };
+    let head = match report.outcome {
+        Outcome::Complete => "",
+        Outcome::Interrupted => "Interrupted: ",
+        Outcome::Failing => "Stopped: ",
+    };
+    let mut text = format!(
+        "{head}{} dead letters of {} replayed {} in {seconds:.1} s{rate} (replay {id})\n",
+        number(report.moved),
+        report.topic,
+        target(report),
+    );
+    if report.failed_again > 0 {
+        text.push_str(&format!(
+            "  {} are dead letters again\n",
+            number(report.failed_again)
+        ));
+    }
+    match report.outcome {
+        Outcome::Complete => {}
+        Outcome::Interrupted => text.push_str("  the same command goes on where it was\n"),
+        Outcome::Failing => text.push_str(
+            "  that is too large a share: mend the cause; the same command goes on where it was\n",
+        ),
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::redrive::replay::Verdict;
+
+    #[test]
+    fn a_report_says_what_was_left_out_and_how_to_go_on() {
+        let mut report = Report::new("orders.dlq", None, Some("id".to_owned()));
+        report.moved = 60_000;
+        report.took = Duration::from_millis(1_500);
+        report.failed_again = 40_000;
+        report.outcome = Outcome::Failing;
+        report.left_out(Verdict::Already);
+        report.left_out(Verdict::Guarded);
+        let text = text(&report);
+        assert!(
+            text.starts_with("Stopped: 60,000 dead letters of orders.dlq replayed to where they came from in 1.5 s, 40,000 a second (replay id)\n"),
+            "{text}"
+        );
+        for words in [
+            "40,000 are dead letters again",
+            "1 left out: they were replayed before",
+            "--max-replays",
+            "goes on",
+        ] {
+            assert!(text.contains(words), "{words}: {text}");
+        }
+        assert_eq!(report.value()["replayed"], 60_000);
+        assert_eq!(report.value()["outcome"], "Failing");
+    }
+}

@@ -1,0 +1,351 @@
+//! A replay: dead letters go back to where they came from, each once.
+//!
+//! What was moved, and that it was moved, are one transaction: interrupted at any point, nothing is
+//! lost, and the next replay of its kind goes on where it was. See `marks` for how that is noted.
+
+use std::borrow::Cow;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::{anyhow, bail, ensure};
+use ring::rand::{SecureRandom as _, SystemRandom};
+use tokio::runtime::Handle;
+
+use super::letter::Letter;
+use super::marks::{Kind, Marks};
+use super::mover::{Mover, Taken};
+use super::place::{Log, Noted, Place};
+use super::report::{Outcome, Report};
+use crate::clock;
+use crate::kafka::admin::Admin;
+use crate::kafka::redrive::{self, Redrive};
+use crate::kafka::scan::{Scan, Step};
+
+/// One wait for a record before looking around.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// What is wished of a replay, beside what it moves.
+#[derive(Clone, Debug)]
+pub struct Wishes {
+    /// Its name, in the headers of what it moves.
+    pub id: String,
+    /// Back to the topic that each came from, also where the KafkaConsumer has a retry topic.
+    pub to_source: bool,
+    /// Records a second at most.
+    pub rate: Option<f64>,
+    /// Stop when so many in a hundred of those that were moved are dead letters again.
+    pub stop_at: u32,
+    /// After the last one, look for so long what becomes a dead letter again.
+    pub settle: Duration,
+    /// The header that makes a record a new one to the idempotency store.
+    pub bypass: Option<String>,
+    /// Move also what was moved to the same place before.
+    pub again: bool,
+}
+
+/// Who is told how far it has come.
+pub trait Onlooker {
+    /// So many were moved and committed, so long after it began. Often.
+    fn moved(&mut self, count: u64, elapsed: Duration);
+    /// No more will be moved.
+    fn done(&mut self);
+}
+
+/// A replay, before it begins.
+pub struct Replay {
+    pub(super) place: Place,
+    pub(super) kind: Kind,
+    pub(super) wishes: Wishes,
+    pub(super) log: Log,
+    admin: Admin,
+    runtime: Handle,
+}
+
+/// What becomes of a dead letter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is moved.
+    Move,
+    /// It was moved before.
+    Already,
+    /// It was replayed too often.
+    Guarded,
+    /// Nothing says where it came from.
+    Orphan,
+    /// It is not meant.
+    Other,
+}
+
+pub(super) fn verdict(kind: &Kind, marks: &Marks, letter: &Letter<'_>) -> Verdict {
+    if !kind.filter.matches(letter) {
+        Verdict::Other
+    } else if !kind.moves(letter) {
+        if letter.replays() >= kind.max_replays {
+            Verdict::Guarded
+        } else {
+            Verdict::Orphan
+        }
+    } else if marks.has(kind, letter) {
+        Verdict::Already
+    } else {
+        Verdict::Move
+    }
+}
+
+impl Replay {
+    /// Looks at the topic. Questions are asked in the runtime that this is called in.
+    ///
+    /// # Errors
+    /// In one line with its remedy.
+    pub async fn prepare(place: Place, kind: Kind, wishes: Wishes) -> anyhow::Result<Self> {
+        ensure!(
+            kind.to.as_ref() != Some(&place.topic),
+            "{} {} is the dead-letter topic itself; name another one",
+            place.reach.words.to,
+            place.topic
+        );
+        let admin = place.reach.admin()?;
+        let log = place.log(&admin).await?;
+        Ok(Self {
+            place,
+            kind,
+            wishes,
+            log,
+            admin,
+            runtime: Handle::current(),
+        })
+    }
+
+    /// Counts what would be moved. Blocking.
+    ///
+    /// # Errors
+    /// In one line with its remedy.
+    pub fn rehearse(&self, stop: &AtomicBool) -> anyhow::Result<Report> {
+        let noted = self.marks()?;
+        let mut report = self.report(None);
+        let mut scan = self.place.scan(&self.ranges(&noted))?;
+        loop {
+            if stop.load(Ordering::Relaxed) {
+                report.outcome = Outcome::Interrupted;
+                return Ok(report);
+            }
+            let step = scan.step(LOOK, |message| {
+                let letter = Letter::of(message);
+                match verdict(&self.kind, of(&noted, &letter), &letter) {
+                    Verdict::Move => report.would_move(&letter),
+                    other => report.left_out(other),
+                }
+            });
+            if step.map_err(|error| self.place.cannot_read(&error))? == Step::End {
+                return Ok(report);
+            }
+        }
+    }
+
+    /// Moves them. Blocking.
+    ///
+    /// # Errors
+    /// In one line with its remedy.
+    pub fn perform(
+        mut self,
+        onlooker: &mut dyn Onlooker,
+        stop: &AtomicBool,
+    ) -> anyhow::Result<Report> {
+        if let Some(to) = self.for_all() {
+            self.target(to)?;
+        }
+        // First, since it ends whoever is at it: what they have noted is complete then, and is of
+        // nothing behind the ends that are read after it.
+        let redrive = self.open()?;
+        self.log = self.runtime.block_on(self.place.log(&self.admin))?;
+        let noted = self.marks()?;
+        let follow = self.place.follow(&self.log)?;
+        let mut scan = self.place.scan(&self.ranges(&noted))?;
+        let report = self.report(Some(self.wishes.id.clone()));
+        let mut mover = Mover::new(&self, redrive, follow, noted, onlooker, report)?;
+        let moved = match self.wishes.again {
+            true => mover.note_again(),
+            false => Ok(()),
+        };
+        let moved = moved.and_then(|()| self.moved(&mut mover, &mut scan, stop));
+        mover.end(moved, self.wishes.settle, stop)
+    }
+
+    /// Moves one after the other, until all are, it was stopped, or too many come back.
+    fn moved(
+        &self,
+        mover: &mut Mover<'_>,
+        scan: &mut Scan,
+        stop: &AtomicBool,
+    ) -> anyhow::Result<()> {
+        while !stop.load(Ordering::Relaxed) {
+            let mut taken = Ok(Taken::Yes);
+            let step = scan.step(LOOK, |message| {
+                taken = mover.take(&Letter::of(message), stop);
+            });
+            let step = step.map_err(|error| self.place.cannot_read(&error))?;
+            // Behind one that was not taken nothing may be: its partition would be noted beyond it.
+            if taken? == Taken::No {
+                break;
+            }
+            if step == Step::End {
+                mover.reached_the_end();
+                break;
+            }
+            mover.tick()?;
+            if mover.fails() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn open(&self) -> anyhow::Result<Redrive> {
+        let Place { reach, .. } = &self.place;
+        let opened = Redrive::open(&reach.kafka(), &self.place.group(), reach.timeout);
+        opened.map_err(|error| self.refused("begin the replay", &error))
+    }
+
+    pub(super) fn refused(&self, what: &str, error: &redrive::Error) -> anyhow::Error {
+        let address = &self.place.reach.bootstrap;
+        let words = self.place.reach.words;
+        let group = self.place.group();
+        match error {
+            redrive::Error::NotAuthorized(_) => anyhow!(
+                "{what}: {error}; this user needs Write to the target topics, Write and Describe to the transactional id {group}, and Read to the group {group}"
+            ),
+            redrive::Error::Unreachable(_) => anyhow!(
+                "{what}: {error}; check {} {address} and that the brokers run; {} goes on where this one was",
+                words.bootstrap,
+                words.next
+            ),
+            redrive::Error::Config(_) => anyhow!("{error}; check {}", words.property),
+            redrive::Error::Fenced => {
+                anyhow!("{what}: {error}; what it has not done, the other one does")
+            }
+            redrive::Error::Refused(_) => anyhow!(
+                "{what}: {error}; nothing of it counts, and {} tries it again",
+                words.next
+            ),
+        }
+    }
+
+    /// What was replayed before, all of it readable.
+    fn marks(&self) -> anyhow::Result<Noted> {
+        let marks = self
+            .runtime
+            .block_on(self.place.marks(&self.admin, &self.log));
+        let group = self.place.group();
+        let what = format!("read the offsets of group {group}");
+        let mut noted = marks.map_err(|error| self.place.reach.explain(&what, &error))?;
+        for (partition, marks) in &mut noted {
+            if self.wishes.again {
+                let marks = marks.get_or_insert_default();
+                let all = self.log.get(partition).cloned().unwrap_or(0..0);
+                if !self.kind.filter.within(*partition, all.clone()).is_empty() {
+                    marks.again(&self.kind, all.end);
+                }
+            }
+            ensure!(
+                marks.is_some(),
+                "group {group} has something for partition {partition} that no replay wrote, or that speaks of another topic of that name; delete the group if nothing was replayed, or {}",
+                self.place.reach.words.again
+            );
+        }
+        Ok(noted)
+    }
+
+    fn ranges(&self, noted: &Noted) -> Log {
+        let range = |(&number, all): (&i32, &std::ops::Range<i64>)| {
+            let marks = noted.get(&number).and_then(Option::as_ref);
+            let done = marks.and_then(|marks| marks.start(&self.kind)).unwrap_or(0);
+            let within = self.kind.filter.within(number, all.clone());
+            (number, within.start.max(done)..within.end)
+        };
+        self.log.iter().map(range).collect()
+    }
+
+    /// The topic of the KafkaConsumer's own for what is replayed.
+    fn retry_topic(&self) -> Option<&str> {
+        self.place.fleet.as_ref()?.retry_topic.as_deref()
+    }
+
+    /// The topic that all letters go to, if it is one.
+    fn for_all(&self) -> Option<&str> {
+        let retry = self.retry_topic().filter(|_| !self.wishes.to_source);
+        self.kind.to.as_deref().or(retry)
+    }
+
+    /// Where a letter goes.
+    pub(super) fn destination<'l>(&'l self, letter: &'l Letter<'_>) -> Option<Cow<'l, str>> {
+        if let Some(to) = self.for_all() {
+            return Some(Cow::Borrowed(to));
+        }
+        let last = letter.origin_topic()?;
+        if Some(last.as_ref()) != self.retry_topic() {
+            return Some(last);
+        }
+        // It failed when it was replayed; the source is where it was first.
+        let first = letter.first_origin().and_then(|first| first.topic);
+        Some(first.map_or(last, Cow::Owned))
+    }
+
+    /// A topic that letters may go to.
+    pub(super) fn target(&self, topic: &str) -> anyhow::Result<()> {
+        let reach = &self.place.reach;
+        let words = reach.words;
+        ensure!(
+            topic != self.place.topic,
+            "a dead letter says that it came from {topic}, the dead-letter topic itself; leave such ones out with {}, or give {}",
+            words.origin_topic,
+            words.to
+        );
+        if let (None, Some(fleet)) = (self.for_all(), &self.place.fleet) {
+            ensure!(
+                fleet.topics.iter().any(|known| known == topic),
+                "a dead letter says that it came from {topic}, which KafkaConsumer {} does not read; leave such ones out with {}, or give {}",
+                fleet.name,
+                words.origin_topic,
+                words.to
+            );
+        }
+        let topics = [topic.to_owned()].into();
+        let found = self
+            .runtime
+            .block_on(self.admin.partitions(&topics, reach.timeout));
+        let what = format!("look for topic {topic}");
+        let found = found.map_err(|error| reach.explain(&what, &error))?;
+        match found.into_values().next() {
+            Some(Ok(_)) => Ok(()),
+            Some(Err(error)) => bail!(
+                "{what}: {error}; create it, or name another one with {}",
+                words.to
+            ),
+            None => bail!("{what}: no answer; try again"),
+        }
+    }
+
+    fn report(&self, id: Option<String>) -> Report {
+        Report::new(&self.place.topic, self.for_all(), id)
+    }
+}
+
+pub(super) fn of<'a>(noted: &'a Noted, letter: &Letter<'_>) -> &'a Marks {
+    static NOTHING: Marks = Marks::nothing();
+    noted
+        .get(&letter.partition)
+        .and_then(Option::as_ref)
+        .unwrap_or(&NOTHING)
+}
+
+/// A name for this replay that no other has.
+///
+/// # Errors
+/// If the system gives no random bytes.
+pub fn id() -> anyhow::Result<String> {
+    let mut random = [0; 4];
+    let filled = SystemRandom::new().fill(&mut random);
+    filled.map_err(|_| anyhow!("the system gives no random bytes"))?;
+    let time = clock::now().strftime("%Y%m%dT%H%M%SZ");
+    Ok(format!("{time}-{:08x}", u32::from_be_bytes(random)))
+}

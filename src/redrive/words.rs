@@ -1,0 +1,31 @@
+//! What settings are called where a replay was asked for: flags, or fields of a resource. Pure.
+
+/// The names of settings in sentences that say what to do.
+#[derive(Debug)]
+pub struct Words {
+    /// Where the brokers are named.
+    pub bootstrap: &'static str,
+    /// Where properties of librdkafka, and credentials, are named.
+    pub property: &'static str,
+    /// Where the dead-letter topic is named.
+    pub topic: &'static str,
+    /// Where the target is named.
+    pub to: &'static str,
+    /// Where topics that letters came from are named.
+    pub origin_topic: &'static str,
+    /// What has letters moved once more.
+    pub again: &'static str,
+    /// What goes on where a replay ended.
+    pub next: &'static str,
+}
+
+/// As flags of `drover dlq`.
+pub const FLAGS: Words = Words {
+    bootstrap: "--bootstrap",
+    property: "--property",
+    topic: "--topic",
+    to: "--to",
+    origin_topic: "--origin-topic",
+    again: "add --again",
+    next: "the same command",
+};

@@ -31,7 +31,11 @@ mod window;
 #[cfg(test)]
 mod closed_loop;
 #[cfg(test)]
+mod from_zero;
+#[cfg(test)]
 mod laws;
+#[cfg(test)]
+mod small_world;
 #[cfg(test)]
 mod tests;
 

@@ -38,16 +38,19 @@ const NEARLY: f64 = 1.2;
 /// While a change is under way another has to shorten the wait to this share: what waits for a
 /// rebalance only waits longer for one more.
 const HELPS: f64 = 0.8;
-/// The first sight of a surge is looked at once more after so many seconds, and, as long as it
-/// goes on, again and again,
+/// What wakes a fleet is looked at once more after so many seconds, and then again and again
 const SECOND_LOOK: f64 = 0.05;
-/// but not for longer than this, seconds;
+/// until it has not grown for so many seconds: producers that have just connected pause;
+const QUIET: f64 = 0.25;
+/// but not for longer than this, seconds, or this share of what another rebalance would take,
 const LAST_LOOK: f64 = 0.4;
-/// and while it grows not for longer than this share of what another rebalance would take.
 const GROWS: f64 = 0.5;
-/// A burst that goes on is taken to do so for as long, seconds, when it is asked whether to wait for
-/// its size.
+/// nor than this share of the promise.
+const PATIENCE: f64 = 0.05;
+/// Nobody waits where nothing would come of it. What comes is taken to come for so many seconds more,
 const GOES_ON: f64 = 1.0;
+/// and the first of it to be this share of it at least.
+const FIRST_OF_IT: f64 = 1.0 / 30.0;
 /// The look-back of lowering: the highest average of a minute among those of so many seconds.
 const MINUTE: f64 = 60.0;
 const LOOK_BACK: f64 = 120.0;
@@ -72,8 +75,10 @@ pub(super) struct Needs {
     pub(super) breach: bool,
     /// The smallest useful size that is enough, whatever the user's limits.
     pub(super) enough: u32,
-    /// What would be enough if what has woken the fleet goes on; none where nobody can say yet.
+    /// What would be enough if what has woken the fleet goes on as it comes; none where nobody can say yet.
     pub(super) enough_later: Option<u32>,
+    /// What would be enough if that was only the first of it.
+    pub(super) enough_at_most: u32,
     /// The size to lower to, where everything that it takes to know is known.
     pub(super) spare: Option<u32>,
     /// Nothing waits and nothing arrives: for so many seconds.
@@ -103,14 +108,18 @@ pub(super) fn needs(
     let backlog = reading.backlog();
 
     let enough = enough(&outset, &useful, backlog);
-    let enough_later = state.burst.as_ref().and_then(|burst| {
-        let more = burst.rate? * GOES_ON;
+    let with = |more: f64| {
         let outset = Outset {
             backlog: outset.backlog + more,
             ..outset.clone()
         };
-        Some(self::enough(&outset, &useful, backlog + more))
-    });
+        self::enough(&outset, &useful, backlog + more)
+    };
+    let (mut enough_later, mut enough_at_most) = (None, enough);
+    if let Some(burst) = &state.burst {
+        enough_later = burst.rate.map(|rate| with(rate * GOES_ON));
+        enough_at_most = with(backlog / FIRST_OF_IT - backlog);
+    }
     let (projected, soon) = if backlog <= 0.0 {
         (0.0, 0.0)
     } else if current == 0 {
@@ -136,6 +145,7 @@ pub(super) fn needs(
         breach: soon > promise && (helps || soon.is_infinite()),
         enough,
         enough_later,
+        enough_at_most,
         spare: spare(policy, state, reading, bounds, &outset, &useful, idle),
         idle,
         awake_for: idle.and_then(|idle| awake_for(policy, bounds, idle)),
@@ -329,10 +339,7 @@ pub(super) fn propose(
     let plan = Plan::stay(current);
     let wanted = needs.enough.max(1);
     if needs.backlog > 0.0 && wanted > current {
-        if wanted < bounds.ceiling
-            && grows(policy, state, reading, needs)
-            && affords_looks(policy, state)
-        {
+        if wanted < bounds.ceiling && grows(policy, state, reading, needs) {
             let mut plan = plan.hold(Why::SecondLook).due_in(SECOND_LOOK);
             plan.growing = true;
             return plan;
@@ -371,26 +378,26 @@ pub(super) fn propose(
 }
 
 /// Whether what has just woken a fleet may want more pods than what is seen of it: then a moment's
-/// patience orders all of them in one step.
+/// patience orders all of them in one step, which costs less than to order twice.
 fn grows(policy: &Policy, state: &State, reading: &Reading<'_>, needs: &Needs) -> bool {
     let Some(burst) = &state.burst else {
         return false;
     };
     let looked_for = seconds(burst.noticed, reading.now);
-    // A producer that has just connected is slow at first. To wait for its pace costs less than to
-    // order twice, as long as that is faster than a rebalance.
-    let rebalance = state.orders.rebalance(policy);
+    let patience = LAST_LOOK
+        .max(GROWS * state.orders.rebalance(policy))
+        .min(PATIENCE * policy.max_delay.as_secs_f64());
+    // Pods that only just start in time leave none for it.
+    let starts = state.orders.learned_start_up().unwrap_or(0.0);
+    let rebalance = state.orders.learned_rebalance().unwrap_or(0.0);
+    let promise = CLEARING * policy.max_delay.as_secs_f64();
+    if looked_for >= patience || starts + rebalance + patience >= promise {
+        return false;
+    }
+    let more = |size: u32| size > needs.enough;
     match needs.enough_later {
         None => looked_for < LAST_LOOK,
-        Some(later) if burst.grows => {
-            later > needs.enough && looked_for < LAST_LOOK.max(GROWS * rebalance)
-        }
-        Some(later) => looked_for < LAST_LOOK && later > needs.enough,
+        _ if looked_for < QUIET && more(needs.enough_at_most) => true,
+        Some(later) => more(later) && burst.quiet_for(reading) < QUIET,
     }
-}
-
-/// Whether the promise is long enough for that patience.
-fn affords_looks(policy: &Policy, state: &State) -> bool {
-    let reaction = state.orders.start_up(policy) + state.orders.rebalance(policy);
-    reaction + 4.0 * LAST_LOOK < CLEARING * policy.max_delay.as_secs_f64()
 }

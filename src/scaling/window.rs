@@ -41,10 +41,11 @@ pub(super) struct Surge {
 pub(super) struct Burst {
     /// When a step first saw it.
     pub(super) noticed: Timestamp,
-    /// Records per second at the last look; none at the first, which says nothing of a rate.
+    /// Records per second, on the whole or at the last look, whichever is more; none at the first,
+    /// which says nothing of a rate.
     pub(super) rate: Option<f64>,
-    /// It comes as fast as before, or faster.
-    pub(super) grows: bool,
+    /// The last look that showed it to come as fast as before, or faster.
+    grew: Timestamp,
     /// What has arrived since it was noticed.
     arrived: f64,
 }
@@ -168,21 +169,30 @@ fn watch_burst(state: &mut State, reading: &Reading<'_>, arrived: f64) {
         _ if reading.sample.current > 0 || reading.lag() == 0 || reading.elapsed <= 0.0 => None,
         Some(burst) => {
             let rate = arrived / reading.elapsed;
-            let before = seconds(burst.noticed, reading.at) - reading.elapsed;
+            let age = seconds(burst.noticed, reading.at);
+            let grows = rate > 0.0 && rate * (age - reading.elapsed) >= STILL * burst.arrived;
+            let all = burst.arrived + arrived;
             Some(Burst {
-                rate: Some(rate),
-                grows: rate > 0.0 && rate * before >= STILL * burst.arrived,
-                arrived: burst.arrived + arrived,
+                rate: Some(rate.max(all / age.max(reading.elapsed))),
+                grew: if grows { reading.at } else { burst.grew },
+                arrived: all,
                 ..burst
             })
         }
         None => (arrived > 0.0).then_some(Burst {
             noticed: reading.now,
             rate: None,
-            grows: false,
+            grew: reading.at,
             arrived: 0.0,
         }),
     };
+}
+
+impl Burst {
+    /// Seconds for which looks have shown no growth.
+    pub(super) fn quiet_for(&self, reading: &Reading<'_>) -> f64 {
+        seconds(self.grew, reading.at)
+    }
 }
 
 impl Surge {

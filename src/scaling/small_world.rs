@@ -1,0 +1,289 @@
+//! A small world for the planner's own tests: partitions, pods that take time to start, commits in
+//! lumps. Seeded, so that every run is the same.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::*;
+use crate::topic::Offset;
+
+/// The world's clock, seconds.
+pub(super) const TICK: f64 = 0.1;
+
+/// A world to run a fleet in.
+pub(super) struct World {
+    pub(super) partitions: usize,
+    /// Records per second that a pod really does.
+    pub(super) per_pod: f64,
+    /// Seconds from order to ready.
+    pub(super) start_up: f64,
+    /// Seconds for which nobody works after a change of members.
+    pub(super) pause: f64,
+    /// Seconds between samples.
+    pub(super) period: f64,
+    /// Workers report; else the consumer is the user's own.
+    pub(super) reports: bool,
+    /// So many times the time inside the handler is what workers report.
+    pub(super) reported: f64,
+    /// All pods together never do more than this.
+    pub(super) downstream: f64,
+    /// Share of arrivals that all go to partition 0.
+    pub(super) hot: f64,
+    pub(super) policy: Policy,
+}
+
+impl Default for World {
+    fn default() -> Self {
+        Self {
+            partitions: 12,
+            per_pod: 195.0,
+            start_up: 1.5,
+            pause: 0.5,
+            period: 0.5,
+            reports: true,
+            reported: 1.0,
+            downstream: f64::INFINITY,
+            hot: 0.0,
+            policy: Policy {
+                min: 0,
+                max: None,
+                max_delay: Duration::from_secs(30),
+                idle_to_zero: None,
+                concurrency: 1,
+            },
+        }
+    }
+}
+
+#[derive(Clone)]
+struct Pod {
+    name: String,
+    ready_at: f64,
+    done: f64,
+    busy: f64,
+}
+
+#[derive(Default, Clone)]
+struct Partition {
+    end: f64,
+    done: f64,
+    committed: i64,
+    arrivals: Vec<(f64, f64)>,
+    head: usize,
+    owner: Option<String>,
+}
+
+/// What became of it.
+#[derive(Debug, Default)]
+pub(super) struct Outcome {
+    /// Every change of size: second and size.
+    pub(super) changes: Vec<(f64, u32)>,
+    pub(super) pod_seconds: f64,
+    /// The longest wait of a record, seconds.
+    pub(super) worst: f64,
+    /// Seconds with a record over the promise.
+    pub(super) late: f64,
+    /// When the last record was done.
+    pub(super) finished: f64,
+    pub(super) state: State,
+    /// The labels of the first reasons, with their number.
+    pub(super) reasons: BTreeMap<&'static str, u32>,
+}
+
+/// A small generator of uniform numbers in 0..1.
+pub(super) struct Random(pub(super) u64);
+
+impl Random {
+    pub(super) fn next(&mut self) -> f64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 11) as f64 / (1_u64 << 53) as f64
+    }
+}
+
+fn at(seconds: f64) -> Timestamp {
+    Timestamp::from_millisecond(1_800_000_000_000 + (seconds * 1000.0) as i64).unwrap()
+}
+
+impl World {
+    /// Runs for `length` seconds; `load` gives the records that arrive per second.
+    pub(super) fn run(
+        &self,
+        state: State,
+        size: u32,
+        length: f64,
+        load: impl FnMut(f64) -> f64,
+    ) -> Outcome {
+        let mut load = load;
+        let mut outcome = Outcome {
+            state,
+            ..Outcome::default()
+        };
+        let mut random = Random(42);
+        let mut partitions = vec![Partition::default(); self.partitions];
+        let mut names = 0;
+        let mut pod = |ready_at: f64| {
+            names += 1;
+            Pod {
+                name: format!("pod-{names}"),
+                ready_at,
+                done: 0.0,
+                busy: 0.0,
+            }
+        };
+        let mut pods: Vec<Pod> = (0..size).map(|_| pod(-100.0)).collect();
+        let mut paused_until: f64 = 0.0;
+        let mut members = size as usize;
+        let (mut next_sample, mut next_commit) = (0.23, 0.0);
+        let mut watch = Watch::Usual;
+        let (mut time, mut whole, mut turn) = (0.0, 0.0, 0);
+        while time < length {
+            // Arrivals.
+            whole += load(time) * TICK;
+            let records = whole.floor();
+            whole -= records;
+            let hot = (records * self.hot).floor();
+            partitions[0].end += hot;
+            for _ in 0..(records - hot) as u64 {
+                turn = (turn + 1) % self.partitions;
+                partitions[turn].end += 1.0;
+            }
+            for partition in &mut partitions {
+                partition.arrivals.push((time, partition.end));
+            }
+            // Membership and work.
+            let ready = pods.iter().filter(|pod| pod.ready_at <= time).count();
+            if ready != members {
+                members = ready;
+                paused_until = time + self.pause;
+            }
+            if ready > 0 && time >= paused_until {
+                let rate = self.per_pod.min(self.downstream / ready as f64);
+                let working = pods.iter_mut().filter(|pod| pod.ready_at <= time);
+                for (index, pod) in working.enumerate() {
+                    let own: Vec<usize> = (0..self.partitions)
+                        .filter(|p| p % ready == index)
+                        .collect();
+                    let mut left = rate * TICK;
+                    // Fair among its partitions: the emptiest first, each up to an equal share.
+                    let mut order = own.clone();
+                    let waiting = |p: usize| partitions[p].end - partitions[p].done;
+                    order.sort_by(|&a, &b| waiting(a).total_cmp(&waiting(b)));
+                    for (served, number) in order.into_iter().enumerate() {
+                        let partition = &mut partitions[number];
+                        partition.owner = Some(pod.name.clone());
+                        let share = left / (own.len() - served) as f64;
+                        let work = (partition.end - partition.done).min(share);
+                        partition.done += work;
+                        pod.done += work;
+                        pod.busy += self.reported * work / rate;
+                        left -= work;
+                    }
+                }
+            }
+            // Waiting.
+            let mut late = false;
+            for partition in &mut partitions {
+                while partition.head < partition.arrivals.len()
+                    && partition.arrivals[partition.head].1 <= partition.done + 1e-6
+                {
+                    partition.head += 1;
+                }
+                if partition.end - partition.done > 1e-6 {
+                    outcome.finished = time;
+                    let waited = time - partition.arrivals[partition.head].0;
+                    outcome.worst = outcome.worst.max(waited);
+                    late |= waited > self.policy.max_delay.as_secs_f64();
+                }
+            }
+            if late {
+                outcome.late += TICK;
+            }
+            outcome.pod_seconds += pods.len() as f64 * TICK;
+            if time >= next_commit {
+                next_commit += 0.4;
+                for partition in &mut partitions {
+                    partition.committed = (partition.done + 1e-6) as i64;
+                }
+            }
+            // The planner; at zero the first record that arrives wakes it.
+            if watch == Watch::ForArrivals && records > 0.0 {
+                next_sample = time;
+            }
+            if time >= next_sample {
+                next_sample += self.period * (0.9 + 0.2 * random.next());
+                let current = pods.len() as u32;
+                let sample = self.sample(time, &partitions, &pods, ready as u32);
+                let (state, decision) = step(
+                    &self.policy,
+                    std::mem::take(&mut outcome.state),
+                    &sample,
+                    at(time),
+                );
+                outcome.state = state;
+                watch = decision.watch;
+                if watch == Watch::Growing {
+                    next_sample = time + TICK / 2.0;
+                }
+                *outcome
+                    .reasons
+                    .entry(decision.reasons[0].label())
+                    .or_default() += 1;
+                if decision.replicas != current {
+                    outcome.changes.push((time, decision.replicas));
+                    if std::env::var_os("SHOW").is_some() {
+                        println!("{time:.2}s {current} -> {}", decision.replicas);
+                        for why in &decision.reasons {
+                            println!("      {}: {why}", why.label());
+                        }
+                    }
+                }
+                pods.truncate(decision.replicas as usize);
+                while pods.len() < decision.replicas as usize {
+                    let start_up = self.start_up * (0.8 + 0.4 * random.next());
+                    pods.push(pod(time + start_up));
+                }
+            }
+            time += TICK;
+        }
+        outcome
+    }
+
+    fn sample(&self, time: f64, partitions: &[Partition], pods: &[Pod], ready: u32) -> Sample {
+        let read = |(number, partition): (usize, &Partition)| {
+            let sample = PartitionSample {
+                end: Offset((partition.end + 1e-6) as i64),
+                start: Offset(0),
+                committed: Some(Offset(partition.committed)),
+                stuck: None,
+                pod: partition.owner.clone().filter(|_| self.reports),
+            };
+            (TopicPartition::new("t", number as i32), Some(sample))
+        };
+        let report = |pod: &Pod| {
+            let sample = PodSample {
+                done: pod.done as u64,
+                busy: Duration::from_secs_f64(pod.busy),
+                slots: 1,
+                failures: 0,
+                slow_downs: 0,
+            };
+            (pod.name.clone(), sample)
+        };
+        Sample {
+            at: at(time),
+            partitions: partitions.iter().enumerate().map(read).collect(),
+            pods: pods
+                .iter()
+                .filter(|pod| self.reports && pod.done > 0.0)
+                .map(report)
+                .collect(),
+            current: pods.len() as u32,
+            ready,
+            rolling: false,
+        }
+    }
+}

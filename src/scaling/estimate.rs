@@ -28,6 +28,10 @@ const MEMORY: Memory = Memory {
     seconds: 60.0,
     records: 100.0,
 };
+const MEMORY_LATELY: Memory = Memory {
+    seconds: 15.0,
+    records: 100.0,
+};
 const MEMORY_OF_POD: Memory = Memory {
     seconds: 600.0,
     records: 300.0,
@@ -64,6 +68,11 @@ pub(super) struct Capacity {
     seed: Option<f64>,
     /// By done and busy, of all pods.
     work: Work,
+    /// The same with the present size alone, since the group has settled,
+    of_size: Work,
+    /// at the end of that, and at the end of the size before: the handler may just have become slower.
+    of_size_lately: Work,
+    of_size_before: Work,
     /// By commits under full load.
     by_commits: Option<f64>,
     /// What full load showed, by what done and busy said: skew, slow pods and time between
@@ -188,6 +197,16 @@ impl Capacity {
         self.work.rate().filter(|_| !self.busy_in_word)
     }
 
+    /// By done and busy with the present size alone: what a change of size did to it shows at once.
+    pub(super) fn of_size(&self) -> Option<f64> {
+        self.of_size.rate().filter(|_| !self.busy_in_word)
+    }
+
+    /// The same at the end of the size before.
+    pub(super) fn of_size_before(&self) -> Option<f64> {
+        self.of_size_before.rate().filter(|_| !self.busy_in_word)
+    }
+
     /// Notices pods that count as busy what is not: the time that they waited for records, say. The
     /// fewer records each got, the less it would seem to be able to do, and the more pods would be ordered.
     fn doubt(&mut self, waits: bool) {
@@ -207,7 +226,8 @@ impl Capacity {
 
     /// What was done for a while shows that it can be done, whatever done and busy say.
     fn show(&mut self, pace: f64) {
-        let Some(by_busy) = self.by_busy().filter(|_| pace > 0.0) else {
+        let by_busy = self.of_size().or_else(|| self.by_busy());
+        let Some(by_busy) = by_busy.filter(|_| pace > 0.0) else {
             return;
         };
         let shown = pace / by_busy;
@@ -235,7 +255,13 @@ impl Capacity {
     }
 
     /// Takes the counters in.
-    fn count(&mut self, pods: &BTreeMap<String, PodSample>, watched: bool, elapsed: f64) {
+    fn count(
+        &mut self,
+        pods: &BTreeMap<String, PodSample>,
+        watched: bool,
+        settled: bool,
+        elapsed: f64,
+    ) {
         let mut all = Work::default();
         let slots: f64 = pods.values().map(|pod| f64::from(pod.slots.max(1))).sum();
         for (name, pod) in pods {
@@ -265,6 +291,13 @@ impl Capacity {
             self.in_use += (elapsed / MEMORY.seconds).min(1.0) * (in_use - self.in_use);
         }
         self.work.add(&all, elapsed, &MEMORY);
+        if settled {
+            self.of_size.add(&all, elapsed, &MEMORY);
+            self.of_size_lately.add(&all, elapsed, &MEMORY_LATELY);
+        } else if self.of_size.done > 0.0 {
+            self.of_size = Work::default();
+            self.of_size_before = std::mem::take(&mut self.of_size_lately);
+        }
     }
 }
 
@@ -274,12 +307,14 @@ pub(super) fn observe(state: &mut State, reading: &Reading<'_>) {
         return;
     }
     let watched = state.seen.is_some();
-    state
-        .capacity
-        .count(&reading.sample.pods, watched, reading.elapsed);
-
     let current = reading.sample.current;
     let steady_for = state.orders.steady_for(reading);
+    let settled = steady_for >= settling(state);
+    let pods = &reading.sample.pods;
+    state
+        .capacity
+        .count(pods, watched, settled, reading.elapsed);
+
     let pace = |seconds: f64| {
         (current > 0 && steady_for >= seconds)
             .then(|| state.progress.rate(seconds, seconds).unwrap_or(0.0) / f64::from(current))
@@ -316,7 +351,7 @@ pub(super) fn observe(state: &mut State, reading: &Reading<'_>) {
             if per_pod > 0.0 && (reports || oldest >= run.oldest) {
                 capacity.by_commits = capacity.by_commits.or(capacity.seed);
                 follow(&mut capacity.by_commits, per_pod, WEIGHT_OF_RUN);
-                if let Some(by_busy) = capacity.by_busy() {
+                if let Some(by_busy) = capacity.of_size().or_else(|| capacity.by_busy()) {
                     let lasts = seconds(run.loaded, reading.at) >= LASTING;
                     let least = if lasts { LEAST_OF_ALL } else { LEAST_EFFICIENT };
                     let most = capacity.efficiency.unwrap_or(1.0).max(1.05);
@@ -363,13 +398,18 @@ pub(super) fn learn(state: &mut State, reading: &Reading<'_>) {
     follow(&mut state.capacity.by_commits, pace / worth, WEIGHT_OF_RUN);
 }
 
+/// Seconds until a group of another size shows what it can.
+fn settling(state: &State) -> f64 {
+    SETTLED + state.orders.learned_rebalance().unwrap_or(SETTLED)
+}
+
 /// Every pod has more to do than it can: all are there and settled, and nearly every partition
 /// has a backlog of seconds.
 fn fully_loaded(state: &State, reading: &Reading<'_>) -> bool {
     let sample = reading.sample;
     let there = sample.current > 0 && sample.ready >= sample.current && !sample.rolling;
-    let settled = SETTLED + state.orders.learned_rebalance().unwrap_or(SETTLED);
-    if !there || !reading.complete() || state.orders.steady_for(reading) < settled {
+    let settled = state.orders.steady_for(reading) >= settling(state);
+    if !there || !reading.complete() || !settled {
         return false;
     }
     if state.capacity.by_busy().is_none() {

@@ -51,6 +51,8 @@ pub(super) struct Guards {
     done: f64,
     /// A large raise whose gain is not known yet.
     trial: Option<Trial>,
+    /// It has brought little so far.
+    doubtful: bool,
     /// More pods than this brought nothing.
     ceiling: Option<Ceiling>,
     /// The size at the last look.
@@ -72,6 +74,14 @@ struct Ceiling {
     pods: u32,
     since: Timestamp,
     lasts: f64,
+}
+
+impl Trial {
+    /// The share of the expected gain that came, where a pod does so much now.
+    fn gain(&self, after: f64) -> f64 {
+        let pods = f64::from(self.to) / f64::from(self.from);
+        (after / self.before * pods - 1.0) / (pods - 1.0)
+    }
 }
 
 impl Guards {
@@ -98,15 +108,19 @@ impl Guards {
 }
 
 /// Takes failures and the gain of raises in.
-pub(super) fn observe(state: &mut State, reading: &Reading<'_>) {
+pub(super) fn observe(policy: &Policy, state: &mut State, reading: &Reading<'_>) {
     if !reading.new {
         return;
     }
+    let promise = policy.max_delay.as_secs_f64();
     let watched = state.seen.is_some();
     let steady_for = state.orders.steady_for(reading);
     let per_pod = state.capacity.by_busy();
+    let of_size = state.capacity.of_size();
+    let of_size_before = state.capacity.of_size_before();
     let few = reading.known.len() / FEW_RECOVER;
-    let patience = STILL_WAITS + 2.0 * state.commit_gap;
+    // Commits that are rarer than the promise excuse nothing.
+    let patience = (STILL_WAITS + 2.0 * state.commit_gap).min(promise.max(STILL_WAITS));
     let waits = state
         .waited(reading, false)
         .is_some_and(|waited| waited.seconds() > patience);
@@ -161,7 +175,8 @@ pub(super) fn observe(state: &mut State, reading: &Reading<'_>) {
                 ..trial
             }),
             // A probe is judged, small as it is.
-            _ => per_pod
+            _ => of_size_before
+                .or(per_pod)
                 .filter(|_| size > 0 && (large || probe))
                 .map(|before| Trial {
                     from: size,
@@ -172,12 +187,16 @@ pub(super) fn observe(state: &mut State, reading: &Reading<'_>) {
     }
     guards.size = Some(current);
 
+    // What a raise has brought so far is no judgement, but the next one waits for that.
+    guards.doubtful = match (&guards.trial, of_size) {
+        (Some(trial), Some(after)) => waits && trial.gain(after) < GAIN,
+        _ => false,
+    };
     if steady_for < TRIAL {
         return;
     }
-    if let (Some(trial), Some(after)) = (guards.trial.take(), per_pod) {
-        let pods = f64::from(trial.to) / f64::from(trial.from);
-        let gain = (after / trial.before * pods - 1.0) / (pods - 1.0);
+    if let (Some(trial), Some(after)) = (guards.trial.take(), of_size.or(per_pod)) {
+        let gain = trial.gain(after);
         // Where nothing waits any more the raise has helped, or was not needed: that pods do less now
         // shows no limit.
         if gain < GAIN && !waits {
@@ -265,6 +284,9 @@ pub(super) fn apply(
             let to = most.max(plan.current);
             return plan.set(to, why);
         }
+    }
+    if plan.raises() && state.guards.doubtful {
+        return plan.hold(Why::Settling).due_in(1.0);
     }
     settle(plan, policy, state, reading, needs)
 }

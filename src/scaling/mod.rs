@@ -130,7 +130,7 @@ pub fn step(
     window::observe(&mut state, &reading);
     orders::observe(&mut state, &reading);
     estimate::observe(&mut state, &reading);
-    guards::observe(&mut state, &reading);
+    guards::observe(policy, &mut state, &reading);
     scars::observe(&mut state, &reading);
 
     let bounds = limits::bounds(policy, &state, &reading);

@@ -24,6 +24,8 @@ pub mod keda;
 
 #[cfg(test)]
 mod laws;
+#[cfg(test)]
+mod steady;
 
 pub use contender::Contender;
 pub use controller::{Controller, Fixed, Order, PartitionSeen, PodSeen, Seen};

@@ -4,10 +4,11 @@
 //! scaling is `controller::scale`'s.
 //!
 //! [`step`] reads from top to bottom: what the sample says (`reading`), what follows from it
-//! together with earlier ones (`window`, `orders`, `estimate`, `scars`), what that asks for (`target`,
+//! together with earlier ones (`window`, `orders`, `estimate`, `scars`, `calm`), what that asks for (`target`,
 //! by what each size costs under the load as it lies: `cost`, `load`), and what holds, raises or
 //! lowers it (`guards`, `limits`, `gate`). Every change of the number leaves a [`Why`].
 
+mod calm;
 mod cost;
 mod estimate;
 mod flow;
@@ -132,6 +133,7 @@ pub fn step(
     estimate::observe(&mut state, &reading);
     guards::observe(policy, &mut state, &reading);
     scars::observe(&mut state, &reading);
+    calm::observe(&mut state, &reading);
 
     let bounds = limits::bounds(policy, &state, &reading);
     let needs = target::needs(policy, &state, &reading, &bounds);

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::calm::Calm;
 use super::estimate::Capacity;
 use super::flow::Flow;
 use super::gate::Surplus;
@@ -48,6 +49,8 @@ pub struct State {
     pub(super) guards: Guards,
     /// Sizes that turned out too small.
     pub(super) scars: Scars,
+    /// A load that stays the same, and what it has taken.
+    pub(super) calm: Option<Calm>,
     /// Pod-seconds that were not needed.
     pub(super) surplus: Surplus,
     /// What the last step wanted.

@@ -291,6 +291,8 @@ fn spare(
         let probe = smaller.into_iter().next()?;
         return (waited < COPES * outset.promise).then_some(probe);
     };
+    let calm = state.calm.as_ref();
+    let peak = peak * calm.map_or(1.0, |calm| calm.factor(reading.at));
     let again = Outset {
         arrival: outset.arrival.max(peak * outset.margin),
         ..outset.clone()

@@ -5,6 +5,7 @@ mod encryption;
 mod idempotency;
 mod relocated;
 pub mod security;
+mod skip;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -83,11 +84,16 @@ pub struct WorkerConfig {
     pub idempotency: Option<Idempotency>,
     /// How records' values are encrypted; None where they are not.
     pub encryption: Option<Encryption>,
+    /// Records that somebody gave up: they are passed over.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub skips: Vec<Skip>,
 }
 
 pub use encryption::Encryption;
 pub use idempotency::{Idempotency, IdempotencyKey, Postgres, Redis, StoreKind};
 pub use security::Security;
+pub use skip::Skip;
+
 impl WorkerConfig {
     /// How long the brokers may take to acknowledge a dead letter: what the drain has left for it
     /// behind an attempt that used all of its time. What is not acknowledged is written again.

@@ -6,9 +6,11 @@ mod duration;
 pub mod librdkafka;
 pub mod names;
 pub mod reasons;
+mod skip;
 mod text;
 pub mod v1alpha1;
 
 pub use crd::crd;
 pub use duration::Span;
+pub use skip::{MOST_SKIPS, Skip, reason_flaw};
 pub use v1alpha1::*;

@@ -22,6 +22,9 @@ pub const ANNOTATION_CONFIG_HASH: &str = "drover.dev/config-hash";
 /// Kubernetes' own: the pods with the lowest cost leave first.
 pub const ANNOTATION_DELETION_COST: &str = "controller.kubernetes.io/pod-deletion-cost";
 
+/// Annotation of a KafkaConsumer: records that somebody gave up, see [`crate::api::Skip`].
+pub const ANNOTATION_SKIP: &str = "drover.dev/skip";
+
 /// The container of the worker in a pod template.
 pub const WORKER_CONTAINER: &str = "worker";
 /// The volume with the Secrets that the worker needs, in a pod template.

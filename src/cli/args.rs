@@ -16,6 +16,7 @@ use super::produce::ProduceArgs;
 use super::record::RecordArgs;
 use super::render::RenderArgs;
 use super::simulate::SimulateArgs;
+use super::skip::SkipArgs;
 use super::status::StatusArgs;
 use super::validate::ValidateArgs;
 use super::version::VersionArgs;
@@ -76,6 +77,8 @@ pub(super) enum Command {
     Resume(PauseArgs),
     /// Replay a load: what would Drover do, what would KEDA, and how long would records wait
     Simulate(SimulateArgs),
+    /// Give one record up: its fleet passes it over, and what waits for it goes on
+    Skip(SkipArgs),
     /// Show what KafkaConsumers do: pods, lag, delay, reasons, and what is not well
     Status(StatusArgs),
     /// Check KafkaConsumers in files, as the API server and the controller would

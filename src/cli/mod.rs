@@ -25,6 +25,7 @@ mod progress;
 mod record;
 mod render;
 mod simulate;
+mod skip;
 mod status;
 mod validate;
 mod version;
@@ -81,6 +82,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Render(args) => render::run(&args),
         Command::Resume(args) => pause::run(args, false).await,
         Command::Simulate(args) => simulate::run(&args),
+        Command::Skip(args) => skip::run(args).await,
         Command::Status(args) => status::run(args).await,
         Command::Validate(args) => validate::run(&args),
         Command::Version(args) => version::run(args).await,

@@ -2,6 +2,7 @@
 //! the resource that it belongs to.
 
 use std::fmt::Debug;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use futures::{Stream, StreamExt, TryStreamExt};
@@ -21,7 +22,7 @@ use super::fleets::FleetKey;
 use super::pods::{Names, Pods};
 use super::reconcile;
 use super::scopes::Scope;
-use crate::api::names::{LABEL_CONSUMER, MANAGED_BY};
+use crate::api::names::{ANNOTATION_SKIP, LABEL_CONSUMER, MANAGED_BY};
 use crate::k8s::chain;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Pod;
@@ -62,7 +63,8 @@ pub async fn start(
     Ok(Watches { caches, tasks })
 }
 
-/// The resources, once for each change of their spec: what only status did is no news.
+/// The resources, once for each change of their spec or of what is to be skipped: what only status did is
+/// no news.
 /// `gone` is told of each that was deleted.
 pub fn consumers<F: Fn(FleetKey) + Send + 'static>(
     client: &Client,
@@ -83,9 +85,21 @@ pub fn consumers<F: Fn(FleetKey) + Send + 'static>(
         })
         .applied_objects()
         .predicate_filter(
-            predicates::generation.combine(predicates::finalizers),
+            predicates::generation
+                .combine(predicates::finalizers)
+                .combine(skips),
             Default::default(),
         )
+}
+
+/// What of a resource's annotations is news: the generation does not count them.
+fn skips(consumer: &Guarded) -> Option<u64> {
+    let mut hasher = std::hash::DefaultHasher::new();
+    consumer
+        .annotations()
+        .get(ANNOTATION_SKIP)?
+        .hash(&mut hasher);
+    Some(hasher.finish())
 }
 
 /// Where the API server is asked.

@@ -75,6 +75,13 @@ pub enum Effect<P> {
         /// None where the handler wished it.
         failure: Option<Failure>,
     },
+    /// A record that somebody gave up was passed over.
+    GivenUp {
+        /// The partition.
+        partition: TopicPartition,
+        /// The record.
+        offset: Offset,
+    },
     /// A record became stuck, or another attempt on it failed: to handle it, to dead-letter it or
     /// to read it.
     Stalled {

@@ -22,6 +22,13 @@ pub enum Event<P> {
     /// new epoch with nothing known: the client was reset, as the log was cut or made anew. Any
     /// other that was read before is ignored.
     Record(Incoming<P>),
+    /// A record was read that somebody gave up: it is finished, and never delivered.
+    GivenUp {
+        /// The partition's handle from [`Assignment`].
+        lane: LaneId,
+        /// Its offset.
+        offset: Offset,
+    },
     /// Reading has come to `next` although no record was there: transaction markers and compacted
     /// records do not exist and must not hold the frontier. Every record before `next` must have
     /// been sent as [`Event::Record`] already.

@@ -56,27 +56,12 @@ impl<P> Engine<P> {
     pub(super) fn read(&mut self, incoming: Incoming<P>, effects: &mut Vec<Effect<P>>) {
         let id = incoming.lane;
         let offset = incoming.offset;
-        let lane = self.lane(id);
-        let lane = lane.filter(|lane| !lane.draining && !lane.is_barred());
-        match lane.map(|lane| lane.ledger.reading(offset)) {
-            Some(Reading::Next | Reading::Rewound) => {}
-            Some(Reading::Anew) => self.begin_anew(id, effects),
-            Some(Reading::Again) | None => {
-                self.totals.ignored += 1;
-                return;
-            }
-        }
-        if self.lane(id).is_some_and(|lane| lane.bar.is_some()) {
-            self.lift(id, effects);
-        }
+        let Some(passed) = self.comes_to(id, offset, effects) else {
+            return;
+        };
         let Some(lane) = self.lanes.get_mut(id.0 as usize).and_then(Option::as_mut) else {
             return;
         };
-        if lane.ledger.reading(offset) == Reading::Rewound {
-            lane.forget_predecessor();
-        }
-        let readable = lane.is_readable_again(offset);
-        let passed = lane.pass(offset) || readable;
         let tried = lane.inherited_attempts(offset);
         if lane.finished_before(offset) {
             lane.ledger.push_finished(offset);
@@ -113,6 +98,57 @@ impl<P> Engine<P> {
             self.changed(id);
         }
         self.charge(id, bytes, effects);
+    }
+
+    /// The record at `offset` was read, and nobody is to be given it.
+    pub(super) fn given_up(&mut self, id: LaneId, offset: Offset, effects: &mut Vec<Effect<P>>) {
+        if self.comes_to(id, offset, effects).is_none() {
+            return;
+        }
+        let Some(lane) = self.lanes.get_mut(id.0 as usize).and_then(Option::as_mut) else {
+            return;
+        };
+        lane.inherited_attempts(offset);
+        lane.tried.remove(&offset.0);
+        lane.stuck.remove(&offset.0);
+        lane.ledger.push_finished(offset);
+        if lane.finished_before(offset) {
+            self.totals.finished_before += 1;
+        } else {
+            let partition = lane.partition.clone();
+            effects.push(Effect::GivenUp { partition, offset });
+            self.totals.given_up += 1;
+        }
+        self.changed(id);
+    }
+
+    /// A record was read at `offset`. None if it is not to be taken; else whether the lane has something
+    /// new to report for it.
+    fn comes_to(
+        &mut self,
+        id: LaneId,
+        offset: Offset,
+        effects: &mut Vec<Effect<P>>,
+    ) -> Option<bool> {
+        let lane = self.lane(id);
+        let lane = lane.filter(|lane| !lane.draining && !lane.is_barred());
+        match lane.map(|lane| lane.ledger.reading(offset)) {
+            Some(Reading::Next | Reading::Rewound) => {}
+            Some(Reading::Anew) => self.begin_anew(id, effects),
+            Some(Reading::Again) | None => {
+                self.totals.ignored += 1;
+                return None;
+            }
+        }
+        if self.lane(id).is_some_and(|lane| lane.bar.is_some()) {
+            self.lift(id, effects);
+        }
+        let lane = self.lane_mut(id)?;
+        if lane.ledger.reading(offset) == Reading::Rewound {
+            lane.forget_predecessor();
+        }
+        let readable = lane.is_readable_again(offset);
+        Some(lane.pass(offset) || readable)
     }
 
     /// How much longer a record waits that failed before it was read here; none where its turn is

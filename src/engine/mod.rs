@@ -196,6 +196,7 @@ impl<P> Engine<P> {
         self.now = self.now.max(now);
         match event {
             Event::Record(incoming) => self.read(incoming, effects),
+            Event::GivenUp { lane, offset } => self.given_up(lane, offset, effects),
             Event::Finished {
                 ticket,
                 verdict,

@@ -17,6 +17,8 @@ pub struct Totals {
     pub duplicates: u64,
     /// Records passed over by the user's policy after their last attempt.
     pub passed_over: u64,
+    /// Records passed over because somebody gave them up.
+    pub given_up: u64,
     /// Records whose copy the dead-letter topic has.
     pub dead_lettered: u64,
     /// Copies that the dead-letter topic refused; they are tried again.
@@ -47,7 +49,12 @@ pub struct Totals {
 impl Totals {
     /// Records finished in any way by this pod.
     pub fn finished(&self) -> u64 {
-        self.done + self.skipped + self.duplicates + self.passed_over + self.dead_lettered
+        self.done
+            + self.skipped
+            + self.duplicates
+            + self.passed_over
+            + self.given_up
+            + self.dead_lettered
     }
 }
 

@@ -19,6 +19,7 @@ mod rules;
 mod schema;
 mod secrets;
 mod security;
+mod skips;
 mod template;
 mod timing;
 mod validate;
@@ -34,7 +35,7 @@ use crate::api::{
     ScalingMode, StartAt,
 };
 use crate::scaling::Policy;
-use crate::worker_config::{Batch, Encryption, Idempotency, Security};
+use crate::worker_config::{Batch, Encryption, Idempotency, Security, Skip};
 
 pub use choice::choose;
 pub use digest::digest;
@@ -92,6 +93,8 @@ pub struct Fleet {
     pub mode: ScalingMode,
     /// `spec.replicas`, for mode `Manual`.
     pub manual_replicas: Option<u32>,
+    /// Records that somebody gave up.
+    pub skips: Vec<Skip>,
     /// Stopped by the user.
     pub paused: bool,
     /// The user's part of the pod.

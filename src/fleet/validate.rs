@@ -8,7 +8,7 @@ use super::problem::{Problem, Problems};
 use super::{
     DEFAULT_WORKER_MEMORY_BYTES, Delivery, Fleet, Handler, References, Timing,
     consumer_environment, encryption, idempotency, names, properties, quantity, rules, schema,
-    secrets, security, template,
+    secrets, security, skips, template,
 };
 use crate::api::names::WORKER_CONTAINER;
 use crate::api::{self, KafkaConsumer, KafkaConsumerSpec, OnExhausted};
@@ -29,6 +29,7 @@ pub fn validate(consumer: &KafkaConsumer, references: &References) -> Result<Fle
     names::check(consumer.metadata.name.as_deref(), &mut problems);
     schema::check_spec(spec, &mut problems);
     rules::check(spec, &mut problems);
+    skips::check(consumer, &mut problems);
 
     let handler = handler(spec);
     let timing = handler.as_ref().map(|handler| timing(spec, handler));
@@ -151,6 +152,7 @@ fn complete(
         properties: spec.kafka.properties.clone(),
         security: security::complete(&spec.kafka),
         security_files: secrets::of_kafka(&spec.kafka),
+        skips: skips::complete(consumer, &spec.consumed_topics()),
         topics: spec.consumed_topics(),
         group_id: group_id(consumer),
         start_at: spec.start_at,

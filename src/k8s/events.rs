@@ -39,13 +39,28 @@ impl Announcer {
 
     /// Tells. Fails quietly: an event is a courtesy.
     pub async fn tell(&self, about: &ObjectReference, announcement: Announcement) {
+        let reason = announcement.reason.clone();
+        if let Err(error) = self.try_to_tell(about, announcement).await {
+            debug!(%error, reason, "event not written");
+        }
+    }
+
+    /// Tells.
+    ///
+    /// # Errors
+    /// If the API server does not take it.
+    pub async fn try_to_tell(
+        &self,
+        about: &ObjectReference,
+        announcement: Announcement,
+    ) -> Result<(), kube::Error> {
         let event = Event {
             type_: if announcement.warning {
                 EventType::Warning
             } else {
                 EventType::Normal
             },
-            reason: announcement.reason.clone(),
+            reason: announcement.reason,
             note: Some(shortened(announcement.note)),
             action: announcement.action,
             secondary: None,
@@ -56,9 +71,7 @@ impl Announcer {
             resource_version: None,
             ..about.clone()
         };
-        if let Err(error) = self.recorder.publish(&event, &about).await {
-            debug!(%error, reason = announcement.reason, "event not written");
-        }
+        self.recorder.publish(&event, &about).await
     }
 }
 

@@ -49,6 +49,7 @@ pub(super) fn worker_config(fleet: &Fleet, handler: Handler) -> WorkerConfig {
         memory_budget_bytes: memory_budget_bytes(fleet.worker_memory_bytes),
         idempotency: fleet.idempotency.clone(),
         encryption: fleet.encryption.clone(),
+        skips: fleet.skips.clone(),
     }
 }
 

@@ -39,6 +39,8 @@ pub struct WorkerMetrics {
     pub done: Counter,
     /// Passed over.
     pub skipped: Counter,
+    /// Passed over because somebody gave them up.
+    pub given_up: Counter,
     /// Passed over because they were handled before.
     pub duplicates: Counter,
     /// Claims of the idempotency store, by how they ended.
@@ -122,6 +124,7 @@ impl WorkerMetrics {
             received: to.counter("records_received", "Records read from Kafka, including those read again after a partition came back"),
             done: to.counter("records_done", "Records that the handler has handled"),
             skipped: to.counter("records_skipped", "Records passed over, because the handler said so or by onExhausted: Skip"),
+            given_up: to.counter("records_given_up", "Records passed over because somebody said so with drover skip"),
             duplicates: to.counter("records_duplicate", "Records passed over because the idempotency store says that they were handled"),
             claims: to.family("idempotency_claims", "Questions whether a record may be handled, by result: claimed, duplicate, held (in progress elsewhere; asked again), error (the store did not answer), missing-key", Outcome { result: "claimed" }),
             unprotected: to.counter("idempotency_unprotected", "Records delivered without a claim: they have no key, or the store was away and onStoreError is Deliver"),

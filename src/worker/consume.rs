@@ -26,6 +26,7 @@ use super::membership::Takeover;
 use super::onlooker::{Onlooker, Sight};
 use super::record::Record;
 use super::refusals::Refusals;
+use super::skips::{Skips, is_meant};
 use super::status::KEPT_OUT;
 use super::unread::Unread;
 use super::{Error, reachability};
@@ -67,6 +68,8 @@ pub(super) struct Loop {
     pub takeover: Option<Takeover>,
     /// The group, for messages.
     pub group_id: String,
+    /// Records that somebody gave up.
+    pub skips: Skips,
     /// What Kafka does not allow us.
     pub refusals: Refusals,
     pub takeovers: (
@@ -126,6 +129,7 @@ pub(super) struct Parts {
     pub health: Arc<Health>,
     pub metrics: Arc<WorkerMetrics>,
     pub group_id: String,
+    pub skips: Skips,
     pub budget_bytes: usize,
 }
 
@@ -143,6 +147,7 @@ impl Loop {
             commits: CommitWatch::default(),
             takeover: None,
             group_id: parts.group_id,
+            skips: parts.skips,
             refusals: Refusals::default(),
             takeovers: mpsc::unbounded_channel(),
             effects: Vec::new(),
@@ -450,6 +455,19 @@ impl Loop {
         }
         self.metrics.received.inc();
         self.topic_allows(&topic);
+        if let Some(skip) = self.skips.of(message) {
+            let offset = message.offset();
+            if is_meant(skip, message.timestamp()) {
+                return self.tell(Event::GivenUp { lane, offset });
+            }
+            let partition = message.partition();
+            warn!(
+                %topic,
+                partition,
+                %offset,
+                "not skipped: the record that drover skip named had another timestamp, so the topic was made anew"
+            );
+        }
         let record = Record::copy(message, topic);
         self.tell(Event::Record(Incoming {
             lane,

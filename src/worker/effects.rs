@@ -114,6 +114,12 @@ impl Loop {
                     }
                 }
             }
+            Effect::GivenUp { partition, offset } => {
+                self.metrics.given_up.inc();
+                let skip = self.skips.at(&partition, offset);
+                let reason = skip.map_or("", |skip| skip.reason.as_str());
+                warn!(%partition, %offset, reason, "skipped, as somebody said with drover skip");
+            }
             Effect::Stalled {
                 partition,
                 offset,

@@ -21,6 +21,7 @@ mod reachability;
 pub mod record;
 mod refusals;
 pub mod signals;
+mod skips;
 mod status;
 mod unread;
 
@@ -59,6 +60,7 @@ use health::Health;
 use leaving::Leaving;
 use onlooker::Onlooker;
 use reachability::Place;
+use skips::Skips;
 
 /// A moved frontier is committed this often: what a crash makes others repeat.
 const COMMIT_INTERVAL: Duration = Duration::from_secs(1);
@@ -303,6 +305,7 @@ fn begin(
         health: Arc::clone(health),
         metrics: Arc::clone(metrics),
         group_id: config.group_id.clone(),
+        skips: Skips::new(&config.skips),
         budget_bytes,
     }))
 }

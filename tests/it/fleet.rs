@@ -785,3 +785,54 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn records_to_skip_are_checked_and_handed_on() {
+    let field = "metadata.annotations[drover.dev/skip]";
+    let good = json!([
+        { "topic": "user_events", "partition": 1, "offset": 42, "timestamp": 7, "reason": "no such user", "by": "ann" },
+        { "topic": "gone", "partition": 0, "offset": 1, "timestamp": 7, "reason": "of a topic that was taken out" },
+    ]);
+    let annotated = |document: Value, text: String| {
+        with(
+            document,
+            "/metadata/annotations",
+            json!({ "drover.dev/skip": text }),
+        )
+    };
+    each_is_told_once(vec![
+        (
+            annotated(http_url(), "orders/1/42".to_owned()),
+            reason::INVALID_VALUE,
+            field,
+            "kubectl annotate kc",
+        ),
+        (
+            annotated(own_consumer(), good.to_string()),
+            reason::CONTRADICTION,
+            field,
+            "let that program pass the record over",
+        ),
+    ]);
+    let document = annotated(
+        with(http_url(), "/spec/topics", json!(["user_events"])),
+        good.to_string(),
+    );
+    let fleet = validate(&typed(&document), &References::default()).unwrap();
+    let [skip] = fleet.skips.as_slice() else {
+        panic!("{:?}", fleet.skips);
+    };
+    assert_eq!((skip.offset, skip.timestamp), (42, 7));
+    // A fleet without has the configuration, and so the pods, that it had before there was such a thing.
+    let text = |document: &Value| {
+        let fleet = validate(&typed(document), &References::default()).unwrap();
+        let settings = Settings {
+            worker_image: "w".to_owned(),
+            image_pull_policy: None,
+        };
+        let config_map = build(&fleet, &settings).config_map.unwrap();
+        config_map.data.unwrap().into_values().next().unwrap()
+    };
+    assert!(text(&document).contains("skips"));
+    assert!(!text(&annotated(http_url(), "[]".to_owned())).contains("skips"));
+}

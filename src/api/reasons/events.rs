@@ -57,4 +57,8 @@ pub const ALL: &[Event] = &[
     ),
     normal("Paused", "Paused became True"),
     normal("Resumed", "Paused became False again"),
+    normal(
+        "RecordSkipped",
+        "somebody gave a record up with `drover skip`; the note has the record, who and why",
+    ),
 ];

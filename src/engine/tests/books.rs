@@ -129,6 +129,18 @@ impl Books {
                     self.largest = self.largest.max(*bytes);
                 }
             }
+            Fact::GivenUp { partition, offset } => {
+                self.read.insert((*partition, *offset));
+                let lane = self.lanes.get_mut(partition);
+                if let Some(lane) = lane.filter(|lane| lane.revoked_at.is_none() && !lane.barred)
+                    && lane.read(*offset, None, 0)
+                    && let Some(record) = lane.records.get_mut(offset)
+                {
+                    record.finished = true;
+                    record.held = false;
+                    self.finished.insert((*partition, *offset));
+                }
+            }
             Fact::Position { partition, next } => {
                 if let Some(lane) = self.lanes.get_mut(partition)
                     && lane.revoked_at.is_none()

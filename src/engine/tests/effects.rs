@@ -2,7 +2,7 @@
 
 use super::history::{Fact, Partition, Seen, SeenLane};
 use super::script::CommitFate;
-use super::world::{Content, World};
+use super::world::{Content, World, is_given_up};
 use crate::engine::{CommitFailure, Effect, Event, FrontierCommit, LaneView, Ticket};
 use crate::report::unread;
 use crate::topic::TopicPartition;
@@ -54,6 +54,7 @@ impl World {
             } => {
                 let partition = self.partition_of(ticket);
                 assert_eq!((partition, ticket.offset.0), (Some(payload.0), payload.1));
+                assert!(!is_given_up(ticket.offset.0));
                 self.out.push((ticket, payload));
                 self.note(Fact::Delivered {
                     partition,
@@ -122,6 +123,10 @@ impl World {
                     offset,
                     attempts,
                 });
+            }
+            Effect::GivenUp { partition, offset } => {
+                assert!(is_given_up(offset.0), "{partition} {offset}");
+                self.note(Fact::PassedOver);
             }
             Effect::BreakerOpened { .. } => self.note(Fact::BreakerOpened),
             Effect::BreakerClosed => self.note(Fact::BreakerClosed),

@@ -30,6 +30,13 @@ pub(super) enum Fact {
         key: Option<u64>,
         bytes: usize,
     },
+    /// A record was read that somebody gave up.
+    GivenUp {
+        partition: i32,
+        offset: i64,
+    },
+    /// The engine passed it over.
+    PassedOver,
     Position {
         partition: i32,
         next: i64,

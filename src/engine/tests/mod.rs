@@ -11,6 +11,7 @@ mod budget;
 mod commits;
 mod effects;
 mod exhausted;
+mod given_up;
 mod handover;
 mod history;
 mod invariants;

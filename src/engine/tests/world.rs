@@ -247,6 +247,13 @@ impl World {
 
     fn read_record(&mut self, partition: i32, index: usize) {
         let (offset, key, bytes) = self.logs[partition as usize].records[index];
+        if is_given_up(offset) {
+            let lane = self.held[&partition].lane;
+            let fact = Fact::GivenUp { partition, offset };
+            let offset = Offset(offset);
+            self.tell(vec![fact], Event::GivenUp { lane, offset });
+            return;
+        }
         let incoming = Incoming {
             lane: self.held[&partition].lane,
             offset: Offset(offset),
@@ -426,4 +433,9 @@ impl World {
         let due = self.engine.next_deadline().unwrap_or(self.now);
         self.pass(due.saturating_sub(self.now));
     }
+}
+
+/// Somebody gave up what lies at every seventh offset.
+pub(super) fn is_given_up(offset: i64) -> bool {
+    offset % 7 == 3
 }

@@ -24,6 +24,7 @@ mod overrun;
 mod process;
 mod replayed;
 mod secured;
+mod skips;
 mod socket;
 mod tracing;
 mod unread;

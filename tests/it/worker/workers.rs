@@ -57,6 +57,7 @@ pub fn config(kafka: &Kafka, web: &Web) -> WorkerConfig {
         memory_budget_bytes: 16 << 20,
         idempotency: None,
         encryption: None,
+        skips: Vec::new(),
     }
 }
 

@@ -56,10 +56,14 @@ impl Cluster {
     /// # Errors
     /// In one line with its remedy, also if it does not exist.
     pub async fn consumer(&self, name: &str) -> anyhow::Result<KafkaConsumer> {
-        let found = self.consumers().get_opt(name).await;
-        found
-            .map_err(|error| self.unanswered(error))?
-            .ok_or_else(|| self.not_found(name))
+        let found = self.consumers().get(name).await;
+        found.map_err(|error| match &error {
+            // With details: of an object. Of a path that it does not know it says 404 without.
+            kube::Error::Api(answer) if answer.code == 404 && answer.details.is_some() => {
+                self.not_found(name)
+            }
+            _ => self.unanswered(error),
+        })
     }
 
     /// Those that a label selector means, of the namespace or of all.

@@ -14,6 +14,7 @@ mod cli_decide;
 mod cli_dev;
 mod cli_dlq;
 mod cli_encryption;
+mod cli_errors;
 mod cli_fleets;
 mod cli_produce;
 mod cli_record;

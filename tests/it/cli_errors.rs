@@ -1,0 +1,388 @@
+//! What the command line says when something is not as it should be, over all subcommands that ask somebody:
+//! one line with a remedy, exit code 2, nothing on standard output, and never a secret.
+
+use std::collections::BTreeSet;
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use serde_json::{Value, json};
+
+use crate::lag_admin::{commit, mock, produce};
+use crate::support::consumers::http_url;
+use crate::worker::kafka::eventually;
+
+/// In every secret here.
+const SECRET: &str = "hush";
+
+/// All that ask the API server for KafkaConsumers first.
+const OF_CLUSTERS: [&[&str]; 14] = [
+    &["status"],
+    &["status", "orders"],
+    &["explain", "orders"],
+    &["lag", "orders"],
+    &["logs", "orders"],
+    &["logs", "orders", "-f"],
+    &["pause", "orders"],
+    &["pause", "-l", "team=shop"],
+    &["resume", "orders"],
+    &[
+        "skip",
+        "orders",
+        "--partition",
+        "0",
+        "--offset",
+        "0",
+        "--reason",
+        "r",
+        "-y",
+    ],
+    &["dlq", "list", "orders"],
+    &["dlq", "show", "orders"],
+    &["dlq", "replay", "orders"],
+    &["dlq", "purge", "orders", "--all", "-y"],
+];
+
+/// All that ask Kafka, without any cluster.
+const OF_KAFKA: [&[&str]; 7] = [
+    &["lag", "--group", "g", "--topic", "t"],
+    &["record", "--topic", "t"],
+    &["produce", "--topic", "t", "v"],
+    &["dlq", "list", "--topic", "t"],
+    &["dlq", "show", "--topic", "t"],
+    &["dlq", "replay", "--topic", "t"],
+    &["dlq", "purge", "--topic", "t", "--all", "-y"],
+];
+
+fn drover(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_drover"));
+    command
+        .args(arguments)
+        .env("KUBECONFIG", "/nonexistent")
+        .env("HOME", "/nonexistent")
+        .env_remove("KUBERNETES_SERVICE_HOST")
+        .env_remove("DROVER_BOOTSTRAP")
+        .stdin(Stdio::null());
+    command
+}
+
+/// Nothing that was said has a secret in it.
+fn said(output: &Output) -> (String, String) {
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    let (out, error) = (text(&output.stdout), text(&output.stderr));
+    assert!(
+        !out.contains(SECRET) && !error.contains(SECRET),
+        "{out}{error}"
+    );
+    (out, error)
+}
+
+/// It failed as it should, with these words.
+fn fails(command: &mut Command, words: &[&str]) {
+    let output = command.output().unwrap();
+    let (out, error) = said(&output);
+    let what = format!("{command:?}: {out}{error}");
+    assert_eq!(output.status.code(), Some(2), "{what}");
+    assert_eq!(out, "", "{what}");
+    assert_eq!(error.lines().count(), 1, "{what}");
+    for words in words {
+        assert!(error.contains(words), "{words}: {what}");
+    }
+}
+
+/// Answers every request in the same way; ends with the process.
+fn api_server(code: u16, body: Value) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let body = match body {
+        Value::String(text) => text,
+        body => body.to_string(),
+    };
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { return };
+            let _ = stream.read(&mut [0; 16 << 10]);
+            let head = format!(
+                "HTTP/1.1 {code} Whatever\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+                body.len()
+            );
+            let _ = stream.write_all(format!("{head}{body}").as_bytes());
+        }
+    });
+    address
+}
+
+fn failure(code: u16, reason: &str, message: &str) -> Value {
+    json!({
+        "kind": "Status", "apiVersion": "v1", "status": "Failure",
+        "code": code, "reason": reason, "message": message,
+    })
+}
+
+/// A kubeconfig with a secret for whatever listens there.
+fn kubeconfig(folder: &Path, address: SocketAddr) -> PathBuf {
+    let config = json!({
+        "apiVersion": "v1", "kind": "Config", "current-context": "there",
+        "clusters": [{ "name": "there", "cluster": { "server": format!("http://{address}") } }],
+        "contexts": [{ "name": "there", "context": { "cluster": "there", "user": "me", "namespace": "shop" } }],
+        "users": [{ "name": "me", "user": { "token": format!("{SECRET}-token") } }],
+    });
+    let file = folder.join(address.port().to_string());
+    std::fs::write(&file, config.to_string()).unwrap();
+    file
+}
+
+/// Where nobody listens.
+fn nowhere() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+}
+
+#[test]
+fn what_is_wrong_with_a_cluster_is_said_with_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let forbidden = "kafkaconsumers.drover.dev is forbidden: User \"ann\" cannot get it";
+    let worlds: [(SocketAddr, &[&str]); 6] = [
+        (
+            nowhere(),
+            &["does not answer; check the kubeconfig and --context"],
+        ),
+        // What an API server says of a path that it does not know.
+        (
+            api_server(404, json!("404 page not found\n")),
+            &["does not know KafkaConsumers; install them: drover crd | kubectl apply"],
+        ),
+        (
+            api_server(403, failure(403, "Forbidden", forbidden)),
+            &[
+                "refuses: ",
+                "User \"ann\" cannot",
+                "use credentials that may",
+            ],
+        ),
+        (
+            api_server(401, failure(401, "Unauthorized", "Unauthorized")),
+            &["refuses: Unauthorized", "use credentials that may"],
+        ),
+        (
+            api_server(500, failure(500, "InternalError", "etcdserver: no leader")),
+            &["answered: etcdserver: no leader"],
+        ),
+        (
+            api_server(502, json!("<html>a proxy</html>")),
+            &["drover: "],
+        ),
+    ];
+    for (address, words) in worlds {
+        let kubeconfig = kubeconfig(folder.path(), address);
+        for arguments in OF_CLUSTERS {
+            fails(drover(arguments).env("KUBECONFIG", &kubeconfig), words);
+        }
+    }
+    let kubeconfig = kubeconfig(folder.path(), nowhere());
+    for arguments in OF_CLUSTERS {
+        fails(
+            &mut drover(arguments),
+            &["no cluster to ask; set KUBECONFIG"],
+        );
+        let mut elsewhere = drover(arguments);
+        elsewhere
+            .args(["--context", "elsewhere"])
+            .env("KUBECONFIG", &kubeconfig);
+        fails(
+            &mut elsewhere,
+            &["context elsewhere of the kubeconfig; it has: there"],
+        );
+    }
+}
+
+#[test]
+fn one_that_is_not_there_is_told_apart_from_a_cluster_that_knows_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut answer = failure(
+        404,
+        "NotFound",
+        "kafkaconsumers.drover.dev \"orders\" not found",
+    );
+    answer["details"] =
+        json!({ "name": "orders", "group": "drover.dev", "kind": "kafkaconsumers" });
+    let kubeconfig = kubeconfig(folder.path(), api_server(404, answer));
+    for arguments in OF_CLUSTERS {
+        if arguments.contains(&"orders") {
+            let mut command = drover(arguments);
+            let words = "no KafkaConsumer orders in namespace shop; see `drover status -A`";
+            fails(command.env("KUBECONFIG", &kubeconfig), &[words]);
+        }
+    }
+}
+
+#[test]
+fn nothing_found_and_no_controller_are_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let empty = json!({
+        "apiVersion": "drover.dev/v1alpha1", "kind": "KafkaConsumerList", "metadata": {}, "items": [],
+    });
+    let empty = kubeconfig(folder.path(), api_server(200, empty));
+    let output = drover(&["status"])
+        .env("KUBECONFIG", &empty)
+        .output()
+        .unwrap();
+    let none = "No KafkaConsumers in namespace shop; -A shows all namespaces.\n";
+    assert_eq!(said(&output).0, none);
+    assert!(output.status.success());
+    let output = drover(&["status", "-A"])
+        .env("KUBECONFIG", &empty)
+        .output()
+        .unwrap();
+    assert_eq!(said(&output).0, "No KafkaConsumers.\n");
+    let mut json = drover(&["status", "-o", "json"]);
+    let output = json.env("KUBECONFIG", &empty).output().unwrap();
+    assert!(serde_json::from_str::<Value>(&said(&output).0).is_ok());
+    fails(
+        drover(&["pause", "-l", "team=shop"]).env("KUBECONFIG", &empty),
+        &["no KafkaConsumer in namespace shop has the labels team=shop"],
+    );
+
+    // Nobody has ever written a status.
+    let mut fleet = http_url();
+    fleet["metadata"] = json!({ "name": "orders", "namespace": "shop" });
+    let alone = kubeconfig(folder.path(), api_server(200, fleet));
+    for arguments in [["status", "orders"], ["explain", "orders"]] {
+        let output = drover(&arguments)
+            .env("KUBECONFIG", &alone)
+            .output()
+            .unwrap();
+        let (out, error) = said(&output);
+        assert!(output.status.success(), "{error}");
+        assert!(out.contains("no status yet"), "{out}");
+    }
+}
+
+/// Flags for a Kafka there, and a password for it.
+fn at(address: SocketAddr, timeout: &str) -> Vec<String> {
+    let password = format!("sasl.password={SECRET}-password");
+    let mut flags = vec!["--bootstrap".to_owned(), address.to_string()];
+    flags.extend(["--timeout".to_owned(), timeout.to_owned()]);
+    for property in [
+        "security.protocol=SASL_PLAINTEXT",
+        "sasl.mechanism=PLAIN",
+        "sasl.username=ann",
+        &password,
+    ] {
+        flags.extend(["--property".to_owned(), property.to_owned()]);
+    }
+    flags
+}
+
+/// Takes connections and never says a word; counts them.
+fn silent() -> (SocketAddr, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let taken = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&taken);
+    std::thread::spawn(move || {
+        let mut held = Vec::new();
+        for stream in listener.incoming() {
+            held.push(stream);
+            counted.fetch_add(1, Ordering::SeqCst);
+        }
+    });
+    (address, taken)
+}
+
+#[test]
+fn brokers_that_are_away_or_silent_are_named() {
+    for address in [nowhere(), silent().0] {
+        let flags = at(address, "1s");
+        for arguments in OF_KAFKA {
+            let bootstrap = address.to_string();
+            fails(drover(arguments).args(&flags), &[&bootstrap]);
+        }
+    }
+}
+
+#[test]
+fn whoever_interrupts_is_obeyed_and_nothing_is_spilt() {
+    for arguments in OF_KAFKA {
+        let (address, taken) = silent();
+        let mut command = drover(arguments);
+        command
+            .args(at(address, "300s"))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        eventually("a connection", || {
+            (taken.load(Ordering::SeqCst) > 0).then_some(())
+        });
+        let mut asked = 0;
+        let status = eventually("its end", || {
+            let ended = child.try_wait().unwrap();
+            // Some take the first for a wish to end well, and the second at its word.
+            if ended.is_none() && asked < 40 {
+                asked += 1;
+                let id = child.id().to_string();
+                let _ = Command::new("kill").args(["-INT", &id]).status();
+            }
+            ended
+        });
+        assert!(!status.success(), "{arguments:?}");
+        said(&child.wait_with_output().unwrap());
+    }
+}
+
+#[test]
+fn what_asks_says_so_where_there_is_no_terminal() {
+    let mock = mock(&[("dead", 1)]);
+    let servers = mock.bootstrap_servers();
+    produce(&servers, "dead", &[0], 1);
+    let mut purge = drover(&[
+        "dlq",
+        "purge",
+        "--topic",
+        "dead",
+        "--all",
+        "--bootstrap",
+        &servers,
+    ]);
+    fails(&mut purge, &["there is no terminal to ask on; add --yes"]);
+}
+
+#[test]
+fn thousands_of_partitions_are_listed_whole() {
+    const MANY: i32 = 3_000;
+    let mock = mock(&[("wide", MANY)]);
+    let servers = mock.bootstrap_servers();
+    produce(&servers, "wide", &[7, MANY - 1], 2);
+    commit(&servers, "g", "wide", &[(7, 1, "")]);
+    let patient = ["--bootstrap", &servers, "--timeout", "120s"];
+    let lag = ["lag", "--group", "g", "--topic", "wide"];
+    let output = drover(&[&lag[..], &patient, &["-o", "json"]].concat())
+        .output()
+        .unwrap();
+    let (out, error) = said(&output);
+    assert!(output.status.success(), "{error}");
+    let value: Value = serde_json::from_str(&out).unwrap();
+    let numbers: BTreeSet<i64> = value["partitions"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|partition| partition["partition"].as_i64().unwrap())
+        .collect();
+    assert_eq!(numbers, (0..i64::from(MANY)).collect());
+    let output = drover(&[&lag[..], &patient].concat()).output().unwrap();
+    let (out, error) = said(&output);
+    assert!(output.status.success(), "{error}");
+    assert!(out.lines().count() >= 3_000, "{}", out.lines().count());
+
+    let list = ["dlq", "list", "--topic", "wide", "-o", "json"];
+    let output = drover(&[&list[..], &patient].concat()).output().unwrap();
+    let (out, error) = said(&output);
+    assert!(output.status.success(), "{error}");
+    let value: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(value["total"], 4, "{value}");
+}

@@ -436,23 +436,23 @@ async fn helm_installs_upgrades_and_uninstalls() {
     make_restricted(&client, namespace).await;
     let chart = folder();
     let chart = chart.to_str().unwrap();
-    // The CRD of this API server is the tests' own.
+    // The CRD of this API server is the tests' own, and so are roles with the names of a release `drover`.
     let usual = ["--set", "crds.enabled=false"];
-    let notes = run(&[&["install", "drover", chart], usual.as_slice()].concat());
+    let notes = run(&[&["install", "by-helm", chart], usual.as_slice()].concat());
     assert!(
-        notes.contains("rollout status deployment/drover-controller"),
+        notes.contains("rollout status deployment/by-helm-drover-controller"),
         "{notes}"
     );
     assert_eq!(pods(&client, namespace, 2).await, 2);
 
     run(&[
-        &["upgrade", "drover", chart, "--set", "replicas=3"],
+        &["upgrade", "by-helm", chart, "--set", "replicas=3"],
         usual.as_slice(),
     ]
     .concat());
     assert_eq!(pods(&client, namespace, 3).await, 3);
 
-    run(&["uninstall", "drover"]);
+    run(&["uninstall", "by-helm"]);
     let left = Api::<Deployment>::namespaced(client.clone(), namespace);
     assert_eq!(
         left.list(&ListParams::default()).await.unwrap().items.len(),

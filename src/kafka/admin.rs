@@ -11,6 +11,7 @@ use std::time::Duration;
 use rdkafka::config::ClientConfig;
 
 use super::client_config::{self, Connection};
+use super::errors::without_values;
 use super::native::admin::{Complaint, Native, Receiver};
 pub use super::native::answers::Topic;
 use super::native::answers::{Failure, PerPartition};
@@ -186,7 +187,8 @@ impl Admin {
         // It never joins; see `native::admin` for why there is one.
         config.set("group.id", "drover-controller");
         config.set("enable.auto.commit", "false");
-        let native = Native::open(&config).map_err(|error| Error::Config(error.to_string()))?;
+        let native =
+            Native::open(&config).map_err(|error| Error::Config(without_values(&error)))?;
         Ok(Self {
             config,
             native: Mutex::new(Current {

@@ -10,6 +10,7 @@ use rdkafka::{Offset as Position, TopicPartitionList};
 
 use super::admin::{Answers, Error};
 use super::client_config::{self, Connection};
+use super::errors::without_values;
 use super::native::answers::Failure;
 use crate::topic::{Offset, TopicPartition};
 
@@ -25,7 +26,7 @@ pub async fn delete_records(
     let config = client_config::questions(connection);
     let client: AdminClient<DefaultClientContext> = config
         .create()
-        .map_err(|error| Error::Config(error.to_string()))?;
+        .map_err(|error| Error::Config(without_values(&error)))?;
     let mut list = TopicPartitionList::with_capacity(below.len());
     for (TopicPartition { topic, partition }, offset) in below {
         list.add_partition_offset(topic, *partition, Position::Offset(offset.0))

@@ -5,6 +5,14 @@ use rdkafka::error::KafkaError;
 /// A broker's or librdkafka's error.
 pub use rdkafka::types::RDKafkaErrorCode as Code;
 
+/// What librdkafka said, without the value of a property that it refuses: that may be a secret.
+pub fn without_values(error: &KafkaError) -> String {
+    match error {
+        KafkaError::ClientConfig(_, words, name, _) => format!("{words} ({name})"),
+        error => error.to_string(),
+    }
+}
+
 /// A client could not be made or told what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {

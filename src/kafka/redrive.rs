@@ -15,6 +15,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext
 use rdkafka::{Offset as Position, TopicPartitionList};
 
 use super::client_config::{self, Connection};
+use super::errors::without_values;
 use super::producer::Outgoing;
 use crate::clock::Monotonic;
 use crate::topic::{Offset, TopicPartition};
@@ -125,7 +126,7 @@ impl Redrive {
     ) -> Result<Self, Error> {
         let writes = client_config::transactions(connection, group, timeout);
         let reads = client_config::group(connection, group);
-        let failed = |error: KafkaError| Error::Config(error.to_string());
+        let failed = |error: KafkaError| Error::Config(without_values(&error));
         let redrive = Self {
             producer: writes
                 .create_with_context(Heard::default())

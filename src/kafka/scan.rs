@@ -15,6 +15,7 @@ use rdkafka::{Offset as Position, TopicPartitionList};
 use super::admin::Error;
 use super::client_config::{self, Connection};
 use super::consumer::Context;
+use super::errors::without_values;
 use super::native::answers::Failure;
 use super::native::{Message, Polled, Queue};
 use crate::clock::Monotonic;
@@ -61,7 +62,7 @@ impl Scan {
         patience: Option<Duration>,
     ) -> Result<Self, Error> {
         let config = client_config::scan(connection);
-        let failed = |error: rdkafka::error::KafkaError| Error::Config(error.to_string());
+        let failed = |error: rdkafka::error::KafkaError| Error::Config(without_values(&error));
         let base = BaseConsumer::from_config_and_context(&config, Context).map_err(failed)?;
         let queue = Queue::of_consumer(&base)
             .ok_or_else(|| Error::Config("the consumer has no queue".to_owned()))?;

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use super::admin::Error;
 use super::client_config::{self, Connection};
+use super::errors::without_values;
 use super::native::tails::Tails as Native;
 use super::native::{Polled, Queue};
 use super::security::Security;
@@ -58,7 +59,8 @@ impl Tails {
         };
         let config = client_config::tails(&connection, READ);
         let failed = |error: &dyn std::fmt::Display| Error::Config(error.to_string());
-        let native = Native::open(&config).map_err(|error| failed(&error))?;
+        let native =
+            Native::open(&config).map_err(|error| Error::Config(without_values(&error)))?;
         let queue = native.queue();
         let (wishes, wished) = channel();
         let mut watch = Watch {

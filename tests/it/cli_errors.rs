@@ -304,6 +304,14 @@ fn brokers_that_are_away_or_silent_are_named() {
             fails(drover(arguments).args(&flags), &[&bootstrap]);
         }
     }
+    // Even where its name is mistyped, the value of a property may be a secret.
+    for arguments in OF_KAFKA {
+        let wrong = format!("sasl.pasword={SECRET}");
+        let mut command = drover(arguments);
+        command.args(["--bootstrap", "127.0.0.1:1", "--timeout", "1s"]);
+        command.args(["--property", &wrong]);
+        fails(&mut command, &["sasl.pasword", "--property"]);
+    }
 }
 
 #[test]

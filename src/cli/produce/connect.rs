@@ -12,6 +12,7 @@ use rdkafka::message::DeliveryResult;
 use rdkafka::producer::{BaseProducer, Producer, ProducerContext};
 
 use super::ProduceArgs;
+use crate::kafka::errors::without_values;
 
 /// The brokers' choice, in a request to create a topic (Kafka 2.4 and later).
 const BROKER_DEFAULT: i32 = -1;
@@ -96,7 +97,12 @@ fn config(args: &ProduceArgs) -> ClientConfig {
 pub(super) fn producer(args: &ProduceArgs) -> anyhow::Result<BaseProducer<Heard>> {
     config(args)
         .create_with_context(Heard::default())
-        .map_err(|error| anyhow!("{error}; check --bootstrap and --property"))
+        .map_err(|error| {
+            anyhow!(
+                "{}; check --bootstrap and --property",
+                without_values(&error)
+            )
+        })
 }
 
 /// The topic's partitions; creates it if that was asked for.

@@ -158,6 +158,45 @@ pub(super) fn start_at() -> Schema {
     )
 }
 
+pub(super) fn time_of_day(_: &mut SchemaGenerator) -> Schema {
+    text(
+        5,
+        "([01][0-9]|2[0-3]):[0-5][0-9]",
+        "write a time of day with two digits each, such as 08:00",
+    )
+}
+
+pub(super) fn end_of_day(_: &mut SchemaGenerator) -> Schema {
+    text(
+        5,
+        "([01][0-9]|2[0-3]):[0-5][0-9]|24:00",
+        "write a time of day with two digits each, such as 18:00, or 24:00 for the end of the day",
+    )
+}
+
+pub(super) fn time_zone(_: &mut SchemaGenerator) -> Schema {
+    text(
+        64,
+        "[a-zA-Z][a-zA-Z0-9+_-]*(/[a-zA-Z0-9+_-]+){0,2}",
+        "write a name of the IANA time zone database, such as Europe/Berlin or UTC",
+    )
+}
+
+pub(super) fn dates(_: &mut SchemaGenerator) -> Schema {
+    let date = text(
+        10,
+        "[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])",
+        "write a date as year, month and day, such as 2026-11-27",
+    );
+    json_schema!({
+        "type": "array",
+        "minItems": 1,
+        "maxItems": 100,
+        "x-kubernetes-list-type": "set",
+        "items": date,
+    })
+}
+
 /// The names are a list, not a form; `fleet` says of each other one why it cannot be set.
 pub(super) fn properties(_: &mut SchemaGenerator) -> Schema {
     let known: Vec<String> = PASSED_ON_PROPERTIES

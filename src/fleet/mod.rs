@@ -16,6 +16,7 @@ mod properties;
 mod quantity;
 mod references;
 mod rules;
+mod schedule;
 mod schema;
 mod secrets;
 mod security;

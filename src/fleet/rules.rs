@@ -182,6 +182,7 @@ fn scaling(scaling: &Scaling, problems: &mut Problems) {
             "spec.scaling.maxDelay must be between 1s and 24h; write a time such as 60s",
         );
     }
+    super::schedule::check(scaling, problems);
     let Some(idle) = scaling.idle_time_to_zero else {
         return;
     };

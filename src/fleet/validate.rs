@@ -7,8 +7,8 @@ use k8s_openapi::api::core::v1::PodTemplateSpec;
 use super::problem::{Problem, Problems};
 use super::{
     DEFAULT_WORKER_MEMORY_BYTES, Delivery, Fleet, Handler, References, Timing,
-    consumer_environment, encryption, idempotency, names, properties, quantity, rules, schema,
-    secrets, security, skips, template,
+    consumer_environment, encryption, idempotency, names, properties, quantity, rules, schedule,
+    schema, secrets, security, skips, template,
 };
 use crate::api::names::WORKER_CONTAINER;
 use crate::api::{self, KafkaConsumer, KafkaConsumerSpec, OnExhausted};
@@ -159,6 +159,7 @@ fn complete(
         timing,
         policy: Policy {
             min: spec.scaling.min_replicas,
+            schedule: schedule::complete(&spec.scaling),
             max: spec.scaling.max_replicas,
             max_delay: spec.scaling.max_delay.0,
             idle_to_zero: spec.scaling.idle_time_to_zero.map(|idle| idle.0),

@@ -68,6 +68,7 @@ fn policy() -> impl Strategy<Value = Policy> {
         .prop_map(|(min, max, delay, idle, concurrency)| Policy {
             min: min.min(max.unwrap_or(u32::MAX)),
             max,
+            schedule: Schedule::default(),
             max_delay: Duration::from_millis(delay),
             idle_to_zero: idle.map(Duration::from_millis),
             concurrency,

@@ -1,7 +1,11 @@
 //! What the user and the partitions allow.
 
+use std::time::Duration;
+
+use super::flow::seconds;
 use super::plan::Plan;
 use super::reading::Reading;
+use super::schedule::Standing;
 use super::sizes;
 use super::state::State;
 use super::target::Needs;
@@ -21,6 +25,8 @@ pub(super) struct Bounds {
     pub(super) sizes: Vec<u32>,
     /// Zero is allowed by the user but breaks the promise: seconds that a wake-up takes.
     pub(super) zero_takes: Option<f64>,
+    /// What the schedule says, where it asks for more than the user's usual minimum.
+    pub(super) standing: Standing,
 }
 
 /// Works out what is allowed.
@@ -36,12 +42,14 @@ pub(super) fn bounds(policy: &Policy, state: &State, reading: &Reading<'_>) -> B
     let takes = NOTICE
         + state.orders.learned_start_up().unwrap_or(0.0)
         + state.orders.learned_rebalance().unwrap_or(0.0);
+    let standing = standing(policy, state, reading);
+    let least = standing.floor.as_ref().map_or(policy.min, |peak| peak.min);
     let zero_takes =
-        (policy.min == 0 && most > 0 && takes > policy.max_delay.as_secs_f64()).then_some(takes);
+        (least == 0 && most > 0 && takes > policy.max_delay.as_secs_f64()).then_some(takes);
     let floor = if zero_takes.is_some() {
         1
     } else {
-        policy.min.min(most)
+        least.min(most)
     };
     let useful = sizes::useful(partitions);
     let ceiling = useful
@@ -62,7 +70,17 @@ pub(super) fn bounds(policy: &Policy, state: &State, reading: &Reading<'_>) -> B
         ceiling,
         sizes,
         zero_takes,
+        standing,
     }
+}
+
+/// What the schedule says: pods that take time to start are ordered before their peak begins.
+fn standing(policy: &Policy, state: &State, reading: &Reading<'_>) -> Standing {
+    let reaction = state.orders.start_up(policy) + state.orders.rebalance(policy);
+    let lead = Duration::try_from_secs_f64(reaction).unwrap_or_default();
+    let mut standing = policy.schedule.at(reading.now, lead);
+    standing.floor = standing.floor.filter(|peak| peak.min > policy.min);
+    standing
 }
 
 /// Keeps the number inside of what is allowed, and says which limit held it.
@@ -74,17 +92,27 @@ pub(super) fn apply(
     bounds: &Bounds,
     needs: &Needs,
 ) -> Plan {
+    if let Some(at) = bounds.standing.changes_at {
+        plan = plan.due_in(seconds(reading.now, at));
+    }
     let wanted = plan.replicas;
     if wanted < bounds.floor {
-        plan = match bounds.zero_takes {
-            Some(takes) => plan.set(
+        plan = match (bounds.zero_takes, &bounds.standing.floor) {
+            (_, Some(peak)) => plan.set(
+                bounds.floor,
+                Why::Scheduled {
+                    peak: Box::new(peak.clone()),
+                    partitions: reading.partitions(),
+                },
+            ),
+            (Some(takes), None) => plan.set(
                 bounds.floor,
                 Why::ZeroTooSlow {
                     takes,
                     promise: policy.max_delay,
                 },
             ),
-            None => plan.set(
+            (None, None) => plan.set(
                 bounds.floor,
                 Why::AtLeastMin {
                     min: policy.min,

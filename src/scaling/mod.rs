@@ -23,6 +23,7 @@ mod reading;
 mod reason;
 mod sample;
 mod scars;
+mod schedule;
 mod sizes;
 mod state;
 mod target;
@@ -42,6 +43,7 @@ mod tests;
 
 pub use reason::Why;
 pub use sample::{LagUnknown, PartitionSample, PodSample, Sample};
+pub use schedule::{Days, Floor, Peak, Schedule, Standing};
 pub use state::State;
 
 use std::time::Duration;
@@ -55,6 +57,8 @@ use crate::topic::TopicPartition;
 pub struct Policy {
     /// Pods at least.
     pub min: u32,
+    /// Times in which that is more.
+    pub schedule: Schedule,
     /// Pods at most; none means as many as there are partitions.
     pub max: Option<u32>,
     /// No record waits longer than this.

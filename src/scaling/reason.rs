@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::Policy;
 use super::sample::LagUnknown;
+use super::schedule::Floor;
 use super::state::State;
 use super::target::Needs;
 use crate::topic::TopicPartition;
@@ -147,6 +148,13 @@ pub enum Why {
         /// Partitions of all topics.
         partitions: u32,
     },
+    /// A peak of `scaling.schedule` holds.
+    Scheduled {
+        /// It.
+        peak: Box<Floor>,
+        /// Partitions of all topics.
+        partitions: u32,
+    },
     /// A wake-up takes longer than the promise.
     ZeroTooSlow {
         /// Seconds that it takes.
@@ -234,6 +242,7 @@ impl Why {
             Self::CappedByPartitions { .. } => "CappedByPartitions",
             Self::CappedByMax { .. } => "CappedByMaxReplicas",
             Self::AtLeastMin { .. } => "AtLeastMinReplicas",
+            Self::Scheduled { .. } => "Scheduled",
             Self::ZeroTooSlow { .. } => "ZeroTooSlow",
             Self::SloUnreachable { .. } => "SLOUnreachable",
             Self::RetentionNear { .. } => "RetentionNear",
@@ -407,6 +416,7 @@ impl fmt::Display for Why {
                 }
                 Ok(())
             }
+            Self::Scheduled { peak, partitions } => scheduled(f, peak, *partitions),
             Self::ZeroTooSlow { takes, promise } => write!(
                 f,
                 "one pod stays: waking up from zero takes {takes:.1}s, longer than the promised {promise:?}; speed up the pod's start or raise scaling.maxDelay"
@@ -453,6 +463,26 @@ impl fmt::Display for Why {
             ),
         }
     }
+}
+
+/// Times as the clocks of the spec show them: the sentence stays as it is while the peak lasts.
+fn scheduled(f: &mut fmt::Formatter<'_>, peak: &Floor, partitions: u32) -> fmt::Result {
+    const TIME: &str = "%a %H:%M";
+    let (place, min, until) = (peak.place, peak.min, peak.until.strftime(TIME));
+    let zone = peak.until.time_zone().iana_name().unwrap_or("UTC");
+    write!(f, "scaling.schedule[{place}] keeps {min} ")?;
+    match &peak.begins {
+        Some(begins) => write!(
+            f,
+            "from {} to {until} ({zone}), and pods are ordered before, because they take time to start",
+            begins.strftime(TIME)
+        )?,
+        None => write!(f, "until {until} ({zone})")?,
+    }
+    if partitions > 0 && partitions < min {
+        write!(f, ", but only {partitions} partitions are there to share")?;
+    }
+    Ok(())
 }
 
 fn load(f: &mut fmt::Formatter<'_>, backlog: u64, arrival: Option<f64>) -> fmt::Result {

@@ -49,6 +49,7 @@ impl Default for World {
             policy: Policy {
                 min: 0,
                 max: None,
+                schedule: Schedule::default(),
                 max_delay: Duration::from_secs(30),
                 idle_to_zero: None,
                 concurrency: 1,

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use super::controller::{Controller, Order, Seen};
 use super::setup::Setup;
 use crate::report::Stuck;
-use crate::scaling::{self, PartitionSample, PodSample, Policy, Sample, State, Watch};
+use crate::scaling::{self, PartitionSample, PodSample, Policy, Sample, Schedule, State, Watch};
 use crate::topic::{Offset, TopicPartition};
 
 /// The controller reads offsets so often, seconds,
@@ -48,6 +48,7 @@ impl Drover {
         Self {
             policy: Policy {
                 min: setup.min,
+                schedule: Schedule::default(),
                 max: Some(setup.max),
                 max_delay: Duration::try_from_secs_f64(setup.promise).unwrap_or(Duration::MAX),
                 idle_to_zero: None,

@@ -836,3 +836,52 @@ fn records_to_skip_are_checked_and_handed_on() {
     assert!(text(&document).contains("skips"));
     assert!(!text(&annotated(http_url(), "[]".to_owned())).contains("skips"));
 }
+
+#[test]
+fn zones_and_days_that_do_not_exist_are_told_offline() {
+    let peak = |name: &str, value: Value| {
+        let mut peak = json!({ "timeZone": "UTC", "minReplicas": 2 });
+        peak[name] = value;
+        with(http_url(), "/spec/scaling/schedule", json!([peak]))
+    };
+    each_is_told_once(vec![
+        (
+            peak("timeZone", json!("Europe/Belin")),
+            reason::INVALID_VALUE,
+            "spec.scaling.schedule[0].timeZone",
+            "did you mean Europe/Berlin?",
+        ),
+        (
+            peak("timeZone", json!("Mars/Olympus")),
+            reason::INVALID_VALUE,
+            "spec.scaling.schedule[0].timeZone",
+            "write one such as Europe/Berlin or UTC",
+        ),
+        (
+            peak("dates", json!(["2027-02-28", "2027-02-29"])),
+            reason::INVALID_VALUE,
+            "spec.scaling.schedule[0].dates[1]",
+            "there is no such day",
+        ),
+    ]);
+}
+
+#[test]
+fn a_schedule_is_what_the_planner_is_told() {
+    let peaks = json!([
+        { "days": ["Sun"], "from": "22:00", "to": "24:00", "timeZone": "Europe/Berlin", "minReplicas": 2 },
+        { "timeZone": "europe/berlin", "minReplicas": 3 },
+    ]);
+    let document = with(http_url(), "/spec/scaling/schedule", peaks);
+    let fleet = validate(&typed(&document), &References::default()).unwrap();
+    let [first, second] = &fleet.policy.schedule.0[..] else {
+        panic!("{:?}", fleet.policy.schedule);
+    };
+    assert_eq!(
+        first.days,
+        drover::scaling::Days::Week(vec![jiff::civil::Weekday::Sunday])
+    );
+    assert_eq!((first.from.hour(), first.to.hour(), first.min), (22, 0, 2));
+    assert_eq!(second.days, drover::scaling::Days::Every);
+    assert_eq!(first.zone, second.zone);
+}

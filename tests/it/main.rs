@@ -34,6 +34,7 @@ mod controller_process;
 mod controller_rest;
 mod controller_rights;
 mod controller_scaling;
+mod controller_schedule;
 mod controller_security;
 mod controller_skips;
 mod controller_status;

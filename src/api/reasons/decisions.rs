@@ -78,6 +78,10 @@ pub const ALL: &[Reason] = &[
         "see ScalingLimited",
     ),
     well("AtLeastMinReplicas", "spec.scaling.minReplicas holds"),
+    well(
+        "Scheduled",
+        "a peak of spec.scaling.schedule holds, or begins as soon as its pods have started",
+    ),
     reason(
         "ZeroTooSlow",
         "a wake-up takes longer than the promise",

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::encryption::Encryption;
 use super::idempotency::Idempotency;
 use super::kafka::Kafka;
+use super::schedule::Peak;
 use super::start_at::StartAt;
 use super::status::KafkaConsumerStatus;
 use crate::api::{Span, text};
@@ -485,7 +486,8 @@ pub enum OnExhausted {
     { "rule": "!has(self.maxReplicas) || self.minReplicas <= self.maxReplicas", "message": "spec.scaling.minReplicas is greater than spec.scaling.maxReplicas; lower the first or raise the second" },
     { "rule": "duration(self.maxDelay) >= duration('1s') && duration(self.maxDelay) <= duration('24h')", "message": "spec.scaling.maxDelay must be between 1s and 24h; write a time such as 60s" },
     { "rule": "!has(self.idleTimeToZero) || (duration(self.idleTimeToZero) >= duration('1s') && duration(self.idleTimeToZero) <= duration('24h'))", "message": "spec.scaling.idleTimeToZero must be between 1s and 24h; write a time such as 30s" },
-    { "rule": "!has(self.idleTimeToZero) || self.minReplicas == 0", "message": "spec.scaling.idleTimeToZero has no effect while spec.scaling.minReplicas is not 0; set that to 0, or remove idleTimeToZero" }
+    { "rule": "!has(self.idleTimeToZero) || self.minReplicas == 0", "message": "spec.scaling.idleTimeToZero has no effect while spec.scaling.minReplicas is not 0; set that to 0, or remove idleTimeToZero" },
+    { "rule": "!has(self.schedule) || !has(self.maxReplicas) || self.schedule.all(peak, peak.minReplicas <= self.maxReplicas)", "message": "spec.scaling.schedule has a minReplicas that is greater than spec.scaling.maxReplicas; lower the first or raise the second" }
 ]))]
 pub struct Scaling {
     /// Pods at least. 0 lets an idle fleet go to zero. Default 1.
@@ -502,6 +504,11 @@ pub struct Scaling {
     /// about ten seconds for a dozen pods and two minutes for one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub idle_time_to_zero: Option<Span>,
+    /// Known peaks: times in which there are more pods at least than `minReplicas`. The pods are ordered as
+    /// long before a peak as they take to start. Not in mode `Manual`. Default: none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 50))]
+    pub schedule: Vec<Peak>,
     /// Who decides the size. Default `Auto`.
     pub mode: ScalingMode,
 }
@@ -513,6 +520,7 @@ impl Default for Scaling {
             max_replicas: None,
             max_delay: Span::secs(60),
             idle_time_to_zero: None,
+            schedule: Vec::new(),
             mode: ScalingMode::Auto,
         }
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::scaling::{Decision, PartitionSample, PodSample, Policy, Sample};
+use crate::scaling::{Decision, PartitionSample, PodSample, Policy, Sample, Schedule};
 use crate::topic::{Offset, TopicPartition};
 
 /// The name that the topic has in reasons.
@@ -84,6 +84,7 @@ impl Setup {
         Ok(Self {
             policy: Policy {
                 min: policy.min_replicas,
+                schedule: Schedule::default(),
                 max: policy.max_replicas,
                 max_delay,
                 idle_to_zero: idle

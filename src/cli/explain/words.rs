@@ -79,14 +79,17 @@ fn asked(consumer: &KafkaConsumer) -> Vec<Vec<String>> {
     let most = scaling.max_replicas.map(|most| most.to_string());
     let most = most.unwrap_or_else(|| "as many as partitions".to_owned());
     let line = |name: &str, value: String| vec![name.to_owned(), value];
-    vec![
+    let mut lines = vec![
         line(
             "promise",
             format!("no record waits longer than {}", scaling.max_delay),
         ),
         line("bounds", format!("{} to {most}", scaling.min_replicas)),
-        line("mode", format!("{:?}", scaling.mode)),
-    ]
+    ];
+    let peaks = scaling.schedule.iter();
+    lines.extend(peaks.map(|peak| line("peak", peak.to_string())));
+    lines.push(line("mode", format!("{:?}", scaling.mode)));
+    lines
 }
 
 fn seen(status: &KafkaConsumerStatus) -> Vec<Vec<String>> {

@@ -56,7 +56,11 @@ pub fn http_port() -> Value {
                 "redriveHeader": "redrive",
                 "scope": "shop-orders",
             },
-            "scaling": { "minReplicas": 0, "maxReplicas": 12, "maxDelay": "30s", "idleTimeToZero": "1m", "mode": "Recommend" },
+            "scaling": { "minReplicas": 0, "maxReplicas": 12, "maxDelay": "30s", "idleTimeToZero": "1m", "mode": "Recommend", "schedule": [
+                { "days": ["Mon", "Fri"], "from": "08:00", "to": "18:00", "timeZone": "Europe/Berlin", "minReplicas": 6 },
+                { "daysOfMonth": [1, 31], "from": "22:00", "to": "06:00", "timeZone": "UTC", "minReplicas": 3 },
+                { "dates": ["2026-11-27"], "timeZone": "America/New_York", "minReplicas": 12 },
+            ] },
             "encryption": { "activeRecord": {
                 "primaryKeySecrets": [
                     { "name": "rails-encryption", "key": "primary_key_2025" },

@@ -501,6 +501,7 @@ pub fn wrong_specs() -> Vec<Wrong> {
         ),
     ];
     all.extend(wrong_idempotency());
+    all.extend(wrong_schedules());
     all
 }
 
@@ -620,6 +621,74 @@ fn wrong_idempotency() -> Vec<Wrong> {
             ),
             "spec.idempotency",
             "remove spec.idempotency",
+        ),
+    ]
+}
+
+/// A peak, and what is wrong with it.
+fn wrong_schedules() -> Vec<Wrong> {
+    let peak = |change: Value| {
+        let mut peak = json!({ "timeZone": "Europe/Berlin", "minReplicas": 6 });
+        for (name, value) in change.as_object().into_iter().flatten() {
+            peak[name] = value.clone();
+        }
+        with(http_url(), "/spec/scaling/schedule", json!([peak]))
+    };
+    let of = |change, field, remedy| wrong(peak(change), field, remedy);
+    vec![
+        of(
+            json!({ "from": "8:00" }),
+            "spec.scaling.schedule[0].from",
+            "such as 08:00",
+        ),
+        of(
+            json!({ "to": "24:30" }),
+            "spec.scaling.schedule[0].to",
+            "24:00 for the end of the day",
+        ),
+        of(
+            json!({ "from": "08:00", "to": "08:00" }),
+            "spec.scaling.schedule[0]",
+            "choose another to",
+        ),
+        of(
+            json!({ "days": ["Monday"] }),
+            "spec.scaling.schedule[0].days[0]",
+            "supported values: \"Mon\", \"Tue\"",
+        ),
+        of(
+            json!({ "daysOfMonth": [32] }),
+            "spec.scaling.schedule[0].daysOfMonth[0]",
+            "less than or equal to 31",
+        ),
+        of(
+            json!({ "dates": ["27.11.2026"] }),
+            "spec.scaling.schedule[0].dates[0]",
+            "such as 2026-11-27",
+        ),
+        of(
+            json!({ "days": ["Fri"], "dates": ["2026-11-27"] }),
+            "spec.scaling.schedule[0]",
+            "keep one, and write another entry for the other",
+        ),
+        of(
+            json!({ "timeZone": "Europe Berlin" }),
+            "spec.scaling.schedule[0].timeZone",
+            "such as Europe/Berlin or UTC",
+        ),
+        of(
+            json!({ "minReplicas": 0 }),
+            "spec.scaling.schedule[0].minReplicas",
+            "greater than or equal to 1",
+        ),
+        wrong(
+            with(
+                http_url(),
+                "/spec/scaling",
+                json!({ "maxReplicas": 5, "schedule": [{ "timeZone": "UTC", "minReplicas": 6 }] }),
+            ),
+            "spec.scaling.schedule",
+            "lower the first or raise the second",
         ),
     ]
 }

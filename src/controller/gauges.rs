@@ -6,7 +6,7 @@ use crate::api::names::condition;
 use crate::telemetry::controller_metrics::Attention;
 
 /// Reasons for which sizes do not follow decisions because somebody wants it so.
-const CHOSEN: [&str; 3] = ["Paused", "Manual", "RecommendOnly"];
+const CHOSEN: [&str; 4] = ["Paused", "Manual", "External", "RecommendOnly"];
 
 /// `Ready`, as far as it is known.
 pub fn ready(conditions: &[Condition]) -> Option<bool> {

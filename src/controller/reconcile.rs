@@ -25,18 +25,18 @@ use super::gauges;
 use super::malformed;
 use super::offsets::{self, Group};
 use super::publish::publish;
-use super::scale::scale;
+use super::scale::{offer, scale};
 use super::size::{self, Order, Situation};
 use super::status::{Facts, Kafka, Spec, Trouble, status};
 use super::workload::{self, Workload};
-use crate::api::KafkaConsumer;
+use crate::api::{KafkaConsumer, ScalingMode};
 use crate::clock;
 use crate::fleet::{self, Fleet};
 use crate::k8s::apply::version_of;
 use crate::k8s::chain;
 use crate::lag::Latest;
 use crate::resources::selector_text;
-use crate::scaling::{self, Decision, Sample};
+use crate::scaling::{self, Bounded, Decision, Outlook, Sample};
 use crate::telemetry::controller_metrics::FleetGauges;
 
 /// A resource at rest is looked at this often, whatever the watches say.
@@ -243,6 +243,7 @@ impl Run<'_> {
             self.decision = Some(decision);
         }
         let deployment = self.observed.deployment.as_deref();
+        let bounded = self.bounded(fleet);
         self.order = size::order(
             fleet,
             &Situation {
@@ -250,8 +251,33 @@ impl Run<'_> {
                 current: deployment.map(|_| size),
                 never_sized: deployment.is_none_or(size_is_placeholder),
                 offsets_ready,
+                bounded,
             },
         );
+    }
+
+    /// What is allowed of a size from outside, with or without an answer of Kafka: how many partitions there
+    /// are does not change because it is away.
+    fn bounded(&mut self, fleet: &Fleet) -> Option<Bounded> {
+        let chosen = fleet.manual_replicas?;
+        if fleet.mode != ScalingMode::External || fleet.paused {
+            return None;
+        }
+        let outlook = self.decision.as_ref().map(|decision| &decision.outlook);
+        let status = self.consumer.status.as_ref();
+        let kept = status.and_then(|status| u32::try_from(status.partitions?).ok());
+        let partitions = outlook.map(|outlook| outlook.partitions).or(kept);
+        let start =
+            |outlook: &Outlook| Some(outlook.start_up? + outlook.rebalance.unwrap_or_default());
+        let lead = outlook.and_then(start).unwrap_or_default();
+        let now = clock::now();
+        let partitions = partitions.filter(|count| *count > 0);
+        let bounded = scaling::bounded(&fleet.policy, chosen, partitions, lead, now);
+        if let Some(at) = bounded.changes_at {
+            let wait = Duration::try_from(at.duration_since(now)).unwrap_or_default();
+            self.within(wait.max(MOMENT));
+        }
+        Some(bounded)
     }
 
     /// Children first, then their number. A child that cannot be applied does not keep the size
@@ -267,6 +293,14 @@ impl Run<'_> {
         else {
             return;
         };
+        let unset = fleet.mode == ScalingMode::External && fleet.manual_replicas.is_none();
+        if unset && !fleet.paused {
+            let size = self.workload.as_ref().map(|workload| workload.size);
+            let first = size::first_choice(fleet, size);
+            if let Err(error) = offer(context, self.consumer, first).await {
+                self.failed(&error, memory);
+            }
+        }
         let Some(order) = &self.order else {
             self.workload = Some(read(&deployment, observed));
             return;

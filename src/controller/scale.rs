@@ -16,6 +16,7 @@ use super::dereference::Observed;
 use super::error::Error;
 use super::fleets::{FleetMemory, SizeSet};
 use super::size::Order;
+use crate::api::KafkaConsumer;
 use crate::api::names::{ANNOTATION_DELETION_COST, SCALE_MANAGER};
 use crate::k8s::apply::version_of;
 use crate::k8s::chain;
@@ -83,6 +84,43 @@ pub async fn scale(
     }
     info!(namespace, name, from, to, "scaled");
     Ok(Some(Scaled { from, to }))
+}
+
+/// Gives a fleet that an autoscaler is to size a size to begin with: the scale subresource has none otherwise,
+/// and autoscalers can neither read nor change it.
+///
+/// # Errors
+/// If the API server refuses or does not answer.
+pub async fn offer(context: &Context, consumer: &KafkaConsumer, size: u32) -> Result<(), Error> {
+    let namespace = consumer.namespace().unwrap_or_default();
+    let name = consumer.name_any();
+    let api: Api<KafkaConsumer> = Api::namespaced(context.client.clone(), &namespace);
+    // Of the version that was seen: whoever has set a size meanwhile keeps it.
+    let scale = json!({
+        "metadata": { "resourceVersion": consumer.resource_version() },
+        "spec": { "replicas": size },
+    });
+    let params = PatchParams {
+        field_manager: Some(SCALE_MANAGER.to_owned()),
+        ..Default::default()
+    };
+    match api.patch_scale(&name, &params, &Patch::Merge(&scale)).await {
+        Ok(_) => {
+            info!(
+                namespace,
+                name, size, "spec.replicas set for an autoscaler to begin with"
+            );
+            Ok(())
+        }
+        // A newer one is on its way to us.
+        Err(kube::Error::Api(status)) if status.code == 409 => Ok(()),
+        Err(source) => Err(Error::Api {
+            verb: "scale",
+            kind: "KafkaConsumer",
+            name,
+            source,
+        }),
+    }
 }
 
 /// Tells Kubernetes who should leave. A pod that cannot be told leaves or stays by chance; that is

@@ -1,10 +1,10 @@
-//! Whose word counts for the size of a fleet: pause, the user, or the policy.
+//! Whose word counts for the size of a fleet: pause, the user, an autoscaler of theirs, or the policy.
 //!
 //! Pure. `scale` carries the order out.
 
 use crate::api::ScalingMode;
 use crate::fleet::Fleet;
-use crate::scaling::Decision;
+use crate::scaling::{Bounded, Decision};
 
 /// The size that a fleet is to have, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +17,8 @@ pub struct Order {
     pub by: By,
     /// In words, the first decided.
     pub reasons: Vec<String>,
+    /// What kept a size from outside from being as it was chosen: the word and the sentence.
+    pub limit: Option<(&'static str, String)>,
 }
 
 /// Who ordered a size.
@@ -26,6 +28,8 @@ pub enum By {
     Pause,
     /// `spec.replicas` in mode `Manual`.
     User,
+    /// `spec.replicas` in mode `External`.
+    Outside,
     /// The policy.
     Policy,
     /// The policy, but nobody acts on it.
@@ -42,6 +46,8 @@ pub struct Situation<'a> {
     pub never_sized: bool,
     /// The group has offsets to begin at: before that no pod may start.
     pub offsets_ready: bool,
+    /// What is allowed of `spec.replicas`; none where it is not set.
+    pub bounded: Option<Bounded>,
 }
 
 /// Whose word counts now. None where nobody has one: the size stays as it is.
@@ -52,21 +58,25 @@ pub fn order(fleet: &Fleet, situation: &Situation<'_>) -> Option<Order> {
             set: Some(0),
             by: By::Pause,
             reasons: vec!["paused by spec.paused".to_owned()],
+            limit: None,
         });
     }
     match fleet.mode {
         ScalingMode::Manual => Some(manual(fleet, situation)),
+        ScalingMode::External => Some(external(fleet, situation)),
         ScalingMode::Auto => situation.decision.map(|decision| Order {
             wanted: decision.replicas,
             set: startable(decision.replicas, situation),
             by: By::Policy,
             reasons: sentences(decision),
+            limit: None,
         }),
         ScalingMode::Recommend => situation.decision.map(|decision| Order {
             wanted: decision.replicas,
             set: first_size(fleet, situation),
             by: By::Recommendation,
             reasons: sentences(decision),
+            limit: None,
         }),
     }
 }
@@ -78,6 +88,7 @@ fn manual(fleet: &Fleet, situation: &Situation<'_>) -> Order {
             set: startable(replicas, situation),
             by: By::User,
             reasons: vec!["set by spec.replicas (scaling.mode: Manual)".to_owned()],
+            limit: None,
         },
         None => Order {
             wanted: situation.current.unwrap_or(fleet.policy.min),
@@ -87,8 +98,47 @@ fn manual(fleet: &Fleet, situation: &Situation<'_>) -> Order {
                 "scaling.mode is Manual and spec.replicas is not set: the size stays as it is"
                     .to_owned(),
             ],
+            limit: None,
         },
     }
+}
+
+/// What an autoscaler has chosen, as far as it is allowed.
+fn external(fleet: &Fleet, situation: &Situation<'_>) -> Order {
+    let chosen = fleet.manual_replicas.zip(situation.bounded.as_ref());
+    let Some((chosen, bounded)) = chosen else {
+        return Order {
+            wanted: situation.current.unwrap_or(fleet.policy.min),
+            set: first_size(fleet, situation),
+            by: By::Outside,
+            reasons: vec![
+                "scaling.mode is External and spec.replicas is not set yet: the size stays as it is"
+                    .to_owned(),
+            ],
+            limit: None,
+        };
+    };
+    let limit = bounded.why.as_ref();
+    let limit = limit.map(|why| (why.label(), why.to_string(), why.is_limit()));
+    let said = format!(
+        "spec.replicas is {chosen}, as an autoscaler or kubectl scale has set it (scaling.mode: External)"
+    );
+    let sentence = limit.iter().map(|(_, sentence, _)| sentence.clone());
+    Order {
+        wanted: bounded.replicas,
+        set: startable(bounded.replicas, situation),
+        by: By::Outside,
+        reasons: sentence.chain([said]).collect(),
+        limit: limit
+            .filter(|(_, _, limits)| *limits)
+            .map(|(label, sentence, _)| (label, sentence)),
+    }
+}
+
+/// What an autoscaler finds where nobody has set `spec.replicas`: it takes a size that is not there, or
+/// zero, for a fleet that must not be scaled.
+pub fn first_choice(fleet: &Fleet, current: Option<u32>) -> u32 {
+    current.unwrap_or(0).max(fleet.policy.min).max(1)
 }
 
 /// Where nobody may change the size, a fleet that was never sized begins at its minimum.
@@ -157,8 +207,62 @@ mod tests {
             current,
             never_sized: current.is_none(),
             offsets_ready: ready,
+            bounded: None,
         };
         order(&fleet(spec), &situation).map(|order| (order.wanted, order.set))
+    }
+
+    /// What becomes of a size that an autoscaler chose for a fleet of two to six pods.
+    fn chosen(chosen: Option<u32>, current: Option<u32>, partitions: Option<u32>) -> Order {
+        let spec = json!({
+            "scaling": { "mode": "External", "minReplicas": 2, "maxReplicas": 6 },
+            "replicas": chosen,
+        });
+        let fleet = fleet(spec);
+        let now = Timestamp::UNIX_EPOCH;
+        let bounded = chosen.map(|size| {
+            let lead = std::time::Duration::ZERO;
+            crate::scaling::bounded(&fleet.policy, size, partitions, lead, now)
+        });
+        let situation = Situation {
+            decision: None,
+            current,
+            never_sized: current.is_none(),
+            offsets_ready: true,
+            bounded,
+        };
+        order(&fleet, &situation).expect("somebody has a word")
+    }
+
+    #[test]
+    fn a_size_from_outside_is_carried_over_within_the_bounds() {
+        for (size, partitions, expected, limit) in [
+            (4, Some(12), 4, None),
+            (5, Some(12), 5, None),
+            (0, Some(12), 2, None),
+            (9, Some(12), 6, Some("CappedByMaxReplicas")),
+            (9, Some(4), 4, Some("CappedByPartitions")),
+            (5, Some(1), 1, Some("CappedByPartitions")),
+            (9, None, 6, Some("CappedByMaxReplicas")),
+        ] {
+            let order = chosen(Some(size), Some(3), partitions);
+            assert_eq!((order.wanted, order.set), (expected, Some(expected)));
+            assert_eq!(order.by, By::Outside);
+            let label = order.limit.map(|(label, _)| label);
+            assert_eq!(label, limit, "{size} of {partitions:?}");
+            let said = order.reasons.last().expect("a reason");
+            assert!(said.contains(&format!("spec.replicas is {size}")), "{said}");
+        }
+    }
+
+    #[test]
+    fn a_size_that_nobody_has_chosen_yet_is_offered_and_changes_nothing() {
+        let order = chosen(None, Some(5), Some(12));
+        assert_eq!((order.wanted, order.set), (5, None));
+        let external = fleet(json!({ "scaling": { "mode": "External", "minReplicas": 0 } }));
+        for (current, offered) in [(None, 1), (Some(0), 1), (Some(5), 5)] {
+            assert_eq!(first_choice(&external, current), offered);
+        }
     }
 
     #[test]

@@ -92,7 +92,7 @@ pub struct Fleet {
     pub policy: Policy,
     /// Who decides the size.
     pub mode: ScalingMode,
-    /// `spec.replicas`, for mode `Manual`.
+    /// `spec.replicas`, for modes `Manual` and `External`.
     pub manual_replicas: Option<u32>,
     /// Records that somebody gave up.
     pub skips: Vec<Skip>,

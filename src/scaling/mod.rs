@@ -18,6 +18,7 @@ mod level;
 mod limits;
 mod load;
 mod orders;
+mod outside;
 mod plan;
 mod reading;
 mod reason;
@@ -41,6 +42,7 @@ mod small_world;
 #[cfg(test)]
 mod tests;
 
+pub use outside::{Bounded, bounded};
 pub use reason::Why;
 pub use sample::{LagUnknown, PartitionSample, PodSample, Sample};
 pub use schedule::{Days, Floor, Peak, Schedule, Standing};

@@ -294,6 +294,7 @@ fn the_controllers_rights_end_where_its_work_does() {
             match resource.as_str() {
                 "secrets" => assert_eq!(verbs, ["get"], "{rule}"),
                 "kafkaconsumers" => assert_eq!(verbs, ["list", "watch"], "{rule}"),
+                "kafkaconsumers/scale" => assert_eq!(verbs, ["patch"], "{rule}"),
                 "pods" => assert!(!verbs.contains(&"create".to_owned()), "{rule}"),
                 _ => {}
             }

@@ -25,6 +25,7 @@ mod conditions;
 mod controller_children;
 mod controller_credentials;
 mod controller_dead_letters;
+mod controller_external;
 mod controller_faults;
 mod controller_isolation;
 mod controller_leadership;

@@ -34,6 +34,10 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 - apiGroups: [drover.dev]
   resources: [kafkaconsumers/status]
   verbs: [patch]
+# With mode External, a size for the autoscaler to begin with where nobody has set one.
+- apiGroups: [drover.dev]
+  resources: [kafkaconsumers/scale]
+  verbs: [patch]
 # Owner references that block the owner's deletion need this where the admission plug-in
 # OwnerReferencesPermissionEnforcement is on (OpenShift).
 - apiGroups: [drover.dev]

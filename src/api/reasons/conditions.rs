@@ -246,6 +246,10 @@ pub const ALL: &[Condition] = &[
                         "spec.replicas sets the size, as spec.scaling.mode wants it",
                     ),
                     well(
+                        "External",
+                        "spec.replicas sets the size, and an autoscaler sets that, as spec.scaling.mode wants it",
+                    ),
+                    well(
                         "RecommendOnly",
                         "sizes are recommended in status.scaling.wanted, not set, as spec.scaling.mode wants it",
                     ),

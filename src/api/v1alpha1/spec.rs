@@ -127,8 +127,8 @@ pub struct KafkaConsumerSpec {
     #[serde(default)]
     pub scaling: Scaling,
 
-    /// The number of pods in `scaling.mode: Manual`; what `kubectl scale kc/NAME` sets. In other
-    /// modes it is not used, and status says so.
+    /// The number of pods in `scaling.mode: Manual` and `External`; what `kubectl scale kc/NAME` sets,
+    /// and an autoscaler. In other modes it is not used, and status says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 10000))]
     pub replicas: Option<u32>,
@@ -534,8 +534,11 @@ pub enum ScalingMode {
     Auto,
     /// Drover decides and says so in status, but does not act; size stays as it is.
     Recommend,
-    /// You, by `spec.replicas` and so by `kubectl scale kc/NAME`.
+    /// You, by `spec.replicas` and so by `kubectl scale kc/NAME`, whatever the bounds.
     Manual,
+    /// An autoscaler of your own, by `spec.replicas`, which it sets through the scale subresource, within
+    /// the bounds: `minReplicas`, `schedule`, `maxReplicas` and the partitions.
+    External,
 }
 
 impl Default for Delivery {

@@ -160,6 +160,10 @@ pub(super) fn next(consumer: &KafkaConsumer) -> String {
         ScalingMode::Manual => {
             return "when somebody sets spec.replicas: the mode is Manual".to_owned();
         }
+        ScalingMode::External => {
+            return "when an autoscaler or kubectl scale sets spec.replicas: the mode is External"
+                .to_owned();
+        }
         ScalingMode::Recommend => return "never by itself: the mode is Recommend".to_owned(),
         ScalingMode::Auto => {}
     }

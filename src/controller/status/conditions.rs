@@ -127,7 +127,7 @@ fn ready(facts: &Facts<'_>, stuck: &[StuckRecord]) -> Judgement {
             format!("{ready} of {size} pods are ready; the others are starting"),
         );
     }
-    let decides = fleet.mode != ScalingMode::Manual;
+    let decides = !matches!(fleet.mode, ScalingMode::Manual | ScalingMode::External);
     match size {
         0 if decides && facts.decision.is_none() => unknown(
             "WaitingForOffsets",
@@ -212,6 +212,12 @@ fn scaling_active(facts: &Facts<'_>) -> Judgement {
                 "spec.replicas sets the size; use kubectl scale, or set spec.scaling.mode to Auto",
             );
         }
+        ScalingMode::External => {
+            return no(
+                "External",
+                "spec.replicas sets the size, and an autoscaler sets that; set spec.scaling.mode to Auto to have Drover decide",
+            );
+        }
         ScalingMode::Recommend => {
             return no(
                 "RecommendOnly",
@@ -251,6 +257,12 @@ fn scaling_limited(facts: &Facts<'_>) -> Judgement {
     let policy_decides = facts
         .order
         .is_some_and(|order| matches!(order.by, By::Policy | By::Recommendation));
+    if let Some(order) = facts.order.filter(|order| order.by == By::Outside) {
+        return match &order.limit {
+            Some((label, sentence)) => yes(*label, sentence.clone()),
+            None => no("NotLimited", "nothing holds the size from what is wanted"),
+        };
+    }
     match facts.decision {
         Some(decision) if policy_decides => {
             match decision.reasons.iter().find(|why| why.is_limit()) {

@@ -82,6 +82,7 @@ fn order(wanted: u32, reason: &str) -> Order {
         wanted,
         set: Some(wanted),
         by: By::Policy,
+        limit: None,
         reasons: vec![reason.to_owned()],
     }
 }

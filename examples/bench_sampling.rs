@@ -23,6 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(600);
 const POLICY: Policy = Policy {
     min: 1,
     max: None,
+    schedule: drover::scaling::Schedule(Vec::new()),
     max_delay: Duration::from_secs(60),
     idle_to_zero: None,
     concurrency: 16,

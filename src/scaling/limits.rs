@@ -121,6 +121,15 @@ pub(super) fn apply(
             ),
         };
     }
+    if let Some(peak) = bounds.standing.floor.as_ref()
+        && wanted == bounds.floor
+    {
+        // It is what keeps the size from being less.
+        plan = plan.note(Why::Scheduled {
+            peak: Box::new(peak.clone()),
+            partitions: reading.partitions(),
+        });
+    }
     // What the user forbids holds with or without data; the partitions' limit only lowers when
     // they are known.
     let most_now = if reading.complete() {

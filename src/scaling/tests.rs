@@ -900,6 +900,18 @@ fn a_peak_stays_within_the_limits_and_says_so() {
 }
 
 #[test]
+fn a_peak_that_keeps_the_size_is_told_as_long_as_it_does() {
+    let policy = Policy {
+        schedule: peak(-10.0, 300.0, 5),
+        ..policy()
+    };
+    let told =
+        |seconds: usize| labels(&last(&policy, known(), &rest(seconds, 5))).contains(&"Scheduled");
+    assert!(told(1) && told(200));
+    assert!(!told(295), "it is over after 290 s");
+}
+
+#[test]
 fn within_a_peak_the_load_may_ask_for_more() {
     let policy = Policy {
         schedule: peak(-10.0, 3000.0, 4),

@@ -221,6 +221,7 @@ fn every_row_says_what_is_so_and_bad_ones_what_to_do() {
                     "RollingOut",
                     "PodsNotReady",
                     "Manual",
+                    "External",
                     "RecommendOnly",
                 ];
                 let needs_nobody = passes.contains(&reason.word);

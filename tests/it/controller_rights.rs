@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 
+use drover::api::KafkaConsumer;
 use http::Method;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
@@ -140,6 +141,14 @@ async fn a_life(operator: &Operator) {
     })
     .await;
 
+    let external = with(operator.spec("events"), "/scaling/mode", json!("External"));
+    operator.create("external", external).await;
+    operator
+        .object("external", "a size", |consumer: &KafkaConsumer| {
+            consumer.spec.replicas.is_some()
+        })
+        .await;
+
     // What somebody changes a second time is told by counting on.
     for seconds in [1, 1] {
         let drift = json!({ "spec": { "template": { "spec": { "terminationGracePeriodSeconds": seconds } } } });
@@ -181,7 +190,7 @@ async fn a_life(operator: &Operator) {
     })
     .await;
     let gone = operator
-        .api::<drover::api::KafkaConsumer>()
+        .api::<KafkaConsumer>()
         .delete("fleet", &DeleteParams::default())
         .await;
     gone.unwrap();

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use drover::api::KafkaConsumer;
-use jiff::{Timestamp, ToSpan, Unit, tz::TimeZone};
+use jiff::{ToSpan, Unit, tz::TimeZone};
 use k8s_openapi::api::apps::v1::Deployment;
 use serde_json::json;
 
@@ -52,7 +52,7 @@ async fn a_fleet_at_zero_is_woken_for_its_peak_and_goes_back_after_it() {
     let operator = Operator::start(&["events"]).await;
     operator.play_kubelet();
     // The next full minute but what this test needs to be at rest before.
-    let begins = Timestamp::now() + 20.seconds();
+    let begins = drover::clock::now() + 45.seconds();
     let begins = begins.to_zoned(TimeZone::UTC);
     let begins = begins
         .round(
@@ -76,13 +76,13 @@ async fn a_fleet_at_zero_is_woken_for_its_peak_and_goes_back_after_it() {
     operator.condition("fleet", "Ready", "True", "Idle").await;
     operator.object("fleet", "no pod", sized(0)).await;
     assert!(
-        Timestamp::now() < begins.timestamp(),
+        drover::clock::now() < begins.timestamp(),
         "the machine is too slow to say"
     );
 
     operator.object("fleet", "three pods", sized(3)).await;
     // Before it begins by no more than pods are guessed to take.
-    let raised = Timestamp::now();
+    let raised = drover::clock::now();
     assert!(raised > begins.timestamp() - 10.seconds(), "{raised}");
     let words = "scaling.schedule[0] keeps 3";
     let events = operator.event("fleet", "Scaled").await;

@@ -648,7 +648,7 @@ fn wrong_schedules() -> Vec<Wrong> {
         ),
         of(
             json!({ "from": "08:00", "to": "08:00" }),
-            "spec.scaling.schedule[0]",
+            "spec.scaling.schedule",
             "choose another to",
         ),
         of(
@@ -668,7 +668,7 @@ fn wrong_schedules() -> Vec<Wrong> {
         ),
         of(
             json!({ "days": ["Fri"], "dates": ["2026-11-27"] }),
-            "spec.scaling.schedule[0]",
+            "spec.scaling.schedule",
             "keep one, and write another entry for the other",
         ),
         of(

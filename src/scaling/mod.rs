@@ -20,6 +20,7 @@ mod load;
 mod orders;
 mod outside;
 mod plan;
+mod prospects;
 mod reading;
 mod reason;
 mod sample;
@@ -43,6 +44,7 @@ mod small_world;
 mod tests;
 
 pub use outside::{Bounded, bounded};
+pub use prospects::Prospect;
 pub use reason::Why;
 pub use sample::{LagUnknown, PartitionSample, PodSample, Sample};
 pub use schedule::{Days, Floor, Peak, Schedule, Standing};
@@ -117,6 +119,9 @@ pub struct Outlook {
     pub start_up: Option<Duration>,
     /// From being ready to the first work of the last new pod; none until seen.
     pub rebalance: Option<Duration>,
+    /// What the size decided on and the two next-best ones would come to, in this order; none while
+    /// nothing waits and nothing arrives, or sizes cannot be weighed.
+    pub prospects: Vec<Prospect>,
     /// Partitions that do not move, and are left out of the plan.
     pub stuck: Vec<TopicPartition>,
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::prospects;
 use super::reading::Reading;
 use super::state::State;
 use super::target::Needs;
@@ -118,6 +119,7 @@ impl Plan {
                 capacity_per_pod: state.capacity.measured(),
                 start_up: span(state.orders.learned_start_up()),
                 rebalance: span(state.orders.learned_rebalance()),
+                prospects: prospects::told(needs.costs.clone(), self.replicas),
                 stuck: reading
                     .stuck()
                     .map(|known| known.partition.clone())

@@ -5,11 +5,12 @@
 
 use super::Policy;
 use super::Why;
-use super::cost::{MOVE, Outset};
+use super::cost::{Cost, MOVE, Outset};
 use super::flow::seconds;
 use super::limits::Bounds;
 use super::load::Load;
 use super::plan::Plan;
+use super::prospects;
 use super::reading::Reading;
 use super::sizes;
 use super::state::State;
@@ -81,6 +82,8 @@ pub(super) struct Needs {
     pub(super) enough_at_most: u32,
     /// The size to lower to, where everything that it takes to know is known.
     pub(super) spare: Option<u32>,
+    /// What each size that may be ordered comes to, where there is something to do.
+    pub(super) costs: Vec<(u32, Cost)>,
     /// Nothing waits and nothing arrives: for so many seconds.
     pub(super) idle: Option<f64>,
     /// The last pod of an idle fleet stays for so many seconds, as the user wants it.
@@ -136,6 +139,12 @@ pub(super) fn needs(
         .idle_since()
         .filter(|_| reading.complete())
         .map(|since| seconds(since, reading.at));
+    let at_work = backlog > 0.0 || (idle.is_none() && outset.arrival > 0.0);
+    let costs = if at_work && reading.complete() {
+        prospects::weigh(&outset, bounds)
+    } else {
+        Vec::new()
+    };
     Needs {
         backlog,
         arrival: state.arrival(),
@@ -146,6 +155,7 @@ pub(super) fn needs(
         enough,
         enough_later,
         enough_at_most,
+        costs,
         spare: spare(policy, state, reading, bounds, &outset, &useful, idle),
         idle,
         awake_for: idle.and_then(|idle| awake_for(policy, bounds, idle)),

@@ -124,6 +124,37 @@ fn from_zero_straight_to_the_size_needed() {
 }
 
 #[test]
+fn the_next_best_sizes_are_told_with_what_they_would_come_to() {
+    let decision = last(&policy(), known(), &[sample(0.0, 580, 0, 0)]);
+    let prospects = &decision.outlook.prospects;
+    assert_eq!(prospects.len(), 3, "{prospects:?}");
+    assert_eq!(prospects[0].replicas, decision.replicas);
+    let next: Vec<u32> = prospects[1..].iter().map(|next| next.replicas).collect();
+    assert!(!next.contains(&decision.replicas), "{prospects:?}");
+    assert!(prospects[1].cost <= prospects[2].cost, "{prospects:?}");
+    // The decided one is the cheapest that keeps the promise.
+    for other in &prospects[1..] {
+        let keeps = other.delay < policy().max_delay;
+        assert!(!keeps || other.cost >= prospects[0].cost, "{prospects:?}");
+    }
+    // At rest there is nothing to weigh, and where something is unknown nobody can.
+    assert!(
+        last(&policy(), known(), &rest(30, 0))
+            .outlook
+            .prospects
+            .is_empty()
+    );
+    let mut unknown = sample(0.0, 580, 0, 0);
+    unknown.partitions.insert(partition(7), None);
+    assert!(
+        last(&policy(), known(), &[unknown])
+            .outlook
+            .prospects
+            .is_empty()
+    );
+}
+
+#[test]
 fn more_concurrency_makes_the_first_guess_smaller() {
     let policy = Policy {
         concurrency: 16,
@@ -917,7 +948,7 @@ fn within_a_peak_the_load_may_ask_for_more() {
         schedule: peak(-10.0, 3000.0, 4),
         ..policy()
     };
-    let decision = last(&policy, known(), &[sample(0.0, 1500, 0, 4)]);
+    let decision = last(&policy, known(), &[sample(0.0, 3000, 0, 4)]);
     assert!(decision.replicas > 4, "{decision:?}");
     assert_eq!(labels(&decision)[0], "DelayProjected");
 }

@@ -70,6 +70,22 @@ pub struct ScalingStatus {
     /// Seconds from ordering a pod to its first work, learned.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub start_up_seconds: Option<f64>,
+    /// What the wanted size and the two next-best ones would come to if the load went on as it is;
+    /// the wanted one first. Absent while there is nothing to do.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sizes: Vec<SizeCost>,
+}
+
+/// What a size would come to if the load went on as it is.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct SizeCost {
+    /// Pods.
+    pub replicas: i32,
+    /// Pods, waiting and the change of size together, as pod-seconds: the least is the best.
+    pub cost: f64,
+    /// The longest that a record would wait, such as `12s`.
+    pub delay: String,
 }
 
 /// A record that nothing gets past.

@@ -6,8 +6,9 @@ use kube::ResourceExt;
 use serde_json::{Value, json};
 
 use crate::api::names::condition;
-use crate::api::{KafkaConsumer, KafkaConsumerStatus, ScalingMode};
+use crate::api::{KafkaConsumer, KafkaConsumerStatus, ScalingMode, SizeCost};
 use crate::cli::columns::{UNKNOWN, ago, aligned, count, per_second, text as or_unknown};
+use crate::cli::grouped::grouped;
 
 /// A change of size.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,6 +51,11 @@ pub(super) fn text(consumer: &KafkaConsumer, changes: Option<&[Change]>, now: Ti
         .map(|reason| format!("  {reason}\n"))
         .collect();
     part(&mut text, "Why, the first decided", &reasons);
+    part(
+        &mut text,
+        "What sizes would come to, the wanted one first",
+        &aligned(&sizes(status), "  "),
+    );
     part(&mut text, "What holds it", &held(status));
     part(
         &mut text,
@@ -115,6 +121,20 @@ fn seen(status: &KafkaConsumerStatus) -> Vec<Vec<String>> {
             ),
         ),
     ]
+}
+
+/// The size and the next-best ones, a line each.
+fn sizes(status: &KafkaConsumerStatus) -> Vec<Vec<String>> {
+    let scaling = status.scaling.clone().unwrap_or_default();
+    let line = |size: &SizeCost| {
+        let cost = grouped(size.cost.round() as i64);
+        vec![
+            format!("{} pods", size.replicas),
+            format!("{cost} pod-seconds"),
+            format!("a record waits {} at most", size.delay),
+        ]
+    };
+    scaling.sizes.iter().map(line).collect()
 }
 
 fn find<'a>(status: &'a KafkaConsumerStatus, kind: &str) -> Option<&'a Condition> {
@@ -196,7 +216,12 @@ mod tests {
             },
             "status": {
                 "lag": 12345, "delay": "12s", "partitions": 24, "replicas": 2, "readyReplicas": 2,
-                "scaling": { "wanted": 6, "reasons": ["12,345 records wait"], "arrivalPerSecond": 2000.0 },
+                "scaling": { "wanted": 6, "reasons": ["12,345 records wait"], "arrivalPerSecond": 2000.0,
+                    "sizes": [
+                        { "replicas": 6, "cost": 1500.0, "delay": "12s" },
+                        { "replicas": 8, "cost": 2000.0, "delay": "9s" },
+                        { "replicas": 5, "cost": 9100.0, "delay": "1m10s" },
+                    ] },
                 "conditions": [{
                     "type": "ScalingLimited", "status": "True", "reason": "MaxReplicas", "message": "12 pods at most",
                     "lastTransitionTime": "2026-11-01T00:00:00Z",
@@ -226,6 +251,8 @@ mod tests {
             "ScalingLimited True (MaxReplicas): 12 pods at most",
             "60s ago: from 2 to 6: much waits",
             "next reading of offsets",
+            "6 pods  1,500 pod-seconds  a record waits 12s at most",
+            "5 pods  9,100 pod-seconds  a record waits 1m10s at most",
         ] {
             assert!(text.contains(words), "{words}: {text}");
         }

@@ -18,11 +18,11 @@ use jiff::Timestamp;
 use super::size::Order;
 use super::workload::Workload;
 use crate::api::names::condition::SCALING_LIMITED;
-use crate::api::{KafkaConsumerStatus, ScalingStatus, StuckRecord};
+use crate::api::{KafkaConsumerStatus, ScalingStatus, SizeCost, StuckRecord};
 use crate::fleet::{Fleet, Handler, Problem};
 use crate::lag::dead_letter_topic;
 use crate::report::unread;
-use crate::scaling::{Decision, PartitionSample, Sample};
+use crate::scaling::{Decision, PartitionSample, Prospect, Sample};
 
 /// Everything that a status speaks of.
 pub struct Facts<'a> {
@@ -134,6 +134,7 @@ fn keep_texts(previous: &KafkaConsumerStatus, next: &mut KafkaConsumerStatus) {
         return;
     };
     scaling.reasons.clone_from(&before.reasons);
+    scaling.sizes.clone_from(&before.sizes);
     for condition in &mut quiet.conditions {
         let mut olds = previous.conditions.iter();
         let old = olds.find(|old| old.type_ == condition.type_);
@@ -185,8 +186,22 @@ fn scaling(facts: &Facts<'_>) -> Option<ScalingStatus> {
             .and_then(|outlook| outlook.start_up)
             .map(numbers::seconds)
             .or(previous.start_up_seconds),
+        sizes: match outlook {
+            // As with arrivals: not to know yet is no news.
+            Some(outlook) if outlook.prospects.is_empty() && facts.resumes => previous.sizes,
+            Some(outlook) => outlook.prospects.iter().map(size_cost).collect(),
+            None => previous.sizes,
+        },
     };
     (scaling != ScalingStatus::default()).then_some(scaling)
+}
+
+fn size_cost(prospect: &Prospect) -> SizeCost {
+    SizeCost {
+        replicas: number(prospect.replicas),
+        cost: numbers::rate(prospect.cost),
+        delay: numbers::delay(prospect.delay),
+    }
 }
 
 fn stuck(facts: &Facts<'_>) -> Vec<StuckRecord> {

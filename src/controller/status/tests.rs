@@ -4,14 +4,14 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::api::KafkaConsumer;
+use crate::api::{KafkaConsumer, SizeCost};
 use crate::controller::size::By;
 use crate::controller::status::due::due;
 use crate::controller::workload;
 use crate::fleet::{References, validate};
 use crate::lag::dead_letter_topic;
 use crate::report;
-use crate::scaling::{Outlook, PartitionSample, Watch, Why};
+use crate::scaling::{Outlook, PartitionSample, Prospect, Watch, Why};
 use crate::topic::{Offset, TopicPartition};
 
 const NOW: Timestamp = Timestamp::UNIX_EPOCH;
@@ -612,6 +612,41 @@ fn sentences_whose_numbers_move_are_no_news_by_themselves() {
     day.decision = Some(decision(Why::Settling, 6));
     day.same_reasons = false;
     assert_eq!(day.status().scaling.unwrap().reasons, ["idle for 4 s"]);
+}
+
+#[test]
+fn what_sizes_would_come_to_is_told_and_its_numbers_are_no_news_by_themselves() {
+    let weighed = |cost| {
+        let mut decision = decision(Why::Settling, 6);
+        decision.outlook.prospects = vec![Prospect {
+            replicas: 1,
+            cost,
+            delay: Duration::from_millis(3_900),
+        }];
+        decision
+    };
+    let mut day = Day::good();
+    day.decision = Some(weighed(1_234.0));
+    day.previous = day.status();
+    let told = day.previous.scaling.as_ref().unwrap().sizes.clone();
+    assert_eq!(
+        told,
+        [SizeCost {
+            replicas: 1,
+            cost: 1_200.0,
+            delay: "3s".to_owned()
+        }]
+    );
+    day.decision = Some(weighed(1_900.0));
+    day.same_reasons = true;
+    assert_eq!(day.status(), day.previous);
+    // Not to know yet after a start is none either.
+    day.decision = Some(decision(Why::Settling, 6));
+    day.same_reasons = false;
+    day.resumes = true;
+    assert_eq!(day.status().scaling.unwrap().sizes, told);
+    day.resumes = false;
+    assert_eq!(day.status().scaling.unwrap().sizes, []);
 }
 
 #[test]

@@ -15,6 +15,8 @@ use super::state::State;
 const LONG: f64 = 300.0;
 const SAME: f64 = 0.08;
 const NOISE: f64 = 3.0;
+/// It falls where a minute brings this share less than the most that it was, and less than noise explains.
+const FALLS: f64 = 0.04;
 /// It counts once it has been the same for so many seconds.
 const LASTS: f64 = 900.0;
 /// The stretch of what it takes, and how long everything has to have been there, seconds.
@@ -30,8 +32,9 @@ const FOR_LONG: f64 = 600.0;
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Calm {
     since: Timestamp,
-    /// Records per second.
+    /// Records per second, when it began, and the most since then.
     rate: f64,
+    highest: f64,
     /// The most that it took, in pods' worth.
     most: f64,
     /// What it takes now.
@@ -49,8 +52,14 @@ impl Calm {
         (self.most / self.now.max(1e-9)).clamp(1.0, 1.0 / FAR_LESS)
     }
 
-    fn follow(self, rate: f64, worth: f64, elapsed: f64, at: Timestamp) -> Self {
-        if (rate - self.rate).abs() > SAME * self.rate {
+    /// Whether the last minute shows the end of what lasted, long before its mean does.
+    fn falls(&self, minute: f64) -> bool {
+        let noise = NOISE * (self.highest / STRETCH).sqrt();
+        minute < (1.0 - FALLS) * self.highest - noise
+    }
+
+    fn follow(self, rate: f64, minute: f64, worth: f64, elapsed: f64, at: Timestamp) -> Self {
+        if (rate - self.rate).abs() > SAME * self.rate || self.falls(minute) {
             return Self::begin(rate, worth, at);
         }
         let less = (worth < FAR_LESS * self.most).then(|| self.less.unwrap_or(at));
@@ -61,6 +70,7 @@ impl Calm {
         Self {
             since: self.since,
             rate: self.rate,
+            highest: self.highest.max(rate),
             most: worth.max(faded),
             now: worth,
             less,
@@ -71,6 +81,7 @@ impl Calm {
         Self {
             since: at,
             rate,
+            highest: rate,
             most: worth,
             now: worth,
             less: None,
@@ -96,7 +107,25 @@ pub(super) fn observe(state: &mut State, reading: &Reading<'_>) {
     };
     let worth = rate / per_pod;
     state.calm = Some(match state.calm.take() {
-        Some(calm) => calm.follow(long, worth, reading.elapsed, reading.at),
+        Some(calm) => calm.follow(long, rate, worth, reading.elapsed, reading.at),
         None => Calm::begin(long, worth, reading.at),
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A ramp up, a level top and a ramp down: the most that the top took counts while it lasts, and not
+    /// once a minute shows the way down, when the mean is still near that of the ramp up.
+    #[test]
+    fn the_end_of_a_level_top_shows_before_its_mean_does() {
+        let at = |seconds: i64| Timestamp::from_second(seconds).unwrap();
+        let begin = Calm::begin(1400.0, 15.0, at(0));
+        let top = begin.follow(1500.0, 1500.0, 15.0, 5.0, at(600));
+        let level = top.follow(1500.0, 1490.0, 12.0, 5.0, at(1000));
+        assert!(level.factor(at(1000)) > 1.2, "{level:?}");
+        let falls = level.follow(1470.0, 1420.0, 12.0, 5.0, at(1100));
+        assert_eq!(falls.factor(at(1100)), 1.0, "{falls:?}");
+    }
 }

@@ -190,10 +190,27 @@ fn found(chance: &mut Chance, consumer: &KafkaConsumer) -> References {
     found
 }
 
+/// As the API server gives it to the controller: it drops nulls.
+fn without_nulls(value: Value) -> Value {
+    match value {
+        Value::Object(map) => {
+            let kept = map.into_iter().filter(|(_, value)| !value.is_null());
+            kept.map(|(key, value)| (key, without_nulls(value)))
+                .collect()
+        }
+        Value::Array(items) => {
+            let kept = items.into_iter().filter(|item| !item.is_null());
+            kept.map(without_nulls).collect()
+        }
+        value => value,
+    }
+}
+
 /// Everything offline that looks at a resource. Whether it is accepted.
 fn look(document: &Value, chance: &mut Chance) -> bool {
     let problems = check_document(document);
-    let Ok(consumer) = serde_json::from_value::<KafkaConsumer>(document.clone()) else {
+    let stored = without_nulls(document.clone());
+    let Ok(consumer) = serde_json::from_value::<KafkaConsumer>(stored) else {
         assert!(
             !problems.is_empty(),
             "it cannot be read, and nothing is said"

@@ -80,7 +80,7 @@ pub struct ScalingStatus {
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct SizeCost {
-    /// Pods.
+    /// The size: pods in all.
     pub replicas: i32,
     /// Pods, waiting and the change of size together, as pod-seconds: the least is the best.
     pub cost: f64,

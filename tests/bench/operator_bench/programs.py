@@ -144,8 +144,22 @@ class Kafka:
             offsets = []
             for number in range(partitions):
                 partition = TopicPartition(topic, number)
-                _, partition.offset = consumer.get_watermark_offsets(partition, timeout=30)
+                partition.offset = _end_of(consumer, partition)
                 offsets.append(partition)
             consumer.commit(offsets=offsets, asynchronous=False)
         finally:
             consumer.close()
+
+
+def _end_of(consumer, partition) -> int:
+    """The end of a partition, also of one that was made a moment ago and has no leader yet."""
+    from confluent_kafka import KafkaException
+
+    until = time.monotonic() + 30
+    while True:
+        try:
+            return consumer.get_watermark_offsets(partition, timeout=30)[1]
+        except KafkaException:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.2)

@@ -14,8 +14,9 @@ use super::fleets::FleetKey;
 use super::watches;
 use crate::lag::Wakes;
 
-/// Wake-ups that wait for the runtime; more than that and whoever wakes waits instead.
-const WAKES: usize = 1024;
+/// Wakes that wait to be taken. Nobody takes any until everything is listed, and each object that is listed then
+/// is one: with less room than objects the lists would never end. What is not used takes no memory.
+const WAKES: usize = 1 << 20;
 
 /// Namespaces that are watched together: one, or all there are.
 pub struct Scope {

@@ -29,6 +29,7 @@ mod controller_external;
 mod controller_faults;
 mod controller_isolation;
 mod controller_leadership;
+mod controller_many;
 mod controller_metrics;
 mod controller_namespaces;
 mod controller_process;

@@ -21,6 +21,8 @@ IMAGES := drover-controller=drover-controller drover-worker=drover-worker \
 # The examples with a folder and a Dockerfile each: drover.local/example-NAME:dev.
 EXAMPLES := encrypted idempotent node python rails
 
+# crds/NAME.drover.dev.yaml, each written by `drover crd NAME`.
+CRDS := kafkaconsumers deadletterreplays
 # docs/NAME.md, each written by `drover docs NAME`.
 GENERATED_PAGES := conditions metrics reference
 
@@ -105,9 +107,8 @@ example-images: ## Images of the examples' Dockerfiles, of Debian's packages; a 
 .PHONY: generate
 generate: build ## Write the generated files anew
 	@mkdir -p crds
-	@$(BUILT)/drover crd > target/crd.yaml
-	@mv target/crd.yaml crds/kafkaconsumers.drover.dev.yaml
-	@cp crds/kafkaconsumers.drover.dev.yaml charts/drover/files/
+	@for crd in $(CRDS); do $(BUILT)/drover crd $$crd > target/crd.yaml; mv target/crd.yaml crds/$$crd.drover.dev.yaml; \
+	  cp crds/$$crd.drover.dev.yaml charts/drover/files/; done
 	@for page in $(GENERATED_PAGES); do $(BUILT)/drover docs $$page > target/page.md; mv target/page.md docs/$$page.md; done
 	@tests/chart/values-table charts/drover/README.md charts/drover/values.yaml > target/chart.md
 	@mv target/chart.md charts/drover/README.md
@@ -156,10 +157,12 @@ lint: ## Format and clippy, no warnings
 
 .PHONY: verify
 verify: build ## Fail if a generated file is not what its source says
-	@$(BUILT)/drover crd | diff -u crds/kafkaconsumers.drover.dev.yaml - \
-	  || { echo "crds/ is not what src/api says; run make generate and commit the result" >&2; exit 1; }
-	@diff -u crds/kafkaconsumers.drover.dev.yaml charts/drover/files/kafkaconsumers.drover.dev.yaml \
-	  || { echo "the chart's CRD is not that of crds/; run make generate and commit the result" >&2; exit 1; }
+	@for crd in $(CRDS); do \
+	  $(BUILT)/drover crd $$crd | diff -u crds/$$crd.drover.dev.yaml - \
+	    || { echo "crds/ is not what src/api says; run make generate and commit the result" >&2; exit 1; }; \
+	  diff -u crds/$$crd.drover.dev.yaml charts/drover/files/$$crd.drover.dev.yaml \
+	    || { echo "the chart's CRD is not that of crds/; run make generate and commit the result" >&2; exit 1; }; \
+	done
 	@for page in $(GENERATED_PAGES); do \
 	  $(BUILT)/drover docs $$page | diff -u docs/$$page.md - \
 	    || { echo "docs/$$page.md is not what the source says; run make generate and commit the result" >&2; exit 1; }; \

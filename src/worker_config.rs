@@ -4,6 +4,7 @@
 mod encryption;
 mod idempotency;
 mod relocated;
+pub mod replay;
 pub mod security;
 mod skip;
 

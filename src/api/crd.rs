@@ -4,7 +4,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use kube::CustomResourceExt;
 use serde_json::Value;
 
-use super::KafkaConsumer;
+use super::{DeadLetterReplay, KafkaConsumer};
 
 /// The CustomResourceDefinition of [`KafkaConsumer`], without what the derived one has too much:
 ///
@@ -12,8 +12,16 @@ use super::KafkaConsumer;
 /// * formats that Kubernetes does not know (`uint32`) and warns of at every apply;
 /// * line breaks inside of sentences.
 pub fn crd() -> CustomResourceDefinition {
-    let mut tree =
-        serde_json::to_value(KafkaConsumer::crd()).expect("a generated definition is plain data");
+    tidied(KafkaConsumer::crd())
+}
+
+/// The same of [`DeadLetterReplay`].
+pub fn replay_crd() -> CustomResourceDefinition {
+    tidied(DeadLetterReplay::crd())
+}
+
+fn tidied(derived: CustomResourceDefinition) -> CustomResourceDefinition {
+    let mut tree = serde_json::to_value(derived).expect("a generated definition is plain data");
     tidy(&mut tree);
     serde_json::from_value(tree).expect("leaving optional parts out leaves a definition")
 }

@@ -13,6 +13,12 @@ pub const APP_NAME: &str = "drover-worker";
 pub const MANAGED_BY: &str = "drover";
 /// The label that carries the KafkaConsumer's name; the selector of its pods.
 pub const LABEL_CONSUMER: &str = "drover.dev/consumer";
+/// The label that carries the DeadLetterReplay's name, of its Job and its pods.
+pub const LABEL_REPLAY: &str = "drover.dev/replay";
+/// The label of such a Job that carries the KafkaConsumer's name.
+pub const LABEL_REPLAYED: &str = "drover.dev/replayed-consumer";
+/// `app.kubernetes.io/name` of such a Job and its pods.
+pub const REPLAY_APP_NAME: &str = "drover-replay";
 
 /// Annotation of every child: hash of what was applied last, so that a controller that starts again
 /// knows its own work and writes nothing.
@@ -57,6 +63,66 @@ pub fn is_object_name(name: &str) -> bool {
                 .all(|byte| alphanumeric(*byte) || *byte == b'-')
     };
     name.len() <= 253 && name.split('.').all(label)
+}
+
+/// The condition type of a DeadLetterReplay.
+pub const COMPLETE: &str = "Complete";
+/// The reasons that it gives.
+pub mod replay_reason {
+    /// The KafkaConsumer does not exist.
+    pub const CONSUMER_NOT_FOUND: &str = "ConsumerNotFound";
+    /// The KafkaConsumer's spec has problems.
+    pub const INVALID_CONSUMER: &str = "InvalidConsumer";
+    /// The KafkaConsumer names no dead-letter topic.
+    pub const NO_DEAD_LETTER_TOPIC: &str = "NoDeadLetterTopic";
+    /// The KafkaConsumer names no header for `spec.bypassIdempotency`.
+    pub const NO_REDRIVE_HEADER: &str = "NoRedriveHeader";
+    /// No dead letter can satisfy the filter, or the target is the dead-letter topic.
+    pub const NOTHING_MEANT: &str = "NothingMeant";
+    /// Another replay of the same KafkaConsumer is at it.
+    pub const ANOTHER_RUNS: &str = "AnotherRuns";
+    /// A Job of the name is somebody else's.
+    pub const NAME_TAKEN: &str = "NameTaken";
+    /// The API server refused the Job.
+    pub const JOB_REFUSED: &str = "JobRefused";
+    /// A pod is at it, or will be.
+    pub const RUNNING: &str = "Running";
+    /// An attempt failed; another follows.
+    pub const RETRYING: &str = "Retrying";
+    /// A pod cannot run.
+    pub const POD_TROUBLE: &str = "PodTrouble";
+    /// All was dealt with.
+    pub const REPLAYED: &str = "Replayed";
+    /// What would be replayed was counted.
+    pub const COUNTED: &str = "Counted";
+    /// Too many of those that were replayed are dead letters again.
+    pub const TOO_MANY_FAIL_AGAIN: &str = "TooManyFailAgain";
+    /// It was given up after some attempts.
+    pub const JOB_FAILED: &str = "JobFailed";
+    /// The object cannot be read.
+    pub const UNREADABLE: &str = "Unreadable";
+    /// The Job has ended, and its pods with what they left are gone.
+    pub const RESULT_LOST: &str = "ResultLost";
+    /// All of them.
+    pub const ALL: [&str; 17] = [
+        CONSUMER_NOT_FOUND,
+        INVALID_CONSUMER,
+        NO_DEAD_LETTER_TOPIC,
+        NO_REDRIVE_HEADER,
+        NOTHING_MEANT,
+        ANOTHER_RUNS,
+        NAME_TAKEN,
+        JOB_REFUSED,
+        RUNNING,
+        RETRYING,
+        POD_TROUBLE,
+        REPLAYED,
+        COUNTED,
+        TOO_MANY_FAIL_AGAIN,
+        JOB_FAILED,
+        UNREADABLE,
+        RESULT_LOST,
+    ];
 }
 
 /// Condition types.

@@ -150,6 +150,40 @@ pub(super) fn span() -> Schema {
     )
 }
 
+pub(super) fn moment() -> Schema {
+    text(
+        40,
+        "([0-9]{1,9}(ms|s|m|h))+|[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})",
+        "write how long ago, such as 2h, or a time, such as 2026-11-01T06:00:00Z",
+    )
+}
+
+pub(super) fn offsets() -> Schema {
+    text(
+        40,
+        "[0-9]{1,18}([.][.][0-9]{0,18})?|[.][.][0-9]{1,18}",
+        "write 100..200, 100.., ..200 or 100",
+    )
+}
+
+pub(super) fn object_name(_: &mut SchemaGenerator) -> Schema {
+    text(
+        253,
+        "[a-z0-9]([-a-z0-9.]*[a-z0-9])?",
+        "a name is small letters, digits, hyphens and dots; correct the name",
+    )
+}
+
+/// Some, none of them empty.
+pub(super) fn short_texts(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "array",
+        "maxItems": 32,
+        "x-kubernetes-list-type": "atomic",
+        "items": { "type": "string", "minLength": 1, "maxLength": 512 },
+    })
+}
+
 pub(super) fn start_at() -> Schema {
     text(
         40,

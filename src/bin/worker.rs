@@ -1,11 +1,12 @@
 //! `drover-worker`.
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser as _;
 use drover::telemetry::log;
-use drover::worker::args::{Args, copy_program, host_name, read_config};
-use drover::worker::{Options, run, signals};
+use drover::worker::args::{Args, copy_program, host_name, read_config, read_replay};
+use drover::worker::{Options, replay, run, signals};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
@@ -31,6 +32,9 @@ fn main() -> ExitCode {
     let filter = args.log.or_else(|| std::env::var("RUST_LOG").ok());
     if let Err(error) = log::init(args.log_format, filter.as_deref().unwrap_or("info")) {
         eprintln!("drover-worker: {error}");
+    }
+    if args.replay {
+        return replay_letters(&args.replay_result);
     }
     let config = match read_config(args.config.as_deref()) {
         Ok(config) => config,
@@ -68,4 +72,16 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn replay_letters(result: &Path) -> ExitCode {
+    let config = match read_replay() {
+        Ok(config) => config,
+        Err(error) => return replay::give_up(&error, result),
+    };
+    let stop = CancellationToken::new();
+    if let Err(error) = signals::cancel_on_signal(stop.clone()) {
+        return replay::give_up(&format!("listen for signals: {error}"), result);
+    }
+    replay::run(&config, result, stop)
 }

@@ -3,6 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use super::completion::CompletionArgs;
+use super::crd::CrdArgs;
 use super::dev::DevArgs;
 use super::dlq::DlqArgs;
 use super::docs::DocsArgs;
@@ -40,8 +41,8 @@ pub struct Cli {
 pub(super) enum Command {
     /// Write a script with which a shell completes subcommands and flags
     Completion(CompletionArgs),
-    /// Print the CustomResourceDefinition as YAML
-    Crd,
+    /// Print a CustomResourceDefinition as YAML
+    Crd(CrdArgs),
     /// Decide sizes of a fleet: a policy and samples as lines of JSON in, a decision for each out
     Decide,
     /// Decrypt messages of ActiveRecord::Encryption from arguments or standard input

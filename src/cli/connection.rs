@@ -15,7 +15,7 @@ use crate::fleet::choose;
 use crate::kafka::admin::{Admin, Error};
 use crate::kafka::client_config;
 use crate::kafka::security::Security;
-use crate::redrive::reach::Reach;
+use crate::redrive::reach::{Reach, leave_out_members_only};
 use crate::redrive::words;
 use crate::yaml;
 
@@ -123,7 +123,7 @@ impl ConnectionArgs {
             .map(|kafka| kafka.properties.clone())
             .unwrap_or_default();
         // Its group is the workers'; nothing here is a member of it.
-        properties.retain(|name, _| !MEMBERS_ONLY.iter().any(|prefix| name.starts_with(prefix)));
+        leave_out_members_only(&mut properties);
         properties.extend(secrets);
         properties.extend(self.properties.iter().cloned());
         Ok(Connection {
@@ -138,16 +138,6 @@ impl ConnectionArgs {
 
 /// What brokers' logs call us.
 const CLIENT_ID: &str = "drover-cli";
-
-/// What the names of properties begin with that are about membership, or about how a worker reads.
-const MEMBERS_ONLY: [&str; 6] = [
-    "fetch.",
-    "group.",
-    "heartbeat.",
-    "partition.assignment.",
-    "queued.",
-    "session.",
-];
 
 impl Connection {
     /// A client for questions.

@@ -64,7 +64,7 @@ pub fn main(argv: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCode {
 async fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Completion(args) => completion::run(&args),
-        Command::Crd => crd::run(),
+        Command::Crd(args) => crd::run(&args),
         Command::Decide => decide::run(),
         Command::Decrypt(args) => encryption::decrypt(&args),
         Command::Dev(args) => dev::run(args).await,

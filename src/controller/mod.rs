@@ -20,6 +20,7 @@ mod offsets;
 mod pods;
 mod publish;
 mod reconcile;
+mod replays;
 mod scale;
 mod scopes;
 mod size;
@@ -267,11 +268,25 @@ impl Leader {
             caches,
             fleets: memory.fleets.clone(),
             lag: memory.lag.clone(),
-            announcer,
+            announcer: announcer.clone(),
             metrics: self.metrics.clone(),
             clock: self.clock,
             settings: self.settings.children.clone(),
         });
+        let replays = replays::look_after(
+            scope.namespace.as_deref(),
+            replays::Context {
+                client: self.client.clone(),
+                consumers: scope.consumers.clone(),
+                announcer,
+                settings: self.settings.children.clone(),
+            },
+        );
+        // Whatever becomes of them, fleets go on.
+        let replays = async {
+            replays.await;
+            std::future::pending::<()>().await;
+        };
         let gone = {
             let memory = memory.clone();
             move |key| memory.forget(&key)
@@ -304,6 +319,7 @@ impl Leader {
         tokio::select! {
             () = runs => {}
             () = listed => {}
+            () = replays => {}
         }
     }
 }

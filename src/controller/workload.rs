@@ -101,7 +101,8 @@ fn failure_reason(message: &str, reason: Option<String>) -> String {
     }
 }
 
-fn pod_trouble(pod: &Pod) -> Option<Trouble> {
+/// What keeps a pod from running, if something does.
+pub fn pod_trouble(pod: &Pod) -> Option<Trouble> {
     let name = pod.metadata.name.as_deref().unwrap_or_default();
     let status = pod.status.as_ref()?;
     let unschedulable = status.conditions.iter().flatten().find(|condition| {

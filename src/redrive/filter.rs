@@ -2,32 +2,9 @@
 
 use std::ops::Range;
 
-use serde::{Deserialize, Serialize};
-
 use super::letter::Letter;
 
-/// Which dead letters. Equal filters have equal texts.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Filter {
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub reasons: Vec<String>,
-    /// Milliseconds since 1970.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub since: Option<i64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub until: Option<i64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub key: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub partition: Option<i32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub offsets: Option<(i64, i64)>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub headers: Vec<String>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub origin_topics: Vec<String>,
-}
+pub use crate::worker_config::replay::Filter;
 
 impl Filter {
     /// Whether it lets everything through.

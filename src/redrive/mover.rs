@@ -247,6 +247,7 @@ impl<'a> Mover<'a> {
         self.report.moved += std::mem::take(&mut self.sent);
         self.bytes = 0;
         self.since = self.clock.elapsed();
+        self.onlooker.moved(self.report.moved, self.since);
         Ok(())
     }
 

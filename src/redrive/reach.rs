@@ -71,3 +71,18 @@ impl Reach {
         }
     }
 }
+
+/// What the names of properties begin with that are about membership, or about how a worker reads.
+const MEMBERS_ONLY: [&str; 6] = [
+    "fetch.",
+    "group.",
+    "heartbeat.",
+    "partition.assignment.",
+    "queued.",
+    "session.",
+];
+
+/// Leaves out what is not for clients that are no members of the KafkaConsumer's group.
+pub fn leave_out_members_only(properties: &mut BTreeMap<String, String>) {
+    properties.retain(|name, _| !MEMBERS_ONLY.iter().any(|prefix| name.starts_with(prefix)));
+}

@@ -29,3 +29,14 @@ pub const FLAGS: Words = Words {
     again: "add --again",
     next: "the same command",
 };
+
+/// As fields of a `DeadLetterReplay` and its KafkaConsumer.
+pub const FIELDS: Words = Words {
+    bootstrap: "spec.kafka.bootstrapServers of the KafkaConsumer",
+    property: "spec.kafka of the KafkaConsumer",
+    topic: "spec.delivery.deadLetter.topic of the KafkaConsumer",
+    to: "spec.to in another DeadLetterReplay",
+    origin_topic: "spec.filter.originTopics",
+    again: "use drover dlq replay --again",
+    next: "the next attempt",
+};

@@ -10,6 +10,7 @@ mod own_consumer_pod;
 mod pod_disruption_budget;
 mod pod_template;
 mod program;
+mod replay_job;
 mod secrets;
 mod service_account;
 mod socket;
@@ -23,6 +24,7 @@ use crate::fleet::{Fleet, Handler};
 use crate::worker_config::{self, ExecHandler, HttpHandler, WorkerConfig};
 
 pub use labels::{selector, selector_text};
+pub use replay_job::{Owner, replay_job};
 
 /// What the installation decides, the same for every fleet.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -108,7 +108,7 @@ fn worker_pod(written: PodSpec, fleet: &Fleet, settings: &Settings) -> PodSpec {
 }
 
 /// What is the same whoever consumes.
-fn common(written: PodSpec, fleet: &Fleet) -> PodSpec {
+pub(super) fn common(written: PodSpec, fleet: &Fleet) -> PodSpec {
     let own_account = written.service_account_name.is_some() || written.service_account.is_some();
     PodSpec {
         // Who names an account of their own wants its token; ours has no rights.

@@ -7,6 +7,7 @@ use std::{env, fs};
 use clap::Parser;
 
 use crate::telemetry::log::Format;
+use crate::worker_config::replay::{ENV_REPLAY, RESULT_FILE, ReplayConfig};
 use crate::worker_config::{ADMIN_PORT, ENV_CONFIG, WorkerConfig};
 
 /// Delivers the records of Kafka topics to a handler.
@@ -40,6 +41,13 @@ pub struct Args {
     /// Copies this program to a path and ends: how it gets into a container of another image.
     #[arg(long, value_name = "PATH")]
     pub copy_to: Option<PathBuf>,
+    /// Replays dead letters, as the environment variable DROVER_REPLAY says, and ends: what the Job of
+    /// a DeadLetterReplay runs.
+    #[arg(long)]
+    pub replay: bool,
+    /// Where a replay leaves what became of it.
+    #[arg(long, value_name = "FILE", default_value = RESULT_FILE)]
+    pub replay_result: PathBuf,
 }
 
 /// Copies the program that runs to `path`, executable for all.
@@ -68,6 +76,17 @@ pub fn read_config(file: Option<&Path>) -> Result<WorkerConfig, String> {
         let place = file.map_or(ENV_CONFIG.into(), |file| file.display().to_string());
         format!(
             "configuration {place}: {what}; it is written by Drover's controller, whose version must fit the worker's"
+        )
+    })
+}
+
+/// Reads what is to be replayed from the environment; the error is one line.
+pub fn read_replay() -> Result<ReplayConfig, String> {
+    let text = env::var(ENV_REPLAY)
+        .map_err(|error| format!("{ENV_REPLAY}: {error}; is this a pod of a DeadLetterReplay?"))?;
+    serde_json::from_str(&text).map_err(|error| {
+        format!(
+            "{ENV_REPLAY}: {error}; it is written by Drover's controller, whose version must fit the worker's"
         )
     })
 }

@@ -20,6 +20,7 @@ pub mod onlooker;
 mod reachability;
 pub mod record;
 mod refusals;
+pub mod replay;
 pub mod signals;
 mod skips;
 mod status;

@@ -16,6 +16,7 @@ mod kill;
 mod outages;
 mod own_consumer;
 mod postgres;
+mod replays;
 mod rest;
 mod scale;
 mod scenario;

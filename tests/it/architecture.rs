@@ -33,7 +33,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         &["api", "topic", "report", "scaling", "kafka", "clock"],
     ),
     // What applications share.
-    ("redrive", &["topic", "kafka", "clock"]),
+    ("redrive", &["topic", "worker_config", "kafka", "clock"]),
     // Applications. Controller and worker never import each other; the binaries read arguments and
     // start what an application is handed. Only `dev` runs a worker within another program.
     (
@@ -64,6 +64,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "topic",
             "kafka",
             "store",
+            "redrive",
             "clock",
             "telemetry",
         ],

@@ -178,24 +178,23 @@ fn a_value_that_the_chart_does_not_know_is_refused_by_name() {
 
 #[test]
 fn the_crd_comes_with_the_chart_and_outlives_it_unless_told_otherwise() {
-    let name = "kafkaconsumers.drover.dev";
     let kind = "CustomResourceDefinition";
-    let crd = |options: &[&str]| one(&rendered(options), kind, name).clone();
-    let kept = crd(&[]);
-    // With its types: Helm writes 1 for 1.0.
-    let written: CustomResourceDefinition = serde_json::from_value(kept.clone()).unwrap();
-    assert!(
-        written.spec == drover::api::crd().spec,
-        "the CRD is another one"
-    );
-    assert_eq!(
-        kept["metadata"]["annotations"]["helm.sh/resource-policy"],
-        "keep"
-    );
-    assert_eq!(
-        crd(&["--set", "crds.keep=false"])["metadata"]["annotations"],
-        Value::Null
-    );
+    for ours in [drover::api::crd(), drover::api::replay_crd()] {
+        let name = ours.metadata.name.clone().unwrap();
+        let crd = |options: &[&str]| one(&rendered(options), kind, &name).clone();
+        let kept = crd(&[]);
+        // With its types: Helm writes 1 for 1.0.
+        let written: CustomResourceDefinition = serde_json::from_value(kept.clone()).unwrap();
+        assert!(written.spec == ours.spec, "the CRD {name} is another one");
+        assert_eq!(
+            kept["metadata"]["annotations"]["helm.sh/resource-policy"],
+            "keep"
+        );
+        assert_eq!(
+            crd(&["--set", "crds.keep=false"])["metadata"]["annotations"],
+            Value::Null
+        );
+    }
     assert!(!has(&rendered(&["--set", "crds.enabled=false"]), kind));
 }
 
@@ -460,21 +459,17 @@ async fn helm_installs_upgrades_and_uninstalls() {
     );
 }
 
-/// The CRD as Helm writes it is one that the API server takes.
+/// The CRDs as Helm writes them are such that the API server takes.
 #[tokio::test]
-async fn the_charts_crd_is_accepted() {
+async fn the_charts_crds_are_accepted() {
     let client = control_plane_with_controllers().client().await;
     let objects = rendered(&[]);
-    let crd = one(
-        &objects,
-        "CustomResourceDefinition",
-        "kafkaconsumers.drover.dev",
-    );
     let crds = Api::<CustomResourceDefinition>::all(client);
     let params = PatchParams::apply("helm").force().dry_run();
-    crds.patch("kafkaconsumers.drover.dev", &params, &Patch::Apply(crd))
-        .await
-        .unwrap();
+    for name in ["kafkaconsumers.drover.dev", "deadletterreplays.drover.dev"] {
+        let crd = one(&objects, "CustomResourceDefinition", name);
+        crds.patch(name, &params, &Patch::Apply(crd)).await.unwrap();
+    }
 }
 
 async fn make_restricted(client: &Client, name: &str) {

@@ -50,14 +50,14 @@ fn failed(output: &Output, code: i32) -> String {
 }
 
 /// A topic, its dead-letter topic, and what is in both.
-struct Stage {
-    servers: &'static str,
-    topic: String,
-    dlq: String,
+pub struct Stage {
+    pub servers: &'static str,
+    pub topic: String,
+    pub dlq: String,
 }
 
 impl Stage {
-    async fn of(name: &str, partitions: i32) -> Self {
+    pub async fn of(name: &str, partitions: i32) -> Self {
         let broker = broker();
         Self {
             servers: &broker.servers,
@@ -75,7 +75,7 @@ impl Stage {
         drover(&[&[verb], &servers[..], &patient, arguments].concat())
     }
 
-    fn producer(&self) -> BaseProducer {
+    pub fn producer(&self) -> BaseProducer {
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", self.servers);
         config.set("partitioner", "murmur2_random");
@@ -83,7 +83,7 @@ impl Stage {
     }
 
     /// Dead letters as Drover writes them, numbered from `first`: the key is the number modulo 10.
-    fn write(&self, first: usize, count: usize, reason: &str) {
+    pub fn write(&self, first: usize, count: usize, reason: &str) {
         let producer = self.producer();
         for number in first..first + count {
             let headers = [
@@ -106,7 +106,7 @@ impl Stage {
         producer.flush(DEADLINE).unwrap();
     }
 
-    fn put(&self, producer: &BaseProducer, key: &str, value: &str, headers: &[(&str, &str)]) {
+    pub fn put(&self, producer: &BaseProducer, key: &str, value: &str, headers: &[(&str, &str)]) {
         let mut owned = OwnedHeaders::new();
         for (key, value) in headers {
             let value = Some(*value);
@@ -121,7 +121,7 @@ impl Stage {
     }
 
     /// All that a reader of committed records gets of `topic`, in its order.
-    fn read(&self, topic: &str) -> Vec<Read> {
+    pub fn read(&self, topic: &str) -> Vec<Read> {
         let mut config = ClientConfig::new();
         config
             .set("bootstrap.servers", self.servers)
@@ -153,7 +153,7 @@ impl Stage {
 
     /// Each number once, those of a key in their order.
     #[track_caller]
-    fn assert_moved(&self, topic: &str, numbers: impl Iterator<Item = usize>) {
+    pub fn assert_moved(&self, topic: &str, numbers: impl Iterator<Item = usize>) {
         let mut by_key: BTreeMap<String, Vec<usize>> = BTreeMap::new();
         for read in self.read(topic) {
             by_key
@@ -172,9 +172,9 @@ impl Stage {
     }
 }
 
-struct Read {
-    key: String,
-    value: String,
+pub struct Read {
+    pub key: String,
+    pub value: String,
     headers: Vec<(String, String)>,
 }
 
@@ -193,7 +193,7 @@ impl Read {
         }
     }
 
-    fn header(&self, name: &str) -> Option<&str> {
+    pub fn header(&self, name: &str) -> Option<&str> {
         let mut named = self.headers.iter().filter(|(n, _)| n == name);
         let found = named.next().map(|(_, value)| value.as_str());
         assert!(named.next().is_none(), "{name} is there twice");

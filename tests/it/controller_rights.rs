@@ -4,12 +4,12 @@
 
 use std::collections::BTreeSet;
 
-use drover::api::KafkaConsumer;
+use drover::api::{DeadLetterReplay, KafkaConsumer};
 use http::Method;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use kube::ResourceExt;
-use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 
 use crate::lag_admin::{commit, produce};
@@ -21,8 +21,9 @@ use crate::support::operator::{Operator, wait_for};
 type Rights = BTreeSet<String>;
 
 /// Rights that no call shows.
-const NOT_SEEN: [&str; 1] = [
+const NOT_SEEN: [&str; 2] = [
     // Asked for where OwnerReferencesPermissionEnforcement is on, as on OpenShift.
+    "update deadletterreplays/finalizers.drover.dev",
     "update kafkaconsumers/finalizers.drover.dev",
 ];
 
@@ -90,7 +91,7 @@ fn needs(call: &Call) -> Vec<String> {
         .collect()
 }
 
-/// A fleet that grows, whose pods are told who leaves, and which becomes a consumer of the user's own.
+/// A fleet that grows, whose pods are told who leaves, whose dead letters are replayed, and which becomes a consumer of the user's own.
 async fn a_life(operator: &Operator) {
     operator.play_kubelet();
     let reference = json!([{ "name": "worker", "env": [
@@ -98,6 +99,8 @@ async fn a_life(operator: &Operator) {
         { "name": "B", "valueFrom": { "configMapKeyRef": { "name": "c", "key": "k", "optional": true } } },
     ] }]);
     let spec = with(operator.spec("events"), "/scaling/mode", json!("Manual"));
+    let dead_letter = json!({ "deadLetter": { "topic": "events.dlq" } });
+    let spec = with(spec, "/delivery", dead_letter);
     let spec = with(
         spec,
         "/template",
@@ -174,6 +177,25 @@ async fn a_life(operator: &Operator) {
     })
     .await;
 
+    let replay: DeadLetterReplay = serde_json::from_value(json!({
+        "apiVersion": "drover.dev/v1alpha1", "kind": "DeadLetterReplay",
+        "metadata": { "name": "again" }, "spec": { "consumerRef": { "name": "fleet" } },
+    }))
+    .unwrap();
+    let replays = operator.api::<DeadLetterReplay>();
+    replays
+        .create(&PostParams::default(), &replay)
+        .await
+        .unwrap();
+    // Looked at once more when its Job is there.
+    let runs = |replay: &DeadLetterReplay| {
+        let status = replay.status.as_ref();
+        status.is_some_and(|status| status.attempts.is_some())
+    };
+    operator
+        .object("again", "its pod to be counted", runs)
+        .await;
+
     // The worker's configuration goes with the worker.
     let own = json!({
         "handler": { "http": null, "consumer": { "container": "app" } },
@@ -198,7 +220,7 @@ async fn a_life(operator: &Operator) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_right_is_used() {
-    let mut operator = Operator::prepare(&["events"]).await;
+    let mut operator = Operator::prepare(&["events", "events.dlq"]).await;
     let api = FaultyApi::start(operator.cluster()).await;
     let config = api.before(operator.config().await);
     operator.run_with(config);

@@ -4,13 +4,17 @@ use std::fs;
 use std::path::Path;
 
 use drover::api::names::MAX_NAME_LENGTH;
-use drover::api::{KafkaConsumer, crd};
+use drover::api::{KafkaConsumer, crd, replay_crd};
+use drover::cli::crd::{Resource, text};
 use serde_json::Value;
 
 use crate::support::consumers::all;
 
 fn schema() -> Value {
-    let crd = serde_json::to_value(crd()).unwrap();
+    of(serde_json::to_value(crd()).unwrap())
+}
+
+fn of(crd: Value) -> Value {
     crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"].clone()
 }
 
@@ -26,25 +30,36 @@ fn properties(schema: &Value, path: &str, found: &mut Vec<(String, Value)>) {
 
 #[test]
 fn the_committed_definition_is_the_generated_one() {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("crds/kafkaconsumers.drover.dev.yaml");
-    let committed = fs::read_to_string(file).unwrap();
-    let generated = drover::cli::crd::text().unwrap();
-    assert!(
-        committed == generated,
-        "crds/ is not what `drover crd` prints; run `drover crd > crds/kafkaconsumers.drover.dev.yaml`"
-    );
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for (resource, plural) in [
+        (Resource::Kafkaconsumers, "kafkaconsumers"),
+        (Resource::Deadletterreplays, "deadletterreplays"),
+    ] {
+        for folder in ["crds", "charts/drover/files"] {
+            let file = root.join(format!("{folder}/{plural}.drover.dev.yaml"));
+            let committed = fs::read_to_string(&file).unwrap();
+            assert!(
+                committed == text(resource).unwrap(),
+                "{} is not what `drover crd {plural}` prints; run make generate",
+                file.display()
+            );
+        }
+    }
 }
 
 #[test]
 fn every_field_is_described() {
     let mut found = Vec::new();
     properties(&schema(), "", &mut found);
+    let replay = of(serde_json::to_value(replay_crd()).unwrap());
+    properties(&replay, "DeadLetterReplay", &mut found);
     assert!(found.len() > 50, "only {} fields were found", found.len());
     let bare: Vec<&String> = found
         .iter()
         .filter(|(path, property)| {
             // Kubernetes' own, described by Kubernetes.
-            let foreign = [".apiVersion", ".kind", ".metadata"].contains(&path.as_str());
+            let path = path.trim_start_matches("DeadLetterReplay");
+            let foreign = [".apiVersion", ".kind", ".metadata"].contains(&path);
             !foreign
                 && property["description"]
                     .as_str()
@@ -90,9 +105,11 @@ fn a_field_is_described_by_its_own_words_not_by_its_types() {
 
 #[test]
 fn nothing_is_in_the_schema_that_the_api_server_warns_of() {
-    let text = drover::cli::crd::text().unwrap();
-    for word in ["nullable", "uint32", "uint16"] {
-        assert!(!text.contains(word), "{word}");
+    for resource in [Resource::Kafkaconsumers, Resource::Deadletterreplays] {
+        let text = text(resource).unwrap();
+        for word in ["nullable", "uint32", "uint16", "uint64"] {
+            assert!(!text.contains(word), "{word}");
+        }
     }
 }
 
@@ -114,6 +131,8 @@ fn every_rule_says_what_to_do() {
     }
     let mut found = Vec::new();
     messages(&schema(), &mut found);
+    let replay = of(serde_json::to_value(replay_crd()).unwrap());
+    messages(&replay, &mut found);
     assert!(found.len() > 15);
     let remedies = [
         "write",

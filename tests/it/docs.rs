@@ -6,9 +6,11 @@ use std::fs;
 use std::path::PathBuf;
 
 use clap::{Command, CommandFactory as _};
+use drover::api::DeadLetterReplay;
 use drover::cli::Cli;
 use drover::fleet::check_document;
 use drover::yaml;
+use serde_json::Value;
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -146,11 +148,19 @@ fn resources(text: &str) -> Vec<String> {
 
 #[test]
 fn every_resource_in_the_documents_is_valid() {
-    let mut seen = 0;
+    let (mut seen, mut replays) = (0, 0);
     for (path, text) in documents() {
         for resource in resources(&text) {
             let document = yaml::documents(&resource).remove(0).value;
             let document = document.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+            if document["kind"] == "DeadLetterReplay" {
+                let read: DeadLetterReplay = serde_json::from_value(document.clone())
+                    .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+                let known = serde_json::to_value(read).unwrap();
+                let unknown = left_out(&document["spec"], &known["spec"]);
+                assert!(unknown.is_empty(), "{}: {unknown:?}", path.display());
+                replays += 1;
+            }
             if document["kind"] != "KafkaConsumer" {
                 continue;
             }
@@ -160,6 +170,20 @@ fn every_resource_in_the_documents_is_valid() {
         }
     }
     assert!(seen >= 6, "only {seen} resources were found");
+    assert!(replays >= 1, "no DeadLetterReplay was found");
+}
+
+/// Fields that are written and were not read.
+fn left_out(written: &Value, read: &Value) -> Vec<String> {
+    let fields = written.as_object().into_iter().flatten();
+    let mut missing = Vec::new();
+    for (name, value) in fields {
+        match read.get(name) {
+            Some(read) => missing.extend(left_out(value, read)),
+            None => missing.push(name.clone()),
+        }
+    }
+    missing
 }
 
 /// Lines of code that call `drover`, and code within lines that does.

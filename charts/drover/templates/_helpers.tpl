@@ -38,10 +38,16 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 - apiGroups: [drover.dev]
   resources: [kafkaconsumers/scale]
   verbs: [patch]
+- apiGroups: [drover.dev]
+  resources: [deadletterreplays]
+  verbs: [list, watch]
+- apiGroups: [drover.dev]
+  resources: [deadletterreplays/status]
+  verbs: [patch]
 # Owner references that block the owner's deletion need this where the admission plug-in
 # OwnerReferencesPermissionEnforcement is on (OpenShift).
 - apiGroups: [drover.dev]
-  resources: [kafkaconsumers/finalizers]
+  resources: [kafkaconsumers/finalizers, deadletterreplays/finalizers]
   verbs: [update]
 # Children. Server-side apply needs create as well as patch.
 - apiGroups: [apps]
@@ -59,6 +65,10 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 - apiGroups: [policy]
   resources: [poddisruptionbudgets]
   verbs: [get, list, watch, create, patch]
+# The Jobs of DeadLetterReplays; they go with their owners.
+- apiGroups: [batch]
+  resources: [jobs]
+  verbs: [get, list, watch, create]
 # Trouble of pods is told in status; which pod leaves is chosen by an annotation.
 - apiGroups: [""]
   resources: [pods]

@@ -3,6 +3,8 @@
 mod encryption;
 mod idempotency;
 mod kafka;
+mod replay;
+mod replay_status;
 mod schedule;
 mod spec;
 mod start_at;
@@ -11,6 +13,8 @@ mod status;
 pub use encryption::*;
 pub use idempotency::*;
 pub use kafka::*;
+pub use replay::*;
+pub use replay_status::*;
 pub use schedule::*;
 pub use spec::*;
 pub use start_at::*;

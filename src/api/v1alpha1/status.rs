@@ -105,7 +105,7 @@ pub struct StuckRecord {
 }
 
 /// A value that can be read, or the default.
-fn readable<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+pub(super) fn readable<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,
     T: DeserializeOwned + Default,

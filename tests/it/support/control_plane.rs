@@ -170,7 +170,7 @@ fn guard(folder: &Path) -> Result<Child, String> {
         .map_err(|error| format!("start the guard: {error}"))
 }
 
-/// Installs the CRD, in a runtime of its own: callers may be inside of one already.
+/// Installs the CRDs, in a runtime of its own: callers may be inside of one already.
 fn install(started: &ControlPlane) -> Result<(), String> {
     let installed = std::thread::scope(|scope| {
         let installing = scope.spawn(|| {
@@ -180,17 +180,20 @@ fn install(started: &ControlPlane) -> Result<(), String> {
                 .unwrap();
             runtime.block_on(async {
                 let crds = Api::<CustomResourceDefinition>::all(started.client().await);
-                let name = "kafkaconsumers.drover.dev";
                 let params = PatchParams::apply("drover-tests").force();
-                let crd = Patch::Apply(drover::api::crd());
-                let applied = crds.patch(name, &params, &crd).await;
-                applied.map_err(|error| error.to_string())?;
-                let established = await_condition(crds, name, conditions::is_crd_established());
-                match tokio::time::timeout(Duration::from_secs(30), established).await {
-                    Ok(Ok(_)) => Ok(()),
-                    Ok(Err(error)) => Err(error.to_string()),
-                    Err(_) => Err("it is not established after 30 s".to_owned()),
+                for crd in [drover::api::crd(), drover::api::replay_crd()] {
+                    let name = crd.metadata.name.clone().unwrap_or_default();
+                    let applied = crds.patch(&name, &params, &Patch::Apply(crd)).await;
+                    applied.map_err(|error| error.to_string())?;
+                    let is = conditions::is_crd_established();
+                    let established = await_condition(crds.clone(), &name, is);
+                    match tokio::time::timeout(Duration::from_secs(30), established).await {
+                        Ok(Ok(_)) => {}
+                        Ok(Err(error)) => return Err(error.to_string()),
+                        Err(_) => return Err("it is not established after 30 s".to_owned()),
+                    }
                 }
+                Ok(())
             })
         });
         installing.join().unwrap()

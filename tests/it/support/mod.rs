@@ -10,3 +10,10 @@ pub mod line;
 pub mod operator;
 pub mod secured;
 pub mod wrong_specs;
+
+/// Shows what the parts under test log where `DROVER_TEST_LOG` says how much, such as `debug`.
+pub fn show_logs() {
+    if let Ok(filter) = std::env::var("DROVER_TEST_LOG") {
+        let _ = drover::telemetry::log::init(drover::telemetry::log::Format::Text, &filter);
+    }
+}

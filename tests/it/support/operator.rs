@@ -96,6 +96,7 @@ impl Operator {
 
     /// Starts the controller with a configuration of the test's.
     pub fn run_with(&mut self, config: Config) {
+        super::show_logs();
         let settings = Settings {
             namespaces: self.namespaces.clone(),
             lease_namespace: self.namespace.clone(),

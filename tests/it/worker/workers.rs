@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::kafka::Kafka;
 use super::web::Web;
+use crate::support::show_logs;
 
 pub const GROUP: &str = "shop.orders";
 pub const TOPIC: &str = "orders";
@@ -84,10 +85,7 @@ impl Worker {
     }
 
     pub fn start_with_admin(pod: &str, config: WorkerConfig, admin: Option<SocketAddr>) -> Self {
-        if std::env::var_os("DROVER_TEST_LOG").is_some() {
-            let filter = std::env::var("DROVER_TEST_LOG").unwrap();
-            let _ = drover::telemetry::log::init(drover::telemetry::log::Format::Text, &filter);
-        }
+        show_logs();
         let shutdown = CancellationToken::new();
         let (options, token) = (
             Options {

@@ -1,0 +1,175 @@
+//! The Job that carries a `DeadLetterReplay` out, in a pod like those of the fleet.
+//!
+//! Of the fleet's template it takes where the pod may run and as whom; containers, volumes, labels
+//! and annotations are the handler's business. Of the Secrets it has those for Kafka.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::batch::v1::{
+    Job, JobSpec, PodFailurePolicy, PodFailurePolicyOnExitCodesRequirement,
+    PodFailurePolicyOnPodConditionsPattern, PodFailurePolicyRule,
+};
+use k8s_openapi::api::core::v1::{
+    Container, EnvVar, PodSpec, PodTemplateSpec, ResourceRequirements,
+};
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
+
+use super::worker_container::security_context;
+use super::{Settings, pod_template, secrets};
+use crate::api::names::{
+    LABEL_REPLAY, LABEL_REPLAYED, MANAGED_BY, REPLAY_APP_NAME, WORKER_CONTAINER,
+};
+use crate::fleet::Fleet;
+use crate::worker_config::replay::{ENV_REPLAY, GIVEN_UP, ReplayConfig, TOO_MANY_FAIL};
+
+/// Attempts after the first; the wait before each is twice as long, from ten seconds on.
+const RETRIES: i32 = 4;
+/// What a pod that is told to go may take to commit.
+const GRACE_SECONDS: i64 = 60;
+
+/// Whose Job it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Owner {
+    /// The DeadLetterReplay's name; also the Job's.
+    pub name: String,
+    /// Its UID.
+    pub uid: String,
+}
+
+/// The Job that does what `config` says with the dead letters of `fleet`.
+pub fn replay_job(fleet: &Fleet, owner: &Owner, config: &ReplayConfig, settings: &Settings) -> Job {
+    let labels = labels(fleet, owner);
+    Job {
+        metadata: ObjectMeta {
+            name: Some(owner.name.clone()),
+            namespace: Some(fleet.namespace.clone()),
+            labels: Some(labels.clone()),
+            owner_references: Some(vec![OwnerReference {
+                api_version: "drover.dev/v1alpha1".to_owned(),
+                kind: "DeadLetterReplay".to_owned(),
+                name: owner.name.clone(),
+                uid: owner.uid.clone(),
+                controller: Some(true),
+                block_owner_deletion: Some(true),
+            }]),
+            ..ObjectMeta::default()
+        },
+        spec: Some(JobSpec {
+            backoff_limit: Some(RETRIES),
+            pod_failure_policy: Some(failure_policy()),
+            template: PodTemplateSpec {
+                metadata: Some(ObjectMeta {
+                    labels: Some(labels),
+                    ..ObjectMeta::default()
+                }),
+                spec: Some(pod(fleet, config, settings)),
+            },
+            ..JobSpec::default()
+        }),
+        ..Job::default()
+    }
+}
+
+/// Not the fleet's: its Deployment, budget and network policy are not for these pods.
+fn labels(fleet: &Fleet, owner: &Owner) -> BTreeMap<String, String> {
+    [
+        (LABEL_REPLAY, owner.name.as_str()),
+        (LABEL_REPLAYED, fleet.name.as_str()),
+        ("app.kubernetes.io/name", REPLAY_APP_NAME),
+        ("app.kubernetes.io/instance", owner.name.as_str()),
+        ("app.kubernetes.io/managed-by", MANAGED_BY),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .into()
+}
+
+/// What is gained by no other attempt ends the Job; a pod that its node sends away counts as none.
+fn failure_policy() -> PodFailurePolicy {
+    PodFailurePolicy {
+        rules: vec![
+            PodFailurePolicyRule {
+                action: "FailJob".to_owned(),
+                on_exit_codes: Some(PodFailurePolicyOnExitCodesRequirement {
+                    container_name: Some(WORKER_CONTAINER.to_owned()),
+                    operator: "In".to_owned(),
+                    values: vec![i32::from(GIVEN_UP), i32::from(TOO_MANY_FAIL)],
+                }),
+                on_pod_conditions: None,
+            },
+            PodFailurePolicyRule {
+                action: "Ignore".to_owned(),
+                on_exit_codes: None,
+                on_pod_conditions: Some(vec![PodFailurePolicyOnPodConditionsPattern {
+                    type_: "DisruptionTarget".to_owned(),
+                    status: Some("True".to_owned()),
+                }]),
+            },
+        ],
+    }
+}
+
+fn pod(fleet: &Fleet, config: &ReplayConfig, settings: &Settings) -> PodSpec {
+    // Of the workers' Secrets it needs those of the connection.
+    let fleet = &Fleet {
+        secret_files: fleet.security_files.clone(),
+        ..fleet.clone()
+    };
+    let written = fleet.template.spec.clone().unwrap_or_default();
+    let like = pod_template::common(written, fleet);
+    PodSpec {
+        restart_policy: Some("Never".to_owned()),
+        containers: vec![container(fleet, config, settings)],
+        volumes: secrets::volume(fleet).map(|volume| vec![volume]),
+        termination_grace_period_seconds: Some(GRACE_SECONDS),
+        enable_service_links: Some(false),
+        service_account_name: like.service_account_name,
+        service_account: like.service_account,
+        automount_service_account_token: like.automount_service_account_token,
+        security_context: like.security_context,
+        image_pull_secrets: like.image_pull_secrets,
+        node_selector: like.node_selector,
+        tolerations: like.tolerations,
+        affinity: like.affinity,
+        priority_class_name: like.priority_class_name,
+        runtime_class_name: like.runtime_class_name,
+        dns_policy: like.dns_policy,
+        dns_config: like.dns_config,
+        host_aliases: like.host_aliases,
+        ..PodSpec::default()
+    }
+}
+
+fn container(fleet: &Fleet, config: &ReplayConfig, settings: &Settings) -> Container {
+    let text = serde_json::to_string(config).expect("texts and numbers are always JSON");
+    // To Kubernetes $(NAME) is a variable's value, and $$ a single $.
+    let text = text.replace('$', r"\u0024");
+    let quantities = |entries: &[(&str, &str)]| {
+        let entries = entries.iter();
+        Some(
+            entries
+                .map(|(name, text)| ((*name).to_owned(), Quantity((*text).to_owned())))
+                .collect(),
+        )
+    };
+    Container {
+        name: WORKER_CONTAINER.to_owned(),
+        image: Some(settings.worker_image.clone()),
+        image_pull_policy: settings.image_pull_policy.clone(),
+        args: Some(vec!["--replay".to_owned()]),
+        env: Some(vec![EnvVar {
+            name: ENV_REPLAY.to_owned(),
+            value: Some(text),
+            value_from: None,
+        }]),
+        volume_mounts: secrets::mount(fleet).map(|mount| vec![mount]),
+        resources: Some(ResourceRequirements {
+            requests: quantities(&[("cpu", "50m"), ("memory", "64Mi")]),
+            // Transactions hold 16 MiB; the rest is librdkafka's, which reads ahead.
+            limits: quantities(&[("memory", "512Mi")]),
+            claims: None,
+        }),
+        security_context: Some(security_context(Default::default())),
+        ..Container::default()
+    }
+}

@@ -13,10 +13,10 @@ use crate::worker_config::replay::{Filter, NothingMeant, ReplayConfig};
 pub fn plan(
     replay: &DeadLetterReplay,
     consumer: Option<&KafkaConsumer>,
-) -> Result<(Fleet, ReplayConfig), Said> {
+) -> Result<(Fleet, ReplayConfig), Box<Said>> {
     let spec = &replay.spec;
     let name = &spec.consumer_ref.name;
-    let waits = |reason, message| Said::new(ReplayPhase::Pending, reason, message);
+    let waits = |reason, message| Box::new(Said::new(ReplayPhase::Pending, reason, message));
     let consumer = consumer.ok_or_else(|| {
         waits(
             reason::CONSUMER_NOT_FOUND,
@@ -44,7 +44,13 @@ pub fn plan(
             ),
         )
     })?;
-    let meant = |message: String| Said::new(ReplayPhase::Failed, reason::NOTHING_MEANT, message);
+    let meant = |message: String| {
+        Box::new(Said::new(
+            ReplayPhase::Failed,
+            reason::NOTHING_MEANT,
+            message,
+        ))
+    };
     if spec.to.as_ref() == Some(&topic) {
         return Err(meant(format!(
             "spec.to {topic} is the dead-letter topic itself; create another DeadLetterReplay that names another one"

@@ -87,7 +87,7 @@ async fn look(replay: &DeadLetterReplay, context: &Context) -> Result<Said, kube
     let consumer = consumer.as_ref().and_then(|found| found.0.as_ref().ok());
     let (fleet, config) = match plan(replay, consumer) {
         Ok(planned) => planned,
-        Err(said) => return Ok(said),
+        Err(said) => return Ok(*said),
     };
     if let Some(other) = another(&jobs, &fleet.name).await? {
         return Ok(Said::new(

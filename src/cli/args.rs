@@ -12,6 +12,7 @@ use super::encryption::{DecryptArgs, EncryptArgs, EncryptionArgs};
 use super::explain::ExplainArgs;
 use super::lag::LagArgs;
 use super::logs::LogsArgs;
+use super::man::ManArgs;
 use super::pause::PauseArgs;
 use super::produce::ProduceArgs;
 use super::record::RecordArgs;
@@ -19,6 +20,7 @@ use super::render::RenderArgs;
 use super::simulate::SimulateArgs;
 use super::skip::SkipArgs;
 use super::status::StatusArgs;
+use super::top::TopArgs;
 use super::validate::ValidateArgs;
 use super::version::VersionArgs;
 
@@ -66,6 +68,8 @@ pub(super) enum Command {
     Lag(LagArgs),
     /// Print what all workers of a fleet log
     Logs(LogsArgs),
+    /// Write a man page for each command into a folder
+    Man(ManArgs),
     /// Stop fleets: their pods finish what they hold, commit and go
     Pause(PauseArgs),
     /// Produce records, keyed and acknowledged, from arguments, standard input or a count
@@ -82,6 +86,8 @@ pub(super) enum Command {
     Skip(SkipArgs),
     /// Show what KafkaConsumers do: pods, lag, delay, reasons, and what is not well
     Status(StatusArgs),
+    /// Show the fleets live in the terminal, those in trouble first; pause, resume, open one
+    Top(TopArgs),
     /// Check KafkaConsumers in files, as the API server and the controller would
     Validate(ValidateArgs),
     /// Print the versions of this program, of the controllers and of the workers

@@ -110,11 +110,15 @@ impl Cluster {
 
     /// There is no such KafkaConsumer.
     pub fn not_found(&self, name: &str) -> anyhow::Error {
-        anyhow!(
-            "no KafkaConsumer {name} in namespace {}; see `drover status -A`, or name the namespace with -n",
-            self.namespace
-        )
+        not_found_in(&self.namespace, name)
     }
+}
+
+/// There is no such KafkaConsumer in this namespace.
+pub(super) fn not_found_in(namespace: &str, name: &str) -> anyhow::Error {
+    anyhow!(
+        "no KafkaConsumer {name} in namespace {namespace}; see `drover status -A`, or name the namespace with -n"
+    )
 }
 
 async fn config(context: Option<String>) -> anyhow::Result<Config> {

@@ -1,6 +1,7 @@
 //! `drover docs`: pages of `docs/` that are written from the program itself. Not in the help: it is
 //! for `make generate`.
 
+mod commands;
 mod conditions;
 mod resource;
 
@@ -21,6 +22,8 @@ pub struct DocsArgs {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Page {
+    /// docs/commands.md
+    Commands,
     /// docs/conditions.md
     Conditions,
     /// docs/metrics.md
@@ -32,6 +35,7 @@ enum Page {
 /// Prints the page.
 pub(super) fn run(args: &DocsArgs) -> anyhow::Result<ExitCode> {
     let text = match args.page {
+        Page::Commands => commands::page(),
         Page::Conditions => conditions::page(),
         Page::Metrics => reference::page(),
         Page::Reference => resource::page()?,

@@ -18,6 +18,7 @@ mod format;
 mod grouped;
 mod lag;
 mod logs;
+mod man;
 mod output;
 mod pause;
 mod produce;
@@ -27,6 +28,7 @@ mod render;
 mod simulate;
 mod skip;
 mod status;
+mod top;
 mod validate;
 mod version;
 
@@ -76,6 +78,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Explain(args) => explain::run(args).await,
         Command::Lag(args) => lag::run(args).await,
         Command::Logs(args) => logs::run(args).await,
+        Command::Man(args) => man::run(&args),
         Command::Pause(args) => pause::run(args, true).await,
         Command::Produce(args) => produce::run(args).await,
         Command::Record(args) => record::run(args).await,
@@ -84,6 +87,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Simulate(args) => simulate::run(&args),
         Command::Skip(args) => skip::run(args).await,
         Command::Status(args) => status::run(args).await,
+        Command::Top(args) => top::run(args).await,
         Command::Validate(args) => validate::run(&args),
         Command::Version(args) => version::run(args).await,
     }

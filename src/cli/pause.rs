@@ -4,12 +4,13 @@ use std::process::ExitCode;
 
 use anyhow::ensure;
 use clap::Args;
-use kube::ResourceExt;
 use kube::api::{Patch, PatchParams};
+use kube::{Api, ResourceExt};
 use serde_json::json;
 
-use super::cluster::{Cluster, ClusterArgs};
+use super::cluster::{Cluster, ClusterArgs, not_found_in};
 use super::output;
+use crate::api::KafkaConsumer;
 
 /// Who wrote it, in the resource's managed fields.
 const FIELD_MANAGER: &str = "drover-cli";
@@ -54,11 +55,6 @@ pub async fn run(args: PauseArgs, paused: bool) -> anyhow::Result<ExitCode> {
             }
         }
     }
-    let params = PatchParams {
-        field_manager: Some(FIELD_MANAGER.to_owned()),
-        ..PatchParams::default()
-    };
-    let patch = Patch::Merge(json!({ "spec": { "paused": paused } }));
     for consumer in consumers {
         let name = consumer.name_any();
         let done = match (paused, consumer.spec.paused == paused) {
@@ -70,14 +66,33 @@ pub async fn run(args: PauseArgs, paused: bool) -> anyhow::Result<ExitCode> {
             (false, false) => "resumed: it goes on where it was",
         };
         if consumer.spec.paused != paused {
-            let patched = cluster.consumers().patch(&name, &params, &patch).await;
-            patched.map_err(|error| match error {
-                // It was there a moment ago.
-                kube::Error::Api(answer) if answer.code == 404 => cluster.not_found(&name),
-                error => cluster.unanswered(error),
-            })?;
+            set(&cluster, &cluster.namespace, &name, paused).await?;
         }
         output::print(&format!("{name} {done}\n"))?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Sets `spec.paused` of one that was there a moment ago.
+///
+/// # Errors
+/// In one line with its remedy.
+pub(super) async fn set(
+    cluster: &Cluster,
+    namespace: &str,
+    name: &str,
+    paused: bool,
+) -> anyhow::Result<()> {
+    let api: Api<KafkaConsumer> = Api::namespaced(cluster.client.clone(), namespace);
+    let params = PatchParams {
+        field_manager: Some(FIELD_MANAGER.to_owned()),
+        ..PatchParams::default()
+    };
+    let patch = Patch::Merge(json!({ "spec": { "paused": paused } }));
+    let patched = api.patch(name, &params, &patch).await;
+    patched.map_err(|error| match error {
+        kube::Error::Api(answer) if answer.code == 404 => not_found_in(namespace, name),
+        error => cluster.unanswered(error),
+    })?;
+    Ok(())
 }

@@ -61,6 +61,11 @@ pub async fn run(args: StatusArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// One KafkaConsumer, with everything that its status knows, in several lines.
+pub(super) fn one(consumer: &KafkaConsumer, now: jiff::Timestamp) -> String {
+    fleet::text(consumer, now)
+}
+
 fn none_found(args: &StatusArgs, namespace: &str) -> String {
     if args.all_namespaces {
         "No KafkaConsumers.".to_owned()

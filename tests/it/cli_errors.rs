@@ -16,7 +16,7 @@ use crate::support::consumers::http_url;
 use crate::worker::kafka::eventually;
 
 /// In every secret here.
-const SECRET: &str = "hush";
+pub const SECRET: &str = "hush";
 
 /// All that ask the API server for KafkaConsumers first.
 const OF_CLUSTERS: [&[&str]; 14] = [
@@ -94,17 +94,24 @@ fn fails(command: &mut Command, words: &[&str]) {
 }
 
 /// Answers every request in the same way; ends with the process.
-fn api_server(code: u16, body: Value) -> SocketAddr {
+pub fn api_server(code: u16, body: Value) -> SocketAddr {
+    api_server_that(move |_| (code, body.clone()))
+}
+
+/// Answers by the head of the request; ends with the process.
+pub fn api_server_that(answer: impl Fn(&str) -> (u16, Value) + Send + 'static) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
-    let body = match body {
-        Value::String(text) => text,
-        body => body.to_string(),
-    };
     std::thread::spawn(move || {
         for stream in listener.incoming() {
             let Ok(mut stream) = stream else { return };
-            let _ = stream.read(&mut [0; 16 << 10]);
+            let mut head = [0; 16 << 10];
+            let length = stream.read(&mut head).unwrap_or(0);
+            let (code, body) = answer(&String::from_utf8_lossy(&head[..length]));
+            let body = match body {
+                Value::String(text) => text,
+                body => body.to_string(),
+            };
             let head = format!(
                 "HTTP/1.1 {code} Whatever\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
                 body.len()
@@ -115,7 +122,7 @@ fn api_server(code: u16, body: Value) -> SocketAddr {
     address
 }
 
-fn failure(code: u16, reason: &str, message: &str) -> Value {
+pub fn failure(code: u16, reason: &str, message: &str) -> Value {
     json!({
         "kind": "Status", "apiVersion": "v1", "status": "Failure",
         "code": code, "reason": reason, "message": message,
@@ -123,7 +130,7 @@ fn failure(code: u16, reason: &str, message: &str) -> Value {
 }
 
 /// A kubeconfig with a secret for whatever listens there.
-fn kubeconfig(folder: &Path, address: SocketAddr) -> PathBuf {
+pub fn kubeconfig(folder: &Path, address: SocketAddr) -> PathBuf {
     let config = json!({
         "apiVersion": "v1", "kind": "Config", "current-context": "there",
         "clusters": [{ "name": "there", "cluster": { "server": format!("http://{address}") } }],
@@ -136,7 +143,7 @@ fn kubeconfig(folder: &Path, address: SocketAddr) -> PathBuf {
 }
 
 /// Where nobody listens.
-fn nowhere() -> SocketAddr {
+pub fn nowhere() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()

@@ -20,6 +20,7 @@ mod cli_produce;
 mod cli_record;
 mod cli_simulate;
 mod cli_status;
+mod cli_top;
 mod cli_validate;
 mod conditions;
 mod controller_children;

@@ -62,6 +62,31 @@ pub(super) fn url(_: &mut SchemaGenerator) -> Schema {
     )
 }
 
+pub(super) fn token_endpoint(_: &mut SchemaGenerator) -> Schema {
+    text(
+        2048,
+        "https?://[^[:space:]/?#@]+(/[^[:space:]#]*)?",
+        "write an address such as https://login.example.com/oauth2/token, without user or fragment",
+    )
+}
+
+/// As RFC 7628 has them. The comma is what parts them in librdkafka's configuration.
+pub(super) fn extensions(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "object",
+        "maxProperties": 16,
+        "additionalProperties": text(
+            1024,
+            "[!-+.-~-]+( [!-+.-~-]+)*",
+            "an extension is visible ASCII without commas; correct it",
+        ),
+        "x-kubernetes-validations": [{
+            "rule": "self.all(name, name.matches('^[a-zA-Z]+$') && name != 'auth')",
+            "message": "spec.kafka.sasl.oauth.extensions has a name that is not only letters, or auth, which is the token's; correct it",
+        }],
+    })
+}
+
 pub(super) fn socket(_: &mut SchemaGenerator) -> Schema {
     text(
         107,

@@ -42,6 +42,10 @@ struct Args {
     /// Where /livez, /readyz and /metrics answer.
     #[arg(long, env = "DROVER_ADMIN_ADDRESS", default_value = "0.0.0.0:9090")]
     admin_address: SocketAddr,
+    /// Fetch OAuth tokens for the controller's own connections from these hosts only, with commas between them.
+    /// Default: any, but the controller's own pod.
+    #[arg(long, env = "DROVER_TOKEN_HOSTS", value_delimiter = ',')]
+    token_hosts: Vec<String>,
     /// What is logged, such as info or drover=debug.
     #[arg(long, env = "DROVER_LOG", default_value = "info")]
     log: String,
@@ -93,6 +97,7 @@ fn settings(args: Args) -> Settings {
         },
         identity: args.identity.unwrap_or_else(local_identity),
         admin_address: args.admin_address,
+        token_hosts: named(args.token_hosts),
         children: resources::Settings {
             worker_image: args.worker_image,
             image_pull_policy: args.worker_image_pull_policy,
@@ -101,8 +106,8 @@ fn settings(args: Args) -> Settings {
 }
 
 /// Each once, and no empty name, which an empty variable or a comma at the end leaves.
-fn named(namespaces: Vec<String>) -> Vec<String> {
-    let names = namespaces.iter().map(|name| name.trim().to_owned());
+fn named(names: Vec<String>) -> Vec<String> {
+    let names = names.iter().map(|name| name.trim().to_owned());
     let names: BTreeSet<String> = names.filter(|name| !name.is_empty()).collect();
     names.into_iter().collect()
 }

@@ -128,9 +128,9 @@ async fn interrupted_twice(stop: &AtomicBool) {
 
 fn produce(args: &ProduceArgs, stop: &AtomicBool) -> anyhow::Result<()> {
     let sealer = sealer(args)?;
-    let producer = connect::producer(args)?;
+    let (producer, tokens) = connect::producer(args)?;
     let partitions = connect::topic(&producer, args)?;
-    let mut sender = Sender::new(producer, args, io::stderr().is_terminal());
+    let mut sender = Sender::new(producer, tokens, args, io::stderr().is_terminal());
     for record in source(args) {
         if stop.load(Ordering::Relaxed) {
             break;

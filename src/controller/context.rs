@@ -41,6 +41,8 @@ pub struct Context {
     pub metrics: Arc<ControllerMetrics>,
     /// For what is not a date.
     pub clock: Monotonic,
+    /// Hosts that OAuth tokens may be fetched from; none for any but our own pod.
+    pub token_hosts: Vec<String>,
     /// What the installation decides for all children.
     pub settings: resources::Settings,
 }

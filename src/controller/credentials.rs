@@ -7,7 +7,9 @@ use std::path::Path;
 
 use k8s_openapi::api::core::v1::Secret;
 
+use super::error::Error;
 use crate::fleet::{Fleet, SecretValue};
+use crate::kafka::oauth::Grant;
 use crate::kafka::security::Security;
 
 /// Values by Secret and key.
@@ -36,12 +38,12 @@ impl Credentials {
             .extend(kept.map(|(place, value)| (place.clone(), value.clone())));
     }
 
-    /// What the fleet's connections need.
+    /// What the fleet's connections need; with tokens only of `token_hosts`, if there are any.
     ///
     /// # Errors
-    /// In words, if a value is not known or makes no sense.
-    pub fn security(&self, fleet: &Fleet) -> Result<Security, String> {
-        Security::load(&fleet.security, |path: &Path| {
+    /// In words, if a value is not known or makes no sense, or tokens would come from elsewhere.
+    pub fn security(&self, fleet: &Fleet, token_hosts: &[String]) -> Result<Security, Error> {
+        let security = Security::load(&fleet.security, |path: &Path| {
             let file = fleet
                 .security_files
                 .iter()
@@ -50,7 +52,33 @@ impl Credentials {
             let value = self.0.get(&file.value());
             value.cloned().ok_or("its Secret could not be read yet")
         })
+        .map_err(Error::Credentials)?;
+        if let Some(grant) = security.grant() {
+            may_ask(grant, token_hosts).map_err(Error::TokenHost)?;
+        }
+        Ok(security)
     }
+}
+
+/// Whoever edits a KafkaConsumer names where tokens come from, and the controller goes there from where it stands. To
+/// what listens in its own pod for itself alone, such as a sidecar, it goes only if it is told to.
+fn may_ask(grant: &Grant, hosts: &[String]) -> Result<(), String> {
+    let host = grant.host().unwrap_or_default();
+    if hosts.is_empty() {
+        if grant.is_to_ourselves() {
+            return Err(format!(
+                "spec.kafka.sasl.oauth.tokenEndpoint names {host}, which is the controller's own pod for the controller; name an address that both it and workers reach"
+            ));
+        }
+        return Ok(());
+    }
+    if hosts.iter().any(|may| may.eq_ignore_ascii_case(&host)) {
+        return Ok(());
+    }
+    Err(format!(
+        "spec.kafka.sasl.oauth.tokenEndpoint names {host}, and this controller fetches tokens only from {}; name one of these, or have {host} added to controller.tokenHosts of its chart",
+        hosts.join(", ")
+    ))
 }
 
 impl fmt::Debug for Credentials {

@@ -39,6 +39,9 @@ pub enum Error {
     /// What connections to Kafka need is not known.
     #[error("connect to Kafka: {0}")]
     Credentials(String),
+    /// Tokens for Kafka would come from where we ask nobody.
+    #[error("connect to Kafka: {0}")]
+    TokenHost(String),
     /// The first offsets of the group could not be written.
     #[error("write the first offsets of group {group}")]
     FirstOffsets {
@@ -63,7 +66,7 @@ impl Error {
             Self::NameTaken { .. } => "NameTaken",
             Self::PredecessorLeaving { .. } => "PredecessorLeaving",
             Self::FirstOffsets { .. } => "FirstOffsetsNotWritten",
-            Self::Credentials(_) => "KafkaCredentials",
+            Self::Credentials(_) | Self::TokenHost(_) => "KafkaCredentials",
         };
         let remedy = match self {
             Self::Api {
@@ -78,6 +81,8 @@ impl Error {
             Self::NameTaken { .. } => {
                 "; it is left alone: delete or rename it, or choose another name for the KafkaConsumer"
             }
+            // It says it already.
+            Self::TokenHost(_) => "",
             Self::PredecessorLeaving { .. } => "; wait, it is tried again",
             Self::Credentials(_) => "; correct the Secret, or its name in spec.kafka",
             Self::FirstOffsets { .. } => "; no pod starts before, it is tried again",

@@ -81,6 +81,8 @@ pub struct Settings {
     pub identity: String,
     /// Where `/livez`, `/readyz` and `/metrics` answer.
     pub admin_address: SocketAddr,
+    /// Hosts that OAuth tokens for our own connections may be fetched from; none for any but our own pod.
+    pub token_hosts: Vec<String>,
     /// What is the same for all children.
     pub children: resources::Settings,
 }
@@ -271,6 +273,7 @@ impl Leader {
             announcer: announcer.clone(),
             metrics: self.metrics.clone(),
             clock: self.clock,
+            token_hosts: self.settings.token_hosts.clone(),
             settings: self.settings.children.clone(),
         });
         let replays = replays::look_after(

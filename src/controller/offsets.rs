@@ -48,7 +48,7 @@ pub fn register(
     fleet: &Fleet,
     credentials: &Credentials,
 ) -> Result<(), Error> {
-    let security = credentials.security(fleet).map_err(Error::Credentials)?;
+    let security = credentials.security(fleet, &context.token_hosts)?;
     let properties = fleet.properties.iter();
     let need = Need {
         source: Source {
@@ -111,7 +111,7 @@ pub fn kept_out(latest: &Latest) -> bool {
     latest.failure.as_ref().is_some_and(|failure| {
         matches!(
             failure.error,
-            lag::Error::Tls(_) | lag::Error::Authentication(_)
+            lag::Error::Tls(_) | lag::Error::Authentication(_) | lag::Error::Token(_)
         )
     })
 }
@@ -136,9 +136,10 @@ pub fn away(latest: &Latest) -> Option<Away<'_>> {
 fn passes(error: &lag::Error, answered_before: bool) -> bool {
     match error {
         lag::Error::Later(_) | lag::Error::Missing => true,
-        lag::Error::Unreachable(_) | lag::Error::Tls(_) | lag::Error::Authentication(_) => {
-            answered_before
-        }
+        lag::Error::Unreachable(_)
+        | lag::Error::Tls(_)
+        | lag::Error::Authentication(_)
+        | lag::Error::Token(_) => answered_before,
         _ => false,
     }
 }

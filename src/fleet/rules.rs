@@ -12,6 +12,7 @@ use crate::api::{
 use crate::worker_config::ADMIN_PORT;
 
 pub(super) fn check(spec: &KafkaConsumerSpec, problems: &mut Problems) {
+    super::security::check(&spec.kafka, problems);
     handler(&spec.handler, problems);
     scaling(&spec.scaling, problems);
     if let Some(delivery) = &spec.delivery {

@@ -72,6 +72,10 @@ pub(super) const KAFKA_CERT: &str = "kafka-tls.crt";
 pub(super) const KAFKA_KEY: &str = "kafka-tls.key";
 /// The file with the password for brokers.
 pub(super) const KAFKA_PASSWORD: &str = "kafka-password";
+/// The file with the client's secret for OAuth tokens.
+pub(super) const OAUTH_SECRET: &str = "kafka-oauth-client-secret";
+/// The file with the certificates that the token endpoint's is checked with.
+pub(super) const OAUTH_CA: &str = "kafka-oauth-ca.crt";
 /// What connections to Kafka need, whoever opens them.
 pub(super) fn of_kafka(kafka: &Kafka) -> Vec<SecretFile> {
     let mut files = Vec::new();
@@ -93,9 +97,18 @@ pub(super) fn of_kafka(kafka: &Kafka) -> Vec<SecretFile> {
         }
     }
     if let Some(sasl) = &kafka.sasl {
-        let password = &sasl.password_secret;
-        let field = "sasl.passwordSecret";
-        add(&password.name, &password.key, KAFKA_PASSWORD, field);
+        if let Some(password) = &sasl.password_secret {
+            let field = "sasl.passwordSecret";
+            add(&password.name, &password.key, KAFKA_PASSWORD, field);
+        }
+        if let Some(oauth) = &sasl.oauth {
+            let secret = &oauth.client_secret;
+            let field = "sasl.oauth.clientSecret";
+            add(&secret.name, &secret.key, OAUTH_SECRET, field);
+            if let Some(ca) = &oauth.ca_secret {
+                add(&ca.name, &ca.key, OAUTH_CA, "sasl.oauth.caSecret");
+            }
+        }
     }
     files
 }

@@ -88,9 +88,12 @@ pub enum Error {
     Tls(String),
     /// A broker is there, and does not believe who we are.
     #[error(
-        "Kafka does not accept our credentials: {0}; check mechanism, user and password in spec.kafka.sasl"
+        "Kafka does not accept our credentials: {0}; check mechanism, user and password, or oauth, in spec.kafka.sasl"
     )]
     Authentication(String),
+    /// There is no token to show to brokers.
+    #[error("no OAuth token for Kafka: {0}; check spec.kafka.sasl.oauth")]
+    Token(String),
     /// The topic or partition does not exist.
     #[error("the topic or partition does not exist")]
     Missing,
@@ -129,7 +132,7 @@ impl Error {
             Self::Config(_) => "ClientConfig",
             Self::Unreachable(_) => "Unreachable",
             Self::Tls(_) => "TlsFailed",
-            Self::Authentication(_) => "AuthenticationFailed",
+            Self::Authentication(_) | Self::Token(_) => "AuthenticationFailed",
             Self::Missing => "TopicMissing",
             Self::NotAuthorized(_) => "NotAuthorized",
             Self::GroupBusy => "GroupBusy",
@@ -454,6 +457,9 @@ fn explain(native: &Native, error: Error) -> Error {
     match (error, native.complaint()) {
         (Error::Unreachable(_), Some(Complaint::Tls(why))) => Error::Tls(why),
         (Error::Unreachable(_), Some(Complaint::Authentication(why))) => Error::Authentication(why),
+        (Error::Unreachable(_) | Error::Authentication(_), Some(Complaint::Token(why))) => {
+            Error::Token(why)
+        }
         (Error::Unreachable(message), Some(Complaint::Connection(why))) => {
             Error::Unreachable(format!("{message}; last: {why}"))
         }

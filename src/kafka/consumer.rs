@@ -16,14 +16,16 @@ use rdkafka::{Offset as Position, TopicPartitionList};
 use tracing::debug;
 
 use super::errors::{CommitError, Error};
-use super::native::{self, Event, Queue};
+use super::native::{self, Event, Queue, Tokens};
+use super::oauth::Grant;
 use crate::topic::{Offset, TopicPartition};
 use crate::worker_config::GroupProtocol;
 
 /// A member of a consumer group. Drop it by [`Consumer::close`], which waits for the broker.
 pub struct Consumer {
-    // Before `base`: it must not outlive it.
+    // Before `base`: they must not outlive it.
     queue: Queue,
+    _tokens: Option<Tokens>,
     base: Arc<BaseConsumer<Context>>,
     protocol: GroupProtocol,
 }
@@ -76,12 +78,14 @@ impl Consumer {
             kind: "consumer",
             source,
         };
-        let mut base = BaseConsumer::from_config_and_context(config, Context).map_err(failed)?;
+        let (config, grant) = Grant::take(config);
+        let mut base = BaseConsumer::from_config_and_context(&config, Context).map_err(failed)?;
         base.set_nonempty_callback(wake);
         let queue = Queue::of_consumer(&base)
             .ok_or_else(|| failed(KafkaError::ClientCreation("no consumer queue".into())))?;
         Ok(Self {
             queue,
+            _tokens: Tokens::keep(base.client(), grant),
             base: Arc::new(base),
             protocol: match config.get("group.protocol") {
                 Some("consumer") => GroupProtocol::Consumer,

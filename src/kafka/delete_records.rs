@@ -11,7 +11,9 @@ use rdkafka::{Offset as Position, TopicPartitionList};
 use super::admin::{Answers, Error};
 use super::client_config::{self, Connection};
 use super::errors::without_values;
+use super::native::Tokens;
 use super::native::answers::Failure;
+use super::oauth::Grant;
 use crate::topic::{Offset, TopicPartition};
 
 /// Deletes what lies below each offset. Answers with the oldest offset that is left.
@@ -24,9 +26,11 @@ pub async fn delete_records(
     timeout: Duration,
 ) -> Result<Answers<Offset>, Error> {
     let config = client_config::questions(connection);
+    let (config, grant) = Grant::take(&config);
     let client: AdminClient<DefaultClientContext> = config
         .create()
         .map_err(|error| Error::Config(without_values(&error)))?;
+    let _tokens = Tokens::keep(client.inner(), grant);
     let mut list = TopicPartitionList::with_capacity(below.len());
     for (TopicPartition { topic, partition }, offset) in below {
         list.add_partition_offset(topic, *partition, Position::Offset(offset.0))

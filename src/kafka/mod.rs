@@ -10,6 +10,7 @@ pub mod dead_letter_topic;
 pub mod delete_records;
 pub mod errors;
 mod native;
+pub mod oauth;
 pub mod producer;
 pub mod rebalance;
 pub mod redrive;
@@ -18,4 +19,4 @@ pub mod security;
 pub mod tails;
 pub mod topic_change;
 
-pub use native::{Embedded, Event, Message, Polled};
+pub use native::{Embedded, Event, Message, Polled, Tokens};

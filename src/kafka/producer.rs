@@ -1,5 +1,6 @@
 //! Writes single records and waits until the brokers have them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use rdkafka::client::ClientContext;
@@ -12,10 +13,16 @@ use tracing::debug;
 
 use super::consumer::log_line;
 use super::errors::Error;
+use super::native::Tokens;
+use super::oauth::Grant;
 
 /// Writes records.
 #[derive(Clone)]
-pub struct Producer(FutureProducer<Context>);
+pub struct Producer {
+    // Before the client: they must not outlive it.
+    _tokens: Option<Arc<Tokens>>,
+    inner: FutureProducer<Context>,
+}
 
 /// A record to write. Null and empty are different for key, value and header values.
 #[derive(Debug, Default)]
@@ -35,12 +42,18 @@ pub struct Outgoing<'a> {
 impl Producer {
     /// A producer; it connects when it first has something to write.
     pub fn new(config: &ClientConfig) -> Result<Self, Error> {
-        FutureProducer::from_config_and_context(config, Context)
-            .map(Self)
-            .map_err(|source| Error::Create {
-                kind: "producer",
-                source,
-            })
+        let (config, grant) = Grant::take(config);
+        let inner =
+            FutureProducer::from_config_and_context(&config, Context).map_err(|source| {
+                Error::Create {
+                    kind: "producer",
+                    source,
+                }
+            })?;
+        Ok(Self {
+            _tokens: Tokens::keep(inner.client(), grant).map(Arc::new),
+            inner,
+        })
     }
 
     /// Writes a record; Ok means that all replicas that must have it do.
@@ -57,7 +70,11 @@ impl Producer {
             timestamp: record.timestamp,
             headers: Some(headers),
         };
-        match self.0.send(outgoing, Timeout::After(Duration::ZERO)).await {
+        match self
+            .inner
+            .send(outgoing, Timeout::After(Duration::ZERO))
+            .await
+        {
             Ok(_) => Ok(()),
             Err((error, _)) => Err(error),
         }
@@ -66,12 +83,12 @@ impl Producer {
     /// It can write nothing any more, and another one must be made: a refusal of the right to write
     /// idempotently is for good, also when the right is given later.
     pub fn has_failed_for_good(&self) -> bool {
-        self.0.client().fatal_error().is_some()
+        self.inner.client().fatal_error().is_some()
     }
 
     /// Waits for what is on its way. It **blocks**: for a thread of its own.
     pub fn flush(&self, timeout: Duration) -> Result<(), KafkaError> {
-        self.0.flush(timeout)
+        self.inner.flush(timeout)
     }
 }
 

@@ -16,6 +16,8 @@ use rdkafka::{Offset as Position, TopicPartitionList};
 
 use super::client_config::{self, Connection};
 use super::errors::without_values;
+use super::native::Tokens;
+use super::oauth::Grant;
 use super::producer::Outgoing;
 use crate::clock::Monotonic;
 use crate::topic::{Offset, TopicPartition};
@@ -105,6 +107,8 @@ pub enum Error {
 
 /// A transactional producer with a group for its progress.
 pub struct Redrive {
+    // Before the clients: they must not outlive them.
+    _tokens: [Option<Tokens>; 2],
     producer: BaseProducer<Heard>,
     /// Never joins; only says which group offsets are for.
     group: BaseConsumer,
@@ -127,11 +131,19 @@ impl Redrive {
         let writes = client_config::transactions(connection, group, timeout);
         let reads = client_config::group(connection, group);
         let failed = |error: KafkaError| Error::Config(without_values(&error));
+        let (writes, grant) = Grant::take(&writes);
+        let (reads, grant_again) = Grant::take(&reads);
+        let producer: BaseProducer<Heard> = writes
+            .create_with_context(Heard::default())
+            .map_err(failed)?;
+        let group: BaseConsumer = reads.create().map_err(failed)?;
         let redrive = Self {
-            producer: writes
-                .create_with_context(Heard::default())
-                .map_err(failed)?,
-            group: reads.create().map_err(failed)?,
+            _tokens: [
+                Tokens::keep(producer.client(), grant),
+                Tokens::keep(group.client(), grant_again),
+            ],
+            producer,
+            group,
             timeout,
             open: false,
             unserved: 0,

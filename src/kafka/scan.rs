@@ -17,14 +17,16 @@ use super::client_config::{self, Connection};
 use super::consumer::Context;
 use super::errors::without_values;
 use super::native::answers::Failure;
-use super::native::{Message, Polled, Queue};
+use super::native::{Message, Polled, Queue, Tokens};
+use super::oauth::Grant;
 use crate::clock::Monotonic;
 use crate::topic::Offset;
 
 /// A reading that is under way.
 pub struct Scan {
-    // Before `base`: it must not outlive it.
+    // Before `base`: they must not outlive it.
     queue: Queue,
+    _tokens: Option<Tokens>,
     base: BaseConsumer<Context>,
     topic: String,
     /// Where reading ends, by partition; those that are read to their end are not in here.
@@ -63,6 +65,7 @@ impl Scan {
     ) -> Result<Self, Error> {
         let config = client_config::scan(connection);
         let failed = |error: rdkafka::error::KafkaError| Error::Config(without_values(&error));
+        let (config, grant) = Grant::take(&config);
         let base = BaseConsumer::from_config_and_context(&config, Context).map_err(failed)?;
         let queue = Queue::of_consumer(&base)
             .ok_or_else(|| Error::Config("the consumer has no queue".to_owned()))?;
@@ -76,6 +79,7 @@ impl Scan {
         base.assign(&list).map_err(failed)?;
         Ok(Self {
             queue,
+            _tokens: Tokens::keep(base.client(), grant),
             base,
             topic: topic.to_owned(),
             left,

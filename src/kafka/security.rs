@@ -7,6 +7,7 @@ use std::path::Path;
 use rdkafka::ClientConfig;
 
 use super::authorities;
+use super::oauth::Grant;
 use crate::worker_config::security::{Mechanism, Security as Written};
 
 /// What a client needs to connect. Never printed: it holds secrets.
@@ -14,6 +15,7 @@ use crate::worker_config::security::{Mechanism, Security as Written};
 pub struct Security {
     tls: Option<Tls>,
     sasl: Option<Password>,
+    oauth: Option<Grant>,
 }
 
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -83,10 +85,35 @@ impl Security {
                 password: password.trim_end_matches(['\r', '\n']).to_owned(),
             })
         });
+        let oauth = written.oauth.as_ref().map(|oauth| {
+            let secret = text(&oauth.client_secret_file, "client secret for OAuth")?;
+            let ca = oauth.ca_file.as_deref();
+            let extensions = oauth.extensions.iter();
+            Ok::<_, String>(Grant {
+                token_endpoint: oauth.token_endpoint.clone(),
+                client_id: oauth.client_id.clone(),
+                client_secret: secret.trim_end_matches(['\r', '\n']).to_owned(),
+                scope: oauth.scope.clone(),
+                audience: oauth.audience.clone(),
+                allow_http: oauth.allow_http,
+                extensions: extensions
+                    .map(|(name, value)| (name.clone(), value.clone()))
+                    .collect(),
+                ca: ca
+                    .map(|file| text(file, "token endpoint's authorities"))
+                    .transpose()?,
+            })
+        });
         Ok(Self {
             tls: tls.transpose()?,
             sasl: sasl.transpose()?,
+            oauth: oauth.transpose()?,
         })
+    }
+
+    /// What it takes to get tokens, where they are shown.
+    pub fn grant(&self) -> Option<&Grant> {
+        self.oauth.as_ref()
     }
 
     /// As librdkafka's properties, secrets among them: not to be printed.
@@ -101,11 +128,12 @@ impl Security {
 
     /// Sets librdkafka's properties. After the user's: what these say is not theirs to change.
     pub fn apply(&self, config: &mut ClientConfig) {
-        let protocol = match (&self.tls, &self.sasl) {
-            (None, None) => return,
-            (Some(_), None) => "ssl",
-            (None, Some(_)) => "sasl_plaintext",
-            (Some(_), Some(_)) => "sasl_ssl",
+        let asked = self.sasl.is_some() || self.oauth.is_some();
+        let protocol = match (&self.tls, asked) {
+            (None, false) => return,
+            (Some(_), false) => "ssl",
+            (None, true) => "sasl_plaintext",
+            (Some(_), true) => "sasl_ssl",
         };
         config.set("security.protocol", protocol);
         if let Some(tls) = &self.tls {
@@ -123,15 +151,22 @@ impl Security {
             config.set("sasl.username", &sasl.username);
             config.set("sasl.password", &sasl.password);
         }
+        if let Some(grant) = &self.oauth {
+            grant.put(config);
+        }
     }
 }
 
-/// What librdkafka says of TLS, with our fields instead of its properties.
+/// What librdkafka says of TLS and tokens, with our fields instead of its properties.
 pub fn in_our_words(reason: &str) -> String {
     reason
         .replace(
             "verify that ssl.ca.location is correctly configured or root CA certificates are installed (install ca-certificates package)",
             "its authority is not one of spec.kafka.tls.caSecret, its name is another, or its time is over",
+        )
+        .replace(
+            "Failed to acquire SASL OAUTHBEARER token",
+            "no OAuth token for Kafka, by spec.kafka.sasl.oauth",
         )
         .replace(
             "(see ssl.key.location and ssl.certificate.location and consult the broker logs for more information)",
@@ -145,6 +180,7 @@ impl fmt::Debug for Security {
         f.debug_struct("Security")
             .field("tls", &self.tls.is_some())
             .field("sasl", &mechanism)
+            .field("oauth", &self.oauth)
             .finish_non_exhaustive()
     }
 }
@@ -166,6 +202,7 @@ mod tests {
                 username: "user".to_owned(),
                 password_file: "/secrets/password".into(),
             }),
+            oauth: None,
         }
     }
 

@@ -52,6 +52,7 @@ pub(super) async fn wait(config: &WorkerConfig, security: &Security, health: &He
                 error @ (Error::Unreachable(_)
                 | Error::Tls(_)
                 | Error::Authentication(_)
+                | Error::Token(_)
                 | Error::Later(_)
                 | Error::Moved),
             ) => Some(format!("dead-letter topic {topic}: {error}")),

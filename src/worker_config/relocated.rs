@@ -23,6 +23,10 @@ impl WorkerConfig {
         if let Some(sasl) = &mut self.security.sasl {
             moved(&mut sasl.password_file);
         }
+        if let Some(oauth) = &mut self.security.oauth {
+            moved(&mut oauth.client_secret_file);
+            oauth.ca_file.iter_mut().for_each(moved);
+        }
         if let Some(encryption) = &mut self.encryption {
             encryption.primary_key_files.iter_mut().for_each(moved);
             encryption.deterministic_key_file.iter_mut().for_each(moved);

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use crate::support::consumers::with;
 use crate::support::operator::Operator;
 use crate::support::secured::{PASSWORD, USER, secured};
+use crate::support::token_server::{CLIENT, SECRET, TokenServer};
 
 const CREDENTIALS: &str = "credentials";
 
@@ -149,4 +150,83 @@ async fn an_authority_that_has_not_signed_is_told_as_such() {
         "{}",
         refused.message
     );
+}
+
+/// A spec whose tokens come from `server`.
+fn with_tokens(operator: &Operator, topic: &str, server: &TokenServer) -> Value {
+    let sasl = json!({
+        "mechanism": "OAuthBearer",
+        "oauth": {
+            "tokenEndpoint": server.url(),
+            "clientId": CLIENT,
+            "clientSecret": { "name": CREDENTIALS, "key": "password" },
+            "scope": "kafka",
+        },
+    });
+    let servers = json!(secured().servers("TOKEN"));
+    let spec = with(spec(operator, topic), "/kafka/sasl", sasl);
+    let spec = with(spec, "/kafka/bootstrapServers", servers);
+    with(spec, "/scaling/minReplicas", json!(1))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lag_is_read_with_oauth_tokens_once_the_client_secret_is_right() {
+    let topic = secured().broker.create_topic("token-lag", 4).await;
+    let server = TokenServer::start(60);
+    let mut operator = Operator::prepare(&[]).await;
+    operator.token_hosts = vec!["127.0.0.1".to_owned()];
+    operator.run().await;
+    operator.play_kubelet();
+    write_secret(&operator, "guess").await;
+    let spec = with_tokens(&operator, &topic, &server);
+    operator.create("fleet", spec).await;
+    let refused = operator
+        .condition("fleet", "KafkaReachable", "False", "AuthenticationFailed")
+        .await;
+    assert!(
+        refused.message.contains("it answers 401: invalid_client")
+            && !refused.message.contains("guess"),
+        "{}",
+        refused.message
+    );
+
+    write_secret(&operator, SECRET).await;
+    operator
+        .condition("fleet", "KafkaReachable", "True", "OffsetsRead")
+        .await;
+    operator
+        .condition("fleet", "Ready", "True", "AllReady")
+        .await;
+    let deployment = operator.api::<Deployment>().get("fleet").await.unwrap();
+    let written = serde_json::to_string(&deployment).unwrap();
+    assert!(written.contains("kafka-oauth-client-secret"), "{written}");
+    let configured = operator.api::<ConfigMap>().get("fleet").await.unwrap();
+    let configured = serde_json::to_string(&configured).unwrap();
+    assert!(configured.contains("/etc/drover-secrets/kafka-oauth-client-secret"));
+    assert!(!written.contains(SECRET) && !configured.contains(SECRET));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tokens_are_fetched_neither_from_the_controllers_own_pod_nor_beyond_the_hosts_it_may_ask() {
+    let topic = secured().broker.create_topic("token-hosts", 4).await;
+    for (hosts, words) in [
+        (vec![], "names 127.0.0.1, which is the controller's own pod"),
+        (
+            vec!["login.example.com".to_owned()],
+            "fetches tokens only from login.example.com",
+        ),
+    ] {
+        let server = TokenServer::start(60);
+        let mut operator = Operator::prepare(&[]).await;
+        operator.token_hosts = hosts;
+        operator.run().await;
+        write_secret(&operator, SECRET).await;
+        let spec = with_tokens(&operator, &topic, &server);
+        operator.create("fleet", spec).await;
+        let refused = operator
+            .condition("fleet", "Ready", "False", "KafkaCredentials")
+            .await;
+        assert!(refused.message.contains(words), "{}", refused.message);
+        assert!(server.seen().is_empty());
+    }
 }

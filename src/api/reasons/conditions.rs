@@ -183,7 +183,7 @@ pub const ALL: &[Condition] = &[
                     reason(
                         "AuthenticationFailed",
                         "a broker does not accept who we are",
-                        "check mechanism, user and password in spec.kafka.sasl and its Secret",
+                        "check mechanism, user and password, or oauth, in spec.kafka.sasl and its Secret",
                     ),
                     reason(
                         "NotAuthorized",

@@ -110,8 +110,8 @@ pub const CHILDREN: &[Reason] = &[
     ),
     reason(
         "KafkaCredentials",
-        "what connections to Kafka need cannot be read from its Secret",
-        "correct the Secret, or its name in spec.kafka",
+        "what connections to Kafka need cannot be read from its Secret, or their tokens would come from where the controller asks nobody",
+        "correct the Secret, its name in spec.kafka, or tokenEndpoint",
     ),
     reason(
         "FirstOffsetsNotWritten",

@@ -109,20 +109,80 @@ impl CertSecret {
 /// Who we are, to brokers that ask by SASL.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = [
+    { "rule": "self.mechanism == 'OAuthBearer' || (has(self.username) && has(self.passwordSecret))", "message": "spec.kafka.sasl needs username and passwordSecret with this mechanism; add what is missing" },
+    { "rule": "self.mechanism == 'OAuthBearer' || !has(self.oauth)", "message": "spec.kafka.sasl.oauth goes with mechanism OAuthBearer; remove it, or choose that" },
+    { "rule": "self.mechanism != 'OAuthBearer' || has(self.oauth)", "message": "spec.kafka.sasl.oauth is missing: OAuthBearer gets its tokens with it; add tokenEndpoint, clientId and clientSecret" },
+    { "rule": "self.mechanism != 'OAuthBearer' || (!has(self.username) && !has(self.passwordSecret))", "message": "spec.kafka.sasl.username and passwordSecret are not for OAuthBearer, which has oauth.clientId and oauth.clientSecret; remove them" }
+]))]
 pub struct KafkaSasl {
     /// How the password is proved: `Plain` (it is sent as it is: only with `tls`, unless the network
-    /// is trusted), `ScramSha256` or `ScramSha512`.
+    /// is trusted), `ScramSha256` or `ScramSha512`; or `OAuthBearer`, a token that another server gives.
     pub mechanism: SaslMechanism,
 
-    /// The user.
+    /// The user. Not with `OAuthBearer`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 1024))]
-    pub username: String,
+    pub username: Option<String>,
 
-    /// The Secret with the password.
-    pub password_secret: SecretKey,
+    /// The Secret with the password. Not with `OAuthBearer`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password_secret: Option<SecretKey>,
+
+    /// Where tokens come from, for `OAuthBearer`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oauth: Option<KafkaOauth>,
 }
 
-/// How a password is proved.
+/// Where tokens come from: OAuth 2.0 with client credentials, as OpenID Connect providers have it. Whoever
+/// connects, workers and controller, gets tokens for itself, and new ones before they expire.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = [
+    { "rule": r"self.allowHttp || self.tokenEndpoint.matches(r'^(https://|http://(localhost|127([.][0-9]+){3}|\[::1\])([:/]|$))')", "message": "spec.kafka.sasl.oauth.tokenEndpoint is http://, which sends the client's secret in the clear; use https://, or set allowHttp: true where the network is trusted" }
+]))]
+pub struct KafkaOauth {
+    /// The address that gives tokens, such as `https://login.example.com/oauth2/token`. Workers and controller
+    /// must reach it; redirects are not followed.
+    #[schemars(schema_with = "text::token_endpoint")]
+    pub token_endpoint: String,
+
+    /// Who we are, to it.
+    #[schemars(length(min = 1, max = 1024))]
+    pub client_id: String,
+
+    /// The Secret with the client's secret.
+    pub client_secret: SecretKey,
+
+    /// What tokens are to be for; several with blanks. Default: what the server gives without being asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 1024))]
+    pub scope: Option<String>,
+
+    /// Whom tokens are to be shown to, where the server wants it said, such as `https://kafka.example.com`. Default:
+    /// not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 1024))]
+    pub audience: Option<String>,
+
+    /// What brokers are told beside the token (SASL extensions), such as `logicalCluster: lkc-1`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(schema_with = "text::extensions")]
+    pub extensions: BTreeMap<String, String>,
+
+    /// The Secret with the certificates, in PEM, of those that may sign the server's. Default: the public
+    /// authorities.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca_secret: Option<SecretKey>,
+
+    /// Whether `tokenEndpoint` may be `http://`, so that the client's secret and the tokens are sent in the clear: only
+    /// where the network is trusted, or encrypts by itself. Default false; an address of the pod's own, such as
+    /// `http://localhost:8080/token`, needs it not.
+    #[serde(default)]
+    pub allow_http: bool,
+}
+
+/// How a password is proved, or what is shown instead of one.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SaslMechanism {
     /// RFC 4616.
@@ -131,4 +191,6 @@ pub enum SaslMechanism {
     ScramSha256,
     /// RFC 5802 with SHA-512.
     ScramSha512,
+    /// RFC 7628: a token instead of a password.
+    OAuthBearer,
 }

@@ -12,7 +12,9 @@ use rdkafka::message::DeliveryResult;
 use rdkafka::producer::{BaseProducer, Producer, ProducerContext};
 
 use super::ProduceArgs;
+use crate::kafka::Tokens;
 use crate::kafka::errors::without_values;
+use crate::kafka::oauth::Grant;
 
 /// The brokers' choice, in a request to create a topic (Kafka 2.4 and later).
 const BROKER_DEFAULT: i32 = -1;
@@ -94,15 +96,22 @@ fn config(args: &ProduceArgs) -> ClientConfig {
     config
 }
 
-pub(super) fn producer(args: &ProduceArgs) -> anyhow::Result<BaseProducer<Heard>> {
-    config(args)
-        .create_with_context(Heard::default())
-        .map_err(|error| {
-            anyhow!(
-                "{}; check --bootstrap and --property",
-                without_values(&error)
-            )
-        })
+/// A producer, and what gives it its OAuth tokens, which must go before it.
+pub(super) fn producer(
+    args: &ProduceArgs,
+) -> anyhow::Result<(BaseProducer<Heard>, Option<Tokens>)> {
+    let (config, grant) = Grant::take(&config(args));
+    let producer: BaseProducer<Heard> =
+        config
+            .create_with_context(Heard::default())
+            .map_err(|error| {
+                anyhow!(
+                    "{}; check --bootstrap and --property",
+                    without_values(&error)
+                )
+            })?;
+    let tokens = Tokens::keep(producer.client(), grant);
+    Ok((producer, tokens))
 }
 
 /// The topic's partitions; creates it if that was asked for.
@@ -161,8 +170,10 @@ fn create(producer: &BaseProducer<Heard>, args: &ProduceArgs) -> anyhow::Result<
     for (name, value) in &args.properties {
         admin_config.set(name, value);
     }
+    let (admin_config, grant) = Grant::take(&admin_config);
     let admin: AdminClient<DefaultClientContext> =
         admin_config.create().context("make an admin client")?;
+    let _tokens = Tokens::keep(admin.inner(), grant);
     let new = NewTopic::new(
         &args.topic,
         args.partitions.unwrap_or(BROKER_DEFAULT),

@@ -13,6 +13,7 @@ use super::connect::Heard;
 use super::records::Record;
 use crate::cli::progress::Progress;
 use crate::clock::{self, Monotonic};
+use crate::kafka::Tokens;
 
 /// One wait inside librdkafka before looking around again; it takes this long even if there is news.
 const LOOK: Duration = Duration::from_millis(10);
@@ -28,6 +29,8 @@ pub(super) struct Sent {
 
 /// Sends one record after the other.
 pub(super) struct Sender<'a> {
+    // Before the producer: they must not outlive it.
+    _tokens: Option<Tokens>,
     producer: BaseProducer<Heard>,
     args: &'a ProduceArgs,
     progress: Progress,
@@ -37,8 +40,14 @@ pub(super) struct Sender<'a> {
 }
 
 impl<'a> Sender<'a> {
-    pub fn new(producer: BaseProducer<Heard>, args: &'a ProduceArgs, show: bool) -> Self {
+    pub fn new(
+        producer: BaseProducer<Heard>,
+        tokens: Option<Tokens>,
+        args: &'a ProduceArgs,
+        show: bool,
+    ) -> Self {
         Self {
+            _tokens: tokens,
             producer,
             args,
             progress: Progress::new(show, args.count),

@@ -33,7 +33,9 @@ use tokio::sync::oneshot;
 use super::answers::{
     self, Answer, Committed, Configs, Failure, Group, PartitionList, PerPartition, Topics,
 };
+use super::tokens::Tokens;
 use crate::clock::Monotonic;
+use crate::kafka::oauth::Grant;
 use crate::kafka::security;
 use crate::topic::TopicPartition;
 
@@ -99,8 +101,9 @@ pub struct Native {
 }
 
 struct Shared {
-    // Before the client: fields are dropped in this order, and a queue must go first.
+    // Before the client: fields are dropped in this order, and these must go first.
     queue: Queue,
+    tokens: Option<Tokens>,
     client: Client<Context>,
     pending: Mutex<HashMap<usize, Waiting>>,
     next: AtomicUsize,
@@ -138,6 +141,8 @@ pub enum Complaint {
     Tls(String),
     /// The broker does not accept our credentials.
     Authentication(String),
+    /// There is no token to show to it.
+    Token(String),
     /// Anything else.
     Connection(String),
 }
@@ -168,9 +173,10 @@ impl Native {
         let context = Context {
             complaint: Mutex::new(None),
         };
+        let (config, grant) = Grant::take(config);
         let native_config = config.create_native_config()?;
         let client = Client::new(
-            config,
+            &config,
             native_config,
             RDKafkaType::RD_KAFKA_CONSUMER,
             context,
@@ -192,6 +198,7 @@ impl Native {
         };
         let shared = Arc::new(Shared {
             queue,
+            tokens: Tokens::keep(&client, grant),
             client,
             pending: Mutex::default(),
             next: AtomicUsize::new(1),
@@ -210,11 +217,13 @@ impl Native {
         })
     }
 
-    /// What librdkafka last complained of.
+    /// What librdkafka last complained of; or why there is no token, from which all else follows.
     pub fn complaint(&self) -> Option<Complaint> {
-        self.shared
-            .as_ref()
-            .and_then(|shared| lock(&shared.client.context().complaint).clone())
+        let shared = self.shared.as_ref()?;
+        let missing = shared.tokens.as_ref().and_then(Tokens::missing);
+        missing
+            .map(Complaint::Token)
+            .or_else(|| lock(&shared.client.context().complaint).clone())
     }
 
     /// Whether a question to this group's coordinator is unanswered although nobody waits for it

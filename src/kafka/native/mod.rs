@@ -8,8 +8,10 @@ pub(super) mod answers;
 mod embedded;
 mod queue;
 pub(super) mod tails;
+mod tokens;
 mod topic_ids;
 
 pub use embedded::Embedded;
 pub use queue::{Event, Message, Polled, Queue, metadata, place};
+pub use tokens::Tokens;
 pub use topic_ids::{NO_TOPIC_ID, topic_ids};

@@ -15,13 +15,16 @@ use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::types::RDKafkaType;
 
 use super::queue::{Event, Queue};
+use super::tokens::Tokens;
+use crate::kafka::oauth::Grant;
 use crate::topic::{Offset, TopicPartition};
 
 /// One client that waits at the ends of any number of partitions.
 pub struct Tails {
     topics: HashMap<Arc<str>, Topic>,
-    // In this order: the queue must go before the client, the topics before both.
+    // In this order: queue and tokens must go before the client, the topics before all.
     queue: Arc<Queue>,
+    _tokens: Option<Tokens>,
     client: Client<Context>,
 }
 
@@ -58,14 +61,16 @@ impl ClientContext for Context {
 impl Tails {
     /// Opens a client. Nothing is connected yet.
     pub fn open(config: &ClientConfig) -> KafkaResult<Self> {
+        let (config, grant) = Grant::take(config);
         let native_config = config.create_native_config()?;
         let kind = RDKafkaType::RD_KAFKA_CONSUMER;
-        let client = Client::new(config, native_config, kind, Context)?;
+        let client = Client::new(&config, native_config, kind, Context)?;
         let queue = Queue::new(&client)
             .ok_or_else(|| KafkaError::ClientCreation("no queue for a consumer".to_owned()))?;
         Ok(Self {
             topics: HashMap::new(),
             queue: Arc::new(queue),
+            _tokens: Tokens::keep(&client, grant),
             client,
         })
     }

@@ -9,6 +9,7 @@ pub mod faulty_api;
 pub mod line;
 pub mod operator;
 pub mod secured;
+pub mod token_server;
 pub mod wrong_specs;
 
 /// Shows what the parts under test log where `DROVER_TEST_LOG` says how much, such as `debug`.

@@ -41,6 +41,8 @@ pub struct Operator {
     pub admin_address: SocketAddr,
     /// Which namespaces the controller looks after.
     pub namespaces: Vec<String>,
+    /// Which hosts it may fetch OAuth tokens from; none for any but this machine.
+    pub token_hosts: Vec<String>,
     /// As whom it asks the API server.
     pub who: String,
     cluster: &'static ControlPlane,
@@ -72,6 +74,7 @@ impl Operator {
             namespace,
             kafka,
             admin_address: free.local_addr().unwrap(),
+            token_hosts: Vec::new(),
             who: CONTROLLER.to_owned(),
             cluster,
             running: None,
@@ -109,6 +112,7 @@ impl Operator {
             },
             identity: format!("{}-controller", self.namespace),
             admin_address: self.admin_address,
+            token_hosts: self.token_hosts.clone(),
             children: resources::Settings {
                 worker_image: "drover.local/worker:1".to_owned(),
                 image_pull_policy: None,

@@ -10,12 +10,13 @@ pub const USER: &str = "drover";
 pub const PASSWORD: &str = "swordfish-1";
 
 /// Listeners beside the one in the clear, in the order of their ports.
-const LISTENERS: [(&str, &str); 5] = [
+const LISTENERS: [(&str, &str); 6] = [
     ("TLS", "SSL"),
     ("MUTUAL", "SSL"),
     ("ELSEWHERE", "SSL"),
     ("EXPIRED", "SSL"),
     ("LOGIN", "SASL_SSL"),
+    ("TOKEN", "SASL_SSL"),
 ];
 
 /// The broker, with what one needs to be let in.
@@ -63,6 +64,15 @@ impl Secured {
             "listener.name.login.sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256,SCRAM-SHA-512"
                 .to_owned(),
             format!("listener.name.login.plain.sasl.jaas.config={plain}"),
+            "listener.name.token.sasl.enabled.mechanisms=OAUTHBEARER".to_owned(),
+            // Tokens without a signature; whoever logs in has to do it again before its token expires.
+            format!(
+                "listener.name.token.oauthbearer.sasl.jaas.config={login}.oauthbearer.OAuthBearerLoginModule required unsecuredLoginStringClaim_sub=\"broker\";"
+            ),
+            format!(
+                "listener.name.token.oauthbearer.sasl.server.callback.handler.class={login}.oauthbearer.internals.unsecured.OAuthBearerUnsecuredValidatorCallbackHandler"
+            ),
+            "listener.name.token.oauthbearer.connections.max.reauth.ms=3600000".to_owned(),
             format!(
                 "listener.name.login.scram-sha-256.sasl.jaas.config={login}.scram.ScramLoginModule required;"
             ),

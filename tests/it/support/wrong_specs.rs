@@ -58,8 +58,8 @@ pub fn wrong_specs() -> Vec<Wrong> {
                 "/spec/kafka/sasl",
                 json!({ "mechanism": "Plain", "username": "u" }),
             ),
-            "spec.kafka.sasl.passwordSecret",
-            "Required value",
+            "spec.kafka.sasl",
+            "needs username and passwordSecret with this mechanism",
         ),
         wrong(
             url(
@@ -502,6 +502,7 @@ pub fn wrong_specs() -> Vec<Wrong> {
     ];
     all.extend(wrong_idempotency());
     all.extend(wrong_schedules());
+    all.extend(wrong_oauth());
     all
 }
 
@@ -689,6 +690,70 @@ fn wrong_schedules() -> Vec<Wrong> {
             ),
             "spec.scaling.schedule",
             "lower the first or raise the second",
+        ),
+    ]
+}
+
+/// OAuth, and what is wrong with it.
+fn wrong_oauth() -> Vec<Wrong> {
+    let sasl = |sasl: Value| with(http_url(), "/spec/kafka/sasl", sasl);
+    let oauth = || {
+        json!({
+            "tokenEndpoint": "https://login.example.com/token",
+            "clientId": "orders",
+            "clientSecret": { "name": "kafka", "key": "secret" },
+        })
+    };
+    let with_oauth = |name: &str, value: Value| {
+        let mut oauth = oauth();
+        oauth[name] = value;
+        sasl(json!({ "mechanism": "OAuthBearer", "oauth": oauth }))
+    };
+    vec![
+        wrong(
+            sasl(json!({ "mechanism": "OAuthBearer" })),
+            "spec.kafka.sasl",
+            "add tokenEndpoint, clientId and clientSecret",
+        ),
+        wrong(
+            sasl(json!({ "mechanism": "OAuthBearer", "oauth": oauth(), "username": "u" })),
+            "spec.kafka.sasl",
+            "which has oauth.clientId and oauth.clientSecret; remove them",
+        ),
+        wrong(
+            sasl(json!({
+                "mechanism": "Plain",
+                "username": "u",
+                "passwordSecret": { "name": "s", "key": "p" },
+                "oauth": oauth(),
+            })),
+            "spec.kafka.sasl",
+            "remove it, or choose that",
+        ),
+        wrong(
+            with_oauth("tokenEndpoint", json!("login.example.com/token")),
+            "spec.kafka.sasl.oauth.tokenEndpoint",
+            "such as https://login.example.com/oauth2/token",
+        ),
+        wrong(
+            with_oauth("tokenEndpoint", json!("http://login.example.com/token")),
+            "spec.kafka.sasl.oauth",
+            "or set allowHttp: true where the network is trusted",
+        ),
+        wrong(
+            with_oauth("tokenEndpoint", json!("http://localhost.example.com/token")),
+            "spec.kafka.sasl.oauth",
+            "or set allowHttp: true where the network is trusted",
+        ),
+        wrong(
+            with_oauth("extensions", json!({ "logical-cluster": "lkc-1" })),
+            "spec.kafka.sasl.oauth.extensions",
+            "that is not only letters",
+        ),
+        wrong(
+            with_oauth("extensions", json!({ "logicalCluster": "a,b" })),
+            "spec.kafka.sasl.oauth.extensions",
+            "without commas",
         ),
     ]
 }

@@ -19,6 +19,7 @@ mod idempotency_batches;
 mod idempotency_lost;
 pub mod kafka;
 mod membership;
+mod oauth;
 mod outages;
 mod overrun;
 mod process;

@@ -15,13 +15,13 @@ use super::workers::{Worker, config, texts};
 use crate::support::secured::{PASSWORD, Secured, USER, secured};
 
 /// A topic with three records, one of which no retry helps, and one for dead letters.
-struct Place {
-    topic: String,
+pub(super) struct Place {
+    pub topic: String,
     dead: String,
 }
 
 impl Place {
-    fn new(name: &str) -> Self {
+    pub fn new(name: &str) -> Self {
         let broker = &secured().broker;
         let runtime = tokio::runtime::Runtime::new().unwrap();
         let topic = runtime.block_on(broker.create_topic(name, 1));
@@ -35,7 +35,7 @@ impl Place {
         Self { topic, dead }
     }
 
-    fn config(&self, web: &Web, listener: &str, security: Security) -> WorkerConfig {
+    pub fn config(&self, web: &Web, listener: &str, security: Security) -> WorkerConfig {
         WorkerConfig {
             bootstrap_servers: secured().servers(listener),
             group_id: self.topic.clone(),
@@ -48,7 +48,7 @@ impl Place {
         }
     }
 
-    fn is_done(&self) -> bool {
+    pub fn is_done(&self) -> bool {
         let observer: BaseConsumer = in_the_clear()
             .set("group.id", &self.topic)
             .create()
@@ -62,20 +62,20 @@ impl Place {
     }
 }
 
-fn in_the_clear() -> ClientConfig {
+pub(super) fn in_the_clear() -> ClientConfig {
     let mut config = ClientConfig::new();
     config.set("bootstrap.servers", &secured().broker.servers);
     config
 }
 
-fn handler() -> Web {
+pub(super) fn handler() -> Web {
     Web::start(|seen| match seen.text() {
         "bad" => status(400),
         _ => ok(),
     })
 }
 
-fn tls(authority: &str) -> Tls {
+pub(super) fn tls(authority: &str) -> Tls {
     Tls {
         ca_file: Some(secured().file(authority)),
         certificate: None,
@@ -86,12 +86,12 @@ fn tls(authority: &str) -> Tls {
 fn encrypted(tls: Tls) -> Security {
     Security {
         tls: Some(tls),
-        sasl: None,
+        ..Security::default()
     }
 }
 
 /// A Secret's file, with the line's end that editors add.
-fn password_file(of: &Secured, password: &str) -> PathBuf {
+pub(super) fn password_file(of: &Secured, password: &str) -> PathBuf {
     let file = of.file(&format!("password-{password}"));
     std::fs::write(&file, format!("{password}\n")).unwrap();
     file
@@ -105,6 +105,7 @@ fn login(mechanism: Mechanism, password: &str) -> Security {
             username: USER.to_owned(),
             password_file: password_file(secured(), password),
         }),
+        oauth: None,
     }
 }
 

@@ -24,7 +24,7 @@ EXAMPLES := encrypted idempotent node python rails
 # crds/NAME.drover.dev.yaml, each written by `drover crd NAME`.
 CRDS := kafkaconsumers deadletterreplays
 # docs/NAME.md, each written by `drover docs NAME`.
-GENERATED_PAGES := commands conditions metrics reference
+GENERATED_PAGES := commands conditions metrics reference reference-replay
 
 export DROVER_CACHE ?= $(HOME)/.cache/drover
 CLUSTER_TOOL := tests/cluster/cluster

@@ -30,6 +30,8 @@ enum Page {
     Metrics,
     /// docs/reference.md
     Reference,
+    /// docs/reference-replay.md
+    ReferenceReplay,
 }
 
 /// Prints the page.
@@ -39,6 +41,7 @@ pub(super) fn run(args: &DocsArgs) -> anyhow::Result<ExitCode> {
         Page::Conditions => conditions::page(),
         Page::Metrics => reference::page(),
         Page::Reference => resource::page()?,
+        Page::ReferenceReplay => resource::replay_page()?,
     };
     output::print(&text)?;
     Ok(ExitCode::SUCCESS)

@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use super::output;
 use crate::api::names::reason;
-use crate::fleet::{Problem, check_document};
+use crate::fleet::{Problem, check_document, check_replay};
 use crate::yaml;
 
 /// Arguments of `drover validate`.
@@ -147,7 +147,10 @@ fn check_value(file: &str, line: usize, value: &Value, found: &mut Vec<Checked>)
         problems: if skipped {
             Vec::new()
         } else {
-            check_document(value)
+            match value["kind"] == "DeadLetterReplay" {
+                true => check_replay(value),
+                false => check_document(value),
+            }
         },
     });
 }
@@ -176,7 +179,7 @@ fn text(report: &Report) -> String {
         };
         let head = format!("{}:{}{kind}", checked.file, checked.line);
         if checked.skipped {
-            out += &format!("{head}: not a KafkaConsumer, skipped\n");
+            out += &format!("{head}: not a resource of Drover, skipped\n");
         } else if checked.problems.is_empty() {
             out += &format!("{head}: valid\n");
         }

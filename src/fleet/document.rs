@@ -14,7 +14,7 @@ use super::{References, validate};
 use crate::api::KafkaConsumer;
 use crate::api::names::reason;
 
-const API_VERSION: &str = "drover.dev/v1alpha1";
+pub(super) const API_VERSION: &str = "drover.dev/v1alpha1";
 const KIND: &str = "KafkaConsumer";
 
 /// Everything that is wrong with a document that should be a KafkaConsumer: what [`validate`]
@@ -26,14 +26,19 @@ pub fn check_document(document: &Value) -> Vec<Problem> {
             reason::UNKNOWN_KIND,
             "kind",
             format!(
-                "kind {} of apiVersion {} is not known here; write {KIND} of {API_VERSION}",
+                "kind {} of apiVersion {} is not known here; write {KIND} or DeadLetterReplay of {API_VERSION}",
                 document["kind"], document["apiVersion"]
             ),
         );
         return problems.0;
     }
     let mut bad = Vec::new();
-    check_top(document, &mut problems, &mut bad);
+    check_top(document, schema::spec_schema(), &mut problems, &mut bad);
+    let template = &document["spec"]["template"];
+    if template.is_object() {
+        let field = "spec.template";
+        schema::check(template_schema(), template, field, &mut bad, &mut problems);
+    }
 
     // What is wrong is taken out, so that reading goes on and finds the rest.
     let mut readable = document.clone();
@@ -65,7 +70,13 @@ pub fn check_document(document: &Value) -> Vec<Problem> {
     problems.0
 }
 
-fn check_top(document: &Value, problems: &mut Problems, bad: &mut Vec<String>) {
+/// What the schema says of the whole document; the paths of what is wrong go to `bad`.
+pub(super) fn check_top(
+    document: &Value,
+    of_spec: &Node,
+    problems: &mut Problems,
+    bad: &mut Vec<String>,
+) {
     for name in document.as_object().into_iter().flat_map(|map| map.keys()) {
         if !["apiVersion", "kind", "metadata", "spec", "status"].contains(&name.as_str()) {
             problems.add(
@@ -89,16 +100,7 @@ fn check_top(document: &Value, problems: &mut Problems, bad: &mut Vec<String>) {
         bad.push("spec".to_owned());
         return;
     }
-    schema::check(schema::spec_schema(), spec, "spec", bad, problems);
-    if spec["template"].is_object() {
-        schema::check(
-            template_schema(),
-            &spec["template"],
-            "spec.template",
-            bad,
-            problems,
-        );
-    }
+    schema::check(of_spec, spec, "spec", bad, problems);
 }
 
 /// The schema of a pod template, which the CRD leaves out for its size.
@@ -130,7 +132,7 @@ fn related(bad: &str, field: &str) -> bool {
 }
 
 /// Stands in for a value that must be there and is not, so that reading goes on.
-const STAND_IN: &str = "stand-in.invalid:1";
+pub(super) const STAND_IN: &str = "stand-in.invalid:1";
 
 fn fill_in(document: &mut Value) {
     for outer in ["metadata", "spec"] {
@@ -166,7 +168,7 @@ fn fill_in(document: &mut Value) {
 }
 
 /// Takes out the value at a path such as `spec.topics[0]` or `spec.kafka.properties[a.b]`.
-fn remove(document: &mut Value, field: &str) {
+pub(super) fn remove(document: &mut Value, field: &str) {
     let mut steps = steps(field);
     let Some(last) = steps.pop() else { return };
     let mut place = document;
@@ -223,7 +225,7 @@ fn steps(field: &str) -> Vec<&str> {
 }
 
 /// As the API server does: a null is as good as not written.
-fn strip_nulls(value: &mut Value) {
+pub(super) fn strip_nulls(value: &mut Value) {
     match value {
         Value::Object(map) => {
             map.retain(|_, value| !value.is_null());

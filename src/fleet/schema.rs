@@ -7,13 +7,14 @@
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use regex::Regex;
 use serde_json::{Map, Value};
 
 use super::nearest::nearest;
 use super::problem::Problems;
 use crate::api::names::reason;
-use crate::api::{KafkaConsumerSpec, crd};
+use crate::api::{KafkaConsumerSpec, crd, replay_crd};
 
 /// Checks what has been read already; unknown fields are gone by then.
 pub(super) fn check_spec(spec: &KafkaConsumerSpec, problems: &mut Problems) {
@@ -29,11 +30,19 @@ pub(super) fn check_spec(spec: &KafkaConsumerSpec, problems: &mut Problems) {
 /// The schema of `spec` in `crd()`.
 pub(super) fn spec_schema() -> &'static Node {
     static SCHEMA: OnceLock<Node> = OnceLock::new();
-    SCHEMA.get_or_init(|| {
-        let crd = serde_json::to_value(crd()).unwrap_or_default();
-        let spec = crd.pointer("/spec/versions/0/schema/openAPIV3Schema/properties/spec");
-        Node::read(spec.unwrap_or(&Value::Null))
-    })
+    SCHEMA.get_or_init(|| of_spec(&crd()))
+}
+
+/// The schema of `spec` in `replay_crd()`.
+pub(super) fn replay_schema() -> &'static Node {
+    static SCHEMA: OnceLock<Node> = OnceLock::new();
+    SCHEMA.get_or_init(|| of_spec(&replay_crd()))
+}
+
+fn of_spec(definition: &CustomResourceDefinition) -> Node {
+    let definition = serde_json::to_value(definition).unwrap_or_default();
+    let spec = definition.pointer("/spec/versions/0/schema/openAPIV3Schema/properties/spec");
+    Node::read(spec.unwrap_or(&Value::Null))
 }
 
 /// One place of a structural schema.

@@ -1,6 +1,6 @@
 //! `drover dev` as a program: a worker on this machine, with a Kafka in its process or another one.
 
-mod process;
+pub mod process;
 
 use std::fs;
 use std::path::PathBuf;

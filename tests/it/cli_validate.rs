@@ -106,7 +106,8 @@ fn other_kinds_in_the_same_file_are_skipped_and_lists_are_opened() {
     assert_eq!(output.status.code(), Some(0));
     let out = out(&output);
     assert!(
-        out.contains("users: not a resource of Drover, skipped") && out.contains("user-events: valid"),
+        out.contains("users: not a resource of Drover, skipped")
+            && out.contains("user-events: valid"),
         "{out}"
     );
 }

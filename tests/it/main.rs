@@ -63,6 +63,7 @@ mod replay_process;
 mod replay_spec;
 mod resources;
 mod schema_api_server;
+mod start_laptop;
 mod stores;
 mod tails;
 mod worker;

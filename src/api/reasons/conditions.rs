@@ -336,7 +336,7 @@ pub const ALL: &[Condition] = &[
                     reason(
                         "RecordStuck",
                         "a record has used up its attempts, or a partition does not move while others do",
-                        "mend the handler and it goes on by itself; or name a dead-letter topic in spec.delivery.deadLetter. The message names partition, offset and error",
+                        "mend the handler and it goes on by itself; or name a dead-letter topic in spec.delivery.deadLetter; or give the record up with `drover skip`. The message names partition, offset and error, and the command",
                     ),
                     reason(
                         "BreakerOpen",

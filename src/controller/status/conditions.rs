@@ -3,7 +3,7 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
-use super::{Facts, Kafka, Spec};
+use super::{Facts, Kafka, Spec, own_consumer};
 use crate::api::names::condition;
 use crate::api::{ScalingMode, StuckRecord};
 use crate::controller::size::By;
@@ -443,7 +443,13 @@ fn stalled_text(facts: &Facts<'_>, record: &StuckRecord, count: usize) -> String
         _ if error == "Protocol" => {
             "the handler does not answer in what spec.handler.http.protocol says: set that to Http1, or let the handler speak HTTP/2 without TLS (h2c, prior knowledge)".to_owned()
         }
-        _ => "mend the handler and it goes on by itself, or name a dead-letter topic in spec.delivery.deadLetter".to_owned(),
+        _ if own_consumer(facts) => {
+            "look at what your consumer logs of this partition; mend it and it goes on by itself".to_owned()
+        }
+        _ => format!(
+            "mend the handler and it goes on by itself, or name a dead-letter topic in spec.delivery.deadLetter; if the record is not worth it, {}",
+            skip(facts, record)
+        ),
     };
     format!(
         "nothing gets past {topic}[{partition}] offset {offset}{tried}: {error}{others}; {remedy}"
@@ -451,6 +457,18 @@ fn stalled_text(facts: &Facts<'_>, record: &StuckRecord, count: usize) -> String
 }
 
 /// How to set a group's offsets: only while it has no members.
+/// The command that gives the record up.
+fn skip(facts: &Facts<'_>, record: &StuckRecord) -> String {
+    let whose = match facts.spec {
+        Spec::Good(fleet) => format!("{} -n {}", fleet.name, fleet.namespace),
+        Spec::Bad(_) => "NAME".to_owned(),
+    };
+    let (topic, partition, offset) = (&record.topic, record.partition, record.offset);
+    format!(
+        "drover skip {whose} --topic {topic} --partition {partition} --offset {offset} --reason WHY"
+    )
+}
+
 fn reset(facts: &Facts<'_>, to: &str) -> String {
     let group = match facts.spec {
         Spec::Good(fleet) => fleet.group_id.as_str(),

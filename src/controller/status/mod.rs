@@ -248,10 +248,13 @@ fn stuck(facts: &Facts<'_>) -> Vec<StuckRecord> {
 /// The next record to read is deleted: the workers would say so, if there were any. What a consumer
 /// of the user's own does then is its own matter.
 fn expired(facts: &Facts<'_>, seen: &PartitionSample) -> bool {
-    let own = matches!(facts.spec, Spec::Good(fleet) if matches!(fleet.handler, Handler::Consumer { .. }));
-    !own && seen
-        .committed
-        .is_some_and(|committed| committed < seen.start)
+    let gone = |committed| committed < seen.start;
+    !own_consumer(facts) && seen.committed.is_some_and(gone)
+}
+
+/// What delivers is the user's own program.
+fn own_consumer(facts: &Facts<'_>) -> bool {
+    matches!(facts.spec, Spec::Good(fleet) if matches!(fleet.handler, Handler::Consumer { .. }))
 }
 
 /// The error of a record that nobody has reported.

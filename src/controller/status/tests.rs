@@ -313,6 +313,7 @@ fn a_stuck_record_is_named_with_place_attempts_and_error() {
         "5 attempts",
         "HttpStatus 500",
         "mend the handler",
+        "--topic orders --partition 0 --offset 4 --reason WHY",
     ] {
         assert!(message.contains(part), "{message}");
     }
@@ -476,6 +477,15 @@ fn a_partition_that_does_not_move_is_told_even_if_nobody_reports() {
     let status = day.status();
     assert_eq!((status.stuck[0].offset, status.stuck[0].attempts), (4, 0));
     assert!(condition(&status, "Stalled").2.contains("does not move"));
+
+    // Dead letters and skipping are Drover's; this program is not.
+    day.fleet = fleet(json!({
+        "handler": { "consumer": {} },
+        "template": { "spec": { "containers": [{ "name": "app", "image": "app:1" }] } },
+    }));
+    let message = condition(&day.status(), "Stalled").2;
+    assert!(message.contains("your consumer logs"), "{message}");
+    assert!(!message.contains("drover skip"), "{message}");
 }
 
 #[test]

@@ -88,16 +88,27 @@ impl Cluster {
         Ok(listed.map_err(|error| self.unanswered(error))?.items)
     }
 
-    /// What is wrong, and what to do.
+    /// What is wrong, and what to do, where KafkaConsumers were asked for.
     pub fn unanswered(&self, error: kube::Error) -> anyhow::Error {
         let server = &self.server;
         match &error {
             kube::Error::Api(answer) if answer.code == 404 => anyhow!(
                 "{server} does not know KafkaConsumers; install them: drover crd | kubectl apply --server-side -f -"
             ),
+            _ => self.unanswered_of("kafkaconsumers.drover.dev", error),
+        }
+    }
+
+    /// The same where something else was asked for, by this name.
+    pub fn unanswered_of(&self, what: &str, error: kube::Error) -> anyhow::Error {
+        let server = &self.server;
+        match &error {
+            kube::Error::Api(answer) if answer.code == 404 => anyhow!(
+                "{server} does not know {what}; is it the API server of a cluster? See the kubeconfig and --context"
+            ),
             kube::Error::Api(answer) if answer.code == 401 || answer.code == 403 => {
                 anyhow!(
-                    "{server} refuses: {}; use credentials that may do that with kafkaconsumers.drover.dev",
+                    "{server} refuses: {}; use credentials that may do that with {what}",
                     answer.message
                 )
             }

@@ -72,7 +72,8 @@ async fn images(cluster: &Cluster, labels: &str, container: Option<&str>) -> Ima
         }
         listed => listed,
     };
-    let listed = listed.map_err(|error| format!("{:#}", cluster.unanswered(error)))?;
+    let listed = listed
+        .map_err(|error| format!("{:#}", cluster.unanswered_of("deployments.apps", error)))?;
     let mut images = BTreeMap::new();
     for deployment in listed.items {
         let pod = deployment.spec.template.spec.unwrap_or_default();

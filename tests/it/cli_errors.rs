@@ -57,6 +57,14 @@ const OF_KAFKA: [&[&str]; 7] = [
     &["dlq", "purge", "--topic", "t", "--all", "-y"],
 ];
 
+/// All that tell of a cluster whatever there is to tell, with the exit code where it is not well: what
+/// is not there is what they are asked for, and no error.
+const TELL_OF_CLUSTERS: [(&[&str], i32); 3] = [
+    (&["doctor"], 1),
+    (&["doctor", "orders"], 1),
+    (&["version"], 0),
+];
+
 fn drover(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_drover"));
     command
@@ -209,6 +217,102 @@ fn what_is_wrong_with_a_cluster_is_said_with_what_to_do() {
 }
 
 #[test]
+fn what_tells_of_a_cluster_tells_what_is_wrong_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let forbidden = failure(403, "Forbidden", "User \"ann\" cannot get it");
+    let unauthorized = failure(401, "Unauthorized", "Unauthorized");
+    let broken = failure(500, "InternalError", "etcdserver: no leader");
+    let worlds: [(SocketAddr, &[&str]); 5] = [
+        (
+            nowhere(),
+            &["does not answer; check the kubeconfig and --context"],
+        ),
+        (
+            api_server(404, json!("404 page not found\n")),
+            &["does not know ", "is it the API server of a cluster?"],
+        ),
+        (
+            api_server(403, forbidden),
+            &["refuses: User \"ann\" cannot", "use credentials that may"],
+        ),
+        (
+            api_server(401, unauthorized),
+            &["refuses: Unauthorized", "use credentials that may"],
+        ),
+        (
+            api_server(500, broken),
+            &["answered: etcdserver: no leader"],
+        ),
+    ];
+    for (address, words) in worlds {
+        let kubeconfig = kubeconfig(folder.path(), address);
+        for (arguments, code) in TELL_OF_CLUSTERS {
+            for json in [false, true] {
+                let mut command = drover(arguments);
+                command.args(json.then_some("-ojson"));
+                let output = command.env("KUBECONFIG", &kubeconfig).output().unwrap();
+                let (out, error) = said(&output);
+                let what = format!("{command:?}: {out}{error}");
+                assert_eq!(output.status.code(), Some(code), "{what}");
+                assert_eq!(error, "", "{what}");
+                let text = out.replace("\\\"", "\"");
+                for words in words {
+                    assert!(text.contains(words), "{words}: {what}");
+                }
+                assert!(
+                    !out.contains("drover crd"),
+                    "nothing is known of it: {what}"
+                );
+                if json {
+                    assert!(serde_json::from_str::<Value>(&out).is_ok(), "{what}");
+                }
+            }
+        }
+    }
+    let kubeconfig = kubeconfig(folder.path(), nowhere());
+    for (arguments, _) in TELL_OF_CLUSTERS {
+        fails(
+            &mut drover(arguments),
+            &["no cluster to ask; set KUBECONFIG"],
+        );
+        let mut elsewhere = drover(arguments);
+        elsewhere
+            .args(["--context", "elsewhere"])
+            .env("KUBECONFIG", &kubeconfig);
+        fails(
+            &mut elsewhere,
+            &["context elsewhere of the kubeconfig; it has: there"],
+        );
+    }
+}
+
+#[test]
+fn a_cluster_without_the_resource_is_told_by_the_doctor() {
+    let folder = tempfile::tempdir().unwrap();
+    let version = json!({
+        "major": "1", "minor": "35", "gitVersion": "v1.35.0", "gitCommit": "", "gitTreeState": "",
+        "buildDate": "", "goVersion": "", "compiler": "", "platform": "",
+    });
+    let missing = failure(404, "NotFound", "not found");
+    let address = api_server_that(move |head| match head.starts_with("GET /version") {
+        true => (200, version.clone()),
+        false => (404, missing.clone()),
+    });
+    let kubeconfig = kubeconfig(folder.path(), address);
+    let mut doctor = drover(&["doctor"]);
+    let output = doctor.env("KUBECONFIG", &kubeconfig).output().unwrap();
+    let (out, _) = said(&output);
+    assert_eq!(output.status.code(), Some(1), "{out}");
+    let last = out.lines().last().unwrap();
+    assert!(
+        last.starts_with(
+            "First of all, CRD: KafkaConsumers are not installed; install them: drover crd"
+        ),
+        "{out}"
+    );
+}
+
+#[test]
 fn one_that_is_not_there_is_told_apart_from_a_cluster_that_knows_none() {
     let folder = tempfile::tempdir().unwrap();
     let mut answer = failure(
@@ -311,6 +415,21 @@ fn brokers_that_are_away_or_silent_are_named() {
             fails(drover(arguments).args(&flags), &[&bootstrap]);
         }
     }
+    // A worker on this machine, which has no time of its own to wait.
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("orders.yaml");
+    let mut fleet = http_url();
+    fleet["metadata"] = json!({ "name": "orders", "namespace": "shop" });
+    std::fs::write(&file, fleet.to_string()).unwrap();
+    for address in [nowhere(), silent().0] {
+        let flags = at(address, "1s");
+        let flags = flags
+            .iter()
+            .filter(|flag| !["--timeout", "1s"].contains(&flag.as_str()));
+        let mut dev = drover(&["dev"]);
+        let bootstrap = address.to_string();
+        fails(dev.arg(&file).args(flags), &[&bootstrap, "check --brokers"]);
+    }
     // Even where its name is mistyped, the value of a property may be a secret.
     for arguments in OF_KAFKA {
         let wrong = format!("sasl.pasword={SECRET}");
@@ -400,4 +519,44 @@ fn thousands_of_partitions_are_listed_whole() {
     assert!(output.status.success(), "{error}");
     let value: Value = serde_json::from_str(&out).unwrap();
     assert_eq!(value["total"], 4, "{value}");
+}
+
+#[test]
+fn a_status_with_thousands_of_stuck_partitions_is_shown_whole() {
+    const MANY: i64 = 3_000;
+    let folder = tempfile::tempdir().unwrap();
+    let stuck: Vec<Value> = (0..MANY)
+        .map(|partition| json!({
+            "topic": "wide", "partition": partition, "offset": partition, "attempts": 9, "error": "HttpStatus 500",
+        }))
+        .collect();
+    let mut fleet = http_url();
+    fleet["metadata"] = json!({ "name": "orders", "namespace": "shop" });
+    fleet["status"] = json!({ "partitions": MANY, "lag": i64::MAX, "stuck": stuck });
+    let list = json!({
+        "apiVersion": "drover.dev/v1alpha1", "kind": "KafkaConsumerList", "metadata": {}, "items": [fleet],
+    });
+    let address = api_server_that(move |head| {
+        let one =
+            head.starts_with("GET /apis/drover.dev/v1alpha1/namespaces/shop/kafkaconsumers/orders");
+        (200, if one { fleet.clone() } else { list.clone() })
+    });
+    let kubeconfig = kubeconfig(folder.path(), address);
+    let shown = |arguments: &[&str]| {
+        let output = drover(arguments)
+            .env("KUBECONFIG", &kubeconfig)
+            .output()
+            .unwrap();
+        let (out, error) = said(&output);
+        assert!(output.status.success(), "{error}");
+        out
+    };
+    let one = shown(&["status", "orders"]);
+    let rows = one.lines().filter(|line| line.contains("HttpStatus 500"));
+    assert_eq!(rows.count(), 3_000);
+    assert!(one.contains("3,000 partitions"), "{}", &one[..400]);
+    let value: Value = serde_json::from_str(&shown(&["status", "orders", "-o", "json"])).unwrap();
+    assert_eq!(value["status"]["stuck"].as_array().unwrap().len(), 3_000);
+    let all = shown(&["status"]);
+    assert!(all.contains("9,223,372,036,854,775,807"), "{all}");
 }

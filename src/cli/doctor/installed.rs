@@ -33,7 +33,10 @@ pub(super) async fn look(
             &format!("{} at {}", version.git_version, cluster.server),
         ),
         Err(error) => {
-            chain.wrong("API server", &format!("{:#}", cluster.unanswered(error)));
+            chain.wrong(
+                "API server",
+                &format!("{:#}", cluster.unanswered_of("/version", error)),
+            );
             return false;
         }
     }
@@ -56,7 +59,13 @@ async fn crd(cluster: &Cluster, chain: &mut Chain) -> bool {
             return true;
         }
         Err(error) => {
-            chain.unknown("CRD", &format!("{:#}", cluster.unanswered(error)));
+            chain.unknown(
+                "CRD",
+                &format!(
+                    "{:#}",
+                    cluster.unanswered_of("customresourcedefinitions.apiextensions.k8s.io", error)
+                ),
+            );
             return true;
         }
     };
@@ -118,7 +127,10 @@ async fn rights(cluster: &Cluster, chain: &mut Chain) {
             Ok(true) => {}
             Ok(false) => lacking.push(verb),
             Err(error) => {
-                let why = format!("{:#}", cluster.unanswered(error));
+                let why = format!(
+                    "{:#}",
+                    cluster.unanswered_of("selfsubjectaccessreviews.authorization.k8s.io", error)
+                );
                 return chain.unknown("your rights", &why);
             }
         }
@@ -170,7 +182,15 @@ async fn controller(cluster: &Cluster, namespace: Option<&str>, chain: &mut Chai
         Err(kube::Error::Api(answer)) if answer.code == 403 => {
             return chain.unknown(what, "this user may not list Leases; name its namespace with --controller-namespace, or ask somebody who may");
         }
-        Err(error) => return chain.unknown(what, &format!("{:#}", cluster.unanswered(error))),
+        Err(error) => {
+            return chain.unknown(
+                what,
+                &format!(
+                    "{:#}",
+                    cluster.unanswered_of("leases.coordination.k8s.io", error)
+                ),
+            );
+        }
     };
     let ours: Vec<Lease> = listed
         .into_iter()

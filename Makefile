@@ -179,6 +179,11 @@ deny: ## Licences and advisories of the dependencies, where cargo-deny is instal
 	@if $(CARGO) deny --version >/dev/null 2>&1; then $(CARGO) deny check; \
 	else echo "cargo-deny is not installed, nothing was checked; cargo install cargo-deny"; fi
 
+.PHONY: sbom
+sbom: ## What is in the binaries, as CycloneDX, in target/images/sbom.cdx.json
+	@mkdir -p "$(IMAGES_DIR)"
+	@deploy/sbom > "$(IMAGES_DIR)/sbom.cdx.json"
+
 .PHONY: bench-start
 bench-start: demo-ready ## 24 times from zero: first record produced to first record handled, step by step
 	@tests/demo/demo --dir "$(DEMO_CLUSTER)" --bin "$(BUILT)" --images "$(IMAGES_DIR)" --starts 24 --records 100

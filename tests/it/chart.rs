@@ -131,6 +131,23 @@ fn the_chart_installs_what_the_plain_manifests_install() {
 }
 
 #[test]
+fn the_hosts_that_tokens_may_come_from_reach_the_controller() {
+    let hosts = |options: &[&str]| {
+        let objects = rendered(options);
+        let pod = &one(&objects, "Deployment", "drover-controller")["spec"]["template"]["spec"];
+        let variables = pod["containers"][0]["env"].as_array().unwrap().iter();
+        let mut hosts = variables.filter(|variable| variable["name"] == "DROVER_TOKEN_HOSTS");
+        hosts.next().map(|variable| variable["value"].clone())
+    };
+    assert_eq!(hosts(&[]), None);
+    let two = "controller.tokenHosts={idp.example.com,10.0.0.7}";
+    assert_eq!(
+        hosts(&["--set", two]),
+        Some("idp.example.com,10.0.0.7".into())
+    );
+}
+
+#[test]
 fn a_value_that_the_chart_does_not_know_is_refused_by_name() {
     for (option, what) in [
         ("replica=3", "replica"),
@@ -158,6 +175,10 @@ fn a_value_that_the_chart_does_not_know_is_refused_by_name() {
         ),
         ("controller.affinity.nodeAfinity.x=y", "nodeAfinity"),
         ("controller.leaseSeconds=1", "leaseSeconds"),
+        (
+            "controller.tokenHosts={https://idp.example.com}",
+            "tokenHosts",
+        ),
         (
             "networkPolicy.metricsFrom[0].podSelecter.matchLabels.a=b",
             "podSelecter",

@@ -165,23 +165,9 @@ async fn tell(
     }
     let name = replay.name_any();
     let namespace = replay.namespace().unwrap_or_default();
-    let api: Api<DeadLetterReplay> = Api::namespaced(context.client.clone(), &namespace);
-    let patch = json!({
-        "apiVersion": DeadLetterReplay::api_version(&()),
-        "kind": DeadLetterReplay::kind(&()),
-        // With the UID, so that one that was deleted and made again is not written to.
-        "metadata": { "name": name, "uid": replay.uid() },
-        "status": next,
-    });
-    let params = PatchParams::apply(STATUS_MANAGER).force();
-    match api
-        .patch_status(&name, &params, &Patch::Apply(&patch))
-        .await
-    {
-        Ok(_) => {}
-        // It was deleted in between.
-        Err(kube::Error::Api(status)) if status.code == 404 => return Ok(()),
-        Err(error) => return Err(error),
+    let api = untyped(context, &namespace);
+    if !write(&api, &name, replay.metadata.uid.as_deref(), &next).await? {
+        return Ok(());
     }
     if let Some(event) = announcement(said, before) {
         let about = replay.object_ref(&());
@@ -205,9 +191,7 @@ async fn unreadable(invalid: &InvalidObject, context: &Context) -> Result<Action
         meta.name.clone().unwrap_or_default(),
         meta.namespace.clone().unwrap_or_default(),
     );
-    let resource = ApiResource::erase::<DeadLetterReplay>(&());
-    let api: Api<DynamicObject> =
-        Api::namespaced_with(context.client.clone(), &namespace, &resource);
+    let api = untyped(context, &namespace);
     // What was told is not told again: the status itself can be read. A list, as there is no right
     // to get.
     let of_name = ListParams::default().fields(&format!("metadata.name={name}"));
@@ -216,21 +200,35 @@ async fn unreadable(invalid: &InvalidObject, context: &Context) -> Result<Action
         .iter()
         .any(|known| known.data["status"]["phase"] == "Failed");
     if !told {
-        let patch = json!({
-            "apiVersion": DeadLetterReplay::api_version(&()),
-            "kind": DeadLetterReplay::kind(&()),
-            "metadata": { "name": name, "uid": meta.uid },
-            "status": next,
-        });
-        let params = PatchParams::apply(STATUS_MANAGER).force();
-        match api
-            .patch_status(&name, &params, &Patch::Apply(&patch))
-            .await
-        {
-            Ok(_) => {}
-            Err(kube::Error::Api(status)) if status.code == 404 => {}
-            Err(error) => return Err(error),
-        }
+        write(&api, &name, meta.uid.as_deref(), &next).await?;
     }
     Ok(Action::await_change())
+}
+
+/// For those too that cannot be read.
+fn untyped(context: &Context, namespace: &str) -> Api<DynamicObject> {
+    let resource = ApiResource::erase::<DeadLetterReplay>(&());
+    Api::namespaced_with(context.client.clone(), namespace, &resource)
+}
+
+/// Writes status; false if the object was deleted in between.
+async fn write(
+    api: &Api<DynamicObject>,
+    name: &str,
+    uid: Option<&str>,
+    next: &DeadLetterReplayStatus,
+) -> Result<bool, kube::Error> {
+    let patch = json!({
+        "apiVersion": DeadLetterReplay::api_version(&()),
+        "kind": DeadLetterReplay::kind(&()),
+        // With the UID, so that one that was deleted and made again is not written to.
+        "metadata": { "name": name, "uid": uid },
+        "status": next,
+    });
+    let params = PatchParams::apply(STATUS_MANAGER).force();
+    match api.patch_status(name, &params, &Patch::Apply(&patch)).await {
+        Ok(_) => Ok(true),
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(false),
+        Err(error) => Err(error),
+    }
 }

@@ -69,8 +69,7 @@ impl Pair {
             .iter()
             .map(|c| c.identity.as_str())
             .collect();
-        let log = self.operator.cluster().folder().join("audit.log");
-        history(&log, &self.operator.namespace, &identities)
+        history(&self.operator.audit, &identities)
     }
 
     async fn holder(&self) -> String {

@@ -68,4 +68,5 @@ mod schema_api_server;
 mod start_laptop;
 mod stores;
 mod tails;
+mod twice;
 mod worker;

@@ -2,7 +2,6 @@
 //! server's audit log says of each.
 
 use std::net::{SocketAddr, TcpListener};
-use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use jiff::Timestamp;
@@ -10,6 +9,7 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use super::audit::AuditLog;
 use super::control_plane::ControlPlane;
 use super::line::Line;
 use super::operator::CONTROLLER;
@@ -124,14 +124,11 @@ pub struct Write {
     pub answered: Timestamp,
 }
 
-/// Every write to `namespace` of the controllers `identities`, in the order in which they were answered.
-pub fn history(audit_log: &Path, namespace: &str, identities: &[&str]) -> Vec<Write> {
-    let log = std::fs::read_to_string(audit_log).unwrap();
-    let events = log
-        .lines()
-        .filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let mut writes: Vec<Write> = events
-        .filter(|event| event["objectRef"]["namespace"] == namespace)
+/// Every write of the controllers `identities`, in the order in which they were answered.
+pub fn history(audit: &AuditLog, identities: &[&str]) -> Vec<Write> {
+    let entries = audit.entries();
+    let mut writes: Vec<Write> = entries
+        .iter()
         .filter_map(|event| {
             let groups = event["impersonatedUser"]["groups"].as_array()?;
             let by = groups

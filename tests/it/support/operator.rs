@@ -28,6 +28,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::lag_admin::Mock;
 
+use super::audit::AuditLog;
 use super::control_plane::{ControlPlane, control_plane_with_controllers};
 
 /// How long anything may take to come about on a busy machine.
@@ -45,6 +46,8 @@ pub struct Operator {
     pub token_hosts: Vec<String>,
     /// As whom it asks the API server.
     pub who: String,
+    /// What the API server noted of the namespace.
+    pub audit: AuditLog,
     cluster: &'static ControlPlane,
     running: Option<(CancellationToken, JoinHandle<()>)>,
 }
@@ -70,6 +73,7 @@ impl Operator {
         let free = TcpListener::bind("127.0.0.1:0").unwrap();
         Self {
             client,
+            audit: AuditLog::new(cluster, &namespace),
             namespaces: vec![namespace.clone()],
             namespace,
             kafka,
@@ -372,30 +376,22 @@ impl Operator {
     /// Every write to this namespace that the controller made, as `verb resource/subresource name`, from the
     /// API server's audit log; the Lease's are not among them.
     pub fn writes(&self) -> Vec<String> {
-        let log = std::fs::read_to_string(self.cluster.folder().join("audit.log")).unwrap();
-        let events = log
-            .lines()
-            .filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        events
-            .filter(|event| {
-                let object = &event["objectRef"];
-                let resource = object["resource"].as_str().unwrap_or_default();
-                object["namespace"] == self.namespace.as_str()
-                    && event["userAgent"] == CONTROLLER_AGENT
-                    && resource != "leases"
-            })
-            .map(|event| {
-                let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-                let object = &event["objectRef"];
-                format!(
-                    "{} {}/{} {}",
-                    text(&event["verb"]),
-                    text(&object["resource"]),
-                    text(&object["subresource"]),
-                    text(&object["name"]),
-                )
-            })
-            .collect()
+        let entries = self.audit.entries().into_iter();
+        let ours = entries.filter(|entry| {
+            entry["userAgent"] == CONTROLLER_AGENT && entry["objectRef"]["resource"] != "leases"
+        });
+        ours.map(|entry| {
+            let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+            let object = &entry["objectRef"];
+            format!(
+                "{} {}/{} {}",
+                text(&entry["verb"]),
+                text(&object["resource"]),
+                text(&object["subresource"]),
+                text(&object["name"]),
+            )
+        })
+        .collect()
     }
 }
 

@@ -23,6 +23,7 @@ use super::status::Trouble;
 use crate::api::KafkaConsumer;
 use crate::api::names::is_object_name;
 use crate::fleet::{self, Contents, Known, References};
+use crate::k8s::apply::version_of;
 use crate::k8s::chain;
 
 /// How long a reference that was found is believed. A change of a Secret rolls the pods this late.
@@ -41,7 +42,8 @@ pub struct Lookups {
     /// What the fleet's connections to Kafka need.
     pub credentials: Credentials,
     generation: Option<i64>,
-    looked_up_at: Duration,
+    /// When, on the monotonic clock.
+    pub looked_up_at: Duration,
     /// On the monotonic clock; none where nothing is referred to.
     pub due_at: Option<Duration>,
 }
@@ -58,6 +60,21 @@ pub struct Observed {
     pub deployment: Option<Arc<Deployment>>,
     /// The pods that carry the fleet's label.
     pub pods: Vec<Arc<Pod>>,
+}
+
+impl Observed {
+    /// The children's resource versions, the Deployment's last; 0 for one that is not there.
+    pub fn versions(&self) -> [u64; 4] {
+        fn version<K: Resource>(child: Option<&Arc<K>>) -> u64 {
+            child.map_or(0, |child| version_of(child.meta()))
+        }
+        [
+            version(self.service_account.as_ref()),
+            version(self.config_map.as_ref()),
+            version(self.pod_disruption_budget.as_ref()),
+            version(self.deployment.as_ref()),
+        ]
+    }
 }
 
 /// What the caches show of a fleet.

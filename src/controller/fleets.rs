@@ -36,6 +36,8 @@ pub struct FleetMemory {
     pub scaling: Option<scaling::State>,
     /// What was applied.
     pub children: ChildMemories,
+    /// As what the children were last found to be as they should.
+    pub settled: Option<Seen>,
     /// Our last change of the Deployment's size.
     pub size_set: Option<SizeSet>,
     /// What the references came to, and when they are looked up again.
@@ -52,6 +54,37 @@ pub struct FleetMemory {
     pub not_begun: Option<Trouble>,
     /// When the resource was first looked at, on the monotonic clock.
     pub first_seen: Option<Duration>,
+}
+
+/// What children are made of and how they stand, as far as it can change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// Of the resource's spec.
+    pub generation: Option<i64>,
+    /// Of its annotations, which have no generation, as a hash: they name skipped records.
+    pub annotations: u64,
+    /// When its references were looked up, on the monotonic clock.
+    pub looked_up_at: Duration,
+    /// The children's resource versions, the Deployment's last; 0 for one that is not there.
+    pub versions: [u64; 4],
+}
+
+impl Seen {
+    /// Whether it shows all that we wrote.
+    pub fn shows(&self, memory: &FleetMemory) -> bool {
+        let children = &memory.children;
+        let written = [
+            &children.service_account,
+            &children.config_map,
+            &children.pod_disruption_budget,
+            &children.deployment,
+        ]
+        .map(|child| child.as_ref().map_or(0, |child| child.version));
+        let sized = memory.size_set.map_or(0, |set| set.version);
+        let [.., deployment] = self.versions;
+        let mut pairs = written.iter().zip(&self.versions);
+        deployment >= sized && pairs.all(|(written, seen)| seen >= written)
+    }
 }
 
 /// A change of a Deployment's size.

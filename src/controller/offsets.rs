@@ -91,9 +91,11 @@ pub fn topics(latest: &Latest) -> BTreeMap<String, Known<u32>> {
         .collect()
 }
 
-/// Kafka has said something, or has failed to.
+/// Kafka has said all that a fleet begins with, or has failed to: its offsets, or that a topic is
+/// not there.
 pub fn answered(latest: &Latest) -> bool {
-    !latest.topics.is_empty() || latest.offsets.is_some() || latest.failure.is_some()
+    let absent = |state: &TopicState| !matches!(state, TopicState::Exists(_));
+    latest.offsets.is_some() || latest.failure.is_some() || latest.topics.values().any(absent)
 }
 
 /// When a failure that lasts will be worth a word, if it is not yet.

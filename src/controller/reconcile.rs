@@ -4,6 +4,7 @@
 //! reconcile itself never fails.
 
 use std::convert::Infallible;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ use super::backoff::jittered;
 use super::context::{Context, Guarded};
 use super::dereference::{self, Observed};
 use super::error::Error;
-use super::fleets::{FleetKey, FleetMemory, Refusal};
+use super::fleets::{FleetKey, FleetMemory, Refusal, Seen};
 use super::gauges;
 use super::malformed;
 use super::offsets::{self, Group};
@@ -41,8 +42,10 @@ use crate::telemetry::controller_metrics::FleetGauges;
 
 /// A resource at rest is looked at this often, whatever the watches say.
 const RESYNC: Duration = Duration::from_secs(300);
-/// How long Kafka's first answer is waited for.
-const FIRST_ANSWER: Duration = Duration::from_secs(3);
+/// How long Kafka's first answer is waited for: by a new fleet, of which nothing is told meanwhile,
+/// and by one of which everything was told before. Where Kafka does not answer, that is known sooner.
+const FIRST_ANSWER: Duration = Duration::from_secs(10);
+const FIRST_ANSWER_AGAIN: Duration = Duration::from_secs(30);
 /// Never sooner than this.
 const MOMENT: Duration = Duration::from_millis(100);
 /// A problem that may heal by itself is looked at this often.
@@ -138,6 +141,9 @@ async fn steps(
                 return moment;
             }
             run.decide(key, fleet, &lag, memory);
+            if let Some(moment) = run.waits_for_first_offsets(memory) {
+                return moment;
+            }
             run.act(fleet, memory).await;
         }
         Err(problems) => {
@@ -198,11 +204,27 @@ impl Run<'_> {
     /// topic that does not exist is told before anything is made, a Deployment begins with the
     /// right size, and a controller that starts again does not say that it knows nothing.
     fn waits_for_kafka(&self, lag: &Latest, memory: &mut FleetMemory) -> Option<Duration> {
+        let left = self.patience_left(memory);
+        (!offsets::answered(lag)).then_some(left).flatten()
+    }
+
+    /// The first offsets of a group were written, and will be read back in a moment: only then is
+    /// decided what the fleet begins with.
+    fn waits_for_first_offsets(&self, memory: &mut FleetMemory) -> Option<Duration> {
+        let begins = memory.group == Group::Given && self.workload.is_none();
+        begins.then(|| self.patience_left(memory)).flatten()
+    }
+
+    /// How much longer a fleet that this process sees for the first time waits; none if it does not.
+    fn patience_left(&self, memory: &mut FleetMemory) -> Option<Duration> {
         let now = self.context.clock.elapsed();
         let first_seen = *memory.first_seen.get_or_insert(now);
-        let waited = now.saturating_sub(first_seen);
-        let waits = !offsets::answered(lag) && waited < FIRST_ANSWER;
-        waits.then(|| (FIRST_ANSWER - waited).max(MOMENT))
+        let patience = match &self.consumer.status {
+            Some(_) => FIRST_ANSWER_AGAIN,
+            None => FIRST_ANSWER,
+        };
+        let left = patience.saturating_sub(now.saturating_sub(first_seen));
+        (!left.is_zero()).then(|| left.max(MOMENT))
     }
 
     /// What size the fleet should have. Without offsets nothing is decided: unknown is not zero.
@@ -333,6 +355,20 @@ impl Run<'_> {
             self.within(refusal.until.saturating_sub(now).max(MOMENT));
             return None;
         }
+        let mut annotations = DefaultHasher::new();
+        self.consumer.annotations().hash(&mut annotations);
+        let seen = Seen {
+            generation,
+            annotations: annotations.finish(),
+            looked_up_at: memory.lookups.looked_up_at,
+            versions: self.observed.versions(),
+        };
+        let current = seen.shows(memory);
+        if current && memory.settled.as_ref() == Some(&seen) {
+            // Nothing that children are made of has changed, and nothing of theirs.
+            return self.observed.deployment.as_deref().cloned();
+        }
+        memory.settled = None;
         let first_size = self.order.as_ref().and_then(|order| order.set).unwrap_or(0);
         match apply(self.context, fleet, memory, self.observed, first_size).await {
             Ok(Applied {
@@ -340,6 +376,8 @@ impl Run<'_> {
                 corrections,
             }) => {
                 memory.refusal = None;
+                // What was written now is not in the caches yet.
+                memory.settled = seen.shows(memory).then_some(seen);
                 self.happenings.corrections = corrections;
                 Some(deployment)
             }

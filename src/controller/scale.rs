@@ -9,7 +9,7 @@ use kube::{Api, ResourceExt};
 use serde_json::json;
 use tracing::{debug, info};
 
-use super::apply::size_is_ours;
+use super::apply::{size_is_ours, size_is_placeholder};
 use super::context::Context;
 use super::deletion_cost;
 use super::dereference::Observed;
@@ -50,7 +50,10 @@ pub async fn scale(
         return Ok(None);
     };
     let from = u32::try_from(deployment.spec.replicas.unwrap_or(1)).unwrap_or_default();
-    if from == to && size_is_ours(deployment) {
+    // A new Deployment that stays at zero is left as it was made: to hold its size as well can wait
+    // for the first pod.
+    let begins_at_zero = to == 0 && size_is_placeholder(deployment);
+    if from == to && (begins_at_zero || size_is_ours(deployment)) {
         return Ok(None);
     }
     let namespace = deployment.namespace().unwrap_or_default();

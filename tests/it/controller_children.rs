@@ -58,9 +58,11 @@ async fn every_child_is_made_and_owned_and_then_left_alone() {
     assert_eq!(of("configmaps/"), 1, "{writes:#?}");
     assert_eq!(of("serviceaccounts/"), 1, "{writes:#?}");
     assert_eq!(of("poddisruptionbudgets/"), 1, "{writes:#?}");
-    // Made with its size, its size taken over, and then applied without.
-    assert!(of("deployments/ ") <= 2, "{writes:#?}");
-    assert_eq!(of("deployments/scale"), 1, "{writes:#?}");
+    // Made at zero, where it stays.
+    assert_eq!(of("deployments/ "), 1, "{writes:#?}");
+    assert_eq!(of("deployments/scale"), 0, "{writes:#?}");
+    // What it comes to, and how much arrives once that is known; a busy machine may see a step between.
+    assert!(of("kafkaconsumers/status") <= 4, "{writes:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -3,8 +3,10 @@
 //! Level-based: what woke it does not matter. Whatever fails is told in status and tried again; a
 //! reconcile itself never fails.
 
+mod act;
+mod first_answer;
+
 use std::convert::Infallible;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,17 +18,16 @@ use kube::{Resource, ResourceExt};
 use tracing::{Instrument, debug, info_span, warn};
 
 use super::announce::{Happenings, announcements};
-use super::apply::{Applied, apply, size_is_placeholder};
+use super::apply::size_is_placeholder;
 use super::backoff::jittered;
 use super::context::{Context, Guarded};
 use super::dereference::{self, Observed};
 use super::error::Error;
-use super::fleets::{FleetKey, FleetMemory, Refusal, Seen};
+use super::fleets::{FleetKey, FleetMemory};
 use super::gauges;
 use super::malformed;
 use super::offsets::{self, Group};
 use super::publish::publish;
-use super::scale::{offer, scale};
 use super::size::{self, Order, Situation};
 use super::status::{Facts, Kafka, Spec, Trouble, status};
 use super::workload::{self, Workload};
@@ -42,10 +43,6 @@ use crate::telemetry::controller_metrics::FleetGauges;
 
 /// A resource at rest is looked at this often, whatever the watches say.
 const RESYNC: Duration = Duration::from_secs(300);
-/// How long Kafka's first answer is waited for: by a new fleet, of which nothing is told meanwhile,
-/// and by one of which everything was told before. Where Kafka does not answer, that is known sooner.
-const FIRST_ANSWER: Duration = Duration::from_secs(10);
-const FIRST_ANSWER_AGAIN: Duration = Duration::from_secs(30);
 /// Never sooner than this.
 const MOMENT: Duration = Duration::from_millis(100);
 /// A problem that may heal by itself is looked at this often.
@@ -200,33 +197,6 @@ impl Run<'_> {
         self.trouble.get_or_insert_with(|| error.trouble());
     }
 
-    /// A fleet that this process sees for the first time waits a moment for Kafka's first answer: a
-    /// topic that does not exist is told before anything is made, a Deployment begins with the
-    /// right size, and a controller that starts again does not say that it knows nothing.
-    fn waits_for_kafka(&self, lag: &Latest, memory: &mut FleetMemory) -> Option<Duration> {
-        let left = self.patience_left(memory);
-        (!offsets::answered(lag)).then_some(left).flatten()
-    }
-
-    /// The first offsets of a group were written, and will be read back in a moment: only then is
-    /// decided what the fleet begins with.
-    fn waits_for_first_offsets(&self, memory: &mut FleetMemory) -> Option<Duration> {
-        let begins = memory.group == Group::Given && self.workload.is_none();
-        begins.then(|| self.patience_left(memory)).flatten()
-    }
-
-    /// How much longer a fleet that this process sees for the first time waits; none if it does not.
-    fn patience_left(&self, memory: &mut FleetMemory) -> Option<Duration> {
-        let now = self.context.clock.elapsed();
-        let first_seen = *memory.first_seen.get_or_insert(now);
-        let patience = match &self.consumer.status {
-            Some(_) => FIRST_ANSWER_AGAIN,
-            None => FIRST_ANSWER,
-        };
-        let left = patience.saturating_sub(now.saturating_sub(first_seen));
-        (!left.is_zero()).then(|| left.max(MOMENT))
-    }
-
     /// What size the fleet should have. Without offsets nothing is decided: unknown is not zero.
     fn decide(&mut self, key: &FleetKey, fleet: &Fleet, lag: &Latest, memory: &mut FleetMemory) {
         let context = self.context;
@@ -300,97 +270,6 @@ impl Run<'_> {
             self.within(wait.max(MOMENT));
         }
         Some(bounded)
-    }
-
-    /// Children first, then their number. A child that cannot be applied does not keep the size
-    /// of a Deployment that is ours from following the load.
-    async fn act(&mut self, fleet: &Fleet, memory: &mut FleetMemory) {
-        let Self {
-            context, observed, ..
-        } = *self;
-        let applied = self.apply(fleet, memory).await;
-        let observed_deployment = || observed.deployment.as_deref().cloned();
-        let deployment = applied.or_else(observed_deployment);
-        let Some(mut deployment) = deployment.filter(|deployment| is_owned(deployment, fleet))
-        else {
-            return;
-        };
-        let unset = fleet.mode == ScalingMode::External && fleet.manual_replicas.is_none();
-        if unset && !fleet.paused {
-            let size = self.workload.as_ref().map(|workload| workload.size);
-            let first = size::first_choice(fleet, size);
-            if let Err(error) = offer(context, self.consumer, first).await {
-                self.failed(&error, memory);
-            }
-        }
-        let Some(order) = &self.order else {
-            self.workload = Some(read(&deployment, observed));
-            return;
-        };
-        let sample = self.sample.as_ref();
-        match scale(context, &mut deployment, memory, observed, order, sample).await {
-            Ok(scaled) => {
-                self.happenings.why = order.reasons.first().cloned();
-                self.happenings.scaled = scaled;
-            }
-            Err(error) => self.failed(&error, memory),
-        }
-        self.workload = Some(read(&deployment, observed));
-    }
-
-    /// Applies the children; what was refused is not tried again at every wake-up.
-    async fn apply(&mut self, fleet: &Fleet, memory: &mut FleetMemory) -> Option<Deployment> {
-        if let Some(unread) = &memory.lookups.unread {
-            // Told when it was looked up.
-            self.trouble.get_or_insert_with(|| unread.clone());
-            return None;
-        }
-        let now = self.context.clock.elapsed();
-        let generation = self.consumer.metadata.generation;
-        if let Some(refusal) = &memory.refusal
-            && refusal.generation == generation
-            && now < refusal.until
-        {
-            self.trouble = Some(refusal.trouble.clone());
-            self.within(refusal.until.saturating_sub(now).max(MOMENT));
-            return None;
-        }
-        let mut annotations = DefaultHasher::new();
-        self.consumer.annotations().hash(&mut annotations);
-        let seen = Seen {
-            generation,
-            annotations: annotations.finish(),
-            looked_up_at: memory.lookups.looked_up_at,
-            versions: self.observed.versions(),
-        };
-        let current = seen.shows(memory);
-        if current && memory.settled.as_ref() == Some(&seen) {
-            // Nothing that children are made of has changed, and nothing of theirs.
-            return self.observed.deployment.as_deref().cloned();
-        }
-        memory.settled = None;
-        let first_size = self.order.as_ref().and_then(|order| order.set).unwrap_or(0);
-        match apply(self.context, fleet, memory, self.observed, first_size).await {
-            Ok(Applied {
-                deployment,
-                corrections,
-            }) => {
-                memory.refusal = None;
-                // What was written now is not in the caches yet.
-                memory.settled = seen.shows(memory).then_some(seen);
-                self.happenings.corrections = corrections;
-                Some(deployment)
-            }
-            Err(error) => {
-                self.failed(&error, memory);
-                memory.refusal = Some(Refusal {
-                    generation,
-                    until: now + memory.failures.wait(&memory.uid),
-                    trouble: error.trouble(),
-                });
-                None
-            }
-        }
     }
 
     /// Status, on good and bad days; then the events that the change is worth.

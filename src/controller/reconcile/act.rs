@@ -1,0 +1,107 @@
+//! What is done of what was decided.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use k8s_openapi::api::apps::v1::Deployment;
+use kube::ResourceExt;
+
+use super::{MOMENT, Run, is_owned, read};
+use crate::api::ScalingMode;
+use crate::controller::apply::{Applied, apply};
+use crate::controller::fleets::{FleetMemory, Refusal, Seen};
+use crate::controller::scale::{offer, scale};
+use crate::controller::size;
+use crate::fleet::Fleet;
+
+impl Run<'_> {
+    /// Children first, then their number. A child that cannot be applied does not keep the size
+    /// of a Deployment that is ours from following the load.
+    pub(super) async fn act(&mut self, fleet: &Fleet, memory: &mut FleetMemory) {
+        let Self {
+            context, observed, ..
+        } = *self;
+        let applied = self.apply(fleet, memory).await;
+        let observed_deployment = || observed.deployment.as_deref().cloned();
+        let deployment = applied.or_else(observed_deployment);
+        let Some(mut deployment) = deployment.filter(|deployment| is_owned(deployment, fleet))
+        else {
+            return;
+        };
+        let unset = fleet.mode == ScalingMode::External && fleet.manual_replicas.is_none();
+        if unset && !fleet.paused {
+            let size = self.workload.as_ref().map(|workload| workload.size);
+            let first = size::first_choice(fleet, size);
+            if let Err(error) = offer(context, self.consumer, first).await {
+                self.failed(&error, memory);
+            }
+        }
+        let Some(order) = &self.order else {
+            self.workload = Some(read(&deployment, observed));
+            return;
+        };
+        let sample = self.sample.as_ref();
+        match scale(context, &mut deployment, memory, observed, order, sample).await {
+            Ok(scaled) => {
+                self.happenings.why = order.reasons.first().cloned();
+                self.happenings.scaled = scaled;
+            }
+            Err(error) => self.failed(&error, memory),
+        }
+        self.workload = Some(read(&deployment, observed));
+    }
+
+    /// Applies the children; what was refused is not tried again at every wake-up.
+    async fn apply(&mut self, fleet: &Fleet, memory: &mut FleetMemory) -> Option<Deployment> {
+        if let Some(unread) = &memory.lookups.unread {
+            // Told when it was looked up.
+            self.trouble.get_or_insert_with(|| unread.clone());
+            return None;
+        }
+        let now = self.context.clock.elapsed();
+        let generation = self.consumer.metadata.generation;
+        if let Some(refusal) = &memory.refusal
+            && refusal.generation == generation
+            && now < refusal.until
+        {
+            self.trouble = Some(refusal.trouble.clone());
+            self.within(refusal.until.saturating_sub(now).max(MOMENT));
+            return None;
+        }
+        let mut annotations = DefaultHasher::new();
+        self.consumer.annotations().hash(&mut annotations);
+        let seen = Seen {
+            generation,
+            annotations: annotations.finish(),
+            looked_up_at: memory.lookups.looked_up_at,
+            versions: self.observed.versions(),
+        };
+        let current = seen.shows(memory);
+        if current && memory.settled.as_ref() == Some(&seen) {
+            // Nothing that children are made of has changed, and nothing of theirs.
+            return self.observed.deployment.as_deref().cloned();
+        }
+        memory.settled = None;
+        let first_size = self.order.as_ref().and_then(|order| order.set).unwrap_or(0);
+        match apply(self.context, fleet, memory, self.observed, first_size).await {
+            Ok(Applied {
+                deployment,
+                corrections,
+            }) => {
+                memory.refusal = None;
+                // What was written now is not in the caches yet.
+                memory.settled = seen.shows(memory).then_some(seen);
+                self.happenings.corrections = corrections;
+                Some(deployment)
+            }
+            Err(error) => {
+                self.failed(&error, memory);
+                memory.refusal = Some(Refusal {
+                    generation,
+                    until: now + memory.failures.wait(&memory.uid),
+                    trouble: error.trouble(),
+                });
+                None
+            }
+        }
+    }
+}

@@ -19,7 +19,7 @@ use kube::runtime::controller::{self, Action, Controller};
 use kube::runtime::reflector::Store;
 use kube::runtime::watcher;
 use kube::{Api, Client, Resource};
-use tracing::debug;
+use tracing::{debug, warn};
 
 use super::context::Guarded;
 use crate::api::DeadLetterReplay;
@@ -66,8 +66,12 @@ pub(super) async fn look_after(namespace: Option<&str>, context: Context) {
         Arc::new(context),
     )
     .for_each(|run| async move {
-        if let Err(error) = run {
-            debug!(error = %chain(&error), "replay not reconciled");
+        match run {
+            Ok(_) => {}
+            Err(controller::Error::QueueError(error)) => {
+                warn!(error = %chain(&error), "watch of DeadLetterReplays and their Jobs interrupted; is the CRD deadletterreplays.drover.dev there?");
+            }
+            Err(error) => debug!(error = %chain(&error), "replay not reconciled"),
         }
     })
     .await;

@@ -1,12 +1,12 @@
 //! `drover-controller`: reads flags, begins logging, runs until it is told to stop.
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use clap::Parser;
-use drover::controller::{self, Settings};
+use clap::{Parser, Subcommand};
+use drover::controller::{self, Settings, self_test};
 use drover::k8s::lease::Terms;
 use drover::resources;
 use drover::telemetry::log;
@@ -15,8 +15,10 @@ use tokio_util::sync::CancellationToken;
 
 /// Keeps fleets of Kafka consumers as their KafkaConsumer resources say.
 #[derive(Parser)]
-#[command(name = "drover-controller", version)]
+#[command(name = "drover-controller", version, subcommand_negates_reqs = true)]
 struct Args {
+    #[command(subcommand)]
+    command: Option<Command>,
     /// Look after these namespaces only, with commas between them. Default: all.
     #[arg(long, env = "DROVER_NAMESPACES", value_delimiter = ',')]
     namespaces: Vec<String>,
@@ -34,8 +36,8 @@ struct Args {
     #[arg(long, env = "POD_NAME")]
     identity: Option<String>,
     /// The image with drover-worker.
-    #[arg(long, env = "DROVER_WORKER_IMAGE")]
-    worker_image: String,
+    #[arg(long, env = "DROVER_WORKER_IMAGE", required = true)]
+    worker_image: Option<String>,
     /// Its pull policy: Always, IfNotPresent or Never. Default: Kubernetes' own.
     #[arg(long, env = "DROVER_WORKER_IMAGE_PULL_POLICY")]
     worker_image_pull_policy: Option<String>,
@@ -52,6 +54,35 @@ struct Args {
     /// How log lines look.
     #[arg(long, env = "DROVER_LOG_FORMAT", value_enum, default_value = "text")]
     log_format: log::Format,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Show that an installation works: a fleet of its own wakes for one record, hands it over, commits it, and
+    /// is taken away again. For helm test.
+    SelfTest(SelfTest),
+}
+
+#[derive(clap::Args)]
+struct SelfTest {
+    /// Where the fleet is made.
+    #[arg(long, env = "DROVER_SELF_TEST_NAMESPACE")]
+    namespace: String,
+    /// Which brokers, as JSON: spec.kafka of a KafkaConsumer.
+    #[arg(long, env = "DROVER_SELF_TEST_KAFKA")]
+    kafka: String,
+    /// An existing topic. Default: one is made, and deleted in the end.
+    #[arg(long, env = "DROVER_SELF_TEST_TOPIC")]
+    topic: Option<String>,
+    /// The address of this process, as pods reach it.
+    #[arg(long, env = "POD_IP")]
+    host: IpAddr,
+    /// The port of its handler.
+    #[arg(long, default_value_t = 8080)]
+    port: u16,
+    /// How long each step may take, in seconds.
+    #[arg(long, default_value_t = 120, value_parser = clap::value_parser!(u64).range(5..=3600))]
+    patience: u64,
 }
 
 #[tokio::main(worker_threads = 2)]
@@ -78,8 +109,33 @@ async fn main() -> anyhow::Result<()> {
         signalled.cancel();
         std::future::pending::<()>().await;
     };
+    match args.command {
+        Some(Command::SelfTest(args)) => try_out(config, args, stop, signals).await,
+        None => tokio::select! {
+            ended = controller::run(config, settings(args), stop) => Ok(ended?),
+            () = signals => Ok(()),
+        },
+    }
+}
+
+/// What is written goes to whoever reads the logs of `helm test`.
+async fn try_out(
+    config: kube::Config,
+    args: SelfTest,
+    stop: CancellationToken,
+    signals: impl Future<Output = ()>,
+) -> anyhow::Result<()> {
+    let settings = self_test::Settings {
+        namespace: args.namespace,
+        kafka: args.kafka,
+        topic: args.topic.filter(|topic| !topic.is_empty()),
+        address: SocketAddr::new(args.host, args.port),
+        patience: Duration::from_secs(args.patience),
+    };
+    let client = kube::Client::try_from(config).context("make a Kubernetes client")?;
+    let say = |step: &str| println!("ok: {step}");
     tokio::select! {
-        ended = controller::run(config, settings(args), stop) => Ok(ended?),
+        outcome = self_test::run(client, &settings, stop, say) => outcome,
         () = signals => Ok(()),
     }
 }
@@ -99,7 +155,8 @@ fn settings(args: Args) -> Settings {
         admin_address: args.admin_address,
         token_hosts: named(args.token_hosts),
         children: resources::Settings {
-            worker_image: args.worker_image,
+            // Without it the arguments were refused.
+            worker_image: args.worker_image.unwrap_or_default(),
             image_pull_policy: args.worker_image_pull_policy,
         },
     }

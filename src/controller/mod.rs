@@ -23,6 +23,7 @@ mod reconcile;
 mod replays;
 mod scale;
 mod scopes;
+pub mod self_test;
 mod size;
 mod status;
 mod watches;

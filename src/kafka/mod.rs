@@ -18,5 +18,6 @@ pub mod scan;
 pub mod security;
 pub mod tails;
 pub mod topic_change;
+pub mod topics;
 
 pub use native::{Embedded, Event, Message, Polled, Tokens};

@@ -20,6 +20,7 @@ mod replays;
 mod rest;
 mod scale;
 mod scenario;
+mod self_test;
 mod stall;
 mod termination;
 mod wait;

@@ -69,6 +69,18 @@ pub fn cluster(verb: &str, part: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// A program of the cluster's tools, such as `helm`.
+pub fn program(name: &str) -> anyhow::Result<PathBuf> {
+    let tools = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cluster/cluster");
+    let found = Command::new(tools).args(["program", name]).output()?;
+    anyhow::ensure!(
+        found.status.success(),
+        "{name}: {}",
+        String::from_utf8_lossy(&found.stderr)
+    );
+    Ok(String::from_utf8(found.stdout)?.trim().into())
+}
+
 /// Takes a part away; it comes back when this is dropped, even if the test fails.
 pub struct Outage(&'static str);
 

@@ -65,6 +65,7 @@ mod replay_spec;
 mod resources;
 mod sbom;
 mod schema_api_server;
+mod self_test;
 mod start_laptop;
 mod stores;
 mod tails;

@@ -1,0 +1,95 @@
+//! Makes topics and takes them away, for tools; fleets' topics are their owners'.
+
+use std::time::Duration;
+
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+
+use super::client_config::{self, Connection};
+use super::errors::without_values;
+use super::native::Tokens;
+use super::oauth::Grant;
+
+/// The brokers' choice, in a request to create a topic (Kafka 2.4 and later).
+const BROKER_DEFAULT: i32 = -1;
+
+/// A client that may change which topics there are.
+pub struct Topics {
+    // Before the client: they must not outlive it.
+    _tokens: Option<Tokens>,
+    admin: AdminClient<DefaultClientContext>,
+    options: AdminOptions,
+}
+
+/// Why a topic or a group is not as it was wanted.
+#[derive(Debug, thiserror::Error)]
+#[error("{what}: {why}")]
+pub struct Refused {
+    what: String,
+    why: String,
+}
+
+impl Topics {
+    /// A client; each call ends after `timeout` at the latest.
+    ///
+    /// # Errors
+    /// If librdkafka refuses the settings.
+    pub fn open(connection: &Connection<'_>, timeout: Duration) -> Result<Self, Refused> {
+        let config = client_config::questions(connection);
+        let (config, grant) = Grant::take(&config);
+        let admin: AdminClient<DefaultClientContext> =
+            config.create().map_err(|error| Refused {
+                what: "connect to Kafka".to_owned(),
+                why: without_values(&error),
+            })?;
+        let options = AdminOptions::new()
+            .request_timeout(Some(timeout))
+            .operation_timeout(Some(timeout));
+        Ok(Self {
+            _tokens: Tokens::keep(admin.inner(), grant),
+            admin,
+            options,
+        })
+    }
+
+    /// A topic of `partitions`, with as many replicas as the brokers make by default.
+    ///
+    /// # Errors
+    /// If Kafka does not answer or refuses; a topic that exists already is one.
+    pub async fn create(&self, topic: &str, partitions: i32) -> Result<(), Refused> {
+        let new = NewTopic::new(topic, partitions, TopicReplication::Fixed(BROKER_DEFAULT));
+        let answer = self.admin.create_topics([&new], &self.options).await;
+        outcome(format!("create topic {topic}"), answer)
+    }
+
+    /// Takes a topic away, with all that is in it.
+    ///
+    /// # Errors
+    /// If Kafka does not answer or refuses.
+    pub async fn delete(&self, topic: &str) -> Result<(), Refused> {
+        let answer = self.admin.delete_topics(&[topic], &self.options).await;
+        outcome(format!("delete topic {topic}"), answer)
+    }
+
+    /// Forgets a group and its offsets.
+    ///
+    /// # Errors
+    /// If Kafka does not answer or refuses; a group that has members cannot be forgotten.
+    pub async fn delete_group(&self, group: &str) -> Result<(), Refused> {
+        let answer = self.admin.delete_groups(&[group], &self.options).await;
+        outcome(format!("delete group {group}"), answer)
+    }
+}
+
+fn outcome(
+    what: String,
+    answer: Result<Vec<Result<String, (String, RDKafkaErrorCode)>>, KafkaError>,
+) -> Result<(), Refused> {
+    let why = match answer.map(|answers| answers.into_iter().next()) {
+        Ok(None | Some(Ok(_))) => return Ok(()),
+        Ok(Some(Err((_, code)))) => code.to_string(),
+        Err(error) => error.to_string(),
+    };
+    Err(Refused { what, why })
+}

@@ -1,4 +1,4 @@
-//! Kafka or the API server go away for two minutes. These hold the cluster alone.
+//! Kafka, the API server or etcd go away for a while. These hold the cluster alone.
 
 use std::time::Duration;
 
@@ -100,8 +100,19 @@ async fn kafka_away_for_two_minutes_scales_nothing_and_heals_without_a_restart()
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a cluster with Drover: make test"]
 async fn the_api_server_away_for_two_minutes_does_not_stop_the_workers() {
+    workers_go_on_without("apiserver", OUTAGE).await;
+}
+
+/// The API server answers, but keeps nothing and knows nothing.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a cluster with Drover: make test"]
+async fn etcd_away_for_longer_than_a_lease_does_not_stop_the_workers() {
+    workers_go_on_without("etcd", Duration::from_secs(30)).await;
+}
+
+async fn workers_go_on_without(part: &'static str, span: Duration) {
     let _cluster = world::alone().await;
-    let scenario = Scenario::begin("api-away", 6).await;
+    let scenario = Scenario::begin(&format!("{part}-away"), 6).await;
     scenario.handler("5ms").await;
     let mut spec = scenario.spec();
     spec["scaling"] = json!({"minReplicas": 2, "maxReplicas": 2, "maxDelay": "60s"});
@@ -110,16 +121,16 @@ async fn the_api_server_away_for_two_minutes_does_not_stop_the_workers() {
     let before = restarts(&scenario).await.expect("restarts");
     let group = scenario.group();
 
-    let outage = world::Outage::begin("apiserver");
+    let outage = world::Outage::begin(part);
     let produced = kafka::produce(&scenario.topic, 20, 1, 50).expect("produce");
     wait::until(
-        "the workers to go on without the API server",
+        "the workers to go on without it",
         PATIENCE,
         || kafka::lag(&group, &scenario.topic),
         |lag| *lag == 0,
     )
     .await;
-    tokio::time::sleep(OUTAGE).await; // the outage's length is what is tested
+    tokio::time::sleep(span).await; // the outage's length is what is tested
     drop(outage);
 
     let leases = Api::<Lease>::namespaced(scenario.client.clone(), "drover-system");

@@ -141,7 +141,7 @@ def _parser() -> argparse.ArgumentParser:
     for name, help, run in (("stop", "take Kafka or the API server away, data kept", _stop),
                             ("start", "bring it back", _start)):
         verb = _verb(verbs, name, help, run)
-        verb.add_argument("part", choices=["kafka", "apiserver"])
+        verb.add_argument("part", choices=["kafka", *parts.CONTROL_PLANE])
         _one_broker(verb)
 
     group = _group(verbs, "control-plane", "etcd and API server only, without root")

@@ -8,6 +8,9 @@ from . import broker, control_plane, lifecycle, packages, processes, tools
 from .plan import Plan
 from .say import Failure, say
 
+# Parts of the control plane that can be taken away, and their programs.
+CONTROL_PLANE = {"apiserver": "kube-apiserver", "etcd": "etcd"}
+
 
 def control_plane_up(folder: Path, controllers: bool) -> None:
     with lifecycle.taken(folder) as folder:
@@ -54,8 +57,8 @@ def stop(folder: Path, part: str, only_broker: int | None, hard: bool) -> None:
     """Takes a part away and keeps its data, until `start`."""
     with lifecycle.taken(folder) as folder:
         plan = lifecycle.existing(folder)
-        if part == "apiserver":
-            processes.stop(plan.dir, "kube-apiserver", lifecycle.PATIENCE, hard)
+        if part in CONTROL_PLANE:
+            processes.stop(plan.dir, CONTROL_PLANE[part], lifecycle.PATIENCE, hard)
         else:
             broker.stop(plan, _brokers(plan, only_broker), hard)
         say(f"{part} is stopped; its data is kept")
@@ -65,8 +68,8 @@ def start(folder: Path, part: str, only_broker: int | None) -> None:
     """Brings back what `stop` took away, and waits until it answers."""
     with lifecycle.taken(folder) as folder:
         plan = lifecycle.existing(folder)
-        if part == "apiserver":
-            processes.start_again(plan.dir, "kube-apiserver")
+        if part in CONTROL_PLANE:
+            processes.start_again(plan.dir, CONTROL_PLANE[part])
             control_plane.wait_for_api_server(plan)
         else:
             awaited = _brokers(plan, only_broker)

@@ -23,6 +23,7 @@ mod scenario;
 mod self_test;
 mod stall;
 mod termination;
+mod upgrade;
 mod wait;
 mod witness;
 mod world;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -36,8 +37,15 @@ impl Topics {
     /// # Errors
     /// If librdkafka refuses the settings.
     pub fn open(connection: &Connection<'_>, timeout: Duration) -> Result<Self, Refused> {
-        let config = client_config::questions(connection);
-        let (config, grant) = Grant::take(&config);
+        Self::of(&client_config::questions(connection), timeout)
+    }
+
+    /// The same, of librdkafka's properties.
+    ///
+    /// # Errors
+    /// If librdkafka refuses the settings.
+    pub fn of(config: &ClientConfig, timeout: Duration) -> Result<Self, Refused> {
+        let (config, grant) = Grant::take(config);
         let admin: AdminClient<DefaultClientContext> =
             config.create().map_err(|error| Refused {
                 what: "connect to Kafka".to_owned(),
@@ -53,12 +61,17 @@ impl Topics {
         })
     }
 
-    /// A topic of `partitions`, with as many replicas as the brokers make by default.
+    /// A topic of so many partitions, or of the brokers' default, as that of replicas is. One that exists
+    /// already is left as it is.
     ///
     /// # Errors
-    /// If Kafka does not answer or refuses; a topic that exists already is one.
-    pub async fn create(&self, topic: &str, partitions: i32) -> Result<(), Refused> {
-        let new = NewTopic::new(topic, partitions, TopicReplication::Fixed(BROKER_DEFAULT));
+    /// If Kafka does not answer or refuses.
+    pub async fn create(&self, topic: &str, partitions: Option<i32>) -> Result<(), Refused> {
+        let new = NewTopic::new(
+            topic,
+            partitions.unwrap_or(BROKER_DEFAULT),
+            TopicReplication::Fixed(BROKER_DEFAULT),
+        );
         let answer = self.admin.create_topics([&new], &self.options).await;
         outcome(format!("create topic {topic}"), answer)
     }
@@ -87,7 +100,7 @@ fn outcome(
     answer: Result<Vec<Result<String, (String, RDKafkaErrorCode)>>, KafkaError>,
 ) -> Result<(), Refused> {
     let why = match answer.map(|answers| answers.into_iter().next()) {
-        Ok(None | Some(Ok(_))) => return Ok(()),
+        Ok(None | Some(Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)))) => return Ok(()),
         Ok(Some(Err((_, code)))) => code.to_string(),
         Err(error) => error.to_string(),
     };

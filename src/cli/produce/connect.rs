@@ -3,9 +3,8 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use anyhow::{Context, anyhow, bail};
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
-use rdkafka::client::{ClientContext, DefaultClientContext};
+use anyhow::{anyhow, bail};
+use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::DeliveryResult;
@@ -15,9 +14,7 @@ use super::ProduceArgs;
 use crate::kafka::Tokens;
 use crate::kafka::errors::without_values;
 use crate::kafka::oauth::Grant;
-
-/// The brokers' choice, in a request to create a topic (Kafka 2.4 and later).
-const BROKER_DEFAULT: i32 = -1;
+use crate::kafka::topics::Topics;
 
 /// What the producer has heard.
 #[derive(Debug, Default)]
@@ -170,22 +167,8 @@ fn create(producer: &BaseProducer<Heard>, args: &ProduceArgs) -> anyhow::Result<
     for (name, value) in &args.properties {
         admin_config.set(name, value);
     }
-    let (admin_config, grant) = Grant::take(&admin_config);
-    let admin: AdminClient<DefaultClientContext> =
-        admin_config.create().context("make an admin client")?;
-    let _tokens = Tokens::keep(admin.inner(), grant);
-    let new = NewTopic::new(
-        &args.topic,
-        args.partitions.unwrap_or(BROKER_DEFAULT),
-        TopicReplication::Fixed(BROKER_DEFAULT),
-    );
-    let options = AdminOptions::new().operation_timeout(Some(args.timeout.0));
-    let created = futures::executor::block_on(admin.create_topics([&new], &options))
-        .with_context(|| format!("create topic {}", args.topic))?;
-    match created.into_iter().next() {
-        None | Some(Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists))) => {}
-        Some(Err((_, code))) => bail!("create topic {}: {code}", args.topic),
-    }
+    let topics = Topics::of(&admin_config, args.timeout.0)?;
+    futures::executor::block_on(topics.create(&args.topic, args.partitions))?;
     // The broker that answers next may not have heard of it yet.
     for _ in 0..100 {
         if let Some(found) = partitions(producer, args)? {

@@ -104,7 +104,7 @@ impl<'a> Trial<'a> {
 
     async fn run(&self, say: &impl Fn(&str)) -> anyhow::Result<()> {
         if self.settings.topic.is_none() {
-            self.kafka.topics.create(&self.topic, 1).await?;
+            self.kafka.topics.create(&self.topic, Some(1)).await?;
         }
         say(&format!("Kafka answers; the topic is {}", self.topic));
         self.fleets

@@ -1,5 +1,7 @@
 //! The Helm chart, by real Helm: what it renders, what it refuses, and that an API server takes it.
 
+mod install;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
@@ -431,97 +433,4 @@ fn every_value_is_in_the_schema_used_by_a_template_and_in_the_table() {
         };
         assert!(used, "no template uses {name}");
     }
-}
-
-/// Real Helm, a real API server, and the namespace's own policy as strict as it can be.
-#[tokio::test]
-async fn helm_installs_upgrades_and_uninstalls() {
-    let cluster = control_plane_with_controllers();
-    let client = cluster.client().await;
-    let namespace = "drover-by-helm";
-    let run = |arguments: &[&str]| {
-        let output = Command::new(helm())
-            .env("KUBECONFIG", cluster.kubeconfig())
-            .args(arguments)
-            .args(["--namespace", namespace])
-            .output()
-            .unwrap();
-        assert!(
-            output.status.success(),
-            "helm {arguments:?}: {}",
-            said(&output)
-        );
-        String::from_utf8(output.stdout).unwrap()
-    };
-    make_restricted(&client, namespace).await;
-    let chart = folder();
-    let chart = chart.to_str().unwrap();
-    // The CRD of this API server is the tests' own, and so are roles with the names of a release `drover`.
-    let usual = ["--set", "crds.enabled=false"];
-    let notes = run(&[&["install", "by-helm", chart], usual.as_slice()].concat());
-    assert!(
-        notes.contains("rollout status deployment/by-helm-drover-controller"),
-        "{notes}"
-    );
-    assert_eq!(pods(&client, namespace, 2).await, 2);
-
-    run(&[
-        &["upgrade", "by-helm", chart, "--set", "replicas=3"],
-        usual.as_slice(),
-    ]
-    .concat());
-    assert_eq!(pods(&client, namespace, 3).await, 3);
-
-    run(&["uninstall", "by-helm"]);
-    let left = Api::<Deployment>::namespaced(client.clone(), namespace);
-    assert_eq!(
-        left.list(&ListParams::default()).await.unwrap().items.len(),
-        0
-    );
-}
-
-/// The CRDs as Helm writes them are such that the API server takes.
-#[tokio::test]
-async fn the_charts_crds_are_accepted() {
-    let client = control_plane_with_controllers().client().await;
-    let objects = rendered(&[]);
-    let crds = Api::<CustomResourceDefinition>::all(client);
-    let params = PatchParams::apply("helm").force().dry_run();
-    for name in ["kafkaconsumers.drover.dev", "deadletterreplays.drover.dev"] {
-        let crd = one(&objects, "CustomResourceDefinition", name);
-        crds.patch(name, &params, &Patch::Apply(crd)).await.unwrap();
-    }
-}
-
-async fn make_restricted(client: &Client, name: &str) {
-    let label = (
-        "pod-security.kubernetes.io/enforce".to_owned(),
-        "restricted".to_owned(),
-    );
-    let namespace = Namespace {
-        metadata: ObjectMeta {
-            name: Some(name.to_owned()),
-            labels: Some([label].into()),
-            ..ObjectMeta::default()
-        },
-        ..Namespace::default()
-    };
-    let namespaces = Api::<Namespace>::all(client.clone());
-    namespaces
-        .create(&PostParams::default(), &namespace)
-        .await
-        .unwrap();
-}
-
-/// Waits for so many pods; how many there are then.
-async fn pods(client: &Client, namespace: &str, wanted: usize) -> usize {
-    let pods = Api::<Pod>::namespaced(client.clone(), namespace);
-    for _ in 0..600 {
-        let found = pods.list(&ListParams::default()).await.unwrap().items.len();
-        if found == wanted {
-            return found;
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    pods.list(&ListParams::default()).await.unwrap().items.len()
 }

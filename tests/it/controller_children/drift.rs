@@ -1,0 +1,140 @@
+//! What somebody else changes of the children: put right, once, and told.
+
+use super::*;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_somebody_else_changes_is_put_right_once_and_told() {
+    let operator = Operator::start(&["events"]).await;
+    operator.create("fleet", operator.spec("events")).await;
+    operator.condition("fleet", "Ready", "True", "Idle").await;
+    operator.rest(QUIET).await;
+    let writes = operator.writes().len();
+
+    let foreign = json!({ "spec": { "template": { "spec": { "containers": [
+        { "name": "worker", "image": "somebody/elses:1" },
+    ]}}}});
+    let deployments = operator.api::<Deployment>();
+    let patch = Patch::Strategic(&foreign);
+    deployments
+        .patch("fleet", &PatchParams::default(), &patch)
+        .await
+        .unwrap();
+    let events = operator.event("fleet", "DriftCorrected").await;
+    assert_eq!(events.len(), 1);
+    assert!(events[0].contains("Deployment"), "{events:?}");
+    assert!(events[0].contains("image"), "{events:?}");
+    operator
+        .object("fleet", "the image", |deployment: &Deployment| {
+            let pod = deployment.spec.template.spec.as_ref().unwrap();
+            pod.containers[0].image.as_deref() == Some("drover.local/worker:1")
+        })
+        .await;
+    operator.rest(QUIET).await;
+    let since = operator.writes().split_off(writes);
+    let applied = since
+        .iter()
+        .filter(|write| write.contains("deployments/ "))
+        .count();
+    assert_eq!(applied, 1, "{since:#?}");
+
+    // What nobody but them speaks of is theirs.
+    let theirs = json!({ "metadata": { "annotations": { "somebody/else": "1" } } });
+    deployments
+        .patch("fleet", &PatchParams::default(), &Patch::Merge(&theirs))
+        .await
+        .unwrap();
+    let writes = operator.writes().len();
+    operator.rest(QUIET).await;
+    assert_eq!(operator.writes().len(), writes);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_child_that_is_deleted_is_made_again() {
+    let operator = Operator::start(&["events"]).await;
+    operator.create("fleet", operator.spec("events")).await;
+    operator.condition("fleet", "Ready", "True", "Idle").await;
+    let config_maps = operator.api::<ConfigMap>();
+    let first = config_maps.get("fleet").await.unwrap();
+    config_maps
+        .delete("fleet", &DeleteParams::default())
+        .await
+        .unwrap();
+    operator
+        .object("fleet", "another ConfigMap", |config_map: &ConfigMap| {
+            config_map.uid() != first.uid()
+        })
+        .await;
+    assert!(operator.event("fleet", "DriftCorrected").await[0].contains("made again"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn drift_of_every_kind_of_child_is_put_right_once_and_told() {
+    let operator = Operator::start(&["events"]).await;
+    operator.create("fleet", operator.spec("events")).await;
+    operator.condition("fleet", "Ready", "True", "Idle").await;
+    operator.rest(QUIET).await;
+    let before = operator.writes().len();
+
+    let params = PatchParams::default();
+    let configured = operator.api::<ConfigMap>().get("fleet").await.unwrap();
+    let key = configured
+        .data
+        .as_ref()
+        .unwrap()
+        .keys()
+        .next()
+        .unwrap()
+        .clone();
+    let data = Patch::Merge(json!({ "data": { key: "{}" } }));
+    operator
+        .api::<ConfigMap>()
+        .patch("fleet", &params, &data)
+        .await
+        .unwrap();
+    let token = Patch::Merge(json!({ "automountServiceAccountToken": true }));
+    operator
+        .api::<ServiceAccount>()
+        .patch("fleet", &params, &token)
+        .await
+        .unwrap();
+    let budget = Patch::Merge(json!({ "spec": { "maxUnavailable": "50%" } }));
+    operator
+        .api::<PodDisruptionBudget>()
+        .patch("fleet", &params, &budget)
+        .await
+        .unwrap();
+
+    let told = wait_for("all three to be told", async || {
+        let told = operator.events("fleet").await;
+        let told: Vec<String> = told
+            .into_iter()
+            .filter(|event| event.starts_with("DriftCorrected"))
+            .collect();
+        if told.len() == 3 {
+            Ok(told)
+        } else {
+            Err(format!("{told:#?}"))
+        }
+    })
+    .await;
+    for what in [
+        "ConfigMap",
+        "automountServiceAccountToken",
+        "maxUnavailable",
+    ] {
+        assert!(
+            told.iter().any(|event| event.contains(what)),
+            "{what}: {told:#?}"
+        );
+    }
+    operator.rest(QUIET).await;
+    let since = operator.writes().split_off(before);
+    for kind in ["configmaps/", "serviceaccounts/", "poddisruptionbudgets/"] {
+        let count = since.iter().filter(|write| write.contains(kind)).count();
+        assert_eq!(count, 1, "{since:#?}");
+    }
+    let now = operator.api::<ConfigMap>().get("fleet").await.unwrap();
+    assert_eq!(now.data, configured.data);
+    let account = operator.api::<ServiceAccount>().get("fleet").await.unwrap();
+    assert_eq!(account.automount_service_account_token, Some(false));
+}

@@ -121,14 +121,25 @@ pub(super) fn apply(
             ),
         };
     }
-    if let Some(peak) = bounds.standing.floor.as_ref()
-        && wanted == bounds.floor
-    {
-        // It is what keeps the size from being less.
-        plan = plan.note(Why::Scheduled {
-            peak: Box::new(peak.clone()),
-            partitions: reading.partitions(),
-        });
+    // What keeps the size from being less is told as long as it does.
+    if wanted == bounds.floor {
+        if let Some(peak) = bounds.standing.floor.as_ref() {
+            plan = plan.note(Why::Scheduled {
+                peak: Box::new(peak.clone()),
+                partitions: reading.partitions(),
+            });
+        } else if needs.fewer_would_do {
+            plan = plan.note(match bounds.zero_takes {
+                Some(takes) => Why::ZeroTooSlow {
+                    takes,
+                    promise: policy.max_delay,
+                },
+                None => Why::AtLeastMin {
+                    min: policy.min,
+                    partitions: reading.partitions(),
+                },
+            });
+        }
     }
     // What the user forbids holds with or without data; the partitions' limit only lowers when
     // they are known.

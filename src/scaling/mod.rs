@@ -5,7 +5,7 @@
 //!
 //! [`step`] reads from top to bottom: what the sample says (`reading`), what follows from it
 //! together with earlier ones (`window`, `orders`, `estimate`, `scars`, `calm`), what that asks for (`target`,
-//! by what each size costs under the load as it lies: `cost`, `load`), and what holds, raises or
+//! by what each size costs under the load as it lies: `cost`, `load`; what fewer would do: `spare`), and what holds, raises or
 //! lowers it (`guards`, `limits`, `gate`). Every change of the number leaves a [`Why`].
 
 mod calm;
@@ -27,6 +27,7 @@ mod sample;
 mod scars;
 mod schedule;
 mod sizes;
+mod spare;
 mod state;
 mod target;
 mod track;

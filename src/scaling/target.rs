@@ -1,11 +1,11 @@
 //! What the load asks for, before anything holds or limits it.
 //!
-//! Up: the size that costs least from now on, of those that are not smaller than the fleet. Down:
-//! the size that would have cost least if the highest recent minute came again. At rest: the least.
+//! The size that costs least from now on, of those that are not smaller than the fleet; what fewer pods
+//! would do is `spare`'s.
 
 use super::Policy;
 use super::Why;
-use super::cost::{Cost, MOVE, Outset};
+use super::cost::{Cost, Outset};
 use super::flow::seconds;
 use super::limits::Bounds;
 use super::load::Load;
@@ -13,13 +13,14 @@ use super::plan::Plan;
 use super::prospects;
 use super::reading::Reading;
 use super::sizes;
+use super::spare;
 use super::state::State;
 use super::track::Waited;
 
 /// Share of the promise that a projected delay may use before it is watched closely.
 const PRESSING: f64 = 0.48;
 /// A fleet copes while no record has waited for this share of the promise.
-const COPES: f64 = 0.2;
+pub(super) const COPES: f64 = 0.2;
 /// The level is taken for a little less than it is, and for a share of its spread more: together
 /// about itself.
 const BIAS: f64 = 0.95;
@@ -52,12 +53,6 @@ const PATIENCE: f64 = 0.05;
 const GOES_ON: f64 = 1.0;
 /// and the first of it to be this share of it at least.
 const FIRST_OF_IT: f64 = 1.0 / 30.0;
-/// The look-back of lowering: the highest average of a minute among those of so many seconds.
-const MINUTE: f64 = 60.0;
-const LOOK_BACK: f64 = 120.0;
-/// Share of the promise that a smaller fleet may use if the look-back came again: well less than
-/// what presses, or the next burst would bring the pods back.
-const REPLAY: f64 = 0.25;
 
 /// What the load asks for.
 #[derive(Clone, Debug, PartialEq)]
@@ -84,6 +79,8 @@ pub(super) struct Needs {
     pub(super) spare: Option<u32>,
     /// What each size that may be ordered comes to, where there is something to do.
     pub(super) costs: Vec<(u32, Cost)>,
+    /// Fewer pods than the least that is allowed would do.
+    pub(super) fewer_would_do: bool,
     /// Nothing waits and nothing arrives: for so many seconds.
     pub(super) idle: Option<f64>,
     /// The last pod of an idle fleet stays for so many seconds, as the user wants it.
@@ -156,9 +153,10 @@ pub(super) fn needs(
         enough_later,
         enough_at_most,
         costs,
-        spare: spare(policy, state, reading, bounds, &outset, &useful, idle),
+        spare: spare::spare(policy, state, reading, bounds, &outset, &useful, idle),
+        fewer_would_do: spare::fewer_would_do(reading, bounds, &outset, &useful, idle),
         idle,
-        awake_for: idle.and_then(|idle| awake_for(policy, bounds, idle)),
+        awake_for: idle.and_then(|idle| spare::awake_for(policy, bounds, idle)),
         resting: idle.is_some() && current <= bounds.floor && sample.ready >= current,
     }
 }
@@ -237,7 +235,7 @@ fn margin(per_pod: f64, pods: u32, promise: f64) -> f64 {
 /// The useful size that costs least, of those that are not smaller than the fleet and keep the
 /// promise, or come as near to that as any; more than the partitions allow where not even that is
 /// enough.
-fn enough(outset: &Outset<'_>, useful: &[u32], backlog: f64) -> u32 {
+pub(super) fn enough(outset: &Outset<'_>, useful: &[u32], backlog: f64) -> u32 {
     let current = outset.current;
     if backlog <= 0.0 {
         return current;
@@ -265,78 +263,6 @@ fn enough(outset: &Outset<'_>, useful: &[u32], backlog: f64) -> u32 {
         return size.max(pods);
     }
     size
-}
-
-/// The size to lower to; none while something that it takes to know is unknown.
-fn spare(
-    policy: &Policy,
-    state: &State,
-    reading: &Reading<'_>,
-    bounds: &Bounds,
-    outset: &Outset<'_>,
-    useful: &[u32],
-    idle: Option<f64>,
-) -> Option<u32> {
-    let current = reading.sample.current;
-    if !reading.complete() || current == 0 {
-        return None;
-    }
-    if let Some(idle) = idle {
-        let Some(left) = awake_for(policy, bounds, idle) else {
-            return Some(bounds.floor);
-        };
-        // The last pod stays for so long; the others may go before, if what is left of the time is
-        // worth a rebalance.
-        let least = bounds.sizes.first().copied().filter(|&n| n < current)?;
-        let spared = f64::from(current - least) * left;
-        return (spared > MOVE).then_some(least);
-    }
-    let peak = state.arrivals.peak(MINUTE, LOOK_BACK - MINUTE)? * MINUTE;
-    let peak = (peak - peak.sqrt()) / MINUTE;
-    let waited = state.waited(reading, false)?.seconds();
-    let smaller = bounds.sizes.iter().rev().copied().filter(|&n| n < current);
-    let Some(per_pod) = state.capacity.measured() else {
-        // Nobody knows what a pod can do, and a fleet that is never short of pods never shows
-        // it. One size less is a probe: if it is too few, the backlog says so in time.
-        let probe = smaller.into_iter().next()?;
-        return (waited < COPES * outset.promise).then_some(probe);
-    };
-    let calm = state.calm.as_ref();
-    let peak = peak * calm.map_or(1.0, |calm| calm.factor(reading.at));
-    let again = Outset {
-        arrival: outset.arrival.max(peak * outset.margin),
-        ..outset.clone()
-    };
-    let stay = again.cost(current).total;
-    let load = peak / per_pod;
-    let costs = smaller
-        .take_while(|&size| !state.scars.forbid(size, load))
-        .take_while(|&size| {
-            let capacity = again.load.capacity(size);
-            let worst = state.arrivals.replay(capacity, LOOK_BACK) / capacity.max(1e-9);
-            worst <= REPLAY * outset.promise
-        })
-        .filter(|&size| {
-            // Not where the next look would bring the pods back.
-            let there = Outset {
-                backlog: again.backlog + again.arrival * again.pause,
-                ready: size,
-                current: size,
-                ..again.clone()
-            };
-            enough(&there, useful, there.backlog) == size
-        })
-        .map(|size| (size, again.cost(size).total));
-    costs
-        .filter(|(_, cost)| *cost < stay)
-        .min_by(|a, b| a.1.total_cmp(&b.1))
-        .map(|(size, _)| size)
-}
-
-/// Seconds for which the last pod of an idle fleet stays, where the user says how long.
-fn awake_for(policy: &Policy, bounds: &Bounds, idle: f64) -> Option<f64> {
-    let wait = policy.idle_to_zero.filter(|_| bounds.floor == 0)?;
-    Some(wait.as_secs_f64() - idle).filter(|left| *left > 0.0)
 }
 
 /// Raises or lowers by the needs alone.

@@ -380,6 +380,26 @@ fn min_is_respected_although_it_is_no_useful_size() {
 }
 
 #[test]
+fn min_is_named_as_long_as_it_is_what_holds_the_size() {
+    let policy = Policy { min: 4, ..policy() };
+    let told = |samples: &[Sample]| labels(&last(&policy, known(), samples));
+    assert_eq!(told(&rest(30, 4)), ["Enough", "AtLeastMinReplicas"]);
+    // 12 partitions, so many records a second in each, and a pod does 195.
+    let arrives = |each: i64, pods: u32| -> Vec<Sample> {
+        let at = |second: i64| sample(second as f64, each * second, each * second - each, pods);
+        (1..120).map(at).collect()
+    };
+    assert_eq!(told(&arrives(20, 4)), ["Enough", "AtLeastMinReplicas"]);
+    assert_eq!(told(&arrives(55, 4)), ["Enough"], "it takes four");
+    assert!(!told(&arrives(20, 6)).contains(&"AtLeastMinReplicas"));
+    let mut unknown = rest(30, 4);
+    if let Some(last) = unknown.last_mut() {
+        last.partitions.insert(partition(0), None);
+    }
+    assert_eq!(told(&unknown), ["LagUnknown", "Enough"], "nobody knows");
+}
+
+#[test]
 fn min_holds_without_any_data_and_max_too() {
     let mut sample = sample(0.0, 0, 0, 0);
     sample.partitions.clear();

@@ -1,0 +1,113 @@
+//! Whether fewer pods would do.
+//!
+//! The size that would have cost least if the highest recent minute came again. At rest: the least.
+
+use super::Policy;
+use super::cost::{MOVE, Outset};
+use super::limits::Bounds;
+use super::reading::Reading;
+use super::state::State;
+use super::target::{COPES, enough};
+
+/// The look-back of lowering: the highest average of a minute among those of so many seconds.
+const MINUTE: f64 = 60.0;
+const LOOK_BACK: f64 = 120.0;
+/// Share of the promise that a smaller fleet may use if the look-back came again: well less than
+/// what presses, or the next burst would bring the pods back.
+const REPLAY: f64 = 0.25;
+
+/// The size to lower to; none while something that it takes to know is unknown.
+pub(super) fn spare(
+    policy: &Policy,
+    state: &State,
+    reading: &Reading<'_>,
+    bounds: &Bounds,
+    outset: &Outset<'_>,
+    useful: &[u32],
+    idle: Option<f64>,
+) -> Option<u32> {
+    let current = reading.sample.current;
+    if !reading.complete() || current == 0 {
+        return None;
+    }
+    if let Some(idle) = idle {
+        let Some(left) = awake_for(policy, bounds, idle) else {
+            return Some(bounds.floor);
+        };
+        // The last pod stays for so long; the others may go before, if what is left of the time is
+        // worth a rebalance.
+        let least = bounds.sizes.first().copied().filter(|&n| n < current)?;
+        let spared = f64::from(current - least) * left;
+        return (spared > MOVE).then_some(least);
+    }
+    let peak = state.arrivals.peak(MINUTE, LOOK_BACK - MINUTE)? * MINUTE;
+    let peak = (peak - peak.sqrt()) / MINUTE;
+    let waited = state.waited(reading, false)?.seconds();
+    let smaller = bounds.sizes.iter().rev().copied().filter(|&n| n < current);
+    let Some(per_pod) = state.capacity.measured() else {
+        // Nobody knows what a pod can do, and a fleet that is never short of pods never shows
+        // it. One size less is a probe: if it is too few, the backlog says so in time.
+        let probe = smaller.into_iter().next()?;
+        return (waited < COPES * outset.promise).then_some(probe);
+    };
+    let calm = state.calm.as_ref();
+    let peak = peak * calm.map_or(1.0, |calm| calm.factor(reading.at));
+    let again = Outset {
+        arrival: outset.arrival.max(peak * outset.margin),
+        ..outset.clone()
+    };
+    let stay = again.cost(current).total;
+    let load = peak / per_pod;
+    let costs = smaller
+        .take_while(|&size| !state.scars.forbid(size, load))
+        .take_while(|&size| {
+            let capacity = again.load.capacity(size);
+            let worst = state.arrivals.replay(capacity, LOOK_BACK) / capacity.max(1e-9);
+            worst <= REPLAY * outset.promise
+        })
+        .filter(|&size| {
+            // Not where the next look would bring the pods back.
+            let there = Outset {
+                backlog: again.backlog + again.arrival * again.pause,
+                ready: size,
+                current: size,
+                ..again.clone()
+            };
+            enough(&there, useful, there.backlog) == size
+        })
+        .map(|size| (size, again.cost(size).total));
+    costs
+        .filter(|(_, cost)| *cost < stay)
+        .min_by(|a, b| a.1.total_cmp(&b.1))
+        .map(|(size, _)| size)
+}
+
+/// Whether only the least that is allowed keeps a fleet of that size from being smaller.
+pub(super) fn fewer_would_do(
+    reading: &Reading<'_>,
+    bounds: &Bounds,
+    outset: &Outset<'_>,
+    useful: &[u32],
+    idle: Option<f64>,
+) -> bool {
+    let current = reading.sample.current;
+    if current == 0 || current != bounds.floor || !reading.complete() {
+        return false;
+    }
+    let smaller = useful.iter().rev().find(|&&size| size < current);
+    idle.is_some()
+        || smaller.is_some_and(|&size| {
+            let there = Outset {
+                ready: size,
+                current: size,
+                ..outset.clone()
+            };
+            there.load.capacity(size) >= there.arrival && there.cost(size).only_pods
+        })
+}
+
+/// Seconds for which the last pod of an idle fleet stays, where the user says how long.
+pub(super) fn awake_for(policy: &Policy, bounds: &Bounds, idle: f64) -> Option<f64> {
+    let wait = policy.idle_to_zero.filter(|_| bounds.floor == 0)?;
+    Some(wait.as_secs_f64() - idle).filter(|left| *left > 0.0)
+}

@@ -11,6 +11,7 @@ use std::process::ExitCode;
 use anyhow::{Context, anyhow};
 
 use super::output;
+use crate::fleet::read_schedule;
 use crate::scaling::{self, Policy, State};
 use protocol::{Answer, Setup};
 
@@ -29,7 +30,8 @@ pub(super) fn run() -> anyhow::Result<ExitCode> {
             None => {
                 let setup =
                     Setup::read(&line).map_err(|error| anyhow!("line {number}: {error}"))?;
-                planner = Some(Planner::new(setup));
+                let new = Planner::new(setup);
+                planner = Some(new.map_err(|error| anyhow!("line {number}: {error}"))?);
                 continue;
             }
             Some(planner) => planner.answer(&line),
@@ -48,13 +50,20 @@ struct Planner {
 }
 
 impl Planner {
-    fn new(setup: Setup) -> Self {
-        Self {
-            policy: setup.policy,
+    fn new(setup: Setup) -> Result<Self, String> {
+        let mut policy = setup.policy;
+        if let Some(peaks) = &setup.schedule {
+            policy.schedule = read_schedule(peaks).map_err(|wrong| {
+                let wrong = wrong.join("; ");
+                wrong.replace("spec.scaling.schedule", "policy.schedule")
+            })?;
+        }
+        Ok(Self {
+            policy,
             partitions: setup.partitions,
             state: State::default(),
             at: None,
-        }
+        })
     }
 
     /// The line that answers a line.

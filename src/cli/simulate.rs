@@ -10,15 +10,21 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::{fs, thread};
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, anyhow, bail, ensure};
 use clap::{Args, ValueEnum};
+use jiff::{SignedDuration, Timestamp};
 
 use settings::Settings;
 
 use super::output;
 use crate::api::Span;
+use crate::fleet::read_schedule;
+use crate::scaling::Schedule;
 use crate::simulation::keda::Keda;
-use crate::simulation::{self, Contender, Controller, Faults, Fixed, Outcome, Setup, Trace};
+use crate::simulation::{
+    self, Contender, Controller, Drover, Faults, Fixed, Outcome, Setup, Trace,
+};
+use crate::yaml;
 
 /// The window of a trace's busiest part, seconds,
 const BUSIEST: f64 = 300.0;
@@ -72,6 +78,12 @@ pub struct SimulateArgs {
     /// Pods at most: spec.scaling.maxReplicas; without it, as many as partitions
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub max: Option<u32>,
+    /// Drover's known peaks: a file with the list of spec.scaling.schedule in YAML or JSON
+    #[arg(long, value_name = "FILE", requires = "begins")]
+    pub schedule: Option<PathBuf>,
+    /// When the load begins, for --schedule, such as 2026-11-26T08:00:00Z
+    #[arg(long, value_name = "WHEN", requires = "schedule")]
+    pub begins: Option<Timestamp>,
     /// From a pod's creation to its joining the group: the median
     #[arg(long, value_name = "TIME", default_value = "30s")]
     pub start_up: Span,
@@ -163,7 +175,8 @@ pub fn run(args: &SimulateArgs) -> anyhow::Result<ExitCode> {
     }
     let trace = trace(args)?;
     let setup = setup(args, &trace)?;
-    let runs = try_all(args, &setup, &trace);
+    let peaks = peaks(args)?;
+    let runs = try_all(args, &setup, &trace, peaks.as_ref());
     let title = args.trace.file_name().unwrap_or(args.trace.as_os_str());
     let title = title.to_string_lossy();
     if let Some(file) = &args.plot {
@@ -250,16 +263,48 @@ fn setup(args: &SimulateArgs, trace: &Trace) -> anyhow::Result<Setup> {
     })
 }
 
+/// The peaks that Drover is told, and when what is replayed begins.
+fn peaks(args: &SimulateArgs) -> anyhow::Result<Option<(Schedule, Timestamp)>> {
+    let (Some(file), Some(begins)) = (&args.schedule, args.begins) else {
+        return Ok(None);
+    };
+    let name = file.display();
+    let text = super::validate::read(file)?;
+    let mut documents = yaml::documents(&text).into_iter();
+    let (Some(document), None) = (documents.next(), documents.next()) else {
+        bail!("{name} must have one document: the list of spec.scaling.schedule");
+    };
+    let value = document
+        .value
+        .map_err(|error| anyhow!("{name} cannot be read: {error}; correct its YAML"))?;
+    let schedule =
+        read_schedule(&value).map_err(|wrong| anyhow!("{name}: {}", wrong.join("; ")))?;
+    let from = args.from.map_or(0.0, |from| from.0.as_secs_f64());
+    let from = SignedDuration::try_from_secs_f64(from).unwrap_or_default();
+    let begins = begins.checked_add(from);
+    Ok(Some((schedule, begins.context("--begins is too late")?)))
+}
+
 /// Every policy in a world of its own, as many at once as there are processors.
-fn try_all(args: &SimulateArgs, setup: &Setup, trace: &Trace) -> Vec<Run> {
+fn try_all(
+    args: &SimulateArgs,
+    setup: &Setup,
+    trace: &Trace,
+    peaks: Option<&(Schedule, Timestamp)>,
+) -> Vec<Run> {
     let policies = match args.policies.as_slice() {
         [] if args.keda.is_empty() => Contender::ALL.to_vec(),
         named => named.iter().map(|name| name.0).collect(),
     };
     let mut tried: Vec<(String, String, Box<dyn Controller + Send>)> = Vec::new();
     for policy in policies {
-        let (name, about) = (policy.name().to_owned(), policy.about().to_owned());
-        tried.push((name, about, policy.controller(setup)));
+        let (name, mut about) = (policy.name().to_owned(), policy.about().to_owned());
+        let mut controller = policy.controller(setup);
+        if let (Contender::Drover, Some((schedule, begins))) = (policy, peaks) {
+            about.push_str(", and the known peaks");
+            controller = Box::new(Drover::new(setup).with_peaks(schedule.clone(), *begins));
+        }
+        tried.push((name, about, controller));
     }
     for settings in &args.keda {
         let name = format!("keda:{}", settings.text);

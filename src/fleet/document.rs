@@ -15,7 +15,7 @@ use crate::api::KafkaConsumer;
 use crate::api::names::reason;
 
 pub(super) const API_VERSION: &str = "drover.dev/v1alpha1";
-const KIND: &str = "KafkaConsumer";
+pub(super) const KIND: &str = "KafkaConsumer";
 
 /// Everything that is wrong with a document that should be a KafkaConsumer: what [`validate`]
 /// says, and besides fields that do not exist, in the pod template too.

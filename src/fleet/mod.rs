@@ -45,6 +45,7 @@ pub use document::check_document;
 pub use problem::Problem;
 pub use references::{Contents, Known, References, Wanted, references};
 pub use replay::check_replay;
+pub use schedule::read_schedule;
 pub use secrets::{SecretFile, SecretValue};
 pub use timing::Timing;
 pub use validate::validate;

@@ -2,7 +2,9 @@
 
 use jiff::civil::{Date, Time, Weekday};
 use jiff::tz::TimeZone;
+use serde_json::{Value, json};
 
+use super::document::{API_VERSION, KIND, STAND_IN, check_document};
 use super::nearest::nearest;
 use super::problem::Problems;
 use crate::api::{Day, Peak, Scaling};
@@ -57,6 +59,38 @@ pub(super) fn check(scaling: &Scaling, problems: &mut Problems) {
 /// The peaks of a spec without problems.
 pub(super) fn complete(scaling: &Scaling) -> Schedule {
     Schedule(scaling.schedule.iter().filter_map(peak).collect())
+}
+
+/// Peaks that stand alone, as they would under `spec.scaling.schedule`; held to the same rules, in the same
+/// words.
+///
+/// # Errors
+/// What is wrong, a sentence for each problem.
+pub fn read_schedule(peaks: &Value) -> Result<Schedule, Vec<String>> {
+    const FIELD: &str = "spec.scaling.schedule";
+    let document = json!({
+        "apiVersion": API_VERSION,
+        "kind": KIND,
+        "metadata": { "name": "fleet" },
+        "spec": {
+            "kafka": { "bootstrapServers": STAND_IN },
+            "topics": ["topic"],
+            "handler": { "http": { "url": "http://handler/" } },
+            "scaling": { "schedule": peaks },
+        },
+    });
+    let problems = check_document(&document).into_iter();
+    let mut wrong: Vec<String> = problems
+        .filter(|problem| problem.field.starts_with(FIELD))
+        .map(|problem| problem.message)
+        .collect();
+    if wrong.is_empty() {
+        match serde_json::from_value::<Vec<Peak>>(peaks.clone()) {
+            Ok(peaks) => return Ok(Schedule(peaks.iter().filter_map(peak).collect())),
+            Err(error) => wrong.push(format!("{FIELD} cannot be read: {error}; correct it")),
+        }
+    }
+    Err(wrong)
 }
 
 fn peak(written: &Peak) -> Option<scaling::Peak> {
@@ -123,6 +157,37 @@ mod tests {
         let summer = berlin.to_timestamp("2026-07-01T12:00".parse().expect("a time"));
         let expected = "2026-07-01T10:00:00Z".parse().expect("a time");
         assert_eq!(summer.expect("a time"), expected);
+    }
+
+    #[test]
+    fn peaks_that_stand_alone_are_held_to_the_rules_of_the_spec() {
+        let peak = json!({ "days": ["Mon"], "from": "08:00", "timeZone": "UTC", "minReplicas": 6 });
+        let read = read_schedule(&json!([peak])).expect("a schedule");
+        assert_eq!((read.0.len(), read.0[0].min), (1, 6));
+        for (field, value, part) in [
+            ("day", json!(["Mon"]), "day is not a field"),
+            ("days", json!(["Monday"]), "days[0]"),
+            ("from", json!("8"), "from"),
+            ("to", json!("08:00"), "ends when it begins"),
+            (
+                "timeZone",
+                json!("Europe/Berln"),
+                "did you mean Europe/Berlin?",
+            ),
+            ("timeZone", Value::Null, "timeZone"),
+            ("minReplicas", json!(0), "minReplicas"),
+            ("dates", json!(["2026-11-27"]), "more than one of days"),
+        ] {
+            let mut wrong = peak.clone();
+            wrong[field] = value;
+            let found = read_schedule(&json!([wrong])).expect_err(part).join("; ");
+            assert!(found.contains(part), "{part}: {found}");
+        }
+        let found = read_schedule(&json!({ "days": [] })).expect_err("no list");
+        assert!(
+            found.join("; ").contains("spec.scaling.schedule"),
+            "{found:?}"
+        );
     }
 
     #[test]

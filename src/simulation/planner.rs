@@ -28,6 +28,8 @@ pub struct Drover {
     next: f64,
     look_again: f64,
     watch: Watch,
+    /// What clocks show when the load begins.
+    begins: Timestamp,
 }
 
 impl Drover {
@@ -68,14 +70,28 @@ impl Drover {
             next: 0.0,
             look_again: 0.0,
             watch: Watch::Usual,
+            begins: Timestamp::UNIX_EPOCH,
         }
+    }
+
+    /// The same with known peaks; the load begins at `begins`.
+    #[must_use]
+    pub fn with_peaks(mut self, schedule: Schedule, begins: Timestamp) -> Self {
+        self.policy.schedule = schedule;
+        self.begins = begins;
+        self
+    }
+
+    fn at(&self, seconds: f64) -> Timestamp {
+        let since = Duration::try_from_secs_f64(seconds).unwrap_or_default();
+        self.begins.checked_add(since).unwrap_or(Timestamp::MAX)
     }
 
     /// What the lag reader would make of Kafka's answers. The sample is kept from step to step and
     /// only what differs is written.
     fn observe(&mut self, seen: &Seen<'_>) {
+        self.sample.at = self.at(seen.now);
         let sample = &mut self.sample;
-        sample.at = at(seen.now);
         let mut renamed = false;
         let offsets = sample.partitions.values_mut().zip(&mut self.named);
         for ((offsets, named), partition) in offsets.zip(seen.partitions()) {
@@ -130,7 +146,8 @@ impl Controller for Drover {
         self.sample.current = seen.replicas();
         self.sample.ready = seen.ready();
         let state = std::mem::take(&mut self.state);
-        let (state, decision) = scaling::step(&self.policy, state, &self.sample, at(seen.now));
+        let now = self.at(seen.now);
+        let (state, decision) = scaling::step(&self.policy, state, &self.sample, now);
         self.state = state;
         self.watch = decision.watch;
         self.next = match decision.watch {
@@ -143,7 +160,7 @@ impl Controller for Drover {
         };
         self.look_again = decision
             .look_again_at
-            .duration_since(Timestamp::UNIX_EPOCH)
+            .duration_since(self.begins)
             .as_secs_f64();
         (decision.replicas != seen.replicas()).then(|| Order {
             replicas: decision.replicas,
@@ -154,10 +171,6 @@ impl Controller for Drover {
                 .unwrap_or_default(),
         })
     }
-}
-
-fn at(seconds: f64) -> Timestamp {
-    Timestamp::from_millisecond((seconds * 1000.0) as i64).unwrap_or(Timestamp::MAX)
 }
 
 fn offset(records: u64) -> Offset {

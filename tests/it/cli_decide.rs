@@ -126,6 +126,38 @@ fn unknown_partitions_lower_nothing() {
 }
 
 #[test]
+fn known_peaks_of_the_policy_have_their_pods() {
+    let policy = |zone: &str| {
+        json!({
+            "policy": {
+                "maxDelay": 60, "minReplicas": 1, "maxReplicas": 48,
+                "schedule": [{ "from": "08:00", "to": "18:00", "timeZone": zone, "minReplicas": 6 }],
+            },
+            "partitions": 48,
+        })
+        .to_string()
+    };
+    let mut planner = Planner::start();
+    planner.say(&policy("UTC"));
+    for (hours, replicas) in [(7.0, 1), (8.0, 6), (17.0, 6)] {
+        let mut idle = sample(hours * 3600.0, 1, 0);
+        idle["pods"] = json!([]);
+        let answer = planner.ask(&idle);
+        assert_eq!(answer["replicas"], replicas, "at {hours}: {answer}");
+        let scheduled = answer["why"][0]["code"] == "Scheduled";
+        assert_eq!(scheduled, replicas == 6, "at {hours}: {answer}");
+    }
+    assert_eq!(planner.end(), (Some(0), String::new(), String::new()));
+
+    let mut planner = Planner::start();
+    planner.say(&policy("Europe/Berln"));
+    let (code, output, error) = planner.end();
+    assert_eq!((code, output.as_str()), (Some(2), ""));
+    let part = "line 1: policy.schedule[0].timeZone is \"Europe/Berln\"";
+    assert!(error.contains(part), "{error}");
+}
+
+#[test]
 fn the_same_lines_have_the_same_answers() {
     let answers = || {
         let mut planner = Planner::start();

@@ -200,3 +200,39 @@ fn what_cannot_be_replayed_is_refused_in_one_line() {
         assert_eq!(error.lines().count(), 1, "{error}");
     }
 }
+
+#[test]
+fn known_peaks_are_rehearsed_by_the_clock_of_the_load() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("peaks.yaml");
+    let peaks = "- { from: '09:30', to: '09:40', timeZone: Europe/Berlin, minReplicas: 12 }\n";
+    std::fs::write(&file, peaks).unwrap();
+    let path = file.to_str().unwrap();
+    let schedule = ["--schedule", path, "--begins", "2026-11-26T00:00:00Z"];
+    let told = [&["--policy", "drover", "--format", "json"], &schedule[..]].concat();
+    let read: Value = serde_json::from_str(&succeeded(&bursts(&told))).unwrap();
+    // What is replayed begins at eight in London, where it is half past eight when the peak begins.
+    let raised = read["runs"][0]["changes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|change| {
+            change["why"]
+                .as_str()
+                .unwrap()
+                .contains("scaling.schedule[0]")
+        });
+    let raised = raised.unwrap_or_else(|| panic!("{read}"));
+    assert_eq!(raised["to"], 12, "{raised}");
+    let at = raised["at"].as_f64().unwrap();
+    assert!((1600.0..1800.0).contains(&at), "{raised}");
+
+    let error = failed(&bursts(&["--schedule", path]));
+    assert!(error.contains("--begins"), "{error}");
+    std::fs::write(&file, peaks.replace("09:40", "09:30")).unwrap();
+    let error = failed(&bursts(&schedule));
+    assert!(
+        error.contains("peaks.yaml: ") && error.contains("ends when it begins"),
+        "{error}"
+    );
+}

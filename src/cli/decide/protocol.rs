@@ -1,10 +1,11 @@
 //! The lines of `drover decide`, read and written. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
 
 use crate::scaling::{Decision, PartitionSample, PodSample, Policy, Sample, Schedule};
 use crate::topic::{Offset, TopicPartition};
@@ -34,6 +35,8 @@ pub(super) struct Setup {
     pub policy: Policy,
     /// Partitions of the topic.
     pub partitions: u32,
+    /// Known peaks, as in `spec.scaling.schedule`; not read yet.
+    pub schedule: Option<Value>,
 }
 
 #[derive(Deserialize)]
@@ -55,6 +58,7 @@ struct PolicyOfLine {
     idle_time_to_zero: Option<f64>,
     #[serde(default = "one")]
     concurrency: u32,
+    schedule: Option<Value>,
 }
 
 fn one() -> u32 {
@@ -93,6 +97,7 @@ impl Setup {
                 concurrency: policy.concurrency,
             },
             partitions: read.partitions,
+            schedule: policy.schedule,
         })
     }
 }
@@ -114,10 +119,10 @@ struct PodOfLine {
     /// None until it works.
     ready_at: Option<f64>,
     partitions: Vec<u32>,
-    /// Cumulative, as is `done`.
-    busy_seconds: f64,
-    #[serde(deserialize_with = "whole")]
-    done: i64,
+    /// Cumulative, as is `done`. A pod that does not tell both does not report.
+    busy_seconds: Option<f64>,
+    #[serde(default, deserialize_with = "maybe_whole")]
+    done: Option<i64>,
 }
 
 #[derive(Deserialize)]
@@ -127,7 +132,7 @@ struct PartitionOfLine {
     #[serde(deserialize_with = "maybe_whole")]
     end: Option<i64>,
     /// None is nothing committed yet.
-    #[serde(deserialize_with = "maybe_whole")]
+    #[serde(default, deserialize_with = "maybe_whole")]
     committed: Option<i64>,
 }
 
@@ -160,7 +165,7 @@ pub(super) fn sample(
         });
         seen.insert(named(number), known);
     }
-    let mut pods = BTreeMap::new();
+    let (mut pods, mut names) = (BTreeMap::new(), BTreeSet::new());
     let mut ready = 0;
     for pod in &read.pods {
         timestamp("pods.createdAt", pod.created_at)?;
@@ -175,16 +180,23 @@ pub(super) fn sample(
                 known.pod = Some(pod.name.clone());
             }
         }
-        let report = PodSample {
-            done: pod.done.unsigned_abs(),
-            busy: span("pods.busySeconds", pod.busy_seconds)?,
-            slots: 1,
-            failures: 0,
-            slow_downs: 0,
-        };
-        // A pod that has not worked yet has not reported.
-        if works && pods.insert(pod.name.clone(), report).is_some() {
+        if !names.insert(&pod.name) {
             return Err(Error::Value(format!("pod {} is there twice", pod.name)));
+        }
+        let busy = pod.busy_seconds;
+        let busy = busy
+            .map(|busy| span("pods.busySeconds", busy))
+            .transpose()?;
+        // A pod that has not worked yet has not reported.
+        if let (true, Some(busy), Some(done)) = (works, busy, pod.done) {
+            let report = PodSample {
+                done: done.unsigned_abs(),
+                busy,
+                slots: 1,
+                failures: 0,
+                slow_downs: 0,
+            };
+            pods.insert(pod.name.clone(), report);
         }
     }
     let sample = Sample {
@@ -305,6 +317,20 @@ mod tests {
         assert_eq!(sample.pods.len(), 1);
         let report = &sample.pods["p1"];
         assert_eq!((report.done, report.busy.as_millis()), (3400, 12_500));
+    }
+
+    #[test]
+    fn a_pod_that_does_not_tell_what_it_did_does_not_report() {
+        for (from, to) in [
+            (r#""busySeconds":12.5,"#, ""),
+            (r#""busySeconds":12.5"#, r#""busySeconds":null"#),
+            (r#","done":3400"#, ""),
+        ] {
+            let (_, sample) = sample(&LINE.replace(from, to), 4, None).unwrap();
+            assert_eq!((sample.ready, sample.pods.len()), (1, 0), "{to}");
+            let first = sample.partitions.values().next().cloned().flatten();
+            assert_eq!(first.and_then(|first| first.pod).as_deref(), Some("p1"));
+        }
     }
 
     #[test]

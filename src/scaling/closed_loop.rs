@@ -239,6 +239,28 @@ fn pods_that_bring_no_capacity_are_given_back() {
     assert!(mean < 12.0, "{mean} pods on average: {:?}", outcome.changes);
 }
 
+/// Pods that share a limit are busy all the time, also while nothing waits. That must not hide what more of
+/// them bring.
+#[test]
+fn a_limit_shows_although_pods_were_busy_before_anything_waited() {
+    let world = World {
+        downstream: 780.0,
+        partitions: 48,
+        ..World::default()
+    };
+    let state = State::resume(Some(195.0), Some(Duration::from_secs(2)));
+    let load = |time: f64| if time < 500.0 { 765.0 } else { 1000.0 };
+    let outcome = world.run(state, 8, 1500.0, load);
+    assert!(
+        outcome.reasons.contains_key("MorePodsDoNotHelp"),
+        "{:?}: {:?}",
+        outcome.reasons,
+        outcome.changes
+    );
+    let mean = outcome.pod_seconds / 1500.0;
+    assert!(mean < 12.0, "{mean} pods on average: {:?}", outcome.changes);
+}
+
 #[test]
 fn a_trickle_is_carried_by_one_pod() {
     let world = World::default();

@@ -194,17 +194,27 @@ impl Capacity {
 
     /// By done and busy alone, without what full load showed.
     pub(super) fn by_busy(&self) -> Option<f64> {
-        self.work.rate().filter(|_| !self.busy_in_word)
+        self.said().filter(|_| !self.busy_in_word)
     }
 
     /// By done and busy with the present size alone: what a change of size did to it shows at once.
     pub(super) fn of_size(&self) -> Option<f64> {
-        self.of_size.rate().filter(|_| !self.busy_in_word)
+        self.said_of_size().filter(|_| !self.busy_in_word)
     }
 
-    /// The same at the end of the size before.
-    pub(super) fn of_size_before(&self) -> Option<f64> {
-        self.of_size_before.rate().filter(|_| !self.busy_in_word)
+    /// The same, believed or not. Where records wait, pods are as busy as they say, even if they said so before
+    /// anything waited: because they share a limit, for example.
+    pub(super) fn said(&self) -> Option<f64> {
+        self.work.rate()
+    }
+
+    pub(super) fn said_of_size(&self) -> Option<f64> {
+        self.of_size.rate()
+    }
+
+    /// At the end of the size before.
+    pub(super) fn said_of_size_before(&self) -> Option<f64> {
+        self.of_size_before.rate()
     }
 
     /// Notices pods that count as busy what is not: the time that they waited for records, say. The

@@ -115,9 +115,9 @@ pub(super) fn observe(policy: &Policy, state: &mut State, reading: &Reading<'_>)
     let promise = policy.max_delay.as_secs_f64();
     let watched = state.seen.is_some();
     let steady_for = state.orders.steady_for(reading);
-    let per_pod = state.capacity.by_busy();
-    let of_size = state.capacity.of_size();
-    let of_size_before = state.capacity.of_size_before();
+    let per_pod = state.capacity.said();
+    let of_size = state.capacity.said_of_size();
+    let of_size_before = state.capacity.said_of_size_before();
     let few = reading.known.len() / FEW_RECOVER;
     // Commits that are rarer than the promise excuse nothing.
     let patience = (STILL_WAITS + 2.0 * state.commit_gap).min(promise.max(STILL_WAITS));

@@ -194,6 +194,10 @@ bench-scaling: ## Drover's policy beside KEDA's on the loads of tests/traces, in
 	@tests/bench/scaling --drover "$(BUILT:$(PROFILE)=release)/drover" --json target/bench-scaling.json \
 	  $(if $(TRACES),--traces "$(TRACES)",--document docs/scaling.md) $(if $(SIMULATE),-- $(SIMULATE))
 
+.PHONY: test-constant-loads
+test-constant-loads: ## Each constant load of 1 to 48 pods' worth, for 24 simulated hours: minutes of CPU
+	@$(CARGO) test --profile $(PROFILE) --lib every_constant_load -- --ignored --nocapture
+
 .PHONY: tune-keda
 tune-keda: ## Which settings of KEDA keep the promise with the fewest pods on the loads of tests/traces
 	@$(CARGO) build --release --bin drover

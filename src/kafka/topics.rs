@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication, TopicResult};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
@@ -95,10 +95,7 @@ impl Topics {
     }
 }
 
-fn outcome(
-    what: String,
-    answer: Result<Vec<Result<String, (String, RDKafkaErrorCode)>>, KafkaError>,
-) -> Result<(), Refused> {
+fn outcome(what: String, answer: Result<Vec<TopicResult>, KafkaError>) -> Result<(), Refused> {
     let why = match answer.map(|answers| answers.into_iter().next()) {
         Ok(None | Some(Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)))) => return Ok(()),
         Ok(Some(Err((_, code)))) => code.to_string(),

@@ -193,6 +193,13 @@ impl<P> Engine<P> {
     /// Something happened at `now`, the time since the worker's start. What is to be done about it
     /// is added to `effects`, to be carried out in that order.
     pub fn on(&mut self, event: Event<P>, now: Duration, effects: &mut Vec<Effect<P>>) {
+        self.hear(event, now, effects);
+        self.settle(effects);
+    }
+
+    /// As [`Engine::on`], but what follows from it waits for the next event that is told so: of many
+    /// events of one moment all but the last need not each look at everything that may be due.
+    pub fn hear(&mut self, event: Event<P>, now: Duration, effects: &mut Vec<Effect<P>>) {
         self.now = self.now.max(now);
         match event {
             Event::Record(incoming) => self.read(incoming, effects),
@@ -220,7 +227,6 @@ impl<P> Engine<P> {
             Event::Shutdown => self.shutdown(effects),
             Event::Tick => {}
         }
-        self.settle(effects);
     }
 
     /// Everything that time, or what just happened, makes due.

@@ -5,31 +5,94 @@
 //! frontier waits for the others, and a crash would repeat all of it.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, VecDeque};
 
 use super::slab::Handle;
 use crate::topic::Offset;
 
 /// Records of one lane whose turn it is, the oldest first.
 #[derive(Debug, Default)]
-pub(super) struct Ready(BinaryHeap<Reverse<(Offset, Handle)>>);
+pub(super) struct Ready {
+    /// Those that came in the order of their offsets, as nearly all do.
+    in_turn: VecDeque<(Offset, Handle)>,
+    /// Those that came behind a later one.
+    late: BinaryHeap<Reverse<(Offset, Handle)>>,
+}
 
 impl Ready {
     pub(super) fn push(&mut self, offset: Offset, handle: Handle) {
-        self.0.push(Reverse((offset, handle)));
+        match self.in_turn.back() {
+            Some((last, _)) if offset < *last => self.late.push(Reverse((offset, handle))),
+            _ => self.in_turn.push_back((offset, handle)),
+        }
     }
 
     /// The oldest.
     pub(super) fn first(&self) -> Option<Handle> {
-        self.0.peek().map(|Reverse((_, handle))| *handle)
+        let oldest = match self.late_is_first() {
+            true => self.late.peek().map(|Reverse(late)| late),
+            false => self.in_turn.front(),
+        };
+        oldest.map(|(_, handle)| *handle)
     }
 
     /// Takes the oldest.
     pub(super) fn pop(&mut self) -> Option<Handle> {
-        self.0.pop().map(|Reverse((_, handle))| handle)
+        let oldest = match self.late_is_first() {
+            true => self.late.pop().map(|Reverse(late)| late),
+            false => self.in_turn.pop_front(),
+        };
+        oldest.map(|(_, handle)| handle)
+    }
+
+    fn late_is_first(&self) -> bool {
+        match (self.late.peek(), self.in_turn.front()) {
+            (Some(Reverse(late)), Some(in_turn)) => late < in_turn,
+            (late, _) => late.is_some(),
+        }
     }
 
     pub(super) fn clear(&mut self) {
-        self.0.clear();
+        self.in_turn.clear();
+        self.late.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// Whatever comes in whatever order, between whatever is taken.
+        #[test]
+        fn the_oldest_is_always_first(steps in proptest::collection::vec(proptest::option::of(0..50_i64), 0..200)) {
+            let mut ready = Ready::default();
+            let mut all = std::collections::BTreeSet::new();
+            for (number, step) in (0_u32..).zip(steps) {
+                let handle = Handle::from(number);
+                match step {
+                    Some(offset) => {
+                        // An offset is there once.
+                        let offset = Offset(offset * 1000 + i64::from(number));
+                        ready.push(offset, handle);
+                        all.insert((offset, handle));
+                    }
+                    None => {
+                        let oldest = all.pop_first().map(|(_, handle)| handle);
+                        prop_assert_eq!(ready.first(), oldest);
+                        prop_assert_eq!(ready.pop(), oldest);
+                    }
+                }
+            }
+            while let Some((_, oldest)) = all.pop_first() {
+                prop_assert_eq!(ready.pop(), Some(oldest));
+            }
+            prop_assert_eq!(ready.pop(), None);
+            ready.push(Offset(1), Handle::from(1));
+            ready.clear();
+            prop_assert_eq!(ready.first(), None);
+        }
     }
 }

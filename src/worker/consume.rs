@@ -41,8 +41,11 @@ use crate::telemetry::worker_metrics::{Class, WorkerMetrics};
 use crate::topic::{Offset, TopicPartition};
 
 /// Events taken from Kafka in one turn: enough to be worth the turn, few enough that handlers'
-/// answers do not wait.
-const EVENTS: usize = 256;
+/// answers do not wait, and that what is copied is sent while it is still in the processor's cache.
+const EVENTS: usize = 64;
+/// The same while the handler is busy anyway: what the group wants comes through the same queue, behind
+/// all the records that were read ahead.
+const EVENTS_WHILE_BUSY: usize = 256;
 /// Bytes of records that are enough to keep the handler busy, whatever the budget allows.
 const ENOUGH: usize = 4 << 20;
 /// A loop that has not turned for so long was frozen, or its machine was: others may have its
@@ -256,6 +259,12 @@ impl Loop {
         self.act();
     }
 
+    /// Tells the engine of one of several events of a turn: what it wants is added to `effects` with
+    /// [`Event::Tick`] after the last.
+    fn tell_one_of_many(&mut self, event: Event<Box<Record>>) {
+        self.engine.hear(event, self.now, &mut self.effects);
+    }
+
     /// Tells the engine; what it wants is added to `effects`.
     pub fn tell(&mut self, event: Event<Box<Record>>) {
         self.engine.on(event, self.now, &mut self.effects);
@@ -267,6 +276,7 @@ impl Loop {
         }
         let mut delivered = std::mem::take(&mut self.delivered);
         self.deliveries.take_over(&mut delivered);
+        let any = !delivered.is_empty();
         for answer in delivered.drain(..) {
             self.count(&answer);
             let Delivered {
@@ -281,12 +291,15 @@ impl Loop {
                 verdict: &verdict,
                 took,
             });
-            self.tell(Event::Finished {
+            self.tell_one_of_many(Event::Finished {
                 ticket,
                 verdict,
                 took,
                 payload: record,
             });
+        }
+        if any {
+            self.tell(Event::Tick);
         }
         self.delivered = delivered;
         self.act();
@@ -365,11 +378,20 @@ impl Loop {
 
     /// Takes what Kafka has; true if that was more than one turn takes.
     fn poll(&mut self) -> Result<bool, Error> {
-        if self.has_enough() && self.now < self.last_poll + TURN {
-            return Ok(false);
-        }
+        let most = match self.has_enough() {
+            true if self.now < self.last_poll + TURN => return Ok(false),
+            true => EVENTS_WHILE_BUSY,
+            false => EVENTS,
+        };
         self.last_poll = self.now;
-        for _ in 0..EVENTS {
+        let more = self.poll_events(most)?;
+        self.tell(Event::Tick);
+        Ok(more && !self.has_enough())
+    }
+
+    /// Takes up to `most` events; true if there were as many.
+    fn poll_events(&mut self, most: usize) -> Result<bool, Error> {
+        for _ in 0..most {
             let Some(event) = self.consumer.poll() else {
                 return Ok(false);
             };
@@ -427,13 +449,12 @@ impl Loop {
                 Polled::Other => {}
             }
         }
-        Ok(!self.has_enough())
+        Ok(true)
     }
 
     /// The handler has all it takes at once, and more is waiting: reading on would only fill the
     /// memory, and in the end pause partitions, which throws away what librdkafka has read ahead.
-    /// Little is enough, since a turn is short; and what was copied just now is still in the
-    /// processor's cache when it is sent.
+    /// Little is enough, since a turn is short.
     fn has_enough(&self) -> bool {
         let engine = self.engine.gauges();
         let waiting = engine.records.saturating_sub(engine.in_flight);
@@ -469,7 +490,7 @@ impl Loop {
             );
         }
         let record = Record::copy(message, topic);
-        self.tell(Event::Record(Incoming {
+        self.tell_one_of_many(Event::Record(Incoming {
             lane,
             offset: record.offset,
             key: record.key_hash(),

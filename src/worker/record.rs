@@ -95,7 +95,15 @@ impl Record {
 
     /// What it is called wherever a name that never changes is needed: `TOPIC/PARTITION/OFFSET`.
     pub fn name(&self) -> String {
-        format!("{}/{}/{}", self.topic, self.partition, self.offset)
+        // One is made for every record.
+        let mut number = itoa::Buffer::new();
+        let mut name = String::with_capacity(self.topic.len() + 32);
+        name.push_str(&self.topic);
+        name.push('/');
+        name.push_str(number.format(self.partition));
+        name.push('/');
+        name.push_str(number.format(self.offset.0));
+        name
     }
 
     /// The hash by which records of one key find each other; None for a record without key.

@@ -29,6 +29,8 @@ pub(super) struct World {
     pub commit: Option<Vec<(FrontierCommit, u64)>>,
     answered: Vec<Ticket>,
     pub stopping: bool,
+    /// More is told at this moment: the engine only hears.
+    pub more_follows: bool,
     pub history: History,
 }
 
@@ -88,6 +90,7 @@ impl World {
             commit: None,
             answered: Vec::new(),
             stopping: false,
+            more_follows: false,
             history: History {
                 settings: script.settings.clone(),
                 facts: Vec::new(),
@@ -117,11 +120,14 @@ impl World {
             }
             Step::Read(which, count) => {
                 let partition = self.pick(which);
+                // Now one by one, now as the events of one turn.
+                self.more_follows = which % 2 == 1;
                 for _ in 0..count {
                     partition
                         .into_iter()
                         .for_each(|partition| self.read(partition));
                 }
+                self.no_more_follows();
             }
             Step::ReadAgain(which, record) => {
                 if let Some(partition) = self.pick(which)
@@ -138,7 +144,12 @@ impl World {
             Step::Bar(which) => self.pick(which).into_iter().for_each(|p| self.bar(p)),
             Step::End(which) => self.pick(which).into_iter().for_each(|p| self.end(p)),
             Step::Answer(which, answer, after) if !self.out.is_empty() => {
+                self.more_follows = which % 2 == 1;
                 self.answer(which % self.out.len(), answer, after.map(ms));
+                if self.more_follows && !self.out.is_empty() {
+                    self.answer(which % self.out.len(), Answer::Done, None);
+                }
+                self.no_more_follows();
             }
             Step::Letter(which, taken) if !self.letters.is_empty() => {
                 self.letter(which % self.letters.len(), taken);
@@ -152,6 +163,12 @@ impl World {
             Step::PassToDeadline => self.pass_to_deadline(),
             Step::Sleep => self.tell(vec![Fact::Slept], Event::Slept),
             Step::Shutdown => self.shutdown(),
+        }
+    }
+
+    fn no_more_follows(&mut self) {
+        if std::mem::take(&mut self.more_follows) {
+            self.tell(Vec::new(), Event::Tick);
         }
     }
 

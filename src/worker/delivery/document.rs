@@ -2,9 +2,8 @@
 //!
 //! The reference is `docs/batches.md`. Bytes are written as `json` has it.
 
-use std::io::Write as _;
-
 use super::json::{self, HeadersInJson};
+use super::number;
 use super::prepare::Prepared;
 use super::spans::Hop;
 use crate::worker::record::Record;
@@ -28,16 +27,18 @@ pub fn write_one(item: &Item<'_>, hop: Option<&Hop>, out: &mut Vec<u8>) {
     } = prepared.record;
     out.extend_from_slice(br#"{"topic":"#);
     json::write(topic, out);
-    // Writing to memory does not fail.
-    let _ = write!(
-        out,
-        r#","partition":{partition},"offset":{offset},"timestamp":"#
-    );
+    out.extend_from_slice(br#","partition":"#);
+    number::push(out, *partition);
+    out.extend_from_slice(br#","offset":"#);
+    number::push(out, offset.0);
+    out.extend_from_slice(br#","timestamp":"#);
     match prepared.record.timestamp {
-        Some(millis) => _ = write!(out, "{millis}"),
+        Some(millis) => number::push(out, millis),
         None => out.extend_from_slice(b"null"),
     }
-    let _ = write!(out, r#","attempt":{attempt},"idempotencyKey":"#);
+    out.extend_from_slice(br#","attempt":"#);
+    number::push(out, *attempt);
+    out.extend_from_slice(br#","idempotencyKey":"#);
     json::write(&prepared.record.name(), out);
     out.extend_from_slice(br#","key":"#);
     json::write_bytes(prepared.record.key.as_deref(), out);

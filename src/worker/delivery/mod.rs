@@ -18,6 +18,7 @@ mod document;
 pub mod exec;
 pub mod http;
 mod json;
+mod number;
 mod pipeline;
 mod prepare;
 pub mod results;

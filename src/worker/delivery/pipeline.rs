@@ -106,7 +106,12 @@ async fn attempt(
             }
         }
     }
-    begin_handlers_time(shared, deadline.as_mut());
+    let waited = room.is_some() || held.is_some();
+    let begin = match waited {
+        true => shared.clock.elapsed(),
+        false => slot.begun(),
+    };
+    begin_handlers_time(shared, deadline.as_mut(), begin);
     let item = Item {
         prepared,
         attempt: delivery.attempt,
@@ -135,9 +140,9 @@ async fn attempt(
     (attempted, claim)
 }
 
-/// The handler's time begins when it is its turn: a slow store must not cost attempts.
-pub(super) fn begin_handlers_time(shared: &Shared, deadline: Pin<&mut Sleep>) {
-    let due = shared.clock.elapsed() + shared.limits.timeout;
+/// The handler's time begins at `begin`, when it is its turn: a slow store must not cost attempts.
+pub(super) fn begin_handlers_time(shared: &Shared, deadline: Pin<&mut Sleep>, begin: Duration) {
+    let due = begin + shared.limits.timeout;
     deadline.reset(shared.clock.at(due).into());
 }
 

@@ -113,6 +113,11 @@ pub(super) struct Slot {
 }
 
 impl Slot {
+    /// When its delivery began.
+    pub fn begun(&self) -> Duration {
+        self.begun.get()
+    }
+
     /// Has the task polled again.
     fn wake(&self) {
         if let Some(waker) = self.waker.borrow().as_ref() {
@@ -292,13 +297,15 @@ async fn serve(shared: Rc<Shared>, slot: Rc<Slot>, index: usize) {
         if is_stale(&slot, begun) {
             line.hang_up();
         }
+        let over_at;
         match job {
             Job::One(delivery) => {
                 let attempted =
                     pipeline::deliver(&shared, &slot, &mut line, deadline.as_mut(), &delivery)
                         .await;
+                over_at = shared.clock.elapsed();
                 if let Some(attempted) = attempted {
-                    let took = shared.clock.elapsed().saturating_sub(begun);
+                    let took = over_at.saturating_sub(begun);
                     let over = delivery.over(attempted.verdict, took, attempted.reached);
                     shared.over.borrow_mut().push(over);
                 }
@@ -306,8 +313,9 @@ async fn serve(shared: Rc<Shared>, slot: Rc<Slot>, index: usize) {
             Job::Batch(batch) => {
                 let settled =
                     together::deliver(&shared, &slot, &mut line, deadline.as_mut(), &batch).await;
+                over_at = shared.clock.elapsed();
                 if let Some((verdicts, reached)) = settled {
-                    let took = shared.clock.elapsed().saturating_sub(begun);
+                    let took = over_at.saturating_sub(begun);
                     let over = batch.into_iter().zip(verdicts);
                     let over =
                         over.map(|(delivery, verdict)| delivery.over(verdict, took, reached));
@@ -318,7 +326,7 @@ async fn serve(shared: Rc<Shared>, slot: Rc<Slot>, index: usize) {
         slot.busy_with.borrow_mut().clear();
         // A wish to cancel that came too late must not meet the next delivery.
         slot.cancelled.set(false);
-        slot.idle_since.set(shared.clock.elapsed());
+        slot.idle_since.set(over_at);
         shared.idle.borrow_mut().push(index);
         shared.wake.notify_one();
     }

@@ -186,7 +186,7 @@ async fn attempt(
     if items.is_empty() {
         return (None, false);
     }
-    begin_handlers_time(shared, deadline.as_mut());
+    begin_handlers_time(shared, deadline.as_mut(), shared.clock.elapsed());
     let Pipeline {
         transport, tracing, ..
     } = &shared.pipeline;

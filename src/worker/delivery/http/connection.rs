@@ -12,6 +12,7 @@ use futures::future::poll_fn;
 use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 
 use super::super::answer::{self, Answer, class};
+use super::super::number;
 use super::head::Outgoing;
 use super::incoming::{HEAD, Incoming};
 use super::target::{Stream, Target};
@@ -138,8 +139,8 @@ impl Connection {
         self.head.extend_from_slice(&target.opening);
         self.head.extend_from_slice(request.head.lines());
         self.head.extend_from_slice(b"content-length: ");
-        // Writing to memory does not fail.
-        let _ = io::Write::write_fmt(&mut self.head, format_args!("{}", request.body.len()));
+        let length = i64::try_from(request.body.len()).unwrap_or(i64::MAX);
+        number::push(&mut self.head, length);
         self.head.extend_from_slice(b"\r\n\r\n");
     }
 

@@ -2,11 +2,11 @@
 //!
 //! One is made for every record. A map of headers would be built only to be taken apart again.
 
-use std::io::Write as _;
-
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
 use http_body_util::Full;
+
+use crate::worker::delivery::number;
 
 /// A request.
 #[derive(Debug)]
@@ -40,8 +40,7 @@ impl Head {
     /// Adds a header with a number.
     pub fn add_number(&mut self, name: &HeaderName, value: impl Into<i64>) {
         self.begin("", name.as_str());
-        // Writing to memory does not fail.
-        let _ = write!(self.lines, "{}", value.into());
+        number::push(&mut self.lines, value);
         self.lines.extend_from_slice(b"\r\n");
     }
 
@@ -50,10 +49,14 @@ impl Head {
         self.begin(prefix, name);
         let begin = self.lines.len();
         self.lines.extend_from_slice(value);
-        // Nothing gets out of its line, whoever has made the value.
-        for byte in &mut self.lines[begin..] {
-            if matches!(byte, b'\r' | b'\n' | 0) {
-                *byte = b' ';
+        // Nothing gets out of its line, whoever has made the value. Looked at first, and all of it,
+        // which takes many bytes at once.
+        let breaks = |byte: u8| matches!(byte, b'\r' | b'\n' | 0);
+        if value.iter().fold(false, |any, byte| any | breaks(*byte)) {
+            for byte in &mut self.lines[begin..] {
+                if breaks(*byte) {
+                    *byte = b' ';
+                }
             }
         }
         self.lines.extend_from_slice(b"\r\n");

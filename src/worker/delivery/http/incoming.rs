@@ -2,6 +2,8 @@
 //!
 //! Bytes in, an answer out; nothing here reads or waits.
 
+use std::mem::MaybeUninit;
+
 use http::header::RETRY_AFTER;
 use http::{HeaderMap, HeaderValue, StatusCode};
 
@@ -171,9 +173,12 @@ impl Incoming {
     }
 
     fn read_head(&mut self, bytes: &[u8]) -> Result<usize, String> {
-        let mut headers = [httparse::EMPTY_HEADER; HEADERS];
-        let mut head = httparse::Response::new(&mut headers);
-        let length = match head.parse(bytes) {
+        // Not filled with empty ones first: that would take longer than to read the few there are.
+        let mut room = [const { MaybeUninit::uninit() }; HEADERS];
+        let mut head = httparse::Response::new(&mut []);
+        let config = httparse::ParserConfig::default();
+        let parsed = config.parse_response_with_uninit_headers(&mut head, bytes, &mut room);
+        let length = match parsed {
             Ok(httparse::Status::Complete(length)) => length,
             Ok(httparse::Status::Partial) if bytes.len() > HEAD => return Err(too_long()),
             Ok(httparse::Status::Partial) => return Ok(0),

@@ -1,7 +1,5 @@
 //! A record as an HTTP request: the reference is `docs/http-handler.md`.
 
-use std::fmt::Write as _;
-
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 
@@ -112,17 +110,10 @@ fn is_content_type(header: &Header) -> bool {
 /// Where the record is from.
 fn add_place(head: &mut Head, record: &Record) {
     // Kafka's brokers refuse topics that are not ASCII.
-    let mut name = String::with_capacity(record.topic.len() + 32);
-    // Writing to a string does not fail.
-    let _ = write!(
-        name,
-        "{}/{}/{}",
-        record.topic, record.partition, record.offset
-    );
     head.add(&name::TOPIC, record.topic.as_bytes());
     head.add_number(&name::PARTITION, record.partition);
     head.add_number(&name::OFFSET, record.offset.0);
-    head.add(&name::IDEMPOTENCY_KEY, name.as_bytes());
+    head.add(&name::IDEMPOTENCY_KEY, record.name().as_bytes());
     if let Some(millis) = record.timestamp {
         head.add_number(&name::TIMESTAMP, millis);
     }

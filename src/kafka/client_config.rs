@@ -85,6 +85,9 @@ pub fn consumer(connection: &Connection<'_>, membership: &Membership<'_>) -> Cli
     config.set("enable.partition.eof", "true");
     let kilobytes = (membership.prefetch_bytes / 1024).clamp(512, 2_097_151);
     config.set("queued.max.messages.kbytes", kilobytes.to_string());
+    // Bytes alone do not bound memory: librdkafka counts those of key and value, and takes some 400
+    // beside them for each record. So there is room for as many as are a kilobyte each.
+    config.set("queued.min.messages", kilobytes.to_string());
     // That a topic was made anew is only said in a line for debugging: `topic_change`.
     let theirs = connection.properties.get("debug");
     let debug = theirs.map_or_else(String::new, |theirs| format!("{theirs},"));
@@ -252,6 +255,13 @@ mod tests {
                 assert_eq!(is_theirs, DEFAULTS.contains(&name), "{name}");
             }
         }
+    }
+
+    #[test]
+    fn what_is_read_ahead_is_bounded_in_bytes_and_in_records() {
+        let [consumer, _] = both(GroupProtocol::Classic, &BTreeMap::new());
+        assert_eq!(consumer.get("queued.max.messages.kbytes"), Some("16384"));
+        assert_eq!(consumer.get("queued.min.messages"), Some("16384"));
     }
 
     #[test]

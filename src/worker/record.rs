@@ -40,9 +40,10 @@ pub struct Header {
     pub value: Option<Bytes>,
 }
 
-/// What a record takes beside its bytes: the struct itself, its place in the engine's ledger and
-/// queues, and the allocator's rounding.
-const OVERHEAD: usize = 256;
+/// What a record takes beside its content: the struct itself (160 bytes), what its key and value share
+/// (40), and its places in the engine: slab, ledger, queue and table (up to 260, since each is half
+/// empty when it has just grown).
+const OVERHEAD: usize = 448;
 
 impl Record {
     /// Copies `message`, whose topic's name is known to be `topic`.
@@ -74,15 +75,17 @@ impl Record {
         }
     }
 
-    /// The bytes that the record takes of the memory budget.
+    /// The bytes that the record takes of the memory budget: what it takes of memory.
     pub fn footprint(&self) -> usize {
         let length = |part: &Option<Bytes>| part.as_ref().map_or(0, Bytes::len);
         let headers: usize = self
             .headers
             .iter()
-            .map(|header| size_of::<Header>() + header.name.len() + length(&header.value))
+            .map(|header| allocated(header.name.len()) + allocated(length(&header.value)))
             .sum();
-        OVERHEAD + length(&self.key) + length(&self.value) + headers
+        let places = allocated(self.headers.capacity() * size_of::<Header>());
+        let content = allocated(length(&self.key) + length(&self.value));
+        OVERHEAD + content + places + headers
     }
 
     /// Bytes of its key, value and headers.
@@ -121,5 +124,53 @@ impl Record {
             .iter()
             .rev()
             .find(|header| header.name.eq_ignore_ascii_case(name.as_bytes()))
+    }
+}
+
+/// What the allocator takes for so many bytes: it has four sizes for each power of two.
+fn allocated(bytes: usize) -> usize {
+    match bytes {
+        0..=64 => bytes.next_multiple_of(16),
+        _ => bytes.next_multiple_of(bytes.next_power_of_two() / 8),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_counts_for_what_the_allocator_takes_for_it() {
+        for (bytes, taken) in [
+            (0, 0),
+            (1, 16),
+            (64, 64),
+            (65, 80),
+            (1024, 1024),
+            (1031, 1280),
+            (1281, 1536),
+            (1 << 20, 1 << 20),
+            ((1 << 20) + 1, (1 << 20) / 4 * 5),
+        ] {
+            assert_eq!(allocated(bytes), taken, "{bytes}");
+        }
+        let part = |length| Some(Bytes::from(vec![0; length]));
+        let mut record = Record {
+            topic: "orders".into(),
+            partition: 0,
+            offset: Offset(0),
+            timestamp: None,
+            key: part(7),
+            value: part(1024),
+            headers: Vec::new(),
+        };
+        assert_eq!(record.footprint(), 1280 + OVERHEAD);
+        let (name, value) = (Bytes::from_static(b"name"), part(100));
+        record.headers = vec![Header { name, value }];
+        assert_eq!(record.footprint(), 1280 + 64 + 16 + 112 + OVERHEAD);
+        (record.key, record.value, record.headers) = (None, None, Vec::new());
+        assert_eq!(record.footprint(), OVERHEAD);
+        // What it says of itself.
+        assert_eq!(allocated(size_of::<Record>()), 160);
     }
 }

@@ -47,7 +47,9 @@ pub struct Exchanged {
 enum Broken {
     /// Not a byte was written, so that the request can be sent elsewhere without asking anybody.
     Unsent,
-    /// The handler may have seen it.
+    /// The handler closed the connection without a word: it may have seen it.
+    Silent(String),
+    /// The handler has seen it.
     Lost(String),
 }
 
@@ -82,9 +84,13 @@ impl Connection {
         let mut written = 0;
         // Why no more is written.
         let mut refused: Option<io::Error> = None;
-        // Something of the answer came since the handler was last told so.
-        let mut unacknowledged = false;
+        // Something of the answer came; and since the handler was last told so.
+        let (mut heard, mut unacknowledged) = (false, false);
         let lost = |why: String| Poll::Ready(Err(Broken::Lost(why)));
+        let closed = |heard, why: String| match heard {
+            true => lost(why),
+            false => Poll::Ready(Err(Broken::Silent(why))),
+        };
         poll_fn(|cx| {
             if written == 0 && self.poll_closed(cx).is_ready() {
                 return Poll::Ready(Err(Broken::Unsent));
@@ -109,12 +115,12 @@ impl Connection {
                     Ok(0) => {
                         return match (incoming.end(), &refused) {
                             (Ok(()), _) => Poll::Ready(Ok(())),
-                            (Err(_), Some(error)) => lost(error.to_string()),
-                            (Err(why), None) => lost(why),
+                            (Err(_), Some(error)) => closed(heard, error.to_string()),
+                            (Err(why), None) => closed(heard, why),
                         };
                     }
-                    Ok(_) => unacknowledged = true,
-                    Err(error) => return lost(error.to_string()),
+                    Ok(_) => (heard, unacknowledged) = (true, true),
+                    Err(error) => return closed(heard, error.to_string()),
                 }
                 match incoming.take(&self.buffer[..self.filled]) {
                     Ok(taken) => {
@@ -212,7 +218,11 @@ pub async fn attempt(
                     reached: true,
                 };
             }
-            Err(Broken::Lost(why)) => {
+            // A server that closes a connection after an answer without saying so: in all likelihood
+            // it has not seen what was on its way then. It gets the request once more, over a fresh
+            // connection, before that counts as an attempt; it knows it again by its idempotency key.
+            Err(Broken::Silent(_)) if !fresh => {}
+            Err(Broken::Silent(why) | Broken::Lost(why)) => {
                 let message = format!("the connection broke before the answer was complete: {why}");
                 let failure = answer::failure(class::CONNECTION, None, &message);
                 return Exchanged {

@@ -5,6 +5,8 @@ use std::time::Duration;
 use http::header::RETRY_AFTER;
 use http::{HeaderMap, HeaderName, StatusCode};
 use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
 
 use super::results;
 use crate::clock;
@@ -179,12 +181,21 @@ fn retry_after(headers: &HeaderMap, now: impl FnOnce() -> Timestamp) -> Option<D
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     let wait = match text.parse::<u64>() {
         Ok(seconds) => Duration::from_secs(seconds),
-        Err(_) => {
-            let date = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
-            Duration::try_from(date.duration_since(now())).unwrap_or_default()
-        }
+        Err(_) => Duration::try_from(date(text)?.duration_since(now())).unwrap_or_default(),
     };
     Some(wait.min(LONGEST_WAIT))
+}
+
+/// A date in any of the three forms that RFC 9110, section 5.6.7, has understood.
+fn date(text: &str) -> Option<Timestamp> {
+    let old = ["%A, %d-%b-%y %H:%M:%S GMT", "%a %b %e %H:%M:%S %Y"];
+    let in_old_form = || {
+        let read = |form| DateTime::strptime(form, text).ok();
+        let date = old.into_iter().find_map(read)?;
+        date.to_zoned(TimeZone::UTC).ok()
+    };
+    let date = jiff::fmt::rfc2822::parse(text).ok().or_else(in_old_form)?;
+    Some(date.timestamp())
 }
 
 #[cfg(test)]
@@ -261,6 +272,8 @@ mod tests {
         for (text, wait) in [
             ("7", Some(7)),
             ("Thu, 01 Jan 2026 00:00:30 GMT", Some(30)),
+            ("Thursday, 01-Jan-26 00:00:30 GMT", Some(30)),
+            ("Thu Jan  1 00:00:30 2026", Some(30)),
             ("Wed, 31 Dec 2025 23:59:00 GMT", Some(0)),
             ("soon", None),
             ("999999999", Some(3600)),

@@ -102,6 +102,7 @@ mod tests {
         for (text, meaning) in [
             (r#""done""#, "done"),
             (r#""Skip""#, "skip"),
+            ("\"done\"\r", "done"),
             (r#"{"result":"retry"}"#, "retry"),
             (r#" {"result":"reject","error":"no such user"} "#, "reject"),
             (

@@ -292,3 +292,33 @@ fn a_command_may_end_in_peace_when_its_input_ends() {
     assert!(worker.stop().is_ok());
     assert_eq!(script.lines("bye"), ["bye"]);
 }
+
+#[test]
+fn a_command_that_closes_its_output_and_lives_on_has_failed_and_is_ended() {
+    let kafka = Kafka::with_topic(TOPIC, 1);
+    let values = ["poison", "goes"].map(str::to_owned);
+    kafka.produce(TOPIC, 0, &["a"], &values);
+    let mut script = Script::new(
+        &kafka,
+        r#"case "$line" in *poison*)
+            exec >&-; sleep 1000 & echo $! >> "$0/pids"; echo $$ >> "$0/pids"; wait ;;
+        esac
+        printf '"done"\n'"#,
+    );
+    dead_lettering(&kafka, &mut script.config);
+    script.config.attempts = 1;
+    let worker = Worker::start("pod-1", script.config.clone());
+    kafka.wait_for_commit(TOPIC, 0, 2);
+    let pids = script.lines("pids");
+    assert_eq!(pids.len(), 2, "it was tried once");
+    eventually("both processes are gone", || {
+        (!pids.iter().any(|pid| runs(pid))).then_some(())
+    });
+    assert!(worker.stop().is_ok());
+    let error = kafka.read(DEAD, 1).remove(0);
+    let error = error.header("drover-dlq-error").unwrap();
+    assert!(
+        error.contains("closed its standard input or output"),
+        "{error}"
+    );
+}

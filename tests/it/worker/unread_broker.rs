@@ -1,4 +1,5 @@
-//! The same with a real broker: records that are broken on its disk, a topic that is made anew.
+//! The same with a real broker: records that are broken on its disk, a topic that is made anew or that
+//! gets more partitions.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -7,7 +8,7 @@ use std::time::Duration;
 use drover::report::{Report, unread};
 use drover::topic::Offset;
 use drover::worker_config::{GroupProtocol, WorkerConfig};
-use rdkafka::admin::{AdminClient, NewTopic, TopicReplication};
+use rdkafka::admin::{AdminClient, NewPartitions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
@@ -46,13 +47,33 @@ impl Topic {
         }
     }
 
+    fn admin(&self) -> AdminClient<DefaultClientContext> {
+        ClientConfig::new()
+            .set("bootstrap.servers", &self.broker.servers)
+            .create()
+            .unwrap()
+    }
+
+    /// Has it have `count` partitions.
+    fn grow(&self, count: usize) {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let admin = self.admin();
+        let more = NewPartitions::new(&self.name, count);
+        let grown = admin.create_partitions([&more], &Default::default());
+        runtime.block_on(grown).unwrap().pop().unwrap().unwrap();
+        eventually("the partitions that were added", || {
+            let name = Some(self.name.as_str());
+            let metadata = self.observer.fetch_metadata(name, DEADLINE).ok()?;
+            let topic = metadata.topics().first()?;
+            let led = topic.partitions().iter().filter(|p| p.leader() >= 0);
+            (led.count() == count).then_some(())
+        });
+    }
+
     /// Deletes it and creates it again.
     fn make_anew(&self) {
         let runtime = tokio::runtime::Runtime::new().unwrap();
-        let admin: AdminClient<DefaultClientContext> = ClientConfig::new()
-            .set("bootstrap.servers", &self.broker.servers)
-            .create()
-            .unwrap();
+        let admin = self.admin();
         let deleted = admin.delete_topics(&[&self.name], &Default::default());
         runtime.block_on(deleted).unwrap().pop().unwrap().unwrap();
         eventually("the topic anew", || {
@@ -81,13 +102,17 @@ impl Topic {
 
     /// Each value in a batch of its own.
     fn produce(&self, values: &[&str]) {
+        self.produce_to(0, values);
+    }
+
+    fn produce_to(&self, partition: i32, values: &[&str]) {
         let producer: BaseProducer = ClientConfig::new()
             .set("bootstrap.servers", &self.broker.servers)
             .create()
             .unwrap();
         for value in values {
             let record = BaseRecord::<(), str>::to(&self.name).payload(value);
-            producer.send(record.partition(0)).unwrap();
+            producer.send(record.partition(partition)).unwrap();
             producer.flush(DEADLINE).unwrap();
         }
     }
@@ -221,6 +246,33 @@ fn a_topic_that_is_made_anew_under_a_worker_is_read_whole_or_told() {
         let told = topic.said();
         (all || told.is_some_and(|said| unread::ALL.contains(&&*said))).then_some(())
     });
+}
+
+#[test]
+fn partitions_that_are_added_are_read_from_their_first_record() {
+    let topic = Topic::new("grown");
+    topic.produce(&["before"]);
+    let web = Web::start(|_| ok());
+    let mut config = topic.config(&web);
+    let soon = ("topic.metadata.refresh.interval.ms", "500");
+    config
+        .properties
+        .insert(soon.0.to_owned(), soon.1.to_owned());
+    let worker = Worker::start("pod-1", config);
+    topic.wait_for(1, None);
+
+    // They have records before any worker knows of them.
+    topic.grow(3);
+    topic.produce_to(1, &["added-1", "added-2"]);
+    topic.produce_to(2, &["added-3"]);
+    topic.produce(&["after"]);
+    let seen = web.wait_for("all of them", |seen| seen.len() >= 5);
+    assert!(worker.stop().is_ok());
+    let values = ["before", "added-1", "added-2", "added-3", "after"];
+    assert_eq!(
+        tally(&seen),
+        values.map(|value| (value.to_owned(), 1)).into()
+    );
 }
 
 #[test]

@@ -98,7 +98,6 @@ fn faults_lose_nothing_by_the_consumer_protocol() {
 }
 
 #[test]
-#[ignore = "workers may be kept waiting for minutes on a busy machine: make test-storms"]
 fn a_broker_that_is_killed_and_one_that_is_stopped_lose_nothing() {
     let weather = Weather {
         // Of those that go while there is no broker nobody can be told.

@@ -20,6 +20,7 @@ mod replays;
 mod rest;
 mod scale;
 mod scenario;
+mod secrets;
 mod self_test;
 mod stall;
 mod termination;

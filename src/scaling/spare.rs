@@ -52,7 +52,9 @@ pub(super) fn spare(
     };
     let calm = state.calm.as_ref();
     let peak = peak * calm.map_or(1.0, |calm| calm.factor(reading.at));
+    let load_of_fewer = outset.load.cautious();
     let again = Outset {
+        load: &load_of_fewer,
         arrival: outset.arrival.max(peak * outset.margin),
         ..outset.clone()
     };
@@ -68,7 +70,8 @@ pub(super) fn spare(
         .filter(|&size| {
             // Not where the next look would bring the pods back.
             let there = Outset {
-                backlog: again.backlog + again.arrival * again.pause,
+                // Those that go drain first, and the first commits come after that.
+                backlog: again.backlog + again.arrival * (again.pause + state.commit_gap),
                 ready: size,
                 current: size,
                 ..again.clone()

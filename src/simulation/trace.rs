@@ -125,6 +125,14 @@ impl Trace {
         Self::of(vec![(0.0, rate), (seconds / 2.0, rate)])
     }
 
+    /// The same rate for a while, after records of `backlog` seconds that come within the first ten; for
+    /// tests of the world.
+    pub fn constant_after(backlog: f64, rate: f64, seconds: f64) -> Self {
+        let first = rate * (1.0 + backlog / 10.0);
+        let then = (1..(seconds / 10.0) as u32).map(|step| (10.0 * f64::from(step), rate));
+        Self::of([(0.0, first)].into_iter().chain(then).collect())
+    }
+
     /// The part from `from` on, for `length` seconds or to its end.
     pub fn cut(&self, from: f64, length: Option<f64>) -> Option<Self> {
         let until = length.map_or(f64::INFINITY, |length| from + length);

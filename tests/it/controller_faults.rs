@@ -137,7 +137,15 @@ async fn all(
         });
         match late {
             None => Ok(()),
-            Some(late) => Err(format!("{} has {:#?}", late.name_any(), late.status)),
+            Some(late) => {
+                let deployment = deployments.get(&late.name_any());
+                let shape = deployment.map(|deployment| (round(deployment), size(deployment)));
+                Err(format!(
+                    "{} has {:#?} and of round and size {shape:?}",
+                    late.name_any(),
+                    late.status
+                ))
+            }
         }
     })
     .await;

@@ -12,6 +12,7 @@ use kube::api::{DeleteParams, PostParams};
 use kube::{Api, Client};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
+use tracing::warn;
 
 use crate::api::{self, KafkaConsumer};
 use crate::clock;
@@ -49,6 +50,12 @@ pub async fn run(
     let outcome = stop.run_until_cancelled(trial.run(&say)).await;
     let outcome = outcome.unwrap_or_else(|| Err(anyhow!("told to stop")));
     let cleaned = trial.clean_up().await;
+    if let (Err(_), Err(left)) = (&outcome, &cleaned) {
+        warn!(
+            error = format!("{left:#}"),
+            "not everything that was made could be taken away"
+        );
+    }
     outcome?;
     cleaned.context("it worked, but not everything that was made for it could be taken away")?;
     say("the fleet, and what was made for it, is gone");

@@ -322,3 +322,30 @@ fn a_command_that_closes_its_output_and_lives_on_has_failed_and_is_ended() {
         "{error}"
     );
 }
+
+#[test]
+fn a_command_that_ends_is_noticed_although_what_it_started_holds_its_output() {
+    let kafka = Kafka::with_topic(TOPIC, 1);
+    let values = ["poison", "goes"].map(str::to_owned);
+    kafka.produce(TOPIC, 0, &["a"], &values);
+    let mut script = Script::new(
+        &kafka,
+        r#"case "$line" in *poison*) sleep 1000 & echo $! >> "$0/pids"; exit 3 ;; esac
+        printf '"done"\n'"#,
+    );
+    dead_lettering(&kafka, &mut script.config);
+    script.config.attempts = 1;
+    // Much longer than anything is waited for here.
+    script.config.handler_timeout = Duration::from_secs(600);
+    let worker = Worker::start("pod-1", script.config.clone());
+    kafka.wait_for_commit(TOPIC, 0, 2);
+    assert!(worker.stop().is_ok());
+    let error = kafka.read(DEAD, 1).remove(0);
+    let error = error.header("drover-dlq-error").unwrap();
+    assert!(error.contains("exit status: 3"), "{error}");
+    let pids = script.lines("pids");
+    assert_eq!(pids.len(), 1, "it was tried once");
+    eventually("what it started is gone, too", || {
+        (!pids.iter().any(|pid| runs(pid))).then_some(())
+    });
+}

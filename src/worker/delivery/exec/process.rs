@@ -82,7 +82,12 @@ impl Process {
 
     /// Writes `text` and reads one line, of at most `most` bytes, without its end.
     pub async fn exchange(&mut self, text: &[u8], most: usize) -> Result<Vec<u8>, Broken> {
-        let Self { input, output, .. } = self;
+        let Self {
+            child,
+            input,
+            output,
+            ..
+        } = self;
         let input = input.as_mut().ok_or(Broken::Ended)?;
         let write = std::pin::pin!(async {
             input.write_all(text).await?;
@@ -90,13 +95,23 @@ impl Process {
         });
         let read = std::pin::pin!(line(output, most));
         // Together, so that a command that ends in the middle is noticed.
-        match select(write, read).await {
-            Either::Left((Ok(()), read)) => read.await,
-            Either::Left((Err(_), _)) => Err(Broken::Ended),
-            Either::Right((Ok(_), _)) => Err(Broken::Answer(
-                "the command answered before it had read the whole line".to_owned(),
-            )),
-            Either::Right((Err(broken), _)) => Err(broken),
+        let exchanged = std::pin::pin!(async {
+            match select(write, read).await {
+                Either::Left((Ok(()), read)) => read.await,
+                Either::Left((Err(_), _)) => Err(Broken::Ended),
+                Either::Right((Ok(_), _)) => Err(Broken::Answer(
+                    "the command answered before it had read the whole line".to_owned(),
+                )),
+                Either::Right((Err(broken), _)) => Err(broken),
+            }
+        });
+        // What it has started may hold its output open long after its own end.
+        match select(exchanged, std::pin::pin!(child.wait())).await {
+            Either::Left((answer, _)) => answer,
+            // What it wrote before that is still to be read.
+            Either::Right((_, exchanged)) => {
+                timeout(END, exchanged).await.unwrap_or(Err(Broken::Ended))
+            }
         }
     }
 

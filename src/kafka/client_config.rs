@@ -60,7 +60,7 @@ pub fn consumer(connection: &Connection<'_>, membership: &Membership<'_>) -> Cli
     // Java's choice: a record whose bytes changed on their way or on a disk is not handled.
     config.set("check.crcs", "true");
     user_properties(&mut config, connection.properties, Client::Consumer);
-    bound_fetches(&mut config, membership.prefetch_bytes);
+    bound_fetches(&mut config, membership.prefetch_bytes / 8);
 
     config.set("bootstrap.servers", connection.bootstrap_servers);
     connection.security.apply(&mut config);
@@ -83,10 +83,11 @@ pub fn consumer(connection: &Connection<'_>, membership: &Membership<'_>) -> Cli
     config.set("max.poll.interval.ms", max_poll_interval.to_string());
     // An end of partition tells where reading stands behind transaction markers.
     config.set("enable.partition.eof", "true");
-    let kilobytes = (membership.prefetch_bytes / 1024).clamp(512, 2_097_151);
+    // librdkafka counts the bytes of key and value, and takes some 400 beside them for each record: with
+    // records of a kilobyte five sevenths of the memory are what it counts. And there is room for as
+    // many as are a kilobyte each, however small they are.
+    let kilobytes = (membership.prefetch_bytes / 7 * 5 / 1024).clamp(512, 2_097_151);
     config.set("queued.max.messages.kbytes", kilobytes.to_string());
-    // Bytes alone do not bound memory: librdkafka counts those of key and value, and takes some 400
-    // beside them for each record. So there is room for as many as are a kilobyte each.
     config.set("queued.min.messages", kilobytes.to_string());
     // That a topic was made anew is only said in a line for debugging: `topic_change`.
     let theirs = connection.properties.get("debug");
@@ -97,9 +98,9 @@ pub fn consumer(connection: &Connection<'_>, membership: &Membership<'_>) -> Cli
 }
 
 /// One answer of a broker is in memory as a whole, beside what is queued, and may have 50 MiB by
-/// default: kept to a quarter of what may be read ahead, unless the user has chosen. A record that is larger
-/// comes all the same.
-fn bound_fetches(config: &mut ClientConfig, prefetch_bytes: u64) {
+/// default: kept to `most` bytes, or to a mebibyte if that is more, unless the user has chosen. A record
+/// that is larger comes all the same.
+fn bound_fetches(config: &mut ClientConfig, most: u64) {
     if config.get("fetch.max.bytes").is_some() {
         return;
     }
@@ -107,7 +108,7 @@ fn bound_fetches(config: &mut ClientConfig, prefetch_bytes: u64) {
     let largest = config
         .get("message.max.bytes")
         .and_then(|largest| largest.parse().ok());
-    let bytes = (prefetch_bytes / 4).max(1 << 20).max(largest.unwrap_or(0));
+    let bytes = most.max(1 << 20).max(largest.unwrap_or(0));
     config.set("fetch.max.bytes", bytes.to_string());
 }
 
@@ -260,14 +261,14 @@ mod tests {
     #[test]
     fn what_is_read_ahead_is_bounded_in_bytes_and_in_records() {
         let [consumer, _] = both(GroupProtocol::Classic, &BTreeMap::new());
-        assert_eq!(consumer.get("queued.max.messages.kbytes"), Some("16384"));
-        assert_eq!(consumer.get("queued.min.messages"), Some("16384"));
+        assert_eq!(consumer.get("queued.max.messages.kbytes"), Some("11702"));
+        assert_eq!(consumer.get("queued.min.messages"), Some("11702"));
     }
 
     #[test]
     fn a_larger_message_raises_the_bound_on_fetches() {
         for (properties, bound) in [
-            (owned(&[]), "4194304"),
+            (owned(&[]), "2097152"),
             (owned(&[("message.max.bytes", "20000000")]), "20000000"),
             (owned(&[("fetch.max.bytes", "9000000")]), "9000000"),
         ] {

@@ -34,7 +34,7 @@ pub fn tails(connection: &Connection<'_>, read: Duration) -> ClientConfig {
 pub fn scan(connection: &Connection<'_>) -> ClientConfig {
     let better = [("fetch.queue.backoff.ms", "5"), ("check.crcs", "true")];
     let mut config = outsider(connection, Client::Consumer, &better);
-    super::bound_fetches(&mut config, READ_AHEAD);
+    super::bound_fetches(&mut config, READ_AHEAD / 4);
     never_joins(&mut config, connection.client_id);
     config.set("auto.offset.reset", "earliest");
     config.set("isolation.level", "read_committed");

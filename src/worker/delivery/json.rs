@@ -58,11 +58,8 @@ pub fn write_bytes(bytes: Option<&[u8]>, out: &mut Vec<u8>) {
         return write(text, out);
     }
     out.extend_from_slice(br#"{"base64":""#);
-    let begin = out.len();
-    out.resize(begin + bytes.len().div_ceil(3) * 4, 0);
-    let written = BASE64.encode_slice(bytes, &mut out[begin..]);
-    // The room is what base64 with padding takes.
-    debug_assert_eq!(written, Ok(out.len() - begin));
+    // Many bytes at once: with binary records it would else be a quarter of what a batch takes.
+    base64_simd::STANDARD.encode_append(bytes, out);
     out.extend_from_slice(br#""}"#);
 }
 
@@ -84,4 +81,22 @@ pub fn in_ascii(value: &impl Serialize) -> String {
 /// JSON in one line.
 pub fn in_text(value: &impl Serialize) -> String {
     serde_json::to_string(value).expect("texts, numbers and lists of them are always JSON")
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// Whichever of the processor's ways is taken, and whatever remains at the end.
+        #[test]
+        fn bytes_are_the_same_with_and_without_a_serializer(bytes: Vec<u8>) {
+            let mut out = b"before".to_vec();
+            write_bytes(Some(&bytes), &mut out);
+            let expected = in_text(&InJson(&bytes));
+            prop_assert_eq!(String::from_utf8(out), Ok(format!("before{expected}")));
+        }
+    }
 }

@@ -7,9 +7,9 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 
 CARGO ?= cargo
-# quick: tests (see Cargo.toml); release: what is shipped, shown and measured.
+# quick: tests, and the demo, which shares its build with them (see Cargo.toml); release: what is shipped and measured.
 PROFILE ?= quick
-DEMO_PROFILE ?= release
+DEMO_PROFILE ?= quick
 export PROFILE
 # Binaries are built for an explicit target (.cargo/config.toml), so they lie in a folder of its name.
 HOST := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
@@ -43,7 +43,8 @@ help: ## Show this
 
 ##@ See it work
 
-demo demo-keep demo-ready bench-start: PROFILE = $(DEMO_PROFILE)
+demo demo-keep: PROFILE = $(DEMO_PROFILE)
+bench-start: PROFILE = release
 
 # Rust's build and Go's have minutes in which each leaves a core idle, so they run side by side.
 .PHONY: demo-ready

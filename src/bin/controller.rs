@@ -13,6 +13,10 @@ use drover::telemetry::log;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+/// What the API server and Kafka answer is read into many small pieces, over and over.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Keeps fleets of Kafka consumers as their KafkaConsumer resources say.
 #[derive(Parser)]
 #[command(name = "drover-controller", version, subcommand_negates_reqs = true)]

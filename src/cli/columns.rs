@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use crate::api::KafkaConsumerStatus;
 use crate::cli::grouped::grouped;
 
 /// What stands where nothing is known. Never a zero.
@@ -53,6 +54,16 @@ pub(super) fn per_second(rate: f64) -> String {
         format!("{}/s", grouped(rate.round() as i64))
     } else {
         format!("{rate:.1}/s")
+    }
+}
+
+/// What arrives. That nothing does is not written of a fleet at rest before anything has.
+pub(super) fn arrival(status: &KafkaConsumerStatus) -> String {
+    let scaling = status.scaling.as_ref();
+    match scaling.and_then(|scaling| scaling.arrival_per_second) {
+        Some(rate) => per_second(rate),
+        None if status.lag == Some(0) => "none".to_owned(),
+        None => UNKNOWN.to_owned(),
     }
 }
 

@@ -26,7 +26,7 @@ pub struct Applied {
 /// Applies every child; `first_size` is what a new Deployment starts with.
 ///
 /// # Errors
-/// At the first child that cannot be applied; those before it are applied.
+/// If a child cannot be applied. The Deployment is applied only after all others.
 pub async fn apply(
     context: &Context,
     fleet: &Fleet,
@@ -41,46 +41,48 @@ pub async fn apply(
         deployment,
     } = resources::build(fleet, &context.settings);
     let children = &mut memory.children;
-    let mut corrections = Vec::new();
-
-    let place = Place::new(&context.client, fleet, "ServiceAccount", fleet.name.clone());
-    let live = observed.service_account.as_deref().cloned();
-    ensure(
-        &place,
-        &service_account,
-        live,
-        &mut children.service_account,
-        &mut corrections,
-    )
-    .await?;
-
+    let account_place = Place::new(&context.client, fleet, "ServiceAccount", fleet.name.clone());
     let config_map_place = Place::new(&context.client, fleet, "ConfigMap", fleet.name.clone());
-    let live_config_map = observed.config_map.as_deref().cloned();
-    if let Some(config_map) = &config_map {
-        let live = live_config_map.clone();
-        ensure(
-            &config_map_place,
-            config_map,
-            live,
-            &mut children.config_map,
-            &mut corrections,
-        )
-        .await?;
-    }
-
-    let place = Place::new(
+    let budget_place = Place::new(
         &context.client,
         fleet,
         "PodDisruptionBudget",
         fleet.name.clone(),
     );
-    let live = observed.pod_disruption_budget.as_deref().cloned();
-    let kept = &mut children.pod_disruption_budget;
-    ensure(&place, &pod_disruption_budget, live, kept, &mut corrections).await?;
+    let live_config_map = observed.config_map.as_deref().cloned();
+    // All of them, whatever becomes of one: what was written is to be known.
+    let (account, config, budget) = tokio::join!(
+        ensure(
+            &account_place,
+            Some(&service_account),
+            observed.service_account.as_deref().cloned(),
+            &mut children.service_account,
+        ),
+        ensure(
+            &config_map_place,
+            config_map.as_ref(),
+            live_config_map.clone(),
+            &mut children.config_map,
+        ),
+        ensure(
+            &budget_place,
+            Some(&pod_disruption_budget),
+            observed.pod_disruption_budget.as_deref().cloned(),
+            &mut children.pod_disruption_budget,
+        ),
+    );
+    let mut corrections = Vec::new();
+    corrections.extend(account?);
+    corrections.extend(config?);
+    corrections.extend(budget?);
 
     // The workload last: a pod that starts before its ConfigMap waits for nothing.
     let place = Place::new(&context.client, fleet, "Deployment", fleet.name.clone());
-    let sized = memory.size_set.map_or(0, |set| set.version);
+    let sized = match memory.size_set {
+        // The size must be read: to write the one before would undo it.
+        _ if memory.size_unsure => u64::MAX,
+        set => set.map_or(0, |set| set.version),
+    };
     let floor = written_version(&children.deployment).max(sized);
     let live = place
         .live(observed.deployment.as_deref().cloned(), floor)
@@ -103,18 +105,20 @@ pub async fn apply(
     })
 }
 
+/// What somebody else had changed, if anything. Without a desired child nothing is done.
 async fn ensure<K: Child>(
     place: &Place<'_, K>,
-    desired: &K,
+    desired: Option<&K>,
     cached: Option<K>,
     memory: &mut Option<Memory>,
-    corrections: &mut Vec<Correction>,
-) -> Result<(), Error> {
+) -> Result<Option<Correction>, Error> {
+    let Some(desired) = desired else {
+        return Ok(None);
+    };
     let live = place.live(cached, written_version(memory)).await?;
     let desired = to_value(place, desired)?;
     let (_, correction) = place.ensure(desired, live, memory).await?;
-    corrections.extend(correction);
-    Ok(())
+    Ok(correction)
 }
 
 /// The version of our last write; whatever is older in a cache lags behind.

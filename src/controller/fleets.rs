@@ -40,6 +40,8 @@ pub struct FleetMemory {
     pub settled: Option<Seen>,
     /// Our last change of the Deployment's size.
     pub size_set: Option<SizeSet>,
+    /// A change of its size came to no answer: it may have been made, and no cache shows it yet.
+    pub size_unsure: bool,
     /// What the references came to, and when they are looked up again.
     pub lookups: Lookups,
     /// The status as we wrote it last; the cache may lag behind.

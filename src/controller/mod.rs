@@ -61,7 +61,7 @@ use watches::Watches;
 /// The controller's name in events and reports.
 const CONTROLLER: &str = "drover-controller";
 /// Resources that are reconciled at the same time.
-const CONCURRENCY: u16 = 8;
+const CONCURRENCY: u16 = 16;
 /// Changes of one resource and its children within this time are one reconcile.
 const DEBOUNCE: Duration = Duration::from_millis(25);
 /// Metrics are counted, and memories of resources whose deletion was missed swept, this often.

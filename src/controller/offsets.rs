@@ -190,6 +190,7 @@ pub fn ready(
         .begin(key, fleet.start_at, move || fence.is_open());
     let Some(start) = start else {
         // It wakes us when it is over.
+        memory.group = Group::Beginning;
         return Ok(false);
     };
     match start {
@@ -215,6 +216,8 @@ pub enum Group {
     /// It is not known yet.
     #[default]
     Unknown,
+    /// It has none, or had none: its first ones are being written.
+    Beginning,
     /// We wrote its first offsets, and have not read them back yet.
     Given,
     /// It has offsets or members.

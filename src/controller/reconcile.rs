@@ -211,7 +211,7 @@ impl Run<'_> {
             }
         };
         // What went wrong stays said while it is tried again.
-        if memory.group != Group::Unknown || lag.failure.is_some() {
+        if matches!(memory.group, Group::Given | Group::Begun) || lag.failure.is_some() {
             memory.not_begun = None;
         }
         self.trouble = self.trouble.take().or_else(|| memory.not_begun.clone());

@@ -70,6 +70,7 @@ pub async fn scale(
         "spec": { "replicas": to },
     });
     let params = PatchParams::apply(SCALE_MANAGER).force();
+    memory.size_unsure = true;
     let answer = api.patch_scale(&name, &params, &Patch::Apply(&scale)).await;
     let answer = answer.map_err(|source| Error::Api {
         verb: "scale",
@@ -77,6 +78,7 @@ pub async fn scale(
         name: name.clone(),
         source,
     })?;
+    memory.size_unsure = false;
     memory.size_set = Some(SizeSet {
         version: version_of(&answer.metadata),
         size: to,

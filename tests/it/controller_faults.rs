@@ -2,23 +2,20 @@
 //! had not, and the controller does not make it worse.
 #![allow(clippy::unwrap_used, reason = "a test may panic wherever it stands")]
 
+mod lives;
+mod lost_size;
+
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use drover::api::KafkaConsumer;
-use futures::StreamExt;
-use k8s_openapi::api::apps::v1::{Deployment, DeploymentSpec};
-use k8s_openapi::api::core::v1::{ConfigMap, Secret, ServiceAccount};
-use k8s_openapi::api::policy::v1::PodDisruptionBudget;
-use kube::ResourceExt;
-use kube::api::{ListParams, PostParams};
-use kube::runtime::WatchStreamExt;
-use kube::runtime::watcher::{self, Event, watcher};
-use serde_json::{Value, json};
+use k8s_openapi::api::apps::v1::Deployment;
+use kube::api::PostParams;
+use serde_json::json;
 use tokio::time::Instant;
 
+use self::lives::{Shapes, all, begin, end, grow, has_begun, has_ended, live, outcome};
 use crate::fuzz::chance::Chance;
 use crate::support::consumers::with;
 use crate::support::faulty_api::{Call, Fault, FaultyApi};
@@ -34,200 +31,6 @@ async fn behind_proxy() -> (Operator, FaultyApi) {
     let config = api.before(operator.config().await);
     operator.run_with(config);
     (operator, api)
-}
-
-fn template(name: &str, round: &str, container: Value) -> Value {
-    let mut container = container;
-    container["env"] = json!([{ "name": "KEY", "valueFrom": {
-        "secretKeyRef": { "name": format!("{name}-keys"), "key": "k" } } }]);
-    json!({
-        "metadata": { "annotations": { "round": round } },
-        "spec": { "containers": [container] },
-    })
-}
-
-/// The first part of a fleet's life: made, with a Secret of its own.
-async fn begin(operator: &Operator, name: &str) {
-    let secret: Secret = serde_json::from_value(json!({
-        "metadata": { "name": format!("{name}-keys") }, "stringData": { "k": "v" },
-    }))
-    .unwrap();
-    let secrets = operator.api::<Secret>();
-    secrets
-        .create(&PostParams::default(), &secret)
-        .await
-        .unwrap();
-    let template = template(name, "1", json!({ "name": "worker" }));
-    let spec = with(operator.spec("events"), "/template", template);
-    operator.create(name, spec).await;
-}
-
-fn has_begun(consumer: &KafkaConsumer, deployment: &Deployment) -> bool {
-    is_told(consumer, "Idle") && round(deployment) == Some("1")
-}
-
-/// The second: changed, and of another size.
-async fn grow(operator: &Operator, name: &str) {
-    let template = template(name, "2", json!({ "name": "worker" }));
-    let grown = json!({ "scaling": { "mode": "Manual" }, "replicas": 1, "template": template });
-    operator.change(name, grown).await;
-}
-
-/// No pod is ever ready here. Where the template was refused at first, a pod of the old one is there as well,
-/// and stays until one of the new is ready.
-fn has_grown(consumer: &KafkaConsumer, deployment: &Deployment) -> bool {
-    let told = is_told(consumer, "PodsNotReady") || is_told(consumer, "RollingOut");
-    told && round(deployment) == Some("2") && size(deployment) == 1
-}
-
-/// The last: nothing runs, and one child less is needed.
-async fn end(operator: &Operator, name: &str) {
-    let template = template(
-        name,
-        "3",
-        json!({ "name": "karafka", "image": "shop/web:1" }),
-    );
-    let own = json!({ "handler": { "http": Value::Null, "consumer": {} }, "replicas": 0, "template": template });
-    operator.change(name, own).await;
-}
-
-fn has_ended(consumer: &KafkaConsumer, deployment: &Deployment) -> bool {
-    is_told(consumer, "Idle") && round(deployment) == Some("3") && size(deployment) == 0
-}
-
-fn is_told(consumer: &KafkaConsumer, reason: &str) -> bool {
-    let Some(status) = &consumer.status else {
-        return false;
-    };
-    let mut conditions = status.conditions.iter();
-    let ready = conditions.find(|condition| condition.type_ == "Ready");
-    status.observed_generation == consumer.metadata.generation
-        && ready.is_some_and(|ready| ready.reason == reason)
-}
-
-fn round(deployment: &Deployment) -> Option<&str> {
-    let template = deployment.spec.template.metadata.as_ref()?;
-    Some(template.annotations.as_ref()?.get("round")?.as_str())
-}
-
-fn size(deployment: &Deployment) -> i32 {
-    deployment.spec.replicas.unwrap_or(1)
-}
-
-/// Waits until all these fleets have come so far.
-async fn all(
-    operator: &Operator,
-    names: &[String],
-    what: &str,
-    is: fn(&KafkaConsumer, &Deployment) -> bool,
-) {
-    wait_for(what, async || {
-        let everything = ListParams::default();
-        let consumers = operator.api::<KafkaConsumer>().list(&everything).await;
-        let deployments = operator.api::<Deployment>().list(&everything).await;
-        let deployments: BTreeMap<String, Deployment> = deployments
-            .unwrap()
-            .into_iter()
-            .map(|deployment| (deployment.name_any(), deployment))
-            .collect();
-        let late = consumers.unwrap().into_iter().find(|consumer| {
-            let name = consumer.name_any();
-            let deployment = deployments.get(&name);
-            names.contains(&name) && !deployment.is_some_and(|deployment| is(consumer, deployment))
-        });
-        match late {
-            None => Ok(()),
-            Some(late) => {
-                let deployment = deployments.get(&late.name_any());
-                let shape = deployment.map(|deployment| (round(deployment), size(deployment)));
-                Err(format!(
-                    "{} has {:#?} and of round and size {shape:?}",
-                    late.name_any(),
-                    late.status
-                ))
-            }
-        }
-    })
-    .await;
-}
-
-/// A whole life of each.
-async fn live(operator: &Operator, names: &[String]) {
-    for name in names {
-        begin(operator, name).await;
-    }
-    all(operator, names, "all to have begun", has_begun).await;
-    for name in names {
-        grow(operator, name).await;
-    }
-    all(operator, names, "all to have grown", has_grown).await;
-    for name in names {
-        end(operator, name).await;
-    }
-    all(operator, names, "all to have ended", has_ended).await;
-}
-
-/// What has become of a fleet: all of its children and what is said of it, with its name and all that
-/// is different each time left out.
-async fn outcome(operator: &Operator, name: &str) -> Value {
-    let deployment = operator.api::<Deployment>().get(name).await.unwrap();
-    let account = operator.api::<ServiceAccount>().get(name).await.unwrap();
-    let budget = operator
-        .api::<PodDisruptionBudget>()
-        .get(name)
-        .await
-        .unwrap();
-    let config_map = operator.api::<ConfigMap>().get_opt(name).await.unwrap();
-    let conditions = operator.status(name).await.conditions;
-    let told: Vec<Value> = conditions
-        .into_iter()
-        .map(|told| json!([told.type_, told.status, told.reason]))
-        .collect();
-    let written = json!({
-        "deployment": [deployment.labels(), deployment.spec],
-        "account": [account.labels(), account.automount_service_account_token],
-        "budget": [budget.labels(), budget.spec],
-        "configMap": config_map.is_some(),
-        "conditions": told,
-    });
-    let mut text = written.to_string().replace(name, "NAME");
-    // Of the configuration with the name in it.
-    let hash = "\"drover.dev/config-hash\":\"";
-    if let Some(at) = text.find(hash) {
-        let from = at + hash.len();
-        let to = from + text[from..].find('"').unwrap();
-        text.replace_range(from..to, "HASH");
-    }
-    serde_json::from_str(&text).unwrap()
-}
-
-/// What each fleet's pods were to be, one after the other: their template and how many. A Deployment's
-/// generation counts its annotations as well, and those say more of us than of pods.
-#[derive(Clone, Default)]
-struct Shapes(Arc<Mutex<BTreeMap<String, Vec<DeploymentSpec>>>>);
-
-impl Shapes {
-    /// Notes them from now on.
-    fn watch(operator: &Operator) -> Self {
-        let shapes = Self::default();
-        let noted = shapes.clone();
-        let watch = watcher(operator.api::<Deployment>(), watcher::Config::default());
-        tokio::spawn(watch.default_backoff().for_each(move |event| {
-            if let Ok(Event::Apply(deployment) | Event::InitApply(deployment)) = event {
-                let mut noted = noted.0.lock().unwrap();
-                let noted = noted.entry(deployment.name_any()).or_default();
-                noted.push(deployment.spec);
-                noted.dedup();
-            }
-            std::future::ready(())
-        }));
-        shapes
-    }
-
-    fn of(&self, name: &str) -> Vec<DeploymentSpec> {
-        let noted = self.0.lock().unwrap();
-        noted.get(name).cloned().unwrap_or_default()
-    }
 }
 
 /// In the full form every call fails in each way; else one after the other in turn.
@@ -379,7 +182,14 @@ async fn a_storm_of_faults_ends_as_calm_would_and_makes_none_of_its_own() {
 
     let injected = injected.load(Ordering::Relaxed);
     for name in &names {
-        assert_eq!(outcome(&operator, name).await, wanted, "{name}");
+        // A watch that broke often comes back late, and with it what became of the pods.
+        wait_for("the same end", async || {
+            let outcome = outcome(&operator, name).await;
+            let same = outcome == wanted;
+            let told = || format!("{name}: {outcome:?} instead of {wanted:?}");
+            same.then_some(()).ok_or_else(told)
+        })
+        .await;
     }
     // Each fault costs the call again, and telling of it; a leader that lost its Lease looks at all
     // children anew.
@@ -439,31 +249,29 @@ async fn a_new_leader_that_cannot_read_a_secret_at_once_rolls_no_pods() {
 async fn who_is_asked_to_come_later_does_not_come_before() {
     const LATER: Duration = Duration::from_secs(3);
     let (operator, api) = behind_proxy().await;
-    // When it was said, and when the next call came.
-    let times: Arc<Mutex<(Option<Instant>, Option<Instant>)>> = Arc::default();
+    // When calls came; the first is asked to come later.
+    let times: Arc<Mutex<Vec<Instant>>> = Arc::default();
     let noted = times.clone();
     api.faults(move |call| {
         if call.is_about_lease() || call.watches() || !call.is_about("fleet") {
             return Fault::None;
         }
         let mut noted = noted.lock().unwrap();
-        match noted.0 {
-            None => {
-                noted.0 = Some(Instant::now());
-                Fault::TooMany(LATER.as_secs())
-            }
-            Some(_) => {
-                noted.1.get_or_insert_with(Instant::now);
-                Fault::None
-            }
+        noted.push(Instant::now());
+        match noted.len() {
+            1 => Fault::TooMany(LATER.as_secs()),
+            _ => Fault::None,
         }
     });
     operator.create("fleet", operator.spec("events")).await;
     operator.condition("fleet", "Ready", "True", "Idle").await;
-    let (said, came) = *times.lock().unwrap();
-    let waited = came.unwrap() - said.unwrap();
+    let times = times.lock().unwrap().clone();
     // Timers tell no less than milliseconds apart.
-    assert!(waited + Duration::from_millis(50) >= LATER, "{waited:?}");
+    let later = times[0] + LATER - Duration::from_millis(50);
+    // Three children are asked for at the same time: two calls may have been on their way.
+    let sooner = times.iter().filter(|time| **time < later).count();
+    assert!(sooner <= 3, "{times:?}");
+    assert!(times.len() > 3, "{times:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

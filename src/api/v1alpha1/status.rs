@@ -61,7 +61,8 @@ pub struct ScalingStatus {
     /// Why, each step of the decision in words; the first one decided.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub reasons: Vec<String>,
-    /// Records that arrive per second.
+    /// Records that arrive per second. Absent where it is not known, and of a fleet at rest until
+    /// something arrives.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub arrival_per_second: Option<f64>,
     /// Records per second that one pod can do, measured. Kept over restarts and at zero.

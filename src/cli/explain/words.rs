@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::api::names::condition;
 use crate::api::{KafkaConsumer, KafkaConsumerStatus, ScalingMode, SizeCost};
-use crate::cli::columns::{UNKNOWN, ago, aligned, count, per_second, text as or_unknown};
+use crate::cli::columns::{UNKNOWN, ago, aligned, arrival, count, per_second, text as or_unknown};
 use crate::cli::grouped::grouped;
 
 /// A change of size.
@@ -108,7 +108,7 @@ fn seen(status: &KafkaConsumerStatus) -> Vec<Vec<String>> {
     vec![
         line("lag", format!("{} records", count(status.lag))),
         line("delay", or_unknown(status.delay.as_deref())),
-        line("arrival", rate(scaling.arrival_per_second)),
+        line("arrival", arrival(status)),
         line("a pod does", rate(scaling.capacity_per_pod)),
         line("a pod starts in", or_unknown(start.as_deref())),
         line("partitions", count(status.partitions)),

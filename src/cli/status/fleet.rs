@@ -6,7 +6,7 @@ use kube::ResourceExt;
 
 use super::is_well;
 use crate::api::{KafkaConsumer, KafkaConsumerStatus, ScalingStatus, names::condition};
-use crate::cli::columns::{UNKNOWN, ago, aligned, count, per_second, text as or_unknown};
+use crate::cli::columns::{UNKNOWN, ago, aligned, arrival, count, per_second, text as or_unknown};
 
 /// The whole text, several lines.
 pub(super) fn text(consumer: &KafkaConsumer, now: Timestamp) -> String {
@@ -82,18 +82,18 @@ fn figures(status: &KafkaConsumerStatus, now: Timestamp) -> Vec<Vec<String>> {
         line("pods", pods),
         line("group", group),
         line("lag", lag),
-        line("load", load(&scaling)),
+        line("load", load(status, &scaling)),
     ]
 }
 
-fn load(scaling: &ScalingStatus) -> String {
+fn load(status: &KafkaConsumerStatus, scaling: &ScalingStatus) -> String {
     let rate = |rate: Option<f64>| rate.map_or_else(|| UNKNOWN.to_owned(), per_second);
     let start = scaling
         .start_up_seconds
         .map_or_else(|| UNKNOWN.to_owned(), |seconds| format!("{seconds:.1}s"));
     format!(
         "{} arrive, a pod does {}, a new pod works after {start}",
-        rate(scaling.arrival_per_second),
+        arrival(status),
         rate(scaling.capacity_per_pod),
     )
 }

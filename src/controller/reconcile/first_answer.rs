@@ -25,10 +25,11 @@ impl Run<'_> {
         (!offsets::answered(lag)).then_some(left).flatten()
     }
 
-    /// The first offsets of a group were written, and will be read back in a moment: only then is
-    /// decided what the fleet begins with.
+    /// The first offsets of a group are being written, or were and will be read back in a moment: only
+    /// then is decided what the fleet begins with.
     pub(super) fn waits_for_first_offsets(&self, memory: &mut FleetMemory) -> Option<Duration> {
-        let begins = memory.group == Group::Given && self.workload.is_none();
+        let under_way = matches!(memory.group, Group::Beginning | Group::Given);
+        let begins = under_way && self.workload.is_none() && self.trouble.is_none();
         begins.then(|| self.patience_left(memory)).flatten()
     }
 

@@ -28,9 +28,10 @@ GENERATED_PAGES := commands conditions metrics reference reference-replay
 
 export DROVER_CACHE ?= $(HOME)/.cache/drover
 CLUSTER_TOOL := tests/cluster/cluster
-# A cluster of their own for the tests and for the demo, so that neither disturbs the other.
+# A cluster of their own for the tests, for the demo and for the pictures, so that none disturbs another.
 TEST_CLUSTER := $(DROVER_CACHE)/clusters/test
 DEMO_CLUSTER := $(DROVER_CACHE)/clusters/demo
+PICTURES_CLUSTER := $(DROVER_CACHE)/clusters/pictures
 
 .PHONY: help
 help: ## Show this
@@ -43,7 +44,7 @@ help: ## Show this
 
 ##@ See it work
 
-demo demo-keep: PROFILE = $(DEMO_PROFILE)
+demo demo-keep pictures: PROFILE = $(DEMO_PROFILE)
 bench-start: PROFILE = release
 
 # Rust's build and Go's have minutes in which each leaves a core idle, so they run side by side.
@@ -71,8 +72,8 @@ demo-keep: demo-ready ## The same, and leave it running to look around
 	@tests/demo/demo --dir "$(DEMO_CLUSTER)" --bin "$(BUILT)" --images "$(IMAGES_DIR)" --keep
 
 .PHONY: clean-cluster
-clean-cluster: ## Stop and remove the clusters of the demo and of the tests
-	@for dir in "$(DEMO_CLUSTER)" "$(TEST_CLUSTER)" "$(TEST_CLUSTER)-slow"; do $(CLUSTER_TOOL) down --dir "$$dir"; done
+clean-cluster: ## Stop and remove the clusters of the demo, of the pictures and of the tests
+	@for dir in "$(DEMO_CLUSTER)" "$(PICTURES_CLUSTER)" "$(TEST_CLUSTER)" "$(TEST_CLUSTER)-slow"; do $(CLUSTER_TOOL) down --dir "$$dir"; done
 
 ##@ Build
 
@@ -174,6 +175,10 @@ verify: build ## Fail if a generated file is not what its source says
 .PHONY: docs
 docs: ## The documents as a site in target/book, without a warning or a dead link; builds mdBook once, some minutes
 	@tests/docs/site target/book
+
+.PHONY: pictures
+pictures: demo-ready ## The documents' pictures of dashboards and drover top, of a cluster at work for four minutes
+	@tests/pictures/pictures make --dir "$(PICTURES_CLUSTER)" --bin "$(BUILT)" --images "$(IMAGES_DIR)" --out docs/images
 
 .PHONY: deny
 deny: ## Licences and advisories of the dependencies, where cargo-deny is installed

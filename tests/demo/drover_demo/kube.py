@@ -29,20 +29,25 @@ class Kube:
         self._proxy.terminate()
         self._proxy.wait()
 
-    def request(self, path: str, method: str = "GET") -> bytes:
+    @property
+    def port(self) -> int:
+        """Where the API answers on 127.0.0.1, over plain HTTP."""
+        return self._port
+
+    def request(self, path: str, method: str = "GET", body: bytes | None = None) -> bytes:
         """The body of a 2xx answer; anything else is an OSError."""
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=10)
         try:
-            connection.request(method, path)
+            connection.request(method, path, body)
             answer = connection.getresponse()
-            body = answer.read()
+            found = answer.read()
         except http.client.HTTPException as error:
             raise OSError(f"{method} {path}: {error!r}") from error
         finally:
             connection.close()
         if answer.status >= 300:
-            raise OSError(f"{method} {path}: {answer.status} {body[:300].decode('utf-8', 'replace')}")
-        return body
+            raise OSError(f"{method} {path}: {answer.status} {found[:300].decode('utf-8', 'replace')}")
+        return found
 
     def get(self, path: str, **query: str) -> dict:
         return json.loads(self.request(path + ("?" + urlencode(query) if query else "")))

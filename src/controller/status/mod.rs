@@ -22,7 +22,7 @@ use crate::api::{KafkaConsumerStatus, ScalingStatus, SizeCost, StuckRecord};
 use crate::fleet::{Fleet, Handler, Problem};
 use crate::lag::dead_letter_topic;
 use crate::report::unread;
-use crate::scaling::{Decision, PartitionSample, Prospect, Sample};
+use crate::scaling::{Decision, Outlook, PartitionSample, Prospect, Sample};
 
 /// Everything that a status speaks of.
 pub struct Facts<'a> {
@@ -171,8 +171,7 @@ fn scaling(facts: &Facts<'_>) -> Option<ScalingStatus> {
             None => previous.reasons,
         },
         arrival_per_second: outlook
-            .and_then(|outlook| outlook.arrival_per_second)
-            .map(numbers::rate)
+            .and_then(|outlook| arrival(outlook, previous.arrival_per_second))
             // A controller that starts again has to look for some seconds before it knows; not to
             // know yet is no news.
             .or(previous
@@ -194,6 +193,14 @@ fn scaling(facts: &Facts<'_>) -> Option<ScalingStatus> {
         },
     };
     (scaling != ScalingStatus::default()).then_some(scaling)
+}
+
+/// What arrives. That nothing does is no news of a fleet at rest of which nothing was told before: it would
+/// be the second of two writes that each new fleet costs.
+fn arrival(outlook: &Outlook, told: Option<f64>) -> Option<f64> {
+    let rate = numbers::rate(outlook.arrival_per_second?);
+    let at_rest = rate == 0.0 && outlook.lag == Some(0);
+    (!at_rest || told.is_some()).then_some(rate)
 }
 
 fn size_cost(prospect: &Prospect) -> SizeCost {

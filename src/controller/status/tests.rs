@@ -681,6 +681,27 @@ fn a_controller_that_starts_again_does_not_take_its_ignorance_for_news() {
 }
 
 #[test]
+fn that_nothing_arrives_is_news_only_where_something_did_or_waits() {
+    for (before, lag, arrives, told) in [
+        (None, 0, 0.0, None),
+        (None, 0, 0.1, Some(0.1)),
+        (Some(3.0), 0, 0.0, Some(0.0)),
+        (None, 1, 0.0, Some(0.0)),
+    ] {
+        let mut day = Day::good();
+        day.previous.scaling = Some(ScalingStatus {
+            arrival_per_second: before,
+            ..Default::default()
+        });
+        let mut decision = decision(Why::Settling, lag);
+        decision.outlook.arrival_per_second = Some(arrives);
+        day.decision = Some(decision);
+        let scaling = day.status().scaling.unwrap_or_default();
+        assert_eq!(scaling.arrival_per_second, told, "{before:?} {lag}");
+    }
+}
+
+#[test]
 fn reasons_of_another_kind_are_written_even_if_they_had_to_wait() {
     let secs = Duration::from_secs;
     let mut told = Told::default();

@@ -58,7 +58,7 @@ pub fn write_bytes(bytes: Option<&[u8]>, out: &mut Vec<u8>) {
         return write(text, out);
     }
     out.extend_from_slice(br#"{"base64":""#);
-    // Many bytes at once: with binary records it would else be a quarter of what a batch takes.
+    // Many bytes at once: with binary records it would else be much of what a batch takes.
     base64_simd::STANDARD.encode_append(bytes, out);
     out.extend_from_slice(br#""}"#);
 }

@@ -97,7 +97,7 @@ def _parser() -> argparse.ArgumentParser:
     cache = Path(os.environ.get("DROVER_CACHE") or Path.home() / ".cache" / "drover")
     make = verbs.add_parser("make", help="start a cluster, let it work for four minutes, look at it, draw")
     make.add_argument("--dir", type=Path, default=cache / "clusters" / "pictures", help="the cluster's folder")
-    make.add_argument("--bin", type=Path, required=True, help="the folder of the release binaries")
+    make.add_argument("--bin", type=Path, required=True, help="the folder of the binaries")
     make.add_argument("--images", type=Path, required=True, help="the folder of the image archives")
     draw = verbs.add_parser("draw", help="draw again what was seen the last time")
     for verb in (make, draw):

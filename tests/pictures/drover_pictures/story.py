@@ -1,7 +1,7 @@
 """Four minutes of a cluster with six fleets, and what is seen of them in the end.
 
-The demo's fleet rests at zero, is woken by a burst, is rolled in the middle of it, goes back to zero, and then has a day
-of waves in which its handler fails now and then. Beside it there is one fleet that is well, one that is idle, one that is
+The demo's fleet rests at zero, is woken by a burst, is rolled in the middle of it, goes back to one pod, and then has
+waves in which its handler fails now and then. Beside it there is one fleet that is well, one that is idle, one that is
 late, one that is stuck and one that is paused.
 """
 

@@ -141,17 +141,10 @@ pub(super) fn apply(
             });
         }
     }
-    // What the user forbids holds with or without data; the partitions' limit only lowers when
-    // they are known.
-    let most_now = if reading.complete() {
-        bounds.ceiling
-    } else {
-        policy.max.unwrap_or(u32::MAX).max(bounds.floor)
-    };
-    if plan.current > most_now && plan.replicas > most_now {
+    let most_now = most_now(policy, reading, bounds);
+    if plan.current > most_now && plan.replicas >= most_now {
         plan.at_once = true;
-        let why = limit(policy, reading, bounds, plan.current);
-        return plan.set(most_now, why);
+        return cap(plan, policy, reading, bounds);
     }
     if plan.raises() && plan.replicas > bounds.ceiling {
         let to = bounds.ceiling.max(plan.current.min(most_now));
@@ -171,6 +164,26 @@ pub(super) fn apply(
         plan = plan.note(why);
     }
     plan
+}
+
+/// Takes away what is beyond a limit: that waits for nothing, whatever a lower size waits for.
+pub(super) fn cap(plan: Plan, policy: &Policy, reading: &Reading<'_>, bounds: &Bounds) -> Plan {
+    let most = most_now(policy, reading, bounds);
+    if plan.current > most && plan.replicas > most {
+        let why = limit(policy, reading, bounds, plan.current);
+        return plan.set(most, why);
+    }
+    plan
+}
+
+/// What the user forbids holds with or without data; the partitions' limit only lowers when they
+/// are known.
+fn most_now(policy: &Policy, reading: &Reading<'_>, bounds: &Bounds) -> u32 {
+    if reading.complete() {
+        bounds.ceiling
+    } else {
+        policy.max.unwrap_or(u32::MAX).max(bounds.floor)
+    }
 }
 
 fn limit(policy: &Policy, reading: &Reading<'_>, bounds: &Bounds, wanted: u32) -> Why {

@@ -154,6 +154,7 @@ pub fn step(
     let plan = guards::apply(plan, policy, &mut state, &reading, &bounds, &needs);
     let plan = limits::apply(plan, policy, &state, &reading, &bounds, &needs);
     let plan = gate::apply(plan, policy, &mut state, &reading);
+    let plan = limits::cap(plan, policy, &reading, &bounds);
 
     if plan.raises() && reading.new {
         estimate::learn(&mut state, &reading);

@@ -430,6 +430,24 @@ fn pods_beyond_a_lowered_max_go_at_once() {
 }
 
 #[test]
+fn what_is_beyond_the_limits_does_not_wait_with_a_lowering() {
+    // An idle fleet of one partition, whose user has just allowed two pods.
+    let policy = Policy {
+        max: Some(2),
+        ..policy()
+    };
+    let mut idle = sample(0.0, 0, 0, 3);
+    idle.partitions
+        .retain(|partition, _| partition.partition == 0);
+    let decision = last(&policy, known(), &[idle.clone()]);
+    assert_eq!(decision.replicas, 1, "{decision:?}");
+    // The same of twelve partitions: two of three stay until one is known to be enough.
+    let decision = last(&policy, known(), &[sample(0.0, 0, 0, 3)]);
+    assert_eq!(decision.replicas, 2, "{decision:?}");
+    assert_eq!(labels(&decision)[0], "CappedByMaxReplicas");
+}
+
+#[test]
 fn while_pods_start_only_a_broken_promise_raises() {
     let mut waiting = sample(10.0, 420, 0, 4);
     waiting.ready = 1;

@@ -143,6 +143,10 @@ test-storms: tools ## Workers against a real broker while things go wrong: thous
 test-long: tools ## The same at full size: 100,000 records each while workers and brokers die; half an hour
 	@$(CARGO) test --profile $(PROFILE) --test storms -- --ignored --nocapture --test-threads 1 full::
 
+.PHONY: test-properties
+test-properties: ## Every property of the core with 20,000 cases instead of 150 or 256; PROPTEST_CASES asks for another number
+	@PROPTEST_CASES=$(or $(PROPTEST_CASES),20000) $(CARGO) test --profile $(PROFILE) --lib
+
 .PHONY: test-faults
 test-faults: tools ## Faults of the API server, bad neighbours and changed resources at full size: some minutes
 	@DROVER_TEST_FULL=1 DROVER_FUZZ_SPECS=100000 DROVER_FUZZ_SAMPLE=500 $(CARGO) test --profile $(PROFILE) --test it -- \

@@ -145,8 +145,15 @@ fn is_known(sample: &Sample) -> bool {
             .all(|p| p.as_ref().is_some_and(|p| p.lag().is_ok()))
 }
 
+/// 150 runs of each, or as many as `PROPTEST_CASES` asks for.
+fn config() -> ProptestConfig {
+    let asked = ProptestConfig::default();
+    let cases = std::env::var_os("PROPTEST_CASES").map_or(150, |_| asked.cases);
+    ProptestConfig { cases, ..asked }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 150, ..ProptestConfig::default() })]
+    #![proptest_config(config())]
 
     #[test]
     fn a_change_is_a_useful_size_inside_the_limits(policy in policy(), looks in run()) {

@@ -41,12 +41,18 @@ fn recover(world: &mut World) -> Result<(), TestCaseError> {
             world.end(partition);
         }
         well(world);
-        if is_committed(world) {
+        // Of a log that is read anew, a commit of before says nothing.
+        let engine = &world.engine;
+        if is_committed(world) && engine.held_bytes() == 0 && engine.stalled().next().is_none() {
             return Ok(());
         }
         world.pass_to_deadline();
     }
-    Err(TestCaseError::fail("not everything is committed"))
+    let left = world.engine.gauges();
+    let stalled: Vec<_> = world.engine.stalled().collect();
+    Err(TestCaseError::fail(format!(
+        "not everything is finished and committed: {left:?}, {stalled:?}"
+    )))
 }
 
 fn stop(world: &mut World) -> Result<(), TestCaseError> {
@@ -89,9 +95,6 @@ proptest! {
         let mut world = play(script);
         if !world.stopping {
             recover(&mut world)?;
-            let held = world.engine.held_bytes();
-            prop_assert_eq!(held, 0);
-            prop_assert_eq!(world.engine.stalled().count(), 0);
         }
         stop(&mut world)?;
     }

@@ -68,12 +68,6 @@ pub struct ProduceArgs {
     /// Encrypt every value, as ActiveRecord::Encryption does; a tombstone stays null
     #[arg(long)]
     pub encrypt: bool,
-    /// How to write messages.
-    #[command(flatten)]
-    pub written: WriteArgs,
-    /// Where the keys are.
-    #[command(flatten)]
-    pub encryption_keys: KeyArgs,
     /// Create the topic if it is missing
     #[arg(long)]
     pub create: bool,
@@ -90,6 +84,13 @@ pub struct ProduceArgs {
     /// How to say what was done
     #[arg(long, short, value_enum, default_value_t = Output::Text)]
     pub output: Output,
+    // Last, as what follows a group in `--help` stands below its heading.
+    /// How to write messages.
+    #[command(flatten)]
+    pub written: WriteArgs,
+    /// Where the keys are.
+    #[command(flatten)]
+    pub encryption_keys: KeyArgs,
 }
 
 /// How the summary is written.

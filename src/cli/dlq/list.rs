@@ -27,11 +27,12 @@ const LOOK: Duration = Duration::from_millis(100);
 pub struct ListArgs {
     #[command(flatten)]
     place: PlaceArgs,
-    #[command(flatten)]
-    filter: FilterArgs,
     /// How to write it
     #[arg(long, short, value_enum, default_value_t)]
     output: Format,
+    // Last, as what follows a group in `--help` stands below its heading.
+    #[command(flatten)]
+    filter: FilterArgs,
 }
 
 /// What was found.

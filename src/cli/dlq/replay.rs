@@ -26,8 +26,6 @@ use crate::redrive::replay::{Onlooker, Replay, Wishes, id};
 pub struct ReplayArgs {
     #[command(flatten)]
     place: PlaceArgs,
-    #[command(flatten)]
-    filter: FilterArgs,
     /// The topic that all of them go to; default is the KafkaConsumer's retry topic, or without one
     /// the topic that each came from
     #[arg(long, value_name = "TOPIC")]
@@ -63,6 +61,9 @@ pub struct ReplayArgs {
     /// How to write the report
     #[arg(long, short, value_enum, default_value_t)]
     output: Format,
+    // Last, as what follows a group in `--help` stands below its heading.
+    #[command(flatten)]
+    filter: FilterArgs,
 }
 
 pub(super) async fn run(args: ReplayArgs) -> anyhow::Result<ExitCode> {

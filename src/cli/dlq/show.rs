@@ -30,8 +30,6 @@ const LOOK: Duration = Duration::from_millis(100);
 pub struct ShowArgs {
     #[command(flatten)]
     place: PlaceArgs,
-    #[command(flatten)]
-    filter: FilterArgs,
     /// Show so many at most, the oldest of each partition first
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=10_000))]
     limit: u64,
@@ -44,11 +42,14 @@ pub struct ShowArgs {
     /// Where in the payload the message is; default is the KafkaConsumer's, else the whole of it
     #[arg(long, value_name = "POINTER", requires = "decrypt")]
     pointer: Option<String>,
-    #[command(flatten)]
-    keys: KeyArgs,
     /// How to write it
     #[arg(long, short, value_enum, default_value_t)]
     output: Format,
+    // Last, as what follows a group in `--help` stands below its heading.
+    #[command(flatten)]
+    filter: FilterArgs,
+    #[command(flatten)]
+    keys: KeyArgs,
 }
 
 /// How payloads are opened.

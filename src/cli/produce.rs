@@ -13,6 +13,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use anyhow::bail;
 use clap::{Args, ValueEnum};
 
 use crate::api::Span;
@@ -136,7 +137,13 @@ fn produce(args: &ProduceArgs, stop: &AtomicBool) -> anyhow::Result<()> {
         if stop.load(Ordering::Relaxed) {
             break;
         }
-        let mut record = record?;
+        let mut record = match record {
+            Ok(record) => record,
+            Err(why) => {
+                let sent = sender.finish()?;
+                bail!("{why:#}; {}", summary::before(sent.records));
+            }
+        };
         if let (Some(sealer), Some(value)) = (&sealer, &mut record.value) {
             *value = sealer.seal(value).map_err(anyhow::Error::msg)?.into_bytes();
         }

@@ -246,7 +246,7 @@ fn a_rate_is_kept() {
 }
 
 #[test]
-fn a_line_that_is_not_json_is_named() {
+fn a_line_that_is_not_json_is_named_and_what_stood_before_it_is_produced() {
     let kafka = Kafka::with_topic("orders", 1);
     let arguments = [
         "--bootstrap",
@@ -257,6 +257,16 @@ fn a_line_that_is_not_json_is_named() {
     ];
     let error = failed(&produce(&arguments, "{\"value\":1}\nnonsense\n"));
     assert!(error.contains("line 2 is not a record"), "{error}");
+    assert!(
+        error.contains("the record before it is produced"),
+        "{error}"
+    );
+    let produced = kafka.records("orders", 1, 1, |record| {
+        record.payload().map(<[u8]>::to_vec)
+    });
+    assert_eq!(produced, [Some(b"1".to_vec())]);
+    let error = failed(&produce(&arguments, "nonsense\n"));
+    assert!(error.contains("nothing was produced"), "{error}");
 }
 
 #[test]

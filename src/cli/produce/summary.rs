@@ -23,6 +23,18 @@ pub(super) fn line(sent: &Sent, args: &ProduceArgs, partitions: usize) -> String
     format!("{text}\n")
 }
 
+/// What became of the records before one that could not be read.
+pub(super) fn before(records: u64) -> String {
+    match records {
+        0 => "nothing was produced".to_owned(),
+        1 => "the record before it is produced".to_owned(),
+        many => format!(
+            "the {} records before it are produced",
+            grouped(many as i64)
+        ),
+    }
+}
+
 fn text(sent: &Sent, topic: &str, partitions: usize) -> String {
     let seconds = sent.took.as_secs_f64();
     let records = if sent.records == 1 {

@@ -58,8 +58,12 @@ fn yaml_document(line: usize, chunk: &str) -> Option<Document> {
     if blank {
         return None;
     }
-    let value =
-        serde_saphyr::from_str::<Value>(chunk).map_err(|error| one_line(&error.to_string()));
+    let value = serde_saphyr::from_str::<Value>(chunk).map_err(|error| {
+        // Read again below as many empty lines, so that the line it names is the file's.
+        let placed = "\n".repeat(line - 1) + chunk;
+        let placed = serde_saphyr::from_str::<Value>(&placed).err();
+        one_line(&placed.unwrap_or(error).to_string())
+    });
     (value != Ok(Value::Null)).then_some(Document { line, value })
 }
 
@@ -86,7 +90,8 @@ fn json_documents(text: &str) -> Option<Vec<Document>> {
 
 /// The first line of a message; the others draw the place.
 fn one_line(message: &str) -> String {
-    message.lines().next().unwrap_or_default().trim().to_owned()
+    let line = message.lines().next().unwrap_or_default().trim();
+    line.strip_prefix("error: ").unwrap_or(line).to_owned()
 }
 
 #[cfg(test)]
@@ -119,6 +124,14 @@ mod tests {
             values("a: [\n---\nb: 1\n---\nc: 1\nc: 2\n"),
             [(1, None), (2, Some(json!({"b": 1}))), (4, None)]
         );
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_with_the_line_of_the_file() {
+        let wrong = &documents("a: 1\n---\nb: 1\n c: 2\n")[1];
+        assert_eq!(wrong.line, 2);
+        let why = wrong.value.as_ref().unwrap_err();
+        assert!(why.starts_with("line 4 column "), "{why}");
     }
 
     #[test]

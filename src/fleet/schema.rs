@@ -228,10 +228,7 @@ fn array(
 
 fn scalar(node: &Node, value: &Value, field: &str, problems: &mut Problems) {
     if let Some(wanted) = wrong_type(node, value) {
-        return problems.invalid(
-            field,
-            format!("{field} must be {wanted}, not {}; correct it", short(value)),
-        );
+        return problems.invalid(field, of_another_type(node, wanted, value, field));
     }
     if let Value::String(text) = value {
         if !node.choices.is_empty() && !node.choices.contains(text) {
@@ -278,6 +275,26 @@ fn scalar(node: &Node, value: &Value, field: &str, problems: &mut Problems) {
             );
         }
     }
+}
+
+/// What is wrong with a value whose type is another one.
+fn of_another_type(node: &Node, wanted: &str, value: &Value, field: &str) -> String {
+    let number = value.is_number().then(|| value.to_string());
+    let unlike = |text: &String| node.forms.iter().find(|(form, _)| !form.is_match(text));
+    // `maxDelay: 30`: quotes alone would not help.
+    if let Some((_, form)) = number.as_ref().and_then(unlike) {
+        return format!("{field} cannot be {value}: {form}");
+    }
+    let entry = node.items.as_deref();
+    let fields = entry.unwrap_or(node).properties.keys();
+    let fields: Vec<&str> = fields.map(String::as_str).take(12).collect();
+    if value.is_string() && !fields.is_empty() {
+        // It may be a key or a password, in place of the Secret that holds it: it is not repeated.
+        let whose = entry.map_or("its fields are", |_| "the fields of an entry are");
+        let fields = fields.join(", ");
+        return format!("{field} must be {wanted}, not a text; {whose} {fields}");
+    }
+    format!("{field} must be {wanted}, not {}; correct it", short(value))
 }
 
 /// The wanted type in words, if the value is not of it.

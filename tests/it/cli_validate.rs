@@ -74,6 +74,26 @@ fn all_problems_of_all_documents_are_told_at_once() {
 }
 
 #[test]
+fn a_key_in_place_of_its_secret_is_not_repeated_and_a_bare_number_is_told_how_times_are_written() {
+    let keys = json!({ "activeRecord": {
+        "primaryKeySecret": "hush", "primaryKeySecrets": "hush",
+        "keyDerivationSaltSecret": { "name": "rails", "key": "salt" },
+    } });
+    let wrong = with(http_url(), "/spec/encryption", keys);
+    let wrong = with(wrong, "/spec/scaling", json!({ "maxDelay": 30 }));
+    let output = drover(&["validate", "-"], &wrong.to_string());
+    let out = out(&output);
+    for told in [
+        "primaryKeySecret must be a mapping, not a text; its fields are key, name",
+        "primaryKeySecrets must be a list, not a text; the fields of an entry are key, name",
+        "spec.scaling.maxDelay cannot be 30: write a duration",
+    ] {
+        assert!(out.contains(told), "{told}\n{out}");
+    }
+    assert!(!out.contains("hush"), "{out}");
+}
+
+#[test]
 fn json_output_is_for_programs() {
     let wrong = with(
         http_url(),

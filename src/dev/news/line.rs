@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{Content, Failed, News, Place, Summary};
+use crate::worker::delivery::answer::class;
 
 /// The most characters of a value in a line.
 const VALUE: usize = 100;
@@ -60,6 +61,7 @@ impl News {
                 took_ms,
                 failure,
             } => {
+                let class = failure.as_ref().map_or("", |why| why.class);
                 let what = match *outcome {
                     "done" => "done",
                     "skip" => "skipped, as the handler wishes",
@@ -68,6 +70,8 @@ impl News {
                     "retry" if attempt < attempts => "failed, is tried again",
                     "retry" => "failed for the last time",
                     "reject" => "rejected",
+                    "slowDown" if class == class::CONNECT => "waits: the handler cannot be reached",
+                    "slowDown" if class == class::START => "waits: the command does not run",
                     "slowDown" => "waits: the handler asks for less",
                     "misconfigured" => "the handler is misconfigured",
                     "notYet" => "cannot be delivered yet",
@@ -283,5 +287,30 @@ mod tests {
             "orders/2@7  failed, is tried again (3 ms, attempt 1 of 2): HttpStatus: the handler answered 500"
         );
         assert!(answer(2).contains("failed for the last time"));
+    }
+
+    #[test]
+    fn a_handler_that_is_not_there_does_not_ask_for_less() {
+        let waits = |class| {
+            News::Answer {
+                place: place(),
+                attempt: 1,
+                attempts: 5,
+                outcome: "slowDown",
+                took_ms: 3,
+                failure: Some(Failed {
+                    class,
+                    status: None,
+                    message: "why".to_owned(),
+                }),
+            }
+            .text()
+        };
+        assert_eq!(
+            waits("Connect"),
+            "orders/2@7  waits: the handler cannot be reached (3 ms): Connect: why"
+        );
+        assert!(waits("Start").contains("the command does not run"));
+        assert!(waits("HttpStatus").contains("the handler asks for less"));
     }
 }

@@ -9,6 +9,7 @@ use super::{Content, Failed, News, Place, Summary};
 use crate::dev::Teller;
 use crate::engine::{DeadLetterReason, Failure, Verdict};
 use crate::topic::{Offset, TopicPartition};
+use crate::worker::delivery::answer::class;
 use crate::worker::onlooker::Sight;
 use crate::worker::record::Record;
 use crate::worker_config::WorkerConfig;
@@ -186,6 +187,9 @@ impl Book {
             Verdict::Done => summary.done += 1,
             Verdict::Skip => summary.skipped += 1,
             Verdict::Duplicate => summary.duplicates += 1,
+            // Nobody was there to ask for less.
+            Verdict::SlowDown { failure, .. }
+                if [class::CONNECT, class::START].contains(&failure.class) => {}
             Verdict::SlowDown { .. } => summary.slow_downs += 1,
             Verdict::Postponed { .. } | Verdict::Cancelled => {}
             Verdict::Retry(_)

@@ -183,7 +183,7 @@ fn a_command_handles_records_and_lines_are_for_people() {
     let (code, lines, errors) = dev.interrupt_for_people();
     assert_eq!(code, Some(0), "{errors}");
     assert!(
-        lines.contains("1 records: 1 done; 0 failed attempts"),
+        lines.contains("1 record: 1 done; 0 failed attempts"),
         "{lines}"
     );
     // What the command says of itself.

@@ -93,7 +93,8 @@ impl News {
                 attempts,
                 failure,
             } => format!(
-                "{place}  dead letter in {dead_letter_topic}: {reason} after {attempts} attempts: {}",
+                "{place}  dead letter in {dead_letter_topic}: {reason} after {}: {}",
+                several((*attempts).into(), "attempt"),
                 failure.words()
             ),
             Self::DeadLetterRefused { place, error } => {
@@ -110,7 +111,8 @@ impl News {
                 attempts,
                 failure,
             } => format!(
-                "{place}  STALLED after {attempts} attempts, what must wait for it waits: {}",
+                "{place}  STALLED after {}, what must wait for it waits: {}",
+                several((*attempts).into(), "attempt"),
                 failure.words()
             ),
             Self::Unstalled { place } => format!("{place}  no longer stalled"),
@@ -152,7 +154,7 @@ impl Failed {
 
 impl Summary {
     fn text(&self) -> String {
-        let mut text = format!("{} records: {} done", self.records, self.done);
+        let mut text = format!("{}: {} done", several(self.records, "record"), self.done);
         for (count, what) in [
             (self.dead_lettered, "dead-lettered"),
             (self.skipped, "skipped"),
@@ -166,7 +168,8 @@ impl Summary {
                 let _ = write!(text, ", {count} {what}");
             }
         }
-        let _ = write!(text, "; {} failed attempts", self.failed_attempts);
+        let failed = several(self.failed_attempts, "failed attempt");
+        let _ = write!(text, "; {failed}");
         if self.slow_downs > 0 {
             let _ = write!(text, ", {} times asked for less", self.slow_downs);
         }
@@ -175,6 +178,12 @@ impl Summary {
         }
         text
     }
+}
+
+/// `1 record`, `2 records`.
+fn several(count: u64, what: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {what}{plural}")
 }
 
 fn shown(content: &Content) -> String {

@@ -205,7 +205,7 @@ impl Read {
 async fn dead_letters_of_all_styles_are_counted_and_chosen() {
     let stage = Stage::of("dlq-styles", 2).await;
     let empty = said(&mut stage.dlq("list", &[]));
-    assert_eq!(empty, format!("No such dead letters in {}.\n", stage.dlq));
+    assert_eq!(empty, format!("No dead letters in {}.\n", stage.dlq));
 
     stage.write(0, 3, "Rejected");
     let producer = stage.producer();

@@ -51,10 +51,11 @@ pub(super) async fn run(args: ListArgs) -> anyhow::Result<ExitCode> {
     // Whoever may not read the group may still look at the letters.
     let noted = place.marks(&admin, &log).await.ok();
     let topic = place.topic.clone();
+    let such = if filter.is_all() { "" } else { "such " };
     let found =
         super::blocking(move |stop| count(&place, &log, noted.as_ref(), &filter, stop)).await?;
     args.output
-        .print(|| value(&topic, &found), || text(&topic, &found))?;
+        .print(|| value(&topic, &found), || text(&topic, &found, such))?;
     Ok(if found.interrupted {
         ExitCode::from(130)
     } else {
@@ -120,10 +121,10 @@ fn value(topic: &str, found: &Found) -> Value {
     value
 }
 
-fn text(topic: &str, found: &Found) -> String {
+fn text(topic: &str, found: &Found, such: &str) -> String {
     let total = found.histogram.total;
     if total == 0 {
-        return format!("No such dead letters in {topic}.");
+        return format!("No {such}dead letters in {topic}.");
     }
     let letters = if total == 1 {
         "dead letter"

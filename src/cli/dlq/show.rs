@@ -65,6 +65,7 @@ pub(super) async fn run(args: ShowArgs) -> anyhow::Result<ExitCode> {
     );
     let (place, consumer) = args.place.resolve().await?;
     let filter = args.filter.filter(clock::now())?;
+    let such = if filter.is_all() { "" } else { "such " };
     let opener = args.decrypt.then(|| opener(&args, consumer.as_ref()));
     let opener = opener.transpose()?;
     let admin = place.reach.admin()?;
@@ -79,7 +80,7 @@ pub(super) async fn run(args: ShowArgs) -> anyhow::Result<ExitCode> {
     args.output.print(
         || json!({ "topic": topic, "letters": shown }),
         || match shown.as_slice() {
-            [] => format!("No such dead letters in {topic}."),
+            [] => format!("No {such}dead letters in {topic}."),
             shown => shown
                 .iter()
                 .map(|letter| text(&topic, letter))

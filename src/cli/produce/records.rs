@@ -78,7 +78,9 @@ struct Line {
 /// The record that a line of JSON describes. `line` is its number, for the error.
 pub(super) fn json_line(text: &[u8], line: usize) -> Result<Record, NotARecord> {
     let refused = |why: String| NotARecord { line, why };
-    let parsed: Line = serde_json::from_slice(text).map_err(|error| refused(error.to_string()))?;
+    // To the parser each is line 1; `line` is the one in the input.
+    let why = |error: serde_json::Error| error.to_string().replace("at line 1 column", "at column");
+    let parsed: Line = serde_json::from_slice(text).map_err(|error| refused(why(error)))?;
     let headers = parsed
         .headers
         .into_iter()

@@ -7,6 +7,7 @@ use super::{Handler, Kafka, Plan};
 use crate::api::StartAt;
 use crate::fleet::{self, References, choose, validate};
 use crate::resources;
+use crate::worker::delivery::http::target::Target;
 use crate::worker_config::security::Security;
 use crate::worker_config::{OnExhausted, StoreKind, WorkerConfig};
 use crate::yaml;
@@ -39,7 +40,10 @@ impl Setup {
             format!("{shown}: {first}; see all with drover validate {shown}")
         })?;
         match &plan.handler {
-            Some(Handler::Url(url)) => fleet.handler = fleet::Handler::Url(url.clone()),
+            Some(Handler::Url(url)) => {
+                Target::parse(url)?;
+                fleet.handler = fleet::Handler::Url(url.clone());
+            }
             Some(Handler::Command(command)) => {
                 let is_exec = matches!(fleet.handler, fleet::Handler::Exec { .. });
                 fleet.handler = fleet::Handler::Exec {

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::document::check_document;
 use crate::api::KafkaConsumer;
+use crate::api::names::reason;
 
 /// The KafkaConsumer in `documents`, each with its line and what it says or why it cannot be read; by
 /// its `name` where there are several. `shown` is the file, for messages.
@@ -24,7 +25,12 @@ pub fn choose(
         if value["kind"] != "KafkaConsumer" || name.is_some_and(|name| named != Some(name)) {
             continue;
         }
-        if let Some(problem) = check_document(value).into_iter().next() {
+        let problems = check_document(value);
+        // What was misspelt explains what is missing.
+        let misspelt = problems
+            .iter()
+            .find(|it| it.reason == reason::UNKNOWN_FIELD);
+        if let Some(problem) = misspelt.or(problems.first()) {
             return Err(format!(
                 "{shown}:{line}: {}; see all with drover validate {shown}",
                 problem.message

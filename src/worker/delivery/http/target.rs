@@ -112,7 +112,11 @@ impl Target {
 
     /// Takes a handler's URL apart; the error says what is wrong with it.
     pub fn parse(url: &str) -> Result<Self, String> {
-        let wrong = |what: &str| format!("handler URL {url:?}: {what}");
+        // What may be a password is not repeated.
+        let shown = if url.contains('@') { "" } else { url };
+        let wrong = |what: &str| {
+            format!("handler URL {shown:?}: {what}; write one such as http://localhost:3000/kafka")
+        };
         let uri: Uri = url.parse().map_err(|error| wrong(&format!("{error}")))?;
         if uri.scheme_str() != Some("http") {
             return Err(wrong("must begin with http://"));
@@ -149,6 +153,8 @@ mod tests {
         ] {
             let error = Target::parse(url).unwrap_err();
             assert!(error.contains(what), "{error}");
+            assert!(error.contains("such as http://"), "{error}");
+            assert!(!error.contains("secret"), "{error}");
         }
         let target = Target::parse("http://[::1]:8080").unwrap();
         assert_eq!(target.address, Address::Tcp("::1".to_owned(), 8080));

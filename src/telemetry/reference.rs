@@ -18,11 +18,12 @@ const INTRODUCTION: &str = "
 Controller and workers answer `/metrics` on their admin port (9090, named `admin`), as OpenMetrics. `monitoring.*` in the
 [values of the chart](../charts/drover/values.yaml) has them scraped, brings [dashboards](dashboards.md) and [alerts](alerts.md).
 
-What is not known has no series: it is never zero. Only the controller that leads has series of fleets.
+What is not known has no series: it is never zero. Counters whose labels are known beforehand begin at zero, so that `rate()` sees their
+first event. Only the controller that leads has series of fleets.
 
 **Cardinality.** A label has few values: no partition, offset, pod or message is in one. A fleet has about fifteen series at the
 controller, and one more for each condition that is not as on a good day. `drover_fleet_decision` and `drover_fleet_condition` carry
-reasons, of which a fleet has one at a time; [conditions](conditions.md) lists them all. A worker has about ninety series.
+reasons, of which a fleet has one at a time; [conditions](conditions.md) lists them all. A worker has about a hundred series.
 The chart's PodMonitor gives workers' series the same label `consumer` that fleets have, beside Prometheus' own `pod` and `namespace`.
 ";
 
@@ -63,7 +64,7 @@ pub fn controller() -> Vec<Described> {
 /// A worker's metrics.
 pub fn worker() -> Vec<Described> {
     let mut registry = Registry::default();
-    WorkerMetrics::register_for(&mut registry, Purpose::Described);
+    WorkerMetrics::register_for(&mut registry, Purpose::Described, &["Timeout"]);
     described(&registry)
 }
 

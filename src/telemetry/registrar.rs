@@ -15,7 +15,7 @@ use prometheus_client::registry::{Registry, Unit};
 /// What the registry is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
-    /// It is scraped: a metric with labels has the series that there are, none at first.
+    /// It is scraped: a metric with labels has the series that there are; at first none, or those that are known.
     Scraped,
     /// It is described, in `docs/metrics.md`: each metric with labels has one series, so that its
     /// labels show.
@@ -95,6 +95,22 @@ impl<'a> Registrar<'a> {
         let metric = Family::default();
         self.registry.register(name, help, metric.clone());
         self.exemplify(&metric, example);
+        metric
+    }
+
+    /// Counters that differ in labels of which all, or the usual ones, are known. Each is there from zero on: one
+    /// that begins with its first event hides this event from `rate()` and `increase()`.
+    pub(super) fn known_family<L: Labels>(
+        &mut self,
+        name: &str,
+        help: &str,
+        known: impl IntoIterator<Item = L>,
+    ) -> Family<L, Counter> {
+        let metric = Family::default();
+        self.registry.register(name, help, metric.clone());
+        for labels in known {
+            drop(metric.get_or_create(&labels));
+        }
         metric
     }
 

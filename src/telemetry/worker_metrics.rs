@@ -112,12 +112,16 @@ pub struct WorkerMetrics {
 }
 
 impl WorkerMetrics {
-    /// Makes them all and registers them.
-    pub fn register(registry: &mut Registry) -> Self {
-        Self::register_for(registry, Purpose::Scraped)
+    /// Makes them all and registers them. `classes` of failed attempts are counted from zero on.
+    pub fn register(registry: &mut Registry, classes: &[&'static str]) -> Self {
+        Self::register_for(registry, Purpose::Scraped, classes)
     }
 
-    pub(super) fn register_for(registry: &mut Registry, purpose: Purpose) -> Self {
+    pub(super) fn register_for(
+        registry: &mut Registry,
+        purpose: Purpose,
+        classes: &[&'static str],
+    ) -> Self {
         let mut to = Registrar::new(registry, "drover_worker", purpose);
         to.version("The worker's version");
         Self {
@@ -133,7 +137,7 @@ impl WorkerMetrics {
             store_unreachable: to.gauge("idempotency_store_unreachable", "1 while the idempotency store does not answer"),
             dead_lettered: to.counter("records_dead_lettered", "Records whose copy the dead-letter topic has"),
             dead_letters_failed: to.counter("dead_letters_failed", "Copies that the dead-letter topic did not take; each is tried again"),
-            failed: to.family("attempts_failed", "Attempts that the handler failed, by class: HttpStatus, HandlerResult, Timeout, Connect, Connection, Protocol, Redirect, UnknownResult, MissingKey; or that could not be made, because the record could not be decrypted (docs/encryption.md has those classes)", Class { class: "Timeout" }),
+            failed: to.known_family("attempts_failed", "Attempts that the handler failed, by class: HttpStatus, HandlerResult, Timeout, Connect, Connection, Protocol, Process, Start, Redirect, UnknownResult, MissingKey; or that could not be made, because the record could not be decrypted (docs/encryption.md has those classes)", classes.iter().map(|&class| Class { class })),
             decrypted: to.family("records_decrypted", "Values decrypted, each attempt for itself, by the id of the key that opened them", OpenedBy { key: "0a1b".to_owned() }),
             spans: to.family("spans", "Spans of attempts, by result: exported, failed (the collector did not take them), dropped (there was no room for more, or the worker ended before they went)", Outcome { result: "exported" }),
             retried: to.counter("records_retried", "Deliveries after a failed attempt"),
@@ -151,8 +155,8 @@ impl WorkerMetrics {
             budget_bytes: to.gauge("budget_bytes", "Memory that records may take before reading pauses"),
             partitions: to.gauge("partitions_assigned", "Partitions that this worker consumes"),
             paused: to.gauge("partitions_paused", "Partitions that are not read because held_bytes is at budget_bytes"),
-            commits: to.family("commits", "Commits of offsets, by result: ok, later (the group rebalances or the broker is busy), dropped (the partition is no longer ours), fatal", Outcome { result: "ok" }),
-            rebalances: to.family("rebalances", "Changes of the assignment, by result: assigned, revoked, lost (others may have handled the same records)", Outcome { result: "assigned" }),
+            commits: to.known_family("commits", "Commits of offsets, by result: ok, later (the group rebalances or the broker is busy), dropped (the partition is no longer ours), fatal", outcomes(["ok", "later", "dropped", "fatal"])),
+            rebalances: to.known_family("rebalances", "Changes of the assignment, by result: assigned, revoked, lost (others may have handled the same records)", outcomes(["assigned", "revoked", "lost"])),
             stalled: to.gauge("records_stalled", "Records that have used up their attempts and hold up what must wait for them"),
             breaker_open: to.gauge("breaker_open", "1 while nothing is dead-lettered because too many records would be; they are tried one at a time"),
             late_results: to.counter("late_results_dropped", "Answers of the handler that came after their partition was given back"),
@@ -161,6 +165,10 @@ impl WorkerMetrics {
             handler_unreachable: to.gauge("handler_unreachable", "1 while the handler cannot be connected to"),
         }
     }
+}
+
+fn outcomes<const N: usize>(results: [&'static str; N]) -> [Outcome; N] {
+    results.map(|result| Outcome { result })
 }
 
 /// From half a millisecond to about eight minutes.
@@ -175,7 +183,7 @@ mod tests {
     #[test]
     fn every_metric_has_a_help_text() {
         let mut registry = Registry::default();
-        let metrics = WorkerMetrics::register(&mut registry);
+        let metrics = WorkerMetrics::register(&mut registry, &["Timeout"]);
         metrics
             .commits
             .get_or_create(&Outcome { result: "ok" })
@@ -186,6 +194,17 @@ mod tests {
             text.contains("drover_worker_commits_total{result=\"ok\"} 1"),
             "{text}"
         );
+        // What is to come is there before it comes.
+        for series in [
+            r#"attempts_failed_total{class="Timeout"}"#,
+            r#"commits_total{result="later"}"#,
+            r#"rebalances_total{result="lost"}"#,
+        ] {
+            assert!(
+                text.contains(&format!("drover_worker_{series} 0\n")),
+                "{text}"
+            );
+        }
         assert!(
             text.contains("drover_worker_handler_duration_seconds_bucket"),
             "{text}"

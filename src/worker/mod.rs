@@ -50,6 +50,7 @@ use crate::topic::TopicPartition;
 use crate::worker_config::{Handler, HttpProtocol, Ordering, WorkerConfig};
 use consume::{Loop, Parts};
 use dead_letters::{DeadLetters, Letterhead};
+use delivery::answer::class;
 use delivery::exec::Exec;
 use delivery::http::h2c::Pool;
 use delivery::http::{Http, Protocol};
@@ -156,7 +157,7 @@ async fn work(
     let clock = Monotonic::start();
     let health = Arc::new(Health::new(clock));
     let mut registry = Registry::default();
-    let metrics = Arc::new(WorkerMetrics::register(&mut registry));
+    let metrics = Arc::new(WorkerMetrics::register(&mut registry, &class::ALL));
     metrics
         .budget_bytes
         .set(i64::try_from(config.memory_budget_bytes).unwrap_or(i64::MAX));

@@ -42,6 +42,21 @@ pub mod class {
     pub const MISSING_KEY: &str = "MissingKey";
     /// `Drover-Result` holds a word that is not known.
     pub const UNKNOWN_RESULT: &str = "UnknownResult";
+
+    /// All of them.
+    pub const ALL: [&str; 11] = [
+        STATUS,
+        RESULT,
+        TIMEOUT,
+        CONNECT,
+        CONNECTION,
+        PROTOCOL,
+        PROCESS,
+        START,
+        REDIRECT,
+        MISSING_KEY,
+        UNKNOWN_RESULT,
+    ];
 }
 
 /// Characters of a failure's message, at most.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use drover::report::Report;
 use drover::topic::Offset;
 use drover::worker_config::Ordering;
+use rdkafka::producer::{BaseRecord, Producer as _, ThreadedProducer};
 
 use super::kafka::Kafka;
 use super::web::{Web, ok, ok_after, tally};
@@ -114,6 +115,42 @@ fn a_backlog_larger_than_the_budget_is_handled_once_and_completely() {
     let tally = tally(&web.seen());
     assert_eq!(tally.len(), 800);
     assert!(tally.values().all(|count| *count == 1));
+}
+
+/// Whatever a producer compresses with; a client built without a codec could not read on.
+#[test]
+fn records_of_every_codec_are_read() {
+    let kafka = Kafka::with_topic(TOPIC, 1);
+    let codecs = ["none", "gzip", "snappy", "lz4", "zstd"];
+    for codec in codecs {
+        let producer: ThreadedProducer<rdkafka::producer::DefaultProducerContext> =
+            rdkafka::ClientConfig::new()
+                .set("bootstrap.servers", &kafka.servers)
+                .set("compression.type", codec)
+                .set("linger.ms", "200")
+                .create()
+                .unwrap();
+        // What compresses badly is sent as it is.
+        let value = codec.repeat(500);
+        for _ in 0..20 {
+            let record = BaseRecord::to(TOPIC)
+                .partition(0)
+                .key(codec)
+                .payload(&value);
+            assert!(producer.send(record).is_ok());
+        }
+        producer.flush(super::kafka::DEADLINE).unwrap();
+    }
+    let web = Web::start(|_| ok());
+    let _worker = Worker::start("pod-1", config(&kafka, &web));
+    let seen = web.wait_for_count(100);
+    for codec in codecs {
+        let body = codec.repeat(500);
+        let of_codec = seen
+            .iter()
+            .filter(|request| request.body == body.as_bytes());
+        assert_eq!(of_codec.count(), 20, "{codec}");
+    }
 }
 
 /// A server that keeps no connection for long, and does not say so.

@@ -112,7 +112,7 @@ pub async fn run(plan: &Plan, tell: Teller, stop: &CancellationToken) -> Result<
             handler: setup.config.handler.to_string(),
             dead_letters: setup.dead_letters().map(str::to_owned),
         });
-        let running = Running::begin(&setup, &reporter);
+        let running = Running::begin(&setup, embedded.is_some(), &reporter);
         let next = tokio::select! {
             biased;
             () = stop.cancelled() => None,
@@ -212,12 +212,13 @@ struct Running {
 }
 
 impl Running {
-    fn begin(setup: &Setup, reporter: &Arc<Reporter>) -> Self {
+    fn begin(setup: &Setup, mock_kafka: bool, reporter: &Arc<Reporter>) -> Self {
         let (shutdown, over) = (CancellationToken::new(), CancellationToken::new());
         let config = setup.config.clone();
         let options = Options {
             pod: setup.pod.clone(),
             admin: None,
+            mock_kafka,
         };
         let reporter = Arc::clone(reporter);
         let (told, ends) = (shutdown.clone(), over.clone().drop_guard());

@@ -71,6 +71,8 @@ pub(super) struct Loop {
     pub takeover: Option<Takeover>,
     /// The group, for messages.
     pub group_id: String,
+    /// See [`super::Options`].
+    pub mock_kafka: bool,
     /// Records that somebody gave up.
     pub skips: Skips,
     /// What Kafka does not allow us.
@@ -134,6 +136,7 @@ pub(super) struct Parts {
     pub group_id: String,
     pub skips: Skips,
     pub budget_bytes: usize,
+    pub mock_kafka: bool,
 }
 
 impl Loop {
@@ -150,6 +153,7 @@ impl Loop {
             commits: CommitWatch::default(),
             takeover: None,
             group_id: parts.group_id,
+            mock_kafka: parts.mock_kafka,
             skips: parts.skips,
             refusals: Refusals::default(),
             takeovers: mpsc::unbounded_channel(),

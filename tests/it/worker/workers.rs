@@ -91,6 +91,7 @@ impl Worker {
             Options {
                 pod: pod.to_owned(),
                 admin,
+                mock_kafka: false,
             },
             shutdown.clone(),
         );

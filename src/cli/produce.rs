@@ -82,6 +82,10 @@ pub struct ProduceArgs {
     /// How long to wait for the brokers
     #[arg(long, value_name = "TIME", default_value = "30s")]
     pub timeout: Span,
+    /// Only tell what goes wrong, on standard error, and exit with 0: for what must go on whatever becomes of its
+    /// records. A line of input that is no record is passed over
+    #[arg(long)]
+    pub best_effort: bool,
     /// How to say what was done
     #[arg(long, short, value_enum, default_value_t = Output::Text)]
     pub output: Output,
@@ -109,12 +113,19 @@ pub enum Output {
 /// In one line with its remedy: no broker, no such topic, an input line that is not JSON, a record
 /// that was not acknowledged in time.
 pub async fn run(args: ProduceArgs) -> anyhow::Result<ExitCode> {
+    let best_effort = args.best_effort;
     let stop = Arc::new(AtomicBool::new(false));
     let asked_to_stop = Arc::clone(&stop);
     // librdkafka's producer is polled by the thread that feeds it, so that thread is its own.
     let work = tokio::task::spawn_blocking(move || produce(&args, &asked_to_stop));
     tokio::select! {
-        done = work => done?.map(|()| ExitCode::SUCCESS),
+        done = work => match done? {
+            Err(error) if best_effort => {
+                eprintln!("not produced: {error:#}");
+                Ok(ExitCode::SUCCESS)
+            }
+            done => done.map(|()| ExitCode::SUCCESS),
+        },
         _ = interrupted_twice(&stop) => {
             eprintln!("stopped; records that were not acknowledged yet may be missing");
             // The thread may be waiting for a line of standard input, which nothing can end.
@@ -139,6 +150,10 @@ fn produce(args: &ProduceArgs, stop: &AtomicBool) -> anyhow::Result<()> {
         }
         let mut record = match record {
             Ok(record) => record,
+            Err(why) if args.best_effort => {
+                eprintln!("passed over: {why:#}");
+                continue;
+            }
             Err(why) => {
                 let sent = sender.finish()?;
                 bail!("{why:#}; {}", summary::before(sent.records));

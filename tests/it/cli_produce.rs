@@ -270,6 +270,49 @@ fn a_line_that_is_not_json_is_named_and_what_stood_before_it_is_produced() {
 }
 
 #[test]
+fn best_effort_tells_what_went_wrong_and_goes_on() {
+    let kafka = Kafka::with_topic("events", 1);
+    let bootstrap = kafka.bootstrap();
+    let arguments = [
+        "--bootstrap",
+        &bootstrap,
+        "--topic",
+        "events",
+        "--json-lines",
+        "--best-effort",
+    ];
+    let input = "{\"value\":\"one\"}\nno record\n{\"value\":\"two\"}\n";
+    let output = produce(&arguments, input);
+    assert!(succeeded(&output).contains("2 records"));
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        told.contains("passed over: ") && told.contains("line 2"),
+        "{told}"
+    );
+    let read = kafka.records("events", 1, 2, |message| utf8(message.payload()));
+    assert_eq!(read, [Some("one".to_owned()), Some("two".to_owned())]);
+
+    let nowhere = [
+        "--bootstrap",
+        "127.0.0.1:1",
+        "--topic",
+        "events",
+        "--timeout",
+        "1s",
+        "--best-effort",
+        "x",
+    ];
+    let output = produce(&nowhere, "");
+    assert!(output.status.success(), "{output:?}");
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        told.contains("not produced: ") && told.contains("127.0.0.1:1"),
+        "{told}"
+    );
+    assert!(output.stdout.is_empty(), "{output:?}");
+}
+
+#[test]
 fn a_missing_topic_is_named_with_its_remedy_and_not_created() {
     let kafka = Kafka::with_topic("orders", 1);
     let bootstrap = kafka.bootstrap();

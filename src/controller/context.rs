@@ -10,6 +10,7 @@ use kube::core::DeserializeGuard;
 use kube::runtime::reflector::Store;
 
 use super::fleets::{FleetKey, Fleets};
+use super::pace::Pace;
 use super::pods::Pods;
 use crate::api::KafkaConsumer;
 use crate::clock::Monotonic;
@@ -37,6 +38,8 @@ pub struct Context {
     pub lag: Arc<LagReader<FleetKey>>,
     /// Events.
     pub announcer: Announcer,
+    /// Turns of numbers in statuses, of whatever namespace.
+    pub pace: Arc<Pace>,
     /// Numbers about our own work.
     pub metrics: Arc<ControllerMetrics>,
     /// For what is not a date.

@@ -17,6 +17,7 @@ mod gauges;
 mod health;
 mod malformed;
 mod offsets;
+mod pace;
 mod pods;
 mod publish;
 mod reconcile;
@@ -55,6 +56,7 @@ use crate::telemetry::http;
 use context::Context;
 use fleets::{FleetKey, Fleets};
 use health::Health;
+use pace::Pace;
 use scopes::{Inlets, Scope};
 use watches::Watches;
 
@@ -226,6 +228,7 @@ impl Leader {
         let memory = Memory {
             fleets: Arc::default(),
             lag: Arc::new(LagReader::new()),
+            pace: Arc::default(),
             metrics: self.metrics.clone(),
         };
         let announcer = Announcer::new(
@@ -272,6 +275,7 @@ impl Leader {
             fleets: memory.fleets.clone(),
             lag: memory.lag.clone(),
             announcer: announcer.clone(),
+            pace: memory.pace.clone(),
             metrics: self.metrics.clone(),
             clock: self.clock,
             token_hosts: self.settings.token_hosts.clone(),
@@ -333,6 +337,7 @@ impl Leader {
 struct Memory {
     fleets: Arc<Fleets>,
     lag: Arc<LagReader<FleetKey>>,
+    pace: Arc<Pace>,
     metrics: Arc<ControllerMetrics>,
 }
 

@@ -28,6 +28,11 @@ pub async fn publish(
     match memory.told.due(consumer.status.as_ref(), next, now) {
         Due::Never => return Ok(None),
         Due::In(rest) => return Ok(Some(rest)),
+        Due::Numbers => {
+            if let Some(rest) = memory.told.waits(&context.pace, now) {
+                return Ok(Some(rest));
+            }
+        }
         Due::Now => {}
     }
     let namespace = consumer.namespace().unwrap_or_default();

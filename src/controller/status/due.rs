@@ -14,8 +14,10 @@ pub const NUMBERS_INTERVAL: Duration = Duration::from_secs(2);
 pub enum Due {
     /// Nothing changed.
     Never,
-    /// Something that people wait for changed, or the numbers are due.
+    /// Something that people wait for changed.
     Now,
+    /// Only numbers changed, and they are due: once it is their turn.
+    Numbers,
     /// Only numbers changed; they are due in this time.
     In(Duration),
 }
@@ -35,7 +37,7 @@ pub fn due(
     }
     let rest = age.map_or(Duration::ZERO, |age| NUMBERS_INTERVAL.saturating_sub(age));
     if rest.is_zero() {
-        Due::Now
+        Due::Numbers
     } else {
         Due::In(rest)
     }

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::api::{KafkaConsumer, SizeCost};
+use crate::controller::pace::Pace;
 use crate::controller::size::By;
 use crate::controller::status::due::due;
 use crate::controller::workload;
@@ -720,8 +721,21 @@ fn reasons_of_another_kind_are_written_even_if_they_had_to_wait() {
     };
     assert_eq!(look(11).0, Due::In(secs(1)));
     let (due, next) = look(12);
-    assert_eq!(due, Due::Now);
+    assert_eq!(due, Due::Numbers);
     assert_eq!(next.scaling.unwrap().reasons, ["idle for 1 s"]);
+}
+
+#[test]
+fn numbers_keep_the_turn_that_they_took_and_take_another_after_a_write() {
+    let (ms, pace) = (Duration::from_millis, Pace::default());
+    let now = ms(10_000);
+    while pace.turn(now) == now {}
+    let mut told = Told::default();
+    let rest = told.waits(&pace, now).expect("others were first");
+    assert_eq!(told.waits(&pace, now + rest - ms(1)), Some(ms(1)));
+    assert_eq!(told.waits(&pace, now + rest), None);
+    told.wrote(Day::good().status(), Vec::new(), now + rest);
+    assert!(told.waits(&pace, now + rest).is_some());
 }
 
 #[test]
@@ -740,8 +754,8 @@ fn numbers_wait_their_turn_and_conditions_do_not() {
         due(&before, &day.status(), age(500)),
         Due::In(Duration::from_millis(1_500))
     );
-    assert_eq!(due(&before, &day.status(), age(2_000)), Due::Now);
-    assert_eq!(due(&before, &day.status(), None), Due::Now);
+    assert_eq!(due(&before, &day.status(), age(2_000)), Due::Numbers);
+    assert_eq!(due(&before, &day.status(), None), Due::Numbers);
 
     day.away = Some("no broker answered");
     assert_eq!(due(&before, &day.status(), age(0)), Due::Now);

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::due::{Due, due};
 use crate::api::KafkaConsumerStatus;
+use crate::controller::pace::Pace;
 
 /// What was written last. Changes only by [`Told::wrote`]: what was merely thought of in between was
 /// told nobody.
@@ -12,6 +13,8 @@ pub struct Told {
     status: Option<KafkaConsumerStatus>,
     labels: Vec<&'static str>,
     at: Option<Duration>,
+    /// When it is its numbers' turn.
+    turn: Option<Duration>,
 }
 
 impl Told {
@@ -44,10 +47,18 @@ impl Told {
         }
     }
 
+    /// How long the numbers, which are due, wait for their turn; none if that has come.
+    pub fn waits(&mut self, pace: &Pace, now: Duration) -> Option<Duration> {
+        let turn = *self.turn.get_or_insert_with(|| pace.turn(now));
+        let rest = turn.saturating_sub(now);
+        (!rest.is_zero()).then_some(rest)
+    }
+
     /// `status`, whose reasons are of the kinds `labels`, was written.
     pub fn wrote(&mut self, status: KafkaConsumerStatus, labels: Vec<&'static str>, now: Duration) {
         self.status = Some(status);
         self.labels = labels;
         self.at = Some(now);
+        self.turn = None;
     }
 }

@@ -1,6 +1,7 @@
 //! Makes the children look as they should, in the one right order.
 
 use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use kube::ResourceExt;
 use serde_json::{Value, json};
 
@@ -176,12 +177,14 @@ pub fn size_is_ours(deployment: &Deployment) -> bool {
 fn size_holders(deployment: &Deployment) -> Vec<&str> {
     let entries = deployment.managed_fields().iter();
     entries
-        .filter(|entry| {
-            entry
-                .fields_v1
-                .as_ref()
-                .is_some_and(|fields| fields.0["f:spec"].get("f:replicas").is_some())
-        })
+        .filter(|entry| holds_size(entry))
         .filter_map(|entry| entry.manager.as_deref())
         .collect()
+}
+
+/// Whether an entry of managed fields holds the size. In the cache it stands without its fields if it does, and
+/// not at all if it does not; the API server always names them.
+pub fn holds_size(entry: &ManagedFieldsEntry) -> bool {
+    let fields = entry.fields_v1.as_ref();
+    fields.is_none_or(|fields| fields.0["f:spec"].get("f:replicas").is_some())
 }

@@ -13,6 +13,7 @@ use super::error::Error;
 use crate::api::names;
 use crate::fleet::Fleet;
 use crate::k8s::apply::{self, Memory, Need, version_of};
+use crate::k8s::packed;
 
 /// What was applied to each child.
 #[derive(Clone, Debug, Default)]
@@ -147,8 +148,11 @@ impl<'a, K: Child> Place<'a, K> {
             }
         }
         let live_value = live.as_ref().map(serde_json::to_value).transpose();
-        let live_value =
+        let mut live_value =
             live_value.map_err(|source| self.error("compare", kube::Error::SerdeError(source)))?;
+        if let Some(live) = &mut live_value {
+            packed::unpack_template(live);
+        }
         if let (None, Some(live)) = (&memory, &live_value) {
             *memory = apply::recognise(desired, live, names::ANNOTATION_APPLIED);
         }

@@ -113,24 +113,24 @@ pub struct Refusal {
 /// one object.
 #[derive(Debug, Default)]
 pub struct Fleets {
-    memories: Mutex<HashMap<FleetKey, FleetMemory>>,
+    memories: Mutex<HashMap<FleetKey, Box<FleetMemory>>>,
 }
 
 impl Fleets {
     /// The memory of the resource `uid`, new where there is none.
-    pub fn take(&self, key: &FleetKey, uid: &str) -> FleetMemory {
+    pub fn take(&self, key: &FleetKey, uid: &str) -> Box<FleetMemory> {
         let remembered = self.lock().remove(key);
         match remembered {
             Some(memory) if memory.uid == uid => memory,
-            _ => FleetMemory {
+            _ => Box::new(FleetMemory {
                 uid: uid.to_owned(),
                 ..Default::default()
-            },
+            }),
         }
     }
 
     /// Keeps a memory.
-    pub fn put(&self, key: FleetKey, memory: FleetMemory) {
+    pub fn put(&self, key: FleetKey, memory: Box<FleetMemory>) {
         self.lock().insert(key, memory);
     }
 
@@ -153,7 +153,7 @@ impl Fleets {
         gone
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<FleetKey, FleetMemory>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<FleetKey, Box<FleetMemory>>> {
         // A panic in between leaves a whole map: nothing in here is half-written.
         self.memories
             .lock()

@@ -6,7 +6,7 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use futures::{Stream, StreamExt, TryStreamExt};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{FieldsV1, ManagedFieldsEntry};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use kube::api::ObjectMeta;
 use kube::core::NamespaceResourceScope;
 use kube::runtime::reflector::{self, ObjectRef, Store};
@@ -17,13 +17,14 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tracing::warn;
 
+use super::apply;
 use super::context::{Caches, Guarded};
 use super::fleets::FleetKey;
 use super::pods::{Names, Pods};
 use super::reconcile;
 use super::scopes::Scope;
 use crate::api::names::{ANNOTATION_SKIP, LABEL_CONSUMER, MANAGED_BY};
-use crate::k8s::chain;
+use crate::k8s::{chain, packed};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Pod;
 
@@ -49,7 +50,7 @@ pub async fn start(
     let noted = Arc::clone(&names);
     let pods = scope.cache(&mut tasks, &wake, slim_pod, move |event| noted.note(event));
     let caches = Caches {
-        deployments: scope.cache(&mut tasks, &wake, keep_size_holders, |_| {}),
+        deployments: scope.cache(&mut tasks, &wake, slim_deployment, |_| {}),
         config_maps: scope.cache(&mut tasks, &wake, unmanaged, |_| {}),
         service_accounts: scope.cache(&mut tasks, &wake, unmanaged, |_| {}),
         pod_disruption_budgets: scope.cache(&mut tasks, &wake, unmanaged, |_| {}),
@@ -194,21 +195,17 @@ pub fn reference(key: FleetKey) -> ObjectRef<Guarded> {
     ObjectRef::new(&key.name).within(&key.namespace)
 }
 
-/// Of all that managed fields say, only who holds the size is asked.
-fn keep_size_holders(deployment: &mut Deployment) {
-    let held = |entry: &ManagedFieldsEntry| {
-        let fields = entry.fields_v1.as_ref()?;
-        fields.0.get("f:spec")?.get("f:replicas").cloned()
-    };
+/// Of all that managed fields say, only who holds the size is asked: a Deployment in the cache has the names
+/// of those, without their fields. Its template is compared only when somebody has changed something.
+fn slim_deployment(deployment: &mut Deployment) {
+    packed::pack_template(&mut deployment.spec.template);
     let holders = std::mem::take(deployment.managed_fields_mut());
     *deployment.managed_fields_mut() = holders
         .into_iter()
-        .filter_map(|mut entry| {
-            let replicas = held(&entry)?;
-            entry.fields_v1 = Some(FieldsV1(
-                serde_json::json!({ "f:spec": { "f:replicas": replicas } }),
-            ));
-            Some(entry)
+        .filter(apply::holds_size)
+        .map(|entry| ManagedFieldsEntry {
+            manager: entry.manager,
+            ..Default::default()
         })
         .collect();
 }

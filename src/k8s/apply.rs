@@ -12,6 +12,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::packed;
+
 /// What was applied to one object, and how our fields looked afterwards.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Memory {
@@ -20,8 +22,8 @@ pub struct Memory {
     /// The resource version of our last write; a cache that shows an older one lags behind.
     pub version: u64,
     applied: u64,
-    /// As JSON text: a tree of values takes several times as much, and it is rarely looked at.
-    fields: Box<str>,
+    /// Packed, as they are rarely looked at.
+    fields: Box<[u8]>,
 }
 
 impl Memory {
@@ -30,7 +32,7 @@ impl Memory {
             uid: text_at(live, "uid").to_owned(),
             version: version(live),
             applied: fingerprint(desired),
-            fields: projection(desired, live).to_string().into(),
+            fields: packed::pack(&projection(desired, live)).into(),
         }
     }
 }
@@ -92,8 +94,7 @@ pub fn need(memory: Option<&Memory>, desired: &Value, live: Option<&Value>) -> N
                 return Need::Nothing;
             }
             let mut paths = Vec::new();
-            // Our own text, so it can be read.
-            let before = serde_json::from_str(&memory.fields).unwrap_or_default();
+            let before = packed::unpack(&memory.fields);
             differences("", &before, &projection(desired, live), &mut paths);
             if paths.is_empty() {
                 Need::Nothing

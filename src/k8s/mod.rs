@@ -6,6 +6,7 @@ pub mod apply;
 pub mod client;
 pub mod events;
 pub mod lease;
+pub mod packed;
 
 /// An error with its sources in one line: kube wraps what went wrong in layers, and the innermost
 /// says it.

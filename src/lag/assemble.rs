@@ -23,8 +23,9 @@ pub(super) struct Ends {
 /// What a fleet's earlier readings leave for the next.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Memory {
-    /// Every partition's committed text and what it says.
-    texts: BTreeMap<TopicPartition, (Vec<u8>, Option<Report>)>,
+    /// Every partition's committed text and what it says. Reports are boxed: a tree has places that nothing is in,
+    /// and most groups are at rest without any.
+    texts: BTreeMap<TopicPartition, (Vec<u8>, Option<Box<Report>>)>,
     /// Every pod's newest report.
     pods: BTreeMap<String, PodSample>,
     /// Partitions that a topic was last known to have.
@@ -96,7 +97,7 @@ impl Memory {
                     let report = self
                         .texts
                         .get(partition)
-                        .and_then(|(_, report)| report.as_ref());
+                        .and_then(|(_, report)| report.as_deref());
                     if report.is_none() && !committed.metadata.is_empty() {
                         foreign += 1;
                     }
@@ -119,7 +120,7 @@ impl Memory {
         let reports = || {
             self.texts
                 .values()
-                .filter_map(|(_, report)| report.as_ref())
+                .filter_map(|(_, report)| report.as_deref())
         };
         let named: BTreeSet<&str> = reports().map(|report| report.pod.as_str()).collect();
         self.pods.retain(|pod, _| named.contains(pod.as_str()));
@@ -141,7 +142,7 @@ impl Memory {
         }
         let report = committed.offset.and_then(|offset| {
             let text = std::str::from_utf8(&committed.metadata).ok()?;
-            Report::decode(text, offset).ok()
+            Report::decode(text, offset).ok().map(Box::new)
         });
         self.texts
             .insert(partition.clone(), (committed.metadata.clone(), report));

@@ -25,8 +25,8 @@ use crate::topic::TopicPartition;
 pub struct State {
     /// When the newest sample was read.
     pub(super) seen: Option<Timestamp>,
-    /// Every partition's past.
-    pub(super) tracks: BTreeMap<TopicPartition, Track>,
+    /// Every partition's past; boxed, as a tree has places that nothing is in.
+    pub(super) tracks: BTreeMap<TopicPartition, Box<Track>>,
     /// Seconds between two commits of a partition in which records wait.
     pub(super) commit_gap: f64,
     /// Records that arrived.
@@ -87,8 +87,8 @@ impl State {
 
 /// Two ordered lists are walked side by side, which is cheaper than to look every partition up.
 pub(super) struct InOrder<'a> {
-    tracks: btree_map::Iter<'a, TopicPartition, Track>,
-    next: Option<(&'a TopicPartition, &'a Track)>,
+    tracks: btree_map::Iter<'a, TopicPartition, Box<Track>>,
+    next: Option<(&'a TopicPartition, &'a Box<Track>)>,
 }
 
 impl<'a> InOrder<'a> {

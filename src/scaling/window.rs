@@ -81,7 +81,9 @@ pub(super) fn observe(state: &mut State, reading: &Reading<'_>) {
             }
             None => {
                 let track = Track::new(reading.at, known);
-                state.tracks.insert(known.partition.clone(), track);
+                state
+                    .tracks
+                    .insert(known.partition.clone(), Box::new(track));
             }
         }
     }

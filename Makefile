@@ -224,6 +224,11 @@ bench-operator: tools ## The controller with 1,000 fleets, a real API server and
 	@tests/bench/operator --bin "$(BUILT:$(PROFILE)=release)" --page docs/benchmarks-operator.md
 	@$(if $(LARGE),tests/bench/operator --bin "$(BUILT:$(PROFILE)=release)" --fleets 10000 --steps 10 --page docs/benchmarks-operator.md)
 
+.PHONY: bench-sampling
+bench-sampling: setup ## The offsets of 10,000 fleets read, and a size decided for each, on a real broker, into docs/scaling.md; QUICK=1 to try
+	@$(CARGO) build --release --example bench_sampling
+	@tests/bench/sampling --dir "$(BUILT:$(PROFILE)=release)" $(if $(QUICK),--fleets 500,--document docs/scaling.md)
+
 .PHONY: bench-replay
 bench-replay: setup ## drover dlq replay beside a loop that only copies, on a real broker, into docs/dlq.md; QUICK=1 to try
 	@$(CARGO) build --release --bin drover --example bench_replay

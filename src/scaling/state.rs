@@ -71,9 +71,12 @@ impl State {
 
     /// Every partition's past, for partitions that are asked for in ascending order.
     pub(super) fn tracks_in_order(&self) -> InOrder<'_> {
-        let mut tracks = self.tracks.iter();
-        let next = tracks.next();
-        InOrder { tracks, next }
+        let mut tracks = InOrder {
+            tracks: self.tracks.iter(),
+            next: None,
+        };
+        tracks.go_on();
+        tracks
     }
 
     /// Remembers what was seen and decided.
@@ -88,10 +91,15 @@ impl State {
 /// Two ordered lists are walked side by side, which is cheaper than to look every partition up.
 pub(super) struct InOrder<'a> {
     tracks: btree_map::Iter<'a, TopicPartition, Box<Track>>,
-    next: Option<(&'a TopicPartition, &'a Box<Track>)>,
+    next: Option<(&'a TopicPartition, &'a Track)>,
 }
 
 impl<'a> InOrder<'a> {
+    fn go_on(&mut self) {
+        let next = self.tracks.next();
+        self.next = next.map(|(partition, track)| (partition, track.as_ref()));
+    }
+
     /// The past of `partition`, which comes after every one asked for before.
     pub(super) fn of(&mut self, partition: &TopicPartition) -> Option<&'a Track> {
         while let Some((at, track)) = self.next {
@@ -101,7 +109,7 @@ impl<'a> InOrder<'a> {
             if at > partition {
                 return None;
             }
-            self.next = self.tracks.next();
+            self.go_on();
         }
         None
     }

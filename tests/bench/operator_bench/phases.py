@@ -25,6 +25,7 @@ class Plan:
     rest_seconds: float = 60
     changed: int = 100
     woken_topics: int = 15
+    woken_fleets: int = 600
     patience: float = 1800
 
 
@@ -173,7 +174,9 @@ class Bench:
     def wake(self) -> dict:
         """One record for a topic whose fleets are all at zero: when is each scaled?"""
         delays, asked = [], 0
-        for number in range(self.plan.woken_topics):
+        # All fleets of a topic wake at once; of a topic with many fewer topics are enough.
+        fleets_each = self.plan.fleets // self.plan.topics
+        for number in range(max(1, min(self.plan.woken_topics, self.plan.woken_fleets // max(1, fleets_each)))):
             keys = {self.key(each) for each in range(number, self.plan.fleets, self.plan.topics)}
             asked += len(keys)
             produced = self.kafka.produce(self.topic(number), PARTITIONS, 1)

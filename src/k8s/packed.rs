@@ -1,4 +1,4 @@
-//! What is remembered of objects and rarely looked at, as deflated JSON: a tree of values takes ten times
+//! What is remembered of objects and rarely looked at, as deflated JSON: a tree of values takes several times
 //! as much, and so does a typed template.
 
 use std::io::Write as _;

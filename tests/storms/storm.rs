@@ -243,14 +243,20 @@ impl Storm {
         self.stop(&[pod]);
     }
 
-    /// One worker dies in the middle of its work, and another takes its place.
+    /// One worker dies in the middle of its work, and another takes its place. Any, where no work is
+    /// left.
     pub fn kill(&mut self) {
         self.count("kills");
-        let pod = self.any();
-        eventually("work in the handler", || {
-            let idle = self.witness.inside(pod) == 0;
-            let over = self.witness.handled() >= self.produced;
-            (!idle || over).then_some(())
+        let one = self.any();
+        // From a random one on, so that it is not always the eldest.
+        let running = self.fleet.running.keys().copied();
+        let (before, after): (Vec<_>, Vec<_>) = running.partition(|&pod| pod < one);
+        let pods = [after, before].concat();
+        let poisoned = self.poisoned(self.produced);
+        let pod = eventually("work in a handler", || {
+            let over = self.witness.handled() + poisoned >= self.produced;
+            let busy = pods.iter().find(|&&pod| self.witness.inside(pod) > 0);
+            busy.copied().or(over.then_some(one))
         });
         self.fleet.kill(pod);
         self.fleet.start();

@@ -161,7 +161,7 @@ fn a_topic_that_may_not_be_read_is_named_and_read_when_it_may() {
     allow(Of::Topic(topic), DESCRIBE);
     let web = Web::start(|_| ok());
     let admin = nowhere();
-    let _worker = Worker::start_with_admin("pod-1", place.config(&web), Some(admin));
+    let _worker = Worker::in_pod_with_admin("pod-1", place.config(&web), Some(admin));
     let words = format!("topic {topic} may not be read; allow Read on it");
     wait_for_page(admin, "/readyz", 503, &words);
     wait_for_page(admin, "/livez", 200, "ok");
@@ -190,7 +190,7 @@ fn a_group_that_may_not_be_used_is_named_and_joined_when_it_may() {
     allow(Of::Group(group), DESCRIBE);
     let web = Web::start(|_| ok());
     let admin = nowhere();
-    let _worker = Worker::start_with_admin("pod-1", place.config(&web), Some(admin));
+    let _worker = Worker::in_pod_with_admin("pod-1", place.config(&web), Some(admin));
     let words = format!("consumer group {group} may not be used; allow Read on it");
     wait_for_page(admin, "/readyz", 503, &words);
     wait_for_page(admin, "/livez", 200, "ok");
@@ -224,7 +224,7 @@ fn a_dead_letter_topic_that_may_not_be_written_to_is_named_and_written_to_when_i
     config.dead_letter_topic = Some(dead.topic.clone());
     config.on_exhausted = OnExhausted::DeadLetter;
     let admin = nowhere();
-    let _worker = Worker::start_with_admin("pod-1", config, Some(admin));
+    let _worker = Worker::in_pod_with_admin("pod-1", config, Some(admin));
     let words = format!(
         "no record is taken: dead-letter topic {} may not be written to; allow Write",
         dead.topic
@@ -281,7 +281,7 @@ fn a_refused_right_to_write_idempotently_is_asked_for_again() {
     kafka
         .mock
         .request_errors(RDKafkaApiKey::InitProducerId, &[refused; 2]);
-    let _worker = Worker::start("pod-1", config);
+    let _worker = Worker::in_pod("pod-1", config);
     assert_eq!(kafka.read(DEAD, 1).len(), 1);
     kafka.wait_for_commit(TOPIC, 0, 1);
 }

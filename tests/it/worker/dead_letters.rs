@@ -33,7 +33,7 @@ fn no_record_is_taken_before_the_dead_letter_topic_is_there() {
     config.dead_letter_topic = Some(DEAD.to_owned());
     config.on_exhausted = OnExhausted::DeadLetter;
     let admin = nowhere();
-    let _worker = Worker::start_with_admin("pod-1", config, Some(admin));
+    let _worker = Worker::in_pod_with_admin("pod-1", config, Some(admin));
     let why = "no record is taken: dead-letter topic orders.dlq does not exist; create it";
     wait_for_page(admin, "/readyz", 503, why);
     wait_for_page(admin, "/livez", 200, "ok");
@@ -67,7 +67,7 @@ fn a_dead_letter_topic_that_goes_under_a_running_worker_is_said_and_waited_for()
     let mut config = config(&kafka, &web);
     config.dead_letter_topic = Some(DEAD.to_owned());
     config.on_exhausted = OnExhausted::DeadLetter;
-    let _worker = Worker::start("pod-1", config);
+    let _worker = Worker::in_pod("pod-1", config);
     kafka.produce(TOPIC, 0, &["a"], &texts("v", 2));
     kafka.wait_for_commit(TOPIC, 0, 2);
 

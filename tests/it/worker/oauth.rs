@@ -46,7 +46,7 @@ fn while_tokens_are_renewed_records_are_handled_and_none_is_lost() {
     let server = TokenServer::start_with_tls(HOLDS_FOR, secured());
     let (place, web, admin) = (Place::new("token"), handler(), nowhere());
     let config = place.config(&web, "TOKEN", token(&server, SECRET));
-    let worker = Worker::start_with_admin("token", config, Some(admin));
+    let worker = Worker::in_pod_with_admin("token", config, Some(admin));
     eventually("the first records", || place.is_done().then_some(()));
     let form = &server.seen()[0].form;
     assert_eq!(
@@ -82,7 +82,7 @@ fn without_new_tokens_a_worker_says_so_and_goes_on_when_there_are_some() {
     let mut security = token(&server, SECRET);
     security.oauth.as_mut().unwrap().ca_file = None;
     let config = place.config(&web, "TOKEN", security);
-    let worker = Worker::start_with_admin("no-more-tokens", config, Some(admin));
+    let worker = Worker::in_pod_with_admin("no-more-tokens", config, Some(admin));
     eventually("the first records", || place.is_done().then_some(()));
     wait_for_page(admin, "/readyz", 200, "ok");
 
@@ -110,7 +110,7 @@ fn a_wrong_client_secret_is_told_in_the_servers_words_and_never_shown() {
     let mut config = place.config(&web, "TOKEN", token(&server, "guess-7"));
     config.dead_letter_topic = None;
     config.on_exhausted = OnExhausted::Stall;
-    let worker = Worker::start_with_admin("no-token", config, Some(admin));
+    let worker = Worker::in_pod_with_admin("no-token", config, Some(admin));
     let words = format!(
         "token endpoint {}: it answers 401: invalid_client: no client of ours",
         server.url()
@@ -130,7 +130,7 @@ fn a_token_endpoint_of_another_authority_is_not_given_the_secret() {
     let mut security = token(&server, SECRET);
     security.oauth.as_mut().unwrap().ca_file = Some(secured().file("other.crt"));
     let config = place.config(&web, "TOKEN", security);
-    let worker = Worker::start_with_admin("other-authority", config, Some(admin));
+    let worker = Worker::in_pod_with_admin("other-authority", config, Some(admin));
     wait_for_page(admin, "/readyz", 503, "name its authority in caSecret");
     assert!(server.seen().is_empty());
     drop(worker);

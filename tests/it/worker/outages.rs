@@ -51,7 +51,7 @@ fn a_handler_that_goes_away_and_comes_back_gets_the_rest() {
     // No record is to blame: not one attempt is spent on a handler that is not there.
     config.attempts = 1;
     config.on_exhausted = OnExhausted::Skip;
-    let worker = Worker::start_with_admin("pod-1", config, Some(admin));
+    let worker = Worker::in_pod_with_admin("pod-1", config, Some(admin));
     kafka.wait_for_commit(TOPIC, 0, 30);
     wait_for_page(admin, "/readyz", 200, "ok");
 
@@ -93,7 +93,7 @@ fn a_handler_in_the_pod_is_waited_for_before_joining_the_group() {
     handler.in_pod = true;
     config.attempts = 1;
     let admin = nowhere();
-    let _worker = Worker::start_with_admin("pod-1", config, Some(admin));
+    let _worker = Worker::in_pod_with_admin("pod-1", config, Some(admin));
     wait_for_page(
         admin,
         "/readyz",
@@ -120,7 +120,7 @@ fn a_worker_outlives_kafka_being_away_and_goes_on_by_itself() {
     config
         .properties
         .extend(soon.map(|(name, value)| (name.to_owned(), value.to_owned())));
-    let worker = Worker::start_with_admin("pod-1", config, Some(admin));
+    let worker = Worker::in_pod_with_admin("pod-1", config, Some(admin));
     kafka.wait_for_commit(TOPIC, 0, 10);
 
     kafka.mock.broker_down(1).unwrap();
@@ -141,7 +141,7 @@ fn a_missing_topic_is_said_and_taken_up_when_it_appears() {
     kafka.mock.topic_error(TOPIC, missing).unwrap();
     let web = Web::start(|_| ok());
     let admin = nowhere();
-    let _worker = Worker::start_with_admin("pod-1", config(&kafka, &web), Some(admin));
+    let _worker = Worker::in_pod_with_admin("pod-1", config(&kafka, &web), Some(admin));
     wait_for_page(admin, "/readyz", 503, "topic not there");
     wait_for_page(admin, "/livez", 200, "ok");
 
@@ -165,7 +165,7 @@ fn a_member_without_partitions_is_ready() {
         }
         let admins = [nowhere(), nowhere()];
         let workers =
-            admins.map(|admin| Worker::start_with_admin("pod", config.clone(), Some(admin)));
+            admins.map(|admin| Worker::in_pod_with_admin("pod", config.clone(), Some(admin)));
         for admin in admins {
             wait_for_page(admin, "/readyz", 200, "ok");
         }

@@ -47,7 +47,7 @@ fn is_replayed_and_handled(style: HeaderStyle) {
     }
     producer.flush(DEADLINE).unwrap();
     let web = Web::start(|_| status(422));
-    let _worker = Worker::start(
+    let _worker = Worker::in_pod(
         "pod-1",
         WorkerConfig {
             bootstrap_servers: broker().servers.clone(),
@@ -137,7 +137,7 @@ fn what_was_replayed_to_the_retry_topic_is_known_again_by_where_it_was_first() {
         on_store_error: OnStoreError::default(),
         on_missing_key: OnMissingKey::default(),
     };
-    let _worker = Worker::start(
+    let _worker = Worker::in_pod(
         "pod-1",
         WorkerConfig {
             bootstrap_servers: broker().servers.clone(),

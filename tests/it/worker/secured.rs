@@ -143,7 +143,7 @@ fn records_are_handled_and_dead_lettered_over_every_kind_of_connection() {
         .into_iter()
         .map(|(name, listener, security)| {
             let (place, web) = (Place::new(name), handler());
-            let worker = Worker::start(name, place.config(&web, listener, security));
+            let worker = Worker::in_pod(name, place.config(&web, listener, security));
             (name, place, web, worker)
         })
         .collect();
@@ -191,7 +191,7 @@ fn what_keeps_a_worker_out_is_told_apart_and_is_no_reason_to_restart() {
             // With one, it is the dead-letter topic that is asked for first.
             config.dead_letter_topic = None;
             config.on_exhausted = OnExhausted::Stall;
-            let worker = Worker::start_with_admin(name, config, Some(admin));
+            let worker = Worker::in_pod_with_admin(name, config, Some(admin));
             (name, words, web, admin, worker)
         })
         .collect();
@@ -216,7 +216,7 @@ fn a_password_that_cannot_be_read_is_named_by_its_file() {
     let web = handler();
     let mut security = login(Mechanism::Plain, PASSWORD);
     security.sasl.as_mut().unwrap().password_file = secured().file("nothing-here");
-    let worker = Worker::start("pod", place.config(&web, "LOGIN", security));
+    let worker = Worker::in_pod("pod", place.config(&web, "LOGIN", security));
     eventually("the end", || worker.is_over().then_some(()));
     let error = worker.stop().unwrap_err().to_string();
     assert!(error.contains("read the password for Kafka in "), "{error}");

@@ -196,7 +196,7 @@ fn a_batch_that_is_broken_on_the_brokers_disk_is_waited_for_and_not_jumped_over(
     topic.produce(&values);
     topic.damage("second-record", "sXcond-record");
     let web = Web::start(|_| ok());
-    let _worker = Worker::start("pod-1", topic.config(&web));
+    let _worker = Worker::in_pod("pod-1", topic.config(&web));
 
     topic.wait_for(1, Some(unread::UNREADABLE));
     assert_eq!(
@@ -222,11 +222,11 @@ fn offsets_of_a_topic_that_was_made_anew_are_not_taken_for_its_own() {
     };
     topic.set_offset(2, &left.encode(Offset(2)));
     let web = Web::start(|_| ok());
-    let worker = Worker::start("pod-2", topic.config(&web));
+    let worker = Worker::in_pod("pod-2", topic.config(&web));
     topic.wait_for(2, Some(unread::TOPIC_RECREATED));
     assert!(worker.stop().is_ok());
     // Whoever comes next finds it again.
-    let _worker = Worker::start("pod-3", topic.config(&web));
+    let _worker = Worker::in_pod("pod-3", topic.config(&web));
     topic.wait_for(2, Some(unread::TOPIC_RECREATED));
     assert!(web.seen().is_empty());
 }
@@ -236,7 +236,7 @@ fn a_topic_that_is_made_anew_under_a_worker_is_read_whole_or_told() {
     let topic = Topic::new("replaced");
     topic.produce(&["old-1", "old-2"]);
     let web = Web::start(|_| ok());
-    let _worker = Worker::start("pod-1", topic.config(&web));
+    let _worker = Worker::in_pod("pod-1", topic.config(&web));
     topic.wait_for(2, None);
 
     topic.make_anew();
@@ -258,7 +258,7 @@ fn partitions_that_are_added_are_read_from_their_first_record() {
     config
         .properties
         .insert(soon.0.to_owned(), soon.1.to_owned());
-    let worker = Worker::start("pod-1", config);
+    let worker = Worker::in_pod("pod-1", config);
     topic.wait_for(1, None);
 
     // They have records before any worker knows of them.
@@ -313,7 +313,7 @@ fn a_dozen_topics_are_replaced(name: &str, protocol: GroupProtocol) {
         config.properties.remove("session.timeout.ms");
         config.properties.remove("heartbeat.interval.ms");
     }
-    let worker = Worker::start("pod-1", config.clone());
+    let worker = Worker::in_pod("pod-1", config.clone());
     for topic in &topics {
         topic.wait_for(3, None);
     }
@@ -335,7 +335,7 @@ fn a_dozen_topics_are_replaced(name: &str, protocol: GroupProtocol) {
     }
     // Nothing is passed over: what was not begun with stays where it is, whoever comes.
     assert!(worker.stop().is_ok());
-    let worker = Worker::start("pod-2", config.clone());
+    let worker = Worker::in_pod("pod-2", config.clone());
     let mut stopped = Vec::new();
     for topic in &topics {
         if handled(topic) < RECORDS {
@@ -350,7 +350,7 @@ fn a_dozen_topics_are_replaced(name: &str, protocol: GroupProtocol) {
     for topic in stopped {
         topic.set_offset(0, "");
     }
-    let _worker = Worker::start("pod-3", config);
+    let _worker = Worker::in_pod("pod-3", config);
     for topic in &topics {
         eventually("all of the new topic", || {
             (handled(topic) == RECORDS).then_some(())

@@ -80,18 +80,32 @@ pub struct Worker {
 }
 
 impl Worker {
+    /// At librdkafka's mock, which is not asked what it never answers: each such question takes seconds.
     pub fn start(pod: &str, config: WorkerConfig) -> Self {
         Self::start_with_admin(pod, config, None)
     }
 
     pub fn start_with_admin(pod: &str, config: WorkerConfig, admin: Option<SocketAddr>) -> Self {
+        Self::run(pod, config, admin, true)
+    }
+
+    /// As in a pod: asks Kafka all that it asks there.
+    pub fn in_pod(pod: &str, config: WorkerConfig) -> Self {
+        Self::in_pod_with_admin(pod, config, None)
+    }
+
+    pub fn in_pod_with_admin(pod: &str, config: WorkerConfig, admin: Option<SocketAddr>) -> Self {
+        Self::run(pod, config, admin, false)
+    }
+
+    fn run(pod: &str, config: WorkerConfig, admin: Option<SocketAddr>, mock_kafka: bool) -> Self {
         show_logs();
         let shutdown = CancellationToken::new();
         let (options, token) = (
             Options {
                 pod: pod.to_owned(),
                 admin,
-                mock_kafka: false,
+                mock_kafka,
             },
             shutdown.clone(),
         );

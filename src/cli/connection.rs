@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{anyhow, bail};
 use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
 use kube::ResourceExt;
 
 use super::cluster::{Cluster, ClusterArgs};
@@ -32,7 +33,8 @@ pub struct ConnectionArgs {
         long,
         alias = "bootstrap-servers",
         env = "DROVER_BOOTSTRAP",
-        value_name = "HOST:PORT"
+        value_name = "HOST:PORT",
+        value_parser = NonEmptyStringValueParser::new()
     )]
     pub bootstrap: Option<String>,
     /// A property for librdkafka, such as security.protocol=SSL; can be given several times

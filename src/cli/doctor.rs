@@ -10,6 +10,7 @@ mod kafka;
 use std::process::ExitCode;
 
 use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
 use serde_json::json;
 
 use super::cluster::{Cluster, ClusterArgs};
@@ -32,6 +33,7 @@ pub struct DoctorArgs {
         alias = "bootstrap-servers",
         env = "DROVER_BOOTSTRAP",
         value_name = "HOST:PORT",
+        value_parser = NonEmptyStringValueParser::new(),
         requires = "name"
     )]
     bootstrap: Option<String>,

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::bail;
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueEnum};
 
 use crate::api::Span;
@@ -29,7 +30,7 @@ use send::Sender;
 #[derive(Args, Clone, Debug)]
 pub struct ProduceArgs {
     /// Brokers to begin with: host:port, several with commas
-    #[arg(long, env = "DROVER_BOOTSTRAP", value_name = "HOST:PORT")]
+    #[arg(long, env = "DROVER_BOOTSTRAP", value_name = "HOST:PORT", value_parser = NonEmptyStringValueParser::new())]
     pub bootstrap: String,
     /// The topic to produce to
     #[arg(long)]

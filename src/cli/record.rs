@@ -12,6 +12,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, anyhow, ensure};
 use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::connection::pair;
@@ -28,7 +29,7 @@ const LOOK_FOR_PARTITIONS: u64 = 60;
 #[derive(Args, Clone, Debug)]
 pub struct RecordArgs {
     /// Brokers to begin with: host:port, several with commas
-    #[arg(long, env = "DROVER_BOOTSTRAP", value_name = "HOST:PORT")]
+    #[arg(long, env = "DROVER_BOOTSTRAP", value_name = "HOST:PORT", value_parser = NonEmptyStringValueParser::new())]
     pub bootstrap: String,
     /// A topic; can be given several times, and then their records are added up
     #[arg(long = "topic", required = true, value_name = "TOPIC")]

@@ -4,6 +4,7 @@ mod line;
 mod reporter;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use serde::Serialize;
 
@@ -33,6 +34,8 @@ pub enum News {
         handler: String,
         /// Where records go that cannot be handled.
         dead_letters: Option<String>,
+        /// The file whose keys encrypt, where values are to be encrypted.
+        keys_in: Option<PathBuf>,
     },
     /// The group had no offsets; these were written, as `startAt` says.
     GroupBegins {

@@ -441,6 +441,23 @@ fn brokers_that_are_away_or_silent_are_named() {
 }
 
 #[test]
+fn brokers_that_were_set_to_nothing_are_said_at_once() {
+    for arguments in OF_KAFKA {
+        let output = drover(arguments)
+            .env("DROVER_BOOTSTRAP", "")
+            .output()
+            .unwrap();
+        let (_, error) = said(&output);
+        let what = format!("{arguments:?}: {error}");
+        assert_eq!(output.status.code(), Some(2), "{what}");
+        assert!(
+            error.contains("a value is required for '--bootstrap"),
+            "{what}"
+        );
+    }
+}
+
+#[test]
 fn whoever_interrupts_is_obeyed_and_nothing_is_spilt() {
     for arguments in OF_KAFKA {
         let (address, taken) = silent();

@@ -20,6 +20,7 @@ impl News {
                 group,
                 handler,
                 dead_letters,
+                keys_in,
             } => {
                 let kind = if *embedded { "embedded Kafka" } else { "Kafka" };
                 let mut text = format!(
@@ -32,7 +33,11 @@ impl News {
                 if let (true, Some(topic)) = (embedded, topics.first()) {
                     let _ = write!(
                         text,
-                        "\n  feed it: drover produce --bootstrap {brokers} --topic {topic} --key k '{{\"id\":1}}'"
+                        "\n  feed it: drover produce --bootstrap {brokers} --topic {topic} --key k{} '{{\"id\":1}}'",
+                        keys_in.as_ref().map_or_else(String::new, |file| format!(
+                            " --encrypt --keys-file {}",
+                            file.display()
+                        ))
                     );
                 }
                 text
@@ -159,10 +164,7 @@ impl Summary {
             (self.dead_lettered, "dead-lettered"),
             (self.skipped, "skipped"),
             (self.duplicates, "handled before"),
-            (
-                self.unfinished,
-                "not finished, which the group's next member gets again",
-            ),
+            (self.unfinished, "not finished, and so not committed"),
         ] {
             if count > 0 {
                 let _ = write!(text, ", {count} {what}");
@@ -321,5 +323,28 @@ mod tests {
         );
         assert!(waits("Start").contains("the command does not run"));
         assert!(waits("HttpStatus").contains("the handler asks for less"));
+    }
+
+    fn begins(keys_in: Option<&str>) -> String {
+        let begins = News::Begins {
+            consumer: "shop/orders".to_owned(),
+            brokers: "127.0.0.1:4012".to_owned(),
+            embedded: true,
+            topics: vec!["orders".to_owned()],
+            group: "orders.dev.ann".to_owned(),
+            handler: "http://localhost:3000/".to_owned(),
+            dead_letters: None,
+            keys_in: keys_in.map(Into::into),
+        };
+        begins.text()
+    }
+
+    #[test]
+    fn what_feeds_a_fleet_of_encrypted_records_encrypts() {
+        let feed = "--topic orders --key k '{\"id\":1}'";
+        assert!(begins(None).ends_with(feed), "{}", begins(None));
+        let encrypted = begins(Some("shop.yaml"));
+        let feed = "--topic orders --key k --encrypt --keys-file shop.yaml '{\"id\":1}'";
+        assert!(encrypted.ends_with(feed), "{encrypted}");
     }
 }

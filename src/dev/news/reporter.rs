@@ -191,12 +191,12 @@ impl Book {
             Verdict::SlowDown { failure, .. }
                 if [class::CONNECT, class::START].contains(&failure.class) => {}
             Verdict::SlowDown { .. } => summary.slow_downs += 1,
+            // No handler was asked.
+            Verdict::Undeliverable { .. } | Verdict::NotYet(_) => {}
             Verdict::Postponed { .. } | Verdict::Cancelled => {}
-            Verdict::Retry(_)
-            | Verdict::Reject(_)
-            | Verdict::Misconfigured(_)
-            | Verdict::Undeliverable { .. }
-            | Verdict::NotYet(_) => summary.failed_attempts += 1,
+            Verdict::Retry(_) | Verdict::Reject(_) | Verdict::Misconfigured(_) => {
+                summary.failed_attempts += 1;
+            }
         }
         if matches!(verdict, Verdict::Done | Verdict::Skip | Verdict::Duplicate) {
             self.finish(place);

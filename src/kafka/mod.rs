@@ -20,4 +20,4 @@ pub mod tails;
 pub mod topic_change;
 pub mod topics;
 
-pub use native::{Embedded, Event, Message, Polled, Tokens};
+pub use native::{Embedded, Event, Message, Polled, Silent, Tokens};

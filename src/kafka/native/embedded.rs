@@ -1,11 +1,12 @@
 //! A Kafka in this process: librdkafka's mock cluster, which other processes reach on loopback.
 //!
-//! For development. What it can and cannot do is in `docs/dev.md`.
+//! For development, and for tests. What it can and cannot do is in `docs/dev.md`.
 
 use rdkafka::bindings as rd;
 use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::mocking::MockCluster;
 use rdkafka::producer::{BaseProducer, Producer as _, ProducerContext};
 
 /// How long the first member of a group waits for others; a real broker's three seconds would be
@@ -20,7 +21,8 @@ pub struct Embedded {
 }
 
 /// That the cluster is a mock need not be said to those who asked for it.
-struct Silent;
+#[derive(Debug)]
+pub struct Silent;
 
 impl ClientContext for Silent {
     fn log(&self, _: RDKafkaLogLevel, _: &str, _: &str) {}
@@ -59,16 +61,22 @@ impl Embedded {
         &self.servers
     }
 
+    /// The cluster itself, which can be made to misbehave.
+    ///
+    /// # Panics
+    /// Never: it is made with the client that it belongs to.
+    pub fn cluster(&self) -> MockCluster<'_, Silent> {
+        let cluster = self.owner.client().mock_cluster();
+        cluster.expect("a client that was made with a cluster has it for its life")
+    }
+
     /// Creates a topic; false if it is there already.
     ///
     /// # Errors
     /// If its name or its number of partitions will not do.
     pub fn create_topic(&self, topic: &str, partitions: i32) -> KafkaResult<bool> {
         use rdkafka::types::RDKafkaErrorCode::TopicAlreadyExists;
-        let Some(cluster) = self.owner.client().mock_cluster() else {
-            return Ok(false);
-        };
-        match cluster.create_topic(topic, partitions, 1) {
+        match self.cluster().create_topic(topic, partitions, 1) {
             Ok(()) => Ok(true),
             Err(KafkaError::MockCluster(TopicAlreadyExists)) => Ok(false),
             Err(error) => Err(error),

@@ -271,7 +271,7 @@ fn a_dead_letter_topic_that_may_not_be_written_to_is_named_and_written_to_when_i
 fn a_refused_right_to_write_idempotently_is_asked_for_again() {
     const DEAD: &str = "orders.dlq";
     let kafka = Kafka::with_topic(TOPIC, 1);
-    kafka.mock.create_topic(DEAD, 1, 1).unwrap();
+    kafka.mock().create_topic(DEAD, 1, 1).unwrap();
     kafka.produce(TOPIC, 0, &["k"], &texts("bad", 1));
     let web = Web::start(|_| status(400));
     let mut config = config(&kafka, &web);
@@ -279,7 +279,7 @@ fn a_refused_right_to_write_idempotently_is_asked_for_again() {
     config.on_exhausted = OnExhausted::DeadLetter;
     let refused = RDKafkaRespErr::RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED;
     kafka
-        .mock
+        .mock()
         .request_errors(RDKafkaApiKey::InitProducerId, &[refused; 2]);
     let _worker = Worker::in_pod("pod-1", config);
     assert_eq!(kafka.read(DEAD, 1).len(), 1);

@@ -93,7 +93,7 @@ fn records_go_together_never_two_of_a_key_and_each_once() {
 #[test]
 fn each_record_goes_the_way_of_its_own_result() {
     let kafka = Kafka::with_topic(TOPIC, 1);
-    kafka.mock.create_topic(DEAD, 1, 1).unwrap();
+    kafka.mock().create_topic(DEAD, 1, 1).unwrap();
     let keys: Vec<String> = (0..20).map(|n| format!("k{n}")).collect();
     let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
     kafka.produce(TOPIC, 0, &keys, &texts("v", 20));
@@ -127,7 +127,7 @@ fn each_record_goes_the_way_of_its_own_result() {
 #[test]
 fn a_record_that_takes_its_batch_down_is_found_and_only_that_is_dead_lettered() {
     let kafka = Kafka::with_topic(TOPIC, 1);
-    kafka.mock.create_topic(DEAD, 1, 1).unwrap();
+    kafka.mock().create_topic(DEAD, 1, 1).unwrap();
     let keys: Vec<String> = (0..10).map(|n| format!("k{n}")).collect();
     let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
     kafka.produce(TOPIC, 0, &keys, &texts("v", 10));

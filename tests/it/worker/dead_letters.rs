@@ -25,9 +25,9 @@ const DEAD: &str = "orders.dlq";
 fn no_record_is_taken_before_the_dead_letter_topic_is_there() {
     let kafka = Kafka::with_topic(TOPIC, 1);
     kafka.produce(TOPIC, 0, &["a"], &texts("v", 3));
-    kafka.mock.create_topic(DEAD, 1, 1).unwrap();
+    kafka.mock().create_topic(DEAD, 1, 1).unwrap();
     let missing = RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
-    kafka.mock.topic_error(DEAD, missing).unwrap();
+    kafka.mock().topic_error(DEAD, missing).unwrap();
     let web = Web::start(|_| ok());
     let mut config = config(&kafka, &web);
     config.dead_letter_topic = Some(DEAD.to_owned());
@@ -40,7 +40,7 @@ fn no_record_is_taken_before_the_dead_letter_topic_is_there() {
     assert!(web.seen().is_empty());
 
     let none = RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR;
-    kafka.mock.topic_error(DEAD, none).unwrap();
+    kafka.mock().topic_error(DEAD, none).unwrap();
     kafka.wait_for_commit(TOPIC, 0, 3);
     wait_for_page(admin, "/readyz", 200, "ok");
 }
@@ -59,7 +59,7 @@ fn wait_for_word(kafka: &Kafka, offset: i64, word: Option<&str>) {
 #[test]
 fn a_dead_letter_topic_that_goes_under_a_running_worker_is_said_and_waited_for() {
     let kafka = Kafka::with_topic(TOPIC, 1);
-    kafka.mock.create_topic(DEAD, 1, 1).unwrap();
+    kafka.mock().create_topic(DEAD, 1, 1).unwrap();
     let web = Web::start(|seen| match seen.text() {
         "bad" => status(400),
         _ => ok(),
@@ -72,7 +72,7 @@ fn a_dead_letter_topic_that_goes_under_a_running_worker_is_said_and_waited_for()
     kafka.wait_for_commit(TOPIC, 0, 2);
 
     let missing = RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
-    kafka.mock.topic_error(DEAD, missing).unwrap();
+    kafka.mock().topic_error(DEAD, missing).unwrap();
     kafka.produce(TOPIC, 0, &["a"], &["bad".to_owned()]);
     kafka.produce(TOPIC, 0, &["b"], &texts("w", 3));
     wait_for_word(&kafka, 2, Some(reason::NOT_FOUND));
@@ -83,7 +83,7 @@ fn a_dead_letter_topic_that_goes_under_a_running_worker_is_said_and_waited_for()
     });
 
     let none = RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR;
-    kafka.mock.topic_error(DEAD, none).unwrap();
+    kafka.mock().topic_error(DEAD, none).unwrap();
     wait_for_word(&kafka, 6, None);
     let copies = kafka.read(DEAD, 1);
     assert_eq!(copies[0].value.as_deref(), Some(&b"bad"[..]));

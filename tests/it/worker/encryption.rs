@@ -67,7 +67,7 @@ fn message(key: &Key, text: &str) -> String {
 
 fn kafka() -> Kafka {
     let kafka = Kafka::with_topic(TOPIC, 1);
-    kafka.mock.create_topic(DEAD, 1, 1).unwrap();
+    kafka.mock().create_topic(DEAD, 1, 1).unwrap();
     kafka
 }
 

@@ -60,7 +60,7 @@ impl Script {
 }
 
 fn dead_lettering(kafka: &Kafka, config: &mut WorkerConfig) {
-    kafka.mock.create_topic(DEAD, 1, 1).unwrap();
+    kafka.mock().create_topic(DEAD, 1, 1).unwrap();
     config.dead_letter_topic = Some(DEAD.to_owned());
     config.on_exhausted = OnExhausted::DeadLetter;
 }

@@ -20,7 +20,7 @@ fn is(seen: &Seen, text: &str) -> bool {
 #[test]
 fn a_record_that_always_fails_is_dead_lettered_whole_after_five_attempts() {
     let kafka = Kafka::with_topic(TOPIC, 1);
-    kafka.mock.create_topic(DEAD, 1, 1).unwrap();
+    kafka.mock().create_topic(DEAD, 1, 1).unwrap();
     let own = headers(&[
         ("a", Some(b"1")),
         ("a", Some(b"2")),
@@ -107,7 +107,7 @@ fn a_record_that_always_fails_is_dead_lettered_whole_after_five_attempts() {
 #[test]
 fn a_dead_letter_topic_that_refuses_holds_the_commit_until_it_takes_the_copy() {
     let kafka = Kafka::with_topic(TOPIC, 1);
-    kafka.mock.create_topic(DEAD, 1, 1).unwrap();
+    kafka.mock().create_topic(DEAD, 1, 1).unwrap();
     use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
     let refused = RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
     kafka.produce(TOPIC, 0, &["k"], &texts("v", 2));
@@ -116,7 +116,7 @@ fn a_dead_letter_topic_that_refuses_holds_the_commit_until_it_takes_the_copy() {
     config.dead_letter_topic = Some(DEAD.to_owned());
     config.on_exhausted = OnExhausted::DeadLetter;
     kafka
-        .mock
+        .mock()
         .request_errors(RDKafkaApiKey::Produce, &[refused; 3]);
     let _worker = Worker::start("pod-1", config);
 
@@ -202,7 +202,7 @@ fn a_handler_that_asks_for_less_is_asked_later_and_no_attempt_is_spent() {
 #[test]
 fn drover_result_says_more_than_the_status() {
     let kafka = Kafka::with_topic(TOPIC, 1);
-    kafka.mock.create_topic(DEAD, 1, 1).unwrap();
+    kafka.mock().create_topic(DEAD, 1, 1).unwrap();
     let words: Vec<String> = ["done", "skip", "reject"].map(str::to_owned).into();
     kafka.produce(TOPIC, 0, &["a", "b", "c"], &words);
     let web = Web::start(|seen| Reply {
@@ -242,7 +242,7 @@ fn a_handler_that_takes_too_long_has_failed() {
 #[test]
 fn a_handler_that_is_broken_for_everybody_does_not_empty_the_topic_into_the_dead_letters() {
     let kafka = Kafka::with_topic(TOPIC, 1);
-    kafka.mock.create_topic(DEAD, 1, 1).unwrap();
+    kafka.mock().create_topic(DEAD, 1, 1).unwrap();
     let keys: Vec<String> = texts("key", 60);
     let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
     kafka.produce(TOPIC, 0, &keys, &texts("v", 60));

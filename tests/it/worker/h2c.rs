@@ -386,7 +386,7 @@ fn only_http_1() -> String {
 #[test]
 fn a_handler_that_speaks_only_http_1_stalls_the_record_with_the_field_and_the_remedy() {
     let kafka = Kafka::with_topic(TOPIC, 1);
-    kafka.mock.create_topic("orders.dlq", 1, 1).unwrap();
+    kafka.mock().create_topic("orders.dlq", 1, 1).unwrap();
     kafka.produce(TOPIC, 0, &["a"], &texts("v", 1));
     let mut config = over_h2c(&kafka, only_http_1());
     config.attempts = 1;

@@ -163,7 +163,7 @@ fn a_worker_is_killed_before_it_commits(store: &StoreKind) {
     kafka.flush();
     let refused = [RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS; MANY];
     let commit = RDKafkaApiKey::OffsetCommit;
-    let mock: &MockCluster<'_, _> = &kafka.mock;
+    let mock: &MockCluster<'_, _> = &kafka.mock();
     mock.request_errors(commit, &refused);
     let config = idempotent(&kafka, &web, store);
     let (_folder, path) = written(&config);

@@ -130,7 +130,7 @@ fn a_worker_is_killed_before_it_commits_batches(store: &StoreKind) {
     kafka.flush();
     let commit = RDKafkaApiKey::OffsetCommit;
     let refused = RDKafkaRespErr::RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS;
-    kafka.mock.request_errors(commit, &[refused; MANY]);
+    kafka.mock().request_errors(commit, &[refused; MANY]);
     let config = batched(&kafka, &web, store);
     let (_folder, path) = written(&config);
     let first = Process::start(&["--config", &path]);
@@ -150,7 +150,7 @@ fn a_worker_is_killed_before_it_commits_batches(store: &StoreKind) {
     });
     assert_eq!(kafka.committed(TOPIC, 0), None);
     drop(first); // SIGKILL
-    kafka.mock.clear_request_errors(commit);
+    kafka.mock().clear_request_errors(commit);
     let _second = Worker::start("pod-2", config);
     kafka.wait_for_commit(TOPIC, 0, 40);
     kafka.wait_for_commit(TOPIC, 1, 40);

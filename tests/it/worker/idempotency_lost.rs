@@ -34,7 +34,7 @@ fn lost_in_the_handler(first: Reply, change: impl Fn(&mut WorkerConfig)) -> usiz
 
     let unknown = RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID;
     kafka
-        .mock
+        .mock()
         .request_errors(RDKafkaApiKey::Heartbeat, &[unknown]);
     let held = "drover_worker_idempotency_claims_total{result=\"held\"} ";
     wait_for_page(admin, "/metrics", 200, held);

@@ -2,12 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use super::workers::GROUP;
+use drover::kafka::{Embedded, Silent};
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::message::{Header, Headers as _, OwnedHeaders};
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer};
 use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
+
+use super::workers::GROUP;
 
 /// What no condition of these tests takes on a busy machine.
 pub const DEADLINE: Duration = Duration::from_secs(60);
@@ -30,9 +32,9 @@ pub fn eventually<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T 
 }
 
 pub struct Kafka {
-    pub mock: MockCluster<'static, DefaultProducerContext>,
+    cluster: Embedded,
     pub servers: String,
-    producer: ThreadedProducer<rdkafka::producer::DefaultProducerContext>,
+    producer: ThreadedProducer<DefaultProducerContext>,
     /// Asks for the group's offsets, without being a member.
     observer: BaseConsumer,
 }
@@ -56,9 +58,9 @@ impl Read {
 
 impl Kafka {
     pub fn with_topic(topic: &str, partitions: i32) -> Self {
-        let mock = MockCluster::new(1).unwrap();
-        mock.create_topic(topic, partitions, 1).unwrap();
-        let servers = mock.bootstrap_servers();
+        let cluster = Embedded::start().unwrap();
+        cluster.create_topic(topic, partitions).unwrap();
+        let servers = cluster.servers().to_owned();
         let producer = ClientConfig::new()
             .set("bootstrap.servers", &servers)
             .set("linger.ms", "1")
@@ -70,11 +72,16 @@ impl Kafka {
             .create()
             .unwrap();
         Self {
-            mock,
+            cluster,
             servers,
             producer,
             observer,
         }
+    }
+
+    /// What can be made to misbehave.
+    pub fn mock(&self) -> MockCluster<'_, Silent> {
+        self.cluster.cluster()
     }
 
     /// Produces a record and waits for nothing.

@@ -42,7 +42,7 @@ fn two_workers_share_and_hand_over_without_repeating_or_reordering_anything() {
     // again, and meanwhile it refuses commits. The leader asks for metadata before it syncs: with
     // this delay it comes last.
     kafka
-        .mock
+        .mock()
         .broker_round_trip_time(1, Duration::from_millis(100))
         .unwrap();
     hand_over(&kafka, |_| ());

@@ -123,10 +123,10 @@ fn a_worker_outlives_kafka_being_away_and_goes_on_by_itself() {
     let worker = Worker::in_pod_with_admin("pod-1", config, Some(admin));
     kafka.wait_for_commit(TOPIC, 0, 10);
 
-    kafka.mock.broker_down(1).unwrap();
+    kafka.mock().broker_down(1).unwrap();
     wait_for_page(admin, "/readyz", 503, "Kafka not reachable");
     wait_for_page(admin, "/livez", 200, "ok");
-    kafka.mock.broker_up(1).unwrap();
+    kafka.mock().broker_up(1).unwrap();
     wait_for_page(admin, "/readyz", 200, "ok");
     kafka.produce(TOPIC, 0, &["a", "b"], &texts("late", 10));
     kafka.wait_for_commit(TOPIC, 0, 20);
@@ -137,8 +137,8 @@ fn a_worker_outlives_kafka_being_away_and_goes_on_by_itself() {
 fn a_missing_topic_is_said_and_taken_up_when_it_appears() {
     let kafka = Kafka::with_topic("another", 1);
     let missing = rdkafka::types::RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
-    kafka.mock.create_topic(TOPIC, 1, 1).unwrap();
-    kafka.mock.topic_error(TOPIC, missing).unwrap();
+    kafka.mock().create_topic(TOPIC, 1, 1).unwrap();
+    kafka.mock().topic_error(TOPIC, missing).unwrap();
     let web = Web::start(|_| ok());
     let admin = nowhere();
     let _worker = Worker::in_pod_with_admin("pod-1", config(&kafka, &web), Some(admin));
@@ -146,7 +146,7 @@ fn a_missing_topic_is_said_and_taken_up_when_it_appears() {
     wait_for_page(admin, "/livez", 200, "ok");
 
     let none = rdkafka::types::RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR;
-    kafka.mock.topic_error(TOPIC, none).unwrap();
+    kafka.mock().topic_error(TOPIC, none).unwrap();
     kafka.produce(TOPIC, 0, &["a"], &texts("v", 3));
     kafka.wait_for_commit(TOPIC, 0, 3);
     wait_for_page(admin, "/readyz", 200, "ok");

@@ -92,7 +92,7 @@ fn a_stuck_record_is_skipped_after_the_roll_and_no_other() {
 #[test]
 fn a_skipped_record_is_no_dead_letter_and_needs_no_handler() {
     let kafka = kafka();
-    kafka.mock.create_topic("orders.dlq", 1, 1).unwrap();
+    kafka.mock().create_topic("orders.dlq", 1, 1).unwrap();
     // Nobody listens there.
     let web = Web::start(|_| ok());
     let mut config = config(&kafka, &web);

@@ -1,7 +1,9 @@
 //! `drover validate`: the controller's checks, offline, all problems of all documents at once.
 //!
-//! What only a cluster knows (does the Secret exist, does the topic) is not checked here.
+//! What only a cluster knows (does the Secret exist, does the topic) is not checked here; but a Secret or ConfigMap
+//! that stands in one of the files is looked into.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -14,7 +16,7 @@ use serde_json::Value;
 
 use super::output;
 use crate::api::names::reason;
-use crate::fleet::{Problem, check_document, check_replay};
+use crate::fleet::{Contents, Known, Problem, References, check_document_with, check_replay};
 use crate::yaml;
 
 /// Arguments of `drover validate`.
@@ -60,11 +62,13 @@ struct Report {
 }
 
 pub(super) fn run(args: &ValidateArgs) -> anyhow::Result<ExitCode> {
-    let mut documents = Vec::new();
     // Every file is read before anything is said, so that the answer is whole or an error.
-    for file in &args.files {
-        let text = read(file)?;
-        check_text(&file.display().to_string(), &text, &mut documents);
+    let texts = args.files.iter().map(|file| read(file));
+    let texts = texts.collect::<anyhow::Result<Vec<_>>>()?;
+    let beside = Beside::of(texts.iter().map(String::as_str));
+    let mut documents = Vec::new();
+    for (file, text) in args.files.iter().zip(&texts) {
+        check_text(&file.display().to_string(), text, &beside, &mut documents);
     }
     let report = Report {
         valid: documents.iter().all(|checked| checked.problems.is_empty()),
@@ -89,12 +93,12 @@ pub(super) fn read(file: &Path) -> anyhow::Result<String> {
         .with_context(|| format!("read {}; give a file of YAML or JSON", file.display()))
 }
 
-fn check_text(file: &str, text: &str, found: &mut Vec<Checked>) {
+fn check_text(file: &str, text: &str, beside: &Beside, found: &mut Vec<Checked>) {
     let mut some = false;
     for document in yaml::documents(text) {
         some = true;
         match document.value {
-            Ok(value) => check_value(file, document.line, &value, found),
+            Ok(value) => check_value(file, document.line, &value, beside, found),
             Err(error) => found.push(unreadable(
                 file,
                 document.line,
@@ -126,15 +130,10 @@ fn unreadable(file: &str, line: usize, message: &str) -> Checked {
     }
 }
 
-fn check_value(file: &str, line: usize, value: &Value, found: &mut Vec<Checked>) {
-    // `kubectl get -o yaml` gives a list.
-    if value["kind"]
-        .as_str()
-        .is_some_and(|kind| kind.ends_with("List"))
-        && value["items"].is_array()
-    {
-        for item in value["items"].as_array().into_iter().flatten() {
-            check_value(file, line, item, found);
+fn check_value(file: &str, line: usize, value: &Value, beside: &Beside, found: &mut Vec<Checked>) {
+    if let Some(items) = listed(value) {
+        for item in items {
+            check_value(file, line, item, beside, found);
         }
         return;
     }
@@ -149,10 +148,70 @@ fn check_value(file: &str, line: usize, value: &Value, found: &mut Vec<Checked>)
         } else {
             match value["kind"] == "DeadLetterReplay" {
                 true => check_replay(value),
-                false => check_document(value),
+                false => check_document_with(value, beside.of_namespace(value)),
             }
         },
     });
+}
+
+/// What is in a list, as `kubectl get -o yaml` gives one.
+fn listed(value: &Value) -> Option<&Vec<Value>> {
+    let kind = value["kind"].as_str()?;
+    kind.ends_with("List").then(|| value["items"].as_array())?
+}
+
+/// The Secrets and ConfigMaps among the documents, by namespace. None of their values is kept.
+#[derive(Default)]
+struct Beside {
+    namespaces: BTreeMap<String, References>,
+    nothing: References,
+}
+
+impl Beside {
+    fn of<'a>(texts: impl Iterator<Item = &'a str>) -> Self {
+        let mut beside = Self::default();
+        for document in texts.flat_map(yaml::documents) {
+            // What cannot be read is said where it is checked.
+            if let Ok(value) = document.value {
+                beside.take(&value);
+            }
+        }
+        beside
+    }
+
+    fn take(&mut self, value: &Value) {
+        listed(value)
+            .into_iter()
+            .flatten()
+            .for_each(|item| self.take(item));
+        let is_secret = match (value["apiVersion"].as_str(), value["kind"].as_str()) {
+            (Some("v1"), Some("Secret")) => true,
+            (Some("v1"), Some("ConfigMap")) => false,
+            _ => return,
+        };
+        let parts = ["data", "stringData", "binaryData"];
+        let entries = parts.iter().filter_map(|part| value[part].as_object());
+        let keys = entries.flat_map(|entries| entries.keys());
+        let contents = Contents::of(keys.map(|key| (key.as_str(), &b""[..])));
+        let references = self.namespaces.entry(namespace(value)).or_default();
+        let kind = match is_secret {
+            true => &mut references.secrets,
+            false => &mut references.config_maps,
+        };
+        let name = value["metadata"]["name"].as_str().unwrap_or_default();
+        kind.insert(name.to_owned(), Known::Found(contents));
+    }
+
+    /// What is known to a resource of this namespace.
+    fn of_namespace(&self, value: &Value) -> &References {
+        let known = self.namespaces.get(&namespace(value));
+        known.unwrap_or(&self.nothing)
+    }
+}
+
+fn namespace(value: &Value) -> String {
+    let namespace = value["metadata"]["namespace"].as_str();
+    namespace.unwrap_or_default().to_owned()
 }
 
 /// A Deployment in the same file is none of our business; a misspelt KafkaConsumer is.

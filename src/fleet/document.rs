@@ -20,6 +20,11 @@ pub(super) const KIND: &str = "KafkaConsumer";
 /// Everything that is wrong with a document that should be a KafkaConsumer: what [`validate`]
 /// says, and besides fields that do not exist, in the pod template too.
 pub fn check_document(document: &Value) -> Vec<Problem> {
+    check_document_with(document, &References::default())
+}
+
+/// The same, where something is known of what it refers to.
+pub fn check_document_with(document: &Value, references: &References) -> Vec<Problem> {
     let mut problems = Problems::default();
     if document["kind"] != KIND || document["apiVersion"] != API_VERSION {
         problems.add(
@@ -47,7 +52,7 @@ pub fn check_document(document: &Value) -> Vec<Problem> {
     fill_in(&mut readable);
     match serde_json::from_value::<KafkaConsumer>(readable) {
         Ok(consumer) => {
-            let found = validate(&consumer, &References::default()).err();
+            let found = validate(&consumer, references).err();
             for problem in found.unwrap_or_default() {
                 let echo = bad.iter().any(|field| related(field, &problem.field));
                 if !echo && !problem.message.contains(STAND_IN) {

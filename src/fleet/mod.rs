@@ -41,7 +41,7 @@ use crate::worker_config::{Batch, Encryption, Idempotency, Security, Skip};
 
 pub use choice::choose;
 pub use digest::digest;
-pub use document::check_document;
+pub use document::{check_document, check_document_with};
 pub use problem::Problem;
 pub use references::{Contents, Known, References, Wanted, references};
 pub use replay::check_replay;

@@ -335,9 +335,14 @@ fn size(node: &Node, size: usize, unit: &str, field: &str, problems: &mut Proble
     }
 }
 
-/// A value for people, cut to one line.
+/// A value for people, cut to one line; of an address with a user, and so perhaps a password, only the rest.
 fn short(value: &Value) -> String {
-    let text = value.to_string();
+    let mut text = value.to_string();
+    if let (Some(scheme), Some(at)) = (text.find("://"), text.rfind('@'))
+        && scheme < at
+    {
+        text.replace_range(scheme + 3..at, "…");
+    }
     if text.chars().count() <= 80 {
         return text;
     }

@@ -45,6 +45,52 @@ fn right_documents_end_with_0() {
 }
 
 #[test]
+fn a_secret_of_the_same_files_is_looked_into() {
+    let folder = TempDir::new().unwrap();
+    let encryption = json!({ "activeRecord": {
+        "primaryKeySecret": { "name": "rails", "key": "primary_key" },
+        "keyDerivationSaltSecret": { "name": "rails", "key": "salt" },
+    } });
+    let consumer = with(http_url(), "/spec/encryption", encryption);
+    let secret = |namespace: &Value, key: &str| {
+        json!({
+            "apiVersion": "v1", "kind": "Secret",
+            "metadata": { "name": "rails", "namespace": namespace },
+            "stringData": { (key): "hush" }, "data": { "primary_key": "aHVzaA==" },
+        })
+    };
+    let here = &consumer["metadata"]["namespace"];
+    let consumer_file = file(&folder, "consumer.yaml", &consumer.to_string());
+    let check = |secret: Value| {
+        let secret = file(&folder, "secret.yaml", &secret.to_string());
+        let output = drover(&["validate", &consumer_file, &secret], "");
+        assert!(!out(&output).contains("hush"), "{}", out(&output));
+        output
+    };
+    assert_eq!(check(secret(here, "salt")).status.code(), Some(0));
+    let elsewhere = check(secret(&json!("elsewhere"), "slat"));
+    assert_eq!(elsewhere.status.code(), Some(0), "{}", out(&elsewhere));
+    let wrong = check(secret(here, "slat"));
+    assert_eq!(wrong.status.code(), Some(1), "{}", out(&wrong));
+    let words = "\"rails\" has no key \"salt\", which spec.encryption.activeRecord";
+    assert!(out(&wrong).contains(words), "{}", out(&wrong));
+}
+
+#[test]
+fn of_an_address_with_a_user_only_the_rest_is_repeated() {
+    let consumer = with(
+        http_url(),
+        "/spec/handler/http/url",
+        json!("http://ann:hush@shop/kafka"),
+    );
+    let output = drover(&["validate", "-"], &consumer.to_string());
+    assert_eq!(output.status.code(), Some(1));
+    let words = "spec.handler.http.url cannot be \"http://…@shop/kafka\"";
+    assert!(out(&output).contains(words), "{}", out(&output));
+    assert!(!out(&output).contains("hush"), "{}", out(&output));
+}
+
+#[test]
 fn all_problems_of_all_documents_are_told_at_once() {
     let folder = TempDir::new().unwrap();
     let first = with(

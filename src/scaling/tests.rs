@@ -756,6 +756,51 @@ fn a_restarted_controller_lowers_nothing_until_it_has_watched() {
     assert!(decisions.iter().all(|decision| decision.replicas == 12));
 }
 
+/// The delay after samples of one a second, of ends and positions that are given for each.
+fn delay_after(seconds: &[(f64, i64, i64)]) -> f64 {
+    let samples: Vec<_> = seconds
+        .iter()
+        .map(|&(second, ends, committed)| sample(second, ends, committed, 1))
+        .collect();
+    let outlook = last(&policy(), known(), &samples).outlook;
+    outlook.delay.unwrap().as_secs_f64()
+}
+
+#[test]
+fn how_long_a_record_waits_is_known_however_many_come_behind_it() {
+    // Three minutes of silence, then a record that nothing gets past, and one a second behind it.
+    let silence = (0..180).map(|n| (f64::from(n), 1000, 1000));
+    for stuck in [30, 60, 200, 2000] {
+        let behind = (0..stuck).map(|n| (f64::from(180 + n), 1001 + i64::from(n), 1000));
+        let delay = delay_after(&silence.clone().chain(behind).collect::<Vec<_>>());
+        let waited = f64::from(stuck);
+        assert!(
+            (waited - 1.5..=waited).contains(&delay),
+            "{delay} of {waited}"
+        );
+    }
+}
+
+#[test]
+fn a_long_silence_before_a_burst_is_no_time_that_its_records_wait() {
+    let silence = (0..100).map(|n| (f64::from(n) * 60.0, 1000, 1000));
+    for seconds in [50, 100, 300] {
+        let burst = (0..seconds).map(|n| {
+            (
+                6000.0 + f64::from(n),
+                1100 + 100 * i64::from(n),
+                1001 + i64::from(n),
+            )
+        });
+        let delay = delay_after(&silence.clone().chain(burst).collect::<Vec<_>>());
+        let most = f64::from(seconds) + 60.0;
+        assert!(
+            (f64::from(seconds) * 0.9..most).contains(&delay),
+            "{delay} after {seconds}"
+        );
+    }
+}
+
 #[test]
 fn delay_is_read_off_the_past_of_the_end_offset() {
     // Ten records a second arrive in each partition and nobody works: the oldest arrived at 0.

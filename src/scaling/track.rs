@@ -145,7 +145,12 @@ impl Track {
         };
         self.position = position;
         self.committed = committed;
-        self.oldest = (known.lag > 0).then(|| self.came(position));
+        // What was found first is the best there is: later the past is coarser.
+        self.oldest = match self.oldest {
+            _ if known.lag == 0 => None,
+            Some(came) if !moved => Some(came),
+            _ => Some(self.came(position)),
+        };
         let elapsed = seconds(self.seen, at);
         let arrived = end.saturating_sub(last_end) as f64;
         self.arrived = self.arrived * (-elapsed / SHARES).exp() + arrived;
@@ -222,14 +227,28 @@ impl Track {
         }
         self.ends.push_back((at, end));
         if self.ends.len() > POINTS {
-            // Thin the older half: far back, a coarse answer is good enough.
-            let half = POINTS / 2;
-            let mut index = 0;
-            self.ends.retain(|_| {
-                index += 1;
-                index > half || index % 2 == 1
-            });
+            self.thin();
         }
+    }
+
+    /// Halves the older half: far back, a coarse answer is good enough. Of two neighbours that one goes
+    /// of which the others tell more, so that the end of a long silence stays.
+    fn thin(&mut self) {
+        let mut at = 1;
+        while at + 2 <= self.ends.len() - POINTS / 2 {
+            let first = self.told_wrong(at);
+            let gone = at + usize::from(self.told_wrong(at + 1) < first);
+            self.ends.remove(gone);
+            at += 1;
+        }
+    }
+
+    /// By how many seconds its neighbours would be wrong about the point at `index`, which has two.
+    fn told_wrong(&self, index: usize) -> f64 {
+        let [(from, low), (at, end), (to, high)] =
+            [-1, 0, 1].map(|step| self.ends[index.saturating_add_signed(step)]);
+        let share = (end - low) as f64 / (high - low).max(1) as f64;
+        (seconds(from, at) - share * seconds(from, to)).abs()
     }
 
     /// When the record at `position` came: when the end passed it, by interpolation.

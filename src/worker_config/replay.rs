@@ -133,6 +133,13 @@ pub enum Ending {
     Error,
 }
 
+impl Ending {
+    /// Whether no attempt follows one that ended so.
+    pub fn is_final(self) -> bool {
+        matches!(self, Self::Complete | Self::Failing)
+    }
+}
+
 /// What an attempt leaves behind.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]

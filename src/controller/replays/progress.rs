@@ -145,7 +145,7 @@ fn running(job: &Job, pods: &[&Pod], last: Option<&ReplayResult>, ended: usize) 
     let (reason, message) = if let Some(trouble) = trouble {
         let message = format!("{}: {}", trouble.reason, trouble.message);
         (reason::POD_TROUBLE, message)
-    } else if ended > 0 {
+    } else if ended > 0 && !last.is_some_and(|last| last.ending.is_final()) {
         let why = last.and_then(|last| last.error.clone());
         let why = why.unwrap_or_else(|| "its pod ended before it was done".to_owned());
         let message = format!("attempt {ended}: {why}; another follows, and goes on where it was");
@@ -294,6 +294,21 @@ mod tests {
             "{}",
             said.message
         );
+    }
+
+    /// A pod ends before Kubernetes notes that its Job has.
+    #[test]
+    fn a_last_attempt_is_not_told_to_be_followed_by_another() {
+        for ending in ["Complete", "Failing"] {
+            let result = json!({ "ending": ending, "replayed": 65, "failedAgain": 0 });
+            let said = read(&job(None), &[ended(1, &result)], false);
+            assert_eq!(
+                (said.phase, said.reason),
+                (ReplayPhase::Running, reason::RUNNING),
+                "{ending}"
+            );
+            assert_eq!(said.counts.replayed, Some(65));
+        }
     }
 
     #[test]

@@ -14,6 +14,9 @@ pub struct Workload {
     pub replicas: u32,
     /// Pods that are ready.
     pub ready: u32,
+    /// Pods all of whose containers run, and that are not ready: they begin, or wait for their handler
+    /// or for Kafka.
+    pub waiting: u32,
     /// Pods of an older template still exist.
     pub rolling: bool,
     /// Pods that were told to go and are still there: they drain.
@@ -68,6 +71,8 @@ pub fn read<'a>(deployment: &Deployment, pods: impl IntoIterator<Item = &'a Pod>
                 .any(|known| known.reason == trouble.reason)
         {
             workload.troubles.push(trouble);
+        } else if runs(pod) && !is_ready(pod) {
+            workload.waiting += 1;
         }
     }
     // The last to be told: what pods say is nearer to the cause.
@@ -88,6 +93,25 @@ pub fn read<'a>(deployment: &Deployment, pods: impl IntoIterator<Item = &'a Pod>
 
 fn count(number: Option<i32>) -> u32 {
     u32::try_from(number.unwrap_or_default()).unwrap_or_default()
+}
+
+/// Whether all containers run.
+fn runs(pod: &Pod) -> bool {
+    let containers = pod.status.iter().flat_map(|it| &it.container_statuses);
+    let mut containers = containers.flatten().peekable();
+    containers.peek().is_some()
+        && containers.all(|it| {
+            it.state
+                .as_ref()
+                .is_some_and(|state| state.running.is_some())
+        })
+}
+
+fn is_ready(pod: &Pod) -> bool {
+    let conditions = pod.status.iter().flat_map(|it| &it.conditions).flatten();
+    conditions
+        .into_iter()
+        .any(|condition| condition.type_ == "Ready" && condition.status == "True")
 }
 
 /// `FailedCreate` says nothing; the message does.
@@ -206,7 +230,20 @@ mod tests {
             json!({ "containerStatuses": [{ "name": "worker", "image": "", "imageID": "", "ready": false, "restartCount": 0,
             "state": { "waiting": { "reason": "ContainerCreating" } } }] }),
         );
-        assert!(read(&deployment(json!({})), [&pod]).troubles.is_empty());
+        let workload = read(&deployment(json!({})), [&pod]);
+        assert!(workload.troubles.is_empty());
+        assert_eq!(workload.waiting, 0);
+    }
+
+    #[test]
+    fn a_pod_that_runs_and_is_not_ready_waits_for_something() {
+        let status = |ready: &str| {
+            json!({ "conditions": [{ "type": "Ready", "status": ready }],
+                "containerStatuses": [{ "name": "worker", "image": "", "imageID": "", "ready": false, "restartCount": 0,
+                "state": { "running": {} } }] })
+        };
+        let (waits, works) = (pod(status("False")), pod(status("True")));
+        assert_eq!(read(&deployment(json!({})), [&waits, &works]).waiting, 1);
     }
 
     #[test]

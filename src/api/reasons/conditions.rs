@@ -117,9 +117,10 @@ pub const ALL: &[Condition] = &[
                     ),
                     DRAINING,
                     ROLLING,
-                    well(
+                    reason(
                         "PodsNotReady",
-                        "pods are starting; where it lasts, `kubectl describe pod` and `drover logs` tell why",
+                        "pods are starting, or wait for their handler or for Kafka",
+                        "nothing at first; where it lasts, `drover logs` says what they wait for, and `kubectl describe pod` what Kubernetes does",
                     ),
                 ],
             ),

@@ -7,7 +7,8 @@ use super::{Facts, Kafka, Spec, own_consumer};
 use crate::api::names::condition;
 use crate::api::{ScalingMode, StuckRecord};
 use crate::controller::size::By;
-use crate::fleet::Problem;
+use crate::controller::workload::Workload;
+use crate::fleet::{Fleet, Problem};
 use crate::lag::dead_letter_topic;
 use crate::report::{IDEMPOTENCY_STORE, unread};
 
@@ -122,10 +123,7 @@ fn ready(facts: &Facts<'_>, stuck: &[StuckRecord]) -> Judgement {
         return no("RollingOut", rolling_text(workload.replicas));
     }
     if ready < size {
-        return no(
-            "PodsNotReady",
-            format!("{ready} of {size} pods are ready; the others are starting"),
-        );
+        return no("PodsNotReady", not_ready_text(facts, fleet, workload));
     }
     let decides = !matches!(fleet.mode, ScalingMode::Manual | ScalingMode::External);
     match size {
@@ -135,6 +133,21 @@ fn ready(facts: &Facts<'_>, stuck: &[StuckRecord]) -> Judgement {
         ),
         0 => yes("Idle", "at zero: there is nothing to do"),
         _ => yes("AllReady", format!("{ready} of {size} pods are ready")),
+    }
+}
+
+/// A pod that runs says what it waits for in its log and in `/readyz`, which nobody has read here.
+fn not_ready_text(facts: &Facts<'_>, fleet: &Fleet, workload: &Workload) -> String {
+    let (name, namespace) = (&fleet.name, &fleet.namespace);
+    let so = format!("{} of {} pods are ready", workload.ready, workload.size);
+    match workload.waiting {
+        0 => format!("{so}; the others are starting"),
+        waiting if own_consumer(facts) => format!(
+            "{so}; {waiting} run, and their readiness probe does not say yes so far: drover logs {name} -n {namespace} has what they say"
+        ),
+        waiting => format!(
+            "{so}; {waiting} run, and begin or wait for their handler or for Kafka: drover logs {name} -n {namespace} says for what"
+        ),
     }
 }
 

@@ -512,6 +512,21 @@ fn trouble_with_pods_and_children_comes_before_everything_else() {
 }
 
 #[test]
+fn a_pod_that_waits_for_its_handler_is_not_told_to_be_starting() {
+    let mut day = Day::good();
+    day.workload = Some(Workload {
+        ready: 0,
+        waiting: 2,
+        ..running(2)
+    });
+    let (.., message) = condition(&day.status(), "Ready");
+    assert!(!message.contains("starting"), "{message}");
+    for words in ["0 of 2 pods", "handler", "drover logs fleet -n shop"] {
+        assert!(message.contains(words), "{words}: {message}");
+    }
+}
+
+#[test]
 fn each_stage_of_a_fleet_has_its_own_word() {
     let with = |change: fn(&mut Workload)| {
         let mut day = Day::good();

@@ -94,7 +94,11 @@ fn ready(facts: &Facts<'_>, stuck: &[StuckRecord]) -> Judgement {
         return no("Creating", "the Deployment is being created");
     };
     if let Some(trouble) = workload.troubles.first() {
-        return no(trouble.reason.clone(), trouble.message.clone());
+        let remedy = remedy(&trouble.reason, fleet).unwrap_or_default();
+        return no(
+            trouble.reason.clone(),
+            format!("{}{remedy}", trouble.message),
+        );
     }
     if let Kafka::Unreachable { error, .. } = &facts.kafka {
         return no("KafkaUnreachable", unreachable_text(facts, error));
@@ -134,6 +138,22 @@ fn ready(facts: &Facts<'_>, stuck: &[StuckRecord]) -> Judgement {
         0 => yes("Idle", "at zero: there is nothing to do"),
         _ => yes("AllReady", format!("{ready} of {size} pods are ready")),
     }
+}
+
+/// What to do about a trouble of pods that Kubernetes does not say itself.
+fn remedy(reason: &str, fleet: &Fleet) -> Option<String> {
+    Some(match reason {
+        "ErrImagePull" | "ImagePullBackOff" => {
+            "; check the image's name and imagePullSecrets in spec.template".to_owned()
+        }
+        "CrashLoopBackOff" => format!(
+            "; drover logs {} -n {} -p has the last words of the run before",
+            fleet.name, fleet.namespace
+        ),
+        "Unschedulable" => "; add nodes, or lower resources in spec.template".to_owned(),
+        "QuotaExceeded" => "; raise the namespace's quota, or lower spec.scaling.maxReplicas or the resources in spec.template".to_owned(),
+        _ => return None,
+    })
 }
 
 /// A pod that runs says what it waits for in its log and in `/readyz`, which nobody has read here.

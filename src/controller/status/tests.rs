@@ -500,6 +500,11 @@ fn trouble_with_pods_and_children_comes_before_everything_else() {
     });
     day.workload = Some(workload);
     assert_eq!(reason(&day.status(), "Ready"), "False ImagePullBackOff");
+    let (.., message) = condition(&day.status(), "Ready");
+    assert!(
+        message.contains("no such image; check the image's name"),
+        "{message}"
+    );
     assert_eq!(
         reason(&day.status(), "Progressing"),
         "False ImagePullBackOff"

@@ -103,7 +103,7 @@ pub async fn run(args: SkipArgs) -> anyhow::Result<ExitCode> {
     let waits = if consumer.spec.paused {
         "once it is resumed"
     } else {
-        "its pods are replaced for it, one after the other, and the new ones pass the record over"
+        "new pods come up for it, the old ones finish what they hold and go, and then the record is passed over"
     };
     output::print(&format!(
         "{name} skips {partition} offset {}: {waits}; see drover status {name}\n",

@@ -123,6 +123,7 @@ impl Replay {
     pub fn rehearse(&self, stop: &AtomicBool) -> anyhow::Result<Report> {
         let noted = self.marks()?;
         let mut report = self.report(None);
+        report.passed = self.passed(&noted);
         let mut scan = self.place.scan(&self.ranges(&noted))?;
         loop {
             if stop.load(Ordering::Relaxed) {
@@ -161,7 +162,8 @@ impl Replay {
         let noted = self.marks()?;
         let follow = self.place.follow(&self.log)?;
         let mut scan = self.place.scan(&self.ranges(&noted))?;
-        let report = self.report(Some(self.wishes.id.clone()));
+        let mut report = self.report(Some(self.wishes.id.clone()));
+        report.passed = self.passed(&noted);
         let mut mover = Mover::new(&self, redrive, follow, noted, onlooker, report)?;
         let moved = match self.wishes.again {
             true => mover.note_again(),
@@ -263,6 +265,17 @@ impl Replay {
             (number, within.start.max(done)..within.end)
         };
         self.log.iter().map(range).collect()
+    }
+
+    /// Places that are meant and lie before what is read.
+    fn passed(&self, noted: &Noted) -> u64 {
+        let read = self.ranges(noted);
+        let before = |(number, all): (&i32, &std::ops::Range<i64>)| {
+            let meant = self.kind.filter.within(*number, all.clone());
+            let begin = read.get(number).map_or(meant.end, |range| range.start);
+            u64::try_from(begin.min(meant.end) - meant.start).unwrap_or(0)
+        };
+        self.log.iter().map(before).sum()
     }
 
     /// The topic of the KafkaConsumer's own for what is replayed.

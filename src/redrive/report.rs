@@ -30,6 +30,8 @@ pub struct Report {
     pub id: Option<String>,
     /// Acknowledged, and noted.
     pub moved: u64,
+    /// Places that an earlier replay has dealt with, so that they are not read again.
+    pub passed: u64,
     /// Left out, for they were replayed before,
     pub already: u64,
     /// too often,
@@ -56,6 +58,7 @@ impl Report {
             to: to.map(str::to_owned),
             id,
             moved: 0,
+            passed: 0,
             already: 0,
             guarded: 0,
             orphans: 0,

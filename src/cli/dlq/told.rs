@@ -11,6 +11,12 @@ pub(super) fn text(report: &Report) -> String {
         Some(id) => done(report, id),
         None => plan(report),
     };
+    if report.passed > 0 {
+        text.push_str(&format!(
+            "  {} offsets before were dealt with by an earlier replay; --again replays them once more\n",
+            number(report.passed)
+        ));
+    }
     for (count, what) in [
         (report.already, "were replayed before"),
         (
@@ -105,6 +111,7 @@ mod tests {
         report.took = Duration::from_millis(1_500);
         report.failed_again = 40_000;
         report.outcome = Outcome::Failing;
+        report.passed = 358;
         report.left_out(Verdict::Already);
         report.left_out(Verdict::Guarded);
         let text = text(&report);
@@ -114,6 +121,7 @@ mod tests {
         );
         for words in [
             "40,000 are dead letters again",
+            "358 offsets before were dealt with by an earlier replay; --again",
             "1 left out: they were replayed before",
             "--max-replays",
             "goes on",

@@ -29,8 +29,8 @@ impl PlaceArgs {
         let topic = match (self.topic.clone().or_else(theirs), &consumer) {
             (Some(topic), _) => topic,
             (None, Some(consumer)) => bail!(
-                "KafkaConsumer {} has no dead-letter topic (spec.delivery.deadLetter.topic); name one with --topic",
-                consumer.name_any()
+                "KafkaConsumer {name} has no dead-letter topic (spec.delivery.deadLetter.topic): what its handler refuses stays where it is, and drover status {name} names it; to look into another topic, name that with --topic",
+                name = consumer.name_any()
             ),
             (None, None) => bail!("no dead-letter topic is named; add --topic"),
         };

@@ -22,6 +22,9 @@ use crate::redrive::filter::Filter;
 use crate::redrive::letter::{Letter, Origin};
 use crate::redrive::place::{Log, Place};
 
+/// The reason of what nothing says why it failed.
+const UNKNOWN: &str = "unknown";
+
 /// One wait for a record before looking around.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -224,12 +227,17 @@ fn text(topic: &str, letter: &Value) -> String {
     );
     let mut line = |name: &str, value: String| text.push_str(&format!("  {name:<12}{value}\n"));
     let class = shown(&letter["errorClass"]);
-    line("reason", shown(&letter["reason"]));
-    line("error", format!("{class}: {}", shown(&letter["error"])));
-    line("attempts", shown(&letter["attempts"]));
-    line("status", shown(&letter["status"]));
-    line("failed at", shown(&letter["failedAt"]));
-    line("origin", place(&letter["origin"]));
+    if is_a_letter(letter) {
+        line("reason", shown(&letter["reason"]));
+        line("error", format!("{class}: {}", shown(&letter["error"])));
+        line("attempts", shown(&letter["attempts"]));
+        line("status", shown(&letter["status"]));
+        line("failed at", shown(&letter["failedAt"]));
+        line("origin", place(&letter["origin"]));
+    } else {
+        // A record of some other topic, such as one that a handler refuses.
+        line("written at", shown(&letter["timestamp"]));
+    }
     if !letter["firstOrigin"].is_null() && letter["firstOrigin"] != letter["origin"] {
         line("first", place(&letter["firstOrigin"]));
     }
@@ -238,7 +246,9 @@ fn text(topic: &str, letter: &Value) -> String {
             line(name, shown(&letter[name]));
         }
     }
-    line("replayed", format!("{} times", letter["replays"]));
+    if is_a_letter(letter) {
+        line("replayed", format!("{} times", letter["replays"]));
+    }
     let size = |name: &str| match &letter[name] {
         Value::Null => "null".to_owned(),
         bytes => format!("{bytes} bytes"),
@@ -270,6 +280,11 @@ fn text(topic: &str, letter: &Value) -> String {
         }
     }
     text
+}
+
+/// Whether anything says why it failed or where it came from.
+fn is_a_letter(letter: &Value) -> bool {
+    letter["reason"] != UNKNOWN || !letter["origin"]["topic"].is_null() || letter["replays"] != 0
 }
 
 /// Anybody may have written it: nothing in it moves the cursor.
@@ -309,6 +324,20 @@ mod tests {
             shown.contains("hush-key") && shown.contains("hush-value"),
             "{shown}"
         );
+    }
+
+    #[test]
+    fn a_record_of_another_topic_is_not_told_to_have_failed() {
+        let mut record = letter(&[("tenant", "a")]);
+        record.timestamp = Some(0);
+        let shown = text("orders", &value(&record, false, None));
+        assert!(
+            shown.contains("written at  1970-01-01T00:00:00Z"),
+            "{shown}"
+        );
+        for words in ["failed", "origin", "replayed", "unknown"] {
+            assert!(!shown.contains(words), "{words}: {shown}");
+        }
     }
 
     #[test]

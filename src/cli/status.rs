@@ -8,6 +8,7 @@ mod list;
 use std::process::ExitCode;
 
 use clap::Args;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::ResourceExt;
 use serde_json::{Value, json};
 
@@ -83,11 +84,14 @@ fn object(consumer: &KafkaConsumer) -> Value {
     })
 }
 
-/// Whether `status` is good news in a condition of type `kind`.
-pub(super) fn is_well(kind: &str, status: &str) -> bool {
-    let wanted = match kind {
+/// Whether a condition is good news, or what somebody chose: who sets the size by hand knows that
+/// Drover does not.
+pub(super) fn is_well(condition: &Condition) -> bool {
+    let wanted = match condition.type_.as_str() {
         condition::SCALING_LIMITED | condition::STALLED | condition::PAUSED => "False",
         _ => "True",
     };
-    status == wanted
+    let chosen = condition.type_ == condition::SCALING_ACTIVE
+        && ["Paused", "Manual", "External", "RecommendOnly"].contains(&condition.reason.as_str());
+    condition.status == wanted || chosen
 }

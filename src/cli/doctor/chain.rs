@@ -86,7 +86,7 @@ impl Chain {
         let mut bad = false;
         for kind in ORDER {
             let found = status.conditions.iter().find(|found| found.type_ == kind);
-            let Some(found) = found.filter(|found| !is_well(kind, &found.status)) else {
+            let Some(found) = found.filter(|found| !is_well(found)) else {
                 continue;
             };
             let what = format!("{name} {kind}");
@@ -203,6 +203,20 @@ mod tests {
             .find(|finding| finding.state == State::Unknown);
         assert_eq!(unknown.unwrap().what, "orders DeadLetterWritable");
         assert!(chain.text().contains("orders Paused"));
+    }
+
+    #[test]
+    fn a_fleet_that_is_paused_by_somebody_is_no_fault() {
+        let mut paused = consumer(&[
+            ("Paused", "True"),
+            ("ScalingActive", "False"),
+            ("Ready", "True"),
+        ]);
+        let conditions = &mut paused.status.as_mut().unwrap().conditions;
+        conditions[1].reason = "Paused".to_owned();
+        let mut chain = Chain::default();
+        chain.conditions(&paused);
+        assert_eq!(chain.first_wrong(), None);
     }
 
     #[test]

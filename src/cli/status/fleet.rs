@@ -118,7 +118,7 @@ fn conditions(status: &KafkaConsumerStatus, now: Timestamp) -> String {
         .conditions
         .iter()
         .filter(|condition| condition.type_ != condition::PROGRESSING || condition.status == "True")
-        .partition(|condition| is_well(&condition.type_, &condition.status));
+        .partition(|condition| is_well(condition));
     let mut text = String::new();
     for condition in well.iter().filter(|c| c.type_ == condition::PROGRESSING) {
         text.push_str(&format!("Under way: {}\n", condition.message));

@@ -59,7 +59,7 @@ fn complaints(consumer: &KafkaConsumer) -> Vec<String> {
         .conditions
         .iter()
         .filter(|condition| condition.type_ != condition::PROGRESSING)
-        .filter(|condition| !is_well(&condition.type_, &condition.status))
+        .filter(|condition| !is_well(condition))
         .map(|condition| {
             format!(
                 "{} {} ({}): {}",

@@ -59,7 +59,7 @@ pub(super) fn trouble(consumer: &KafkaConsumer) -> Trouble {
         .conditions
         .iter()
         .filter(|c| !expected.contains(&&*c.type_) && c.status != "Unknown")
-        .filter(|c| !is_well(&c.type_, &c.status))
+        .filter(|c| !is_well(c))
         .collect();
     // Ready only says that something is not well; what that is says more.
     let other = wrong.iter().find(|c| c.type_ != condition::READY);

@@ -52,10 +52,6 @@ orders in shop: ready (AsWanted)
   lag    12,345 records, the oldest waits 12s
   load   2,000/s arrive, a pod does 190/s, a new pod works after 2.1s
 
-Why 6 pods
-  60,000 records wait
-  6 is a useful size
-
 Under way: 3 of 6 pods are ready
 Not well
   Stalled True (RecordStuck) for 45s: mend the handler
@@ -63,6 +59,10 @@ Not well
 Stuck records
   TOPIC   PARTITION  OFFSET  ATTEMPTS  ERROR
   orders  4          77      9         HttpStatus 500
+
+Why 6 pods
+  60,000 records wait
+  6 is a useful size
 "
     );
 }
@@ -81,4 +81,30 @@ orders in shop: not known to be ready
   load   - arrive, a pod does -, a new pod works after -
 "
     );
+}
+
+#[test]
+fn a_broken_promise_is_said_and_what_is_said_twice_is_said_once() {
+    let condition = |kind: &str, status: &str, reason: &str, message: &str| {
+        json!({"type": kind, "status": status, "reason": reason, "message": message,
+            "lastTransitionTime": "2026-11-22T12:00:00Z"})
+    };
+    let text = text(
+        &consumer(json!({
+            "observedGeneration": 3, "lag": 5, "delay": "1m1s",
+            "conditions": [
+                condition("Ready", "False", "Stalled", "nothing gets past it"),
+                condition("Stalled", "True", "RecordStuck", "nothing gets past it"),
+                condition("ScalingActive", "False", "Manual", "spec.replicas sets the size"),
+            ],
+        })),
+        now(),
+    );
+    assert!(
+        text.contains("the oldest waits 1m1s, longer than the 1m of spec.scaling.maxDelay\n"),
+        "{text}"
+    );
+    assert_eq!(text.matches("nothing gets past it").count(), 1, "{text}");
+    assert!(text.contains("not ready (Stalled)"), "{text}");
+    assert!(!text.contains("Manual"), "{text}");
 }

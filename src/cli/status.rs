@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::cluster::{Cluster, ClusterArgs};
 use super::format::Format;
-use crate::api::{KafkaConsumer, names::condition};
+use crate::api::{KafkaConsumer, Span, names::condition};
 use crate::clock;
 
 /// Arguments of `drover status`.
@@ -94,4 +94,19 @@ pub(super) fn is_well(condition: &Condition) -> bool {
     let chosen = condition.type_ == condition::SCALING_ACTIVE
         && ["Paused", "Manual", "External", "RecommendOnly"].contains(&condition.reason.as_str());
     condition.status == wanted || chosen
+}
+
+/// Whether `ready` is the condition Ready and only says again what another of `bad` says.
+pub(super) fn says_again(ready: &Condition, bad: &[&Condition]) -> bool {
+    let same = |other: &&Condition| {
+        other.type_ != condition::READY && other.message.starts_with(&ready.message)
+    };
+    ready.type_ == condition::READY && bad.iter().any(same)
+}
+
+/// How long the oldest record waits and how long one may, where that is more than was promised.
+pub(super) fn late(consumer: &KafkaConsumer) -> Option<(Span, Span)> {
+    let promise = consumer.spec.scaling.max_delay;
+    let delay: Span = consumer.status.as_ref()?.delay.as_deref()?.parse().ok()?;
+    (delay.0 > promise.0).then_some((delay, promise))
 }

@@ -1,12 +1,13 @@
 //! What was found, in the order in which one thing needs the other. Pure.
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::ResourceExt;
 use serde_json::{Value, json};
 
 use crate::api::KafkaConsumer;
 use crate::api::names::condition;
 use crate::cli::columns::aligned;
-use crate::cli::status::is_well;
+use crate::cli::status::{is_well, late, says_again};
 
 /// How something is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,10 +84,12 @@ impl Chain {
         if status.observed_generation.unwrap_or_default() < newest {
             self.wrong(&name, "its status speaks of an older spec; see that the controller runs and looks after this namespace");
         }
+        let all: Vec<_> = status.conditions.iter().filter(|it| !is_well(it)).collect();
         let mut bad = false;
         for kind in ORDER {
             let found = status.conditions.iter().find(|found| found.type_ == kind);
-            let Some(found) = found.filter(|found| !is_well(found)) else {
+            let told = |found: &&Condition| !is_well(found) && !says_again(found, &all);
+            let Some(found) = found.filter(told) else {
                 continue;
             };
             let what = format!("{name} {kind}");
@@ -102,6 +105,14 @@ impl Chain {
                     self.wrong(&what, &says);
                 }
             }
+        }
+        if let Some((delay, promise)) = late(consumer).filter(|_| !consumer.spec.paused) {
+            bad = true;
+            let whose = format!("{name} -n {}", consumer.namespace().unwrap_or_default());
+            let says = format!(
+                "the oldest record waits {delay}, and spec.scaling.maxDelay promises {promise}; drover lag {whose} says in which partition, and whether its attempts fail; drover explain {whose} why the fleet is not larger"
+            );
+            self.wrong(&format!("{name} promise"), &says);
         }
         if !bad {
             let ready = status
@@ -216,6 +227,23 @@ mod tests {
         conditions[1].reason = "Paused".to_owned();
         let mut chain = Chain::default();
         chain.conditions(&paused);
+        assert_eq!(chain.first_wrong(), None);
+    }
+
+    #[test]
+    fn a_promise_that_is_broken_is_wrong_though_every_pod_is_ready() {
+        let mut late = consumer(&[("Ready", "True")]);
+        late.status.as_mut().unwrap().delay = Some("61s".to_owned());
+        let mut chain = Chain::default();
+        chain.conditions(&late);
+        let first = chain.first_wrong().unwrap();
+        assert_eq!(first.what, "orders promise");
+        for words in ["1m1s", "promises 1m;", "drover lag orders"] {
+            assert!(first.says.contains(words), "{words}: {first:?}");
+        }
+        late.spec.paused = true;
+        let mut chain = Chain::default();
+        chain.conditions(&late);
         assert_eq!(chain.first_wrong(), None);
     }
 

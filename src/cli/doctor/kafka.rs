@@ -4,13 +4,17 @@
 //! the workers see is in the conditions.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use kube::ResourceExt;
 
 use super::chain::Chain;
 use crate::api::KafkaConsumer;
 use crate::api::names::condition;
 use crate::cli::connection::{Connection, group_id};
-use crate::kafka::admin::{Admin, Error};
+use crate::kafka::admin::{Admin, Error, Spec};
 use crate::kafka::dead_letter_topic;
+use crate::topic::TopicPartition;
 
 pub(super) async fn look(connection: &Connection, consumer: &KafkaConsumer, chain: &mut Chain) {
     let admin = match connection.admin() {
@@ -97,12 +101,73 @@ async fn dead_letters(
     let topics = &consumer.spec.topics;
     match dead_letter_topic::look(admin, topic, topics, connection.timeout).await {
         Ok(facts) => match facts.flaw() {
-            None => chain.well(&what, "it takes what cannot be handled"),
+            None => {
+                let count = held(connection, admin, topic).await;
+                chain.well(&what, &takes(count, consumer));
+            }
             Some(flaw) => chain.wrong(&what, &flaw.message),
         },
         Err(error) => chain.unknown(
             &what,
             &format!("{:#}", connection.explain("look at it", &error)),
         ),
+    }
+}
+
+/// Offsets that the topic holds; none where that cannot be read.
+async fn held(connection: &Connection, admin: &Admin, topic: &str) -> Option<u64> {
+    let timeout = connection.timeout;
+    let asked = BTreeSet::from([topic.to_owned()]);
+    let found = admin.partitions(&asked, timeout).await.ok()?;
+    let topic: Arc<str> = topic.into();
+    let numbers = found.into_values().next()?.ok()?;
+    let partitions: Vec<_> = numbers
+        .into_iter()
+        .map(|number| TopicPartition::new(topic.clone(), number))
+        .collect();
+    let mut held = 0;
+    for (spec, sign) in [(Spec::Latest, 1), (Spec::Earliest, -1)] {
+        let offsets = admin.offsets(&partitions, spec, timeout).await.ok()?;
+        for offset in offsets.into_values() {
+            held += sign * offset.ok()??.0;
+        }
+    }
+    u64::try_from(held).ok()
+}
+
+/// A dead-letter topic that takes records, and what is in it: who is called at night looks there.
+fn takes(held: Option<u64>, consumer: &KafkaConsumer) -> String {
+    let takes = "it takes what cannot be handled";
+    let name = consumer.name_any();
+    let namespace = consumer.namespace().unwrap_or_default();
+    match held {
+        None => takes.to_owned(),
+        Some(0) => format!("{takes}, and is empty"),
+        Some(held) => format!(
+            "{takes}, and holds {held}; drover dlq list {name} -n {namespace} says why, since when, and how many were replayed"
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_dead_letter_topic_holds_is_told_with_the_command_that_counts_it() {
+        let consumer: KafkaConsumer = serde_json::from_value(serde_json::json!({
+            "apiVersion": "drover.dev/v1alpha1", "kind": "KafkaConsumer",
+            "metadata": { "name": "orders", "namespace": "shop" },
+            "spec": { "kafka": { "bootstrapServers": "kafka:9092" }, "topics": ["orders"],
+                "handler": { "http": { "url": "http://orders/kafka" } } },
+        }))
+        .unwrap();
+        let held = takes(Some(111), &consumer);
+        assert!(
+            held.contains("holds 111; drover dlq list orders -n shop"),
+            "{held}"
+        );
+        assert!(takes(Some(0), &consumer).ends_with("is empty"));
+        assert_eq!(takes(None, &consumer), "it takes what cannot be handled");
     }
 }

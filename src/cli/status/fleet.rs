@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::ResourceExt;
 
-use super::is_well;
+use super::{is_well, late, says_again};
 use crate::api::{KafkaConsumer, KafkaConsumerStatus, ScalingStatus, names::condition};
 use crate::cli::columns::{UNKNOWN, ago, aligned, arrival, count, per_second, text as or_unknown};
 
@@ -22,8 +22,9 @@ pub(super) fn text(consumer: &KafkaConsumer, now: Timestamp) -> String {
     if let Some(late) = behind(consumer, status) {
         text.push_str(&late);
     }
-    text.push_str(&aligned(&figures(status, now), "  "));
-    for part in [decision(status), conditions(status, now), stuck(status)] {
+    text.push_str(&aligned(&figures(consumer, status, now), "  "));
+    // What needs somebody goes first.
+    for part in [conditions(status, now), stuck(status), decision(status)] {
         if !part.is_empty() {
             text.push('\n');
             text.push_str(&part);
@@ -55,7 +56,11 @@ fn behind(consumer: &KafkaConsumer, status: &KafkaConsumerStatus) -> Option<Stri
     })
 }
 
-fn figures(status: &KafkaConsumerStatus, now: Timestamp) -> Vec<Vec<String>> {
+fn figures(
+    consumer: &KafkaConsumer,
+    status: &KafkaConsumerStatus,
+    now: Timestamp,
+) -> Vec<Vec<String>> {
     let line = |name: &str, value: String| vec![name.to_owned(), value];
     let scaling = status.scaling.clone().unwrap_or_default();
     let since = scaling
@@ -73,10 +78,13 @@ fn figures(status: &KafkaConsumerStatus, now: Timestamp) -> Vec<Vec<String>> {
         or_unknown(status.group_id.as_deref()),
         count(status.partitions)
     );
+    let late = late(consumer)
+        .map(|(_, promise)| format!(", longer than the {promise} of spec.scaling.maxDelay"));
     let lag = format!(
-        "{} records, the oldest waits {}",
+        "{} records, the oldest waits {}{}",
         count(status.lag),
-        or_unknown(status.delay.as_deref())
+        or_unknown(status.delay.as_deref()),
+        late.unwrap_or_default()
     );
     vec![
         line("pods", pods),
@@ -127,7 +135,10 @@ fn conditions(status: &KafkaConsumerStatus, now: Timestamp) -> String {
         return text;
     }
     text.push_str("Not well\n");
-    for condition in not_well {
+    for condition in &not_well {
+        if says_again(condition, &not_well) {
+            continue;
+        }
         text.push_str(&format!(
             "  {} {} ({}) for {}: {}\n",
             condition.type_,

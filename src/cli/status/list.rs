@@ -2,7 +2,7 @@
 
 use kube::ResourceExt;
 
-use super::is_well;
+use super::{is_well, says_again};
 use crate::api::{KafkaConsumer, names::condition};
 use crate::cli::columns::{UNKNOWN, aligned, count, text as or_unknown};
 
@@ -55,11 +55,14 @@ fn complaints(consumer: &KafkaConsumer) -> Vec<String> {
     let Some(status) = &consumer.status else {
         return vec!["no status yet; is the controller running?".to_owned()];
     };
-    status
+    let bad: Vec<_> = status
         .conditions
         .iter()
         .filter(|condition| condition.type_ != condition::PROGRESSING)
         .filter(|condition| !is_well(condition))
+        .collect();
+    bad.iter()
+        .filter(|condition| !says_again(condition, &bad))
         .map(|condition| {
             format!(
                 "{} {} ({}): {}",

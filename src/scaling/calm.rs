@@ -46,10 +46,15 @@ pub(super) struct Calm {
 impl Calm {
     /// By how much the most that the load took lies above what it takes now; 1 at least.
     pub(super) fn factor(&self, now: Timestamp) -> f64 {
-        if seconds(self.since, now) < LASTS {
+        if !self.lasts(now) {
             return 1.0;
         }
         (self.most / self.now.max(1e-9)).clamp(1.0, 1.0 / FAR_LESS)
+    }
+
+    /// Whether the load has been the same for long.
+    pub(super) fn lasts(&self, now: Timestamp) -> bool {
+        seconds(self.since, now) >= LASTS
     }
 
     /// Whether the last minute shows the end of what lasted, long before its mean does.

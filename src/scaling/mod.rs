@@ -158,7 +158,7 @@ pub fn step(
 
     if plan.raises() && reading.new {
         estimate::learn(&mut state, &reading);
-        scars::learn(&mut state, plan.current);
+        scars::learn(&mut state, plan.current, reading.at);
     }
     let decision = plan.decide(policy, &state, &reading, &needs);
     state.close(&reading, decision.replicas);

@@ -19,6 +19,9 @@ const MOST_LIKE: f64 = 0.25;
 const ELSEWHERE: f64 = 0.35;
 /// after so many seconds of it what was learned is forgotten.
 const FORGOTTEN: f64 = 600.0;
+/// A size is ruled out for so many seconds since it last turned out too small, and for as long as the load stays
+/// the same: of a load that comes and goes the worst moment of the day says little of this one.
+const RULED_OUT: f64 = 600.0;
 /// The stretch whose mean says for which load a size was too small, seconds.
 const STRETCH: f64 = 60.0;
 
@@ -29,6 +32,8 @@ struct Scar {
     load: f64,
     /// How often that was so.
     times: f64,
+    /// When it last was.
+    learned: Timestamp,
     /// Since when the load is elsewhere.
     elsewhere: Option<Timestamp>,
 }
@@ -40,21 +45,26 @@ pub(super) struct Scars {
 }
 
 impl Scars {
-    /// Whether `size` is known to be too small for a load of so many pods' worth.
-    pub(super) fn forbid(&self, size: u32, load: f64) -> bool {
-        self.sizes
-            .range(size..)
-            .any(|(_, scar)| load >= scar.load * (1.0 - (LIKE * scar.times).min(MOST_LIKE)))
+    /// Whether `size` is known to be too small for a load of so many pods' worth, which
+    /// has stayed the same for long where it is `calm`.
+    pub(super) fn forbid(&self, size: u32, load: f64, calm: bool, now: Timestamp) -> bool {
+        self.sizes.range(size..).any(|(_, scar)| {
+            let like = 1.0 - (LIKE * scar.times).min(MOST_LIKE);
+            let fresh = calm || seconds(scar.learned, now) < RULED_OUT;
+            fresh && load >= scar.load * like
+        })
     }
 
-    fn learn(&mut self, size: u32, load: f64) {
+    fn learn(&mut self, size: u32, load: f64, now: Timestamp) {
         let scar = self.sizes.entry(size).or_insert(Scar {
             load,
             times: 0.0,
+            learned: now,
             elsewhere: None,
         });
         scar.load = scar.load.min(load);
         scar.times += 1.0;
+        scar.learned = now;
     }
 
     fn age(&mut self, load: f64, now: Timestamp) {
@@ -76,23 +86,53 @@ pub(super) fn observe(state: &mut State, reading: &Reading<'_>) {
 
 /// A raise from `size` shows what it is too small for: the load of late, or of this moment where
 /// that is more and the pods were not let go just before.
-pub(super) fn learn(state: &mut State, size: u32) {
+pub(super) fn learn(state: &mut State, size: u32, now: Timestamp) {
     let Some(per_pod) = state.capacity.measured().filter(|_| size > 0) else {
         return;
     };
     let Some(of_late) = state.arrivals.peak(STRETCH, STRETCH) else {
         return;
     };
-    let now = state.arrival().unwrap_or(0.0);
+    let at_once = state.arrival().unwrap_or(0.0);
     let load = if state.surplus.lowered_lately() {
         of_late
     } else {
-        of_late.max(now)
+        of_late.max(at_once)
     };
-    state.scars.learn(size, load / per_pod);
+    state.scars.learn(size, load / per_pod, now);
 }
 
 /// The load, in pods' worth.
 pub(super) fn load(state: &State) -> Option<f64> {
     Some(state.arrival()? / state.capacity.measured()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// For some minutes it must not be tried again; for the rest of the day it may.
+    #[test]
+    fn a_size_that_was_too_small_is_ruled_out_for_some_minutes() {
+        let at = |seconds: i64| Timestamp::from_second(seconds).unwrap();
+        let mut scars = Scars::default();
+        scars.learn(8, 7.0, at(0));
+        assert!(scars.forbid(8, 6.5, false, at(599)), "{scars:?}");
+        assert!(
+            scars.forbid(7, 6.5, false, at(599)),
+            "a smaller one too: {scars:?}"
+        );
+        assert!(!scars.forbid(10, 6.5, false, at(599)), "{scars:?}");
+        assert!(
+            !scars.forbid(8, 5.0, false, at(599)),
+            "another load: {scars:?}"
+        );
+        assert!(!scars.forbid(8, 7.0, false, at(600)), "{scars:?}");
+        assert!(scars.forbid(8, 7.0, true, at(9000)), "{scars:?}");
+        scars.learn(8, 7.0, at(900));
+        assert!(
+            scars.forbid(8, 5.8, false, at(1400)),
+            "twice weighs more: {scars:?}"
+        );
+    }
 }

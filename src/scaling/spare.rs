@@ -60,8 +60,9 @@ pub(super) fn spare(
     };
     let stay = again.cost(current).total;
     let load = peak / per_pod;
+    let steady = calm.is_some_and(|calm| calm.lasts(reading.at));
     let costs = smaller
-        .take_while(|&size| !state.scars.forbid(size, load))
+        .take_while(|&size| !state.scars.forbid(size, load, steady, reading.at))
         .take_while(|&size| {
             let capacity = again.load.capacity(size);
             let worst = state.arrivals.replay(capacity, LOOK_BACK) / capacity.max(1e-9);

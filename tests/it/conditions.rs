@@ -155,6 +155,7 @@ fn every_problem_of_spec_children_pods_and_dead_letters_is_documented() {
         // What is looked for, and waits that belong to every start.
         "PodScheduled",
         "Progressing",
+        "Ready",
         "True",
         "False",
         "ContainerCreating",

@@ -782,26 +782,6 @@ fn how_long_a_record_waits_is_known_however_many_come_behind_it() {
 }
 
 #[test]
-fn a_long_silence_before_a_burst_is_no_time_that_its_records_wait() {
-    let silence = (0..100).map(|n| (f64::from(n) * 60.0, 1000, 1000));
-    for seconds in [50, 100, 300] {
-        let burst = (0..seconds).map(|n| {
-            (
-                6000.0 + f64::from(n),
-                1100 + 100 * i64::from(n),
-                1001 + i64::from(n),
-            )
-        });
-        let delay = delay_after(&silence.clone().chain(burst).collect::<Vec<_>>());
-        let most = f64::from(seconds) + 60.0;
-        assert!(
-            (f64::from(seconds) * 0.9..most).contains(&delay),
-            "{delay} after {seconds}"
-        );
-    }
-}
-
-#[test]
 fn delay_is_read_off_the_past_of_the_end_offset() {
     // Ten records a second arrive in each partition and nobody works: the oldest arrived at 0.
     let samples: Vec<Sample> = (0..21)

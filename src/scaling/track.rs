@@ -227,28 +227,14 @@ impl Track {
         }
         self.ends.push_back((at, end));
         if self.ends.len() > POINTS {
-            self.thin();
+            // Thin the older half: far back, a coarse answer is good enough.
+            let half = POINTS / 2;
+            let mut index = 0;
+            self.ends.retain(|_| {
+                index += 1;
+                index > half || index % 2 == 1
+            });
         }
-    }
-
-    /// Halves the older half: far back, a coarse answer is good enough. Of two neighbours that one goes
-    /// of which the others tell more, so that the end of a long silence stays.
-    fn thin(&mut self) {
-        let mut at = 1;
-        while at + 2 <= self.ends.len() - POINTS / 2 {
-            let first = self.told_wrong(at);
-            let gone = at + usize::from(self.told_wrong(at + 1) < first);
-            self.ends.remove(gone);
-            at += 1;
-        }
-    }
-
-    /// By how many seconds its neighbours would be wrong about the point at `index`, which has two.
-    fn told_wrong(&self, index: usize) -> f64 {
-        let [(from, low), (at, end), (to, high)] =
-            [-1, 0, 1].map(|step| self.ends[index.saturating_add_signed(step)]);
-        let share = (end - low) as f64 / (high - low).max(1) as f64;
-        (seconds(from, at) - share * seconds(from, to)).abs()
     }
 
     /// When the record at `position` came: when the end passed it, by interpolation.

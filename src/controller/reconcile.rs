@@ -276,6 +276,7 @@ impl Run<'_> {
     async fn tell(&mut self, spec: Spec<'_>, lag: &Latest, memory: &mut FleetMemory) {
         let consumer = self.consumer;
         let labels = self.decision.as_ref().map(labels).unwrap_or_default();
+        memory.told.shown(consumer.status.as_ref());
         let previous = memory.told.status(consumer.status.as_ref());
         let next = status(&Facts {
             now: clock::now(),

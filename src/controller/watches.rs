@@ -6,6 +6,8 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use futures::{Stream, StreamExt, TryStreamExt};
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use kube::api::ObjectMeta;
 use kube::core::NamespaceResourceScope;
@@ -25,8 +27,9 @@ use super::reconcile;
 use super::scopes::Scope;
 use crate::api::names::{ANNOTATION_SKIP, LABEL_CONSUMER, MANAGED_BY};
 use crate::k8s::{chain, packed};
-use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::Pod;
+
+/// How a resource was when `kubectl apply` last wrote it.
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// The watches of children and pods. They end with `tasks`.
 pub struct Watches {
@@ -77,7 +80,7 @@ pub fn consumers<F: Fn(FleetKey) + Send + 'static>(
     let scope = Reach { client, namespace };
     watcher(scope.api::<Guarded>(), watcher::Config::default())
         .default_backoff()
-        .modify(|consumer| consumer.managed_fields_mut().clear())
+        .modify(slim_consumer)
         .reflect(writer)
         .inspect_ok(move |event| {
             if let watcher::Event::Delete(consumer) = event {
@@ -193,6 +196,13 @@ pub fn references(
 /// The reference that the runtime knows a resource by.
 pub fn reference(key: FleetKey) -> ObjectRef<Guarded> {
     ObjectRef::new(&key.name).within(&key.namespace)
+}
+
+/// Nobody asks who set which field of a resource, nor how it was when kubectl applied it: each is as much
+/// again as its spec.
+fn slim_consumer(consumer: &mut Guarded) {
+    consumer.managed_fields_mut().clear();
+    consumer.annotations_mut().remove(LAST_APPLIED);
 }
 
 /// Of all that managed fields say, only who holds the size is asked: a Deployment in the cache has the names

@@ -8,6 +8,7 @@ mod due;
 mod numbers;
 #[cfg(test)]
 mod tests;
+mod texts;
 mod told;
 
 pub use due::Due;

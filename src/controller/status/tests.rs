@@ -759,6 +759,52 @@ fn numbers_keep_the_turn_that_they_took_and_take_another_after_a_write() {
 }
 
 #[test]
+fn numbers_that_came_back_to_what_was_told_give_their_turn_away() {
+    let (ms, pace) = (Duration::from_millis, Pace::default());
+    let now = ms(10_000);
+    while pace.turn(now) == now {}
+    let mut told = Told::default();
+    let status = Day::good().status();
+    told.wrote(status.clone(), Vec::new(), now);
+    let first = told.waits(&pace, now).expect("others were first");
+    assert_eq!(told.due(None, &status, now + first), Due::Never);
+    // What differs later takes a turn of its own.
+    assert!(told.waits(&pace, now + first).is_some());
+}
+
+#[test]
+fn a_status_that_the_cache_shows_is_kept_once_and_another_hand_is_seen() {
+    let now = Duration::from_secs(10);
+    let mut told = Told::default();
+    let status = Day::good().status();
+    told.wrote(status.clone(), vec!["Settling"], now);
+
+    // The cache lags behind: what we wrote counts.
+    told.shown(Some(&KafkaConsumerStatus::default()));
+    assert_eq!(told.status(None), status);
+
+    // As the API server gives it back.
+    let text = serde_json::to_string(&status).unwrap();
+    let cached: KafkaConsumerStatus = serde_json::from_str(&text).unwrap();
+    told.shown(Some(&cached));
+    assert_eq!(
+        told.status(None),
+        KafkaConsumerStatus::default(),
+        "it is kept twice"
+    );
+    assert_eq!(told.status(Some(&cached)), status);
+    assert_eq!(told.due(Some(&cached), &status, now), Due::Never);
+    assert!(!told.is_silent());
+    assert!(told.reasons_are_of(&["Settling"]));
+
+    let theirs = KafkaConsumerStatus {
+        ready_replicas: Some(77),
+        ..cached
+    };
+    assert_eq!(told.due(Some(&theirs), &status, now), Due::Now);
+}
+
+#[test]
 fn numbers_wait_their_turn_and_conditions_do_not() {
     let mut day = Day::good();
     let before = day.status();

@@ -10,6 +10,7 @@ use crate::controller::pace::Pace;
 /// told nobody.
 #[derive(Debug, Default)]
 pub struct Told {
+    /// None as soon as the cache shows it: one copy is enough.
     status: Option<KafkaConsumerStatus>,
     labels: Vec<&'static str>,
     at: Option<Duration>,
@@ -23,9 +24,15 @@ impl Told {
         self.status.as_ref().or(cached).cloned().unwrap_or_default()
     }
 
+    /// What was written is forgotten where the cache shows it. What another hand writes over it later is
+    /// seen, and written over in turn.
+    pub fn shown(&mut self, cached: Option<&KafkaConsumerStatus>) {
+        self.status.take_if(|written| cached == Some(&*written));
+    }
+
     /// This process has written nothing yet.
     pub fn is_silent(&self) -> bool {
-        self.status.is_none()
+        self.at.is_none()
     }
 
     /// The reasons that were written are of these kinds; only their numbers may differ.
@@ -35,16 +42,21 @@ impl Told {
 
     /// When `next` is to be written.
     pub fn due(
-        &self,
+        &mut self,
         cached: Option<&KafkaConsumerStatus>,
         next: &KafkaConsumerStatus,
         now: Duration,
     ) -> Due {
         let age = self.at.map(|at| now.saturating_sub(at));
-        match self.status.as_ref().or(cached) {
+        let due = match self.status.as_ref().or(cached) {
             Some(written) => due(written, next, age),
             None => Due::Now,
+        };
+        if due == Due::Never {
+            // The numbers are again as they were told.
+            self.turn = None;
         }
+        due
     }
 
     /// How long the numbers, which are due, wait for their turn; none if that has come.

@@ -1,0 +1,168 @@
+//! What conditions say where a word is not enough: what, why and what to do.
+
+use super::{Facts, Spec, own_consumer};
+use crate::api::StuckRecord;
+use crate::controller::workload::Workload;
+use crate::fleet::{Fleet, Problem};
+use crate::report::{IDEMPOTENCY_STORE, unread};
+
+/// Every problem at once, as far as a message has room.
+pub(super) fn problems_text(problems: &[Problem], facts: &Facts<'_>) -> String {
+    const ROOM: usize = 4000;
+    let mut text = String::new();
+    for problem in problems {
+        let line = format!("{}: {}; ", problem.field, problem.message);
+        let room = ROOM.saturating_sub(text.len());
+        if line.len() > room {
+            if text.is_empty() {
+                text.extend(line.chars().take(room / 4));
+                text.push_str("…; ");
+            }
+            text.push_str("and more; ");
+            break;
+        }
+        text.push_str(&line);
+    }
+    text.push_str(if facts.workload.is_some() {
+        "the children are left as they were"
+    } else {
+        "nothing was created"
+    });
+    text
+}
+
+/// Kafka does not answer.
+pub(super) fn unreachable_text(facts: &Facts<'_>, error: &str) -> String {
+    let servers = match facts.spec {
+        Spec::Good(fleet) => fleet.bootstrap_servers.as_str(),
+        Spec::Bad(_) => "spec.kafka.bootstrapServers",
+    };
+    format!(
+        "offsets cannot be read from {servers}: {error}; the size is left as it is; check that Kafka runs and can be reached from the controller"
+    )
+}
+
+/// What kind of trouble it is: of a record that cannot be handled, or one that cannot be read.
+pub(super) fn stalled_reason(record: &StuckRecord) -> &'static str {
+    let class = record.error.split(' ').next().unwrap_or_default();
+    let unread = unread::ALL.into_iter().find(|unread| *unread == class);
+    unread.unwrap_or("RecordStuck")
+}
+
+/// The first of `count` records that nothing gets past, and how to get past it.
+pub(super) fn stalled_text(facts: &Facts<'_>, record: &StuckRecord, count: usize) -> String {
+    let StuckRecord {
+        topic,
+        partition,
+        offset,
+        attempts,
+        error,
+    } = record;
+    let others = match count {
+        0 | 1 => String::new(),
+        more => format!(" ({} more in status.stuck)", more - 1),
+    };
+    let tried = match attempts {
+        0 => String::new(),
+        attempts => format!(" after {attempts} attempts"),
+    };
+    if error.starts_with(IDEMPOTENCY_STORE) {
+        return format!(
+            "nothing gets past {topic}[{partition}] offset {offset}{others}: the idempotency store does not answer; bring it back and it goes on by itself (the workers' log and /readyz have its words), or choose spec.idempotency.onStoreError: Deliver"
+        );
+    }
+    let remedy = match stalled_reason(record) {
+        unread::BREAKER_OPEN => {
+            "none is dead-lettered meanwhile: they are tried one at a time and go on by themselves once the handler takes them; mend it, or raise spec.delivery.deadLetter.breaker.percent".to_owned()
+        }
+        unread::UNREADABLE => format!(
+            "it is read again and again and goes on by itself once that works; look at the disks of the brokers and the network between; to give it up, {}",
+            reset(facts, "--to-offset OFFSET")
+        ),
+        unread::OFFSETS_EXPIRED => format!(
+            "what was deleted is lost; to go on with the oldest record that is left, {}, and let the topic's retention be longer than a fleet may stand still",
+            reset(facts, "--to-earliest")
+        ),
+        unread::OFFSET_BEYOND_END | unread::TOPIC_RECREATED | unread::OFFSET_OUT_OF_RANGE => {
+            format!(
+                "no record is passed over without your word: to begin anew, {}",
+                reset(facts, "--to-earliest")
+            )
+        }
+        _ if error.starts_with("DeadLetter") => {
+            "it goes on by itself once the dead-letter topic takes the copy".to_owned()
+        }
+        _ if error == "Protocol" => {
+            "the handler does not answer in what spec.handler.http.protocol says: set that to Http1, or let the handler speak HTTP/2 without TLS (h2c, prior knowledge)".to_owned()
+        }
+        _ if own_consumer(facts) => {
+            "look at what your consumer logs of this partition; mend it and it goes on by itself".to_owned()
+        }
+        _ => format!(
+            "mend the handler and it goes on by itself, or name a dead-letter topic in spec.delivery.deadLetter; if the record is not worth it, {}",
+            skip(facts, record)
+        ),
+    };
+    format!(
+        "nothing gets past {topic}[{partition}] offset {offset}{tried}: {error}{others}; {remedy}"
+    )
+}
+
+/// The command that gives the record up.
+fn skip(facts: &Facts<'_>, record: &StuckRecord) -> String {
+    let whose = match facts.spec {
+        Spec::Good(fleet) => format!("{} -n {}", fleet.name, fleet.namespace),
+        Spec::Bad(_) => "NAME".to_owned(),
+    };
+    let (topic, partition, offset) = (&record.topic, record.partition, record.offset);
+    format!(
+        "drover skip {whose} --topic {topic} --partition {partition} --offset {offset} --reason WHY"
+    )
+}
+
+/// How to set a group's offsets: only while it has no members.
+fn reset(facts: &Facts<'_>, to: &str) -> String {
+    let group = match facts.spec {
+        Spec::Good(fleet) => fleet.group_id.as_str(),
+        Spec::Bad(_) => "GROUP",
+    };
+    format!(
+        "set spec.paused to true, wait until no pod is left, run kafka-consumer-groups --group {group} --reset-offsets {to} for the partition, and set spec.paused to false"
+    )
+}
+
+/// What to do about a trouble of pods that Kubernetes does not say itself.
+pub(super) fn remedy(reason: &str, fleet: &Fleet) -> Option<String> {
+    Some(match reason {
+        "ErrImagePull" | "ImagePullBackOff" => {
+            "; check the image's name and imagePullSecrets in spec.template".to_owned()
+        }
+        "CrashLoopBackOff" => format!(
+            "; drover logs {} -n {} -p has the last words of the run before",
+            fleet.name, fleet.namespace
+        ),
+        "Unschedulable" => "; add nodes, or lower resources in spec.template".to_owned(),
+        "QuotaExceeded" => "; raise the namespace's quota, or lower spec.scaling.maxReplicas or the resources in spec.template".to_owned(),
+        _ => return None,
+    })
+}
+
+/// A pod that runs says what it waits for in its log and in `/readyz`, which nobody has read here.
+pub(super) fn not_ready_text(facts: &Facts<'_>, fleet: &Fleet, workload: &Workload) -> String {
+    let (name, namespace) = (&fleet.name, &fleet.namespace);
+    let so = format!("{} of {} pods are ready", workload.ready, workload.size);
+    match workload.waiting {
+        0 => format!("{so}; the others are starting"),
+        waiting if own_consumer(facts) => format!(
+            "{so}; {waiting} run, and their readiness probe does not say yes so far: drover logs {name} -n {namespace} has what they say"
+        ),
+        waiting => format!(
+            "{so}; {waiting} run, and begin or wait for their handler or for Kafka: drover logs {name} -n {namespace} says for what"
+        ),
+    }
+}
+
+/// A roll-out is under way.
+pub(super) fn rolling_text(replicas: u32) -> String {
+    format!("pods are being replaced by pods of the new template ({replicas} exist)")
+}

@@ -154,6 +154,8 @@ pub mod condition {
         DEAD_LETTER_WRITABLE,
         PAUSED,
     ];
+    /// Reasons for which [`SCALING_ACTIVE`] is `False` because somebody chose so.
+    pub const CHOSEN: [&str; 4] = ["Paused", "Manual", "External", "RecommendOnly"];
 }
 
 /// Reasons of problems: what is wrong with a spec or with what it refers to. Stable: alerts and

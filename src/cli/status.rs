@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::cluster::{Cluster, ClusterArgs};
 use super::format::Format;
-use crate::api::{KafkaConsumer, Span, names::condition};
+use crate::api::{KafkaConsumer, ScalingMode, Span, names::condition};
 use crate::clock;
 
 /// Arguments of `drover status`.
@@ -92,7 +92,7 @@ pub(super) fn is_well(condition: &Condition) -> bool {
         _ => "True",
     };
     let chosen = condition.type_ == condition::SCALING_ACTIVE
-        && ["Paused", "Manual", "External", "RecommendOnly"].contains(&condition.reason.as_str());
+        && condition::CHOSEN.contains(&condition.reason.as_str());
     condition.status == wanted || chosen
 }
 
@@ -104,9 +104,14 @@ pub(super) fn says_again(ready: &Condition, bad: &[&Condition]) -> bool {
     ready.type_ == condition::READY && bad.iter().any(same)
 }
 
-/// How long the oldest record waits and how long one may, where that is more than was promised.
+/// How long the oldest record waits and how long one may, where that is more than was promised: where
+/// somebody else sets the size, Drover promises nothing.
 pub(super) fn late(consumer: &KafkaConsumer) -> Option<(Span, Span)> {
-    let promise = consumer.spec.scaling.max_delay;
+    let scaling = &consumer.spec.scaling;
+    if matches!(scaling.mode, ScalingMode::Manual | ScalingMode::External) {
+        return None;
+    }
+    let promise = scaling.max_delay;
     let delay: Span = consumer.status.as_ref()?.delay.as_deref()?.parse().ok()?;
     (delay.0 > promise.0).then_some((delay, promise))
 }

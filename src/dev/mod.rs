@@ -111,7 +111,7 @@ pub async fn run(plan: &Plan, tell: Teller, stop: &CancellationToken) -> Result<
             group: setup.config.group_id.clone(),
             handler: setup.config.handler.to_string(),
             dead_letters: setup.dead_letters().map(str::to_owned),
-            keys_in: setup.config.encryption.is_some().then(|| plan.file.clone()),
+            keys_in: (setup.config.encryption.is_some()).then(|| plan.file.display().to_string()),
         });
         let running = Running::begin(&setup, embedded.is_some(), &reporter);
         let next = tokio::select! {

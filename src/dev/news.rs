@@ -4,7 +4,6 @@ mod line;
 mod reporter;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use serde::Serialize;
 
@@ -35,7 +34,7 @@ pub enum News {
         /// Where records go that cannot be handled.
         dead_letters: Option<String>,
         /// The file whose keys encrypt, where values are to be encrypted.
-        keys_in: Option<PathBuf>,
+        keys_in: Option<String>,
     },
     /// The group had no offsets; these were written, as `startAt` says.
     GroupBegins {

@@ -135,6 +135,10 @@ fn every_condition_is_documented_with_what_it_can_say_and_nothing_else() {
             "{}: the source on the left, src/api/reasons on the right",
             condition.type_
         );
+        if condition.type_ == names::condition::SCALING_ACTIVE {
+            let chosen = names::condition::CHOSEN.map(str::to_owned);
+            assert!(said["False"].is_superset(&chosen.into()));
+        }
     }
 }
 

@@ -156,6 +156,7 @@ impl Chain {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::ScalingMode;
 
     fn consumer(conditions: &[(&str, &str)]) -> KafkaConsumer {
         let conditions: Vec<Value> = conditions
@@ -241,10 +242,15 @@ mod tests {
         for words in ["1m1s", "promises 1m;", "drover lag orders"] {
             assert!(first.says.contains(words), "{words}: {first:?}");
         }
+        // Who stops a fleet or sets its size was promised nothing.
+        let mut manual = late.clone();
+        manual.spec.scaling.mode = ScalingMode::Manual;
         late.spec.paused = true;
-        let mut chain = Chain::default();
-        chain.conditions(&late);
-        assert_eq!(chain.first_wrong(), None);
+        for theirs in [late, manual] {
+            let mut chain = Chain::default();
+            chain.conditions(&theirs);
+            assert_eq!(chain.first_wrong(), None);
+        }
     }
 
     #[test]

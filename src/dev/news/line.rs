@@ -1,5 +1,6 @@
 //! News as lines for people. Pure.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use super::{Content, Failed, News, Place, Summary};
@@ -36,7 +37,7 @@ impl News {
                         "\n  feed it: drover produce --bootstrap {brokers} --topic {topic} --key k{} '{{\"id\":1}}'",
                         keys_in.as_ref().map_or_else(String::new, |file| format!(
                             " --encrypt --keys-file {}",
-                            file.display()
+                            shell_word(file)
                         ))
                     );
                 }
@@ -223,6 +224,15 @@ fn tame(text: &str) -> String {
     tamed
 }
 
+/// `text` as one word of a command in a shell.
+fn shell_word(text: &str) -> Cow<'_, str> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+=:@%".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        return text.into();
+    }
+    format!("'{}'", text.replace('\'', r"'\''")).into()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -346,5 +356,10 @@ mod tests {
         let encrypted = begins(Some("shop.yaml"));
         let feed = "--topic orders --key k --encrypt --keys-file shop.yaml '{\"id\":1}'";
         assert!(encrypted.ends_with(feed), "{encrypted}");
+        let blanks = begins(Some("ann's shop.yaml"));
+        assert!(
+            blanks.contains(r"--keys-file 'ann'\''s shop.yaml' "),
+            "{blanks}"
+        );
     }
 }

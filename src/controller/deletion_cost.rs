@@ -108,6 +108,7 @@ mod tests {
                 end: Offset(0),
                 start: Offset(0),
                 committed: None,
+                beyond: None,
                 stuck: None,
                 pod: Some((*owner).to_owned()),
             };

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::{Offsets, TopicState};
 use crate::kafka::admin::{Answers, Committed, Error};
 use crate::report::Report;
-use crate::scaling::{PartitionSample, PodSample};
+use crate::scaling::{Beyond, PartitionSample, PodSample};
 use crate::topic::{Offset, TopicPartition};
 
 /// Kafka's answers for any number of fleets.
@@ -183,9 +183,40 @@ fn sample(
         // The start is read less often than the end; a topic that was made anew has both lower.
         start: start.min(end),
         committed: committed.offset,
+        beyond: report
+            .zip(committed.offset)
+            .and_then(|(report, at)| beyond(report, at)),
         stuck: report.and_then(|report| report.stuck.clone()),
         pod: report.map(|report| report.pod.clone()),
     })
+}
+
+/// What the report says of records beyond the committed one, `at`.
+fn beyond(report: &Report, at: Offset) -> Option<Beyond> {
+    let finished = report.ahead.iter().cloned();
+    let failed = report
+        .tries
+        .iter()
+        .map(|tries| tries.offset..tries.offset.saturating_add(1));
+    let mut known: Vec<_> = finished
+        .chain(failed)
+        .filter(|run| run.start >= at.0)
+        .collect();
+    known.sort_unstable_by_key(|run| run.start);
+    let (mut next, mut more) = (at.0, 0);
+    for run in known {
+        if run.start <= next {
+            next = next.max(run.end);
+        } else {
+            more += run.end.saturating_sub(run.start).unsigned_abs();
+        }
+    }
+    let beyond = Beyond {
+        next: Offset(next),
+        more,
+        retried: report.tries.len() as u64,
+    };
+    (beyond.next > at || beyond.more > 0).then_some(beyond)
 }
 
 /// Why no partition could be read, where it is the cluster that does not answer.
@@ -205,6 +236,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::report::Tries;
 
     fn partition(number: i32) -> TopicPartition {
         TopicPartition::new("t", number)
@@ -231,6 +263,42 @@ mod tests {
             offset: Some(Offset(offset)),
             metadata: report.encode(Offset(offset)).into_bytes(),
         }
+    }
+
+    #[test]
+    fn what_is_finished_or_failed_beyond_the_committed_offset_waits_for_no_pod() {
+        let tries = |offset| Tries {
+            offset,
+            attempts: 2,
+            next_at: None,
+        };
+        let report = Report {
+            pod: "a".to_owned(),
+            tried: 2,
+            tries: vec![tries(3), tries(8), tries(20)],
+            ahead: vec![4..8, 9..12, 14..18],
+            ..Report::default()
+        };
+        let found = beyond(&report, Offset(3)).unwrap();
+        // 12 and 13 wait, and so does 19.
+        assert_eq!(found.next, Offset(12));
+        assert_eq!((found.more, found.retried), (5, 3));
+        assert_eq!(beyond(&Report::default(), Offset(3)), None);
+
+        // The same through the text of a commit.
+        let committed = Committed {
+            offset: Some(Offset(3)),
+            metadata: report.encode(Offset(3)).into_bytes(),
+        };
+        let read = Memory::default().assemble(
+            Timestamp::UNIX_EPOCH,
+            &all(1),
+            &[(partition(0), Ok(committed))].into(),
+            &ends(1, 0, 21),
+        );
+        let sample = read.partitions[&partition(0)].as_ref().unwrap();
+        assert_eq!(sample.beyond, Some(found));
+        assert_eq!((sample.lag().unwrap().0, sample.waits()), (18, 4));
     }
 
     fn all(count: i32) -> BTreeSet<TopicPartition> {

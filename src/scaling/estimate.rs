@@ -331,7 +331,7 @@ pub(super) fn observe(state: &mut State, reading: &Reading<'_>) {
     };
     let (pace, lasting) = (pace(RUN), pace(LASTING));
     let waits = state
-        .waited(reading, false)
+        .waited(reading)
         .is_none_or(|waited| waited.seconds() > DEEP + 2.0 * state.commit_gap);
     let capacity = &mut state.capacity;
     if let Some(pace) = pace {
@@ -433,7 +433,7 @@ fn fully_loaded(state: &State, reading: &Reading<'_>) -> bool {
     let share = (DEEP + 2.0 * state.commit_gap) * pace / f64::from(reading.partitions());
     let loaded = reading
         .moving()
-        .filter(|known| known.lag as f64 > share)
+        .filter(|known| known.waits as f64 > share)
         .count();
     loaded * 5 >= reading.sample.partitions.len() * 4
 }

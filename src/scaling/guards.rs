@@ -12,7 +12,7 @@ use super::limits::Bounds;
 use super::plan::Plan;
 use super::reading::Reading;
 use super::state::State;
-use super::target::Needs;
+use super::target::{COPES, Needs};
 use super::{Policy, Why};
 use crate::topic::TopicPartition;
 
@@ -122,15 +122,15 @@ pub(super) fn observe(policy: &Policy, state: &mut State, reading: &Reading<'_>)
     // Commits that are rarer than the promise excuse nothing.
     let patience = (STILL_WAITS + 2.0 * state.commit_gap).min(promise.max(STILL_WAITS));
     let waits = state
-        .waited(reading, false)
+        .waited(reading)
         .is_some_and(|waited| waited.seconds() > patience);
     let guards = &mut state.guards;
     for known in reading.stuck() {
         guards.recovering.insert(known.partition.clone());
     }
     guards.recovering.retain(|partition| {
-        let lag = reading.of(partition).map(|known| known.lag as f64);
-        lag.is_some_and(|lag| lag > BACK * per_pod.unwrap_or(0.0))
+        let waits = reading.of(partition).map(|known| known.waits as f64);
+        waits.is_some_and(|waits| waits > BACK * per_pod.unwrap_or(0.0))
     });
     if guards.recovering.len() > few.max(1) {
         guards.recovering.clear();
@@ -375,6 +375,15 @@ fn notes(
             first: first.partition.clone(),
             offset: record.map_or_else(|| first.sample.position().0, |record| record.offset),
             error: record.map(|record| record.error.clone()),
+        });
+    }
+    if let Some((partition, seconds)) = state.held_longest(reading)
+        && seconds > COPES * promise
+    {
+        plan = plan.note(Why::RetriesLeftOut {
+            records: reading.retried(),
+            partition: partition.clone(),
+            seconds,
         });
     }
     let arrivals = state.arrivals.rate(WINDOW, 1.0).unwrap_or(0.0);

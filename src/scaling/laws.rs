@@ -88,6 +88,14 @@ fn sample(look: &Look, at: Timestamp) -> Sample {
             end: Offset(end),
             start: Offset(start),
             committed: committed.map(Offset),
+            // Whatever a worker may say.
+            beyond: committed
+                .filter(|offset| offset % 2 == 0)
+                .map(|offset| Beyond {
+                    next: Offset(offset.saturating_add(end / 2)),
+                    more: end.unsigned_abs() / 4,
+                    retried: 2,
+                }),
             stuck: stuck.then(|| Stuck {
                 offset: start,
                 attempts: 3,
@@ -277,7 +285,12 @@ proptest! {
                     rolling: false,
                 };
                 let at = Timestamp::from_second(1_800_000_000 + second as i64).unwrap();
-                let (next, decision) = step(&policy, state, &sample(&look, at), at);
+                let mut sample = sample(&look, at);
+                // More of it waits: nobody says otherwise.
+                for seen in sample.partitions.values_mut().flatten() {
+                    seen.beyond = None;
+                }
+                let (next, decision) = step(&policy, state, &sample, at);
                 state = next;
                 wanted = match decision.watch {
                     Watch::Growing => None,

@@ -73,7 +73,7 @@ impl Load {
             // What was done since the last commit waits only on paper.
             let on_paper = rate * share * half_gap;
             let waits = if known.moves() {
-                (known.lag as f64 - on_paper).max(0.0)
+                (known.waits as f64 - on_paper).max(0.0)
             } else {
                 0.0
             };

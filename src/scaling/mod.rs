@@ -40,6 +40,8 @@ mod from_zero;
 #[cfg(test)]
 mod laws;
 #[cfg(test)]
+mod retries;
+#[cfg(test)]
 mod small_world;
 #[cfg(test)]
 mod tests;
@@ -47,7 +49,7 @@ mod tests;
 pub use outside::{Bounded, bounded};
 pub use prospects::Prospect;
 pub use reason::Why;
-pub use sample::{LagUnknown, PartitionSample, PodSample, Sample};
+pub use sample::{Beyond, LagUnknown, PartitionSample, PodSample, Sample};
 pub use schedule::{Days, Floor, Peak, Schedule, Standing};
 pub use state::State;
 

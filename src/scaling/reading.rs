@@ -7,7 +7,7 @@ use super::flow::seconds;
 use super::sample::{LagUnknown, PartitionSample, Sample};
 use super::state::State;
 use super::track::Track;
-use crate::topic::TopicPartition;
+use crate::topic::{Offset, TopicPartition};
 
 /// A sample older than this says nothing of the present, seconds.
 const STALE: f64 = 10.0;
@@ -42,7 +42,11 @@ pub(super) struct Reading<'a> {
 pub(super) struct Known<'a> {
     pub(super) partition: &'a TopicPartition,
     pub(super) sample: &'a PartitionSample,
+    /// Records that are not committed.
     pub(super) lag: u64,
+    /// The first record that waits for a pod, and how many do.
+    pub(super) next: Offset,
+    pub(super) waits: u64,
     /// It does not move.
     pub(super) stuck: bool,
     /// It was stuck and works off what came meanwhile: one pod does that alone.
@@ -69,7 +73,7 @@ impl<'a> Reading<'a> {
 
     /// Records that wait in known partitions, stuck ones left out.
     pub(super) fn backlog(&self) -> f64 {
-        self.moving().map(|known| known.lag as f64).sum()
+        self.moving().map(|known| known.waits as f64).sum()
     }
 
     /// Records that wait in known partitions, stuck ones included.
@@ -82,6 +86,12 @@ impl<'a> Reading<'a> {
     /// Known partitions whose backlog more pods can help with.
     pub(super) fn moving(&self) -> impl Iterator<Item = &Known<'a>> {
         self.known.iter().filter(|known| known.moves())
+    }
+
+    /// Records that failed and are tried again.
+    pub(super) fn retried(&self) -> u64 {
+        let beyond = self.known.iter().filter_map(|known| known.sample.beyond);
+        beyond.map(|beyond| beyond.retried).sum()
     }
 
     /// Known partitions that do not move.
@@ -108,10 +118,21 @@ pub(super) fn read<'a>(sample: &'a Sample, state: &State, now: Timestamp) -> Rea
         match offsets.as_ref().map(|offsets| (offsets, offsets.lag())) {
             None => unknown.push((partition, None)),
             Some((_, Err(why))) => unknown.push((partition, Some(why))),
-            Some((sample, Ok(lag))) => known.push(Known {
+            Some((offsets, Ok(lag))) => known.push(Known {
                 partition,
-                sample,
+                sample: offsets,
                 lag: lag.0,
+                // Without pods nothing is tried again.
+                next: if sample.current == 0 {
+                    offsets.position()
+                } else {
+                    offsets.next()
+                },
+                waits: if sample.current == 0 {
+                    lag.0
+                } else {
+                    offsets.waits()
+                },
                 stuck: false,
                 recovering: false,
             }),
@@ -149,7 +170,8 @@ fn mark_stuck(known: &mut [Known<'_>], sample: &Sample, state: &State, at: Times
     let mut tracks = state.tracks_in_order();
     for known in known {
         let track = tracks.of(known.partition);
-        known.stuck = known.lag > 0 && (known.sample.stuck.is_some() || neglected(track));
+        let said = known.lag > 0 && known.sample.stuck.is_some();
+        known.stuck = said || (known.waits > 0 && neglected(track));
         known.recovering = !known.stuck && state.guards.recovers(known.partition);
     }
 }

@@ -189,6 +189,15 @@ pub enum Why {
         /// What the last attempt ended with, where a worker says so.
         error: Option<String>,
     },
+    /// Records failed and are tried again: they are left out.
+    RetriesLeftOut {
+        /// How many.
+        records: u64,
+        /// The partition of the one that has waited longest.
+        partition: TopicPartition,
+        /// For so many seconds.
+        seconds: f64,
+    },
     /// One partition gets more than a pod can do.
     HotPartition {
         /// It.
@@ -247,6 +256,7 @@ impl Why {
             Self::SloUnreachable { .. } => "SLOUnreachable",
             Self::RetentionNear { .. } => "RetentionNear",
             Self::StuckLeftOut { .. } => "StuckLeftOut",
+            Self::RetriesLeftOut { .. } => "RetriesLeftOut",
             Self::HotPartition { .. } => "HotPartition",
         }
     }
@@ -450,6 +460,20 @@ impl fmt::Display for Why {
                     Some(error) => write!(f, " ({error})"),
                     None => f.write_str(" has not moved while others have"),
                 }
+            }
+            Self::RetriesLeftOut {
+                records,
+                partition,
+                seconds,
+            } => {
+                match records {
+                    1 => f.write_str("1 record failed and is tried again")?,
+                    more => write!(f, "{more} records failed and are tried again")?,
+                }
+                write!(
+                    f,
+                    ", in {partition} for {seconds:.0}s: no number of pods helps; drover lag shows where, drover logs why"
+                )
             }
             Self::HotPartition {
                 partition,

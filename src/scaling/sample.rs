@@ -35,10 +35,24 @@ pub struct PartitionSample {
     pub start: Offset,
     /// The group's committed offset; none where nothing was committed yet.
     pub committed: Option<Offset>,
+    /// Which records beyond the committed one wait for no pod, from the report; none where nobody says.
+    pub beyond: Option<Beyond>,
     /// The record that nothing gets past, from the report.
     pub stuck: Option<Stuck>,
     /// The pod whose report is the newest.
     pub pod: Option<String>,
+}
+
+/// Records that are not committed and wait for no pod all the same: they are finished, or they failed and
+/// are tried again when their time has come. More pods do nothing for them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Beyond {
+    /// The first record that does wait.
+    pub next: Offset,
+    /// Records after that one which do not.
+    pub more: u64,
+    /// Of all of them, those that failed and are tried again.
+    pub retried: u64,
 }
 
 /// Why offsets give no lag.
@@ -71,6 +85,21 @@ impl PartitionSample {
     pub fn position(&self) -> Offset {
         self.committed
             .map_or(self.start, |committed| committed.max(self.start))
+    }
+
+    /// The first record that waits for a pod.
+    pub fn next(&self) -> Offset {
+        let next = self.beyond.map_or(Offset(0), |beyond| beyond.next);
+        next.max(self.position()).min(self.end.max(self.position()))
+    }
+
+    /// Records that wait for a pod: those of the lag that are not finished beyond the committed offset, nor
+    /// failed and tried again.
+    pub fn waits(&self) -> u64 {
+        let from_next = (self.end.0.saturating_sub(self.next().0))
+            .max(0)
+            .unsigned_abs();
+        from_next.saturating_sub(self.beyond.map_or(0, |beyond| beyond.more))
     }
 
     /// Records that are not committed yet.

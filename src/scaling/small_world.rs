@@ -259,6 +259,7 @@ impl World {
                 end: Offset((partition.end + 1e-6) as i64),
                 start: Offset(0),
                 committed: Some(Offset(partition.committed)),
+                beyond: None,
                 stuck: None,
                 pod: partition.owner.clone().filter(|_| self.reports),
             };

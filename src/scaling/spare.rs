@@ -42,7 +42,7 @@ pub(super) fn spare(
     }
     let peak = state.arrivals.peak(MINUTE, LOOK_BACK - MINUTE)? * MINUTE;
     let peak = (peak - peak.sqrt()) / MINUTE;
-    let waited = state.waited(reading, false)?.seconds();
+    let waited = state.waited(reading)?.seconds();
     let smaller = bounds.sizes.iter().rev().copied().filter(|&n| n < current);
     let Some(per_pod) = state.capacity.measured() else {
         // Nobody knows what a pod can do, and a fleet that is never short of pods never shows

@@ -165,7 +165,7 @@ pub(super) fn needs(
 fn coped(state: &State, reading: &Reading<'_>, promise: f64) -> f64 {
     let pods = reading.sample.ready.min(reading.sample.current);
     let worth = sizes::worth(pods, reading.partitions());
-    let waited = state.waited(reading, false).map(Waited::seconds);
+    let waited = state.waited(reading).map(Waited::seconds);
     match (waited, state.arrival()) {
         (Some(waited), Some(arrival)) if worth > 0.0 && waited < COPES * promise => arrival / worth,
         _ => 0.0,

@@ -9,7 +9,7 @@ use super::*;
 use crate::report::Stuck;
 use crate::topic::Offset;
 
-fn policy() -> Policy {
+pub(super) fn policy() -> Policy {
     Policy {
         min: 0,
         max: None,
@@ -29,11 +29,12 @@ fn partition(number: usize) -> TopicPartition {
 }
 
 /// A sample of 12 partitions at `seconds` with `ends` and `committed` in each, `pods` ready.
-fn sample(seconds: f64, ends: i64, committed: i64, pods: u32) -> Sample {
+pub(super) fn sample(seconds: f64, ends: i64, committed: i64, pods: u32) -> Sample {
     let one = PartitionSample {
         end: Offset(ends),
         start: Offset(0),
         committed: Some(Offset(committed)),
+        beyond: None,
         stuck: None,
         pod: None,
     };
@@ -49,13 +50,13 @@ fn sample(seconds: f64, ends: i64, committed: i64, pods: u32) -> Sample {
     }
 }
 
-fn one(sample: &mut Sample, number: usize) -> &mut PartitionSample {
+pub(super) fn one(sample: &mut Sample, number: usize) -> &mut PartitionSample {
     let slot = sample.partitions.get_mut(&partition(number)).unwrap();
     slot.as_mut().unwrap()
 }
 
 /// The decisions on samples, one after the other.
-fn decide(policy: &Policy, state: State, samples: &[Sample]) -> Vec<Decision> {
+pub(super) fn decide(policy: &Policy, state: State, samples: &[Sample]) -> Vec<Decision> {
     let mut state = state;
     let mut decisions = Vec::new();
     for sample in samples {
@@ -70,12 +71,12 @@ fn last(policy: &Policy, state: State, samples: &[Sample]) -> Decision {
     decide(policy, state, samples).pop().unwrap()
 }
 
-fn labels(decision: &Decision) -> Vec<&'static str> {
+pub(super) fn labels(decision: &Decision) -> Vec<&'static str> {
     decision.reasons.iter().map(Why::label).collect()
 }
 
 /// A fleet whose pods do 195 records per second and start in two seconds.
-fn known() -> State {
+pub(super) fn known() -> State {
     State::resume(Some(195.0), Some(Duration::from_secs(2)))
 }
 

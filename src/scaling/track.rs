@@ -22,7 +22,7 @@ const SHARES: f64 = 1200.0;
 pub(super) struct Track {
     /// Time and end offset, both ascending; a stretch without arrivals keeps both its ends.
     ends: VecDeque<(Timestamp, i64)>,
-    /// The newest position of the group, if it was known.
+    /// The first record that waited for a pod when it was last known.
     position: i64,
     /// Whether that was a committed one.
     committed: bool,
@@ -44,8 +44,28 @@ pub(super) struct Track {
     owner: Option<String>,
     /// Since when it has another owner who has not shown any work yet.
     handed: Option<Timestamp>,
-    /// When the first unfinished record came; none where none waits.
-    oldest: Option<Came>,
+    /// The first record that waits for a pod; none where none waits.
+    oldest: Option<First>,
+    /// The first record that is not committed, where that is another.
+    held: Option<Box<First>>,
+}
+
+/// A record and when it came.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct First {
+    offset: i64,
+    came: Came,
+}
+
+impl First {
+    fn waited(self, now: Timestamp) -> Waited {
+        let Came { from, into, before } = self.came;
+        if before {
+            Waited::AtLeast(seconds(from, now))
+        } else {
+            Waited::For((seconds(from, now) - into).max(0.0))
+        }
+    }
 }
 
 /// When a record came.
@@ -70,6 +90,12 @@ pub(super) struct News {
     pub(super) pause: Option<f64>,
 }
 
+/// The first record that is not committed, where that is none that waits for a pod.
+fn held(known: &Known<'_>) -> Option<i64> {
+    let first = known.sample.position().0;
+    (known.lag > 0 && known.next.0 != first).then_some(first)
+}
+
 /// How long the first unfinished record of a partition has waited.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Waited {
@@ -90,13 +116,22 @@ impl Waited {
 
 impl Track {
     pub(super) fn new(at: Timestamp, known: &Known<'_>) -> Self {
+        let first = |offset| First {
+            offset,
+            came: Came {
+                into: 0.0,
+                from: at,
+                before: true,
+            },
+        };
+        let position = known.next.0;
         Self {
             ends: VecDeque::from([(at, known.sample.end.0)]),
-            position: known.sample.position().0,
+            position,
             committed: known.sample.committed.is_some(),
             moved: None,
             gap: None,
-            waiting: (known.lag > 0).then_some(at),
+            waiting: (known.waits > 0).then_some(at),
             seen: at,
             arrived: 0.0,
             start: known.sample.start.0,
@@ -104,11 +139,8 @@ impl Track {
             pace: 0.0,
             owner: known.sample.pod.clone(),
             handed: None,
-            oldest: (known.lag > 0).then_some(Came {
-                into: 0.0,
-                from: at,
-                before: true,
-            }),
+            oldest: (known.waits > 0).then(|| first(position)),
+            held: held(known).map(|offset| Box::new(first(offset))),
         }
     }
 
@@ -123,7 +155,7 @@ impl Track {
         }
         self.push(at, end);
 
-        let position = known.sample.position().0;
+        let position = known.next.0;
         let committed = known.sample.committed.is_some();
         let moved = position != self.position;
         // A first commit may be a mere start by `startAt`, so it is no progress.
@@ -139,18 +171,15 @@ impl Track {
             self.moved = Some(at);
         }
         self.waiting = match self.waiting {
-            _ if known.lag == 0 => None,
+            _ if known.waits == 0 => None,
             Some(since) if !moved => Some(since),
             _ => Some(at),
         };
         self.position = position;
         self.committed = committed;
-        // What was found first is the best there is: later the past is coarser.
-        self.oldest = match self.oldest {
-            _ if known.lag == 0 => None,
-            Some(came) if !moved => Some(came),
-            _ => Some(self.came(position)),
-        };
+        let oldest = (known.waits > 0).then(|| self.first(position));
+        self.held = held(known).map(|offset| Box::new(self.first(offset)));
+        self.oldest = oldest;
         let elapsed = seconds(self.seen, at);
         let arrived = end.saturating_sub(last_end) as f64;
         self.arrived = self.arrived * (-elapsed / SHARES).exp() + arrived;
@@ -237,6 +266,16 @@ impl Track {
         }
     }
 
+    /// The record at `offset`. What was found first is the best there is: later the past is coarser.
+    fn first(&self, offset: i64) -> First {
+        let known = self.oldest.iter().chain(self.held.as_deref());
+        let known = known.copied().find(|first| first.offset == offset);
+        known.unwrap_or_else(|| First {
+            offset,
+            came: self.came(offset),
+        })
+    }
+
     /// When the record at `position` came: when the end passed it, by interpolation.
     fn came(&self, position: i64) -> Came {
         let mut later: Option<(Timestamp, i64)> = None;
@@ -262,13 +301,16 @@ impl Track {
         }
     }
 
-    /// How long the first unfinished record has waited.
+    /// How long the first record has waited that waits for a pod.
     pub(super) fn waited(&self, now: Timestamp) -> Waited {
-        match self.oldest {
-            None => Waited::For(0.0),
-            Some(came) if came.before => Waited::AtLeast(seconds(came.from, now)),
-            Some(came) => Waited::For((seconds(came.from, now) - came.into).max(0.0)),
-        }
+        let first = self.oldest.as_ref();
+        first.map_or(Waited::For(0.0), |first| first.waited(now))
+    }
+
+    /// How long the first record has waited that is not committed.
+    pub(super) fn unfinished(&self, now: Timestamp) -> Waited {
+        let first = self.held.as_deref();
+        first.map_or_else(|| self.waited(now), |first| first.waited(now))
     }
 
     /// Records per second over the last window or what is remembered of it.

@@ -9,6 +9,7 @@ use super::level::Level;
 use super::reading::Reading;
 use super::state::State;
 use super::track::{Track, Waited};
+use crate::topic::TopicPartition;
 
 /// A surge brings so many times the level at least, and so many records more than it; fewer are
 /// noise.
@@ -244,15 +245,22 @@ impl State {
         (age > 0.0).then_some(age)
     }
 
-    /// How long the oldest unfinished record of a known partition has waited; stuck ones count
-    /// only `with_stuck`. None where there is nothing to say it by.
-    pub(super) fn waited(&self, reading: &Reading<'_>, with_stuck: bool) -> Option<Waited> {
+    /// How long the oldest record has waited that waits for a pod, stuck partitions left out. None where
+    /// there is nothing to say it by.
+    pub(super) fn waited(&self, reading: &Reading<'_>) -> Option<Waited> {
         let mut tracks = self.tracks_in_order();
-        reading
-            .known
-            .iter()
-            .filter(|known| with_stuck || !known.stuck)
+        let known = reading.known.iter().filter(|known| !known.stuck);
+        known
             .filter_map(|known| Some(tracks.of(known.partition)?.waited(reading.now)))
+            .max_by(|a, b| a.seconds().total_cmp(&b.seconds()))
+    }
+
+    /// How long the oldest unfinished record has waited, whatever for.
+    pub(super) fn unfinished(&self, reading: &Reading<'_>) -> Option<Waited> {
+        let mut tracks = self.tracks_in_order();
+        let known = reading.known.iter();
+        known
+            .filter_map(|known| Some(tracks.of(known.partition)?.unfinished(reading.now)))
             .max_by(|a, b| a.seconds().total_cmp(&b.seconds()))
     }
 
@@ -269,10 +277,28 @@ impl State {
             .max_by(|a, b| a.seconds().total_cmp(&b.seconds()))
     }
 
+    /// The partition whose first record failed and has waited longest, and for how many seconds.
+    pub(super) fn held_longest<'a>(
+        &self,
+        reading: &Reading<'a>,
+    ) -> Option<(&'a TopicPartition, f64)> {
+        let mut tracks = self.tracks_in_order();
+        let known = reading.known.iter().filter(|known| {
+            let beyond = known.sample.beyond;
+            !known.stuck && known.lag > 0 && beyond.is_some_and(|beyond| beyond.retried > 0)
+        });
+        known
+            .filter_map(|known| {
+                let waited = tracks.of(known.partition)?.unfinished(reading.now);
+                Some((known.partition, waited.seconds()))
+            })
+            .max_by(|a, b| a.1.total_cmp(&b.1))
+    }
+
     /// The oldest unfinished record's wait for people: where the past does not reach far enough,
     /// the backlog at the present rate bounds it.
     pub(super) fn delay(&self, reading: &Reading<'_>) -> Option<Duration> {
-        let waited = match self.waited(reading, true)? {
+        let waited = match self.unfinished(reading)? {
             Waited::For(seconds) => seconds,
             Waited::AtLeast(seconds) => {
                 let rate = self.level.as_ref().map_or(0.0, |level| level.rate);
@@ -289,7 +315,7 @@ impl State {
     }
 
     /// The partition with the most arrivals, and its records per second.
-    pub(super) fn hottest(&self) -> Option<(&crate::topic::TopicPartition, f64)> {
+    pub(super) fn hottest(&self) -> Option<(&TopicPartition, f64)> {
         self.tracks
             .iter()
             .filter_map(|(partition, track)| Some((partition, track.rate()?)))

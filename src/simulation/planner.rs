@@ -42,6 +42,7 @@ impl Drover {
                 end: Offset(0),
                 start: Offset(0),
                 committed: Some(Offset(0)),
+                beyond: None,
                 stuck: None,
                 pod: None,
             };

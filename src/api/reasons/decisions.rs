@@ -103,6 +103,11 @@ pub const ALL: &[Reason] = &[
         "see the condition Stalled",
     ),
     reason(
+        "RetriesLeftOut",
+        "records failed and are tried again; they are left out of the plan, since no pod more helps them",
+        "drover lag shows where they are and how often they were tried, drover logs why they fail",
+    ),
+    reason(
         "HotPartition",
         "one partition gets more than a pod can do",
         "see ScalingLimited",

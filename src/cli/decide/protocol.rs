@@ -160,6 +160,7 @@ pub(super) fn sample(
             end: Offset(end),
             start: Offset(0),
             committed: partition.committed.map(Offset),
+            beyond: None,
             stuck: None,
             pod: None,
         });

@@ -49,6 +49,7 @@ fn sample(stuck: Option<report::Stuck>) -> Sample {
         end: Offset(10),
         start: Offset(0),
         committed: Some(Offset(4)),
+        beyond: None,
         stuck,
         pod: None,
     };

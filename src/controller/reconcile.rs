@@ -30,6 +30,7 @@ use super::offsets::{self, Group};
 use super::publish::publish;
 use super::size::{self, Order, Situation};
 use super::status::{Facts, Kafka, Spec, Trouble, status};
+use super::watches::whole;
 use super::workload::{self, Workload};
 use crate::api::{KafkaConsumer, ScalingMode};
 use crate::clock;
@@ -55,7 +56,7 @@ pub async fn reconcile(object: Arc<Guarded>, context: Arc<Context>) -> Result<Ac
     let began = context.clock.elapsed();
     let action = async {
         match &object.0 {
-            Ok(consumer) => one(consumer, &key, &context).await,
+            Ok(consumer) => one(&whole(consumer), &key, &context).await,
             Err(invalid) => malformed::tell(&context, &key, invalid).await,
         }
     }

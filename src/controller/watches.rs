@@ -1,6 +1,7 @@
 //! What is watched: the resources, their children, their pods. Every change of a child or pod wakes
 //! the resource that it belongs to.
 
+use std::borrow::Cow;
 use std::fmt::Debug;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -25,6 +26,7 @@ use super::fleets::FleetKey;
 use super::pods::{Names, Pods};
 use super::reconcile;
 use super::scopes::Scope;
+use crate::api::KafkaConsumer;
 use crate::api::names::{ANNOTATION_SKIP, LABEL_CONSUMER, MANAGED_BY};
 use crate::k8s::{chain, packed};
 
@@ -199,10 +201,25 @@ pub fn reference(key: FleetKey) -> ObjectRef<Guarded> {
 }
 
 /// Nobody asks who set which field of a resource, nor how it was when kubectl applied it: each is as much
-/// again as its spec.
+/// again as its spec. [`whole`] has its template.
 fn slim_consumer(consumer: &mut Guarded) {
     consumer.managed_fields_mut().clear();
     consumer.annotations_mut().remove(LAST_APPLIED);
+    let spec = consumer.0.as_mut().map(|consumer| &mut consumer.spec);
+    if let Ok(Some(template)) = spec.map(|spec| &mut spec.template) {
+        packed::pack_template(template);
+    }
+}
+
+/// A resource of the cache with its template.
+pub fn whole(consumer: &KafkaConsumer) -> Cow<'_, KafkaConsumer> {
+    let packed = consumer.spec.template.as_ref();
+    let Some(template) = packed.and_then(packed::unpacked) else {
+        return Cow::Borrowed(consumer);
+    };
+    let mut consumer = consumer.clone();
+    consumer.spec.template = Some(template);
+    Cow::Owned(consumer)
 }
 
 /// Of all that managed fields say, only who holds the size is asked: a Deployment in the cache has the names

@@ -1,7 +1,7 @@
 //! What is remembered of objects and rarely looked at, as deflated JSON: a tree of values takes several times
 //! as much, and so does a typed template.
 
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -44,6 +44,17 @@ pub fn pack_template(template: &mut PodTemplateSpec) {
     };
 }
 
+/// A template as it is, if [`pack_template`] has made it little; none where it has not.
+pub fn unpacked(template: &PodTemplateSpec) -> Option<PodTemplateSpec> {
+    let annotations = template.metadata.as_ref()?.annotations.as_ref()?;
+    let packed = BASE64.decode(annotations.get(PACKED)?).ok()?;
+    let mut text = Vec::new();
+    DeflateDecoder::new(&packed[..])
+        .read_to_end(&mut text)
+        .ok()?;
+    serde_json::from_slice(&text).ok()
+}
+
 /// An object as it is, if [`pack_template`] has made its template little. The API server gives no template
 /// without a spec.
 pub fn unpack_template(object: &mut Value) {
@@ -73,7 +84,10 @@ mod tests {
             } },
         });
         let mut deployment: Deployment = serde_json::from_value(whole.clone()).unwrap();
+        let template = deployment.spec.template.clone();
+        assert_eq!(unpacked(&template), None);
         pack_template(&mut deployment.spec.template);
+        assert_eq!(unpacked(&deployment.spec.template), Some(template));
         let mut value = serde_json::to_value(&deployment).unwrap();
         assert_ne!(value, whole);
         unpack_template(&mut value);

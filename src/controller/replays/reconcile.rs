@@ -85,7 +85,8 @@ async fn look(replay: &DeadLetterReplay, context: &Context) -> Result<Said, kube
     };
     let consumer = context.consumers.get(&watches::reference(key));
     let consumer = consumer.as_ref().and_then(|found| found.0.as_ref().ok());
-    let (fleet, config) = match plan(replay, consumer) {
+    let consumer = consumer.map(watches::whole);
+    let (fleet, config) = match plan(replay, consumer.as_deref()) {
         Ok(planned) => planned,
         Err(said) => return Ok(*said),
     };

@@ -28,6 +28,9 @@ const SPREADS: f64 = 0.2;
 /// What arrived of late counts where it is more, less the noise of its number: a rising load is
 /// ahead of its level. Seconds.
 const RECENT: [f64; 2] = [30.0, 60.0];
+/// A fleet of so few pods gets too few records for their noise to be told from the beginning of a rise, and
+/// a raise that was not needed is small: there it counts in full.
+const FEW: u32 = 2;
 /// Where a pod does few records within the promise, chance alone makes some of its queues too long.
 /// That is allowed for so much of the time.
 const CHANCE: f64 = 0.002;
@@ -192,7 +195,9 @@ fn outset<'a>(
         .iter()
         .filter_map(|&window| {
             let records = state.arrivals.rate_without_batch(window)? * window;
-            Some((records - records.sqrt()) / window)
+            let few = sample.current <= FEW;
+            let noise = if few { 0.0 } else { records.sqrt() };
+            Some((records - noise) / window)
         })
         .fold(0.0, f64::max);
     let arrival = planned.max(surging.unwrap_or(0.0));

@@ -13,7 +13,7 @@ from pathlib import Path
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from drover_cluster import broker, debian, dockerfile, folder_images, images, kafka_service, packages, plan, processes, tools  # noqa: E402
+from drover_cluster import broker, debian, dockerfile, folder_images, images, kafka_service, keda, packages, plan, processes, tools  # noqa: E402
 from drover_cluster.say import Failure  # noqa: E402
 
 
@@ -236,6 +236,21 @@ class Kafka(unittest.TestCase):
         items = kafka_service.objects("10.0.0.1", 3)["items"]
         ports = [each["ports"][0]["port"] for each in items if each["kind"] == "EndpointSlice"]
         self.assertEqual(ports, [9092, 9093, 9094])
+
+
+class Keda(InFolder):
+    def test_the_api_server_is_led_to_the_adapter_on_this_machine(self):
+        made = plan.for_folder(self.folder / "cluster")
+        self.addCleanup(plan.release, made.dir)
+        items = {item["kind"]: item for item in keda.objects(made, b"authority")["items"]}
+        piece = items["EndpointSlice"]
+        self.assertEqual(piece["endpoints"][0]["addresses"], [made.host_address])
+        self.assertEqual(piece["ports"][0]["port"], made.keda_port(0))
+        self.assertEqual(piece["metadata"]["labels"]["kubernetes.io/service-name"], items["APIService"]["spec"]["service"]["name"])
+        self.assertLess(made.keda_port(4), made.kafka_port(1))
+
+    def test_no_cluster_needs_it(self):
+        self.assertNotIn(tools.KEDA, [kit for kits in tools.PARTS.values() for kit in kits])
 
 
 class Tools(InFolder):

@@ -11,6 +11,7 @@ from .packages import find
 from .say import Failure
 
 DAYS = "3650"
+FRONT_PROXY = "front-proxy-client"
 
 
 def make(folder: Path, addresses: list[str]) -> None:
@@ -29,9 +30,17 @@ def make(folder: Path, addresses: list[str]) -> None:
     for client in ("admin", "system:kube-controller-manager", "system:kube-scheduler", "system:kube-proxy",
                    "system:node:drover"):
         _signed(folder, client.replace(":", "-"), f"/O=system:masters/CN={client}", "extendedKeyUsage=clientAuth")
+    # As whom the API server passes requests on to further API servers.
+    _signed(folder, FRONT_PROXY, f"/CN={FRONT_PROXY}", "extendedKeyUsage=clientAuth")
     _openssl("ecparam", "-genkey", "-name", "prime256v1", "-noout", "-out", f"{folder}/service-account.key")
     _openssl("ec", "-in", f"{folder}/service-account.key", "-pubout", "-out", f"{folder}/service-account.pub")
     (folder / "complete").touch()
+
+
+def further(folder: Path, name: str, names: list[str], addresses: list[str]) -> None:
+    """A pair `name` of the same authority for a program that both serves under these names and asks others."""
+    _signed(folder, name, f"/CN={name}", "extendedKeyUsage=serverAuth,clientAuth\nsubjectAltName="
+            + ",".join([f"DNS:{each}" for each in names] + [f"IP:{address}" for address in addresses]))
 
 
 def kubeconfig(path: Path, certificates: Path, client: str, server: str) -> Path:

@@ -7,7 +7,7 @@ import os
 import sys
 from pathlib import Path
 
-from . import broker, debian, elsewhere, folder_images, full, images, lifecycle, node, parts, status, tools
+from . import broker, debian, elsewhere, folder_images, full, images, keda, lifecycle, node, parts, status, tools
 from .cache import cache_dir
 from .say import Failure, say
 
@@ -38,7 +38,8 @@ def _tools(arguments: argparse.Namespace) -> None:
 
 
 def _program(arguments: argparse.Namespace) -> None:
-    part = next((part for part, kits in tools.PARTS.items() if any(arguments.name in kit.programs for kit in kits)), None)
+    parts = {**tools.PARTS, **tools.ON_DEMAND}
+    part = next((part for part, kits in parts.items() if any(arguments.name in kit.programs for kit in kits)), None)
     if part is None:
         raise Failure(f"no part has a program {arguments.name}")
     tools.ensure([part])
@@ -59,7 +60,7 @@ def _mode() -> str:
 def _up(arguments: argparse.Namespace) -> None:
     mode = _mode()
     if mode == "local":
-        full.up(arguments.dir, arguments.brokers)
+        full.up(arguments.dir, arguments.brokers, arguments.aggregation)
     elif mode == "kind":
         elsewhere.kind_up(arguments.dir, arguments.brokers)
     else:
@@ -89,6 +90,18 @@ def _listener(text: str) -> tuple[str, str]:
     if protocol not in ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"):
         raise Failure(f"--listener {text}: write NAME=PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL")
     return name, protocol
+
+
+def _keda_up(arguments: argparse.Namespace) -> None:
+    keda.ensure()
+    with lifecycle.taken(arguments.dir) as folder:
+        keda.start(lifecycle.existing(folder))
+
+
+def _keda_down(arguments: argparse.Namespace) -> None:
+    with lifecycle.taken(arguments.dir) as folder:
+        keda.stop(lifecycle.existing(folder))
+    say("KEDA is gone")
 
 
 def _image_build(arguments: argparse.Namespace) -> None:
@@ -128,7 +141,7 @@ def _parser() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
 
     verb = _verb(verbs, "tools", "make sure that all programs exist; builds them the first time", _tools, None)
-    verb.add_argument("--only", choices=list(tools.PARTS), help="only the programs of this part")
+    verb.add_argument("--only", choices=[*tools.PARTS, *tools.ON_DEMAND], help="only the programs of this part")
     verb.add_argument("--cluster", action="store_true", help="only what `up` needs for the CLUSTER that is chosen")
 
     verb = _verb(verbs, "program", "tell where a program is, such as helm; builds it the first time", _program, None)
@@ -136,6 +149,7 @@ def _parser() -> argparse.ArgumentParser:
 
     verb = _verb(verbs, "up", "start the whole cluster (CLUSTER=local, kind or current)", _up)
     _brokers(verb)
+    verb.add_argument("--aggregation", action="store_true", help="the API server passes requests on to others, such as KEDA")
     _verb(verbs, "down", "stop it and remove its folder; works for parts too", _down)
     _verb(verbs, "status", "tell what runs", lambda arguments: status.show(arguments.dir))
     for name, help, run in (("stop", "take Kafka or the API server away, data kept", _stop),
@@ -165,6 +179,10 @@ def _parser() -> argparse.ArgumentParser:
                  broker.run_tool(lifecycle.existing(arguments.dir), arguments.tool, arguments.arguments))
     verb.add_argument("tool", help=", ".join(sorted(broker.TOOLS)))
     verb.add_argument("arguments", nargs=argparse.REMAINDER)
+
+    group = _group(verbs, "keda", "real KEDA beside it, for comparisons; needs `up --aggregation`")
+    _verb(group, "up", "start operator and metrics adapter; builds them the first time", _keda_up)
+    _verb(group, "down", "remove its objects and stop them", _keda_down)
 
     group = _group(verbs, "image", "container images without a container engine")
     verb = _verb(group, "build", "put one static binary into an OCI archive", _image_build, None)

@@ -52,8 +52,11 @@ def start_etcd(plan: Plan) -> None:
     wait_until(plan.dir, "etcd", lambda: _answers(plan.etcd_port, "/health"))
 
 
-def start_api_server(plan: Plan, address: str, controllers: bool, node: bool) -> None:
-    """Starts the API server; returns before it is ready (`wait_for_api_server`)."""
+def start_api_server(plan: Plan, address: str, controllers: bool, node: bool, aggregation: bool = False) -> None:
+    """Starts the API server; returns before it is ready (`wait_for_api_server`).
+
+    With `aggregation` it passes on what an APIService says that another server answers, such as KEDA's metrics.
+    """
     keys = plan.dir / "certs"
     command = [
         str(program("kube-apiserver")),
@@ -83,6 +86,17 @@ def start_api_server(plan: Plan, address: str, controllers: bool, node: bool) ->
         ]
     else:
         command += ["--endpoint-reconciler-type=none"]  # a loopback address is refused as an endpoint
+    if aggregation:
+        command += [
+            f"--requestheader-client-ca-file={keys}/ca.crt",
+            f"--requestheader-allowed-names={certs.FRONT_PROXY}",
+            "--requestheader-username-headers=X-Remote-User",
+            "--requestheader-group-headers=X-Remote-Group",
+            "--requestheader-extra-headers-prefix=X-Remote-Extra-",
+            f"--proxy-client-cert-file={keys}/{certs.FRONT_PROXY}.crt",
+            f"--proxy-client-key-file={keys}/{certs.FRONT_PROXY}.key",
+            "--enable-aggregator-routing=true",  # to the endpoint itself: Services are the node's, not this machine's
+        ]
     if not controllers:
         command += ["--disable-admission-plugins=ServiceAccount"]  # nobody makes the default accounts
     processes.start(plan.dir, "kube-apiserver", command)
@@ -100,8 +114,8 @@ def wait_for_controllers(plan: Plan) -> None:
     wait_until(plan.dir, "kube-controller-manager", lambda: get(plan, account) is not None)
 
 
-def start_controller_manager(plan: Plan) -> None:
-    """Starts it; the API server must be ready, for this one gives up after ten seconds without."""
+def start_controller_manager(plan: Plan, more: list[str] | None = None) -> None:
+    """Starts it; the API server must be ready, for this one gives up after ten seconds without. `more` are further flags."""
     keys = plan.dir / "certs"
     processes.start(plan.dir, "kube-controller-manager", [
         str(program("kube-controller-manager")),
@@ -115,6 +129,7 @@ def start_controller_manager(plan: Plan) -> None:
         "--bind-address=127.0.0.1",
         f"--secure-port={plan.controller_manager_port}",
         f"--cert-dir={keys}/controller-manager",
+        *(more or []),
     ])
 
 

@@ -10,7 +10,7 @@ from .plan import Plan
 from .say import Failure, say
 
 
-def up(folder: Path, brokers: int) -> None:
+def up(folder: Path, brokers: int, aggregation: bool = False) -> None:
     if os.geteuid() != 0:
         raise Failure("CLUSTER=local needs root (it makes network namespaces and runs containerd);"
                       " use sudo, or CLUSTER=kind or CLUSTER=current")
@@ -20,18 +20,18 @@ def up(folder: Path, brokers: int) -> None:
         tools.ensure(list(tools.PARTS))
         plan = lifecycle.fresh(folder)
         say(f"starting a cluster in {folder}")
-        _start(plan, brokers)
+        _start(plan, brokers, aggregation)
         lifecycle.mark_ready(plan, environment(plan, brokers))
         lifecycle.tell(folder, "the cluster is ready: Kubernetes with one node, and Kafka")
 
 
-def _start(plan: Plan, brokers: int) -> None:
+def _start(plan: Plan, brokers: int, aggregation: bool) -> None:
     (plan.dir / "mode").write_text("local\n")
     address = plan.host_address
     node_space.start(plan)
     control_plane.prepare(plan, address)
     control_plane.start_etcd(plan)
-    control_plane.start_api_server(plan, address, controllers=True, node=True)
+    control_plane.start_api_server(plan, address, controllers=True, node=True, aggregation=aggregation)
     # While the API server starts, all that needs it only later, the slow ones first.
     broker.start(plan, brokers, pod_address=address)
     node.prepare(plan)

@@ -14,6 +14,7 @@ from .say import Failure, say
 
 # Later ones need earlier ones to end in order, so they are stopped in this order, each group together.
 STOP_ORDER = [
+    {"keda-adapter", "keda-operator"},
     {"kube-scheduler", "kube-controller-manager", "kube-proxy", "kubelet", "coredns"},
     {"kube-apiserver", "kafka-1", "kafka-2", "kafka-3"},
     {"etcd", "containerd"},

@@ -25,7 +25,7 @@ NODE = {
 }
 BROKER = {"java": "default-jre-headless"}
 
-PARTS = {"control-plane": CERTIFICATES, "node": NODE, "kafka": BROKER, "chart": {}}
+PARTS = {"control-plane": CERTIFICATES, "node": NODE, "kafka": BROKER, "chart": {}, "keda": CERTIFICATES}
 
 CNI_FOLDERS = ["/usr/lib/cni", "/opt/cni/bin", "/usr/libexec/cni"]
 CNI_PACKAGE = "containernetworking-plugins"

@@ -64,6 +64,10 @@ class Plan:
     def scheduler_port(self) -> int:
         return self.port(4)
 
+    def keda_port(self, which: int) -> int:
+        """Of KEDA's programs: 0 answers metrics to the API server, 1 the operator's to the adapter, the others are unused."""
+        return self.port(5 + which)
+
     def kafka_port(self, broker: int) -> int:
         """Listener for programs on this machine, on 127.0.0.1. Brokers count from 1."""
         return self.port(10 + broker)

@@ -70,21 +70,28 @@ HELM = Kit(
     "helm", "helm", "Helm 3.20", "half a minute after Kubernetes, with which it shares modules, else two", {"helm": "helm.sh/helm/v3/cmd/helm"},
     # What a chart is rendered for where no cluster is asked; else it is Kubernetes 1.20.
     ("-X helm.sh/helm/v3/pkg/chartutil.k8sVersionMajor=1", "-X helm.sh/helm/v3/pkg/chartutil.k8sVersionMinor=35"))
+# For comparisons only: no part that tests or the demo need.
+KEDA = Kit(
+    "keda", "keda", "KEDA 2.21", "five minutes",
+    {"keda-operator": "github.com/kedacore/keda/v2/cmd/operator", "keda-adapter": "github.com/kedacore/keda/v2/cmd/adapter"})
 KAFKA = Kit("kafka", "kafka", "Kafka 4.1 (jars)", "half a minute")
 
-KITS = [ETCD, KAFKA, KUBERNETES_API, COREDNS, KUBERNETES_NODE, HELM]
+KITS = [ETCD, KAFKA, KUBERNETES_API, COREDNS, KUBERNETES_NODE, HELM, KEDA]
 PARTS = {
     "control-plane": [ETCD, KUBERNETES_API],
     "node": [KUBERNETES_NODE, COREDNS],
     "kafka": [KAFKA],
     "chart": [HELM],
 }
+# What is fetched only where it is asked for by name.
+ON_DEMAND = {"keda": [KEDA]}
 
 
 def ensure(parts: list[str]) -> None:
     """Builds what is missing of the named parts. Quick where nothing is missing."""
     packages.ensure(parts)
-    wanted = [kit for kit in KITS if any(kit in PARTS[part] for part in parts)]
+    known = {**PARTS, **ON_DEMAND}
+    wanted = [kit for kit in KITS if any(kit in known[part] for part in parts)]
     missing = [kit for kit in wanted if not kit.folder().is_dir()]
     if not missing:
         return

@@ -32,6 +32,7 @@ CLUSTER_TOOL := tests/cluster/cluster
 TEST_CLUSTER := $(DROVER_CACHE)/clusters/test
 DEMO_CLUSTER := $(DROVER_CACHE)/clusters/demo
 PICTURES_CLUSTER := $(DROVER_CACHE)/clusters/pictures
+KEDA_CLUSTER := $(DROVER_CACHE)/clusters/keda
 
 .PHONY: help
 help: ## Show this
@@ -72,8 +73,8 @@ demo-keep: demo-ready ## The same, and leave it running to look around
 	@tests/demo/demo --dir "$(DEMO_CLUSTER)" --bin "$(BUILT)" --images "$(IMAGES_DIR)" --keep
 
 .PHONY: clean-cluster
-clean-cluster: ## Stop and remove the clusters of the demo, of the pictures and of the tests
-	@for dir in "$(DEMO_CLUSTER)" "$(PICTURES_CLUSTER)" "$(TEST_CLUSTER)" "$(TEST_CLUSTER)-slow"; do $(CLUSTER_TOOL) down --dir "$$dir"; done
+clean-cluster: ## Stop and remove the clusters of the demo, of the pictures, of benchmarks and of the tests
+	@for dir in "$(DEMO_CLUSTER)" "$(PICTURES_CLUSTER)" "$(KEDA_CLUSTER)" "$(TEST_CLUSTER)" "$(TEST_CLUSTER)-slow"; do $(CLUSTER_TOOL) down --dir "$$dir"; done
 
 ##@ Build
 
@@ -233,3 +234,12 @@ bench-sampling: setup ## The offsets of 10,000 fleets read, and a size decided f
 bench-replay: setup ## drover dlq replay beside a loop that only copies, on a real broker, into docs/dlq.md; QUICK=1 to try
 	@$(CARGO) build --release --bin drover --example bench_replay
 	@tests/bench/replay --dir "$(BUILT:$(PROFILE)=release)" $(if $(QUICK),--pairs 1,--document docs/dlq.md)
+
+bench-keda: PROFILE = release
+bench-keda: IMAGES = drover-controller=drover-controller drover-worker=drover-worker own-consumer=examples/own_consumer handler=examples/handler
+.PHONY: bench-keda
+bench-keda: setup ## Drover beside real KEDA and the HPA on a cluster, two loads and a burst, into docs/beside-keda.md; QUICK=1 to try
+	@$(CARGO) build --profile $(PROFILE) --bins --example own_consumer --example handler
+	@$(write_images)
+	@tests/bench/keda --dir "$(KEDA_CLUSTER)" --drover "$(BUILT)/drover" --images "$(IMAGES_DIR)" \
+	  $(if $(QUICK),--quick --results target/bench/keda-quick,--page docs/beside-keda.md)

@@ -72,7 +72,7 @@ HELM = Kit(
     ("-X helm.sh/helm/v3/pkg/chartutil.k8sVersionMajor=1", "-X helm.sh/helm/v3/pkg/chartutil.k8sVersionMinor=35"))
 # For comparisons only: no part that tests or the demo need.
 KEDA = Kit(
-    "keda", "keda", "KEDA 2.21", "five minutes",
+    "keda", "keda", "KEDA 2.21", "five to twenty minutes",
     {"keda-operator": "github.com/kedacore/keda/v2/cmd/operator", "keda-adapter": "github.com/kedacore/keda/v2/cmd/adapter"})
 KAFKA = Kit("kafka", "kafka", "Kafka 4.1 (jars)", "half a minute")
 

@@ -89,10 +89,10 @@ def _measure(asked: argparse.Namespace) -> None:
             say(f"a pod does {per_pod:.1f} records a second")
             for cut in cuts:
                 its = World(cut.pace)
-                for round in rounds:
-                    found = trace_runs.play(stage, its, cut, asked.traces, per_pod, how["share"], asked.seed, round)
+                for beside_whom in rounds:
+                    found = trace_runs.play(stage, its, cut, asked.traces, per_pod, how["share"], asked.seed, beside_whom)
                     simulated = rehearsal.rehearse(asked.drover, asked.results, cut.name, found.excerpt, its, per_pod)
-                    _write(asked, f"{cut.name}-{round}", {**found.as_json(), "simulated": simulated})
+                    _write(asked, f"{cut.name}-{beside_whom}", {**found.as_json(), "simulated": simulated})
         if "burst" in parts:
             _write(asked, "burst", {"records": how["records"], "fleets": bursts.all_bursts(stage, how["records"])})
         if "first" in parts:

@@ -62,14 +62,14 @@ def calibrate(stage: Stage, feed: Feed, its: World, records: int = 900) -> float
     return done / (last - first)
 
 
-def play(stage: Stage, its: World, cut: Cut, traces: Path, per_pod: float, share: float, seed: int, round: str) -> Run:
-    """Plays the excerpt (of which `share` from its beginning) to Drover and the fleets of this round."""
-    beside = ROUNDS[round]
+def play(stage: Stage, its: World, cut: Cut, traces: Path, per_pod: float, share: float, seed: int, beside_whom: str) -> Run:
+    """Plays the excerpt (of which `share` from its beginning) to Drover and the fleets of the round `beside_whom`."""
+    beside = ROUNDS[beside_whom]
     whole = excerpts.cut(excerpts.read(traces / cut.trace), cut)
     # Scaled as a whole, so that a part of it is a part of the same.
     load = whole.scaled(its.busiest_pods * per_pod / its.pace).shortened(share)
     moments = excerpts.arrivals(load, its.pace, excerpts.shares(its.partitions, its.skew, seed), seed)
-    topic = f"load-{cut.name}-{round}"
+    topic = f"load-{cut.name}-{beside_whom}"
     feed = Feed(stage.bootstrap)
     server = RateServer(feed)
     stage.topic(topic, its.partitions)
@@ -106,7 +106,7 @@ def play(stage: Stage, its: World, cut: Cut, traces: Path, per_pod: float, share
     finally:
         server.close()
         _end(stage, fleets)
-    return Run(cut, round, load, per_pod, found, ended - began, processor.mean(), processor.most(), start_up, said, late)
+    return Run(cut, beside_whom, load, per_pod, found, ended - began, processor.mean(), processor.most(), start_up, said, late)
 
 
 def _begin(stage: Stage, its: World, beside: tuple[Keda, ...], topic: str, per_pod: float, rate_url: str) -> None:

@@ -65,8 +65,14 @@ const TELL_OF_CLUSTERS: [(&[&str], i32); 3] = [
     (&["version"], 0),
 ];
 
+const DROVER: &str = env!("CARGO_BIN_EXE_drover");
+
 fn drover(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_drover"));
+    alone(Command::new(DROVER), arguments)
+}
+
+/// `command` with these arguments, away from whatever this machine has.
+fn alone(mut command: Command, arguments: &[&str]) -> Command {
     command
         .args(arguments)
         .env("KUBECONFIG", "/nonexistent")
@@ -461,7 +467,10 @@ fn brokers_that_were_set_to_nothing_are_said_at_once() {
 fn whoever_interrupts_is_obeyed_and_nothing_is_spilt() {
     for arguments in OF_KAFKA {
         let (address, taken) = silent();
-        let mut command = drover(arguments);
+        // What runs in the background, as these tests may, hands down that interrupts are ignored.
+        let mut env = Command::new("env");
+        env.args(["--default-signal=INT", DROVER]);
+        let mut command = alone(env, arguments);
         command
             .args(at(address, "300s"))
             .stdout(Stdio::piped())

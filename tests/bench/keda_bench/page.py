@@ -205,7 +205,7 @@ SAME = """## What is the same, and what is set
 
 ZERO = """Nothing is compressed here, and pods begin as soon as they can. Drover: `minReplicas: 0`, `maxDelay: 30s`, `idleTimeToZero: 30s`. KEDA for bursts:
 `pollingInterval: 1`, `cooldownPeriod: 30`, and a `behavior` that lets the HPA order all pods at once. KEDA with its defaults polls each 30 s and keeps
-all pods for 300 s.
+all pods for 300 s. A record is done once it is committed: Drover's workers commit each second, the consumer that KEDA scales after each record.
 """
 
 LIMITS = f"""## What to make of it

@@ -69,5 +69,6 @@ mod self_test;
 mod start_laptop;
 mod stores;
 mod tails;
+mod tool_versions;
 mod twice;
 mod worker;

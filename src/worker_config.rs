@@ -9,6 +9,7 @@ pub mod security;
 mod skip;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -152,6 +153,22 @@ pub struct HttpHandler {
     pub format: HttpFormat,
     /// What HTTP is spoken over.
     pub protocol: HttpProtocol,
+    /// How one behind `https://` is checked, and what it is shown; None: by the public authorities, and nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<HandlerTls>,
+    /// The file with what the header `authorization` of every request says; None: there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authorization_file: Option<PathBuf>,
+}
+
+/// TLS to an HTTP server.
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct HandlerTls {
+    /// The file with the certificates of those that may sign the server's; None: the public authorities.
+    pub ca_file: Option<PathBuf>,
+    /// What the server is shown.
+    pub certificate: Option<security::Certificate>,
 }
 
 impl std::fmt::Display for Handler {

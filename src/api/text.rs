@@ -57,8 +57,8 @@ pub(super) fn bootstrap_servers(_: &mut SchemaGenerator) -> Schema {
 pub(super) fn url(_: &mut SchemaGenerator) -> Schema {
     text(
         2048,
-        "http://[^[:space:]/?#@]+(/[^[:space:]#]*)?",
-        "write an address such as http://users.shop/kafka; only http:// is served, without user or fragment",
+        "https?://[^[:space:]/?#@]+(/[^[:space:]#]*)?",
+        "write an address such as http://users.shop/kafka, or with https://, without user or fragment",
     )
 }
 

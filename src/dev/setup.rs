@@ -9,7 +9,7 @@ use crate::fleet::{self, References, choose, validate};
 use crate::resources;
 use crate::worker::delivery::http::target::Target;
 use crate::worker_config::security::Security;
-use crate::worker_config::{OnExhausted, StoreKind, WorkerConfig};
+use crate::worker_config::{HttpProtocol, OnExhausted, StoreKind, WorkerConfig};
 use crate::yaml;
 
 /// Marks that the store in memory keeps, where the YAML names another store.
@@ -43,6 +43,12 @@ impl Setup {
             Some(Handler::Url(url)) => {
                 Target::parse(url)?;
                 fleet.handler = fleet::Handler::Url(url.clone());
+                // They are the other handler's.
+                if url.starts_with("https://") {
+                    fleet.http.protocol = HttpProtocol::Http1;
+                } else {
+                    fleet.http.tls = None;
+                }
             }
             Some(Handler::Command(command)) => {
                 let is_exec = matches!(fleet.handler, fleet::Handler::Exec { .. });

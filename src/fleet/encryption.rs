@@ -1,7 +1,5 @@
 //! `spec.encryption`: rules between its fields, and what the worker is told of it.
 
-use std::path::PathBuf;
-
 use super::problem::Problems;
 use super::secrets::{self, SecretFile};
 use crate::api::{self, KafkaConsumerSpec, OnExhausted, OnUnknownKey};
@@ -30,10 +28,7 @@ pub(super) fn check(spec: &KafkaConsumerSpec, problems: &mut Problems) {
 /// What the worker is told; None where values are not encrypted.
 pub(super) fn complete(spec: &KafkaConsumerSpec, files: &[SecretFile]) -> Option<Encryption> {
     let written = &spec.encryption.as_ref()?.active_record;
-    let path = |name: &str| -> Option<PathBuf> {
-        let file = files.iter().find(|file| file.file == name);
-        file.map(SecretFile::path)
-    };
+    let path = |name: &str| secrets::path(files, name);
     Some(Encryption {
         primary_key_files: (0..written.primary_keys().count())
             .filter_map(|index| path(&secrets::primary_key(index)))

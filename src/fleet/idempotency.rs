@@ -86,10 +86,7 @@ fn key(written: &api::IdempotencyKey) -> Option<IdempotencyKey> {
 }
 
 fn store(written: &api::IdempotencyStore, files: &[SecretFile]) -> Option<StoreKind> {
-    let path = |name| {
-        let file = files.iter().find(|file| file.file == name);
-        file.map(SecretFile::path)
-    };
+    let path = |name| secrets::path(files, name);
     if let Some(memory) = &written.memory {
         return Some(StoreKind::Memory {
             max_entries: memory.max_entries,

@@ -7,6 +7,7 @@ mod choice;
 mod digest;
 mod document;
 mod encryption;
+mod http;
 mod idempotency;
 mod names;
 mod nearest;
@@ -33,8 +34,7 @@ use std::time::Duration;
 use k8s_openapi::api::core::v1::PodTemplateSpec;
 
 use crate::api::{
-    BreakerSpec, GroupProtocol, HeaderStyle, HttpFormat, HttpProtocol, OnExhausted, Ordering,
-    ScalingMode, StartAt,
+    BreakerSpec, GroupProtocol, HeaderStyle, OnExhausted, Ordering, ScalingMode, StartAt,
 };
 use crate::scaling::Policy;
 use crate::worker_config::{Batch, Encryption, Idempotency, Security, Skip};
@@ -42,6 +42,7 @@ use crate::worker_config::{Batch, Encryption, Idempotency, Security, Skip};
 pub use choice::choose;
 pub use digest::digest;
 pub use document::{check_document, check_document_with};
+pub use http::Http;
 pub use problem::Problem;
 pub use references::{Contents, Known, References, Wanted, references};
 pub use replay::check_replay;
@@ -77,10 +78,8 @@ pub struct Fleet {
     pub start_at: StartAt,
     /// The user's code.
     pub handler: Handler,
-    /// What a record looks like to an HTTP handler; meaningless for others.
-    pub http_format: HttpFormat,
-    /// What an HTTP handler is spoken to over; meaningless for others.
-    pub http_protocol: HttpProtocol,
+    /// How an HTTP handler is spoken to; meaningless for others.
+    pub http: Http,
     /// How records are delivered; meaningless for [`Handler::Consumer`].
     pub delivery: Delivery,
     /// All times that follow from the handler's time-out.

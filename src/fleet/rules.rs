@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use super::problem::Problems;
 use crate::api::{
-    Delivery, Handler, HttpFormat, HttpHandler, KafkaConsumerSpec, OnExhausted, Retry, Scaling,
-    Span,
+    Delivery, Handler, HttpFormat, HttpHandler, HttpProtocol, KafkaConsumerSpec, OnExhausted,
+    Retry, Scaling, Span,
 };
 use crate::worker_config::ADMIN_PORT;
 
@@ -98,6 +98,16 @@ fn http(http: &HttpHandler, problems: &mut Problems) {
             "spec.handler.http.path",
             "spec.handler.http.path goes with port or socket; with url, write the path into the url",
         );
+    }
+    let is_https = http.url.as_ref().map(|url| url.starts_with("https://"));
+    if http.tls.is_some() && is_https != Some(true) {
+        problems.contradiction(
+            "spec.handler.http.tls",
+            "spec.handler.http.tls goes with a url that begins with https://; write that, or remove tls",
+        );
+    }
+    if http.protocol == HttpProtocol::H2c && is_https == Some(true) {
+        problems.contradiction("spec.handler.http.protocol", "spec.handler.http.protocol H2c is HTTP/2 without TLS; with a url that begins with https://, remove protocol");
     }
     if http.port == Some(ADMIN_PORT) {
         problems.contradiction("spec.handler.http.port", format!("spec.handler.http.port {ADMIN_PORT} is the worker's own port in the pod; let the handler listen on another"));

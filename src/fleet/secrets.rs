@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::path::PathBuf;
 
-use crate::api::{Encryption, Kafka, KafkaConsumerSpec, SecretKey};
+use crate::api::{CertSecret, Encryption, Kafka, KafkaConsumerSpec, SecretKey};
 use crate::worker_config::SECRETS_PATH;
 
 /// A key of a Secret, as a file in the worker's container.
@@ -54,6 +54,15 @@ pub(super) const STORE_PASSWORD: &str = "idempotency-password";
 /// The file with the certificates that the store's is checked with.
 pub(super) const STORE_CA: &str = "idempotency-ca.crt";
 
+/// The file with the certificates that an HTTP handler's is checked with.
+pub(super) const HANDLER_CA: &str = "handler-ca.crt";
+/// The file with the certificate that an HTTP handler is shown.
+pub(super) const HANDLER_CERT: &str = "handler-tls.crt";
+/// The file with its private key.
+pub(super) const HANDLER_KEY: &str = "handler-tls.key";
+/// The file with what the header `authorization` says.
+pub(super) const HANDLER_AUTHORIZATION: &str = "handler-authorization";
+
 /// The file with the salt of key derivation.
 pub(super) const SALT: &str = "encryption-key-derivation-salt";
 /// The file with the deterministic key.
@@ -76,6 +85,13 @@ pub(super) const KAFKA_PASSWORD: &str = "kafka-password";
 pub(super) const OAUTH_SECRET: &str = "kafka-oauth-client-secret";
 /// The file with the certificates that the token endpoint's is checked with.
 pub(super) const OAUTH_CA: &str = "kafka-oauth-ca.crt";
+
+/// Where the worker finds the file of this name, if it is one of `files`.
+pub(super) fn path(files: &[SecretFile], name: &str) -> Option<PathBuf> {
+    let file = files.iter().find(|file| file.file == name);
+    file.map(SecretFile::path)
+}
+
 /// What connections to Kafka need, whoever opens them.
 pub(super) fn of_kafka(kafka: &Kafka) -> Vec<SecretFile> {
     let mut files = Vec::new();
@@ -128,6 +144,19 @@ pub(super) fn secret_files(spec: &KafkaConsumerSpec) -> Vec<SecretFile> {
             field: field.into(),
         }));
     };
+    if let Some(http) = &spec.handler.http {
+        if let Some(tls) = &http.tls {
+            let field = "spec.handler.http.tls.caSecret";
+            add(tls.ca_secret.as_ref(), HANDLER_CA, field);
+            let field = "spec.handler.http.tls.certSecret";
+            for (key, file) in tls.cert_secret.iter().flat_map(halves) {
+                add(Some(&key), file, field);
+            }
+        }
+        let authorization = http.authorization_secret.as_ref();
+        let field = "spec.handler.http.authorizationSecret";
+        add(authorization, HANDLER_AUTHORIZATION, field);
+    }
     if let Some(idempotency) = &spec.idempotency {
         if let Some(redis) = &idempotency.store.redis {
             let ca = redis.tls.as_ref().map(|tls| &tls.ca_secret);
@@ -152,6 +181,14 @@ pub(super) fn secret_files(spec: &KafkaConsumerSpec) -> Vec<SecretFile> {
         of_encryption(encryption, &mut files);
     }
     files
+}
+
+/// The certificate that a handler is shown, and its private key, each with its file.
+fn halves(pair: &CertSecret) -> [(SecretKey, &'static str); 2] {
+    [(&pair.cert, HANDLER_CERT), (&pair.key, HANDLER_KEY)].map(|(key, file)| {
+        let (name, key) = (pair.name.clone(), key.clone());
+        (SecretKey { name, key }, file)
+    })
 }
 
 fn of_encryption(encryption: &Encryption, files: &mut Vec<SecretFile>) {

@@ -8,10 +8,7 @@ use crate::worker_config::security::{Certificate, Mechanism, Oauth, Sasl, Tls};
 
 pub(super) fn complete(kafka: &Kafka) -> Security {
     let files = secrets::of_kafka(kafka);
-    let path = |name: &str| {
-        let file = files.iter().find(|file| file.file == name);
-        file.map(secrets::SecretFile::path)
-    };
+    let path = |name: &str| secrets::path(&files, name);
     let tls = kafka.tls.as_ref().map(|tls| Tls {
         ca_file: path(secrets::KAFKA_CA),
         certificate: path(secrets::KAFKA_CERT).zip(path(secrets::KAFKA_KEY)).map(

@@ -7,8 +7,8 @@ use k8s_openapi::api::core::v1::PodTemplateSpec;
 use super::problem::{Problem, Problems};
 use super::{
     DEFAULT_WORKER_MEMORY_BYTES, Delivery, Fleet, Handler, References, Timing,
-    consumer_environment, encryption, idempotency, names, properties, quantity, rules, schedule,
-    schema, secrets, security, skips, template,
+    consumer_environment, encryption, http, idempotency, names, properties, quantity, rules,
+    schedule, schema, secrets, security, skips, template,
 };
 use crate::api::names::WORKER_CONTAINER;
 use crate::api::{self, KafkaConsumer, KafkaConsumerSpec, OnExhausted};
@@ -133,6 +133,8 @@ fn complete(
     }
     let template = spec.template.clone().unwrap_or_default();
     let secret_files = secrets::secret_files(spec);
+    let http = spec.handler.http.as_ref();
+    let http = http.map(|written| self::http::complete(written, &secret_files));
     let name = consumer.metadata.name.clone().unwrap_or_default();
     let scope = format!("{}.{name}", namespace(consumer));
     let worker_memory_bytes = match &handler {
@@ -143,6 +145,7 @@ fn complete(
     Fleet {
         idempotency: idempotency::complete(spec, &secret_files, &timing, scope),
         encryption: encryption::complete(spec, &secret_files),
+        http: http.unwrap_or_default(),
         secret_files,
         name,
         namespace: namespace(consumer).to_owned(),
@@ -169,18 +172,6 @@ fn complete(
                 .saturating_mul(delivery.batch.max_records),
         },
         handler,
-        http_format: spec
-            .handler
-            .http
-            .as_ref()
-            .map(|http| http.format)
-            .unwrap_or_default(),
-        http_protocol: spec
-            .handler
-            .http
-            .as_ref()
-            .map(|http| http.protocol)
-            .unwrap_or_default(),
         delivery,
         mode: spec.scaling.mode,
         manual_replicas: spec.replicas,

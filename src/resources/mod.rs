@@ -78,8 +78,10 @@ pub fn worker_config(fleet: &Fleet) -> Option<WorkerConfig> {
             url,
             socket,
             in_pod,
-            format: fleet.http_format,
-            protocol: fleet.http_protocol,
+            format: fleet.http.format,
+            protocol: fleet.http.protocol,
+            tls: fleet.http.tls.clone(),
+            authorization_file: fleet.http.authorization_file.clone(),
         })
     };
     let handler = match &fleet.handler {

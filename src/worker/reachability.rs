@@ -127,7 +127,7 @@ impl Place {
 
     async fn look(&self) -> Result<(), String> {
         match self {
-            Self::Http(target) => target.address.connect(LOOK).await.map(|_| ()),
+            Self::Http(target) => target.look(LOOK).await,
             Self::Exec(command) => {
                 let path = std::env::var_os("PATH").unwrap_or_default();
                 exec::find(command.first().map_or("", String::as_str), &path)

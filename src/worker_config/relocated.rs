@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{SECRETS_PATH, StoreKind, WorkerConfig};
+use super::security::Certificate;
+use super::{Handler, SECRETS_PATH, StoreKind, WorkerConfig};
 
 impl WorkerConfig {
     /// With the files below [`SECRETS_PATH`] below `folder` instead.
@@ -13,12 +14,20 @@ impl WorkerConfig {
                 *path = folder.join(file);
             }
         };
+        if let Handler::Http(http) = &mut self.handler {
+            http.authorization_file.iter_mut().for_each(moved);
+            if let Some(tls) = &mut http.tls {
+                tls.ca_file.iter_mut().for_each(moved);
+                tls.certificate
+                    .iter_mut()
+                    .for_each(|pair| pair.move_by(moved));
+            }
+        }
         if let Some(tls) = &mut self.security.tls {
             tls.ca_file.iter_mut().for_each(moved);
-            if let Some(pair) = &mut tls.certificate {
-                moved(&mut pair.certificate_file);
-                moved(&mut pair.key_file);
-            }
+            tls.certificate
+                .iter_mut()
+                .for_each(|pair| pair.move_by(moved));
         }
         if let Some(sasl) = &mut self.security.sasl {
             moved(&mut sasl.password_file);
@@ -44,5 +53,12 @@ impl WorkerConfig {
             Some(StoreKind::Memory { .. }) | None => {}
         }
         self
+    }
+}
+
+impl Certificate {
+    fn move_by(&mut self, moved: impl Fn(&mut PathBuf)) {
+        moved(&mut self.certificate_file);
+        moved(&mut self.key_file);
     }
 }

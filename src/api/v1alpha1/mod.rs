@@ -1,6 +1,7 @@
 //! `drover.dev/v1alpha1`.
 
 mod encryption;
+mod handler;
 mod idempotency;
 mod kafka;
 mod replay;
@@ -11,6 +12,7 @@ mod start_at;
 mod status;
 
 pub use encryption::*;
+pub use handler::*;
 pub use idempotency::*;
 pub use kafka::*;
 pub use replay::*;

@@ -180,9 +180,24 @@ pub fn http_socket() -> Value {
     })
 }
 
+/// A handler behind `https://` that asks who we are, twice.
+pub fn https_url() -> Value {
+    let http = json!({
+        "url": "https://users.example.com/kafka",
+        "tls": {
+            "caSecret": { "name": "users-ca", "key": "ca.crt" },
+            "certSecret": { "name": "user-events-tls" },
+        },
+        "authorizationSecret": { "name": "users-token", "key": "header" },
+    });
+    let named = with(http_url(), "/metadata/name", json!("signups"));
+    with(named, "/spec/handler/http", http)
+}
+
 /// All of them.
-pub fn all() -> [(&'static str, Value); 5] {
+pub fn all() -> [(&'static str, Value); 6] {
     [
+        ("https_url", https_url()),
         ("http_socket", http_socket()),
         ("exec", exec()),
         ("http_url", http_url()),

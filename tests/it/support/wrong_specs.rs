@@ -125,9 +125,9 @@ pub fn wrong_specs() -> Vec<Wrong> {
             "between 10ms and 30m",
         ),
         wrong(
-            url("/spec/handler/http/url", json!("https://users")),
+            url("/spec/handler/http/url", json!("ftp://users")),
             "spec.handler.http.url",
-            "only http:// is served",
+            "or with https://",
         ),
         wrong(
             url("/spec/delivery/ordering", json!("Keys")),
@@ -351,6 +351,28 @@ pub fn wrong_specs() -> Vec<Wrong> {
             url("/spec/handler/http/path", json!("/kafka")),
             "spec.handler.http.path",
             "write the path into the url",
+        ),
+        wrong(
+            url("/spec/handler/http/tls", json!({})),
+            "spec.handler.http.tls",
+            "goes with a url that begins with https://",
+        ),
+        wrong(
+            with(
+                http_port(),
+                "/spec/handler/http/tls",
+                json!({ "caSecret": { "name": "ca", "key": "ca.crt" } }),
+            ),
+            "spec.handler.http.tls",
+            "goes with a url that begins with https://",
+        ),
+        wrong(
+            url(
+                "/spec/handler/http",
+                json!({ "url": "https://users", "protocol": "H2c" }),
+            ),
+            "spec.handler.http.protocol",
+            "H2c is HTTP/2 without TLS",
         ),
         wrong(
             url("/spec/handler/http", json!({ "port": 3000 })),

@@ -14,6 +14,7 @@ mod failures;
 mod h2c;
 mod h2c_server;
 mod headers;
+mod https;
 mod idempotency;
 mod idempotency_batches;
 mod idempotency_lost;

@@ -11,6 +11,9 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, Version};
 use axum::response::{IntoResponse, Response};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 
 use super::kafka::DEADLINE;
@@ -145,6 +148,21 @@ impl Web {
         })
     }
 
+    /// A handler behind `https://127.0.0.1`.
+    pub fn start_with_tls(
+        tls: rustls::ServerConfig,
+        behaviour: impl Fn(&Seen) -> Reply + Send + 'static,
+    ) -> Self {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let address = listener.local_addr().unwrap();
+        Self::serve(address, behaviour, async |router| {
+            let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+            let acceptor = TlsAcceptor::from(Arc::new(tls));
+            let _ = axum::serve(TlsListener { listener, acceptor }, router).await;
+        })
+    }
+
     pub fn url(&self) -> String {
         format!("http://{}/records", self.address)
     }
@@ -186,6 +204,30 @@ impl Web {
         self.wait_for(&format!("{count} requests answered"), |seen| {
             seen.iter().filter(|s| s.ended.is_some()).count() >= count
         })
+    }
+}
+
+struct TlsListener {
+    listener: tokio::net::TcpListener,
+    acceptor: TlsAcceptor,
+}
+
+impl axum::serve::Listener for TlsListener {
+    type Io = TlsStream<TcpStream>;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
+        loop {
+            let (stream, from) = self.listener.accept().await.unwrap();
+            // Who cannot agree is turned away.
+            if let Ok(stream) = self.acceptor.accept(stream).await {
+                return (stream, from);
+            }
+        }
+    }
+
+    fn local_addr(&self) -> std::io::Result<Self::Addr> {
+        self.listener.local_addr()
     }
 }
 

@@ -70,6 +70,8 @@ pub fn http(url: String) -> Handler {
         in_pod: false,
         format: HttpFormat::Plain,
         protocol: HttpProtocol::Http1,
+        tls: None,
+        authorization_file: None,
     })
 }
 

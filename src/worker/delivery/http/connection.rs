@@ -16,6 +16,7 @@ use super::super::number;
 use super::head::Outgoing;
 use super::incoming::{HEAD, Incoming};
 use super::target::{Stream, Target};
+use super::tls;
 use crate::engine::Verdict;
 
 /// How long connecting may take, however long the handler may.
@@ -51,13 +52,15 @@ enum Broken {
     Silent(String),
     /// The handler has seen it.
     Lost(String),
+    /// The handler would not talk to us: with TLS 1.3 it says so only after we have begun.
+    Refused(String),
 }
 
 impl Connection {
     /// Connects.
     pub async fn open(target: &Target) -> Result<Self, String> {
         Ok(Self {
-            stream: target.address.connect(CONNECT_TIMEOUT).await?,
+            stream: target.connect(CONNECT_TIMEOUT).await?,
             buffer: vec![0; ROOM],
             filled: 0,
             head: Vec::new(),
@@ -104,6 +107,12 @@ impl Connection {
                     Poll::Pending => break,
                 }
             }
+            if written == whole
+                && refused.is_none()
+                && let Poll::Ready(Err(error)) = self.poll_flush(cx)
+            {
+                refused = Some(error);
+            }
             loop {
                 let Poll::Ready(filled) = self.poll_fill(cx) else {
                     if std::mem::take(&mut unacknowledged) {
@@ -120,6 +129,9 @@ impl Connection {
                         };
                     }
                     Ok(_) => (heard, unacknowledged) = (true, true),
+                    Err(error) if !heard && let Some(why) = tls::refusal(&error) => {
+                        return Poll::Ready(Err(Broken::Refused(why)));
+                    }
                     Err(error) => return closed(heard, error.to_string()),
                 }
                 match incoming.take(&self.buffer[..self.filled]) {
@@ -168,10 +180,19 @@ impl Connection {
         let count = ready!(match &mut self.stream {
             Stream::Tcp(stream) => Pin::new(stream).poll_write_vectored(cx, parts),
             Stream::Socket(stream) => Pin::new(stream).poll_write_vectored(cx, parts),
+            Stream::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, parts),
         })?;
         match count {
             0 => Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
             count => Poll::Ready(Ok(count)),
+        }
+    }
+
+    /// Everything that was written is on its way: with TLS some of it may lie here still.
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.stream {
+            Stream::Tcp(_) | Stream::Socket(_) => Poll::Ready(Ok(())),
+            Stream::Tls(stream) => Pin::new(stream).poll_flush(cx),
         }
     }
 
@@ -185,6 +206,7 @@ impl Connection {
         ready!(match &mut self.stream {
             Stream::Tcp(stream) => Pin::new(stream).poll_read(cx, &mut room),
             Stream::Socket(stream) => Pin::new(stream).poll_read(cx, &mut room),
+            Stream::Tls(stream) => Pin::new(stream).poll_read(cx, &mut room),
         })?;
         let count = room.filled().len();
         self.filled += count;
@@ -230,6 +252,9 @@ pub async fn attempt(
                     connection: None,
                     reached: false,
                 };
+            }
+            Err(Broken::Refused(why)) => {
+                return unreached(&format!("connect to {}: {why}", target.address));
             }
             Err(Broken::Unsent) if fresh => {
                 return unreached("the handler closed the connection at once");

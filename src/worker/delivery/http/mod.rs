@@ -9,11 +9,12 @@ mod headers;
 pub mod incoming;
 pub mod request;
 pub mod target;
+mod tls;
 
 use std::rc::Rc;
 
 use bytes::Bytes;
-use http::header::USER_AGENT;
+use http::header::{AUTHORIZATION, USER_AGENT};
 use http::{HeaderValue, Request};
 use http_body_util::Full;
 
@@ -148,6 +149,9 @@ impl Http {
         let mut request = request.to_request(&self.target.whole);
         let agent = HeaderValue::from_static(AGENT);
         request.headers_mut().insert(USER_AGENT, agent);
+        if let Some(value) = &self.target.authorization {
+            request.headers_mut().insert(AUTHORIZATION, value.clone());
+        }
         request
     }
 }

@@ -2,21 +2,28 @@
 
 use std::fmt;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::Uri;
+use http::{HeaderValue, Uri};
+use tokio::io::AsyncReadExt as _;
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
+use tokio_rustls::client::TlsStream;
+use zeroize::Zeroizing;
 
-use crate::worker_config::HttpHandler;
+use super::tls::{self, Tls};
+use crate::worker_config::{HandlerTls, HttpHandler};
 
 /// Who we say we are.
 pub const AGENT: &str = concat!("drover-worker/", env!("CARGO_PKG_VERSION"));
 
+/// A handler that refuses our certificate says so within this.
+const REFUSAL: Duration = Duration::from_millis(250);
+
 /// Where requests go, taken apart once.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Target {
     /// What to connect to.
     pub address: Address,
@@ -24,6 +31,19 @@ pub struct Target {
     pub whole: Uri,
     /// What every request begins with: its first line and the headers that are always the same.
     pub opening: Bytes,
+    /// The header `authorization` of every request; it is among those of `opening` already.
+    pub authorization: Option<HeaderValue>,
+    /// None: in the clear.
+    tls: Option<Box<Tls>>,
+}
+
+impl fmt::Debug for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Nothing of what may be secret.
+        let mut shown = f.debug_struct("Target");
+        shown.field("address", &self.address);
+        shown.field("tls", &self.tls).finish_non_exhaustive()
+    }
 }
 
 /// What to connect to.
@@ -41,6 +61,8 @@ pub enum Stream {
     Tcp(TcpStream),
     /// Over a Unix socket.
     Socket(UnixStream),
+    /// Over TCP, with TLS.
+    Tls(Box<TlsStream<TcpStream>>),
 }
 
 impl Stream {
@@ -50,33 +72,27 @@ impl Stream {
     /// Ruby and the JDK do) has the second one held back until the first is acknowledged (Nagle's
     /// algorithm, RFC 896, against the delayed acknowledgement of RFC 1122 section 4.2.3.2).
     pub fn acknowledge(&self) {
-        if let Self::Tcp(_stream) = self {
-            // It only takes longer where it is not to be had.
-            #[cfg(target_os = "linux")]
-            let _ = _stream.set_quickack(true);
-        }
+        let _stream = match self {
+            Self::Tcp(stream) => stream,
+            Self::Tls(stream) => stream.get_ref().0,
+            Self::Socket(_) => return,
+        };
+        // It only takes longer where it is not to be had.
+        #[cfg(target_os = "linux")]
+        let _ = _stream.set_quickack(true);
     }
 }
 
 impl Address {
-    /// Looks the name up, if there is one, and connects to the first address that answers; the error
-    /// says to what it was tried.
-    pub async fn connect(&self, limit: Duration) -> Result<Stream, String> {
-        let connecting = async {
-            match self {
-                Self::Tcp(host, port) => {
-                    let stream = TcpStream::connect((host.as_str(), *port)).await?;
-                    // A request is one write; waiting for more would only delay it.
-                    stream.set_nodelay(true)?;
-                    Ok(Stream::Tcp(stream))
-                }
-                Self::Socket(path) => UnixStream::connect(path).await.map(Stream::Socket),
+    async fn connect(&self) -> io::Result<Stream> {
+        match self {
+            Self::Tcp(host, port) => {
+                let stream = TcpStream::connect((host.as_str(), *port)).await?;
+                // A request is one write; waiting for more would only delay it.
+                stream.set_nodelay(true)?;
+                Ok(Stream::Tcp(stream))
             }
-        };
-        match timeout(limit, connecting).await {
-            Ok(Ok(stream)) => Ok(stream),
-            Ok(Err(error)) => Err(self.failed(&error)),
-            Err(_) => Err(format!("connect to {self}: no answer in time")),
+            Self::Socket(path) => UnixStream::connect(path).await.map(Stream::Socket),
         }
     }
 
@@ -87,7 +103,7 @@ impl Address {
             }
             _ => "",
         };
-        format!("connect to {self}: {error}{hint}")
+        format!("{error}{hint}")
     }
 }
 
@@ -107,7 +123,62 @@ impl Target {
         if let Some(socket) = &handler.socket {
             target.address = Address::Socket(socket.into());
         }
+        if let (Some(tls), Address::Tcp(host, _)) = (&mut target.tls, &target.address) {
+            **tls = Tls::to(host, &handler.tls.clone().unwrap_or_default())?;
+        }
+        if let Some(file) = &handler.authorization_file {
+            target.authorize(authorization(file)?);
+        }
         Ok(target)
+    }
+
+    /// Looks the name up, if there is one, connects to the first address that answers, and agrees on TLS where
+    /// the URL says so; the error says to what it was tried.
+    pub async fn connect(&self, limit: Duration) -> Result<Stream, String> {
+        let address = &self.address;
+        let connecting = async {
+            let stream = address.connect().await;
+            match (stream.map_err(|error| address.failed(&error))?, &self.tls) {
+                (Stream::Tcp(stream), Some(tls)) => {
+                    let greeted = tls.greet(stream).await;
+                    greeted.map(|stream| Stream::Tls(Box::new(stream)))
+                }
+                (stream, _) => Ok(stream),
+            }
+        };
+        match timeout(limit, connecting).await {
+            Ok(Ok(stream)) => Ok(stream),
+            Ok(Err(why)) => Err(format!("connect to {address}: {why}")),
+            Err(_) => Err(format!("connect to {address}: no answer in time")),
+        }
+    }
+
+    /// Whether a handler is there that talks to us.
+    ///
+    /// # Errors
+    /// As of [`Self::connect`].
+    pub async fn look(&self, limit: Duration) -> Result<(), String> {
+        let Stream::Tls(mut stream) = self.connect(limit).await? else {
+            return Ok(());
+        };
+        // With TLS 1.3 a handler refuses our certificate only after we have taken its own.
+        let mut byte = [0];
+        let said = timeout(REFUSAL, stream.read(&mut byte)).await;
+        match said.map(|read| read.err().and_then(|error| tls::refusal(&error))) {
+            Ok(Some(why)) => Err(format!("connect to {}: {why}", self.address)),
+            Ok(None) | Err(_) => Ok(()),
+        }
+    }
+
+    fn authorize(&mut self, authorization: HeaderValue) {
+        let parts: [&[u8]; 4] = [
+            &self.opening,
+            b"authorization: ",
+            authorization.as_bytes(),
+            b"\r\n",
+        ];
+        self.opening = parts.concat().into();
+        self.authorization = Some(authorization);
     }
 
     /// Takes a handler's URL apart; the error says what is wrong with it.
@@ -118,9 +189,11 @@ impl Target {
             format!("handler URL {shown:?}: {what}; write one such as http://localhost:3000/kafka")
         };
         let uri: Uri = url.parse().map_err(|error| wrong(&format!("{error}")))?;
-        if uri.scheme_str() != Some("http") {
-            return Err(wrong("must begin with http://"));
-        }
+        let (scheme, usual_port) = match uri.scheme_str() {
+            Some("http") => ("http", 80),
+            Some("https") => ("https", 443),
+            _ => return Err(wrong("must begin with http:// or https://")),
+        };
         let authority = uri.authority().ok_or_else(|| wrong("names no host"))?;
         if authority.as_str().contains('@') {
             return Err(wrong("must not carry a user or password"));
@@ -130,25 +203,46 @@ impl Target {
         let host = authority.host().trim_matches(['[', ']']).to_owned();
         let opening =
             format!("POST {path} HTTP/1.1\r\nhost: {authority}\r\nuser-agent: {AGENT}\r\n");
+        let tls = match scheme {
+            "https" => Tls::to(&host, &HandlerTls::default()).map(|tls| Some(Box::new(tls))),
+            _ => Ok(None),
+        };
         Ok(Self {
-            address: Address::Tcp(host, authority.port_u16().unwrap_or(80)),
-            whole: format!("http://{authority}{path}")
+            address: Address::Tcp(host, authority.port_u16().unwrap_or(usual_port)),
+            whole: format!("{scheme}://{authority}{path}")
                 .parse()
                 .map_err(|error| wrong(&format!("{error}")))?,
             opening: opening.into(),
+            authorization: None,
+            tls: tls.map_err(|why| wrong(&why))?,
         })
     }
+}
+
+/// The value in a file: all but the line's end that editors and `echo` add.
+fn authorization(file: &Path) -> Result<HeaderValue, String> {
+    let text = Zeroizing::new(std::fs::read_to_string(file).map_err(|error| {
+        let file = file.display();
+        format!("read spec.handler.http.authorizationSecret in {file}: {error}")
+    })?);
+    let value = HeaderValue::from_str(text.trim_end_matches(['\r', '\n']));
+    let mut value = value.ok().filter(|value| !value.is_empty()).ok_or(
+        "spec.handler.http.authorizationSecret holds no value that a header can have; write one line of visible ASCII, such as Bearer and a token",
+    )?;
+    value.set_sensitive(true);
+    Ok(value)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::worker_config::{HttpFormat, HttpProtocol};
 
     #[test]
     fn a_url_that_cannot_be_posted_to_is_refused_with_the_reason() {
         for (url, what) in [
-            ("https://users/kafka", "must begin with http://"),
-            ("users:3000", "must begin with http://"),
+            ("ftp://users/kafka", "must begin with http:// or https://"),
+            ("users:3000", "must begin with http:// or https://"),
             ("http://me:secret@users/", "must not carry a user"),
         ] {
             let error = Target::parse(url).unwrap_err();
@@ -158,5 +252,51 @@ mod tests {
         }
         let target = Target::parse("http://[::1]:8080").unwrap();
         assert_eq!(target.address, Address::Tcp("::1".to_owned(), 8080));
+        let target = Target::parse("https://users.example.com/kafka").unwrap();
+        let address = Address::Tcp("users.example.com".to_owned(), 443);
+        assert_eq!((target.address, target.tls.is_some()), (address, true));
+    }
+
+    fn with_authorization(text: &[u8]) -> Result<Target, String> {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), text).unwrap();
+        Target::of(&HttpHandler {
+            url: "http://users/".to_owned(),
+            socket: None,
+            in_pod: false,
+            format: HttpFormat::Plain,
+            protocol: HttpProtocol::Http1,
+            tls: None,
+            authorization_file: Some(file.path().to_owned()),
+        })
+    }
+
+    #[test]
+    fn the_header_authorization_is_what_the_secret_holds_and_never_shown() {
+        let target = with_authorization(b"Bearer s3cret\n").unwrap();
+        let opening = String::from_utf8(target.opening.to_vec()).unwrap();
+        assert!(
+            opening.ends_with("\r\nauthorization: Bearer s3cret\r\n"),
+            "{opening}"
+        );
+        assert!(!format!("{target:?}").contains("s3cret"));
+    }
+
+    #[test]
+    fn what_no_header_can_have_is_refused_without_being_shown() {
+        for text in [
+            &b"s3cret\nx-other: 1"[..],
+            b"",
+            b"\n",
+            b"s3cret\0",
+            b"s3cret\xff",
+        ] {
+            let error = with_authorization(text).unwrap_err();
+            assert!(
+                error.contains("spec.handler.http.authorizationSecret"),
+                "{error}"
+            );
+            assert!(!error.contains("s3cret"), "{error}");
+        }
     }
 }

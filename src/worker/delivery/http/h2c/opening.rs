@@ -66,10 +66,12 @@ impl Trouble {
 pub(super) async fn open(
     target: &Target,
 ) -> Result<(Connection, LocalBoxFuture<'static, ()>), Trouble> {
-    let connecting = target.address.connect(CONNECT_TIMEOUT);
+    let connecting = target.connect(CONNECT_TIMEOUT);
     match connecting.await.map_err(Trouble::unreached)? {
         Stream::Tcp(stream) => greet(target, stream).await,
         Stream::Socket(stream) => greet(target, stream).await,
+        // Not while `spec.handler.http.protocol` H2c is refused with `https://`.
+        Stream::Tls(stream) => greet(target, stream).await,
     }
 }
 

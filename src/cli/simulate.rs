@@ -96,6 +96,9 @@ pub struct SimulateArgs {
     /// How often a partition's progress is committed
     #[arg(long, value_name = "TIME", default_value = "5s")]
     pub commit_every: Span,
+    /// Pods run a consumer of their own, spec.handler.consumer: only its commits tell Drover what they can do
+    #[arg(long)]
+    pub own_consumer: bool,
     /// How unequal partitions are: sigma of their log-normal shares
     #[arg(long, value_name = "SIGMA", default_value_t = 0.25, value_parser = not_negative)]
     pub skew: f64,
@@ -249,6 +252,7 @@ fn setup(args: &SimulateArgs, trace: &Trace) -> anyhow::Result<Setup> {
         pause: args.pause.0.as_secs_f64(),
         eager: args.eager,
         commit_every: args.commit_every.0.as_secs_f64(),
+        own_consumer: args.own_consumer,
         min: args.min,
         max,
         promise,

@@ -1,7 +1,7 @@
 //! What a pod can do, measured.
 //!
-//! Records done by time inside the handler says it at any load (DS2's idea); where workers do not
-//! report, and as a correction where they do, what was committed while everything was busy.
+//! Records done by time inside the handler says it at any load (DS2's idea); as a correction, what was committed while
+//! everything was busy. Where workers do not report, only that is left: `silent`.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,9 +12,9 @@ use super::Policy;
 use super::flow::seconds;
 use super::reading::Reading;
 use super::sample::PodSample;
+use super::silent::{self, Full};
 use super::sizes;
 use super::state::State;
-use super::track::Waited;
 
 /// Seconds that a record takes in a handler that was never measured. Cautious: a fleet that turns
 /// out too large costs seconds of pods, one too small costs the promise.
@@ -39,7 +39,7 @@ const MEMORY_OF_POD: Memory = Memory {
 /// A pod counts as like the others until it has done about so many records.
 const ALIKE: f64 = 100.0;
 /// A measurement by commits takes this long, seconds: commits come in lumps.
-const RUN: f64 = 10.0;
+pub(super) const RUN: f64 = 10.0;
 /// Pods that share partitions out, and for so many seconds after, do not show what they can.
 const SETTLED: f64 = 2.0;
 /// Time between deliveries is believed to take this much of a pod at most.
@@ -88,6 +88,8 @@ pub(super) struct Capacity {
     pods: BTreeMap<String, Counters>,
     /// Full load, from its beginning.
     run: Option<Run>,
+    /// The same where pods do not report.
+    pub(super) full: Full,
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -163,8 +165,6 @@ struct Run {
     pods: u32,
     /// Records committed before it.
     progress: f64,
-    /// How long the oldest record had waited at its beginning, seconds.
-    oldest: f64,
 }
 
 impl Capacity {
@@ -190,6 +190,13 @@ impl Capacity {
         let guess = f64::from(policy.concurrency.max(1)) / FIRST_GUESS;
         self.measured()
             .unwrap_or_else(|| guess.max(self.proven.unwrap_or(0.0)).max(coped))
+    }
+
+    /// Full load has shown so many records per second and pod.
+    pub(super) fn by_commits(&mut self, rate: f64) {
+        if rate.is_finite() && rate > 0.0 {
+            self.by_commits = Some(rate);
+        }
     }
 
     /// By done and busy alone, without what full load showed.
@@ -319,7 +326,7 @@ pub(super) fn observe(state: &mut State, reading: &Reading<'_>) {
     let watched = state.seen.is_some();
     let current = reading.sample.current;
     let steady_for = state.orders.steady_for(reading);
-    let settled = steady_for >= settling(state);
+    let settled = steady_for >= state.settling();
     let pods = &reading.sample.pods;
     state
         .capacity
@@ -341,14 +348,15 @@ pub(super) fn observe(state: &mut State, reading: &Reading<'_>) {
     if let Some(pace) = lasting {
         capacity.show(pace);
     }
+    if state.capacity.by_busy().is_none() {
+        state.capacity.run = None;
+        silent::observe(state, reading);
+        return;
+    }
     let loaded = fully_loaded(state, reading);
     let progress = state.progress.total();
     let pods = current;
     let worth = sizes::worth(pods, reading.partitions()).max(1.0);
-    let reports = state.capacity.by_busy().is_some();
-    let oldest = state
-        .waited_at_work(reading, RUN)
-        .map_or(0.0, Waited::seconds);
     let capacity = &mut state.capacity;
     match &capacity.run {
         Some(run) if loaded && run.pods == pods => {
@@ -357,8 +365,7 @@ pub(super) fn observe(state: &mut State, reading: &Reading<'_>) {
                 return;
             }
             let per_pod = (progress - run.progress) / elapsed / worth;
-            // While a backlog goes down there is capacity that nobody sees.
-            if per_pod > 0.0 && (reports || oldest >= run.oldest) {
+            if per_pod > 0.0 {
                 capacity.by_commits = capacity.by_commits.or(capacity.seed);
                 follow(&mut capacity.by_commits, per_pod, WEIGHT_OF_RUN);
                 if let Some(by_busy) = capacity.of_size().or_else(|| capacity.by_busy()) {
@@ -388,29 +395,14 @@ pub(super) fn observe(state: &mut State, reading: &Reading<'_>) {
         loaded,
         pods,
         progress,
-        oldest,
     });
 }
 
-/// A raise for want of pods shows what those did that were there, where nobody reports.
-pub(super) fn learn(state: &mut State, reading: &Reading<'_>) {
-    let sample = reading.sample;
-    let there = sample.current > 0 && sample.ready >= sample.current && !sample.rolling;
-    let unknown = state.capacity.measured().is_none();
-    // Of pods that had nothing to do until now nothing is shown yet.
-    let oldest = state.waited_at_work(reading, RUN).map(Waited::seconds);
-    let at_work = oldest.is_some_and(|oldest| oldest >= RUN) || state.surplus.lowered_lately();
-    if !(there && unknown && at_work && state.orders.steady_for(reading) >= RUN) {
-        return;
+impl State {
+    /// Seconds until a group of another size shows what it can.
+    pub(super) fn settling(&self) -> f64 {
+        SETTLED + self.orders.learned_rebalance().unwrap_or(SETTLED)
     }
-    let worth = sizes::worth(sample.current, reading.partitions()).max(1.0);
-    let pace = state.progress.rate(RUN, RUN).unwrap_or(0.0);
-    follow(&mut state.capacity.by_commits, pace / worth, WEIGHT_OF_RUN);
-}
-
-/// Seconds until a group of another size shows what it can.
-fn settling(state: &State) -> f64 {
-    SETTLED + state.orders.learned_rebalance().unwrap_or(SETTLED)
 }
 
 /// Every pod has more to do than it can: all are there and settled, and nearly every partition
@@ -418,14 +410,9 @@ fn settling(state: &State) -> f64 {
 fn fully_loaded(state: &State, reading: &Reading<'_>) -> bool {
     let sample = reading.sample;
     let there = sample.current > 0 && sample.ready >= sample.current && !sample.rolling;
-    let settled = state.orders.steady_for(reading) >= settling(state);
+    let settled = state.orders.steady_for(reading) >= state.settling();
     if !there || !reading.complete() || !settled {
         return false;
-    }
-    if state.capacity.by_busy().is_none() {
-        // Nobody says who works on what, so that one record waits for long has to do.
-        let oldest = state.waited_at_work(reading, RUN).map(Waited::seconds);
-        return oldest.is_some_and(|oldest| oldest > 2.0 * (DEEP + state.commit_gap));
     }
     let pace = state.progress.rate(RUN, 1.0).unwrap_or(0.0);
     // What was done since the last commit looks like a backlog, and is none; and a backlog in a

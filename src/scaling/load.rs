@@ -165,7 +165,7 @@ impl Load {
     }
 
     /// How much busier than with equal partitions and pods the busiest of `pods` is; 1 at least.
-    fn imbalance(&self, pods: u32) -> f64 {
+    pub(super) fn imbalance(&self, pods: u32) -> f64 {
         if let Some((size, imbalance)) = self.known
             && size == pods
         {

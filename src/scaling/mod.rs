@@ -26,6 +26,7 @@ mod reason;
 mod sample;
 mod scars;
 mod schedule;
+mod silent;
 mod sizes;
 mod spare;
 mod state;
@@ -159,7 +160,7 @@ pub fn step(
     let plan = limits::cap(plan, policy, &reading, &bounds);
 
     if plan.raises() && reading.new {
-        estimate::learn(&mut state, &reading);
+        silent::learn(&mut state, &reading);
         scars::learn(&mut state, plan.current, reading.at);
     }
     let decision = plan.decide(policy, &state, &reading, &needs);

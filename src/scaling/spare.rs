@@ -16,6 +16,11 @@ const LOOK_BACK: f64 = 120.0;
 /// what presses, or the next burst would bring the pods back.
 const REPLAY: f64 = 0.25;
 
+/// Where pods do not say what they can do, only too few of them show it: fewer are tried where each would have
+/// to do so many times what is known, once the size has stood for so many seconds.
+const HOPE: f64 = 1.2;
+const RESTED: f64 = 300.0;
+
 /// The size to lower to; none while something that it takes to know is unknown.
 pub(super) fn spare(
     policy: &Policy,
@@ -52,7 +57,11 @@ pub(super) fn spare(
     };
     let calm = state.calm.as_ref();
     let peak = peak * calm.map_or(1.0, |calm| calm.factor(reading.at));
-    let load_of_fewer = outset.load.cautious();
+    let mut load_of_fewer = outset.load.cautious();
+    let settled_for = state.orders.since_change(reading);
+    if state.capacity.by_busy().is_none() && settled_for >= RESTED {
+        load_of_fewer.per_pod *= HOPE;
+    }
     let again = Outset {
         load: &load_of_fewer,
         arrival: outset.arrival.max(peak * outset.margin),

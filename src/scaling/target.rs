@@ -21,6 +21,10 @@ use super::track::Waited;
 const PRESSING: f64 = 0.48;
 /// A fleet copes while no record has waited for this share of the promise.
 pub(super) const COPES: f64 = 0.2;
+/// For so many seconds after a change of size records wait for that, too.
+const MOVED: f64 = 30.0;
+/// Each of its pods may be able to do so many times what it has to, unless more has just begun to come.
+const ROOM: f64 = 1.5;
 /// The level is taken for a little less than it is, and for a share of its spread more: together
 /// about itself.
 const BIAS: f64 = 0.95;
@@ -169,8 +173,16 @@ fn coped(state: &State, reading: &Reading<'_>, promise: f64) -> f64 {
     let pods = reading.sample.ready.min(reading.sample.current);
     let worth = sizes::worth(pods, reading.partitions());
     let waited = state.waited(reading).map(Waited::seconds);
+    // What waits because partitions have moved does not wait for want of pods.
+    let moved = match state.orders.since_change(reading) < MOVED {
+        true => state.orders.learned_rebalance().unwrap_or(0.0) + state.commit_gap,
+        false => 0.0,
+    };
     match (waited, state.arrival()) {
-        (Some(waited), Some(arrival)) if worth > 0.0 && waited < COPES * promise => arrival / worth,
+        (Some(waited), Some(arrival)) if worth > 0.0 && waited < COPES * promise + moved => {
+            let room = if state.surge.is_none() { ROOM } else { 1.0 };
+            room * arrival / worth
+        }
         _ => 0.0,
     }
 }

@@ -25,6 +25,7 @@ pub struct Drover {
     /// The world's number of the pod that each partition names.
     named: Vec<Option<usize>>,
     concurrency: u32,
+    own_consumer: bool,
     next: f64,
     look_again: f64,
     watch: Watch,
@@ -68,6 +69,7 @@ impl Drover {
             },
             named: vec![None; setup.partitions.max(1) as usize],
             concurrency: setup.concurrency,
+            own_consumer: setup.own_consumer,
             next: 0.0,
             look_again: 0.0,
             watch: Watch::Usual,
@@ -99,7 +101,7 @@ impl Drover {
             let Some(offsets) = offsets else { continue };
             offsets.end = offset(partition.end);
             offsets.committed = Some(offset(partition.committed));
-            if partition.pod != *named {
+            if partition.pod != *named && !self.own_consumer {
                 *named = partition.pod;
                 offsets.pod = partition.pod.map(name);
                 renamed = true;

@@ -30,6 +30,8 @@ pub struct Setup {
     pub eager: bool,
     /// From commit to commit of a partition.
     pub commit_every: f64,
+    /// Pods run a consumer of their own: nobody reports what a pod does, nor which partitions it has.
+    pub own_consumer: bool,
     /// Pods at least, whatever the policy.
     pub min: u32,
     /// Pods at most, whatever the policy.
@@ -71,6 +73,7 @@ impl Default for Setup {
             pause: 5.0,
             eager: false,
             commit_every: 5.0,
+            own_consumer: false,
             min: 1,
             max: 48,
             promise: 60.0,

@@ -54,6 +54,59 @@ fn a_fleet_at_zero_that_finds_a_backlog_is_raised_once() {
     assert!(again.len() <= 2, "{} of 20: {again:#?}", again.len());
 }
 
+/// Of a consumer of the user's own only commits tell what a pod can do, and only while it is short of pods. One that copes
+/// is not made larger for what nobody knows, and comes down from far too many pods step by step, without going up and
+/// down for ever.
+#[test]
+fn a_consumer_that_does_not_report_comes_down_to_what_it_needs_and_stays_there() {
+    let mut wrong = Vec::new();
+    for pods in [2, 5, 9, 17] {
+        let setup = Setup {
+            min: 0,
+            own_consumer: true,
+            ..Setup::default()
+        };
+        let rate = setup.per_pod * f64::from(pods);
+        let trace = Trace::constant_after(30.0, rate, 3.0 * 3600.0);
+        let outcome = run(&setup, &trace, &mut Drover::new(&setup));
+        let size = outcome.course.replicas.last().copied().unwrap_or(0);
+        // Once, when too few pods have shown what they can do.
+        let over = outcome.figures.seconds_over;
+        if outcome.changes.len() > 20 || size > 2 * pods || over > 300 {
+            wrong.push((pods, size, over, outcome.changes));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// It is not believed to do less for doing less: while the load grows, it gets the pods that the load needs, and no more
+/// than twice as many.
+#[test]
+fn a_consumer_that_does_not_report_grows_with_its_load() {
+    let setup = Setup {
+        own_consumer: true,
+        ..Setup::default()
+    };
+    let hours = |load: f64| format!("{:.0},{:.0}\n", (load - 1.0) * 3600.0, load * setup.per_pod);
+    let trace: String = (1..=8).map(|load| hours(f64::from(load))).collect();
+    let trace = Trace::read(&trace).unwrap();
+    let outcome = run(&setup, &trace, &mut Drover::new(&setup));
+    let told = run(
+        &Setup {
+            own_consumer: false,
+            ..setup.clone()
+        },
+        &trace,
+        &mut Drover::new(&setup),
+    );
+    let (silent, told) = (outcome.figures.pod_hours, told.figures.pod_hours);
+    assert!(
+        silent < 1.5 * told && outcome.figures.share_over < 0.01,
+        "{silent} pod-hours instead of {told}, {:?}",
+        outcome.changes
+    );
+}
+
 /// The same for each load up to the number of partitions, and for a whole day: minutes of CPU.
 #[test]
 #[ignore = "takes minutes: make test-constant-loads"]

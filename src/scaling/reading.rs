@@ -118,24 +118,22 @@ pub(super) fn read<'a>(sample: &'a Sample, state: &State, now: Timestamp) -> Rea
         match offsets.as_ref().map(|offsets| (offsets, offsets.lag())) {
             None => unknown.push((partition, None)),
             Some((_, Err(why))) => unknown.push((partition, Some(why))),
-            Some((offsets, Ok(lag))) => known.push(Known {
-                partition,
-                sample: offsets,
-                lag: lag.0,
+            Some((offsets, Ok(lag))) => {
                 // Without pods nothing is tried again.
-                next: if sample.current == 0 {
-                    offsets.position()
-                } else {
-                    offsets.next()
-                },
-                waits: if sample.current == 0 {
-                    lag.0
-                } else {
-                    offsets.waits()
-                },
-                stuck: false,
-                recovering: false,
-            }),
+                let (next, waits) = match sample.current {
+                    0 => (offsets.position(), lag.0),
+                    _ => (offsets.next(), offsets.waits()),
+                };
+                known.push(Known {
+                    partition,
+                    sample: offsets,
+                    lag: lag.0,
+                    next,
+                    waits,
+                    stuck: false,
+                    recovering: false,
+                });
+            }
         }
     }
     mark_stuck(&mut known, sample, state, at);

@@ -44,7 +44,7 @@ fn largest(decisions: &[Decision]) -> u32 {
 }
 
 #[test]
-fn records_that_are_tried_again_ask_for_no_pods_and_is_told() {
+fn records_that_are_tried_again_ask_for_no_pods_and_that_is_told() {
     let decisions = decide(&policy(), known(), &some_fail(120, true));
     assert!(largest(&decisions[20..]) <= PODS);
     let last = decisions.last().unwrap();

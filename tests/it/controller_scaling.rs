@@ -351,3 +351,56 @@ async fn a_stuck_record_is_told_and_so_is_its_end() {
         .await;
     assert_eq!(operator.event("fleet", "Recovered").await.len(), 1);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn records_that_are_tried_again_ask_for_no_pods_and_status_says_so() {
+    let operator = Operator::start(&["events"]).await;
+    operator.play_kubelet();
+    let spec = with(operator.spec("events"), "/scaling/minReplicas", json!(1));
+    let spec = with(spec, "/scaling/maxDelay", json!("5s"));
+    operator.create("fleet", spec).await;
+    operator
+        .condition("fleet", "Ready", "True", "AllReady")
+        .await;
+    let group = format!("{}.fleet", operator.namespace);
+    let servers = operator.kafka.bootstrap_servers();
+    let pods: Vec<Pod> = {
+        let ours = ListParams::default().labels("drover.dev/consumer=fleet");
+        operator.api().list(&ours).await.unwrap().items
+    };
+    // Committed before they come, so that nobody sees them without that: the first of each partition failed
+    // twice and is tried again, all behind it are done.
+    let report = drover::report::Report {
+        pod: pods[0].name_any(),
+        done: 1000,
+        busy: Duration::from_secs(10),
+        slots: 1,
+        failures: 8,
+        tried: 2,
+        tries: vec![drover::report::Tries {
+            offset: 0,
+            attempts: 2,
+            next_at: None,
+        }],
+        ahead: std::iter::once(1..20).collect(),
+        ..Default::default()
+    };
+    let text = report.encode(drover::topic::Offset(0));
+    let commits: Vec<(i32, i64, &str)> = (0..4).map(|p| (p, 0, text.as_str())).collect();
+    commit(&servers, &group, "events", &commits);
+    produce(&servers, "events", &[0, 1, 2, 3], 20);
+    let told = wait_for("the retries to be told", async || {
+        let status = operator.status("fleet").await;
+        let reasons = status.scaling.clone().map(|scaling| scaling.reasons);
+        let reasons = reasons.unwrap_or_default().join(" ");
+        match reasons.contains("are tried again") {
+            true => Ok(status),
+            false => Err(format!("{status:?}")),
+        }
+    })
+    .await;
+    // People see what is not committed; no pod is asked for it.
+    assert_eq!(told.lag, Some(80));
+    assert_eq!(told.scaling.unwrap().wanted, Some(1));
+    operator.object("fleet", "one pod still", sized(1)).await;
+}

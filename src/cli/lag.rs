@@ -59,8 +59,10 @@ pub async fn run(args: LagArgs) -> anyhow::Result<ExitCode> {
         }
     };
     let admin = connection.admin()?;
-    let state = admin.group(&group, connection.timeout).await;
-    let mut rows = rows(&connection, &admin, &group, &topics).await?;
+    // Side by side: without Kafka both take all of the time-out.
+    let state = admin.group(&group, connection.timeout);
+    let (state, rows) = tokio::join!(state, rows(&connection, &admin, &group, &topics));
+    let mut rows = rows?;
     if !args.offsets_only {
         for topic in topics {
             rows = delays(&connection, topic, rows).await?;

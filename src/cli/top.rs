@@ -23,7 +23,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::cluster::{Cluster, ClusterArgs};
 use super::{output, pause};
 use crate::api::{KafkaConsumer, Span};
-use crate::clock;
+use crate::clock::{self, Monotonic};
 use keys::Input;
 use model::{Model, Name, Wish};
 use screen::Screen;
@@ -182,14 +182,18 @@ async fn ask(
     hurry: Arc<Notify>,
     tell: mpsc::UnboundedSender<Answer>,
 ) {
+    let mut rest = args.interval.0;
     loop {
         // The first one was asked before.
-        let _ = timeout(args.interval.0, hurry.notified()).await;
+        let _ = timeout(rest, hurry.notified()).await;
+        let asked = Monotonic::start();
         let answer = match timeout(PATIENCE, list(&args, &cluster)).await {
             Ok(Ok(found)) => Ok(found),
             Ok(Err(error)) => Err(format!("{error:#}")),
             Err(_) => Err(no_answer(&cluster)),
         };
+        // Thousands of fleets are work for the API server: at least half of the time it has none with us.
+        rest = args.interval.0.max(asked.elapsed());
         if tell.send(answer).is_err() {
             return;
         }

@@ -109,7 +109,11 @@ pub async fn run(plan: &Plan, tell: Teller, stop: &CancellationToken) -> Result<
             embedded: embedded.is_some(),
             topics: setup.config.topics.clone(),
             group: setup.config.group_id.clone(),
-            handler: setup.config.handler.to_string(),
+            handler: match &plan.handler {
+                // Whoever has written it reads this.
+                Some(Handler::Command(command)) => command.clone(),
+                Some(Handler::Url(_)) | None => setup.config.handler.to_string(),
+            },
             dead_letters: setup.dead_letters().map(str::to_owned),
             keys_in: (setup.config.encryption.is_some()).then(|| plan.file.display().to_string()),
         });

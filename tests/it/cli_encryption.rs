@@ -143,6 +143,11 @@ fn lines_and_arguments_are_texts_of_their_own() {
         &by_lines,
     ));
     assert_eq!(back, b"one\n\nthree\n");
+    // Without it, they are one message that makes no sense.
+    let together = drover(&["decrypt", "--keys-file", &keys], &by_lines);
+    assert_eq!(together.status.code(), Some(1));
+    let told = said(&together);
+    assert!(told.contains("it has 3 lines: with --lines"), "{told}");
 
     let deterministic = [
         "encrypt",

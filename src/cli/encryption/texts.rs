@@ -23,6 +23,18 @@ struct Text {
     in_a_line: bool,
 }
 
+impl Text {
+    /// What may be meant instead, of a text that makes no sense.
+    fn hint(&self) -> String {
+        let lines = self.bytes.trim_ascii_end().split(|byte| *byte == b'\n');
+        match lines.count() {
+            1 => String::new(),
+            _ if self.in_a_line => String::new(),
+            lines => format!("; it has {lines} lines: with --lines, each is a text of its own"),
+        }
+    }
+}
+
 impl TextArgs {
     fn read(&self) -> anyhow::Result<Vec<Text>> {
         let line = |bytes: &[u8]| Text {
@@ -62,7 +74,7 @@ impl TextArgs {
             let mut bytes = match made(&text.bytes) {
                 Ok(bytes) => bytes,
                 Err(why) => {
-                    eprintln!("drover: text {}: {why}", index + 1);
+                    eprintln!("drover: text {}: {why}{}", index + 1, text.hint());
                     code = ExitCode::FAILURE;
                     continue;
                 }

@@ -408,10 +408,8 @@ impl State {
 /// Every pod has more to do than it can: all are there and settled, and nearly every partition
 /// has a backlog of seconds.
 fn fully_loaded(state: &State, reading: &Reading<'_>) -> bool {
-    let sample = reading.sample;
-    let there = sample.current > 0 && sample.ready >= sample.current && !sample.rolling;
     let settled = state.orders.steady_for(reading) >= state.settling();
-    if !there || !reading.complete() || !settled {
+    if !reading.all_pods_there() || !reading.complete() || !settled {
         return false;
     }
     let pace = state.progress.rate(RUN, 1.0).unwrap_or(0.0);

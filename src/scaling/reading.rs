@@ -71,6 +71,12 @@ impl<'a> Reading<'a> {
         self.unknown.is_empty() && self.stale.is_none() && !self.sample.partitions.is_empty()
     }
 
+    /// All pods that were ordered are there, and none is being replaced.
+    pub(super) fn all_pods_there(&self) -> bool {
+        let sample = self.sample;
+        sample.current > 0 && sample.ready >= sample.current && !sample.rolling
+    }
+
     /// Records that wait in known partitions, stuck ones left out.
     pub(super) fn backlog(&self) -> f64 {
         self.moving().map(|known| known.waits as f64).sum()

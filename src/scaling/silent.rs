@@ -6,7 +6,7 @@
 
 use super::estimate::RUN;
 use super::load::Load;
-use super::reading::Reading;
+use super::reading::{Known, Reading};
 use super::sizes;
 use super::state::State;
 use super::track::Waited;
@@ -59,29 +59,27 @@ impl Full {
 
 /// Takes commits in.
 pub(super) fn observe(state: &mut State, reading: &Reading<'_>) {
-    let sample = reading.sample;
-    let there = sample.current > 0 && sample.ready >= sample.current && !sample.rolling;
-    let there = there && reading.complete();
-    let worth = sizes::worth(sample.current, reading.partitions()).max(1.0);
-    let late = state.waited_at_work(reading, RUN);
-    let late = late.map_or(0.0, Waited::seconds);
+    let before = state.capacity.full.committed.take();
+    if !reading.all_pods_there() || !reading.complete() {
+        return;
+    }
+    let pods = reading.sample.current;
+    let worth = worth(reading);
+    let late = late(state, reading);
     let steady_for = state.orders.steady_for(reading);
-    if there
-        && late > FIRST_LATE
-        && steady_for >= FIRST_AFTER
-        && state.capacity.measured().is_none()
-    {
+    let unknown = state.capacity.measured().is_none();
+    if unknown && late > FIRST_LATE && steady_for >= FIRST_AFTER {
         let [window, least] = FIRST_OF;
         let pace = state.progress.rate(window, least).unwrap_or(0.0);
         state.capacity.by_commits(pace / worth);
     }
 
-    let before = state.capacity.full.committed.take();
+    if steady_for < state.settling() || late <= LATE + state.commit_gap {
+        return;
+    }
     let waiting = waiting(state, reading);
     let partitions = f64::from(reading.partitions());
-    let full = (NEARLY_ALL * partitions).min(FOR_EACH * f64::from(sample.current));
-    if !there || steady_for < state.settling() || late <= LATE + state.commit_gap || waiting < full
-    {
+    if waiting < (NEARLY_ALL * partitions).min(FOR_EACH * f64::from(pods)) {
         return;
     }
     let committed = state.progress.total();
@@ -97,7 +95,7 @@ pub(super) fn observe(state: &mut State, reading: &Reading<'_>) {
         0.0,
     );
     let idle = 1.0 - waiting / partitions;
-    let hidden = 1.0 + (load.imbalance(sample.current) - 1.0) * idle;
+    let hidden = 1.0 + (load.imbalance(pods) - 1.0) * idle;
     let done = (committed - before) * hidden;
     state.capacity.full.add(done, reading.elapsed, worth);
     if let Some(rate) = state.capacity.full.rate(worth) {
@@ -107,22 +105,30 @@ pub(super) fn observe(state: &mut State, reading: &Reading<'_>) {
 
 /// A raise for records that wait shows what the pods did that were there, where nothing is known yet.
 pub(super) fn learn(state: &mut State, reading: &Reading<'_>) {
-    let sample = reading.sample;
-    let there = sample.current > 0 && sample.ready >= sample.current && !sample.rolling;
     let steady_for = state.orders.steady_for(reading);
-    let late = state.waited_at_work(reading, RUN);
-    let late = late.map_or(0.0, Waited::seconds);
-    if there && late >= RUN && steady_for >= SOON && state.capacity.measured().is_none() {
-        let worth = sizes::worth(sample.current, reading.partitions()).max(1.0);
+    let shown = steady_for >= SOON && late(state, reading) >= RUN;
+    if shown && reading.all_pods_there() && state.capacity.measured().is_none() {
         let pace = state.progress.rate(steady_for.min(FIRST_OF[0]), SOON);
-        state.capacity.by_commits(pace.unwrap_or(0.0) / worth);
+        let rate = pace.unwrap_or(0.0) / worth(reading);
+        state.capacity.by_commits(rate);
     }
+}
+
+/// So many pods the partitions can keep busy.
+fn worth(reading: &Reading<'_>) -> f64 {
+    sizes::worth(reading.sample.current, reading.partitions()).max(1.0)
+}
+
+/// For how long the oldest record has waited in partitions that are worked on, seconds.
+fn late(state: &State, reading: &Reading<'_>) -> f64 {
+    let waited = state.waited_at_work(reading, RUN);
+    waited.map_or(0.0, Waited::seconds)
 }
 
 /// Partitions with more than what was done since their last commit.
 fn waiting(state: &State, reading: &Reading<'_>) -> f64 {
     let pace = state.progress.rate(RUN, 1.0).unwrap_or(0.0);
     let on_paper = 2.0 * state.commit_gap * pace / f64::from(reading.partitions());
-    let waits = |known: &&super::reading::Known<'_>| known.waits as f64 > on_paper.max(0.5);
+    let waits = |known: &&Known<'_>| known.waits as f64 > on_paper.max(0.5);
     reading.moving().filter(waits).count() as f64
 }

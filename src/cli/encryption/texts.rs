@@ -28,8 +28,7 @@ impl Text {
     fn hint(&self) -> String {
         let lines = self.bytes.trim_ascii_end().split(|byte| *byte == b'\n');
         match lines.count() {
-            1 => String::new(),
-            _ if self.in_a_line => String::new(),
+            lines if lines < 2 || self.in_a_line => String::new(),
             lines => format!("; it has {lines} lines: with --lines, each is a text of its own"),
         }
     }

@@ -83,7 +83,8 @@ def _about(found: dict[str, dict]) -> str:
     if not any_of:
         return "Nothing is measured yet: it takes two hours of a machine that does nothing else.\n"
     short = " A short run, to try it: no figures to keep." if any(each.get("quick") for each in found.values()) else ""
-    return (f"Measured {any_of['date']}, Drover at {any_of['commit']}; {any_of['processor']}, {any_of['cores']} cores for everything, "
+    commits = " and ".join(sorted({each["commit"] for each in found.values()}))
+    return (f"Measured {any_of['date']}, Drover at {commits}; {any_of['processor']}, {any_of['cores']} cores for everything, "
             f"Linux {any_of['kernel']}.{short}\n")
 
 

@@ -174,6 +174,22 @@ pub enum Verdict {
     Cancelled,
 }
 
+impl Verdict {
+    /// Why it failed, if it did.
+    pub fn failure_mut(&mut self) -> Option<&mut Failure> {
+        match self {
+            Self::Retry(failure)
+            | Self::Reject(failure)
+            | Self::Misconfigured(failure)
+            | Self::SlowDown { failure, .. }
+            | Self::Undeliverable { failure, .. }
+            | Self::NotYet(failure) => Some(failure),
+            Self::Postponed { failure, .. } => failure.as_mut(),
+            Self::Done | Self::Skip | Self::Duplicate | Self::Cancelled => None,
+        }
+    }
+}
+
 /// Why a delivery failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use drover::worker_config::security::Certificate;
-use drover::worker_config::{Handler, HandlerTls, HttpHandler, WorkerConfig};
+use drover::worker_config::{Handler, HandlerTls, HttpHandler, OnExhausted, WorkerConfig};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
@@ -13,9 +13,11 @@ use rustls::{RootCertStore, ServerConfig};
 
 use super::kafka::Kafka;
 use super::outages::{nowhere, wait_for_page};
-use super::web::{Web, ok, status, tally};
+use super::web::{Reply, Web, ok, status, tally};
 use super::workers::{TOPIC, Worker, config, texts};
 use crate::support::certificates::Certificates;
+
+const DEAD: &str = "orders.dlq";
 
 /// A server with the certificate `name`, that asks for one of `ca` if told so.
 fn server(certificates: &Certificates, name: &str, asks: bool) -> ServerConfig {
@@ -164,4 +166,28 @@ fn a_handler_that_asks_for_a_token_gets_it_with_every_request() {
     kafka.wait_for_commit(TOPIC, 0, 20);
     assert!(worker.stop().is_ok());
     assert_eq!(web.seen().len(), 20);
+}
+
+#[test]
+fn a_handler_that_repeats_the_token_does_not_put_it_into_dead_letters() {
+    let kafka = Kafka::with_topic(TOPIC, 1);
+    kafka.mock().create_topic(DEAD, 1, 1).unwrap();
+    kafka.produce(TOPIC, 0, &["a"], &texts("v", 1));
+    let web = Web::start(|request| Reply {
+        body: format!("nobody is {:?}", request.header("authorization")).into(),
+        ..status(401)
+    });
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(b"Bearer s3cret\n").unwrap();
+    let mut config = config(&kafka, &web);
+    http(&mut config).authorization_file = Some(file.path().to_owned());
+    config.dead_letter_topic = Some(DEAD.to_owned());
+    config.on_exhausted = OnExhausted::DeadLetter;
+    let worker = Worker::start("pod-1", config);
+    kafka.wait_for_commit(TOPIC, 0, 1);
+    assert!(worker.stop().is_ok());
+    let dead = kafka.read(DEAD, 1).remove(0);
+    let error = dead.header("drover-dlq-error");
+    let hidden = "401 Unauthorized: nobody is Some(\"Bearer …\")";
+    assert_eq!(error, Some(hidden));
 }

@@ -1,5 +1,6 @@
 //! The handler as an HTTP server.
 
+pub mod authorization;
 mod batch;
 mod cloud_event;
 pub mod connection;
@@ -18,6 +19,7 @@ use http::header::{AUTHORIZATION, USER_AGENT};
 use http::{HeaderValue, Request};
 use http_body_util::Full;
 
+use self::authorization::Authorization;
 use self::connection::{Connection, Exchanged};
 use self::h2c::Pool;
 use self::head::Outgoing;
@@ -99,8 +101,10 @@ impl Http {
             hop.put_into(&mut request.head);
         }
         let (answer, reached) = self.ask(connection, request, answer::EXCERPT).await;
+        let mut verdict = answer.map_or_else(|verdict| verdict, |answer| answer.verdict());
+        self.hide_authorization(&mut verdict);
         Attempted {
-            verdict: answer.map_or_else(|verdict| verdict, |answer| answer.verdict()),
+            verdict,
             reached: Some(reached),
         }
     }
@@ -118,10 +122,13 @@ impl Http {
         }
         let kept = answer::EXCERPT + batch::ANSWER_PER_RECORD * items.len();
         let (answer, reached) = self.ask(connection, request, kept).await;
-        let verdicts = match answer {
+        let mut verdicts = match answer {
             Ok(answer) => answer.verdicts(items.len()),
             Err(verdict) => vec![verdict; items.len()],
         };
+        for verdict in &mut verdicts {
+            self.hide_authorization(verdict);
+        }
         (verdicts, Some(reached))
     }
 
@@ -149,9 +156,17 @@ impl Http {
         let mut request = request.to_request(&self.target.whole);
         let agent = HeaderValue::from_static(AGENT);
         request.headers_mut().insert(USER_AGENT, agent);
-        if let Some(value) = &self.target.authorization {
+        if let Some(Authorization { value, .. }) = &self.target.authorization {
             request.headers_mut().insert(AUTHORIZATION, value.clone());
         }
         request
+    }
+
+    /// What a handler says goes into reports, dead letters and the log.
+    fn hide_authorization(&self, verdict: &mut Verdict) {
+        let authorization = self.target.authorization.as_ref();
+        if let Some((authorization, failure)) = authorization.zip(verdict.failure_mut()) {
+            authorization.hide(&mut failure.message);
+        }
     }
 }

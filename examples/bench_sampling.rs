@@ -113,7 +113,7 @@ impl Bench {
                     let each = |number| {
                         (
                             TopicPartition::new(need.topics[0].as_str(), number),
-                            Offset(0),
+                            (Offset(0), Vec::new()),
                         )
                     };
                     let offsets: BTreeMap<_, _> = (0..partitions).map(each).collect();

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use tracing::info;
+use tracing::{info, warn};
 
 use super::context::Context;
 use super::credentials::Credentials;
@@ -165,9 +165,12 @@ pub fn ready(
     size: u32,
     memory: &mut FleetMemory,
 ) -> Result<bool, Error> {
+    let forgotten = latest.offsets.as_ref().is_some_and(|read| read.forgotten);
     if size > 0 {
         // Where pods run, what they read is their business.
         memory.group = Group::Begun;
+    } else if forgotten && memory.group == Group::Begun {
+        memory.group = Group::Unknown;
     }
     let offsets = match &latest.offsets {
         _ if memory.group == Group::Begun => return Ok(true),
@@ -196,6 +199,15 @@ pub fn ready(
     match start {
         Ok(Start::Written(first)) => {
             info!(group = fleet.group_id, start_at = %fleet.start_at, partitions = first.len(), "first offsets written");
+            memory.group = Group::Given;
+            Ok(false)
+        }
+        Ok(Start::Restored(again)) => {
+            warn!(
+                group = fleet.group_id,
+                partitions = again.len(),
+                "Kafka had forgotten the group's offsets, as it does with groups without members; they are written again"
+            );
             memory.group = Group::Given;
             Ok(false)
         }
@@ -238,6 +250,7 @@ mod tests {
             pods: BTreeMap::new(),
             dead_letter: None,
             foreign: 0,
+            forgotten: false,
         };
         Latest {
             offsets: answered_before.then(|| Arc::new(offsets)),

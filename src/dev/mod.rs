@@ -9,6 +9,7 @@ mod news;
 mod secrets;
 mod setup;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -195,7 +196,7 @@ async fn make_ready(
         group_id: config.group_id.clone(),
         dead_letter_topic: None,
     };
-    match lag::initial_offsets(&admin, &need, setup.start_at, &|| true).await {
+    match lag::initial_offsets(&admin, &need, setup.start_at, &BTreeMap::new(), &|| true).await {
         Ok(Start::Written(offsets)) => tell(&News::GroupBegins {
             group: config.group_id.clone(),
             offsets: offsets
@@ -203,7 +204,7 @@ async fn make_ready(
                 .map(|(partition, offset)| (place_of(&partition), offset.0))
                 .collect(),
         }),
-        Ok(Start::Resumes | Start::HasMembers(_)) => {}
+        Ok(Start::Resumes | Start::Restored(_) | Start::HasMembers(_)) => {}
         Err(error) => return Err(explained(error)),
     }
     Ok(())

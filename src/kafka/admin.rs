@@ -315,11 +315,11 @@ impl Admin {
         self.ask_committed(group, None, timeout).await
     }
 
-    /// Writes the offsets of a group without members. [`Error::GroupBusy`] where it has some.
+    /// Writes the offsets of a group without members, each with a text. [`Error::GroupBusy`] where it has some.
     pub async fn alter_committed(
         &self,
         group: &str,
-        offsets: &BTreeMap<TopicPartition, Offset>,
+        offsets: &BTreeMap<TopicPartition, (Offset, Vec<u8>)>,
         timeout: Duration,
     ) -> Result<Answers<()>, Error> {
         if offsets.is_empty() {
@@ -328,7 +328,10 @@ impl Admin {
         let group = c_string(group)?;
         let offsets: Vec<_> = offsets
             .iter()
-            .map(|(partition, offset)| (partition.clone(), offset.0, None))
+            .map(|(partition, (offset, text))| {
+                let text = (!text.is_empty()).then(|| text.clone());
+                (partition.clone(), offset.0, text)
+            })
             .collect();
         let native = self.native_for(&group)?;
         let receiver = native.alter(&group, &offsets);

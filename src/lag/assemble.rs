@@ -23,9 +23,9 @@ pub(super) struct Ends {
 /// What a fleet's earlier readings leave for the next.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Memory {
-    /// Every partition's committed text and what it says. Reports are boxed: a tree has places that nothing is in,
-    /// and most groups are at rest without any.
-    texts: BTreeMap<TopicPartition, (Vec<u8>, Option<Box<Report>>)>,
+    /// What was last committed of every partition, and what its text says. Reports are boxed: a tree has places that
+    /// nothing is in, and most groups are at rest without any.
+    texts: BTreeMap<TopicPartition, (Committed, Option<Box<Report>>)>,
     /// Every pod's newest report.
     pods: BTreeMap<String, PodSample>,
     /// Partitions that a topic was last known to have.
@@ -87,17 +87,16 @@ impl Memory {
         ends: &Ends,
     ) -> Offsets {
         let first = self.texts.is_empty();
+        let forgotten = self.forgotten(committed);
         let mut fresh: BTreeMap<String, PodSample> = BTreeMap::new();
         let mut foreign = 0;
         let mut samples = BTreeMap::new();
         for partition in partitions {
             let sample = match committed.get(partition) {
                 Some(Ok(committed)) => {
-                    let changed = self.read(partition, committed);
-                    let report = self
-                        .texts
-                        .get(partition)
-                        .and_then(|(_, report)| report.as_deref());
+                    let changed = !forgotten && self.read(partition, committed);
+                    let text = self.texts.get(partition).filter(|_| !forgotten);
+                    let report = text.and_then(|(_, report)| report.as_deref());
                     if report.is_none() && !committed.metadata.is_empty() {
                         foreign += 1;
                     }
@@ -131,13 +130,36 @@ impl Memory {
             pods: self.pods.clone(),
             dead_letter,
             foreign,
+            forgotten,
         }
     }
 
-    /// Reads a committed text, if it is not the one that was read before.
+    /// The group had offsets, and Kafka knows of none any more: it forgets those of a group that has been without
+    /// members for `offsets.retention.minutes`, a week by default.
+    fn forgotten(&self, committed: &Answers<Committed>) -> bool {
+        let none = |answer: &Result<Committed, Error>| {
+            answer
+                .as_ref()
+                .is_ok_and(|committed| committed.offset.is_none())
+        };
+        let had = |(committed, _): &(Committed, _)| committed.offset.is_some();
+        !committed.is_empty() && committed.values().all(none) && self.texts.values().any(had)
+    }
+
+    /// What the group had committed when it last had anything.
+    pub(super) fn last_committed(&self) -> BTreeMap<TopicPartition, Committed> {
+        let had = self.texts.iter();
+        let had = had.filter(|(_, (committed, _))| committed.offset.is_some());
+        had.map(|(partition, (committed, _))| (partition.clone(), committed.clone()))
+            .collect()
+    }
+
+    /// Keeps what was committed, and reads its text, if that is not the one that was read before.
     fn read(&mut self, partition: &TopicPartition, committed: &Committed) -> bool {
-        let known = self.texts.get(partition);
-        if known.is_some_and(|(text, _)| *text == committed.metadata) {
+        if let Some((known, _)) = self.texts.get_mut(partition)
+            && known.metadata == committed.metadata
+        {
+            known.offset = committed.offset;
             return false;
         }
         let report = committed.offset.and_then(|offset| {
@@ -145,7 +167,7 @@ impl Memory {
             Report::decode(text, offset).ok().map(Box::new)
         });
         self.texts
-            .insert(partition.clone(), (committed.metadata.clone(), report));
+            .insert(partition.clone(), (committed.clone(), report));
         true
     }
 }
@@ -354,6 +376,37 @@ mod tests {
         assert_eq!(read.partitions[&partition(1)], None);
         assert_eq!(read.partitions[&partition(2)], None);
         assert_eq!(read.foreign, 0);
+    }
+
+    #[test]
+    fn what_kafka_forgets_of_a_group_without_members_is_remembered() {
+        let mut memory = Memory::default();
+        let mut read = |committed: [Result<Committed, Error>; 2]| {
+            let answers = (0..).map(partition).zip(committed).collect();
+            let read = memory.assemble(Timestamp::UNIX_EPOCH, &all(2), &answers, &ends(2, 0, 10));
+            (read.forgotten, memory.last_committed())
+        };
+        let none = || {
+            Ok(Committed {
+                offset: None,
+                metadata: Vec::new(),
+            })
+        };
+        assert_eq!(read([none(), none()]), (false, BTreeMap::new()));
+        let (_, last) = read([Ok(commit(5, "a", 900)), none()]);
+        assert_eq!(last, [(partition(0), commit(5, "a", 900))].into());
+        // The same text beside another offset counts.
+        let on = Committed {
+            offset: Some(Offset(7)),
+            ..commit(5, "a", 900)
+        };
+        let (forgotten, last) = read([Ok(on.clone()), none()]);
+        assert_eq!((forgotten, &last[&partition(0)]), (false, &on));
+        // One answer alone is not all.
+        assert!(!read([none(), Err(Error::Missing)]).0);
+        assert_eq!(read([none(), none()]), (true, last.clone()));
+        assert_eq!(read([none(), none()]), (true, last.clone()));
+        assert_eq!(read([Ok(on), none()]), (false, last));
     }
 
     #[test]

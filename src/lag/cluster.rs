@@ -194,11 +194,12 @@ impl<K: Ord + Clone + Send + Sync + 'static> Cluster<K> {
         may_write: &(dyn Fn() -> bool + Send + Sync),
     ) -> Result<Start, Error> {
         let _turn = self.beginnings.acquire().await;
-        let need = self.lock().get(key).map(|fleet| fleet.need.clone());
-        let need = need.ok_or_else(not_registered)?;
+        let known = |fleet: &Fleet| (fleet.need.clone(), fleet.memory.last_committed());
+        let known = self.lock().get(key).map(known);
+        let (need, last) = known.ok_or_else(not_registered)?;
         let admin = self.admin.as_ref().map_err(Clone::clone)?;
-        let start = start::initial_offsets(admin, &need, start_at, may_write).await?;
-        if let Start::Written(_) = start {
+        let start = start::initial_offsets(admin, &need, start_at, &last, may_write).await?;
+        if let Start::Written(_) | Start::Restored(_) = start {
             self.refresh(key);
         }
         Ok(start)

@@ -119,6 +119,8 @@ pub struct Offsets {
     pub dead_letter: Option<String>,
     /// Partitions whose committed text is no report: other tools commit too.
     pub foreign: usize,
+    /// The group had offsets and has none any more.
+    pub forgotten: bool,
 }
 
 impl Offsets {
@@ -139,6 +141,7 @@ impl Offsets {
         self.partitions != other.partitions
             || self.pods != other.pods
             || self.dead_letter != other.dead_letter
+            || self.forgotten != other.forgotten
     }
 }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::Need;
 use crate::api::StartAt;
-use crate::kafka::admin::{Admin, Answers, Error, Spec};
+use crate::kafka::admin::{Admin, Answers, Committed, Error, Spec};
 use crate::topic::{Offset, TopicPartition};
 
 /// How long Kafka may take for each question.
@@ -21,13 +21,16 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 pub enum Start {
     /// They were written: the group had none and no members.
     Written(BTreeMap<TopicPartition, Offset>),
+    /// Those that Kafka had forgotten were written again.
+    Restored(BTreeMap<TopicPartition, Offset>),
     /// The group goes on from what it has committed.
     Resumes,
     /// The group has members and no commits: what it reads is their business.
     HasMembers(usize),
 }
 
-/// Writes the first offsets of a group without commits and members, if it still may.
+/// Writes the first offsets of a group without commits and members, if it still may: those that it had committed
+/// `last`, where that is known.
 ///
 /// # Errors
 /// If Kafka cannot be asked, or refuses.
@@ -35,6 +38,7 @@ pub async fn initial_offsets(
     admin: &Admin,
     need: &Need,
     start_at: StartAt,
+    last: &BTreeMap<TopicPartition, Committed>,
     may_write: &(dyn Fn() -> bool + Send + Sync),
 ) -> Result<Start, Error> {
     let topics: BTreeSet<String> = need.topics.iter().cloned().collect();
@@ -59,17 +63,55 @@ pub async fn initial_offsets(
         Err(error) => return Err(error),
     }
 
-    let first = first_offsets(admin, &partitions, start_at).await?;
+    let first = match last.is_empty() {
+        true => without_texts(first_offsets(admin, &partitions, start_at).await?),
+        false => where_it_was(admin, &partitions, last).await?,
+    };
     if !may_write() {
         return Err(Error::Later("not written any more".to_owned()));
     }
     let written = admin.alter_committed(group, &first, TIMEOUT).await?;
+    let offsets = first
+        .into_iter()
+        .map(|(partition, (at, _))| (partition, at));
+    let offsets = offsets.collect();
     match all(written) {
-        Ok(_) => Ok(Start::Written(first)),
+        Ok(_) if last.is_empty() => Ok(Start::Written(offsets)),
+        Ok(_) => Ok(Start::Restored(offsets)),
         // Somebody joined in the meantime.
         Err(Error::GroupBusy) => Ok(Start::HasMembers(1)),
         Err(error) => Err(error),
     }
+}
+
+type Texts = BTreeMap<TopicPartition, (Offset, Vec<u8>)>;
+
+fn without_texts(offsets: BTreeMap<TopicPartition, Offset>) -> Texts {
+    let offsets = offsets.into_iter();
+    offsets
+        .map(|(partition, offset)| (partition, (offset, Vec::new())))
+        .collect()
+}
+
+/// What was committed `last`, with its texts: workers know by them of what topic that was said. A partition that was
+/// never committed, or that has fewer records than that now, begins with its oldest record.
+async fn where_it_was(
+    admin: &Admin,
+    partitions: &[TopicPartition],
+    last: &BTreeMap<TopicPartition, Committed>,
+) -> Result<Texts, Error> {
+    let oldest = first_offsets(admin, partitions, StartAt::Earliest).await?;
+    let ends = first_offsets(admin, partitions, StartAt::Latest).await?;
+    let mut offsets = without_texts(oldest);
+    for (partition, committed) in last {
+        let end = ends.get(partition).copied().unwrap_or(Offset(0));
+        if let Some(at) = committed.offset.filter(|&at| at <= end)
+            && let Some(begin) = offsets.get_mut(partition)
+        {
+            *begin = (at, committed.metadata.clone());
+        }
+    }
+    Ok(offsets)
 }
 
 async fn first_offsets(

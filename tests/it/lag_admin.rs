@@ -179,11 +179,14 @@ async fn offsets_of_a_group_without_members_can_be_written() {
     let mock = mock(&[("orders", 2)]);
     let admin = admin(&mock);
     let asked = partitions("orders", 2);
-    let wanted = asked.iter().cloned().zip([Offset(3), Offset(4)]).collect();
+    let wanted = [(Offset(3), Vec::new()), (Offset(4), b"text".to_vec())];
+    let wanted = asked.iter().cloned().zip(wanted).collect();
     let written = admin.alter_committed("g", &wanted, TIMEOUT).await.unwrap();
     assert!(written.values().all(Result::is_ok), "{written:?}");
     let answer = admin.committed("g", &asked, TIMEOUT).await.unwrap();
-    assert_eq!(answer[&asked[1]].as_ref().unwrap().offset, Some(Offset(4)));
+    let committed = answer[&asked[1]].as_ref().unwrap();
+    assert_eq!(committed.offset, Some(Offset(4)));
+    assert_eq!(committed.metadata, b"text");
 }
 
 #[tokio::test]
@@ -254,6 +257,18 @@ fn alone(test: &str, claim: impl Future<Output = ()>) {
     assert!(output.status.success(), "{}: {text}", output.status);
 }
 
+/// Threads of this name, once all have it: each is started first and named then.
+async fn all_threads(name: &str) -> usize {
+    let (mut known, mut since) = (threads(name), 0);
+    while since < 40 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        let now = threads(name);
+        since = if now == known { since + 1 } else { 0 };
+        known = now;
+    }
+    known
+}
+
 /// Waits until this process has at most so many threads of these names.
 async fn threads_fall_to(own: usize, of_librdkafka: usize) {
     let began = Monotonic::start();
@@ -267,7 +282,7 @@ async fn threads_fall_to(own: usize, of_librdkafka: usize) {
 fn a_client_that_is_dropped_leaves_no_thread_behind() {
     alone("a_client_that_is_dropped_leaves_no_thread_behind", async {
         let mock = mock(&[("orders", 1)]);
-        let of_mock = threads("rdk");
+        let of_mock = all_threads("rdk").await;
         for round in 0..5 {
             let admin = admin(&mock);
             let asked = partitions("orders", 1);

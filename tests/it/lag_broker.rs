@@ -140,7 +140,7 @@ async fn a_group_with_members_keeps_its_offsets() {
     let asked = partitions(topic, 1);
     let nobody = eventually(|| admin.group(topic, TIMEOUT)).await;
     assert_eq!(nobody.map_or(0, |group| group.members), 0);
-    let first = BTreeMap::from([(asked[0].clone(), Offset(0))]);
+    let first = BTreeMap::from([(asked[0].clone(), (Offset(0), Vec::new()))]);
     let written = admin.alter_committed(topic, &first, TIMEOUT).await.unwrap();
     assert_eq!(written[&asked[0]], Ok(()));
 
@@ -184,6 +184,49 @@ async fn a_new_group_with_members_is_left_to_them() {
     reader.register(&"a", &broker.need(topic, topic));
     let start = begin(&reader, StartAt::Latest).await.unwrap();
     assert_eq!(start, Start::HasMembers(1));
+}
+
+/// Kafka does so a week after a group's last member has left; here somebody has its offsets deleted.
+#[tokio::test]
+async fn offsets_that_kafka_forgets_are_written_again_as_they_were() {
+    let broker = broker();
+    let topic = broker.create_topic("forgotten", 3).await;
+    let topic = topic.as_str();
+    produce(&broker.servers, topic, &[0, 1], 10);
+    let report = "what a worker says of itself";
+    let committed = [(0, 7, report), (1, 2, "")];
+    commit(&broker.servers, topic, topic, &committed);
+    let reader = LagReader::new();
+    reader.register(&"a", &broker.need(topic, topic));
+    let read = async |forgotten: bool| {
+        let began = Monotonic::start();
+        loop {
+            let latest = reader.latest(&"a").and_then(|latest| latest.offsets);
+            if let Some(offsets) = latest.filter(|offsets| offsets.forgotten == forgotten) {
+                return offsets;
+            }
+            assert!(began.elapsed() < DEADLINE, "forgotten: {forgotten}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    read(false).await;
+
+    let client: AdminClient<DefaultClientContext> = broker.config().create().unwrap();
+    let deleted = client.delete_groups(&[topic], &AdminOptions::new());
+    deleted.await.unwrap().pop().unwrap().unwrap();
+    read(true).await;
+    let start = begin(&reader, StartAt::Latest).await.unwrap();
+    let Start::Restored(again) = start else {
+        panic!("{start:?}");
+    };
+    let again: Vec<i64> = again.into_values().map(|offset| offset.0).collect();
+    // The last partition had none: its oldest record.
+    assert_eq!(again, [7, 2, 0]);
+    read(false).await;
+    let admin = broker.admin();
+    let answer = admin.all_committed(topic, TIMEOUT).await.unwrap();
+    let first = answer.into_values().next().unwrap().unwrap();
+    assert_eq!(first.metadata, report.as_bytes());
 }
 
 #[tokio::test]

@@ -179,7 +179,8 @@ impl<'a> Headers<'a> {
             topic,
             key: record.key.as_deref(),
             value: record.value.as_deref(),
-            timestamp: record.timestamp,
+            // By the record's own time, retention might delete it at once; that is among the headers.
+            timestamp: None,
             headers: self
                 .0
                 .iter()

@@ -73,7 +73,12 @@ impl<P> Engine<P> {
             Verdict::Misconfigured(failure) => {
                 self.totals.failures += 1;
                 let wait = self.longest_wait(handle);
-                self.throttle.misconfigured(wait, self.now);
+                if !self.unwanted_alone(handle) {
+                    // Others may well succeed: they are asked first, and soon.
+                    let times = self.throttle.in_vain(self.records[handle].delivery);
+                    let others = self.growing(handle, times);
+                    self.throttle.misconfigured(others, self.now);
+                }
                 self.stall(handle, failure.clone(), effects);
                 self.note(handle, failure);
                 self.try_again(index, handle, wait, effects);
@@ -363,8 +368,20 @@ impl<P> Engine<P> {
         };
         let own = growing(times);
         let everyone = growing(self.throttle.refusals().saturating_add(1));
-        self.throttle.refused(started, everyone, self.now);
-        own
+        let alone = self.unwanted_alone(handle);
+        let all_wait = self.throttle.refused(started, everyone, alone, self.now);
+        // After a pause of all, others go first: it may be this one alone that is refused.
+        own + match all_wait {
+            true => self.settings.initial_backoff,
+            false => Duration::ZERO,
+        }
+    }
+
+    /// The handler would not have this record before either, and has taken others since: it says nothing of them.
+    fn unwanted_alone(&mut self, handle: Handle) -> bool {
+        let mark = self.throttle.mark();
+        let before = self.records[handle].unwanted_at.replace(mark);
+        before.is_some_and(|before| mark > before)
     }
 
     fn growing(&self, handle: Handle, failures: u32) -> Duration {

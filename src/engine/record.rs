@@ -1,5 +1,6 @@
 //! A record that the engine holds.
 
+use std::num::NonZeroU64;
 use std::time::Duration;
 
 use super::effect::DeadLetterReason;
@@ -23,6 +24,8 @@ pub(super) struct Record<P> {
     pub attempts: u32,
     /// How often the handler asked for less since it last failed.
     pub slow_downs: u32,
+    /// Records that had gone well, of any, when the handler last would not have this one; none before that.
+    pub unwanted_at: Option<NonZeroU64>,
     /// The number of its last delivery.
     pub delivery: u64,
     pub read_at: Duration,
@@ -71,6 +74,7 @@ impl<P> Record<P> {
             handled: false,
             attempts: 0,
             slow_downs: 0,
+            unwanted_at: None,
             delivery: 0,
             read_at: now,
             follower: None,

@@ -4,6 +4,7 @@
 //! Halved when the handler asks for less, raised again by one for each round that goes well. With
 //! one left, a further refusal holds everything back for as long as the handler asked.
 
+use std::num::NonZeroU64;
 use std::time::Duration;
 
 #[derive(Debug)]
@@ -22,6 +23,8 @@ pub(super) struct Throttle {
     held_until: Duration,
     /// Refusals since a record last went well.
     refusals: u32,
+    /// Records that went well, plus one.
+    went_well: NonZeroU64,
 }
 
 impl Throttle {
@@ -36,6 +39,7 @@ impl Throttle {
             started: 0,
             held_until: Duration::ZERO,
             refusals: 0,
+            went_well: NonZeroU64::MIN,
         }
     }
 
@@ -67,9 +71,15 @@ impl Throttle {
         self.refusals
     }
 
+    /// Grows with each record that goes well.
+    pub(super) fn mark(&self) -> NonZeroU64 {
+        self.went_well
+    }
+
     /// The handler took a record.
     pub(super) fn went_well(&mut self) {
         self.refusals = 0;
+        self.went_well = self.went_well.saturating_add(1);
         if self.limit == self.most {
             return;
         }
@@ -80,19 +90,41 @@ impl Throttle {
         }
     }
 
-    /// The handler asked for less, in answer to delivery number `started`, for `wait`.
-    pub(super) fn refused(&mut self, started: u64, wait: Duration, now: Duration) {
+    /// The handler asked for less, in answer to delivery number `started`, for `wait`. `alone`: of this record, while
+    /// others went well. True if nothing is delivered for this time.
+    pub(super) fn refused(
+        &mut self,
+        started: u64,
+        wait: Duration,
+        alone: bool,
+        now: Duration,
+    ) -> bool {
         self.credit = 0;
+        if self.limit == 1 && alone {
+            return false;
+        }
         if self.limit == 1 {
             self.refusals = self.refusals.saturating_add(1);
             self.held_until = self.held_until.max(now + wait);
-        } else if started > self.lowered_at {
+            return true;
+        }
+        if started > self.lowered_at {
             // Once a round: sixteen refusals of one moment are one piece of news.
             self.refusals = self.refusals.saturating_add(1);
             self.limit /= 2;
             self.quick_below = self.limit;
             self.lowered_at = self.started;
         }
+        false
+    }
+
+    /// Delivery number `started` says that nothing can succeed: how often that was said since a record last went well,
+    /// once for each round.
+    pub(super) fn in_vain(&mut self, started: u64) -> u32 {
+        if started > self.lowered_at || self.refusals == 0 {
+            self.refusals = self.refusals.saturating_add(1);
+        }
+        self.refusals
     }
 
     /// Nothing is delivered before `until`.
@@ -122,11 +154,11 @@ mod tests {
         let mut throttle = Throttle::new(16);
         let round: Vec<_> = (0..16).map(|_| throttle.start()).collect();
         for started in round {
-            throttle.refused(started, WAIT, NOW);
+            throttle.refused(started, WAIT, false, NOW);
         }
         assert_eq!(throttle.limit(), 8);
         let next = throttle.start();
-        throttle.refused(next, WAIT, NOW);
+        throttle.refused(next, WAIT, false, NOW);
         assert_eq!(throttle.limit(), 4);
         assert!(throttle.allows(3, NOW));
     }
@@ -135,7 +167,7 @@ mod tests {
     fn at_the_floor_a_refusal_holds_everything_for_the_wait() {
         let mut throttle = Throttle::new(1);
         let started = throttle.start();
-        throttle.refused(started, WAIT, NOW);
+        throttle.refused(started, WAIT, false, NOW);
         assert_eq!(throttle.limit(), 1);
         assert!(!throttle.allows(0, NOW));
         assert!(throttle.allows(0, NOW + WAIT));
@@ -145,7 +177,7 @@ mod tests {
     fn the_limit_grows_by_one_a_round_up_to_the_concurrency() {
         let mut throttle = Throttle::new(8);
         let started = throttle.start();
-        throttle.refused(started, WAIT, NOW);
+        throttle.refused(started, WAIT, false, NOW);
         assert_eq!(throttle.limit(), 4);
         for _ in 0..4 {
             throttle.went_well();

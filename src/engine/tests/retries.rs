@@ -149,6 +149,50 @@ fn a_handler_that_refuses_even_one_is_left_alone_for_the_time_it_asked() {
     assert_eq!(rig.delivered().len(), 1);
 }
 
+/// How many of `records`, one after the other or `concurrency` at once, are done within `time` where one of them is
+/// always answered with `verdict`.
+fn done_beside(verdict: &Verdict, concurrency: usize, records: i64, time: Duration) -> u64 {
+    let settings = Settings {
+        concurrency,
+        ..settings()
+    };
+    let mut rig = Rig::new(settings, 1);
+    for offset in 0..records {
+        rig.read(0, offset, offset);
+    }
+    let end = rig.now + time;
+    while rig.now < end {
+        let round = rig.delivered();
+        for &ticket in &round {
+            match ticket.offset.0 {
+                3 => rig.answer(ticket, verdict.clone()),
+                _ => rig.done(ticket),
+            }
+        }
+        if !rig.commits().is_empty() {
+            rig.committed(Ok(()));
+        }
+        if round.is_empty() {
+            rig.pass_to_deadline();
+        }
+    }
+    rig.engine.totals().done
+}
+
+#[test]
+fn a_record_that_the_handler_never_wants_keeps_no_other_waiting_for_long() {
+    for verdict in [
+        Verdict::Misconfigured(failure()),
+        slow_down(None),
+        slow_down(Some(ms(3_000))),
+    ] {
+        for concurrency in [1, 16] {
+            let done = done_beside(&verdict, concurrency, 5_000, ms(40_000));
+            assert_eq!(done, 4_999, "{verdict:?}, {concurrency} at once");
+        }
+    }
+}
+
 #[test]
 fn a_misconfigured_handler_stalls_whatever_the_policy_and_recovers_by_itself() {
     for on_exhausted in [
@@ -174,10 +218,17 @@ fn a_misconfigured_handler_stalls_whatever_the_policy_and_recovers_by_itself() {
         assert_eq!(rig.stalls().len(), 16);
         rig.commits();
         rig.committed(Ok(()));
-        rig.pass(ms(4_999));
-        assert_eq!(rig.delivered(), [], "nothing else is burnt");
-        rig.pass(ms(5_001));
-        // One probe, its attempt still the first.
+        // One of the others after a wait that doubles: for as long as nothing goes well, there is one probe each time.
+        for full in [100, 200, 400, 800, 1_600, 3_200] {
+            rig.pass(ms(full / 2 - 1));
+            assert_eq!(rig.delivered(), [], "{full}");
+            rig.pass(ms(full / 2 + 1));
+            let probe = rig.one();
+            assert_eq!(rig.engine.in_flight(), 1);
+            rig.answer(probe, Verdict::Misconfigured(failure()));
+        }
+        rig.pass(ms(10_000));
+        // Its attempt is still the first.
         let (probe, attempt) = rig.deliveries()[0];
         assert_eq!(attempt, 1);
         assert_eq!(rig.engine.in_flight(), 1);

@@ -118,10 +118,17 @@ pub fn is_text(value: &[u8]) -> bool {
     visible && value.first() != Some(&b' ') && value.last() != Some(&b' ')
 }
 
-/// HTTP can carry such a name, and gives it back as it is: a token of RFC 9110 in lower case.
-pub fn is_plain_name(name: &[u8]) -> bool {
+/// HTTP can carry such a name: a token of RFC 9110 in lower case.
+pub fn is_token(name: &[u8]) -> bool {
     let token = |byte: &u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^'..=b'`' | b'|' | b'~');
     !name.is_empty() && name.iter().all(token)
+}
+
+/// Every HTTP server gives such a name back as it is. Of the other tokens many servers drop those with `_`, since CGI
+/// (RFC 3875, section 4.1.18) writes `-` so as well, and all that it maps to `_` cannot be told apart.
+pub fn is_plain_name(name: &[u8]) -> bool {
+    let plain = |byte: &u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-');
+    !name.is_empty() && name.iter().all(plain)
 }
 
 #[cfg(test)]
@@ -132,7 +139,20 @@ mod tests {
     fn names_that_http_allows_are_those_that_the_library_allows() {
         for byte in 0..=u8::MAX {
             let allowed = HeaderName::from_bytes(&[byte]).is_ok() && !byte.is_ascii_uppercase();
-            assert_eq!(is_plain_name(&[byte]), allowed, "{byte:#x}");
+            assert_eq!(is_token(&[byte]), allowed, "{byte:#x}");
+        }
+    }
+
+    #[test]
+    fn names_that_servers_drop_or_mix_up_are_not_plain() {
+        for (name, plain) in [
+            ("message-id", true),
+            ("message_id", false),
+            ("message.id", false),
+            ("Message-Id", false),
+            ("", false),
+        ] {
+            assert_eq!(is_plain_name(name.as_bytes()), plain, "{name}");
         }
     }
 

@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use http::HeaderName;
 
-use super::head::{Head, is_plain_name, is_text};
+use super::head::{Head, is_plain_name, is_text, is_token};
 use super::name;
 use crate::worker::delivery::json::{HeadersInJson, in_ascii};
 use crate::worker::record::{Header, Record};
@@ -26,8 +26,9 @@ pub(super) fn add(head: &mut Head, record: &Record, taken: impl Fn(&Header) -> b
             if taken(header) {
                 continue;
             }
-            match (plain_name(header), text_value(header)) {
+            match (token(header), text_value(header)) {
                 (Some(name), Some(value)) => {
+                    says_everything &= is_plain_name(name.as_bytes());
                     // A name's last value is the one that counts.
                     let again = |later: &Header| {
                         later.name == header.name && text_value(later).is_some() && !taken(later)
@@ -62,10 +63,10 @@ pub(super) fn add_key(head: &mut Head, record: &Record) {
     }
 }
 
-/// The name of a record's header, if HTTP can carry it unchanged.
-fn plain_name(header: &Header) -> Option<&str> {
-    let plain = is_plain_name(&header.name);
-    plain
+/// The name of a record's header, if HTTP can carry it.
+fn token(header: &Header) -> Option<&str> {
+    let carried = is_token(&header.name);
+    carried
         .then(|| std::str::from_utf8(&header.name).ok())
         .flatten()
 }

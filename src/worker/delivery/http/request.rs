@@ -256,6 +256,19 @@ mod tests {
     }
 
     #[test]
+    fn names_that_some_servers_drop_are_said_both_ways() {
+        for name in ["user_id", "user.id"] {
+            let headers = sent(&record(vec![
+                header(b"source", Some(b"web")),
+                header(name.as_bytes(), Some(b"7")),
+            ]));
+            assert_eq!(headers[&format!("drover-header-{name}")], "7");
+            let all = headers[&name::HEADERS].to_str().unwrap();
+            assert_eq!(all, format!(r#"[["source","web"],["{name}","7"]]"#));
+        }
+    }
+
+    #[test]
     fn headers_that_http_cannot_say_survive_in_order() {
         let headers = sent(&record(vec![
             header(b"a", Some(b"1")),

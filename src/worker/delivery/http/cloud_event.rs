@@ -84,8 +84,9 @@ fn is_structured(content_type: &[u8]) -> bool {
 /// The attribute that a header of Kafka's is, if it is one.
 pub fn attribute(header: &Header) -> Option<(&str, &str)> {
     let name = header.name.strip_prefix(KAFKA_PREFIX)?;
-    // The content type has a header of its own.
-    if !is_attribute_name(name) || name == b"datacontenttype" {
+    // The content type has a header of its own, and the data are the record's value (JSON format 3.1: no attribute
+    // is called so).
+    if !is_attribute_name(name) || matches!(name, b"datacontenttype" | b"data") {
         return None;
     }
     let value = std::str::from_utf8(header.value.as_ref()?).ok()?;
@@ -323,6 +324,12 @@ fn after_blanks(body: &[u8], at: usize) -> usize {
     at + blanks.count()
 }
 
+/// JSON that may stand in other JSON: in UTF-8 (RFC 8259, section 8.1), which is not looked at in what is ignored.
+pub fn is_whole_json(text: &[u8]) -> bool {
+    let text = std::str::from_utf8(text);
+    text.is_ok_and(|text| serde_json::from_str::<IgnoredAny>(text).is_ok())
+}
+
 enum DataForm<'a> {
     Json,
     Text(&'a str),
@@ -331,7 +338,7 @@ enum DataForm<'a> {
 
 fn data_form<'a>(content_type: Option<&str>, data: &'a [u8]) -> DataForm<'a> {
     let json = content_type.is_none_or(is_json);
-    if json && serde_json::from_slice::<IgnoredAny>(data).is_ok() {
+    if json && is_whole_json(data) {
         return DataForm::Json;
     }
     let is_text = content_type.is_some_and(is_text) && !json;

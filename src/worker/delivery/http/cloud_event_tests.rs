@@ -58,6 +58,10 @@ fn binary_mode(record: &Record) -> (BTreeMap<String, String>, Bytes) {
 }
 
 fn structured_mode(record: &Record) -> Value {
+    serde_json::from_str(&structured_text(record)).unwrap()
+}
+
+fn structured_text(record: &Record) -> String {
     let value = record.value.clone();
     let prepared = Prepared {
         record,
@@ -69,7 +73,7 @@ fn structured_mode(record: &Record) -> Value {
     };
     let mut document = Vec::new();
     event.in_json(record, &mut document);
-    serde_json::from_slice(&document).unwrap()
+    String::from_utf8(document).unwrap()
 }
 
 #[test]
@@ -216,6 +220,30 @@ fn what_binary_mode_cannot_say_is_not_taken_apart() {
             "{body}"
         );
     }
+}
+
+#[test]
+fn json_that_is_not_utf_8_is_binary_and_the_document_is_json() {
+    let headers: &[(&str, &[u8])] = &[("content-type", b"application/json")];
+    for record in [an_event(headers, None), record(headers, None)] {
+        let latin_1 = Some(Bytes::from_static(b"{\"a\":\"caf\xe9\"}"));
+        let document = structured_mode(&Record {
+            value: latin_1.clone(),
+            ..record
+        });
+        let data = BASE64.encode(latin_1.unwrap());
+        assert_eq!(document["data_base64"], json!(data));
+        assert_eq!(document["data"], Value::Null);
+    }
+}
+
+#[test]
+fn no_header_is_the_data() {
+    let forged: &[(&str, &[u8])] = &[("ce_data", b"forged")];
+    let tombstone = structured_mode(&an_event(forged, None));
+    assert_eq!(tombstone.get("data"), None);
+    let text = structured_text(&an_event(forged, Some("{}")));
+    assert_eq!(text.matches("\"data\"").count(), 1, "{text}");
 }
 
 #[test]

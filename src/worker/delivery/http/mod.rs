@@ -4,6 +4,7 @@ pub mod authorization;
 mod batch;
 mod cloud_event;
 pub mod connection;
+mod dial;
 pub mod h2c;
 pub mod head;
 mod headers;

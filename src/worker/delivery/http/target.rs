@@ -13,6 +13,7 @@ use tokio::time::timeout;
 use tokio_rustls::client::TlsStream;
 
 use super::authorization::Authorization;
+use super::dial::dial;
 use super::tls::{self, Tls};
 use crate::worker_config::{HandlerTls, HttpHandler};
 
@@ -87,7 +88,7 @@ impl Address {
     async fn connect(&self) -> io::Result<Stream> {
         match self {
             Self::Tcp(host, port) => {
-                let stream = TcpStream::connect((host.as_str(), *port)).await?;
+                let stream = dial(host, *port).await?;
                 // A request is one write; waiting for more would only delay it.
                 stream.set_nodelay(true)?;
                 Ok(Stream::Tcp(stream))

@@ -1,0 +1,88 @@
+//! Connects to a name that may have several addresses.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
+use tokio::net::{TcpStream, lookup_host};
+use tokio::time::timeout;
+
+/// An address that has said nothing for so long is not waited for: the next is tried beside it (RFC 8305, section 5).
+const NEXT_AFTER: Duration = Duration::from_millis(250);
+
+/// Looks `host` up and connects to the first of its addresses that takes the connection.
+///
+/// # Errors
+/// Of the look-up, or of the last address that refused.
+pub(super) async fn dial(host: &str, port: u16) -> io::Result<TcpStream> {
+    first_of(lookup_host((host, port)).await?.collect()).await
+}
+
+async fn first_of(addresses: Vec<SocketAddr>) -> io::Result<TcpStream> {
+    let mut left = addresses.into_iter();
+    let mut tried = FuturesUnordered::new();
+    let mut why = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    loop {
+        match left.next() {
+            Some(address) => tried.push(TcpStream::connect(address)),
+            None if tried.is_empty() => return Err(why),
+            None => {}
+        }
+        let patience = match left.len() {
+            0 => Duration::MAX,
+            _ => NEXT_AFTER,
+        };
+        match timeout(patience, tried.next()).await {
+            Ok(Some(Ok(stream))) => return Ok(stream),
+            Ok(Some(Err(error))) => why = error,
+            Ok(None) | Err(_) => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::{TcpListener, TcpSocket};
+
+    use super::*;
+
+    /// An address that drops what wants to connect, as one behind a dead route does: its queue is full.
+    async fn silent() -> (TcpListener, Vec<TcpStream>) {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
+        let listener = socket.listen(1).unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut queued = Vec::new();
+        while let Ok(connected) = timeout(NEXT_AFTER, TcpStream::connect(address)).await {
+            queued.push(connected.unwrap());
+        }
+        (listener, queued)
+    }
+
+    #[tokio::test]
+    async fn an_address_that_says_nothing_or_refuses_is_passed_by() {
+        let (silent, _queued) = silent().await;
+        let good = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let gone = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = |listener: &TcpListener| listener.local_addr().unwrap();
+        let (silent, good, refuses) = (address(&silent), address(&good), address(&gone));
+        drop(gone);
+        for first in [vec![], vec![silent], vec![refuses], vec![silent, refuses]] {
+            let all = first.iter().copied().chain([good]).collect();
+            let stream = first_of(all).await.unwrap();
+            assert_eq!(stream.peer_addr().unwrap(), good, "{first:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn where_none_takes_it_the_reason_is_said() {
+        let gone = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = gone.local_addr().unwrap();
+        drop(gone);
+        let error = first_of(vec![address]).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
+        assert!(first_of(vec![]).await.is_err());
+    }
+}

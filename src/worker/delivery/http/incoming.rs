@@ -9,10 +9,12 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 
 use super::super::answer::{self, Answer};
 
-/// Headers of an answer, at most.
+/// Headers that an answer usually has at most.
 const HEADERS: usize = 100;
-/// Bytes of an answer's head, of a chunk's line or of all trailers, at most.
+/// Bytes of an answer's head, of those that only say that it comes, of a chunk's line or of all trailers, at most.
 pub const HEAD: usize = 64 * 1024;
+/// `a:` and a line's end: no head has more headers than this.
+const MOST_HEADERS: usize = HEAD / 4;
 /// Bytes of an answer's body that are read for the sake of using the connection again.
 const DRAIN: u64 = 64 * 1024;
 
@@ -26,6 +28,8 @@ pub struct Incoming {
     headers: HeaderMap,
     body: Vec<u8>,
     length: u64,
+    /// Bytes of heads that only said that the answer comes.
+    announced: usize,
     /// The handler does not close the connection after this answer.
     stays_open: bool,
 }
@@ -60,6 +64,7 @@ impl Incoming {
             headers: HeaderMap::new(),
             body: Vec::new(),
             length: 0,
+            announced: 0,
             stays_open: true,
         }
     }
@@ -175,10 +180,25 @@ impl Incoming {
     fn read_head(&mut self, bytes: &[u8]) -> Result<usize, String> {
         // Not filled with empty ones first: that would take longer than to read the few there are.
         let mut room = [const { MaybeUninit::uninit() }; HEADERS];
+        self.read_head_in(bytes, &mut room)
+    }
+
+    fn read_head_in<'b>(
+        &mut self,
+        bytes: &'b [u8],
+        room: &mut [MaybeUninit<httparse::Header<'b>>],
+    ) -> Result<usize, String> {
         let mut head = httparse::Response::new(&mut []);
-        let config = httparse::ParserConfig::default();
-        let parsed = config.parse_response_with_uninit_headers(&mut head, bytes, &mut room);
+        let mut config = httparse::ParserConfig::default();
+        // RFC 9112, section 5.2.
+        config.allow_obsolete_multiline_headers_in_responses(true);
+        let many = room.len() < MOST_HEADERS;
+        let parsed = config.parse_response_with_uninit_headers(&mut head, bytes, room);
         let length = match parsed {
+            Err(httparse::Error::TooManyHeaders) if many => {
+                let mut room = vec![MaybeUninit::uninit(); MOST_HEADERS];
+                return self.read_head_in(bytes, &mut room);
+            }
             Ok(httparse::Status::Complete(length)) => length,
             Ok(httparse::Status::Partial) if bytes.len() > HEAD => return Err(too_long()),
             Ok(httparse::Status::Partial) => return Ok(0),
@@ -187,7 +207,11 @@ impl Incoming {
         let code = head.code.unwrap_or_default();
         // It says that the real one comes later.
         if (100..200).contains(&code) && code != 101 {
-            return Ok(length);
+            self.announced += length;
+            return match self.announced {
+                announced if announced > HEAD => Err(too_long()),
+                _ => Ok(length),
+            };
         }
         self.status = StatusCode::from_u16(code)
             .ok()

@@ -34,6 +34,25 @@ fn whole(text: &str) -> Result<(u16, String, bool), String> {
 }
 
 #[test]
+fn heads_with_many_headers_or_folded_ones_are_heads() {
+    let many = "x-a: 1\r\n".repeat(3_000);
+    for headers in [many.as_str(), "x-a: one\r\n two\r\n", "x-a:\r\n\tone\r\n"] {
+        let text = format!("HTTP/1.1 200 OK\r\n{headers}drover-result: skip\r\n\r\n");
+        let (answer, ..) = read(text.as_bytes(), 999, 0).unwrap();
+        assert_eq!(answer.headers["drover-result"], "skip", "{headers:.30}");
+    }
+}
+
+#[test]
+fn a_handler_that_only_says_that_its_answer_comes_is_not_listened_to_for_ever() {
+    let soon = "HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n";
+    let answer = "HTTP/1.1 204 No Content\r\n\r\n";
+    let said = |times: usize| whole(&(soon.repeat(times) + answer));
+    assert!(said(100).is_ok());
+    assert!(said(2_000).is_err());
+}
+
+#[test]
 fn bodies_are_as_long_as_their_framing_says() {
     for (text, status, body, stays_open) in [
         (

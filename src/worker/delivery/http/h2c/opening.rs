@@ -19,6 +19,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::timeout;
 
 use super::super::connection::CONNECT_TIMEOUT;
+use super::super::incoming;
 use super::super::target::{Stream, Target};
 use super::Connection;
 use super::answer::{self, class};
@@ -90,6 +91,7 @@ async fn greet(
         .initial_max_send_streams(0)
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_header_list_size(incoming::HEAD as u32)
         .timer(TokioTimer::new())
         .keep_alive_interval(PING)
         .keep_alive_timeout(PING);

@@ -57,7 +57,6 @@ pub async fn run(args: LogsArgs) -> anyhow::Result<ExitCode> {
     let container = match (args.container.clone(), own) {
         (Some(named), _) => Some(named),
         (None, None) => Some(WORKER_CONTAINER.to_owned()),
-        // Its first one, if none is named.
         (None, Some(own)) => own.container.clone(),
     };
     let params = LogParams {
@@ -93,7 +92,11 @@ pub async fn run(args: LogsArgs) -> anyhow::Result<ExitCode> {
         for pod in listed.items {
             let (name, is_new) = (pod.name_any(), begun(&pod));
             if is_new && known.insert(name.clone()) {
-                reading.spawn(read(pods.clone(), name, params.clone()));
+                let params = LogParams {
+                    container: params.container.clone().or_else(|| first_container(&pod)),
+                    ..params.clone()
+                };
+                reading.spawn(read(pods.clone(), name, params));
             }
         }
         if !args.follow {
@@ -114,6 +117,12 @@ pub async fn run(args: LogsArgs) -> anyhow::Result<ExitCode> {
         said(ended?, &mut failed)?;
     }
     Ok(ExitCode::from(u8::from(failed)))
+}
+
+/// A consumer of the user's own where none is named; the API server takes none for granted where there are several.
+fn first_container(pod: &Pod) -> Option<String> {
+    let containers = &pod.spec.as_ref()?.containers;
+    containers.first().map(|container| container.name.clone())
 }
 
 /// Before, there is no log to ask for.

@@ -61,6 +61,13 @@ pub fn read<'a>(deployment: &Deployment, pods: impl IntoIterator<Item = &'a Pod>
             });
         }
     }
+    if deployment.spec.paused == Some(true) {
+        let name = deployment.metadata.name.as_deref().unwrap_or_default();
+        workload.troubles.push(Trouble {
+            reason: "DeploymentPaused".to_owned(),
+            message: format!("Deployment {name} is paused, so what changes reaches no pod"),
+        });
+    }
     for pod in pods {
         if pod.metadata.deletion_timestamp.is_some() {
             workload.leaving += 1;
@@ -222,6 +229,16 @@ mod tests {
             };
             assert_eq!(workload.troubles, [expected]);
         }
+    }
+
+    #[test]
+    fn a_deployment_that_somebody_paused_is_told() {
+        let mut deployment = deployment(json!({}));
+        deployment.spec.paused = Some(true);
+        let [trouble] = &read(&deployment, []).troubles[..] else {
+            panic!("one trouble");
+        };
+        assert_eq!(trouble.reason, "DeploymentPaused");
     }
 
     #[test]

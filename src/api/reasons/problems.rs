@@ -129,6 +129,11 @@ pub const PODS: &[Reason] = &[
         "add nodes, or lower resources in spec.template",
     ),
     reason(
+        "DeploymentPaused",
+        "somebody has paused the Deployment (`kubectl rollout pause`): what changes reaches no pod",
+        "`kubectl rollout resume deployment/NAME`; to stop the fleet, `drover pause NAME`",
+    ),
+    reason(
         "QuotaExceeded",
         "a ResourceQuota of the namespace allows no further pod",
         "raise the quota, or lower spec.scaling.maxReplicas or the template's resources",

@@ -142,6 +142,10 @@ pub(super) fn remedy(reason: &str, fleet: &Fleet) -> Option<String> {
             fleet.name, fleet.namespace
         ),
         "Unschedulable" => "; add nodes, or lower resources in spec.template".to_owned(),
+        "DeploymentPaused" => format!(
+            "; kubectl rollout resume deployment/{} -n {}",
+            fleet.name, fleet.namespace
+        ),
         "QuotaExceeded" => "; raise the namespace's quota, or lower spec.scaling.maxReplicas or the resources in spec.template".to_owned(),
         _ => return None,
     })

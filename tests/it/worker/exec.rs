@@ -109,6 +109,28 @@ fn each_record_is_a_line_and_each_answer_its_result() {
 }
 
 #[test]
+fn a_process_that_ends_after_each_answer_costs_no_record_an_attempt() {
+    let kafka = Kafka::with_topic(TOPIC, 1);
+    kafka.produce(TOPIC, 0, &["a", "b", "c"], &texts("v", 40));
+    // It ends a moment after its answer, when the next line may be on its way already.
+    let mut script = Script::whole(
+        &kafka,
+        r#"IFS= read -r line
+        printf '%s\n' "$line" >> "$0/seen"
+        printf '"done"\n'
+        sleep 0.02"#,
+    );
+    dead_lettering(&kafka, &mut script.config);
+    script.config.attempts = 1;
+    let worker = Worker::start("pod-1", script.config.clone());
+    kafka.wait_for_commit(TOPIC, 0, 40);
+    assert!(worker.stop().is_ok());
+    let seen = script.documents("seen");
+    let attempts: Vec<_> = seen.iter().map(|record| &record["attempt"]).collect();
+    assert_eq!(attempts, vec![&json!(1); 40]);
+}
+
+#[test]
 fn a_process_that_ends_in_the_middle_has_failed_on_that_record_and_is_started_again() {
     let kafka = Kafka::with_topic(TOPIC, 1);
     let values = ["v-0", "poison", "v-2"].map(str::to_owned);

@@ -114,22 +114,35 @@ impl Exec {
     ) -> (Vec<Verdict>, Option<bool>) {
         text.push(b'\n');
         let all = |verdict: Verdict| vec![verdict; count];
+        let most = ANSWER + ANSWER_PER_RECORD * count;
         let mut process = match self.running(line) {
             Ok(process) => process,
             // No record is to blame for a handler that does not run.
             Err((slow_down, reached)) => return (all(slow_down), reached),
         };
-        line.group.killed.set(false);
-        line.group.running.set(Some(process.group()));
-        let most = ANSWER + ANSWER_PER_RECORD * count;
-        // Whoever drops this before its end drops the process, and that ends it.
-        let answered = process.exchange(&text, most).await;
-        line.group.running.set(None);
+        let mut answered = exchange(line, &mut process, &text, most).await;
+        let mut end = None;
+        if let Err(Broken::Ended) = answered {
+            let ended = process.end().await;
+            if ended.unread && !line.group.killed.get() {
+                info!(
+                    how = ended.how,
+                    "a command of the handler ended after an answer"
+                );
+                process = match self.start(line) {
+                    Ok(process) => process,
+                    Err(slow_down) => return (all(slow_down), Some(false)),
+                };
+                answered = exchange(line, &mut process, &text, most).await;
+            } else {
+                end = Some(ended);
+            }
+        }
         let why = match answered {
             Ok(answer) => match results::all(&answer, count) {
                 Ok(verdicts) => {
                     line.failures = 0;
-                    line.process = Some(process);
+                    line.process = Some(process.having_answered());
                     return (verdicts, Some(true));
                 }
                 Err(why) => format!(
@@ -138,7 +151,10 @@ impl Exec {
             },
             Err(Broken::Answer(why)) => why,
             Err(Broken::Ended) => {
-                let how = process.how_it_ended().await;
+                let how = match end {
+                    Some(end) => end.how,
+                    None => process.end().await.how,
+                };
                 if line.group.killed.get() {
                     return (all(Verdict::Cancelled), None);
                 }
@@ -163,20 +179,22 @@ impl Exec {
                 Err(how) => self.ended(line, &how),
             }
         }
-        let slow_down = |after, message: &str| Verdict::SlowDown {
-            after,
-            failure: failure(class::START, None, message),
-        };
         let wait = line.not_before.saturating_sub(self.clock.elapsed());
         if !wait.is_zero() {
             let message = "the command ended and is started again in a moment";
             return Err((slow_down(Some(wait), message), None));
         }
+        self.start(line)
+            .map_err(|slow_down| (slow_down, Some(false)))
+    }
+
+    /// A new process for the slot.
+    fn start(&self, line: &mut Line) -> Result<Process, Verdict> {
         let mut listeners = self.listeners.borrow_mut();
         while listeners.try_join_next().is_some() {}
         Process::start(&self.command, &mut listeners).map_err(|why| {
             self.put_off(line);
-            (slow_down(None, &why), Some(false))
+            slow_down(None, &why)
         })
     }
 
@@ -189,6 +207,28 @@ impl Exec {
         let doubled = SHORTEST_WAIT.saturating_mul(1 << line.failures.min(16));
         line.failures = line.failures.saturating_add(1);
         line.not_before = self.clock.elapsed() + doubled.min(LONGEST_WAIT);
+    }
+}
+
+/// Gives the process its line. Whoever drops this before its end drops the process, and that ends it.
+async fn exchange(
+    line: &Line,
+    process: &mut Process,
+    text: &[u8],
+    most: usize,
+) -> Result<Vec<u8>, Broken> {
+    line.group.killed.set(false);
+    line.group.running.set(Some(process.group()));
+    let answered = process.exchange(text, most).await;
+    line.group.running.set(None);
+    answered
+}
+
+/// No process of the handler runs, and none was tried with the record.
+fn slow_down(after: Option<Duration>, message: &str) -> Verdict {
+    Verdict::SlowDown {
+        after,
+        failure: failure(class::START, None, message),
     }
 }
 

@@ -30,6 +30,8 @@ pub struct Process {
     output: BufReader<ChildStdout>,
     /// It wrote to its output, or closed it, while nothing was asked of it.
     spoke: bool,
+    /// It has answered before.
+    answered: bool,
 }
 
 /// Why there is no answer.
@@ -38,6 +40,14 @@ pub enum Broken {
     Ended,
     /// It said what cannot be an answer.
     Answer(String),
+}
+
+/// How a process ended that was given a line and did not answer.
+pub struct End {
+    /// For people.
+    pub how: String,
+    /// It had ended before it could read that line.
+    pub unread: bool,
 }
 
 impl Process {
@@ -72,6 +82,7 @@ impl Process {
             input: Some(input),
             output: BufReader::new(output),
             spoke: false,
+            answered: false,
         })
     }
 
@@ -126,6 +137,12 @@ impl Process {
         }
     }
 
+    /// The same, which is kept for the next line.
+    pub fn having_answered(mut self) -> Self {
+        self.answered = true;
+        self
+    }
+
     /// To be called while nothing is asked of it.
     pub fn poll_idle(&mut self, cx: &mut Context<'_>) {
         if self.spoke {
@@ -137,13 +154,19 @@ impl Process {
         self.spoke = matches!(read, Poll::Ready(_));
     }
 
-    /// For people: how a process that broke off has ended, or that it has not.
-    pub async fn how_it_ended(&mut self) -> String {
-        match timeout(END, self.child.wait()).await {
-            Ok(Ok(status)) => status.to_string(),
-            Ok(Err(error)) => format!("wait for it: {error}"),
-            Err(_) => "it closed its standard input or output, and is killed".to_owned(),
-        }
+    /// How a process that broke off has ended.
+    pub async fn end(&mut self) -> End {
+        let (how, well) = match timeout(END, self.child.wait()).await {
+            Ok(Ok(status)) => (status.to_string(), status.success()),
+            Ok(Err(error)) => (format!("wait for it: {error}"), false),
+            Err(_) => {
+                let how = "it closed its standard input or output, and is killed";
+                (how.to_owned(), false)
+            }
+        };
+        // What ends well after an answer has made an end of its work, and has not read on.
+        let unread = well && self.answered;
+        End { how, unread }
     }
 
     /// Closes its input and waits for its end; true if it came in time.

@@ -149,6 +149,7 @@ async fn steps(
             if problems.iter().any(|problem| problem.may_heal) {
                 run.within(HEALING);
             }
+            run.stop(memory).await;
         }
     }
     let spec = verdict
@@ -162,9 +163,9 @@ fn read(deployment: &Deployment, observed: &Observed) -> Workload {
     workload::read(deployment, observed.pods.iter().map(AsRef::as_ref))
 }
 
-fn is_owned(deployment: &Deployment, fleet: &Fleet) -> bool {
+fn is_owned(deployment: &Deployment, uid: &str) -> bool {
     let mut owners = deployment.owner_references().iter();
-    owners.any(|owner| owner.controller == Some(true) && owner.uid == fleet.uid)
+    owners.any(|owner| owner.controller == Some(true) && owner.uid == uid)
 }
 
 /// What one run has come to so far.

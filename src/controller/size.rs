@@ -53,13 +53,7 @@ pub struct Situation<'a> {
 /// Whose word counts now. None where nobody has one: the size stays as it is.
 pub fn order(fleet: &Fleet, situation: &Situation<'_>) -> Option<Order> {
     if fleet.paused {
-        return Some(Order {
-            wanted: 0,
-            set: Some(0),
-            by: By::Pause,
-            reasons: vec!["paused by spec.paused".to_owned()],
-            limit: None,
-        });
+        return Some(stop());
     }
     match fleet.mode {
         ScalingMode::Manual => Some(manual(fleet, situation)),
@@ -78,6 +72,17 @@ pub fn order(fleet: &Fleet, situation: &Situation<'_>) -> Option<Order> {
             reasons: sentences(decision),
             limit: None,
         }),
+    }
+}
+
+/// What `spec.paused` orders, whatever else the spec says.
+pub fn stop() -> Order {
+    Order {
+        wanted: 0,
+        set: Some(0),
+        by: By::Pause,
+        reasons: vec!["paused by spec.paused".to_owned()],
+        limit: None,
     }
 }
 

@@ -145,6 +145,34 @@ async fn what_a_template_no_longer_says_is_gone_from_the_pods() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_fleet_whose_spec_is_not_good_can_be_stopped_all_the_same() {
+    let operator = Operator::start(&["events"]).await;
+    let mut spec = operator.spec("events");
+    spec["replicas"] = json!(2);
+    spec["scaling"]["mode"] = json!("Manual");
+    operator.create("fleet", spec).await;
+    let of_size = |size: i32| move |deployment: &Deployment| deployment.spec.replicas == Some(size);
+    operator.object("fleet", "two pods", of_size(2)).await;
+    let from = json!([{ "secretRef": { "name": "gone" } }]);
+    let template = json!({ "spec": { "containers": [{ "name": "worker", "envFrom": from }] } });
+    operator
+        .change("fleet", json!({ "template": template }))
+        .await;
+    operator
+        .condition("fleet", "Ready", "False", "SecretNotFound")
+        .await;
+
+    operator.change("fleet", json!({ "paused": true })).await;
+    operator.object("fleet", "no pods", of_size(0)).await;
+    operator
+        .condition("fleet", "Paused", "True", "Paused")
+        .await;
+    let none = json!({ "paused": false, "template": Value::Null });
+    operator.change("fleet", none).await;
+    operator.object("fleet", "two pods again", of_size(2)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_missing_secret_is_named_leaves_the_children_and_heals_by_itself() {
     let operator = Operator::start(&["events"]).await;
     operator.create("fleet", operator.spec("events")).await;

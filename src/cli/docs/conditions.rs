@@ -39,7 +39,7 @@ const SHARED: [(Shared, &str, &str); 4] = [
     (
         Shared::Spec,
         "Problems of a spec",
-        "All at once in the message. The children are left as they were until the spec is good.",
+        "All at once in the message. The children are left as they were until the spec is good; `paused: true` stops the fleet all the same.",
     ),
     (
         Shared::Children,

@@ -23,7 +23,7 @@ impl Run<'_> {
         let applied = self.apply(fleet, memory).await;
         let observed_deployment = || observed.deployment.as_deref().cloned();
         let deployment = applied.or_else(observed_deployment);
-        let Some(mut deployment) = deployment.filter(|deployment| is_owned(deployment, fleet))
+        let Some(deployment) = deployment.filter(|deployment| is_owned(deployment, &fleet.uid))
         else {
             return;
         };
@@ -35,6 +35,25 @@ impl Run<'_> {
                 self.failed(&error, memory);
             }
         }
+        self.carry_out(deployment, memory).await;
+    }
+
+    /// Stops a fleet whose spec is not good, if that is what it says: who wants it stopped has mostly seen why.
+    pub(super) async fn stop(&mut self, memory: &mut FleetMemory) {
+        let uid = self.consumer.uid().unwrap_or_default();
+        let deployment = self.observed.deployment.as_deref();
+        let deployment = deployment.filter(|deployment| is_owned(deployment, &uid));
+        if let Some(deployment) = deployment.filter(|_| self.consumer.spec.paused) {
+            self.order = Some(size::stop());
+            self.carry_out(deployment.clone(), memory).await;
+        }
+    }
+
+    /// Sets the size that was ordered.
+    async fn carry_out(&mut self, mut deployment: Deployment, memory: &mut FleetMemory) {
+        let Self {
+            context, observed, ..
+        } = *self;
         let Some(order) = &self.order else {
             self.workload = Some(read(&deployment, observed));
             return;

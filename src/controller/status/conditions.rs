@@ -349,6 +349,10 @@ fn paused(facts: &Facts<'_>) -> Judgement {
             yes("Paused", "stopped by spec.paused; set it to false to go on")
         }
         Spec::Good(_) => no("NotPaused", "spec.paused is false"),
+        Spec::Bad(_) if facts.order.is_some_and(|order| order.by == By::Pause) => yes(
+            "Paused",
+            "stopped by spec.paused, although the spec is not good; correct it and set paused to false to go on",
+        ),
         Spec::Bad(problems) => unknown(
             first_reason(problems),
             "the spec is not good, so it is not known whether it pauses",

@@ -7,6 +7,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference}
 use crate::api::names::{APP_NAME, LABEL_CONSUMER, MANAGED_BY};
 use crate::fleet::{Fleet, Handler};
 
+const NAME: &str = "app.kubernetes.io/name";
+const INSTANCE: &str = "app.kubernetes.io/instance";
+
 /// The labels that select a fleet's pods. They can never change: a Deployment's selector cannot.
 pub fn selector(consumer: &str) -> BTreeMap<String, String> {
     BTreeMap::from([(LABEL_CONSUMER.to_owned(), consumer.to_owned())])
@@ -27,11 +30,23 @@ pub(super) fn labels(fleet: &Fleet) -> BTreeMap<String, String> {
         Handler::Consumer { .. } => "kafka-consumer",
     };
     for (name, value) in [
-        ("app.kubernetes.io/name", app),
-        ("app.kubernetes.io/instance", fleet.name.as_str()),
+        (NAME, app),
+        (INSTANCE, fleet.name.as_str()),
         ("app.kubernetes.io/managed-by", MANAGED_BY),
     ] {
         labels.insert(name.to_owned(), value.to_owned());
+    }
+    labels
+}
+
+/// Those of [`labels`] by which the controller and what the chart installs find pods. A template cannot
+/// change them; that of a consumer of the user's own may name its app.
+pub(super) fn found_by(fleet: &Fleet) -> BTreeMap<String, String> {
+    let own_consumer = matches!(fleet.handler, Handler::Consumer { .. });
+    let mut labels = labels(fleet);
+    labels.remove(INSTANCE);
+    if own_consumer {
+        labels.remove(NAME);
     }
     labels
 }

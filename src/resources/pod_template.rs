@@ -3,7 +3,7 @@
 //! How the two are merged:
 //!
 //! * Labels and annotations: both; where both have one, the template's wins, except for the
-//!   selector's labels and the configuration's hash, which are Drover's.
+//!   labels by which Drover finds pods and the configuration's hash, which are Drover's.
 //! * With `handler.http` the worker is the pod's only container. The template's other containers
 //!   become native sidecars (init containers with `restartPolicy: Always`), after the template's
 //!   own init containers: they start before the worker and stop after it has drained.
@@ -22,7 +22,7 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::core::v1::{Container, PodSpec, PodTemplateSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-use super::labels::{labels, selector};
+use super::labels::{found_by, labels};
 use super::own_consumer_pod::with_environment;
 use super::worker_container::worker_container;
 use super::{Settings, config_map, program, secrets, socket, worker_config};
@@ -50,7 +50,7 @@ fn metadata(fleet: &Fleet) -> ObjectMeta {
     let written = fleet.template.metadata.clone().unwrap_or_default();
     let mut all_labels = labels(fleet);
     all_labels.extend(written.labels.unwrap_or_default());
-    all_labels.extend(selector(&fleet.name));
+    all_labels.extend(found_by(fleet));
     let mut annotations = written.annotations.unwrap_or_default();
     annotations.insert(ANNOTATION_CONFIG_HASH.to_owned(), config_hash(fleet));
     ObjectMeta {

@@ -99,6 +99,39 @@ fn every_child_is_named_selected_and_owned_alike() {
 }
 
 #[test]
+fn labels_of_the_template_do_not_hide_pods_from_drover() {
+    let of_a_chart = json!({
+        "app.kubernetes.io/managed-by": "Helm",
+        "app.kubernetes.io/name": "shop",
+        "app.kubernetes.io/instance": "shop-production",
+        "drover.dev/consumer": "another",
+    });
+    let labels = |document| {
+        let document = with(
+            document,
+            "/spec/template/metadata/labels",
+            of_a_chart.clone(),
+        );
+        let template = children(&document).deployment.spec.template;
+        template.metadata.unwrap().labels.unwrap()
+    };
+    let instance = "shop-production".to_owned();
+    for (document, name) in [
+        (http_url(), "drover-worker"),
+        (http_port(), "drover-worker"),
+        // Nothing of Drover's looks for it by this one.
+        (own_consumer(), "shop"),
+    ] {
+        let consumer = document["metadata"]["name"].as_str().unwrap().to_owned();
+        let labels = labels(document);
+        assert_eq!(labels["drover.dev/consumer"], consumer);
+        assert_eq!(labels["app.kubernetes.io/managed-by"], "drover");
+        assert_eq!(labels["app.kubernetes.io/name"], name);
+        assert_eq!(labels["app.kubernetes.io/instance"], instance);
+    }
+}
+
+#[test]
 fn size_is_in_the_deployment_only_when_it_is_created() {
     let desired = children(&http_url());
     assert_eq!(desired.deployment.spec.replicas, None);

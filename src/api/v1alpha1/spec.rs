@@ -141,7 +141,9 @@ pub struct KafkaConsumerSpec {
     /// A pod template, merged into the one that Drover makes. The container named `worker` is
     /// Drover's own: what is written for it (resources, env) is added to it; with `handler.exec` it has
     /// your image. Any other container
-    /// runs beside it; with `handler.consumer` the containers here are the whole pod.
+    /// runs beside it; with `handler.consumer` the containers here are the whole pod. Labels and annotations are
+    /// added too, but the labels by which Drover finds its pods are Drover's, whatever is written here:
+    /// `drover.dev/consumer`, `app.kubernetes.io/managed-by` and, without `handler.consumer`, `app.kubernetes.io/name`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "any_object")]
     pub template: Option<PodTemplateSpec>,

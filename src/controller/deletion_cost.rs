@@ -33,7 +33,7 @@ pub fn changes<'a>(
     let owned = partitions_by_pod(sample);
     let mut staying: Vec<&Pod> = pods
         .into_iter()
-        .filter(|pod| pod.metadata.deletion_timestamp.is_none())
+        .filter(|pod| pod.metadata.deletion_timestamp.is_none() && !has_ended(pod))
         .collect();
     staying.sort_by_cached_key(|pod| {
         let name = pod.name_any();
@@ -73,6 +73,15 @@ fn partitions_by_pod(sample: Option<&Sample>) -> BTreeMap<&str, usize> {
         *owned.entry(pod).or_default() += 1;
     }
     owned
+}
+
+/// Such as one that was evicted: Kubernetes keeps it and does not count it.
+fn has_ended(pod: &Pod) -> bool {
+    let phase = pod
+        .status
+        .as_ref()
+        .and_then(|status| status.phase.as_deref());
+    matches!(phase, Some("Failed" | "Succeeded"))
 }
 
 fn is_ready(pod: &Pod) -> bool {
@@ -140,6 +149,19 @@ mod tests {
             changes(&pods, Some(&sample), 2),
             [leaving("c"), leaving("b")]
         );
+    }
+
+    #[test]
+    fn a_pod_that_has_ended_takes_nobodys_place() {
+        for phase in ["Failed", "Succeeded"] {
+            let mut evicted = pod("evicted", None);
+            let status = evicted.status.as_mut().unwrap();
+            status.phase = Some(phase.to_owned());
+            status.conditions = None;
+            let pods = [pod("a", None), evicted, pod("b", None)];
+            let sample = sample(&["a", "a", "b"]);
+            assert_eq!(changes(&pods, Some(&sample), 1), [leaving("b")], "{phase}");
+        }
     }
 
     #[test]

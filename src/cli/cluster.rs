@@ -4,8 +4,10 @@ use anyhow::{Context, anyhow};
 use clap::Args;
 use kube::api::ListParams;
 use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::core::{ApiResource, DynamicObject};
 use kube::{Api, Client, Config};
 
+use super::readable::{Readable, read};
 use crate::api::KafkaConsumer;
 
 /// Which cluster and namespace.
@@ -46,27 +48,47 @@ impl Cluster {
         })
     }
 
-    /// The KafkaConsumers of the namespace.
-    pub fn consumers(&self) -> Api<KafkaConsumer> {
-        Api::namespaced(self.client.clone(), &self.namespace)
+    /// The KafkaConsumers of a namespace, whatever is in them.
+    pub fn consumers_of(&self, namespace: &str) -> Api<DynamicObject> {
+        let kind = ApiResource::erase::<KafkaConsumer>(&());
+        Api::namespaced_with(self.client.clone(), namespace, &kind)
     }
 
-    /// One KafkaConsumer.
+    /// One KafkaConsumer whose spec is known.
+    ///
+    /// # Errors
+    /// In one line with its remedy, also if it does not exist or cannot be read.
+    pub async fn consumer(&self, name: &str) -> anyhow::Result<KafkaConsumer> {
+        let Readable { consumer, wrong } = self.readable(name).await?;
+        match wrong {
+            Some(why) => Err(anyhow!("KafkaConsumer {name} cannot be read: {why}")),
+            None => Ok(consumer),
+        }
+    }
+
+    /// One KafkaConsumer, as far as it can be read.
     ///
     /// # Errors
     /// In one line with its remedy, also if it does not exist.
-    pub async fn consumer(&self, name: &str) -> anyhow::Result<KafkaConsumer> {
-        let found = self.consumers().get(name).await;
-        found.map_err(|error| match &error {
+    pub async fn readable(&self, name: &str) -> anyhow::Result<Readable> {
+        // No other has a path to ask for.
+        let possible = |c: char| c.is_ascii_alphanumeric() || "-.".contains(c);
+        if name.is_empty() || !name.chars().all(possible) {
+            return Err(self.not_found(&format!("{name:?}")));
+        }
+        let found = self.consumers_of(&self.namespace).get(name).await;
+        let object = found.map_err(|error| match &error {
             // With details: of an object. Of a path that it does not know it says 404 without.
             kube::Error::Api(answer) if answer.code == 404 && answer.details.is_some() => {
                 self.not_found(name)
             }
             _ => self.unanswered(error),
-        })
+        })?;
+        let object = serde_json::to_value(object)?;
+        read(object).with_context(|| format!("{} has something else for {name}", self.server))
     }
 
-    /// Those that a label selector means, of the namespace or of all.
+    /// Those that a label selector means, of the namespace or of all, each as far as it can be read.
     ///
     /// # Errors
     /// In one line with its remedy.
@@ -75,17 +97,24 @@ impl Cluster {
         everywhere: bool,
         selector: Option<&str>,
     ) -> anyhow::Result<Vec<KafkaConsumer>> {
-        let api: Api<KafkaConsumer> = if everywhere {
-            Api::all(self.client.clone())
+        let api = if everywhere {
+            let kind = ApiResource::erase::<KafkaConsumer>(&());
+            Api::all_with(self.client.clone(), &kind)
         } else {
-            self.consumers()
+            self.consumers_of(&self.namespace)
         };
         let mut params = ListParams::default();
         if let Some(selector) = selector {
             params = params.labels(selector);
         }
         let listed = api.list(&params).await;
-        Ok(listed.map_err(|error| self.unanswered(error))?.items)
+        let listed = listed.map_err(|error| self.unanswered(error))?.items;
+        let objects = listed.into_iter().map(serde_json::to_value);
+        let objects: Vec<_> = objects.collect::<Result<_, _>>()?;
+        Ok(objects
+            .into_iter()
+            .filter_map(|object| Some(read(object)?.consumer))
+            .collect())
     }
 
     /// What is wrong, and what to do, where KafkaConsumers were asked for.

@@ -23,6 +23,7 @@ mod output;
 mod pause;
 mod produce;
 mod progress;
+mod readable;
 mod record;
 mod render;
 mod simulate;

@@ -4,13 +4,12 @@ use std::process::ExitCode;
 
 use anyhow::ensure;
 use clap::Args;
+use kube::ResourceExt;
 use kube::api::{Patch, PatchParams};
-use kube::{Api, ResourceExt};
 use serde_json::json;
 
 use super::cluster::{Cluster, ClusterArgs, not_found_in};
 use super::output;
-use crate::api::KafkaConsumer;
 
 /// Who wrote it, in the resource's managed fields.
 const FIELD_MANAGER: &str = "drover-cli";
@@ -51,7 +50,7 @@ pub async fn run(args: PauseArgs, paused: bool) -> anyhow::Result<ExitCode> {
         // All of them must be there before one is changed.
         None => {
             for name in &args.names {
-                consumers.push(cluster.consumer(name).await?);
+                consumers.push(cluster.readable(name).await?.consumer);
             }
         }
     }
@@ -83,7 +82,8 @@ pub(super) async fn set(
     name: &str,
     paused: bool,
 ) -> anyhow::Result<()> {
-    let api: Api<KafkaConsumer> = Api::namespaced(cluster.client.clone(), namespace);
+    // The answer is not read as a KafkaConsumer: one that is malformed can be paused as well.
+    let api = cluster.consumers_of(namespace);
     let params = PatchParams {
         field_manager: Some(FIELD_MANAGER.to_owned()),
         ..PatchParams::default()

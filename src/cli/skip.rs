@@ -181,6 +181,7 @@ async fn write(
         field_manager: Some(FIELD_MANAGER.to_owned()),
         ..PatchParams::default()
     };
+    let api = cluster.consumers_of(&cluster.namespace);
     for _ in 0..ATTEMPTS {
         let consumer = cluster.consumer(name).await?;
         let entries = list::with(list::written(&consumer)?, skip.clone(), done)?;
@@ -188,7 +189,7 @@ async fn write(
             "resourceVersion": consumer.resource_version(),
             "annotations": { ANNOTATION_SKIP: Skip::write(&entries) },
         }}));
-        match cluster.consumers().patch(name, &params, &patch).await {
+        match api.patch(name, &params, &patch).await {
             Ok(_) => return Ok(()),
             Err(kube::Error::Api(answer)) if answer.code == 409 => {}
             Err(kube::Error::Api(answer)) if answer.code == 404 => {

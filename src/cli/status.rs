@@ -45,7 +45,7 @@ pub async fn run(args: StatusArgs) -> anyhow::Result<ExitCode> {
     let cluster = Cluster::connect(&args.cluster).await?;
     match &args.name {
         Some(name) => {
-            let found = cluster.consumer(name).await?;
+            let found = cluster.readable(name).await?.consumer;
             let text = || fleet::text(&found, clock::now());
             args.output.print(|| object(&found), text)?;
         }

@@ -2,7 +2,7 @@
 //! stored. It is told so in its own status and otherwise left alone.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
-use kube::api::{Patch, PatchParams};
+use kube::api::{DynamicObject, ListParams, Patch, PatchParams};
 use kube::core::error_boundary::InvalidObject;
 use kube::runtime::controller::Action;
 use kube::{Api, Resource};
@@ -15,6 +15,7 @@ use super::gauges;
 use crate::api::KafkaConsumer;
 use crate::api::names::{STATUS_MANAGER, condition};
 use crate::clock;
+use crate::fleet::why_unreadable;
 use crate::k8s::chain;
 use crate::k8s::events::Announcement;
 use crate::telemetry::controller_metrics::FleetGauges;
@@ -44,16 +45,38 @@ pub async fn tell(context: &Context, key: &FleetKey, invalid: &InvalidObject) ->
     action
 }
 
+/// The fields that are wrong, and what to do. The object itself is asked for once more: what a watch gives of it is
+/// its metadata and where its reader stopped, which names no field.
+async fn why(
+    api: &Api<DynamicObject>,
+    key: &FleetKey,
+    invalid: &InvalidObject,
+) -> Result<String, kube::Error> {
+    let this = ListParams::default().fields(&format!("metadata.name={}", key.name));
+    let found = api.list(&this).await?.items.pop();
+    let document = found.and_then(|found| serde_json::to_value(found).ok());
+    Ok(match document {
+        Some(document) => why_unreadable(&document, &invalid.error),
+        None => format!("{}; correct it", invalid.error),
+    })
+}
+
 async fn try_to_tell(
     context: &Context,
     key: &FleetKey,
     invalid: &InvalidObject,
 ) -> Result<(), kube::Error> {
-    // It may repeat what was written, which may be a megabyte.
-    let error: String = invalid.error.chars().take(LONGEST_ERROR).collect();
-    let message = format!(
-        "the resource cannot be read: {error}; correct it; its children are left as they were"
+    // As raw JSON: it cannot be read as a KafkaConsumer.
+    let api: Api<DynamicObject> = Api::namespaced_with(
+        context.client.clone(),
+        &key.namespace,
+        &kube::core::ApiResource::erase::<KafkaConsumer>(&()),
     );
+    let why = why(&api, key, invalid).await?;
+    // It may repeat what was written, which may be a megabyte.
+    let error: String = why.chars().take(LONGEST_ERROR).collect();
+    let message =
+        format!("the resource cannot be read: {error}; its children are left as they were");
     warn!(consumer = %key, error, "resource cannot be read; it is left alone");
     context.metrics.reconcile_failed();
     let ready = Condition {
@@ -76,12 +99,6 @@ async fn try_to_tell(
         "metadata": { "name": key.name, "uid": invalid.metadata.uid },
         "status": { "observedGeneration": invalid.metadata.generation, "conditions": [ready] },
     });
-    // As raw JSON: the answer cannot be read as a KafkaConsumer either.
-    let api: Api<kube::api::DynamicObject> = Api::namespaced_with(
-        context.client.clone(),
-        &key.namespace,
-        &kube::core::ApiResource::erase::<KafkaConsumer>(&()),
-    );
     let params = PatchParams::apply(STATUS_MANAGER).force();
     match api
         .patch_status(&key.name, &params, &Patch::Apply(&status))

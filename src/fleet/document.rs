@@ -78,6 +78,44 @@ pub fn check_document_with(document: &Value, references: &References) -> Vec<Pro
 /// What the schema says of the whole document; the paths of what is wrong go to `bad`.
 pub(super) fn check_top(
     document: &Value,
+/// Problems that are named of a document that cannot be read: each tells what to do.
+const MOST_NAMED: usize = 3;
+
+/// Why a document cannot be read, and what to do: the fields that [`check_document`] names, or `error`, which
+/// is what its reader says.
+pub fn why_unreadable(document: &Value, error: &str) -> String {
+    let problems = check_document(document);
+    let named = problems.iter().filter(|problem| !problem.field.is_empty());
+    let named: Vec<&str> = named
+        .map(|problem| problem.message.as_str())
+        .take(MOST_NAMED)
+        .collect();
+    match named.is_empty() {
+        true => format!("{error}; correct it"),
+        false => named.join("; "),
+    }
+}
+
+/// A KafkaConsumer without what cannot be read in its pod template, which the API server does not look into. None
+/// where that is not enough to read it.
+pub fn with_readable_template(document: &Value) -> Option<KafkaConsumer> {
+    let mut readable = document.clone();
+    let template = &document["spec"]["template"];
+    let (mut bad, mut problems) = (Vec::new(), Problems::default());
+    schema::check(
+        template_schema(),
+        template,
+        "spec.template",
+        &mut bad,
+        &mut problems,
+    );
+    bad.iter().for_each(|field| remove(&mut readable, field));
+    if let Some(template) = readable.pointer_mut("/spec/template") {
+        strip_nulls(template);
+    }
+    serde_json::from_value(readable).ok()
+}
+
     of_spec: &Node,
     problems: &mut Problems,
     bad: &mut Vec<String>,

@@ -41,7 +41,7 @@ use crate::worker_config::{Batch, Encryption, Idempotency, Security, Skip};
 
 pub use choice::choose;
 pub use digest::digest;
-pub use document::{check_document, check_document_with};
+pub use document::{check_document, check_document_with, why_unreadable, with_readable_template};
 pub use http::Http;
 pub use problem::Problem;
 pub use references::{Contents, Known, References, Wanted, references};

@@ -1,6 +1,8 @@
 //! What people ask the command line about fleets, as a program, against a real API server and a real
 //! broker: lag, explain, pause, resume, doctor, render, version, logs, completion.
 
+mod malformed;
+
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};

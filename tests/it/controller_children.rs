@@ -275,9 +275,35 @@ async fn a_malformed_resource_is_told_so_and_stops_nobody() {
         .create(&PostParams::default(), &malformed)
         .await
         .unwrap();
+    // Nor does it look into the template.
+    let annotated = json!({
+        "apiVersion": "drover.dev/v1alpha1",
+        "kind": "KafkaConsumer",
+        "metadata": { "name": "annotated" },
+        "spec": crate::support::consumers::with(
+            operator.spec("events"),
+            "/template/metadata/annotations",
+            json!({ "prometheus.io/port": 9090 }),
+        ),
+    });
+    let annotated = serde_json::from_value(annotated).unwrap();
+    let raw = operator.raw();
+    raw.create(&PostParams::default(), &annotated)
+        .await
+        .unwrap();
     operator.create("fleet", operator.spec("events")).await;
 
     operator.condition("fleet", "Ready", "True", "Idle").await;
+    wait_for("the field to be named", async || {
+        let told = raw.get_status("annotated").await.unwrap();
+        let ready = told.data["status"]["conditions"][0].clone();
+        let field = "spec.template.metadata.annotations[prometheus.io/port] must be a text";
+        match ready["message"].as_str() {
+            Some(message) if message.contains(field) => Ok(()),
+            _ => Err(ready.to_string()),
+        }
+    })
+    .await;
     wait_for("the malformed one to say so", async || {
         let told = operator.raw().get_status("malformed").await.unwrap();
         let ready = told.data["status"]["conditions"][0].clone();

@@ -10,6 +10,7 @@ use kube::{Api, ResourceExt};
 use super::cluster::Cluster;
 use crate::api::KafkaConsumer;
 use crate::fleet::{References, SecretValue, references, validate};
+use crate::k8s::chain;
 use crate::kafka::security::Security;
 
 /// As properties for librdkafka. Nothing is asked where the KafkaConsumer names no Secret.
@@ -37,7 +38,7 @@ pub(super) async fn properties(
     let mut values: BTreeMap<SecretValue, Vec<u8>> = BTreeMap::new();
     for SecretValue { secret, key } in references(consumer).credentials {
         let found = secrets.get_opt(&secret).await.map_err(|error| {
-            anyhow!("read Secret {secret}, which spec.kafka names: {error}; use credentials that may, or give --bootstrap and --property")
+            anyhow!("read Secret {secret}, which spec.kafka names: {}; use credentials that may, or give --bootstrap and --property", chain(&error))
         })?;
         let value = found
             .and_then(|found| found.data?.remove(&key))

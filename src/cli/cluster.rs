@@ -154,6 +154,17 @@ impl Cluster {
     }
 }
 
+/// A label selector that means some. An empty one means all, and may come of a variable that is not set.
+///
+/// # Errors
+/// In words for clap.
+pub(super) fn some_labels(text: &str) -> Result<String, String> {
+    if text.trim().is_empty() {
+        return Err("it names no label, and so would mean every KafkaConsumer of the namespace; name labels such as team=shop, or the KafkaConsumers".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
 /// There is no such KafkaConsumer in this namespace.
 pub(super) fn not_found_in(namespace: &str, name: &str) -> anyhow::Error {
     anyhow!(

@@ -8,7 +8,7 @@ use kube::ResourceExt;
 use kube::api::{Patch, PatchParams};
 use serde_json::json;
 
-use super::cluster::{Cluster, ClusterArgs, not_found_in};
+use super::cluster::{Cluster, ClusterArgs, not_found_in, some_labels};
 use super::output;
 
 /// Who wrote it, in the resource's managed fields.
@@ -25,7 +25,7 @@ pub struct PauseArgs {
     )]
     names: Vec<String>,
     /// All with these labels, such as team=shop
-    #[arg(long, short = 'l', value_name = "LABELS")]
+    #[arg(long, short = 'l', value_name = "LABELS", value_parser = some_labels)]
     selector: Option<String>,
     #[command(flatten)]
     cluster: ClusterArgs,

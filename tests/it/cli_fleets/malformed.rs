@@ -82,6 +82,18 @@ async fn one_that_is_malformed_can_be_paused() {
 }
 
 #[tokio::test]
+async fn no_labels_do_not_mean_all() {
+    let stage = stage().await;
+    for (command, labels) in [("pause", ""), ("resume", ""), ("pause", " ")] {
+        let refused = stage.drover(&[command, "-l", labels]).output().unwrap();
+        assert_eq!(refused.status.code(), Some(2));
+        let error = String::from_utf8(refused.stderr).unwrap();
+        assert!(error.contains("it names no label"), "{error}");
+    }
+    assert!(!stage.is_paused("orders").await);
+}
+
+#[tokio::test]
 async fn a_name_that_none_can_have_is_not_there() {
     let stage = Stage::new().await;
     for name in ["", "a b", "a/b"] {

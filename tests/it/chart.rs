@@ -44,8 +44,12 @@ fn said(output: &Output) -> String {
 }
 
 fn template(namespace: &str, options: &[&str]) -> Output {
+    release("drover", namespace, options)
+}
+
+fn release(name: &str, namespace: &str, options: &[&str]) -> Output {
     Command::new(helm())
-        .args(["template", "drover", "--namespace", namespace])
+        .args(["template", name, "--namespace", namespace])
         .arg(folder())
         .args(options)
         .output()
@@ -306,6 +310,38 @@ fn network_policies_are_for_the_controller_and_for_workers_where_they_are() {
             ingress["from"][0]["namespaceSelector"]["matchLabels"]["name"],
             "monitoring"
         );
+    }
+}
+
+#[test]
+fn nothing_of_the_self_test_has_a_name_of_the_controllers() {
+    for length in [1, 35, 36, 44, 45, 46, 53] {
+        let options = [
+            "--set-string",
+            "test.kafka.bootstrapServers=kafka:9092,namespaces={shop}",
+        ];
+        let output = release(&"r".repeat(length), "drover-system", &options);
+        assert!(output.status.success(), "{}", said(&output));
+        let chart = objects(std::str::from_utf8(&output.stdout).unwrap());
+        let name = |object: &Value| object["metadata"]["name"].as_str().unwrap().to_owned();
+        let (tests, rest): (Vec<_>, Vec<_>) = chart
+            .iter()
+            .partition(|object| object["metadata"]["annotations"]["helm.sh/hook"] == "test");
+        assert!(!tests.is_empty());
+        for test in tests {
+            assert!(name(test).ends_with("-self-test") && name(test).len() <= 63);
+            assert!(!rest.iter().any(|object| name(object) == name(test)));
+        }
+        let deployment = rest.iter().find(|object| object["kind"] == "Deployment");
+        let pod = &deployment.unwrap()["spec"]["template"]["spec"];
+        let env = pod["containers"][0]["env"].as_array().unwrap();
+        let lease = env
+            .iter()
+            .find(|env| env["name"] == "DROVER_LEASE")
+            .unwrap();
+        // By this end `drover doctor` knows it.
+        let lease = lease["value"].as_str().unwrap();
+        assert!(lease.ends_with("drover-controller") && lease.len() <= 63);
     }
 }
 

@@ -1,6 +1,7 @@
-{{/* What every object of a release is called. */}}
+{{/* What every object of a release is called. Only the release's part is cut, so that nothing else of a long one
+has the same name, and the end by which drover doctor knows the Lease stays. */}}
 {{- define "drover.name" -}}
-{{- if eq .Release.Name .Chart.Name }}drover-controller{{ else }}{{ printf "%s-drover-controller" .Release.Name | trunc 63 | trimSuffix "-" }}{{ end }}
+{{- if eq .Release.Name .Chart.Name }}drover-controller{{ else }}{{ .Release.Name | trunc 45 | trimSuffix "-" }}-drover-controller{{ end }}
 {{- end }}
 
 {{- define "drover.selector" -}}

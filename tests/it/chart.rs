@@ -346,6 +346,76 @@ fn nothing_of_the_self_test_has_a_name_of_the_controllers() {
 }
 
 #[test]
+fn values_that_look_like_numbers_are_texts() {
+    let options = [
+        "--set-string",
+        "test.topic=123,test.kafka.bootstrapServers=kafka:9092",
+        "--set-string",
+        "namespaces={123,on},imagePullSecrets={1}",
+        "--set-string",
+        "serviceAccount.name=7,controller.priorityClassName=8",
+        "--set-string",
+        "networkPolicy.workerNamespaces={no}",
+        "--set",
+        "networkPolicy.enabled=true",
+    ];
+    let output = release("123", "456", &options);
+    assert!(output.status.success(), "{}", said(&output));
+    for object in objects(std::str::from_utf8(&output.stdout).unwrap()) {
+        let meta = &object["metadata"];
+        assert!(meta["name"].is_string(), "{object}");
+        assert!(
+            meta["namespace"].is_string() || meta["namespace"].is_null(),
+            "{object}"
+        );
+        let pod = match object["kind"].as_str() {
+            Some("Pod") => &object["spec"],
+            Some("Deployment") => &object["spec"]["template"]["spec"],
+            _ => &Value::Null,
+        };
+        let values = pod["containers"][0]["env"].as_array().into_iter().flatten();
+        for env in values {
+            assert!(env["value"].is_string() || env["value"].is_null(), "{env}");
+        }
+        let secrets = pod["imagePullSecrets"].as_array().into_iter().flatten();
+        secrets.for_each(|secret| assert_eq!(secret["name"], "1"));
+        for text in [&pod["serviceAccountName"], &pod["priorityClassName"]] {
+            assert!(text.is_string() || text.is_null(), "{text}");
+        }
+        for label in meta["labels"].as_object().into_iter().flatten() {
+            assert!(label.1.is_string(), "{label:?}");
+        }
+        let subjects = object["subjects"].as_array().into_iter().flatten();
+        subjects.for_each(|subject| assert!(subject["name"].is_string(), "{subject}"));
+    }
+}
+
+#[test]
+fn labels_may_be_taken_away_or_replaced() {
+    let bare = rendered(&[
+        "--set-json",
+        r#"monitoring.dashboards={"enabled":true,"labels":null}"#,
+    ]);
+    assert!(has(&bare, "ConfigMap"));
+    let replaced = rendered(&[
+        "--set-json",
+        r#"controller.podLabels={"app.kubernetes.io/instance":"mine","team":"platform"}"#,
+        "--set-json",
+        r#"monitoring.rules={"enabled":true,"labels":{"app.kubernetes.io/instance":"prometheus"}}"#,
+    ]);
+    let deployment = one(&replaced, "Deployment", "drover-controller");
+    let labels = &deployment["spec"]["template"]["metadata"]["labels"];
+    let selector = &deployment["spec"]["selector"]["matchLabels"];
+    for (name, value) in selector.as_object().unwrap() {
+        assert_eq!(&labels[name], value);
+    }
+    assert_eq!(labels["team"], "platform");
+    let rule = one(&replaced, "PrometheusRule", "drover-controller");
+    let labels = &rule["metadata"]["labels"];
+    assert_eq!(labels["app.kubernetes.io/instance"], "prometheus");
+}
+
+#[test]
 fn what_is_asked_for_is_there_and_what_is_not_is_not() {
     let usual = rendered(&[]);
     assert!(has(&usual, "PodDisruptionBudget") && has(&usual, "ServiceAccount"));

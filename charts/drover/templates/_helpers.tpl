@@ -6,7 +6,7 @@ has the same name, and the end by which drover doctor knows the Lease stays. */}
 
 {{- define "drover.selector" -}}
 app.kubernetes.io/name: drover-controller
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end }}
 
 {{- define "drover.labels" -}}
@@ -14,6 +14,11 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
+{{- end }}
+
+{{/* These labels, and those that a value asks for, which win. */}}
+{{- define "drover.labelsWith" -}}
+{{- merge (deepCopy (index . 1 | default dict)) (include "drover.labels" (index . 0) | fromYaml) | toYaml }}
 {{- end }}
 
 {{- define "drover.serviceAccount" -}}
@@ -94,8 +99,8 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{/* Who has these rights. */}}
 {{- define "drover.subjects" -}}
 - kind: ServiceAccount
-  name: {{ include "drover.serviceAccount" . }}
-  namespace: {{ .Release.Namespace }}
+  name: {{ include "drover.serviceAccount" . | quote }}
+  namespace: {{ .Release.Namespace | quote }}
 {{- end }}
 
 {{/* Who is let in: to the admin port only, which is 9090 and has one name in controllers and workers. */}}

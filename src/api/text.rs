@@ -7,9 +7,28 @@
 use super::librdkafka::PASSED_ON_PROPERTIES;
 use schemars::{Schema, SchemaGenerator, json_schema};
 
-const TOPIC: &str = "[a-zA-Z0-9._-]{1,249}";
-const TOPIC_MESSAGE: &str =
-    "a topic is up to 249 letters, digits, dots, underscores and hyphens; correct the name";
+/// All but `.` and `..`, which Kafka refuses.
+const TOPIC: &str = "[.]*[a-zA-Z0-9_-][a-zA-Z0-9._-]*|[.]{3,249}";
+const TOPIC_MESSAGE: &str = "a topic is up to 249 letters, digits, dots, underscores and hyphens, and not . or ..; correct the name";
+
+/// A port, 1 to 65535.
+macro_rules! port {
+    () => {
+        "([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
+    };
+}
+/// A broker as host:port.
+macro_rules! broker {
+    () => {
+        concat!(r"([^[:space:],:/\[\]]+|\[[0-9a-fA-F:.]+\]):", port!())
+    };
+}
+/// An address of HTTP without user or fragment.
+const URL: &str = concat!(
+    r"https?://([^[:space:]:/?#@\[\]]+|\[[0-9a-fA-F:.]+\])(:",
+    port!(),
+    ")?(/[^[:space:]#]*)?"
+);
 
 fn text(max_length: u32, form: &str, message: &str) -> Schema {
     json_schema!({
@@ -49,24 +68,24 @@ pub(super) fn group_id(_: &mut SchemaGenerator) -> Schema {
 pub(super) fn bootstrap_servers(_: &mut SchemaGenerator) -> Schema {
     text(
         2048,
-        r"([^[:space:],:/\[\]]+|\[[0-9a-fA-F:.]+\]):[0-9]{1,5}(,([^[:space:],:/\[\]]+|\[[0-9a-fA-F:.]+\]):[0-9]{1,5})*",
-        "write brokers as host:port, several with commas and no blanks, such as kafka-0:9092,kafka-1:9092",
+        concat!(broker!(), "(,", broker!(), ")*"),
+        "write brokers as host:port, with a port of 1 to 65535, several with commas and no blanks, such as kafka-0:9092,kafka-1:9092",
     )
 }
 
 pub(super) fn url(_: &mut SchemaGenerator) -> Schema {
     text(
         2048,
-        "https?://[^[:space:]/?#@]+(/[^[:space:]#]*)?",
-        "write an address such as http://users.shop/kafka, or with https://, without user or fragment",
+        URL,
+        "write an address such as http://users.shop/kafka, or with https://, without user or fragment; a port is 1 to 65535",
     )
 }
 
 pub(super) fn token_endpoint(_: &mut SchemaGenerator) -> Schema {
     text(
         2048,
-        "https?://[^[:space:]/?#@]+(/[^[:space:]#]*)?",
-        "write an address such as https://login.example.com/oauth2/token, without user or fragment",
+        URL,
+        "write an address such as https://login.example.com/oauth2/token, without user or fragment; a port is 1 to 65535",
     )
 }
 
@@ -106,8 +125,8 @@ pub(super) fn path(_: &mut SchemaGenerator) -> Schema {
 pub(super) fn address(_: &mut SchemaGenerator) -> Schema {
     text(
         320,
-        r"([^[:space:],:/@\[\]]+|\[[0-9a-fA-F:.]+\]):[0-9]{1,5}",
-        "write an address as host:port, such as redis.shop:6379; user and password have fields of their own",
+        concat!(r"([^[:space:],:/@\[\]]+|\[[0-9a-fA-F:.]+\]):", port!()),
+        "write an address as host:port, with a port of 1 to 65535, such as redis.shop:6379; user and password have fields of their own",
     )
 }
 

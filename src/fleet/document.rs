@@ -5,6 +5,8 @@
 use std::sync::OnceLock;
 
 use k8s_openapi::api::core::v1::PodTemplateSpec;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde_json::{Value, json};
 
@@ -49,6 +51,7 @@ pub fn check_document_with(document: &Value, references: &References) -> Vec<Pro
     let mut readable = document.clone();
     bad.iter().for_each(|field| remove(&mut readable, field));
     strip_nulls(&mut readable);
+    write_whole_numbers(&mut readable);
     fill_in(&mut readable);
     match serde_json::from_value::<KafkaConsumer>(readable) {
         Ok(consumer) => {
@@ -75,9 +78,6 @@ pub fn check_document_with(document: &Value, references: &References) -> Vec<Pro
     problems.0
 }
 
-/// What the schema says of the whole document; the paths of what is wrong go to `bad`.
-pub(super) fn check_top(
-    document: &Value,
 /// Problems that are named of a document that cannot be read: each tells what to do.
 const MOST_NAMED: usize = 3;
 
@@ -116,6 +116,9 @@ pub fn with_readable_template(document: &Value) -> Option<KafkaConsumer> {
     serde_json::from_value(readable).ok()
 }
 
+/// What the schema says of the whole document; the paths of what is wrong go to `bad`.
+pub(super) fn check_top(
+    document: &Value,
     of_spec: &Node,
     problems: &mut Problems,
     bad: &mut Vec<String>,
@@ -130,12 +133,18 @@ pub fn with_readable_template(document: &Value) -> Option<KafkaConsumer> {
             bad.push(name.clone());
         }
     }
-    if !document["metadata"].is_object() && !document["metadata"].is_null() {
-        problems.invalid(
-            "metadata",
-            "metadata must be a mapping with a name; correct it",
-        );
-        bad.push("metadata".to_owned());
+    match &document["metadata"] {
+        Value::Null => {}
+        metadata @ Value::Object(_) => {
+            schema::check(metadata_schema(), metadata, "metadata", bad, problems);
+        }
+        _ => {
+            problems.invalid(
+                "metadata",
+                "metadata must be a mapping with a name; correct it",
+            );
+            bad.push("metadata".to_owned());
+        }
     }
     let spec = &document["spec"];
     if !spec.is_object() {
@@ -146,16 +155,23 @@ pub fn with_readable_template(document: &Value) -> Option<KafkaConsumer> {
     schema::check(of_spec, spec, "spec", bad, problems);
 }
 
+/// The schema of the metadata of every object.
+fn metadata_schema() -> &'static Node {
+    static SCHEMA: OnceLock<Node> = OnceLock::new();
+    SCHEMA.get_or_init(of_type::<ObjectMeta>)
+}
+
+fn of_type<T: JsonSchema>() -> Node {
+    let settings = SchemaSettings::openapi3().with(|settings| settings.inline_subschemas = true);
+    let schema = settings.into_generator().into_root_schema_for::<T>();
+    Node::read(schema.as_value())
+}
+
 /// The schema of a pod template, which the CRD leaves out for its size.
 fn template_schema() -> &'static Node {
     static SCHEMA: OnceLock<Node> = OnceLock::new();
     SCHEMA.get_or_init(|| {
-        let settings =
-            SchemaSettings::openapi3().with(|settings| settings.inline_subschemas = true);
-        let schema = settings
-            .into_generator()
-            .into_root_schema_for::<PodTemplateSpec>();
-        let mut template = Node::read(schema.as_value());
+        let mut template = of_type::<PodTemplateSpec>();
         // With handler.http.url a template may have no container at all; `template` checks the rest.
         if let Some(pod) = template.properties.get_mut("spec") {
             pod.required.clear();
@@ -265,6 +281,23 @@ fn steps(field: &str) -> Vec<&str> {
         }
     }
     steps
+}
+
+/// As the API server does: `3.0` is 3.
+fn write_whole_numbers(value: &mut Value) {
+    match value {
+        Value::Object(map) => map.values_mut().for_each(write_whole_numbers),
+        Value::Array(items) => items.iter_mut().for_each(write_whole_numbers),
+        Value::Number(number) if number.is_f64() => {
+            let whole = number
+                .as_f64()
+                .filter(|it| it.fract() == 0.0 && it.abs() < 1e15);
+            if let Some(whole) = whole {
+                *value = Value::from(whole as i64);
+            }
+        }
+        _ => {}
+    }
 }
 
 /// As the API server does: a null is as good as not written.

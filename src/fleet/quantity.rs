@@ -1,8 +1,14 @@
-//! Kubernetes quantities of memory, as bytes.
+//! Kubernetes quantities, as numbers, and of memory as bytes.
 
 /// The bytes of a quantity such as `128Mi`, `0.5Gi`, `1e9` or `134217728`; a part of a byte counts
 /// as one. None if it is not a quantity or more than 2^64.
 pub fn bytes(text: &str) -> Option<u64> {
+    let bytes = amount(text)?.ceil();
+    (bytes < u64::MAX as f64).then_some(bytes as u64)
+}
+
+/// The number that a quantity is, such as 0.02 for `20m`. None if it is not a quantity.
+pub fn amount(text: &str) -> Option<f64> {
     let split = text
         .find(|c: char| !(c.is_ascii_digit() || c == '.' || c == '+'))
         .unwrap_or(text.len());
@@ -30,8 +36,8 @@ pub fn bytes(text: &str) -> Option<u64> {
         _ => return None,
     };
     let number: f64 = number.parse().ok()?;
-    let bytes = (number * scale).ceil();
-    (bytes.is_finite() && bytes >= 0.0 && bytes < u64::MAX as f64).then_some(bytes as u64)
+    let amount = number * scale;
+    (amount.is_finite() && amount >= 0.0).then_some(amount)
 }
 
 #[cfg(test)]

@@ -7,8 +7,8 @@ use k8s_openapi::api::core::v1::PodTemplateSpec;
 use super::problem::{Problem, Problems};
 use super::{
     DEFAULT_WORKER_MEMORY_BYTES, Delivery, Fleet, Handler, References, Timing,
-    consumer_environment, encryption, http, idempotency, names, properties, quantity, rules,
-    schedule, schema, secrets, security, skips, template,
+    consumer_environment, encryption, for_worker, http, idempotency, names, properties, quantity,
+    rules, schedule, schema, secrets, security, skips, template,
 };
 use crate::api::names::WORKER_CONTAINER;
 use crate::api::{self, KafkaConsumer, KafkaConsumerSpec, OnExhausted};
@@ -51,7 +51,12 @@ pub fn validate(consumer: &KafkaConsumer, references: &References) -> Result<Fle
 
     match (handler, timing) {
         (Some(handler), Some(timing)) if problems.0.is_empty() => {
-            Ok(complete(consumer, references, handler, timing))
+            let fleet = complete(consumer, references, handler, timing);
+            for_worker::check(&fleet, &mut problems);
+            match problems.0.is_empty() {
+                true => Ok(fleet),
+                false => Err(problems.0),
+            }
         }
         _ => Err(problems.0),
     }

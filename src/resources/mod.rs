@@ -20,9 +20,9 @@ use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ConfigMap, ServiceAccount};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 
-use crate::fleet::{Fleet, Handler};
-use crate::worker_config::{self, ExecHandler, HttpHandler, WorkerConfig};
+use crate::fleet::Fleet;
 
+pub use crate::fleet::worker_config;
 pub use labels::{selector, selector_text};
 pub use replay_job::{Owner, replay_job};
 
@@ -69,33 +69,4 @@ pub fn build(fleet: &Fleet, settings: &Settings) -> Desired {
         pod_disruption_budget: pod_disruption_budget::pod_disruption_budget(fleet),
         deployment: deployment::deployment(fleet, settings),
     }
-}
-
-/// What the worker is told; none for a consumer of the user's own.
-pub fn worker_config(fleet: &Fleet) -> Option<WorkerConfig> {
-    let http = |url, socket, in_pod| {
-        worker_config::Handler::Http(HttpHandler {
-            url,
-            socket,
-            in_pod,
-            format: fleet.http.format,
-            protocol: fleet.http.protocol,
-            tls: fleet.http.tls.clone(),
-            authorization_file: fleet.http.authorization_file.clone(),
-        })
-    };
-    let handler = match &fleet.handler {
-        Handler::Url(url) => http(url.clone(), None, false),
-        Handler::Port { port, path } => http(format!("http://127.0.0.1:{port}{path}"), None, true),
-        Handler::Socket { socket, path } => http(
-            format!("http://localhost{path}"),
-            Some(socket.clone()),
-            true,
-        ),
-        Handler::Exec { command, .. } => worker_config::Handler::Exec(ExecHandler {
-            command: command.clone(),
-        }),
-        Handler::Consumer { .. } => return None,
-    };
-    Some(config_map::worker_config(fleet, handler))
 }

@@ -25,9 +25,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use super::labels::{found_by, labels};
 use super::own_consumer_pod::with_environment;
 use super::worker_container::worker_container;
-use super::{Settings, config_map, program, secrets, socket, worker_config};
+use super::{Settings, program, secrets, socket};
 use crate::api::names::{ANNOTATION_CONFIG_HASH, WORKER_CONTAINER};
-use crate::fleet::{Fleet, Handler, digest};
+use crate::fleet::{Fleet, Handler, digest, worker_config, worker_config_text};
 
 pub(super) fn pod_template(fleet: &Fleet, settings: &Settings) -> PodTemplateSpec {
     let written = fleet.template.spec.clone().unwrap_or_default();
@@ -63,7 +63,7 @@ fn metadata(fleet: &Fleet) -> ObjectMeta {
 /// Changes with the worker's configuration and with what the template's Secrets and ConfigMaps
 /// hold; pods read both only when they start.
 fn config_hash(fleet: &Fleet) -> String {
-    let config = worker_config(fleet).map(|config| config_map::text(&config));
+    let config = worker_config(fleet).map(|config| worker_config_text(&config));
     digest([config.unwrap_or_default(), fleet.contents_hash.clone()])
 }
 

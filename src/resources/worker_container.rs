@@ -17,7 +17,7 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use super::pod_template::overlaid;
 use super::{Settings, program, secrets, socket};
 use crate::api::names::{ENV_POD_NAME, WORKER_CONTAINER};
-use crate::fleet::{Fleet, Handler};
+use crate::fleet::{Fleet, Handler, amount};
 use crate::worker_config::{ADMIN_PORT, ENV_CONFIG, FILE_NAME};
 
 /// The port's name, for probes and for those who scrape.
@@ -141,13 +141,23 @@ fn resources(written: ResourceRequirements, fleet: &Fleet) -> ResourceRequiremen
             .map(|(name, text)| ((*name).to_owned(), Quantity(text.clone())))
             .collect()
     };
-    let requests = quantities(&[("cpu", "50m".to_owned()), ("memory", "64Mi".to_owned())]);
+    let mut requests = quantities(&[("cpu", "50m".to_owned()), ("memory", "64Mi".to_owned())]);
     // A limit for the user's commands is the user's to set.
     let limits = match fleet.handler {
         Handler::Exec { .. } => BTreeMap::new(),
         _ => quantities(&[("memory", memory_text(fleet.worker_memory_bytes))]),
     };
     let limits = overlaid(limits, written.limits);
+    // As Kubernetes has it where a limit is all that is written: no request is above its limit.
+    for (name, request) in &mut requests {
+        let Some(limit) = limits.get(name) else {
+            continue;
+        };
+        let amounts = amount(&limit.0).zip(amount(&request.0));
+        if amounts.is_some_and(|(most, asked)| most < asked) {
+            *request = limit.clone();
+        }
+    }
     ResourceRequirements {
         requests: Some(overlaid(requests, written.requests)),
         limits: (!limits.is_empty()).then_some(limits),

@@ -31,6 +31,85 @@ fn problems(document: &Value) -> Vec<Problem> {
         .unwrap_or_default()
 }
 
+#[test]
+fn a_configuration_with_which_no_pod_can_start_is_refused() {
+    let command = |words: usize| {
+        let words = vec!["x".repeat(4000); words];
+        with(exec(), "/spec/handler/exec/command", json!(words))
+    };
+    let config = |document: &Value| {
+        let fleet = validate(&typed(document), &References::default()).unwrap();
+        let config = drover::fleet::worker_config(&fleet).unwrap();
+        drover::fleet::worker_config_text(&config)
+    };
+    // As much as Linux takes in one variable, and a byte more.
+    let most = 131_072 - "DROVER_CONFIG=".len() - 1;
+    let starts = |size: usize| {
+        let mut program = std::process::Command::new("/bin/true");
+        program
+            .env("DROVER_CONFIG", "x".repeat(size))
+            .status()
+            .is_ok()
+    };
+    assert!(starts(most) && !starts(most + 1));
+    assert!(config(&command(32)).len() <= most);
+
+    let problems = problems(&command(33));
+    let [problem] = problems.as_slice() else {
+        panic!("{problems:#?}");
+    };
+    assert_eq!(problem.field, "spec.handler.exec.command");
+    for words in ["131057", "bytes", "write a file of the image"] {
+        assert!(problem.message.contains(words), "{}", problem.message);
+    }
+}
+
+#[test]
+fn metadata_is_checked_like_any_other_field() {
+    for (field, value, words) in [
+        (
+            "namespace",
+            json!(false),
+            "metadata.namespace must be a text (in quotes), not false",
+        ),
+        (
+            "lables",
+            json!({}),
+            "metadata.lables is not a field; did you mean labels?",
+        ),
+        (
+            "anotations",
+            json!({}),
+            "metadata.anotations is not a field; did you mean annotations?",
+        ),
+        (
+            "labels",
+            json!({ "canary": true }),
+            "metadata.labels[canary] must be a text (in quotes), not true",
+        ),
+    ] {
+        let mut document = http_url();
+        document["metadata"][field] = value;
+        let problems = check_document(&document);
+        assert!(
+            problems
+                .iter()
+                .any(|problem| problem.message.starts_with(words)),
+            "{words}: {problems:#?}"
+        );
+    }
+    // As `kubectl get -o yaml` gives it.
+    let mut document = http_url();
+    document["metadata"]["creationTimestamp"] = json!(null);
+    document["metadata"]["resourceVersion"] = json!("17");
+    document["metadata"]["generation"] = json!(3);
+    document["metadata"]["managedFields"] = json!([{ "manager": "kubectl", "operation": "Apply",
+        "apiVersion": "drover.dev/v1alpha1", "fieldsType": "FieldsV1", "time": "2026-11-01T00:00:00Z",
+        "fieldsV1": { "f:spec": { "f:topics": {} } } }]);
+    document["spec"]["replicas"] = json!(3.0);
+    assert_eq!(check_document(&document), []);
+}
+
 /// A document with one thing wrong, and what must be said of it: reason, field, words.
 type Case = (Value, &'static str, &'static str, &'static str);
 

@@ -289,6 +289,21 @@ fn a_larger_request_raises_the_limit_with_it() {
 }
 
 #[test]
+fn no_request_is_above_its_limit() {
+    let requests = |document: Value| worker(&document).resources.unwrap().requests.unwrap();
+    for (limit, request) in [
+        ("20m", "20m"),
+        ("0.03", "0.03"),
+        ("50m", "50m"),
+        ("2", "50m"),
+    ] {
+        let resources = json!([{ "name": "worker", "resources": { "limits": { "cpu": limit } } }]);
+        let document = with(http_url(), "/spec/template/spec/containers", resources);
+        assert_eq!(requests(document)["cpu"].0, request, "{limit}");
+    }
+}
+
+#[test]
 fn a_pod_that_is_only_ours_is_restricted() {
     let pod = pod(&http_url());
     assert_eq!(pod.automount_service_account_token, Some(false));

@@ -90,6 +90,29 @@ pub fn wrong_specs() -> Vec<Wrong> {
             "correct the name",
         ),
         wrong(
+            url("/spec/topics", json!([".."])),
+            "spec.topics[0]",
+            "not . or ..; correct the name",
+        ),
+        wrong(
+            url(
+                "/spec/kafka/bootstrapServers",
+                json!("kafka:9092,kafka:99999"),
+            ),
+            "spec.kafka.bootstrapServers",
+            "with a port of 1 to 65535",
+        ),
+        wrong(
+            url("/spec/kafka/bootstrapServers", json!("kafka:0")),
+            "spec.kafka.bootstrapServers",
+            "with a port of 1 to 65535",
+        ),
+        wrong(
+            url("/spec/handler/http/url", json!("http://users:65536/x")),
+            "spec.handler.http.url",
+            "a port is 1 to 65535",
+        ),
+        wrong(
             url("/spec/kafka/bootstrapServers", json!("kafka")),
             "spec.kafka.bootstrapServers",
             "write brokers as host:port",

@@ -91,7 +91,15 @@ fn json_documents(text: &str) -> Option<Vec<Document>> {
 /// The first line of a message; the others draw the place.
 fn one_line(message: &str) -> String {
     let line = message.lines().next().unwrap_or_default().trim();
-    line.strip_prefix("error: ").unwrap_or(line).to_owned()
+    let line = line.strip_prefix("error: ").unwrap_or(line);
+    // What the reader says to programmers.
+    let line = line.replace(", set DuplicateKeyPolicy in Options if acceptable", "");
+    match line.split_once("budget breached: ") {
+        Some((place, _)) => format!(
+            "{place}it is larger or deeper than any resource, or repeats itself by aliases without end"
+        ),
+        None => line,
+    }
 }
 
 #[cfg(test)]

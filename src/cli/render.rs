@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::output;
-use super::validate::read;
+use super::validate::{listed, read};
 use crate::api::KafkaConsumer;
 use crate::fleet::{References, check_document, validate};
 use crate::resources::{self, Desired, Settings};
@@ -43,12 +43,16 @@ pub(super) fn run(args: &RenderArgs) -> anyhow::Result<ExitCode> {
         let value = document.value.map_err(|error| {
             anyhow!("{file}:{line}: the document cannot be read: {error}; correct its YAML")
         })?;
-        if value["kind"] != "KafkaConsumer" {
-            continue;
+        let one = std::slice::from_ref(&value);
+        for value in listed(&value).map_or(one, Vec::as_slice) {
+            if value["kind"] != "KafkaConsumer" {
+                continue;
+            }
+            let desired = desired(value, &settings).map_err(|why| {
+                anyhow!("{file}:{line}: {why}; see all with drover validate {file}")
+            })?;
+            text.push_str(&children(&desired)?);
         }
-        let desired = desired(&value, &settings)
-            .map_err(|why| anyhow!("{file}:{line}: {why}; see all with drover validate {file}"))?;
-        text.push_str(&children(&desired)?);
     }
     ensure!(
         !text.is_empty(),

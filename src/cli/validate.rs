@@ -155,7 +155,7 @@ fn check_value(file: &str, line: usize, value: &Value, beside: &Beside, found: &
 }
 
 /// What is in a list, as `kubectl get -o yaml` gives one.
-fn listed(value: &Value) -> Option<&Vec<Value>> {
+pub(super) fn listed(value: &Value) -> Option<&Vec<Value>> {
     let kind = value["kind"].as_str()?;
     kind.ends_with("List").then(|| value["items"].as_array())?
 }
@@ -222,10 +222,16 @@ fn is_of_another_group(value: &Value) -> bool {
 
 fn name(value: &Value) -> String {
     let part = |name: &str| value["metadata"][name].as_str().unwrap_or_default();
-    match (part("namespace"), part("name")) {
+    let name = match (part("namespace"), part("name")) {
         ("", name) => name.to_owned(),
         (namespace, name) => format!("{namespace}/{name}"),
-    }
+    };
+    // Nothing that a file holds moves the terminal.
+    let shown = name.chars().map(|c| match c.is_control() {
+        true => c.escape_default().to_string(),
+        false => c.to_string(),
+    });
+    shown.collect()
 }
 
 fn text(report: &Report) -> String {

@@ -117,6 +117,10 @@ impl ControllerMetrics {
             kafka_oldest_seconds: to.seconds("kafka_oldest_offsets_age", "Age of the newest offsets of the fleet that has waited longest for new ones; NaN while there are none"),
             fleets,
         };
+        for direction in ["up", "down"] {
+            let label = DirectionLabel { direction };
+            drop(metrics.scale_changes.get_or_create(&label));
+        }
         // Unknown is not zero.
         metrics.kafka_oldest_seconds.set(f64::NAN);
         metrics

@@ -466,6 +466,13 @@ async fn children_are_rendered_as_the_api_server_takes_them() {
         .await;
     applied.unwrap();
 
+    // As `kubectl get -o json` gives it.
+    let list = json!({ "apiVersion": "v1", "kind": "List", "items": [document] });
+    std::fs::write(file, list.to_string()).unwrap();
+    let of_list = ["render", file, "--worker-image", "worker:1"];
+    let of_list = said(&mut drover(Path::new("/nonexistent"), &of_list));
+    assert_eq!(of_list, text);
+
     document["spec"]["topics"] = json!([]);
     std::fs::write(file, document.to_string()).unwrap();
     let wrong = drover(Path::new("/nonexistent"), &["render", file])

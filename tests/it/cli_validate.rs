@@ -140,6 +140,24 @@ fn a_key_in_place_of_its_secret_is_not_repeated_and_a_bare_number_is_told_how_ti
 }
 
 #[test]
+fn what_a_file_holds_does_not_move_the_terminal_and_its_reader_speaks_to_people() {
+    let mut wrong = http_url();
+    wrong["metadata"]["name"] = json!("a\u{1b}[31mred\nb");
+    let said = out(&drover(&["validate", "-"], &wrong.to_string()));
+    assert!(!said.contains('\u{1b}'), "{said:?}");
+    let twice = out(&drover(&["validate", "-"], "topics: [a]\ntopics: [b]\n"));
+    assert!(twice.contains("duplicate mapping key: topics"), "{twice}");
+    assert!(!twice.contains("DuplicateKeyPolicy"), "{twice}");
+    let mut bomb = "a: &a [x,x,x,x,x,x,x,x,x,x]\n".to_owned();
+    for (name, of) in ["ba", "cb", "dc", "ed", "fe", "gf"].map(|pair| pair.split_at(1)) {
+        let items = vec![format!("*{of}"); 10].join(",");
+        bomb += &format!("{name}: &{name} [{items}]\n");
+    }
+    let bomb = out(&drover(&["validate", "-"], &bomb));
+    assert!(!bomb.contains("budget"), "{bomb}");
+}
+
+#[test]
 fn json_output_is_for_programs() {
     let wrong = with(
         http_url(),

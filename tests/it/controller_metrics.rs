@@ -44,6 +44,14 @@ async fn a_fleet_shows_its_promise_its_numbers_and_what_is_not_well_until_it_is_
         }
     })
     .await;
+    // What did not happen yet is zero, so that the first time is seen as a rise.
+    let changes = operator
+        .metric("drover_controller_scale_changes_total")
+        .await;
+    for direction in ["up", "down"] {
+        let label = format!("direction=\"{direction}\"");
+        assert_eq!(changes.get(&label), Some(&0.0), "{changes:?}");
+    }
     let ready = operator.metric("drover_fleet_ready").await;
     assert_eq!(ready.get(&bad), Some(&0.0), "{ready:?}");
     // What is not known has no series.

@@ -45,8 +45,14 @@ fn headline(status: &KafkaConsumerStatus) -> String {
     }
 }
 
-/// A status that speaks of an older spec says so.
+/// A status that speaks of an older spec says so, and one that nobody writes any more.
 fn behind(consumer: &KafkaConsumer, status: &KafkaConsumerStatus) -> Option<String> {
+    if consumer.metadata.deletion_timestamp.is_some() {
+        let finalizers = consumer.finalizers().join(", ");
+        return Some(format!(
+            "  (it is being deleted, and looked after no more; it is still there for the sake of {finalizers})\n"
+        ));
+    }
     let newest = consumer.metadata.generation?;
     let observed = status.observed_generation.unwrap_or(0);
     (observed < newest).then(|| {

@@ -22,6 +22,21 @@ fn now() -> Timestamp {
 }
 
 #[test]
+fn one_that_is_being_deleted_says_so() {
+    let mut deleted = consumer(json!({ "observedGeneration": 3 }));
+    deleted.metadata.generation = Some(4);
+    deleted.metadata.deletion_timestamp =
+        serde_json::from_value(json!("2026-11-22T12:00:00Z")).unwrap();
+    deleted.metadata.finalizers = Some(vec!["backup.example/keep".to_owned()]);
+    let text = text(&deleted, now());
+    assert!(
+        text.contains("it is being deleted, and looked after no more; it is still there for the sake of backup.example/keep"),
+        "{text}"
+    );
+    assert!(!text.contains("has not seen generation"), "{text}");
+}
+
+#[test]
 fn everything_known_is_shown() {
     let text = text(
         &consumer(json!({

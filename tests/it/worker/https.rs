@@ -174,7 +174,7 @@ fn a_handler_that_repeats_the_token_does_not_put_it_into_dead_letters() {
     kafka.mock().create_topic(DEAD, 1, 1).unwrap();
     kafka.produce(TOPIC, 0, &["a"], &texts("v", 1));
     let web = Web::start(|request| Reply {
-        body: format!("nobody is {:?}", request.header("authorization")).into(),
+        body: format!("nobody is {:?}", request.header("authorization")),
         ..status(401)
     });
     let mut file = tempfile::NamedTempFile::new().unwrap();

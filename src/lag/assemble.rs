@@ -88,14 +88,17 @@ impl Memory {
     ) -> Offsets {
         let first = self.texts.is_empty();
         let forgotten = self.forgotten(committed);
+        // Whether that was all must be known before anything counts as forgotten.
+        let unsure = forgotten || committed.values().any(Result::is_err);
         let mut fresh: BTreeMap<String, PodSample> = BTreeMap::new();
         let mut foreign = 0;
         let mut samples = BTreeMap::new();
         for partition in partitions {
             let sample = match committed.get(partition) {
                 Some(Ok(committed)) => {
-                    let changed = !forgotten && self.read(partition, committed);
-                    let text = self.texts.get(partition).filter(|_| !forgotten);
+                    let keep = unsure && committed.offset.is_none();
+                    let changed = !keep && self.read(partition, committed);
+                    let text = self.texts.get(partition).filter(|_| !keep);
                     let report = text.and_then(|(_, report)| report.as_deref());
                     if report.is_none() && !committed.metadata.is_empty() {
                         foreign += 1;

@@ -104,6 +104,7 @@ impl Bench {
             topics: vec![names[fleet % topics].clone()],
             group_id: format!("sampling-{fleet}"),
             dead_letter_topic: None,
+            own_consumer: false,
         };
         let needs: Vec<Need> = (0..fleets).map(need).collect();
         let writer = Admin::open(brokers, &BTreeMap::new())?;

@@ -99,6 +99,9 @@ pub struct SimulateArgs {
     /// Pods run a consumer of their own, spec.handler.consumer: only its commits tell Drover what they can do
     #[arg(long)]
     pub own_consumer: bool,
+    /// They reach Kafka through one address, so that it cannot say which pod has which partitions
+    #[arg(long, requires = "own_consumer")]
+    pub one_address: bool,
     /// How unequal partitions are: sigma of their log-normal shares
     #[arg(long, value_name = "SIGMA", default_value_t = 0.25, value_parser = not_negative)]
     pub skew: f64,
@@ -253,6 +256,7 @@ fn setup(args: &SimulateArgs, trace: &Trace) -> anyhow::Result<Setup> {
         eager: args.eager,
         commit_every: args.commit_every.0.as_secs_f64(),
         own_consumer: args.own_consumer,
+        one_address: args.one_address,
         min: args.min,
         max,
         promise,

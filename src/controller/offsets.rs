@@ -12,7 +12,7 @@ use super::error::Error;
 use super::fleets::{FleetKey, FleetMemory};
 use super::workload::Workload;
 use crate::clock;
-use crate::fleet::{Fleet, Known};
+use crate::fleet::{Fleet, Handler, Known};
 use crate::lag::{self, Latest, Need, Pace, Source, Start, TopicState};
 use crate::scaling::{Decision, Sample, Watch};
 
@@ -62,6 +62,7 @@ pub fn register(
         topics: fleet.topics.clone(),
         group_id: fleet.group_id.clone(),
         dead_letter_topic: fleet.delivery.used_dead_letter_topic().map(str::to_owned),
+        own_consumer: matches!(fleet.handler, Handler::Consumer { .. }),
     };
     context.lag.register(key, &need);
     Ok(())

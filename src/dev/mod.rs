@@ -195,6 +195,7 @@ async fn make_ready(
         topics: config.topics.clone(),
         group_id: config.group_id.clone(),
         dead_letter_topic: None,
+        own_consumer: false,
     };
     match lag::initial_offsets(&admin, &need, setup.start_at, &BTreeMap::new(), &|| true).await {
         Ok(Start::Written(offsets)) => tell(&News::GroupBegins {

@@ -67,7 +67,13 @@ pub struct Group {
     pub members: usize,
     /// In Kafka's words, such as `Stable` or `Empty`.
     pub state: String,
+    /// The address of the member that has a partition, as the broker sees it; without those that nobody has, such as all
+    /// of them while they are being shared out.
+    pub hosts: Hosts,
 }
+
+/// From which address a partition is read.
+pub type Hosts = BTreeMap<TopicPartition, Arc<str>>;
 
 /// Values by partition, each with its own failure.
 pub type Answers<T> = BTreeMap<TopicPartition, Result<T, Error>>;
@@ -348,6 +354,7 @@ impl Admin {
         Ok(Group {
             members: group.members,
             state: group.state,
+            hosts: group.hosts.into_iter().collect(),
         })
     }
 

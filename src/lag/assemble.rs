@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::{Offsets, TopicState};
-use crate::kafka::admin::{Answers, Committed, Error};
+use crate::kafka::admin::{Answers, Committed, Error, Hosts};
 use crate::report::Report;
 use crate::scaling::{Beyond, PartitionSample, PodSample};
 use crate::topic::{Offset, TopicPartition};
@@ -84,6 +84,7 @@ impl Memory {
         at: Timestamp,
         partitions: &BTreeSet<TopicPartition>,
         committed: &Answers<Committed>,
+        hosts: &Hosts,
         ends: &Ends,
     ) -> Offsets {
         let first = self.texts.is_empty();
@@ -106,7 +107,11 @@ impl Memory {
                     if let Some(report) = report.filter(|_| changed || first) {
                         newest(&mut fresh, report);
                     }
-                    sample(partition, committed, report, ends)
+                    let mut sample = sample(partition, committed, report, ends);
+                    if let (Some(sample), Some(host)) = (&mut sample, hosts.get(partition)) {
+                        sample.pod.get_or_insert_with(|| host.to_string());
+                    }
+                    sample
                 }
                 // Not asked, not answered, or refused: unknown.
                 Some(Err(_)) | None => None,
@@ -319,6 +324,7 @@ mod tests {
             Timestamp::UNIX_EPOCH,
             &all(1),
             &[(partition(0), Ok(committed))].into(),
+            &Hosts::new(),
             &ends(1, 0, 21),
         );
         let sample = read.partitions[&partition(0)].as_ref().unwrap();
@@ -341,6 +347,7 @@ mod tests {
             Timestamp::UNIX_EPOCH,
             &all(2),
             &first.into(),
+            &Hosts::new(),
             &ends(2, 0, 10),
         );
         assert_eq!(read.pods["a"].done, 900);
@@ -352,6 +359,7 @@ mod tests {
             Timestamp::UNIX_EPOCH,
             &all(2),
             &again.into(),
+            &Hosts::new(),
             &ends(2, 0, 10),
         );
         assert_eq!(read.pods["a"].done, 3);
@@ -372,6 +380,7 @@ mod tests {
             Timestamp::UNIX_EPOCH,
             &all(3),
             &answers.into(),
+            &Hosts::new(),
             &ends(3, 4, 10),
         );
         let first = read.partitions[&partition(0)].as_ref().unwrap();
@@ -386,7 +395,13 @@ mod tests {
         let mut memory = Memory::default();
         let mut read = |committed: [Result<Committed, Error>; 2]| {
             let answers = (0..).map(partition).zip(committed).collect();
-            let read = memory.assemble(Timestamp::UNIX_EPOCH, &all(2), &answers, &ends(2, 0, 10));
+            let read = memory.assemble(
+                Timestamp::UNIX_EPOCH,
+                &all(2),
+                &answers,
+                &Hosts::new(),
+                &ends(2, 0, 10),
+            );
             (read.forgotten, memory.last_committed())
         };
         let none = || {
@@ -428,6 +443,7 @@ mod tests {
             Timestamp::UNIX_EPOCH,
             &all(3),
             &answers.into(),
+            &Hosts::new(),
             &ends(3, 0, 10),
         );
         assert_eq!(read.foreign, 2);

@@ -19,7 +19,7 @@ use super::start::{self, Start};
 use super::{Failure, Latest, Need, Offsets, Pace, Source, TopicState, Wakes};
 use crate::api::StartAt;
 use crate::clock;
-use crate::kafka::admin::{Admin, Answers, Committed, Error};
+use crate::kafka::admin::{Admin, Answers, Committed, Error, Hosts};
 use crate::topic::{Offset, TopicPartition};
 
 /// Fleets that are due within this are read together with those that are due now.
@@ -350,8 +350,12 @@ impl<K: Ord + Clone + Send + Sync + 'static> Cluster<K> {
         let groups = groups
             .into_iter()
             .map(|(group, partitions)| (group, partitions.into_iter().collect()))
-            .collect();
+            .collect::<BTreeMap<String, Vec<_>>>();
+        let silent = due.values().filter(|need| need.own_consumer);
+        let silent = silent.map(|need| need.group_id.clone());
+        let silent = silent.filter(|group| groups.contains_key(group)).collect();
         let commits = round::commits(admin, &self.counters, groups).await;
+        let hosts = round::hosts(admin, &self.counters, silent).await;
         let commits: BTreeMap<String, Result<Arc<Answers<Committed>>, Error>> = commits
             .into_iter()
             .map(|(group, answer)| (group, answer.map(Arc::new)))
@@ -365,22 +369,26 @@ impl<K: Ord + Clone + Send + Sync + 'static> Cluster<K> {
         let ends = task.read_ends(admin, &self.counters, &partitions).await?;
 
         let at = clock::now();
+        let nobody = Hosts::new();
         for (key, partitions) in wanted {
-            let group = due[&key].group_id.as_str();
-            match commits.get(group) {
-                Some(Err(error)) => self.fail(&key, error, None),
-                Some(Ok(answer)) => {
-                    self.publish(
-                        &key,
-                        &due[&key],
-                        at,
-                        &partitions,
-                        Some(Arc::clone(answer)),
-                        &ends,
-                    );
+            let need = &due[&key];
+            let group = need.group_id.as_str();
+            let commits = match commits.get(group) {
+                Some(Err(error)) => {
+                    self.fail(&key, error, None);
+                    continue;
                 }
-                None => self.publish(&key, &due[&key], at, &partitions, None, &ends),
-            }
+                Some(Ok(answer)) => Some(Arc::clone(answer)),
+                None => None,
+            };
+            let read = Read {
+                at,
+                partitions: &partitions,
+                commits,
+                hosts: hosts.get(group).unwrap_or(&nobody),
+                ends: &ends,
+            };
+            self.publish(&key, need, read);
         }
         self.look_at_dead_letters(admin, task, due).await
     }
@@ -418,21 +426,13 @@ impl<K: Ord + Clone + Send + Sync + 'static> Cluster<K> {
     }
 
     /// Keeps what was read, and wakes whoever waits for it if it says anything new.
-    fn publish(
-        &self,
-        key: &K,
-        need: &Need,
-        at: jiff::Timestamp,
-        partitions: &BTreeSet<TopicPartition>,
-        commits: Option<Arc<Answers<Committed>>>,
-        ends: &Ends,
-    ) {
+    fn publish(&self, key: &K, need: &Need, read: Read<'_>) {
         let mut fleets = self.lock();
         // It may have gone, or want something else, since the question.
         let Some(fleet) = fleets.get_mut(key).filter(|fleet| fleet.need == *need) else {
             return;
         };
-        if let Some(commits) = commits {
+        if let Some(commits) = read.commits {
             fleet.commits = Some((Instant::now(), commits));
         }
         let none = Answers::new();
@@ -441,7 +441,10 @@ impl<K: Ord + Clone + Send + Sync + 'static> Cluster<K> {
             .as_ref()
             .map(|(_, commits)| Arc::clone(commits));
         let commits = commits.as_deref().unwrap_or(&none);
-        let offsets = fleet.memory.assemble(at, partitions, commits, ends);
+        let offsets =
+            fleet
+                .memory
+                .assemble(read.at, read.partitions, commits, read.hosts, read.ends);
         let news = fleet.latest.failure.is_some()
             || fleet
                 .latest
@@ -488,6 +491,16 @@ impl<K: Ord + Clone + Send + Sync + 'static> Cluster<K> {
             self.wakes.add(key.clone());
         }
     }
+}
+
+/// What one round has found out about a fleet.
+struct Read<'a> {
+    at: jiff::Timestamp,
+    partitions: &'a BTreeSet<TopicPartition>,
+    /// None where they were not asked for.
+    commits: Option<Arc<Answers<Committed>>>,
+    hosts: &'a Hosts,
+    ends: &'a Ends,
 }
 
 /// How long the commits of a fleet at rest are believed, where there are so many fleets.

@@ -54,6 +54,8 @@ pub struct Need {
     pub group_id: String,
     /// Where its records go that cannot be handled, if they do.
     pub dead_letter_topic: Option<String>,
+    /// Its pods do not report: which partitions each has is to be asked of Kafka.
+    pub own_consumer: bool,
 }
 
 /// How often a fleet is read.
@@ -111,7 +113,8 @@ pub enum TopicState {
 pub struct Offsets {
     /// When.
     pub at: Timestamp,
-    /// Every partition of the fleet's topics; none for what could not be read.
+    /// Every partition of the fleet's topics; none for what could not be read. Where pods do not report, a pod's name is
+    /// the address by which the broker knows it.
     pub partitions: BTreeMap<TopicPartition, Option<PartitionSample>>,
     /// What the workers reported, by pod.
     pub pods: BTreeMap<String, PodSample>,

@@ -8,7 +8,7 @@ use futures::StreamExt;
 
 use super::TopicState;
 use super::assemble::{Ends, silence};
-use crate::kafka::admin::{Admin, Answers, Committed, Error, Spec};
+use crate::kafka::admin::{Admin, Answers, Committed, Error, Hosts, Spec};
 use crate::topic::TopicPartition;
 
 /// How long Kafka may take for an answer.
@@ -75,6 +75,24 @@ pub(super) async fn commits(
         .map(|(group, partitions)| async move {
             let answer = admin.committed(&group, &partitions, TIMEOUT).await;
             (group, counters.count(answer))
+        })
+        .buffer_unordered(SIDE_BY_SIDE)
+        .collect()
+        .await
+}
+
+/// Who has which partitions of each group. A broker that does not say it, because it does not know how or the group is
+/// not its own kind, says of nobody.
+pub(super) async fn hosts(
+    admin: &Admin,
+    counters: &Counters,
+    groups: BTreeSet<String>,
+) -> BTreeMap<String, Hosts> {
+    futures::stream::iter(groups)
+        .map(|group| async move {
+            let answer = counters.count(admin.group(&group, TIMEOUT).await);
+            let hosts = answer.map(|group| group.hosts).unwrap_or_default();
+            (group, hosts)
         })
         .buffer_unordered(SIDE_BY_SIDE)
         .collect()

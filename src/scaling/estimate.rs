@@ -15,6 +15,7 @@ use super::sample::PodSample;
 use super::silent::{self, Full};
 use super::sizes;
 use super::state::State;
+use super::stretch::Stretches;
 
 /// Seconds that a record takes in a handler that was never measured. Cautious: a fleet that turns
 /// out too large costs seconds of pods, one too small costs the promise.
@@ -88,8 +89,10 @@ pub(super) struct Capacity {
     pods: BTreeMap<String, Counters>,
     /// Full load, from its beginning.
     run: Option<Run>,
-    /// The same where pods do not report.
+    /// The same where pods do not report,
     pub(super) full: Full,
+    /// and it is known which partitions each has.
+    pub(super) stretches: Stretches,
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -30,6 +30,7 @@ mod silent;
 mod sizes;
 mod spare;
 mod state;
+mod stretch;
 mod target;
 mod track;
 mod window;

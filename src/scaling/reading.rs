@@ -1,6 +1,8 @@
 //! What one sample says by itself: which partitions are known, what waits in them, which of them
 //! do not move.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 
 use super::flow::seconds;
@@ -35,6 +37,17 @@ pub(super) struct Reading<'a> {
     pub(super) unknown: Vec<(&'a TopicPartition, Option<LagUnknown>)>,
     /// The sample is too old to be believed, by so many seconds.
     pub(super) stale: Option<f64>,
+}
+
+/// Who has which partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Owners {
+    /// Each partition has one, and each pod is one.
+    Pods,
+    /// Some have none: partitions are being shared out.
+    Changing,
+    /// Nobody says, or pods cannot be told apart by what is said.
+    Unknown,
 }
 
 /// A partition whose lag is known.
@@ -75,6 +88,20 @@ impl<'a> Reading<'a> {
     pub(super) fn all_pods_there(&self) -> bool {
         let sample = self.sample;
         sample.current > 0 && sample.ready >= sample.current && !sample.rolling
+    }
+
+    /// Who has which partition, as far as anybody says.
+    pub(super) fn owners(&self) -> Owners {
+        let pods = self.known.iter().map(|known| known.sample.pod.as_deref());
+        let owned: Vec<&str> = pods.flatten().collect();
+        let distinct = owned.iter().collect::<BTreeSet<_>>().len();
+        let pods = self.sample.ready.min(self.partitions()) as usize;
+        match owned.len() {
+            0 => Owners::Unknown,
+            all if all < self.known.len() => Owners::Changing,
+            _ if distinct == pods => Owners::Pods,
+            _ => Owners::Unknown,
+        }
     }
 
     /// Records that wait in known partitions, stuck ones left out.

@@ -2,13 +2,15 @@
 //!
 //! Only commits tell, and only while pods have more to do than they can. A fleet that is never short of pods
 //! never shows it, so a guess that is too low would stand for ever: every pod does less then, which looks as if
-//! it could do no more. So nothing is learnt from a fleet that copes, and one that copes is not made larger.
+//! it could do no more. So nothing is learnt from a fleet that copes, and one that copes is not made larger. Where
+//! Kafka says which pod has which partitions, single pods that are full show it: `stretch`.
 
 use super::estimate::RUN;
 use super::load::Load;
-use super::reading::{Known, Reading};
+use super::reading::{Known, Owners, Reading};
 use super::sizes;
 use super::state::State;
+use super::stretch;
 use super::track::Waited;
 
 /// A record that waits for so many seconds, beside what commits are behind, waits for want of a pod.
@@ -42,11 +44,17 @@ pub(super) struct Full {
 }
 
 impl Full {
-    fn add(&mut self, done: f64, seconds: f64, pods: f64) {
+    pub(super) fn add(&mut self, done: f64, seconds: f64, pods: f64) {
         let [memory, records] = MEMORY;
         let fade = (-(seconds / memory).min(done / records)).exp();
         self.done = self.done * fade + done;
         self.pod_seconds = self.pod_seconds * fade + seconds * pods;
+    }
+
+    /// Records per second and pod, if there were so many seconds and records, or so many seconds of any.
+    pub(super) fn rate_of(&self, [seconds, records]: [f64; 2], of_any: f64) -> Option<f64> {
+        let enough = self.pod_seconds >= seconds && self.done >= records;
+        (enough || self.pod_seconds >= of_any).then(|| self.done / self.pod_seconds)
     }
 
     /// Records per second and pod, of `pods`.
@@ -74,6 +82,11 @@ pub(super) fn observe(state: &mut State, reading: &Reading<'_>) {
         state.capacity.by_commits(pace / worth);
     }
 
+    match reading.owners() {
+        Owners::Pods => return stretch::observe(state, reading),
+        Owners::Changing => return state.capacity.stretches.forget(),
+        Owners::Unknown => {}
+    }
     if steady_for < state.settling() || late <= LATE + state.commit_gap {
         return;
     }

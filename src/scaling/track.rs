@@ -238,6 +238,11 @@ impl Track {
         (nearer > 0.0).then(|| between / nearer)
     }
 
+    /// Its owner is new and has not shown any work yet.
+    pub(super) fn is_handed_over(&self) -> bool {
+        self.handed.is_some()
+    }
+
     /// Since when records wait, its owner is the same, and the position has not moved.
     pub(super) fn neglected(&self) -> Option<Timestamp> {
         let waiting = self.waiting?;

@@ -26,6 +26,7 @@ pub struct Drover {
     named: Vec<Option<usize>>,
     concurrency: u32,
     own_consumer: bool,
+    one_address: bool,
     next: f64,
     look_again: f64,
     watch: Watch,
@@ -70,6 +71,7 @@ impl Drover {
             named: vec![None; setup.partitions.max(1) as usize],
             concurrency: setup.concurrency,
             own_consumer: setup.own_consumer,
+            one_address: setup.one_address,
             next: 0.0,
             look_again: 0.0,
             watch: Watch::Usual,
@@ -101,7 +103,7 @@ impl Drover {
             let Some(offsets) = offsets else { continue };
             offsets.end = offset(partition.end);
             offsets.committed = Some(offset(partition.committed));
-            if partition.pod != *named && !self.own_consumer {
+            if partition.pod != *named && !self.one_address {
                 *named = partition.pod;
                 offsets.pod = partition.pod.map(name);
                 renamed = true;
@@ -114,7 +116,7 @@ impl Drover {
                 });
             }
         }
-        if renamed {
+        if renamed && !self.own_consumer {
             let slots = self.concurrency;
             sample.pods.clear();
             for pod in self.named.iter().flatten() {

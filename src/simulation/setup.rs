@@ -30,8 +30,10 @@ pub struct Setup {
     pub eager: bool,
     /// From commit to commit of a partition.
     pub commit_every: f64,
-    /// Pods run a consumer of their own: nobody reports what a pod does, nor which partitions it has.
+    /// Pods run a consumer of their own: nobody reports what a pod does.
     pub own_consumer: bool,
+    /// And they reach Kafka through one address, so that it cannot say which of them has which partitions.
+    pub one_address: bool,
     /// Pods at least, whatever the policy.
     pub min: u32,
     /// Pods at most, whatever the policy.
@@ -74,6 +76,7 @@ impl Default for Setup {
             eager: false,
             commit_every: 5.0,
             own_consumer: false,
+            one_address: false,
             min: 1,
             max: 48,
             promise: 60.0,

@@ -23,6 +23,7 @@ fn need(servers: &str, topics: &[&str], group: &str) -> Need {
         topics: topics.iter().map(|topic| (*topic).to_owned()).collect(),
         group_id: group.to_owned(),
         dead_letter_topic: None,
+        own_consumer: false,
     }
 }
 

@@ -78,6 +78,7 @@ impl Broker {
             topics: vec![topic.to_owned()],
             group_id: group.to_owned(),
             dead_letter_topic: None,
+            own_consumer: false,
         }
     }
 }
@@ -158,6 +159,7 @@ async fn a_group_with_members_keeps_its_offsets() {
     }
     let group = admin.group(topic, TIMEOUT).await.unwrap();
     assert_eq!((group.members, group.state.as_str()), (1, "Stable"));
+    assert_eq!(group.hosts, [(asked[0].clone(), "127.0.0.1".into())].into());
     let refused = admin.alter_committed(topic, &first, TIMEOUT).await.unwrap();
     assert_eq!(refused[&asked[0]], Err(Error::GroupBusy));
     drop(consumer);
@@ -227,6 +229,42 @@ async fn offsets_that_kafka_forgets_are_written_again_as_they_were() {
     let answer = admin.all_committed(topic, TIMEOUT).await.unwrap();
     let first = answer.into_values().next().unwrap().unwrap();
     assert_eq!(first.metadata, report.as_bytes());
+}
+
+#[tokio::test]
+async fn kafka_says_which_pod_has_which_partitions_where_pods_do_not() {
+    let broker = broker();
+    let topic = broker.create_topic("own", 2).await;
+    let topic = topic.as_str();
+    produce(&broker.servers, topic, &[0, 1], 3);
+    let consumer: BaseConsumer = broker
+        .config()
+        .set("group.id", topic)
+        .set("enable.auto.commit", "false")
+        .create()
+        .unwrap();
+    consumer.subscribe(&[topic]).unwrap();
+    for own_consumer in [true, false] {
+        let reader = LagReader::new();
+        let need = Need {
+            own_consumer,
+            ..broker.need(topic, topic)
+        };
+        reader.register(&"a", &need);
+        let pods = || {
+            let latest = reader.latest(&"a")?.offsets?;
+            let pods = latest.partitions.values();
+            let pods = pods.map(|sample| sample.as_ref()?.pod.clone());
+            Some(pods.collect::<Vec<_>>())
+        };
+        let expected = own_consumer.then(|| "127.0.0.1".to_owned());
+        let began = Monotonic::start();
+        while pods() != Some(vec![expected.clone(); 2]) {
+            assert!(began.elapsed() < DEADLINE, "{own_consumer}: {:?}", pods());
+            consumer.poll(Duration::from_millis(50));
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
 }
 
 #[tokio::test]

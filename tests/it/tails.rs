@@ -82,6 +82,7 @@ async fn a_sleeping_fleet_is_woken_by_what_arrives_and_sleeps_again() {
         topics: vec!["orders".to_owned()],
         group_id: "g".to_owned(),
         dead_letter_topic: None,
+        own_consumer: false,
     };
     reader.register(&"a", &need);
     let wakes = reader.wakes();

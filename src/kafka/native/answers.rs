@@ -37,6 +37,8 @@ pub struct Group {
     pub members: usize,
     /// Such as `Stable` or `Empty`, in Kafka's words.
     pub state: String,
+    /// From which address the member comes that has a partition.
+    pub hosts: Vec<(TopicPartition, Arc<str>)>,
 }
 
 /// A topic that exists.
@@ -232,10 +234,49 @@ pub(super) fn group(event: *mut rd::rd_kafka_event_t) -> Answer<Group> {
         };
         error_of(rd::rd_kafka_ConsumerGroupDescription_error(group))?;
         let state = rd::rd_kafka_ConsumerGroupDescription_state(group);
+        let members = rd::rd_kafka_ConsumerGroupDescription_member_count(group);
         Ok(Group {
-            members: rd::rd_kafka_ConsumerGroupDescription_member_count(group),
+            members,
             state: text(rd::rd_kafka_consumer_group_state_name(state)),
+            hosts: (0..members)
+                .flat_map(|index| hosts(rd::rd_kafka_ConsumerGroupDescription_member(group, index)))
+                .collect(),
         })
+    }
+}
+
+/// The partitions that a member has, each with the member's address.
+///
+/// # Safety
+/// `member` must be null or alive.
+unsafe fn hosts(
+    member: *const rd::rd_kafka_MemberDescription_t,
+) -> Vec<(TopicPartition, Arc<str>)> {
+    if member.is_null() {
+        return Vec::new();
+    }
+    // SAFETY: by this function's contract; what belongs to the member lives as long. Its list has as many elements as it
+    // says, each with a C string.
+    unsafe {
+        // Java's brokers write "/10.0.0.5".
+        let host = text(rd::rd_kafka_MemberDescription_host(member));
+        let host: Arc<str> = host.trim_start_matches('/').into();
+        let assignment = rd::rd_kafka_MemberDescription_assignment(member);
+        if assignment.is_null() {
+            return Vec::new();
+        }
+        let list = rd::rd_kafka_MemberAssignment_partitions(assignment);
+        let Some(list) = list.as_ref().filter(|list| !list.elems.is_null()) else {
+            return Vec::new();
+        };
+        let count = usize::try_from(list.cnt).unwrap_or(0);
+        let partition = |partition: &rd::rd_kafka_topic_partition_t| {
+            let name = text(partition.topic);
+            let partition = TopicPartition::new(name.as_str(), partition.partition);
+            (partition, Arc::clone(&host))
+        };
+        let elements = std::slice::from_raw_parts(list.elems, count);
+        elements.iter().map(partition).collect()
     }
 }
 

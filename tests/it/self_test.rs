@@ -62,12 +62,13 @@ fn brokers_that_could_be_none_are_refused_by_name() {
 }
 
 fn settings(operator: &Operator, kafka: &Value) -> Settings {
+    // One that is free: nobody will come.
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     Settings {
         namespace: operator.namespace.clone(),
         kafka: kafka.to_string(),
         topic: None,
-        // Any port: nobody will come.
-        address: "127.0.0.1:0".parse().unwrap(),
+        address: free.local_addr().unwrap(),
         patience: Duration::from_secs(30),
     }
 }

@@ -65,8 +65,9 @@ pub struct Group {
 impl Group {
     /// Ends the processes of a delivery that is under way, at once.
     pub fn kill(&self) {
+        // Also of a delivery that is between two processes.
+        self.killed.set(true);
         if let Some(group) = self.running.take() {
-            self.killed.set(true);
             process::kill(group);
         }
     }
@@ -115,6 +116,7 @@ impl Exec {
         text.push(b'\n');
         let all = |verdict: Verdict| vec![verdict; count];
         let most = ANSWER + ANSWER_PER_RECORD * count;
+        line.group.killed.set(false);
         let mut process = match self.running(line) {
             Ok(process) => process,
             // No record is to blame for a handler that does not run.
@@ -217,7 +219,6 @@ async fn exchange(
     text: &[u8],
     most: usize,
 ) -> Result<Vec<u8>, Broken> {
-    line.group.killed.set(false);
     line.group.running.set(Some(process.group()));
     let answered = process.exchange(text, most).await;
     line.group.running.set(None);

@@ -23,15 +23,39 @@ pub(super) struct Ends {
 /// What a fleet's earlier readings leave for the next.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Memory {
-    /// What was last committed of every partition, and what its text says. Reports are boxed: a tree has places that
-    /// nothing is in, and most groups are at rest without any.
-    texts: BTreeMap<TopicPartition, (Committed, Option<Box<Report>>)>,
+    /// What was last committed of every partition.
+    texts: BTreeMap<TopicPartition, Last>,
     /// Every pod's newest report.
     pods: BTreeMap<String, PodSample>,
     /// Partitions that a topic was last known to have.
     partitions: BTreeMap<String, u32>,
     /// All of them, as long as nothing changes.
     all: Arc<BTreeSet<TopicPartition>>,
+}
+
+/// What was last committed of a partition.
+#[derive(Clone, Debug)]
+struct Last {
+    committed: Committed,
+    /// What its text says. Boxed: a tree has places that nothing is in, and most groups are at rest without any.
+    report: Option<Box<Report>>,
+    /// The partition's end, at its lowest since that was committed.
+    lowest_end: Option<Offset>,
+}
+
+impl Last {
+    /// Where the group goes on if Kafka forgets it. A partition that ended before that is another topic's: all that it
+    /// has is new.
+    fn place(&self) -> Option<Committed> {
+        let at = self.committed.offset?;
+        Some(match self.lowest_end {
+            Some(end) if end < at => Committed {
+                offset: Some(Offset(0)),
+                metadata: Vec::new(),
+            },
+            _ => self.committed.clone(),
+        })
+    }
 }
 
 impl Memory {
@@ -100,7 +124,7 @@ impl Memory {
                     let keep = unsure && committed.offset.is_none();
                     let changed = !keep && self.read(partition, committed);
                     let text = self.texts.get(partition).filter(|_| !keep);
-                    let report = text.and_then(|(_, report)| report.as_deref());
+                    let report = text.and_then(|last| last.report.as_deref());
                     if report.is_none() && !committed.metadata.is_empty() {
                         foreign += 1;
                     }
@@ -110,6 +134,10 @@ impl Memory {
                     let mut sample = sample(partition, committed, report, ends);
                     if let (Some(sample), Some(host)) = (&mut sample, hosts.get(partition)) {
                         sample.pod.get_or_insert_with(|| host.to_string());
+                    }
+                    if let Some(last) = self.texts.get_mut(partition) {
+                        let ends = sample.as_ref().map(|sample| sample.end);
+                        last.lowest_end = last.lowest_end.into_iter().chain(ends).min();
                     }
                     sample
                 }
@@ -127,7 +155,7 @@ impl Memory {
         let reports = || {
             self.texts
                 .values()
-                .filter_map(|(_, report)| report.as_deref())
+                .filter_map(|last| last.report.as_deref())
         };
         let named: BTreeSet<&str> = reports().map(|report| report.pod.as_str()).collect();
         self.pods.retain(|pod, _| named.contains(pod.as_str()));
@@ -150,32 +178,38 @@ impl Memory {
                 .as_ref()
                 .is_ok_and(|committed| committed.offset.is_none())
         };
-        let had = |(committed, _): &(Committed, _)| committed.offset.is_some();
+        let had = |last: &Last| last.committed.offset.is_some();
         !committed.is_empty() && committed.values().all(none) && self.texts.values().any(had)
     }
 
     /// What the group had committed when it last had anything.
     pub(super) fn last_committed(&self) -> BTreeMap<TopicPartition, Committed> {
-        let had = self.texts.iter();
-        let had = had.filter(|(_, (committed, _))| committed.offset.is_some());
-        had.map(|(partition, (committed, _))| (partition.clone(), committed.clone()))
+        let last = self.texts.iter();
+        last.filter_map(|(partition, last)| Some((partition.clone(), last.place()?)))
             .collect()
     }
 
     /// Keeps what was committed, and reads its text, if that is not the one that was read before.
     fn read(&mut self, partition: &TopicPartition, committed: &Committed) -> bool {
-        if let Some((known, _)) = self.texts.get_mut(partition)
-            && known.metadata == committed.metadata
+        if let Some(last) = self.texts.get_mut(partition)
+            && last.committed.metadata == committed.metadata
         {
-            known.offset = committed.offset;
+            if last.committed.offset != committed.offset {
+                last.committed.offset = committed.offset;
+                last.lowest_end = None;
+            }
             return false;
         }
         let report = committed.offset.and_then(|offset| {
             let text = std::str::from_utf8(&committed.metadata).ok()?;
             Report::decode(text, offset).ok().map(Box::new)
         });
-        self.texts
-            .insert(partition.clone(), (committed.clone(), report));
+        let last = Last {
+            committed: committed.clone(),
+            report,
+            lowest_end: None,
+        };
+        self.texts.insert(partition.clone(), last);
         true
     }
 }
@@ -425,6 +459,29 @@ mod tests {
         assert_eq!(read([none(), none()]), (true, last.clone()));
         assert_eq!(read([none(), none()]), (true, last.clone()));
         assert_eq!(read([Ok(on), none()]), (false, last));
+    }
+
+    /// Kafka forgets the offsets of a topic that is deleted, too.
+    #[test]
+    fn of_a_topic_that_was_made_anew_nothing_is_remembered() {
+        let mut memory = Memory::default();
+        let mut read = |committed: Option<i64>, end| {
+            let committed = Committed {
+                offset: committed.map(Offset),
+                metadata: Vec::new(),
+            };
+            let answers = [(partition(0), Ok(committed))].into();
+            let (at, hosts) = (Timestamp::UNIX_EPOCH, Hosts::new());
+            memory.assemble(at, &all(1), &answers, &hosts, &ends(1, 0, end));
+            memory.last_committed()[&partition(0)].offset
+        };
+        assert_eq!(read(Some(50), 60), Some(Offset(50)));
+        // Both are still there for a moment, and then it has as many records as before.
+        assert_eq!(read(Some(50), 3), Some(Offset(0)));
+        assert_eq!(read(None, 3), Some(Offset(0)));
+        assert_eq!(read(None, 70), Some(Offset(0)));
+        assert_eq!(read(Some(20), 70), Some(Offset(20)));
+        assert_eq!(read(None, 70), Some(Offset(20)));
     }
 
     #[test]

@@ -94,7 +94,8 @@ fn without_texts(offsets: BTreeMap<TopicPartition, Offset>) -> Texts {
 }
 
 /// What was committed `last`, with its texts: workers know by them of what topic that was said. A partition that was
-/// never committed, or that has fewer records than that now, begins with its oldest record.
+/// never committed, that has fewer records than that now, or of which retention has taken more, begins with its oldest
+/// record.
 async fn where_it_was(
     admin: &Admin,
     partitions: &[TopicPartition],
@@ -108,7 +109,7 @@ async fn where_it_was(
         if let Some(at) = committed.offset.filter(|&at| at <= end)
             && let Some(begin) = offsets.get_mut(partition)
         {
-            *begin = (at, committed.metadata.clone());
+            *begin = (at.max(begin.0), committed.metadata.clone());
         }
     }
     Ok(offsets)

@@ -68,6 +68,23 @@ impl Broker {
         name.to_owned()
     }
 
+    /// A consumer that has the partitions of `topic`, in the group of its name.
+    fn joined(&self, topic: &str) -> BaseConsumer {
+        let consumer: BaseConsumer = self
+            .config()
+            .set("group.id", topic)
+            .set("enable.auto.commit", "false")
+            .create()
+            .unwrap();
+        consumer.subscribe(&[topic]).unwrap();
+        let began = Monotonic::start();
+        while consumer.assignment().unwrap().count() == 0 {
+            assert!(began.elapsed() < DEADLINE, "no assignment");
+            consumer.poll(Duration::from_millis(50));
+        }
+        consumer
+    }
+
     fn need(&self, topic: &str, group: &str) -> Need {
         Need {
             source: Source {
@@ -145,18 +162,7 @@ async fn a_group_with_members_keeps_its_offsets() {
     let written = admin.alter_committed(topic, &first, TIMEOUT).await.unwrap();
     assert_eq!(written[&asked[0]], Ok(()));
 
-    let consumer: BaseConsumer = broker
-        .config()
-        .set("group.id", topic)
-        .set("enable.auto.commit", "false")
-        .create()
-        .unwrap();
-    consumer.subscribe(&[topic]).unwrap();
-    let began = Monotonic::start();
-    while consumer.assignment().unwrap().count() == 0 {
-        assert!(began.elapsed() < DEADLINE, "no assignment");
-        consumer.poll(Duration::from_millis(50));
-    }
+    let consumer = broker.joined(topic);
     let group = admin.group(topic, TIMEOUT).await.unwrap();
     assert_eq!((group.members, group.state.as_str()), (1, "Stable"));
     assert_eq!(group.hosts, [(asked[0].clone(), "127.0.0.1".into())].into());
@@ -170,18 +176,7 @@ async fn a_new_group_with_members_is_left_to_them() {
     let broker = broker();
     let topic = broker.create_topic("joined", 1).await;
     let topic = topic.as_str();
-    let consumer: BaseConsumer = broker
-        .config()
-        .set("group.id", topic)
-        .set("enable.auto.commit", "false")
-        .create()
-        .unwrap();
-    consumer.subscribe(&[topic]).unwrap();
-    let began = Monotonic::start();
-    while consumer.assignment().unwrap().count() == 0 {
-        assert!(began.elapsed() < DEADLINE, "no assignment");
-        consumer.poll(Duration::from_millis(50));
-    }
+    let _consumer = broker.joined(topic);
     let reader = LagReader::new();
     reader.register(&"a", &broker.need(topic, topic));
     let start = begin(&reader, StartAt::Latest).await.unwrap();
@@ -237,13 +232,7 @@ async fn kafka_says_which_pod_has_which_partitions_where_pods_do_not() {
     let topic = broker.create_topic("own", 2).await;
     let topic = topic.as_str();
     produce(&broker.servers, topic, &[0, 1], 3);
-    let consumer: BaseConsumer = broker
-        .config()
-        .set("group.id", topic)
-        .set("enable.auto.commit", "false")
-        .create()
-        .unwrap();
-    consumer.subscribe(&[topic]).unwrap();
+    let consumer = broker.joined(topic);
     for own_consumer in [true, false] {
         let reader = LagReader::new();
         let need = Need {

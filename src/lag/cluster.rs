@@ -1,7 +1,6 @@
 //! The task of one Kafka cluster: rounds of questions, each for the fleets that are due.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::hash::{BuildHasher, Hasher, RandomState};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -10,25 +9,20 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::{Notify, Semaphore};
 use tokio::time::Instant;
 
-use super::assemble::{Ends, Memory};
-use super::dead_letters::DeadLetters;
+use super::fleet::{Fleet, Read};
 use super::reader::not_registered;
 use super::round::{self, Counters};
 use super::sleepers::{self, Sleepers};
 use super::start::{self, Start};
-use super::{Failure, Latest, Need, Offsets, Pace, Source, TopicState, Wakes};
+use super::task::Task;
+use super::{Latest, Need, Pace, Source, Wakes};
 use crate::api::StartAt;
 use crate::clock;
 use crate::kafka::admin::{Admin, Answers, Committed, Error, Hosts};
-use crate::topic::{Offset, TopicPartition};
+use crate::topic::TopicPartition;
 
 /// Fleets that are due within this are read together with those that are due now.
 const TOGETHER: Duration = Duration::from_millis(200);
-/// Partitions of a topic and starts of partitions change rarely.
-const TOPICS_KEPT: Duration = Duration::from_secs(15);
-const STARTS_KEPT: Duration = Duration::from_secs(30);
-/// A topic that is not there is looked for again after this.
-const MISSING_KEPT: Duration = Duration::from_secs(2);
 /// Commits of a fleet at rest, in whose topics nothing arrives, are read again after this.
 const COMMITS_KEPT: Duration = Duration::from_secs(10);
 /// Groups whose first offsets are written at the same time.
@@ -38,47 +32,13 @@ const BEGINNINGS: usize = 8;
 const GROUPS_A_SECOND: u32 = 50;
 /// And so many in one round: those that work do not wait for those that rest.
 const AT_REST_IN_A_ROUND: usize = 100;
-/// The longest pause after failures.
-const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 
-/// A fleet at this cluster.
-struct Fleet {
-    need: Need,
-    pace: Pace,
-    due: Instant,
-    memory: Memory,
-    latest: Latest,
-    /// When it was read last.
-    read: Instant,
-    /// Since when it sleeps: it is at zero, nothing waits, and what arrives wakes it.
-    sleeps_since: Option<Instant>,
-    /// Something has arrived where it sleeps; it is watched again once it was read.
-    told: bool,
-    /// When its commits were read, and what they were.
-    commits: Option<(Instant, Arc<Answers<Committed>>)>,
-}
-
-impl Fleet {
-    /// Falls asleep or wakes up, as things are now; whether that is a change.
-    fn settle(&mut self) -> bool {
-        let slept = self.sleeps_since.is_some();
-        let sleeps = self.pace == Pace::Asleep && self.at_rest();
-        let since = self.sleeps_since.unwrap_or_else(Instant::now);
-        self.sleeps_since = sleeps.then_some(since);
-        sleeps != slept
-    }
-
-    /// Nothing waits, so nothing can be committed until something arrives.
-    fn at_rest(&self) -> bool {
-        let quiet = |offsets: &Arc<Offsets>| {
-            offsets.partitions.values().all(|sample| {
-                sample
-                    .as_ref()
-                    .is_some_and(|sample| sample.lag().is_ok_and(|lag| lag.0 == 0))
-            })
-        };
-        self.latest.failure.is_none() && self.latest.offsets.as_ref().is_some_and(quiet)
-    }
+/// What one round asks.
+struct Question<K> {
+    /// The partitions that each fleet should know.
+    wanted: BTreeMap<K, Arc<BTreeSet<TopicPartition>>>,
+    /// The partitions of which each group's commits are read.
+    groups: BTreeMap<String, Vec<TopicPartition>>,
 }
 
 /// What the task and the reader share.
@@ -130,18 +90,7 @@ impl<K: Ord + Clone + Send + Sync + 'static> Cluster<K> {
         if fleets.get(&key).is_some_and(|fleet| fleet.need == need) {
             return false;
         }
-        let fleet = Fleet {
-            need,
-            pace: Pace::Usual,
-            due: Instant::now(),
-            read: Instant::now(),
-            sleeps_since: None,
-            told: false,
-            memory: Memory::default(),
-            latest: Latest::default(),
-            commits: None,
-        };
-        let before = fleets.insert(key, fleet);
+        let before = fleets.insert(key, Fleet::new(need));
         self.forget_sleep_of(before);
         drop(fleets);
         self.changed.notify_one();
@@ -311,46 +260,9 @@ impl<K: Ord + Clone + Send + Sync + 'static> Cluster<K> {
     ) -> Result<(), Error> {
         task.refresh_topics(admin, &self.counters, due).await?;
 
-        // What each fleet should know, and what it need not be told again.
-        let mut wanted: BTreeMap<K, Arc<BTreeSet<TopicPartition>>> = BTreeMap::new();
-        let mut groups: BTreeMap<String, BTreeSet<TopicPartition>> = BTreeMap::new();
-        {
-            let mut fleets = self.lock();
-            let commits_kept = commits_kept(fleets.len());
-            let mut looked_after = 0;
-            for (key, need) in due {
-                let Some(fleet) = fleets.get_mut(key).filter(|fleet| fleet.need == *need) else {
-                    continue;
-                };
-                fleet.latest.topics = need
-                    .topics
-                    .iter()
-                    .filter_map(|topic| {
-                        Some((topic.clone(), task.states.get(topic.as_str())?.clone()))
-                    })
-                    .collect();
-                let partitions = fleet.memory.partitions(&need.topics, &task.states);
-                let at_rest = fleet.at_rest();
-                let kept = fleet.commits.as_ref().is_some_and(|(at, answers)| {
-                    let believed =
-                        at.elapsed() < commits_kept || looked_after == AT_REST_IN_A_ROUND;
-                    believed && answers.len() == partitions.len()
-                });
-                if !(kept && at_rest) {
-                    looked_after += usize::from(at_rest);
-                    fleet.commits = None;
-                    let group = groups.entry(need.group_id.clone()).or_default();
-                    group.extend(partitions.iter().filter(|p| task.exists(p)).cloned());
-                }
-                wanted.insert(key.clone(), partitions);
-            }
-        }
+        let Question { wanted, groups } = self.question(task, due);
 
         // Commits first: an end that is read before a commit would lie below it.
-        let groups = groups
-            .into_iter()
-            .map(|(group, partitions)| (group, partitions.into_iter().collect()))
-            .collect::<BTreeMap<String, Vec<_>>>();
         let silent = due.values().filter(|need| need.own_consumer);
         let silent = silent.map(|need| need.group_id.clone());
         let silent = silent.filter(|group| groups.contains_key(group)).collect();
@@ -360,11 +272,8 @@ impl<K: Ord + Clone + Send + Sync + 'static> Cluster<K> {
             .into_iter()
             .map(|(group, answer)| (group, answer.map(Arc::new)))
             .collect();
-        let partitions: BTreeSet<&TopicPartition> = wanted
-            .values()
-            .flat_map(|partitions| partitions.iter())
-            .filter(|p| task.exists(p))
-            .collect();
+        let partitions = wanted.values().flat_map(|partitions| partitions.iter());
+        let partitions: BTreeSet<&TopicPartition> = partitions.filter(|p| task.exists(p)).collect();
         let partitions: Vec<TopicPartition> = partitions.into_iter().cloned().collect();
         let ends = task.read_ends(admin, &self.counters, &partitions).await?;
 
@@ -391,6 +300,39 @@ impl<K: Ord + Clone + Send + Sync + 'static> Cluster<K> {
             self.publish(&key, need, read);
         }
         self.look_at_dead_letters(admin, task, due).await
+    }
+
+    /// What each of these fleets should know, and which groups are asked for it.
+    fn question(&self, task: &Task, due: &BTreeMap<K, Need>) -> Question<K> {
+        let mut wanted = BTreeMap::new();
+        let mut groups: BTreeMap<String, BTreeSet<TopicPartition>> = BTreeMap::new();
+        let mut fleets = self.lock();
+        let kept = commits_kept(fleets.len());
+        let mut looked_after = 0;
+        for (key, need) in due {
+            let Some(fleet) = fleets.get_mut(key).filter(|fleet| fleet.need == *need) else {
+                continue;
+            };
+            let state =
+                |topic: &String| Some((topic.clone(), task.states.get(topic.as_str())?.clone()));
+            fleet.latest.topics = need.topics.iter().filter_map(state).collect();
+            let partitions = fleet.memory.partitions(&need.topics, &task.states);
+            // What need not be told again is not asked for.
+            let enough = looked_after == AT_REST_IN_A_ROUND;
+            if !fleet.commits_hold(partitions.len(), kept, enough) {
+                looked_after += usize::from(fleet.at_rest());
+                fleet.commits = None;
+                let group = groups.entry(need.group_id.clone()).or_default();
+                group.extend(partitions.iter().filter(|p| task.exists(p)).cloned());
+            }
+            wanted.insert(key.clone(), partitions);
+        }
+        let groups = groups.into_iter();
+        let groups = groups.map(|(group, partitions)| (group, partitions.into_iter().collect()));
+        Question {
+            wanted,
+            groups: groups.collect(),
+        }
     }
 
     /// Looks at the dead-letter topics of the fleets that are due, and wakes whoever waits for news
@@ -432,37 +374,14 @@ impl<K: Ord + Clone + Send + Sync + 'static> Cluster<K> {
         let Some(fleet) = fleets.get_mut(key).filter(|fleet| fleet.need == *need) else {
             return;
         };
-        if let Some(commits) = read.commits {
-            fleet.commits = Some((Instant::now(), commits));
-        }
-        let none = Answers::new();
-        let commits = fleet
-            .commits
-            .as_ref()
-            .map(|(_, commits)| Arc::clone(commits));
-        let commits = commits.as_deref().unwrap_or(&none);
-        let offsets =
-            fleet
-                .memory
-                .assemble(read.at, read.partitions, commits, read.hosts, read.ends);
-        let news = fleet.latest.failure.is_some()
-            || fleet
-                .latest
-                .offsets
-                .as_ref()
-                .is_none_or(|before| before.differs(&offsets));
-        fleet.latest.offsets = Some(Arc::new(offsets));
-        fleet.latest.failure = None;
+        let news = fleet.keep(read);
         let told = std::mem::take(&mut fleet.told);
         self.restless.fetch_or(fleet.settle() || told, Relaxed);
         let period = match fleet.sleeps_since {
             Some(since) => lock(&self.sleepers).period(since),
             None => fleet.pace.period(),
         };
-        fleet.read = Instant::now();
         fleet.due = fleet.read + period;
-        // Who takes a second look at a burst wants to know as well that nothing more has come.
-        let news = news || fleet.pace == Pace::Quick;
         drop(fleets);
         if news {
             self.wakes.add(key.clone());
@@ -475,32 +394,13 @@ impl<K: Ord + Clone + Send + Sync + 'static> Cluster<K> {
         let Some(fleet) = fleets.get_mut(key) else {
             return;
         };
-        let before = fleet.latest.failure.take();
-        let news = before
-            .as_ref()
-            .is_none_or(|failure| failure.error.label() != error.label());
-        fleet.latest.failure = Some(Failure {
-            since: before.map_or_else(clock::now, |failure| failure.since),
-            error: error.clone(),
-        });
+        let news = fleet.fail(error, pause);
         self.restless.fetch_or(fleet.settle(), Relaxed);
-        fleet.commits = None;
-        fleet.due = Instant::now() + pause.unwrap_or(4 * fleet.pace.period());
         drop(fleets);
         if news {
             self.wakes.add(key.clone());
         }
     }
-}
-
-/// What one round has found out about a fleet.
-struct Read<'a> {
-    at: jiff::Timestamp,
-    partitions: &'a BTreeSet<TopicPartition>,
-    /// None where they were not asked for.
-    commits: Option<Arc<Answers<Committed>>>,
-    hosts: &'a Hosts,
-    ends: &'a Ends,
 }
 
 /// How long the commits of a fleet at rest are believed, where there are so many fleets.
@@ -511,103 +411,6 @@ fn commits_kept(fleets: usize) -> Duration {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// What the task keeps for itself.
-#[derive(Default)]
-struct Task {
-    /// Rounds that failed one after the other.
-    failures: u32,
-    states: BTreeMap<Arc<str>, TopicState>,
-    states_read: HashMap<String, Instant>,
-    starts: BTreeMap<TopicPartition, (Instant, Offset)>,
-    dead_letters: DeadLetters,
-    random: RandomState,
-}
-
-impl Task {
-    fn exists(&self, partition: &TopicPartition) -> bool {
-        matches!(
-            self.states.get(&*partition.topic),
-            Some(TopicState::Exists(count)) if i64::from(partition.partition) < i64::from(*count)
-        )
-    }
-
-    async fn refresh_topics<K>(
-        &mut self,
-        admin: &Admin,
-        counters: &Counters,
-        due: &BTreeMap<K, Need>,
-    ) -> Result<(), Error> {
-        let outdated: BTreeSet<String> = due
-            .values()
-            .flat_map(|need| &need.topics)
-            .filter(|topic| {
-                let kept = match self.states.get(topic.as_str()) {
-                    Some(TopicState::Exists(_)) => TOPICS_KEPT,
-                    _ => MISSING_KEPT,
-                };
-                self.states_read
-                    .get(*topic)
-                    .is_none_or(|at| at.elapsed() >= kept)
-            })
-            .cloned()
-            .collect();
-        let read = round::topics(admin, counters, &outdated).await?;
-        for (topic, state) in read {
-            self.states_read.insert(topic.clone(), Instant::now());
-            // The name stays the one that fleets share already.
-            match self.states.get_mut(topic.as_str()) {
-                Some(known) => *known = state,
-                None => {
-                    self.states.insert(topic.into(), state);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    async fn read_ends(
-        &mut self,
-        admin: &Admin,
-        counters: &Counters,
-        partitions: &[TopicPartition],
-    ) -> Result<Ends, Error> {
-        let outdated: Vec<TopicPartition> = partitions
-            .iter()
-            .filter(|partition| {
-                let read = self.starts.get(*partition);
-                read.is_none_or(|(at, _)| at.elapsed() >= STARTS_KEPT)
-            })
-            .cloned()
-            .collect();
-        let mut ends = round::ends(admin, counters, partitions, &outdated).await?;
-        let now = Instant::now();
-        for (partition, start) in std::mem::take(&mut ends.start) {
-            self.starts.insert(partition, (now, start));
-        }
-        for (partition, end) in &ends.end {
-            if end.is_err() {
-                // Deleted, made anew, or without a leader: ask again what there is.
-                self.states_read.remove(&*partition.topic);
-                self.starts.remove(partition);
-            }
-        }
-        ends.start = partitions
-            .iter()
-            .filter_map(|partition| Some((partition.clone(), self.starts.get(partition)?.1)))
-            .collect();
-        Ok(ends)
-    }
-
-    /// Doubles with each failure; the jitter keeps controllers and clusters from marching in step.
-    fn pause(&self) -> Duration {
-        let doubled = Duration::from_millis(500) * 2_u32.pow(self.failures.min(6) - 1);
-        let mut hasher = self.random.build_hasher();
-        hasher.write_u32(self.failures);
-        let share = (hasher.finish() % 1000) as f64 / 1000.0;
-        doubled.min(LONGEST_PAUSE).mul_f64(0.75 + 0.5 * share)
-    }
 }
 
 #[cfg(test)]

@@ -10,10 +10,12 @@ mod assemble;
 mod beginnings;
 mod cluster;
 mod dead_letters;
+mod fleet;
 mod reader;
 mod round;
 mod sleepers;
 mod start;
+mod task;
 mod wakes;
 
 pub use crate::kafka::admin::Error;

@@ -1,0 +1,126 @@
+//! A fleet at one cluster: what it wants read, what was read, and when it is due again.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::assemble::{Ends, Memory};
+use super::{Failure, Latest, Need, Offsets, Pace};
+use crate::clock;
+use crate::kafka::admin::{Answers, Committed, Error, Hosts};
+use crate::topic::TopicPartition;
+
+/// What one round has found out about a fleet.
+pub(super) struct Read<'a> {
+    pub(super) at: jiff::Timestamp,
+    pub(super) partitions: &'a BTreeSet<TopicPartition>,
+    /// None where they were not asked for.
+    pub(super) commits: Option<Arc<Answers<Committed>>>,
+    pub(super) hosts: &'a Hosts,
+    pub(super) ends: &'a Ends,
+}
+
+/// A fleet at this cluster.
+pub(super) struct Fleet {
+    pub(super) need: Need,
+    pub(super) pace: Pace,
+    pub(super) due: Instant,
+    pub(super) memory: Memory,
+    pub(super) latest: Latest,
+    /// When it was read last.
+    pub(super) read: Instant,
+    /// Since when it sleeps: it is at zero, nothing waits, and what arrives wakes it.
+    pub(super) sleeps_since: Option<Instant>,
+    /// Something has arrived where it sleeps; it is watched again once it was read.
+    pub(super) told: bool,
+    /// When its commits were read, and what they were.
+    pub(super) commits: Option<(Instant, Arc<Answers<Committed>>)>,
+}
+
+impl Fleet {
+    /// Read at once, as nothing is known yet.
+    pub(super) fn new(need: Need) -> Self {
+        Self {
+            need,
+            pace: Pace::Usual,
+            due: Instant::now(),
+            read: Instant::now(),
+            sleeps_since: None,
+            told: false,
+            memory: Memory::default(),
+            latest: Latest::default(),
+            commits: None,
+        }
+    }
+
+    /// Falls asleep or wakes up, as things are now; whether that is a change.
+    pub(super) fn settle(&mut self) -> bool {
+        let slept = self.sleeps_since.is_some();
+        let sleeps = self.pace == Pace::Asleep && self.at_rest();
+        let since = self.sleeps_since.unwrap_or_else(Instant::now);
+        self.sleeps_since = sleeps.then_some(since);
+        sleeps != slept
+    }
+
+    /// Nothing waits, so nothing can be committed until something arrives.
+    pub(super) fn at_rest(&self) -> bool {
+        let quiet = |offsets: &Arc<Offsets>| {
+            offsets.partitions.values().all(|sample| {
+                sample
+                    .as_ref()
+                    .is_some_and(|sample| sample.lag().is_ok_and(|lag| lag.0 == 0))
+            })
+        };
+        self.latest.failure.is_none() && self.latest.offsets.as_ref().is_some_and(quiet)
+    }
+
+    /// Whether what was read of the group is still believed for these partitions: for `kept`, and for
+    /// longer where `enough` others at rest are asked already.
+    pub(super) fn commits_hold(&self, partitions: usize, kept: Duration, enough: bool) -> bool {
+        let read = self.commits.as_ref();
+        let holds = read.is_some_and(|(at, answers)| {
+            (enough || at.elapsed() < kept) && answers.len() == partitions
+        });
+        holds && self.at_rest()
+    }
+
+    /// Keeps what was read; whether it says anything new.
+    pub(super) fn keep(&mut self, read: Read<'_>) -> bool {
+        if let Some(commits) = read.commits {
+            self.commits = Some((Instant::now(), commits));
+        }
+        let none = Answers::new();
+        let commits = self.commits.as_ref();
+        let commits = commits.map(|(_, commits)| Arc::clone(commits));
+        let commits = commits.as_deref().unwrap_or(&none);
+        let offsets =
+            self.memory
+                .assemble(read.at, read.partitions, commits, read.hosts, read.ends);
+        let known = self.latest.offsets.as_ref();
+        let news = self.latest.failure.is_some()
+            || known.is_none_or(|before| before.differs(&offsets))
+            // Who takes a second look at a burst wants to know as well that nothing more has come.
+            || self.pace == Pace::Quick;
+        self.latest.offsets = Some(Arc::new(offsets));
+        self.latest.failure = None;
+        self.read = Instant::now();
+        news
+    }
+
+    /// Keeps a failure, and asks again after `pause`; whether it is a new one.
+    pub(super) fn fail(&mut self, error: &Error, pause: Option<Duration>) -> bool {
+        let before = self.latest.failure.take();
+        let news = before
+            .as_ref()
+            .is_none_or(|failure| failure.error.label() != error.label());
+        self.latest.failure = Some(Failure {
+            since: before.map_or_else(clock::now, |failure| failure.since),
+            error: error.clone(),
+        });
+        self.commits = None;
+        self.due = Instant::now() + pause.unwrap_or(4 * self.pace.period());
+        news
+    }
+}

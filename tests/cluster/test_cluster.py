@@ -13,7 +13,7 @@ from pathlib import Path
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from drover_cluster import broker, debian, dockerfile, folder_images, images, kafka_service, keda, packages, plan, processes, tools  # noqa: E402
+from drover_cluster import broker, debian, dockerfile, elsewhere, folder_images, images, kafka_service, keda, packages, plan, processes, tools  # noqa: E402
 from drover_cluster.say import Failure  # noqa: E402
 
 
@@ -236,6 +236,34 @@ class Kafka(unittest.TestCase):
         items = kafka_service.objects("10.0.0.1", 3)["items"]
         ports = [each["ports"][0]["port"] for each in items if each["kind"] == "EndpointSlice"]
         self.assertEqual(ports, [9092, 9093, 9094])
+
+
+class ClusterOfOthers(InFolder):
+    def setUp(self):
+        super().setUp()
+        for name in ("IMAGE_LOAD", "IMAGE_REGISTRY"):
+            os.environ.pop(name, None)
+        self.archive = self.folder / "1.tar"
+        images.build("drover.local/handler:dev", static_program(self.folder), self.archive)
+
+    def test_images_come_by_the_command_of_whoever_owns_it(self):
+        os.environ["IMAGE_LOAD"] = f"cp -t '{self.folder / 'a folder'}'"
+        (self.folder / "a folder").mkdir()
+        elsewhere.current_load([self.archive])
+        self.assertTrue((self.folder / "a folder" / "1.tar").is_file())
+
+    def test_images_are_pushed_under_the_prefix(self):
+        pushed = self.folder / "pushed"
+        skopeo = self.folder / "skopeo"
+        skopeo.write_text(f'#!/bin/sh\necho "$@" >{pushed}\n')
+        skopeo.chmod(0o755)
+        os.environ.update(PATH=f"{self.folder}:{os.environ['PATH']}", IMAGE_REGISTRY="registry.test/team/")
+        elsewhere.current_load([self.archive])
+        self.assertEqual(pushed.read_text(), f"copy oci-archive:{self.archive} docker://registry.test/team/handler:dev\n")
+
+    def test_without_either_it_says_what_to_set(self):
+        with self.assertRaisesRegex(Failure, "IMAGE_LOAD.*IMAGE_REGISTRY"):
+            elsewhere.current_load([self.archive])
 
 
 class Keda(InFolder):

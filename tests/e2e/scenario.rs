@@ -253,7 +253,8 @@ pub fn is_ready(pod: &Pod) -> bool {
 
 /// An image of the build under test.
 pub fn image(name: &str) -> String {
-    format!("drover.local/{name}:dev")
+    let prefix = std::env::var("DROVER_IMAGES");
+    format!("{}/{name}:dev", prefix.as_deref().unwrap_or("drover.local"))
 }
 
 /// A container's security context that Pod Security `restricted` accepts.

@@ -1,13 +1,14 @@
 """Kubernetes that is not ours: CLUSTER=kind (a cluster in Docker) and CLUSTER=current (the kubeconfig's).
 
-Neither has been run where the rest of this was tried, a machine without Docker: only the parts shared with
-CLUSTER=local are known to work. Both are kept small for that reason.
+CLUSTER=current is tried on a cluster of CLUSTER=local's making. CLUSTER=kind has not been run where the rest of
+this was tried, a machine without Docker, and neither has the push to a registry.
 """
 
 from __future__ import annotations
 
 import ipaddress
 import os
+import shlex
 import subprocess
 from pathlib import Path
 
@@ -79,6 +80,9 @@ def current_up(folder: Path) -> None:
             "KUBECONFIG": str(plan.dir / "kubeconfig"),
             "DROVER_BOOTSTRAP": bootstrap,
             "DROVER_POD_BOOTSTRAP": os.environ.get("DROVER_POD_BOOTSTRAP", bootstrap),
+            **({"DROVER_HOST_ADDRESS": host} if (host := os.environ.get("DROVER_HOST_ADDRESS")) else {}),
+            # Where the images are that `image load` has brought.
+            **({"DROVER_IMAGES": _registry()} if _registry() and not os.environ.get("IMAGE_LOAD") else {}),
         })
         lifecycle.tell(folder, "using the cluster of the present kubeconfig; nothing was started")
 
@@ -89,16 +93,33 @@ def kind_load(archives: list[Path]) -> None:
 
 
 def current_load(archives: list[Path]) -> None:
-    """Nobody can push without knowing the registry: says what to do."""
-    prefix = os.environ.get("IMAGE_REGISTRY")
-    if not prefix:
-        raise Failure("CLUSTER=current cannot load images into a cluster that is not ours; set IMAGE_REGISTRY to a"
-                      " prefix that its nodes can pull from, and run this again")
-    for archive in archives:
-        for name in images.names_in(archive):
-            target = f"{prefix.rstrip('/')}/{name.split('/')[-1]}"
-            print(f"push it yourself, then use the image {target}:\n"
-                  f"  skopeo copy oci-archive:{archive} docker://{target}")
+    """By the command IMAGE_LOAD, which gets an archive as its last argument, or pushed to IMAGE_REGISTRY."""
+    loader = shlex.split(os.environ.get("IMAGE_LOAD", ""))
+    prefix = _registry()
+    if loader:
+        for archive in archives:
+            _output(*loader, str(archive))
+    elif prefix and find("skopeo"):
+        for archive in archives:
+            _output("skopeo", "copy", f"oci-archive:{archive}", f"docker://{_pushed(prefix, archive)}")
+    elif prefix:
+        raise Failure(f"the program skopeo, which pushes images to IMAGE_REGISTRY={prefix}, is missing; install it, or"
+                      " set IMAGE_LOAD to a command that brings an image archive into the cluster")
+    else:
+        raise Failure("CLUSTER=current does not know how images come into this cluster: set IMAGE_LOAD to a command"
+                      " that takes an image archive (OCI), such as IMAGE_LOAD='minikube image load', or IMAGE_REGISTRY to"
+                      " a prefix that you may push to and its nodes can pull from; then run this again")
+
+
+def _registry() -> str:
+    return os.environ.get("IMAGE_REGISTRY", "").rstrip("/")
+
+
+def _pushed(prefix: str, archive: Path) -> str:
+    names = images.names_in(archive)
+    if len(names) != 1:
+        raise Failure(f"{archive} has {len(names)} images, and only archives of one are pushed")
+    return f"{prefix}/{names[0].split('/')[-1]}"
 
 
 def _kind_gateway() -> str:

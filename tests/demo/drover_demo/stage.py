@@ -18,7 +18,7 @@ DEAD_LETTERS = "user_events.dlq"
 CONTROLLER = ("drover-system", "drover-controller")
 RELEASE = "drover"
 CHART = "charts/drover"
-VALUES = ("--set", "controller.image.tag=dev,worker.image.tag=dev")
+IMAGES = "drover.local"  # as examples/demo and the image archives write it
 
 CLUSTER = ROOT / "tests" / "cluster" / "cluster"
 POD_BOOTSTRAP = "kafka.kafka.svc.cluster.local:9092"  # as examples/demo writes it
@@ -50,7 +50,11 @@ class Stage:
         run(CLUSTER, "image", "load", "--dir", self.folder, *sorted(self.images.glob("*.tar")),
             environment=self.environment, shown=True)
         self._step("the chart with Helm: the CRD, and the controller twice")
-        self.helm("install", RELEASE, CHART, "--create-namespace", "--wait", "--timeout=90s", *VALUES)
+        where = self.environment.get("DROVER_IMAGES", IMAGES)
+        values = [f"{part}.image.repository={where}/drover-{part},{part}.image.tag=dev"
+                  for part in ("controller", "worker")]
+        self.helm("install", RELEASE, CHART, "--create-namespace", "--wait", "--timeout=90s",
+                  "--set", ",".join(values))
         self._step(f"topics {TOPIC} with {PARTITIONS} partitions and {DEAD_LETTERS}")
         for topic, partitions in ((TOPIC, PARTITIONS), (DEAD_LETTERS, 1)):
             self.drover("produce", "--topic", topic, "--create", "--partitions", str(partitions), "--count", "0")
@@ -119,8 +123,9 @@ class Stage:
 
     def _apply(self, file: str) -> None:
         text = (ROOT / "examples" / "demo" / file).read_text()
-        bootstrap = self.environment.get("DROVER_POD_BOOTSTRAP", POD_BOOTSTRAP)
-        run("kubectl", "apply", "-f", "-", environment=self.environment, input=text.replace(POD_BOOTSTRAP, bootstrap))
+        text = text.replace(POD_BOOTSTRAP, self.environment.get("DROVER_POD_BOOTSTRAP", POD_BOOTSTRAP))
+        text = text.replace(f"{IMAGES}/", f"{self.environment.get('DROVER_IMAGES', IMAGES)}/")
+        run("kubectl", "apply", "-f", "-", environment=self.environment, input=text)
 
     def _remove_objects(self) -> None:
         self.kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found")

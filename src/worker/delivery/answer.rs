@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use http::header::RETRY_AFTER;
+use http::header::{CONTENT_ENCODING, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, StatusCode};
 use jiff::Timestamp;
 use jiff::civil::DateTime;
@@ -96,8 +96,10 @@ pub const EXCERPT: usize = 1024;
 impl Answer {
     /// The verdict on the one record that was delivered.
     pub fn verdict(&self) -> Verdict {
-        let excerpt = if self.status.is_success() {
+        let excerpt = if self.status.is_success() || self.body.is_empty() {
             "".into()
+        } else if let Some(coding) = self.coding() {
+            format!("(a body in Content-Encoding {coding})").into()
         } else {
             String::from_utf8_lossy(&self.body[..self.body.len().min(EXCERPT)])
         };
@@ -108,7 +110,10 @@ impl Answer {
     pub fn verdicts(&self, count: usize) -> Vec<Verdict> {
         let silent = self.body.is_empty() && self.whole;
         if self.status.is_success() && !self.headers.contains_key(&RESULT) && !silent {
-            let results = if self.whole {
+            let results = if let Some(coding) = self.coding() {
+                // None was asked for, which to HTTP means that any will do.
+                Err(format!("Content-Encoding {coding}, which is not read"))
+            } else if self.whole {
                 results::all(&self.body, count)
             } else {
                 Err(format!("more than {} bytes", self.body.len()))
@@ -129,6 +134,14 @@ impl Answer {
             verdict => verdict,
         };
         vec![verdict; count]
+    }
+
+    /// How the body is encoded, where it is not as it stands.
+    fn coding(&self) -> Option<&str> {
+        let coding = self.headers.get(CONTENT_ENCODING)?.to_str();
+        let coding = coding.unwrap_or("(unreadable)").trim();
+        let plain = coding.is_empty() || coding.eq_ignore_ascii_case("identity");
+        (!plain).then_some(coding)
     }
 }
 
@@ -196,6 +209,9 @@ fn retry_after(headers: &HeaderMap, now: impl FnOnce() -> Timestamp) -> Option<D
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     let wait = match text.parse::<u64>() {
         Ok(seconds) => Duration::from_secs(seconds),
+        Err(_) if text.bytes().all(|byte| byte.is_ascii_digit()) && !text.is_empty() => {
+            LONGEST_WAIT
+        }
         Err(_) => Duration::try_from(date(text)?.duration_since(now())).unwrap_or_default(),
     };
     Some(wait.min(LONGEST_WAIT))
@@ -283,6 +299,41 @@ mod tests {
     }
 
     #[test]
+    fn a_body_that_is_encoded_is_not_taken_for_text() {
+        let gzip = |status: u16| Answer {
+            status: StatusCode::from_u16(status).unwrap(),
+            headers: [(CONTENT_ENCODING, "gzip".parse().unwrap())]
+                .into_iter()
+                .collect(),
+            body: vec![0x1f, 0x8b, 8, 0],
+            whole: true,
+        };
+        let Verdict::Reject(failure) = gzip(422).verdict() else {
+            panic!("422 rejects");
+        };
+        assert!(
+            failure
+                .message
+                .ends_with(": (a body in Content-Encoding gzip)")
+        );
+        let verdicts = gzip(200).verdicts(2);
+        let Verdict::Misconfigured(failure) = &verdicts[1] else {
+            panic!("{verdicts:?}");
+        };
+        assert!(
+            failure.message.contains("Content-Encoding gzip"),
+            "{failure:?}"
+        );
+        // What says nothing needs no reading.
+        let mut empty = gzip(200);
+        empty.body.clear();
+        assert!(matches!(
+            empty.verdicts(2)[..],
+            [Verdict::Done, Verdict::Done]
+        ));
+    }
+
+    #[test]
     fn retry_after_is_seconds_or_a_date() {
         for (text, wait) in [
             ("7", Some(7)),
@@ -292,6 +343,8 @@ mod tests {
             ("Wed, 31 Dec 2025 23:59:00 GMT", Some(0)),
             ("soon", None),
             ("999999999", Some(3600)),
+            ("99999999999999999999999", Some(3600)),
+            ("", None),
         ] {
             let Verdict::SlowDown { after, .. } = answer(503, &[("retry-after", text)]) else {
                 panic!("{text}");

@@ -141,10 +141,12 @@ pub mod condition {
     pub const STALLED: &str = "Stalled";
     /// Records that cannot be handled have a place to go to.
     pub const DEAD_LETTER_WRITABLE: &str = "DeadLetterWritable";
+    /// Others than the fleet's pods take records of its group.
+    pub const GROUP_SHARED: &str = "GroupShared";
     /// The fleet is stopped by `spec.paused`.
     pub const PAUSED: &str = "Paused";
     /// All of them, in the order in which status shows them.
-    pub const ALL: [&str; 8] = [
+    pub const ALL: [&str; 9] = [
         READY,
         PROGRESSING,
         KAFKA_REACHABLE,
@@ -152,6 +154,7 @@ pub mod condition {
         SCALING_LIMITED,
         STALLED,
         DEAD_LETTER_WRITABLE,
+        GROUP_SHARED,
         PAUSED,
     ];
     /// Reasons for which [`SCALING_ACTIVE`] is `False` because somebody chose so.

@@ -74,7 +74,7 @@ pub async fn run(args: LagArgs) -> anyhow::Result<ExitCode> {
             json!({
                 "group": group,
                 "state": members.map(|group| &group.state),
-                "members": members.map(|group| group.members),
+                "members": members.map(|group| group.members.len()),
                 "lag": row::total(&rows),
                 "partitions": rows.iter().map(Row::value).collect::<Vec<_>>(),
             })
@@ -86,7 +86,7 @@ pub async fn run(args: LagArgs) -> anyhow::Result<ExitCode> {
 
 fn head(group: &str, state: &Result<Group, Error>, rows: &[Row]) -> String {
     let state = match state {
-        Ok(found) => format!("{}, {} members", found.state, found.members),
+        Ok(found) => format!("{}, {} members", found.state, found.members.len()),
         Err(Error::NoSuchGroup) => "it does not exist yet".to_owned(),
         Err(error) => format!("its members are not known: {error}"),
     };

@@ -62,6 +62,7 @@ pub fn announcements(
             true,
             "DeadLetterNotWritable",
         ),
+        (condition::GROUP_SHARED, "True", true, "GroupShared"),
         (condition::PAUSED, "True", false, "Paused"),
         (condition::SCALING_LIMITED, "True", false, "ScalingLimited"),
     ];
@@ -89,6 +90,7 @@ pub fn announcements(
             "True",
             "DeadLetterWritable",
         ),
+        (condition::GROUP_SHARED, "True", "False", "GroupAlone"),
         (condition::PAUSED, "True", "False", "Resumed"),
     ];
     for (type_, bad, good, reason) in mends {

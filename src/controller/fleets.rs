@@ -10,6 +10,7 @@ use super::children::ChildMemories;
 use super::dereference::Lookups;
 use super::offsets::Group;
 use super::status::{Told, Trouble};
+use super::strangers::Strangers;
 use crate::scaling;
 
 /// Identifies a resource by namespace and name.
@@ -50,6 +51,8 @@ pub struct FleetMemory {
     pub failures: Failures,
     /// Children that could not be applied, and until when that is believed.
     pub refusal: Option<Refusal>,
+    /// Members of the group that are none of its pods.
+    pub strangers: Strangers,
     /// Whether the group has offsets to begin at.
     pub group: Group,
     /// Why the last try to give it some failed; the next may be under way.

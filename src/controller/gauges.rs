@@ -35,13 +35,14 @@ pub fn attention(conditions: &[Condition]) -> Vec<Attention> {
 }
 
 /// The status of each condition that asks for attention.
-const BAD: [(&str, &str); 7] = [
+const BAD: [(&str, &str); 8] = [
     (condition::READY, "False"),
     (condition::KAFKA_REACHABLE, "False"),
     (condition::SCALING_ACTIVE, "False"),
     (condition::SCALING_LIMITED, "True"),
     (condition::STALLED, "True"),
     (condition::DEAD_LETTER_WRITABLE, "False"),
+    (condition::GROUP_SHARED, "True"),
     (condition::PAUSED, "True"),
 ];
 

@@ -27,6 +27,7 @@ mod scopes;
 pub mod self_test;
 mod size;
 mod status;
+mod strangers;
 mod watches;
 mod workload;
 

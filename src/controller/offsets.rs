@@ -251,6 +251,7 @@ mod tests {
             pods: BTreeMap::new(),
             dead_letter: None,
             foreign: 0,
+            members: Default::default(),
             forgotten: false,
         };
         Latest {

@@ -29,12 +29,13 @@ use super::malformed;
 use super::offsets::{self, Group};
 use super::publish::publish;
 use super::size::{self, Order, Situation};
-use super::status::{Facts, Kafka, Spec, Trouble, status};
+use super::status::{Facts, Kafka, Sharing, Spec, Trouble, status};
+use super::strangers::{Ours, Strangers};
 use super::watches::whole;
 use super::workload::{self, Workload};
 use crate::api::{KafkaConsumer, ScalingMode};
 use crate::clock;
-use crate::fleet::{self, Fleet};
+use crate::fleet::{self, Fleet, Handler};
 use crate::k8s::apply::version_of;
 use crate::k8s::chain;
 use crate::lag::Latest;
@@ -280,6 +281,7 @@ impl Run<'_> {
         let labels = self.decision.as_ref().map(labels).unwrap_or_default();
         memory.told.shown(consumer.status.as_ref());
         let previous = memory.told.status(consumer.status.as_ref());
+        let sharing = self.sharing(spec, lag, &mut memory.strangers);
         let next = status(&Facts {
             now: clock::now(),
             generation: consumer.metadata.generation,
@@ -301,6 +303,7 @@ impl Run<'_> {
                 .offsets
                 .as_ref()
                 .and_then(|read| read.dead_letter.as_deref()),
+            sharing,
             decision: self.decision.as_ref(),
             order: self.order.as_ref(),
             resumes: memory.told.is_silent(),
@@ -322,6 +325,28 @@ impl Run<'_> {
         let about = consumer.object_ref(&());
         for event in events {
             self.context.announcer.tell(&about, event).await;
+        }
+    }
+
+    /// Who else has the group.
+    fn sharing<'m>(
+        &self,
+        spec: Spec<'_>,
+        lag: &'m Latest,
+        strangers: &mut Strangers,
+    ) -> Sharing<'m> {
+        let (Spec::Good(fleet), Some(read)) = (spec, &lag.offsets) else {
+            return Sharing::default();
+        };
+        let own_consumer = matches!(fleet.handler, Handler::Consumer { .. });
+        let name = self.consumer.name_any();
+        let pods = self.observed.pods.iter().map(AsRef::as_ref);
+        let ours = Ours::new(&name, own_consumer, &fleet.topics, pods);
+        let now = self.context.clock.elapsed();
+        Sharing {
+            strangers: strangers.among(&read.members, &ours, now),
+            rivals: self.context.lag.rivals(&key(self.consumer.meta())),
+            foreign: read.foreign,
         }
     }
 

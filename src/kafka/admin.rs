@@ -13,8 +13,8 @@ use rdkafka::config::ClientConfig;
 use super::client_config::{self, Connection};
 use super::errors::without_values;
 use super::native::admin::{Complaint, Native, Receiver};
-pub use super::native::answers::Topic;
 use super::native::answers::{Failure, PerPartition};
+pub use super::native::answers::{Member, Topic};
 use super::security::Security;
 use crate::clock::Monotonic;
 use crate::topic::{Offset, TopicPartition};
@@ -64,16 +64,10 @@ pub struct Committed {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Group {
     /// Its members.
-    pub members: usize,
+    pub members: Vec<Member>,
     /// In Kafka's words, such as `Stable` or `Empty`.
     pub state: String,
-    /// The address of the member that has a partition, as the broker sees it; without those that nobody has, such as all
-    /// of them while they are being shared out.
-    pub hosts: Hosts,
 }
-
-/// From which address a partition is read.
-pub type Hosts = BTreeMap<TopicPartition, Arc<str>>;
 
 /// Values by partition, each with its own failure.
 pub type Answers<T> = BTreeMap<TopicPartition, Result<T, Error>>;
@@ -354,7 +348,6 @@ impl Admin {
         Ok(Group {
             members: group.members,
             state: group.state,
-            hosts: group.hosts.into_iter().collect(),
         })
     }
 

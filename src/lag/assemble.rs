@@ -6,10 +6,13 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::{Offsets, TopicState};
-use crate::kafka::admin::{Answers, Committed, Error, Hosts};
+use crate::kafka::admin::{Answers, Committed, Error};
 use crate::report::Report;
 use crate::scaling::{Beyond, PartitionSample, PodSample};
 use crate::topic::{Offset, TopicPartition};
+
+/// From which address a partition is read, as far as anybody reads it.
+pub(super) type Hosts = BTreeMap<TopicPartition, Arc<str>>;
 
 /// Kafka's answers for any number of fleets.
 #[derive(Debug, Default)]
@@ -41,9 +44,16 @@ struct Last {
     report: Option<Box<Report>>,
     /// The partition's end, at its lowest since that was committed.
     lowest_end: Option<Offset>,
+    /// How often the offset was seen to move without a report, since there was one or it was first read.
+    silent_moves: u32,
 }
 
 impl Last {
+    /// Others read this partition: its offset moves without reports. Once may be somebody who sets it by hand.
+    fn is_moved_by_others(&self) -> bool {
+        self.silent_moves >= 2
+    }
+
     /// Where the group goes on if Kafka forgets it. A partition that ended before that is another topic's: all that it
     /// has is new.
     fn place(&self) -> Option<Committed> {
@@ -125,9 +135,7 @@ impl Memory {
                     let changed = !keep && self.read(partition, committed);
                     let text = self.texts.get(partition).filter(|_| !keep);
                     let report = text.and_then(|last| last.report.as_deref());
-                    if report.is_none() && !committed.metadata.is_empty() {
-                        foreign += 1;
-                    }
+                    foreign += usize::from(text.is_some_and(Last::is_moved_by_others));
                     if let Some(report) = report.filter(|_| changed || first) {
                         newest(&mut fresh, report);
                     }
@@ -166,6 +174,7 @@ impl Memory {
             pods: self.pods.clone(),
             dead_letter,
             foreign,
+            members: Arc::default(),
             forgotten,
         }
     }
@@ -197,6 +206,7 @@ impl Memory {
             if last.committed.offset != committed.offset {
                 last.committed.offset = committed.offset;
                 last.lowest_end = None;
+                last.silent_moves += u32::from(last.report.is_none());
             }
             return false;
         }
@@ -204,8 +214,13 @@ impl Memory {
             let text = std::str::from_utf8(&committed.metadata).ok()?;
             Report::decode(text, offset).ok().map(Box::new)
         });
+        let before = self.texts.get(partition).filter(|_| report.is_none());
+        let moves = |before: &Last| {
+            before.silent_moves + u32::from(before.committed.offset != committed.offset)
+        };
         let last = Last {
             committed: committed.clone(),
+            silent_moves: before.map_or(0, moves),
             report,
             lowest_end: None,
         };
@@ -485,7 +500,38 @@ mod tests {
     }
 
     #[test]
-    fn foreign_and_damaged_texts_are_counted_and_nothing_else() {
+    fn an_offset_that_moves_without_reports_is_moved_by_others() {
+        let mut memory = Memory::default();
+        let mut read = |offset: i64, text: &str| {
+            let committed = Committed {
+                offset: Some(Offset(offset)),
+                metadata: text.into(),
+            };
+            let answers = [(partition(0), Ok(committed))].into();
+            let (at, hosts) = (Timestamp::UNIX_EPOCH, Hosts::new());
+            memory
+                .assemble(at, &all(1), &answers, &hosts, &ends(1, 0, 100))
+                .foreign
+        };
+        let ours = |offset| {
+            let report = Report {
+                pod: "pod-1".to_owned(),
+                ..Default::default()
+            };
+            report.encode(Offset(offset))
+        };
+        assert_eq!(read(10, &ours(10)), 0);
+        assert_eq!(read(20, ""), 0, "somebody sets it");
+        assert_eq!(read(20, ""), 0, "and leaves it");
+        assert_eq!(read(25, ""), 1, "somebody reads on");
+        assert_eq!(read(25, ""), 1);
+        assert_eq!(read(30, "another tool's"), 1);
+        assert_eq!(read(31, &ours(31)), 0, "a worker has it again");
+        assert_eq!(read(32, "another tool's"), 0);
+    }
+
+    #[test]
+    fn foreign_and_damaged_texts_are_passed_over() {
         let mut memory = Memory::default();
         let foreign = |metadata: &[u8]| Committed {
             offset: Some(Offset(1)),
@@ -503,7 +549,8 @@ mod tests {
             &Hosts::new(),
             &ends(3, 0, 10),
         );
-        assert_eq!(read.foreign, 2);
+        // They may have been there before the fleet was.
+        assert_eq!(read.foreign, 0);
         assert!(read.pods.is_empty());
         assert!(
             read.partitions

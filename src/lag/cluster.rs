@@ -10,6 +10,7 @@ use tokio::sync::{Notify, Semaphore};
 use tokio::time::Instant;
 
 use super::fleet::{Fleet, Read};
+use super::groups::Groups;
 use super::reader::not_registered;
 use super::round::{self, Counters};
 use super::sleepers::{self, Sleepers};
@@ -18,7 +19,7 @@ use super::task::Task;
 use super::{Latest, Need, Pace, Source, Wakes};
 use crate::api::StartAt;
 use crate::clock;
-use crate::kafka::admin::{Admin, Answers, Committed, Error, Hosts};
+use crate::kafka::admin::{Admin, Answers, Committed, Error, Member};
 use crate::topic::TopicPartition;
 
 /// Fleets that are due within this are read together with those that are due now.
@@ -30,6 +31,10 @@ const BEGINNINGS: usize = 8;
 /// So many groups at rest are asked a second at most; where there are more, their commits are kept
 /// for longer. A group that somebody rewinds while its fleet rests is seen that much later.
 const GROUPS_A_SECOND: u32 = 50;
+/// Members of a group are asked for again after this, where reports say who has what.
+const MEMBERS_KEPT: Duration = Duration::from_secs(60);
+/// And of so many groups a second at most.
+const MEMBERS_A_SECOND: u32 = 10;
 /// And so many in one round: those that work do not wait for those that rest.
 const AT_REST_IN_A_ROUND: usize = 100;
 
@@ -39,11 +44,14 @@ struct Question<K> {
     wanted: BTreeMap<K, Arc<BTreeSet<TopicPartition>>>,
     /// The partitions of which each group's commits are read.
     groups: BTreeMap<String, Vec<TopicPartition>>,
+    /// Groups whose members are read.
+    members: BTreeSet<String>,
 }
 
 /// What the task and the reader share.
 pub(super) struct Cluster<K> {
     fleets: Mutex<BTreeMap<K, Fleet>>,
+    groups: Mutex<Groups<K>>,
     /// A fleet came, or one is due sooner.
     changed: Notify,
     /// None where the client could not be made, and why.
@@ -69,6 +77,7 @@ impl<K: Ord + Clone + Send + Sync + 'static> Cluster<K> {
         let (sleepers, arrivals) = Sleepers::new(source);
         Self {
             fleets: Mutex::default(),
+            groups: Mutex::default(),
             changed: Notify::new(),
             admin,
             beginnings: Semaphore::new(BEGINNINGS),
@@ -90,23 +99,40 @@ impl<K: Ord + Clone + Send + Sync + 'static> Cluster<K> {
         if fleets.get(&key).is_some_and(|fleet| fleet.need == need) {
             return false;
         }
-        let before = fleets.insert(key, Fleet::new(need));
-        self.forget_sleep_of(before);
+        let group = need.group_id.clone();
+        let before = fleets.insert(key.clone(), Fleet::new(need));
+        self.forget(&key, before);
         drop(fleets);
+        let others = {
+            let mut groups = lock(&self.groups);
+            groups.add(&group, key.clone());
+            groups.others(&group, &key)
+        };
+        for other in others {
+            self.wakes.add(other);
+        }
         self.changed.notify_one();
         true
     }
 
-    /// What this fleet's sleep was watched by need not be watched for it any more.
-    fn forget_sleep_of(&self, gone: Option<Fleet>) {
-        let slept = gone.is_some_and(|fleet| fleet.sleeps_since.is_some());
-        self.restless.fetch_or(slept, Relaxed);
+    /// What this fleet's sleep was watched by need not be watched for it any more, and others have its group alone.
+    fn forget(&self, key: &K, gone: Option<Fleet>) {
+        let Some(fleet) = gone else {
+            return;
+        };
+        self.restless
+            .fetch_or(fleet.sleeps_since.is_some(), Relaxed);
+        let mut groups = lock(&self.groups);
+        groups.remove(&fleet.need.group_id, key);
+        for other in groups.others(&fleet.need.group_id, key) {
+            self.wakes.add(other);
+        }
     }
 
     /// Reads no more for this fleet; whether others are left.
     pub(super) fn unregister(&self, key: &K) -> bool {
         let mut fleets = self.lock();
-        self.forget_sleep_of(fleets.remove(key));
+        self.forget(key, fleets.remove(key));
         self.changed.notify_one();
         !fleets.is_empty()
     }
@@ -156,6 +182,20 @@ impl<K: Ord + Clone + Send + Sync + 'static> Cluster<K> {
 
     pub(super) fn latest(&self, key: &K) -> Option<Latest> {
         self.lock().get(key).map(|fleet| fleet.latest.clone())
+    }
+
+    /// Other fleets with the same group that read some of the same topics.
+    pub(super) fn rivals(&self, key: &K) -> Vec<K> {
+        let fleets = self.lock();
+        let Some(fleet) = fleets.get(key) else {
+            return Vec::new();
+        };
+        let mut others = lock(&self.groups).others(&fleet.need.group_id, key);
+        others.retain(|other| {
+            let topics = fleets.get(other).map(|other| &other.need.topics);
+            topics.is_some_and(|topics| topics.iter().any(|t| fleet.need.topics.contains(t)))
+        });
+        others
     }
 
     pub(super) fn each_latest(&self, mut look: impl FnMut(&Latest)) {
@@ -260,14 +300,19 @@ impl<K: Ord + Clone + Send + Sync + 'static> Cluster<K> {
     ) -> Result<(), Error> {
         task.refresh_topics(admin, &self.counters, due).await?;
 
-        let Question { wanted, groups } = self.question(task, due);
+        let Question {
+            wanted,
+            groups,
+            members,
+        } = self.question(task, due);
 
         // Commits first: an end that is read before a commit would lie below it.
-        let silent = due.values().filter(|need| need.own_consumer);
-        let silent = silent.map(|need| need.group_id.clone());
-        let silent = silent.filter(|group| groups.contains_key(group)).collect();
         let commits = round::commits(admin, &self.counters, groups).await;
-        let hosts = round::hosts(admin, &self.counters, silent).await;
+        let members = round::members(admin, &self.counters, members).await;
+        let members: BTreeMap<String, Arc<[Member]>> = members
+            .into_iter()
+            .map(|(group, members)| (group, members.into()))
+            .collect();
         let commits: BTreeMap<String, Result<Arc<Answers<Committed>>, Error>> = commits
             .into_iter()
             .map(|(group, answer)| (group, answer.map(Arc::new)))
@@ -278,7 +323,6 @@ impl<K: Ord + Clone + Send + Sync + 'static> Cluster<K> {
         let ends = task.read_ends(admin, &self.counters, &partitions).await?;
 
         let at = clock::now();
-        let nobody = Hosts::new();
         for (key, partitions) in wanted {
             let need = &due[&key];
             let group = need.group_id.as_str();
@@ -294,7 +338,7 @@ impl<K: Ord + Clone + Send + Sync + 'static> Cluster<K> {
                 at,
                 partitions: &partitions,
                 commits,
-                hosts: hosts.get(group).unwrap_or(&nobody),
+                members: members.get(group).cloned(),
                 ends: &ends,
             };
             self.publish(&key, need, read);
@@ -306,8 +350,10 @@ impl<K: Ord + Clone + Send + Sync + 'static> Cluster<K> {
     fn question(&self, task: &Task, due: &BTreeMap<K, Need>) -> Question<K> {
         let mut wanted = BTreeMap::new();
         let mut groups: BTreeMap<String, BTreeSet<TopicPartition>> = BTreeMap::new();
+        let mut members = BTreeSet::new();
         let mut fleets = self.lock();
-        let kept = commits_kept(fleets.len());
+        let commits_kept = kept(COMMITS_KEPT, fleets.len(), GROUPS_A_SECOND);
+        let members_kept = kept(MEMBERS_KEPT, fleets.len(), MEMBERS_A_SECOND);
         let mut looked_after = 0;
         for (key, need) in due {
             let Some(fleet) = fleets.get_mut(key).filter(|fleet| fleet.need == *need) else {
@@ -319,9 +365,12 @@ impl<K: Ord + Clone + Send + Sync + 'static> Cluster<K> {
             let partitions = fleet.memory.partitions(&need.topics, &task.states);
             // What need not be told again is not asked for.
             let enough = looked_after == AT_REST_IN_A_ROUND;
-            if !fleet.commits_hold(partitions.len(), kept, enough) {
+            if !fleet.commits_hold(partitions.len(), commits_kept, enough) {
                 looked_after += usize::from(fleet.at_rest());
                 fleet.commits = None;
+                if fleet.asks_for_members(members_kept) {
+                    members.insert(need.group_id.clone());
+                }
                 let group = groups.entry(need.group_id.clone()).or_default();
                 group.extend(partitions.iter().filter(|p| task.exists(p)).cloned());
             }
@@ -332,6 +381,7 @@ impl<K: Ord + Clone + Send + Sync + 'static> Cluster<K> {
         Question {
             wanted,
             groups: groups.collect(),
+            members,
         }
     }
 
@@ -403,10 +453,11 @@ impl<K: Ord + Clone + Send + Sync + 'static> Cluster<K> {
     }
 }
 
-/// How long the commits of a fleet at rest are believed, where there are so many fleets.
-fn commits_kept(fleets: usize) -> Duration {
+/// How long what is asked of each fleet's group is believed: `usually`, and longer where so many fleets would make it
+/// more than `a_second`.
+fn kept(usually: Duration, fleets: usize, a_second: u32) -> Duration {
     let fleets = u32::try_from(fleets).unwrap_or(u32::MAX);
-    COMMITS_KEPT.max(Duration::from_secs(1) * fleets / GROUPS_A_SECOND)
+    usually.max(Duration::from_secs(1) * fleets / a_second)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -419,6 +470,7 @@ mod tests {
 
     #[test]
     fn more_fleets_at_rest_are_not_more_questions_a_second() {
+        let commits_kept = |fleets| kept(COMMITS_KEPT, fleets, GROUPS_A_SECOND);
         assert_eq!(commits_kept(1), COMMITS_KEPT);
         for fleets in [100, 1_000, 10_000, 100_000] {
             let asked = fleets as f64 / commits_kept(fleets).as_secs_f64();

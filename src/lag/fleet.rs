@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::assemble::{Ends, Memory};
+use super::assemble::{Ends, Hosts, Memory};
 use super::{Failure, Latest, Need, Offsets, Pace};
 use crate::clock;
-use crate::kafka::admin::{Answers, Committed, Error, Hosts};
+use crate::kafka::admin::{Answers, Committed, Error, Member};
 use crate::topic::TopicPartition;
 
 /// What one round has found out about a fleet.
@@ -18,7 +18,8 @@ pub(super) struct Read<'a> {
     pub(super) partitions: &'a BTreeSet<TopicPartition>,
     /// None where they were not asked for.
     pub(super) commits: Option<Arc<Answers<Committed>>>,
-    pub(super) hosts: &'a Hosts,
+    /// None where they were not asked for.
+    pub(super) members: Option<Arc<[Member]>>,
     pub(super) ends: &'a Ends,
 }
 
@@ -37,6 +38,8 @@ pub(super) struct Fleet {
     pub(super) told: bool,
     /// When its commits were read, and what they were.
     pub(super) commits: Option<(Instant, Arc<Answers<Committed>>)>,
+    /// When the group's members were read, and who they were.
+    pub(super) members: Option<(Instant, Arc<[Member]>)>,
 }
 
 impl Fleet {
@@ -52,6 +55,7 @@ impl Fleet {
             memory: Memory::default(),
             latest: Latest::default(),
             commits: None,
+            members: None,
         }
     }
 
@@ -86,6 +90,13 @@ impl Fleet {
         holds && self.at_rest()
     }
 
+    /// Whether the group's members are asked for: of a consumer that says nothing of itself each time, since only they
+    /// say who has what; of others once in a while.
+    pub(super) fn asks_for_members(&self, kept: Duration) -> bool {
+        let read = self.members.as_ref();
+        self.need.own_consumer || read.is_none_or(|(at, _)| at.elapsed() >= kept)
+    }
+
     /// Keeps what was read; whether it says anything new.
     pub(super) fn keep(&mut self, read: Read<'_>) -> bool {
         if let Some(commits) = read.commits {
@@ -95,9 +106,21 @@ impl Fleet {
         let commits = self.commits.as_ref();
         let commits = commits.map(|(_, commits)| Arc::clone(commits));
         let commits = commits.as_deref().unwrap_or(&none);
-        let offsets =
+        if let Some(members) = read.members {
+            self.members = Some((Instant::now(), members));
+        }
+        let members = self.members.as_ref().map(|(_, members)| members);
+        let nobody = Arc::default();
+        let members = members.unwrap_or(&nobody);
+        let hosts = if self.need.own_consumer {
+            hosts(members)
+        } else {
+            Hosts::new()
+        };
+        let mut offsets =
             self.memory
-                .assemble(read.at, read.partitions, commits, read.hosts, read.ends);
+                .assemble(read.at, read.partitions, commits, &hosts, read.ends);
+        offsets.members = Arc::clone(members);
         let known = self.latest.offsets.as_ref();
         let news = self.latest.failure.is_some()
             || known.is_none_or(|before| before.differs(&offsets))
@@ -123,4 +146,14 @@ impl Fleet {
         self.due = Instant::now() + pause.unwrap_or(4 * self.pace.period());
         news
     }
+}
+
+/// From which address each partition is read.
+fn hosts(members: &[Member]) -> Hosts {
+    let has = |member: &Member| {
+        let host = Arc::clone(&member.host);
+        let partitions = member.partitions.clone().into_iter();
+        partitions.map(move |partition| (partition, Arc::clone(&host)))
+    };
+    members.iter().flat_map(has).collect()
 }

@@ -11,6 +11,7 @@ mod beginnings;
 mod cluster;
 mod dead_letters;
 mod fleet;
+mod groups;
 mod reader;
 mod round;
 mod sleepers;
@@ -30,6 +31,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::kafka::admin::Member;
 use crate::kafka::security::Security;
 use crate::scaling::{PartitionSample, PodSample, Sample};
 use crate::topic::TopicPartition;
@@ -122,8 +124,10 @@ pub struct Offsets {
     pub pods: BTreeMap<String, PodSample>,
     /// What a worker reported to be wrong with the dead-letter topic, in a word.
     pub dead_letter: Option<String>,
-    /// Partitions whose committed text is no report: other tools commit too.
+    /// Partitions whose offset moves without reports, as other programs' commits do.
     pub foreign: usize,
+    /// The group's members when they were last asked for; none where the broker did not say.
+    pub members: Arc<[Member]>,
     /// The group had offsets and has none any more.
     pub forgotten: bool,
 }
@@ -147,6 +151,8 @@ impl Offsets {
             || self.pods != other.pods
             || self.dead_letter != other.dead_letter
             || self.forgotten != other.forgotten
+            || self.foreign != other.foreign
+            || self.members != other.members
     }
 }
 

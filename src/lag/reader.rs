@@ -145,6 +145,13 @@ impl<K: Ord + Hash + Clone + Send + Sync + 'static> LagReader<K> {
         self.cluster(key)?.latest(key)
     }
 
+    /// Other registered fleets that have the group of `key` and read some of its topics, by the same brokers and
+    /// credentials.
+    pub fn rivals(&self, key: &K) -> Vec<K> {
+        self.cluster(key)
+            .map_or_else(Vec::new, |cluster| cluster.rivals(key))
+    }
+
     /// How often `key` is read from now on.
     pub fn set_pace(&self, key: &K, pace: Pace) {
         if let Some(cluster) = self.cluster(key) {

@@ -8,7 +8,7 @@ use futures::StreamExt;
 
 use super::TopicState;
 use super::assemble::{Ends, silence};
-use crate::kafka::admin::{Admin, Answers, Committed, Error, Hosts, Spec};
+use crate::kafka::admin::{Admin, Answers, Committed, Error, Member, Spec};
 use crate::topic::TopicPartition;
 
 /// How long Kafka may take for an answer.
@@ -81,18 +81,18 @@ pub(super) async fn commits(
         .await
 }
 
-/// Who has which partitions of each group. A broker that does not say it, because it does not know how or the group is
-/// not its own kind, says of nobody.
-pub(super) async fn hosts(
+/// The members of each group. A broker that does not say it, because it does not know how or the group is not its own
+/// kind, says of nobody.
+pub(super) async fn members(
     admin: &Admin,
     counters: &Counters,
     groups: BTreeSet<String>,
-) -> BTreeMap<String, Hosts> {
+) -> BTreeMap<String, Vec<Member>> {
     futures::stream::iter(groups)
         .map(|group| async move {
             let answer = counters.count(admin.group(&group, TIMEOUT).await);
-            let hosts = answer.map(|group| group.hosts).unwrap_or_default();
-            (group, hosts)
+            let members = answer.map(|group| group.members).unwrap_or_default();
+            (group, members)
         })
         .buffer_unordered(SIDE_BY_SIDE)
         .collect()

@@ -57,7 +57,9 @@ pub async fn initial_offsets(
         return Ok(Start::Resumes);
     }
     match admin.group(group, TIMEOUT).await {
-        Ok(group) if group.members > 0 => return Ok(Start::HasMembers(group.members)),
+        Ok(group) if !group.members.is_empty() => {
+            return Ok(Start::HasMembers(group.members.len()));
+        }
         // A broker that cannot describe groups still refuses the write below if there are members.
         Ok(_) | Err(Error::NoSuchGroup | Error::Unsupported(_)) => {}
         Err(error) => return Err(error),

@@ -56,7 +56,7 @@ fn function<'a>(text: &'a str, head: &str) -> &'a str {
 }
 
 /// The function that judges each condition.
-const JUDGES: [(&str, &str); 8] = [
+const JUDGES: [(&str, &str); 9] = [
     (names::condition::READY, "fn ready("),
     (names::condition::PROGRESSING, "fn progressing("),
     (names::condition::KAFKA_REACHABLE, "fn kafka_reachable("),
@@ -67,6 +67,7 @@ const JUDGES: [(&str, &str); 8] = [
         names::condition::DEAD_LETTER_WRITABLE,
         "fn dead_letter_writable(",
     ),
+    (names::condition::GROUP_SHARED, "fn group_shared("),
     (names::condition::PAUSED, "fn paused("),
 ];
 

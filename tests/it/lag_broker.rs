@@ -157,15 +157,19 @@ async fn a_group_with_members_keeps_its_offsets() {
     let admin = broker.admin();
     let asked = partitions(topic, 1);
     let nobody = eventually(|| admin.group(topic, TIMEOUT)).await;
-    assert_eq!(nobody.map_or(0, |group| group.members), 0);
+    assert_eq!(nobody.map_or(0, |group| group.members.len()), 0);
     let first = BTreeMap::from([(asked[0].clone(), (Offset(0), Vec::new()))]);
     let written = admin.alter_committed(topic, &first, TIMEOUT).await.unwrap();
     assert_eq!(written[&asked[0]], Ok(()));
 
     let consumer = broker.joined(topic);
     let group = admin.group(topic, TIMEOUT).await.unwrap();
-    assert_eq!((group.members, group.state.as_str()), (1, "Stable"));
-    assert_eq!(group.hosts, [(asked[0].clone(), "127.0.0.1".into())].into());
+    assert_eq!((group.members.len(), group.state.as_str()), (1, "Stable"));
+    let member = &group.members[0];
+    assert_eq!(member.partitions, asked);
+    assert_eq!(&*member.host, "127.0.0.1");
+    assert_eq!(member.client_id, "rdkafka");
+    assert!(member.id.starts_with("rdkafka-"), "{}", member.id);
     let refused = admin.alter_committed(topic, &first, TIMEOUT).await.unwrap();
     assert_eq!(refused[&asked[0]], Err(Error::GroupBusy));
     drop(consumer);
@@ -253,6 +257,11 @@ async fn kafka_says_which_pod_has_which_partitions_where_pods_do_not() {
             consumer.poll(Duration::from_millis(50));
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
+        // Who they are is known of both.
+        let read = reader.latest(&"a").and_then(|latest| latest.offsets);
+        let members = &read.unwrap().members;
+        assert_eq!(members.len(), 1);
+        assert_eq!(members[0].client_id, "rdkafka");
     }
 }
 

@@ -40,6 +40,7 @@ mod controller_rights;
 mod controller_scaling;
 mod controller_schedule;
 mod controller_security;
+mod controller_sharing;
 mod controller_skips;
 mod controller_status;
 mod crds;

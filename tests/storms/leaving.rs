@@ -29,7 +29,7 @@ async fn members(storm: &Storm) -> usize {
     let group = admin
         .group(&storm.topic.name, Duration::from_secs(20))
         .await;
-    group.unwrap().members
+    group.unwrap().members.len()
 }
 
 async fn until_members_are(storm: &Storm, wanted: usize) {

@@ -405,6 +405,45 @@ pub const ALL: &[Condition] = &[
         shared: &[Shared::Spec, Shared::DeadLetters],
     },
     Condition {
+        type_: condition::GROUP_SHARED,
+        meaning: "Others than the fleet's pods take records of its group.",
+        good: Some("False"),
+        reasons: &[
+            (
+                "True",
+                &[
+                    reason(
+                        "OtherMembers",
+                        "the group has members that are no pods of the fleet; they have been there for a minute",
+                        "stop them, or give them another group: what they take the handler never sees. The message has their client ids and addresses",
+                    ),
+                    reason(
+                        "OtherFleet",
+                        "another KafkaConsumer reads the same topics with the same group",
+                        "give one of them another spec.groupId",
+                    ),
+                    reason(
+                        "OtherCommits",
+                        "offsets move without reports of the fleet's workers",
+                        "stop the program that commits for the group, or give it another one",
+                    ),
+                ],
+            ),
+            (
+                "False",
+                &[well("NotShared", "nobody else is seen in the group")],
+            ),
+            (
+                "Unknown",
+                &[
+                    NOT_ASKED,
+                    well("NotRead", "Kafka does not say who has the group"),
+                ],
+            ),
+        ],
+        shared: &[Shared::Spec],
+    },
+    Condition {
         type_: condition::PAUSED,
         meaning: "The fleet is stopped by spec.paused.",
         good: Some("False"),

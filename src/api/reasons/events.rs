@@ -51,6 +51,11 @@ pub const ALL: &[Event] = &[
     normal("Recovered", "Stalled became False again"),
     warning("DeadLetterNotWritable", "DeadLetterWritable became False"),
     normal("DeadLetterWritable", "DeadLetterWritable became True again"),
+    warning(
+        "GroupShared",
+        "GroupShared became True; the note says who else has the group",
+    ),
+    normal("GroupAlone", "GroupShared became False again"),
     normal(
         "ScalingLimited",
         "ScalingLimited became True; the note says by what",

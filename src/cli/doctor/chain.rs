@@ -39,10 +39,11 @@ pub(super) struct Chain {
 }
 
 /// In the order in which one makes the next: who has no Kafka has no dead-letter topic either.
-const ORDER: [&str; 8] = [
+const ORDER: [&str; 9] = [
     condition::KAFKA_REACHABLE,
     condition::DEAD_LETTER_WRITABLE,
     condition::STALLED,
+    condition::GROUP_SHARED,
     condition::SCALING_ACTIVE,
     condition::SCALING_LIMITED,
     condition::PAUSED,

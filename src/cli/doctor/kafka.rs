@@ -73,7 +73,7 @@ async fn group(
     match admin.group(&group, connection.timeout).await {
         Ok(found) => chain.well(
             &what,
-            &format!("{}, {} members", found.state, found.members),
+            &format!("{}, {} members", found.state, found.members.len()),
         ),
         Err(Error::NoSuchGroup) => chain.well(
             &what,

@@ -8,7 +8,7 @@ use super::texts::{
     not_ready_text, problems_text, remedy, rolling_text, stalled_reason, stalled_text,
     unreachable_text,
 };
-use super::{Facts, Kafka, Spec};
+use super::{Facts, Kafka, Spec, own_consumer};
 use crate::api::names::condition;
 use crate::api::{ScalingMode, StuckRecord};
 use crate::controller::size::By;
@@ -56,6 +56,7 @@ pub(super) fn conditions(facts: &Facts<'_>, stuck: &[StuckRecord]) -> Vec<Condit
         (condition::SCALING_LIMITED, scaling_limited(facts)),
         (condition::STALLED, stalled(facts, stuck)),
         (condition::DEAD_LETTER_WRITABLE, dead_letter_writable(facts)),
+        (condition::GROUP_SHARED, group_shared(facts)),
         (condition::PAUSED, paused(facts)),
     ];
     judgements
@@ -288,6 +289,32 @@ fn stalled(facts: &Facts<'_>, stuck: &[StuckRecord]) -> Judgement {
         ),
         (None, Kafka::Read(_)) => no("NothingStuck", "no record is reported as stuck"),
         (None, _) => unknown("NotRead", "reports of the pods cannot be read"),
+    }
+}
+
+fn group_shared(facts: &Facts<'_>) -> Judgement {
+    if let Spec::Bad(problems) = facts.spec {
+        return unknown(
+            first_reason(problems),
+            "it is looked at once the spec is good",
+        );
+    }
+    match &facts.kafka {
+        Kafka::Unasked => return unknown("NotAskedYet", "Kafka has not been asked yet"),
+        Kafka::Unreachable { .. } => {
+            return unknown("NotRead", "Kafka does not say who has the group");
+        }
+        Kafka::Read(_) => {}
+    }
+    let sharing = &facts.sharing;
+    if !sharing.strangers.is_empty() {
+        yes("OtherMembers", sharing.strangers_text())
+    } else if !sharing.rivals.is_empty() {
+        yes("OtherFleet", sharing.rivals_text())
+    } else if sharing.foreign > 0 && !own_consumer(facts) {
+        yes("OtherCommits", sharing.foreign_text())
+    } else {
+        no("NotShared", "nobody else is seen in the group")
     }
 }
 

@@ -6,12 +6,14 @@
 mod conditions;
 mod due;
 mod numbers;
+mod sharing;
 #[cfg(test)]
 mod tests;
 mod texts;
 mod told;
 
 pub use due::Due;
+pub use sharing::Sharing;
 pub use told::Told;
 
 use jiff::Timestamp;
@@ -47,6 +49,8 @@ pub struct Facts<'a> {
     pub dead_letter: Option<&'a dead_letter_topic::Facts>,
     /// What a worker reported to be wrong with it, in a word.
     pub dead_letter_told: Option<&'a str>,
+    /// Who else has the fleet's group.
+    pub sharing: Sharing<'a>,
     /// What the policy wants; none where nothing could be decided.
     pub decision: Option<&'a Decision>,
     /// What size the fleet is given, and by whom.

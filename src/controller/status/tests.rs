@@ -5,11 +5,13 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::api::{KafkaConsumer, SizeCost};
+use crate::controller::fleets::FleetKey;
 use crate::controller::pace::Pace;
 use crate::controller::size::By;
 use crate::controller::status::due::due;
 use crate::controller::workload;
 use crate::fleet::{References, validate};
+use crate::kafka::admin::Member;
 use crate::lag::dead_letter_topic;
 use crate::report;
 use crate::scaling::{Outlook, PartitionSample, Prospect, Watch, Why};
@@ -99,6 +101,7 @@ struct Day {
     sample: Option<Sample>,
     dead_letter: Option<dead_letter_topic::Facts>,
     dead_letter_told: Option<&'static str>,
+    sharing: Sharing<'static>,
     away: Option<&'static str>,
     decision: Option<Decision>,
     order: Option<Order>,
@@ -118,6 +121,7 @@ impl Day {
             sample: Some(sample(None)),
             dead_letter: None,
             dead_letter_told: None,
+            sharing: Sharing::default(),
             away: None,
             decision: Some(decision(Why::Settling, 6)),
             order: Some(order(1, "enough")),
@@ -150,6 +154,7 @@ impl Day {
             },
             dead_letter: self.dead_letter.as_ref(),
             dead_letter_told: self.dead_letter_told,
+            sharing: self.sharing.clone(),
             decision: self.decision.as_ref(),
             order: self.order.as_ref(),
             resumes: self.resumes,
@@ -429,6 +434,53 @@ fn what_pods_that_run_find_wrong_with_the_dead_letter_topic_is_told() {
     day.dead_letter_told = Some(dead_letter_topic::reason::TOO_SMALL);
     day.workload = Some(running(0));
     assert_eq!(word(&day), "True Writable");
+}
+
+#[test]
+fn whoever_else_has_the_group_is_named() {
+    let mut day = Day::good();
+    let word = |day: &Day| reason(&day.status(), "GroupShared");
+    assert_eq!(word(&day), "False NotShared");
+    let member = Box::leak(Box::new(Member {
+        id: "rdkafka-1".to_owned(),
+        client_id: "rdkafka".to_owned(),
+        host: "10.0.0.9".into(),
+        partitions: vec![TopicPartition::new("orders", 0)],
+    }));
+    let rival = |name: &str| FleetKey {
+        namespace: "shop".to_owned(),
+        name: name.to_owned(),
+    };
+    day.sharing.foreign = 2;
+    assert_eq!(word(&day), "True OtherCommits");
+    day.sharing.rivals = ["a", "b", "c", "d", "e"].map(rival).into();
+    assert_eq!(word(&day), "True OtherFleet");
+    let (_, _, message) = condition(&day.status(), "GroupShared");
+    assert!(
+        message.contains("shop/a, shop/b, shop/c and 2 more; "),
+        "{message}"
+    );
+    day.sharing.strangers = vec![member];
+    let (status, word_now, message) = condition(&day.status(), "GroupShared");
+    assert_eq!((&*status, &*word_now), ("True", "OtherMembers"));
+    assert!(
+        message.contains("rdkafka from 10.0.0.9 with 1 partitions; "),
+        "{message}"
+    );
+    // The fleet does what it is there for.
+    assert_eq!(reason(&day.status(), "Ready"), "True AllReady");
+    // Programs of the user's own never report.
+    day.fleet = fleet(
+        json!({ "handler": { "consumer": {} }, "template": { "spec": {
+        "containers": [{ "name": "mine", "image": "mine" }] } } }),
+    );
+    day.sharing = Sharing {
+        foreign: 2,
+        ..Default::default()
+    };
+    assert_eq!(word(&day), "False NotShared");
+    day.sample = None;
+    assert_eq!(word(&day), "Unknown NotAskedYet");
 }
 
 #[test]

@@ -34,11 +34,22 @@ pub struct Committed {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Group {
     /// Members at present.
-    pub members: usize,
+    pub members: Vec<Member>,
     /// Such as `Stable` or `Empty`, in Kafka's words.
     pub state: String,
-    /// From which address the member comes that has a partition.
-    pub hosts: Vec<(TopicPartition, Arc<str>)>,
+}
+
+/// A member of a group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// Kafka's name of it, another one each time that it joins.
+    pub id: String,
+    /// Its own name of itself, `client.id`.
+    pub client_id: String,
+    /// The address it comes from, as the broker sees it.
+    pub host: Arc<str>,
+    /// The partitions that it has; none while they are being shared out.
+    pub partitions: Vec<TopicPartition>,
 }
 
 /// A topic that exists.
@@ -236,46 +247,56 @@ pub(super) fn group(event: *mut rd::rd_kafka_event_t) -> Answer<Group> {
         let state = rd::rd_kafka_ConsumerGroupDescription_state(group);
         let members = rd::rd_kafka_ConsumerGroupDescription_member_count(group);
         Ok(Group {
-            members,
-            state: text(rd::rd_kafka_consumer_group_state_name(state)),
-            hosts: (0..members)
-                .flat_map(|index| hosts(rd::rd_kafka_ConsumerGroupDescription_member(group, index)))
+            members: (0..members)
+                .filter_map(|index| {
+                    member(rd::rd_kafka_ConsumerGroupDescription_member(group, index))
+                })
                 .collect(),
+            state: text(rd::rd_kafka_consumer_group_state_name(state)),
         })
     }
 }
 
-/// The partitions that a member has, each with the member's address.
+/// What a member is and has; none for no member.
 ///
 /// # Safety
 /// `member` must be null or alive.
-unsafe fn hosts(
-    member: *const rd::rd_kafka_MemberDescription_t,
-) -> Vec<(TopicPartition, Arc<str>)> {
+unsafe fn member(member: *const rd::rd_kafka_MemberDescription_t) -> Option<Member> {
     if member.is_null() {
-        return Vec::new();
+        return None;
     }
-    // SAFETY: by this function's contract; what belongs to the member lives as long. Its list has as many elements as it
-    // says, each with a C string.
+    // SAFETY: by this function's contract; what belongs to the member lives as long.
     unsafe {
         // Java's brokers write "/10.0.0.5".
         let host = text(rd::rd_kafka_MemberDescription_host(member));
-        let host: Arc<str> = host.trim_start_matches('/').into();
-        let assignment = rd::rd_kafka_MemberDescription_assignment(member);
-        if assignment.is_null() {
-            return Vec::new();
-        }
+        Some(Member {
+            id: text(rd::rd_kafka_MemberDescription_consumer_id(member)),
+            client_id: text(rd::rd_kafka_MemberDescription_client_id(member)),
+            host: host.trim_start_matches('/').into(),
+            partitions: assigned(rd::rd_kafka_MemberDescription_assignment(member)),
+        })
+    }
+}
+
+/// The partitions of an assignment.
+///
+/// # Safety
+/// `assignment` must be null or alive.
+unsafe fn assigned(assignment: *const rd::rd_kafka_MemberAssignment_t) -> Vec<TopicPartition> {
+    if assignment.is_null() {
+        return Vec::new();
+    }
+    // SAFETY: by this function's contract. The list has as many elements as it says, each with a C string.
+    unsafe {
         let list = rd::rd_kafka_MemberAssignment_partitions(assignment);
         let Some(list) = list.as_ref().filter(|list| !list.elems.is_null()) else {
             return Vec::new();
         };
         let count = usize::try_from(list.cnt).unwrap_or(0);
-        let partition = |partition: &rd::rd_kafka_topic_partition_t| {
-            let name = text(partition.topic);
-            let partition = TopicPartition::new(name.as_str(), partition.partition);
-            (partition, Arc::clone(&host))
-        };
         let elements = std::slice::from_raw_parts(list.elems, count);
+        let partition = |at: &rd::rd_kafka_topic_partition_t| {
+            TopicPartition::new(text(at.topic).as_str(), at.partition)
+        };
         elements.iter().map(partition).collect()
     }
 }

@@ -1,0 +1,46 @@
+//! Who else has a fleet's group is told.
+#![allow(clippy::unwrap_used, reason = "a test may panic wherever it stands")]
+
+use kube::api::DeleteParams;
+use serde_json::json;
+
+use crate::support::consumers::with;
+use crate::support::operator::Operator;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fleets_with_one_group_are_told_of_each_other_until_one_goes() {
+    let operator = Operator::start(&["orders", "invoices"]).await;
+    let spec = |topic: &str| with(operator.spec(topic), "/groupId", json!("shop"));
+    operator.create("first", spec("orders")).await;
+    // The same group on another topic takes nothing away.
+    operator.create("other", spec("invoices")).await;
+    let alone = operator
+        .condition("first", "GroupShared", "False", "NotShared")
+        .await;
+    assert!(!alone.message.contains("other"), "{}", alone.message);
+
+    operator.create("second", spec("orders")).await;
+    for (name, rival) in [("second", "first"), ("first", "second")] {
+        let told = operator
+            .condition(name, "GroupShared", "True", "OtherFleet")
+            .await;
+        assert!(
+            told.message.contains(&format!("/{rival};")),
+            "{}",
+            told.message
+        );
+        assert!(!told.message.contains("/other"), "{}", told.message);
+        operator.event(name, "GroupShared").await;
+    }
+
+    let second = DeleteParams::default();
+    operator
+        .api::<drover::api::KafkaConsumer>()
+        .delete("second", &second)
+        .await
+        .unwrap();
+    operator
+        .condition("first", "GroupShared", "False", "NotShared")
+        .await;
+    operator.event("first", "GroupAlone").await;
+}

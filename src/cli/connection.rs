@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{anyhow, bail};
 use clap::Args;
@@ -12,6 +13,7 @@ use super::cluster::{Cluster, ClusterArgs};
 use super::credentials;
 use super::validate::read;
 use crate::api::{KafkaConsumer, Span};
+use crate::clock::Monotonic;
 use crate::fleet::choose;
 use crate::kafka::admin::{Admin, Error};
 use crate::kafka::client_config;
@@ -52,7 +54,7 @@ pub struct ConnectionArgs {
 pub(super) struct Connection {
     pub bootstrap: String,
     pub properties: BTreeMap<String, String>,
-    pub timeout: std::time::Duration,
+    pub timeout: Duration,
     pub consumer: Option<KafkaConsumer>,
     /// Nothing: what secures the connection is among the properties.
     security: Security,
@@ -138,6 +140,8 @@ impl ConnectionArgs {
     }
 }
 
+/// Between two questions to coordinators that are moving.
+const ASK_AGAIN: Duration = Duration::from_millis(250);
 /// What brokers' logs call us.
 const CLIENT_ID: &str = "drover-cli";
 
@@ -172,6 +176,26 @@ impl Connection {
             words: &words::FLAGS,
         };
         (reach, self.consumer)
+    }
+
+    /// Asks a group's coordinator, and again for as long as coordinators are moving, as they do for a moment after a
+    /// broker has started.
+    ///
+    /// # Errors
+    /// The last answer's, when the time-out is over.
+    pub async fn ask<T>(
+        &self,
+        question: impl AsyncFn(Duration) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let began = Monotonic::start();
+        loop {
+            let left = self.timeout.saturating_sub(began.elapsed());
+            match question(left).await {
+                Err(Error::Moved | Error::Later(_)) if left > ASK_AGAIN => {}
+                answer => return answer,
+            }
+            tokio::time::sleep(ASK_AGAIN).await;
+        }
     }
 
     /// What went wrong while `what` was done, and what to do.

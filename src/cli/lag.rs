@@ -60,7 +60,7 @@ pub async fn run(args: LagArgs) -> anyhow::Result<ExitCode> {
     };
     let admin = connection.admin()?;
     // Side by side: without Kafka both take all of the time-out.
-    let state = admin.group(&group, connection.timeout);
+    let state = connection.ask(async |timeout| admin.group(&group, timeout).await);
     let (state, rows) = tokio::join!(state, rows(&connection, &admin, &group, &topics));
     let mut rows = rows?;
     if !args.offsets_only {
@@ -124,7 +124,9 @@ async fn rows(
     let ends = admin.offsets(&partitions, Spec::Latest, timeout).await;
     let (mut starts, mut ends) = (starts.map_err(explain)?, ends.map_err(explain)?);
     let what = format!("read the offsets of group {group}");
-    let committed = match admin.committed(group, &partitions, timeout).await {
+    let committed =
+        connection.ask(async |timeout| admin.committed(group, &partitions, timeout).await);
+    let committed = match committed.await {
         Err(Error::NoSuchGroup) => BTreeMap::new(),
         committed => committed.map_err(|error| connection.explain(&what, &error))?,
     };

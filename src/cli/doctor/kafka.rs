@@ -70,7 +70,8 @@ async fn group(
 ) {
     let group = group_id(consumer);
     let what = format!("group {group}");
-    match admin.group(&group, connection.timeout).await {
+    let found = connection.ask(async |timeout| admin.group(&group, timeout).await);
+    match found.await {
         Ok(found) => chain.well(
             &what,
             &format!("{}, {} members", found.state, found.members.len()),

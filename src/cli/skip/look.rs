@@ -108,7 +108,8 @@ async fn committed(
         .collect();
     asked.insert(partition.clone());
     let asked: Vec<_> = asked.into_iter().collect();
-    let mut answers = match admin.committed(group, &asked, connection.timeout).await {
+    let committed = connection.ask(async |timeout| admin.committed(group, &asked, timeout).await);
+    let mut answers = match committed.await {
         Err(Error::NoSuchGroup) => return Ok(Vec::new()),
         answers => answers.map_err(explain)?,
     };

@@ -86,13 +86,16 @@ impl<'a> Headers<'a> {
             HeaderStyle::KafkaConnect => (CONNECT, "\0"),
         };
         let mut headers = Vec::with_capacity(record.headers.len() + 18);
-        // A copy that came back and failed again keeps where it was first read; any other header
-        // under our prefix is older than what we are about to say, or forged.
-        let mut has_origin = false;
+        // A copy that came back and failed again keeps where it was first read, if it says all of that; any other
+        // header under our prefix is older than what we are about to say, or forged.
+        let has_origin = ["topic", "partition", "offset"].iter().all(|part| {
+            let is = |name: &[u8]| name.strip_prefix(origin.as_bytes()) == Some(part.as_bytes());
+            let mut headers = record.headers.iter();
+            headers.any(|header| header.value.is_some() && is(&header.name))
+        });
         for header in &record.headers {
-            let is_origin = header.name.starts_with(origin.as_bytes());
-            has_origin |= is_origin;
-            if is_origin || !header.name.starts_with(prefix.as_bytes()) {
+            let keeps = has_origin && header.name.starts_with(origin.as_bytes());
+            if keeps || !header.name.starts_with(prefix.as_bytes()) {
                 let value = header.value.as_deref().map(Cow::Borrowed);
                 headers.push((String::from_utf8_lossy(&header.name), value));
             }
@@ -100,7 +103,7 @@ impl<'a> Headers<'a> {
         let mut ours = Self(headers);
         match style {
             HeaderStyle::Drover => ours.add_drover(record, why, has_origin),
-            HeaderStyle::Spring => ours.add_spring(record, why, has_origin),
+            HeaderStyle::Spring => ours.add_spring(record, why),
             HeaderStyle::KafkaConnect => ours.add_connect(record, why),
         }
         ours
@@ -131,17 +134,16 @@ impl<'a> Headers<'a> {
         }
     }
 
-    /// The names of `KafkaHeaders.DLT_…`; numbers as text, where Spring has four or eight bytes.
-    fn add_spring(&mut self, record: &Record, why: &Circumstances<'_>, has_origin: bool) {
-        if !has_origin {
-            for (name, value) in place(record) {
-                self.add(&format!("{SPRING_ORIGIN}{name}"), value);
-            }
-            self.add(
-                &format!("{SPRING_ORIGIN}consumer-group"),
-                why.group.to_owned(),
-            );
+    /// The names of `KafkaHeaders.DLT_…`; numbers as text, where Spring has four or eight bytes. Where a record was read
+    /// comes after where it was read before, as Spring appends it: the last one counts, and is nobody's but ours.
+    fn add_spring(&mut self, record: &Record, why: &Circumstances<'_>) {
+        for (name, value) in place(record) {
+            self.add(&format!("{SPRING_ORIGIN}{name}"), value);
         }
+        self.add(
+            &format!("{SPRING_ORIGIN}consumer-group"),
+            why.group.to_owned(),
+        );
         let class = why.failure.class.to_owned();
         self.add(&format!("{SPRING}exception-fqcn"), class);
         self.add(&format!("{SPRING}exception-message"), sentence(why));
@@ -313,24 +315,43 @@ mod tests {
         // A copy that came back keeps where it was first, and no older reason.
         let again = [
             ("kafka_dlt-original-topic", Some("first")),
+            ("kafka_dlt-original-partition", Some("3")),
+            ("kafka_dlt-original-offset", Some("9")),
             ("kafka_dlt-exception-message", Some("older")),
         ];
         let headers = copy_in(HeaderStyle::Spring, &again);
-        assert_eq!(of(&headers, "kafka_dlt-original-topic"), [Some("first")]);
+        let topics = [Some("first"), Some("orders")];
+        assert_eq!(of(&headers, "kafka_dlt-original-topic"), topics);
+        assert_eq!(
+            of(&headers, "kafka_dlt-original-offset"),
+            [Some("9"), Some("7")]
+        );
         assert_eq!(of(&headers, "kafka_dlt-exception-message").len(), 1);
-        assert_eq!(of(&headers, "kafka_dlt-original-offset"), []);
+    }
+
+    /// A replay brings a letter back to where its headers say it was read.
+    #[test]
+    fn where_a_record_was_read_is_not_its_producers_to_say() {
+        let forged = |name: &'static str| [(name, Some("victim"))];
+        let headers = copy_in(HeaderStyle::Spring, &forged("kafka_dlt-original-topic"));
+        assert_eq!(of(&headers, "kafka_dlt-original-topic"), [Some("orders")]);
+        assert_eq!(of(&headers, "kafka_dlt-original-offset"), [Some("7")]);
+        let headers = copy(&forged("drover-dlq-origin-topic"));
+        assert_eq!(of(&headers, "drover-dlq-origin-topic"), [Some("orders")]);
+        assert_eq!(of(&headers, "drover-dlq-origin-offset"), [Some("7")]);
     }
 
     #[test]
     fn a_copy_of_a_copy_keeps_the_first_origin_and_no_older_reason() {
         let headers = copy(&[
             ("drover-dlq-origin-topic", Some("first")),
+            ("drover-dlq-origin-partition", Some("0")),
             ("drover-dlq-origin-offset", Some("1")),
             ("drover-dlq-reason", Some("forged")),
         ]);
         assert_eq!(of(&headers, "drover-dlq-origin-topic"), [Some("first")]);
         assert_eq!(of(&headers, "drover-dlq-origin-offset"), [Some("1")]);
-        assert_eq!(of(&headers, "drover-dlq-origin-partition"), []);
+        assert_eq!(of(&headers, "drover-dlq-origin-partition"), [Some("0")]);
         assert_eq!(
             of(&headers, "drover-dlq-reason"),
             [Some("AttemptsExhausted")]

@@ -24,6 +24,8 @@ pub trait Source {
     fn partition(&self) -> i32;
     /// Its place in the partition.
     fn offset(&self) -> i64;
+    /// Its time, milliseconds since 1970.
+    fn timestamp(&self) -> Option<i64>;
     /// Kafka's key.
     fn record_key(&self) -> Option<&[u8]>;
     /// The value.
@@ -63,6 +65,7 @@ struct Place<'a> {
     topic: &'a str,
     partition: i64,
     offset: i64,
+    timestamp: Option<i64>,
 }
 
 impl<'a> Place<'a> {
@@ -71,6 +74,7 @@ impl<'a> Place<'a> {
             topic: record.topic(),
             partition: record.partition().into(),
             offset: record.offset(),
+            timestamp: record.timestamp(),
         };
         let text = |name| std::str::from_utf8(record.header(&format!("{ORIGIN}{name}"))?).ok();
         let number = |name| text(name)?.parse().ok();
@@ -80,6 +84,7 @@ impl<'a> Place<'a> {
                 topic: text("topic").filter(|topic| !topic.is_empty() && !topic.contains(':'))?,
                 partition: number("partition")?,
                 offset: number("offset")?,
+                timestamp: number("timestamp"),
             })
         };
         match retry_topic {
@@ -106,6 +111,7 @@ pub fn key(
         topic,
         partition,
         offset,
+        timestamp,
     } = Place::of(record, retry_topic);
     let mut key = match from {
         IdempotencyKey::Header(name) => {
@@ -122,7 +128,9 @@ pub fn key(
             format!("{topic}:key:{}", encoded(value.ok_or(Missing::RecordKey)?))
         }
         IdempotencyKey::Offset => {
-            format!("{topic}:offset:{partition}:{offset}")
+            // Offsets are given out anew where a topic is made anew or its log was cut; the record's time tells those apart.
+            let time = timestamp.map_or_else(|| "-".to_owned(), |time| time.to_string());
+            format!("{topic}:offset:{partition}:{offset}:{time}")
         }
     };
     let redriven = redrive.and_then(|name| record.header(name));
@@ -188,6 +196,7 @@ mod tests {
         key: Option<Vec<u8>>,
         value: Option<Vec<u8>>,
         headers: Vec<(&'static str, Vec<u8>)>,
+        timestamp: Option<i64>,
     }
 
     impl Source for Record {
@@ -199,6 +208,9 @@ mod tests {
         }
         fn offset(&self) -> i64 {
             41
+        }
+        fn timestamp(&self) -> Option<i64> {
+            self.timestamp
         }
         fn record_key(&self) -> Option<&[u8]> {
             self.key.as_deref()
@@ -243,7 +255,7 @@ mod tests {
             (header(), "orders:header:8f-1"),
             (pointer(), "orders:pointer:x"),
             (IdempotencyKey::RecordKey, "orders:key:a%20b"),
-            (IdempotencyKey::Offset, "orders:offset:3:41"),
+            (IdempotencyKey::Offset, "orders:offset:3:41:-"),
         ] {
             assert_eq!(key(&from, None, None, &record).as_deref(), Ok(text));
         }
@@ -255,6 +267,7 @@ mod tests {
             ("drover-dlq-origin-topic", &b"first"[..]),
             ("drover-dlq-origin-partition", b"7"),
             ("drover-dlq-origin-offset", b"99"),
+            ("drover-dlq-origin-timestamp", b"1700000000000"),
             ("message-id", b"a"),
         ];
         let record = with_headers(&first);
@@ -262,8 +275,8 @@ mod tests {
         for (from, replayed, elsewhere) in [
             (
                 IdempotencyKey::Offset,
-                "first:offset:7:99",
-                "orders:offset:3:41",
+                "first:offset:7:99:1700000000000",
+                "orders:offset:3:41:-",
             ),
             (header(), "first:header:a", "orders:header:a"),
         ] {
@@ -276,8 +289,23 @@ mod tests {
         odd[0].1 = b"first:offset";
         for record in [with_headers(&first[..2]), with_headers(&odd)] {
             let own = of(&IdempotencyKey::Offset, Some("orders"), &record);
-            assert_eq!(own.as_deref(), Ok("orders:offset:3:41"));
+            assert_eq!(own.as_deref(), Ok("orders:offset:3:41:-"));
         }
+    }
+
+    /// A topic that is deleted and made anew has its offsets twice, and so has a log that was cut.
+    #[test]
+    fn another_record_at_the_same_offset_is_another_record() {
+        let of = |timestamp| {
+            let record = Record {
+                timestamp,
+                ..Record::default()
+            };
+            key(&IdempotencyKey::Offset, None, None, &record).unwrap()
+        };
+        assert_ne!(of(Some(1)), of(Some(2)));
+        assert_ne!(of(Some(1)), of(None));
+        assert_eq!(of(Some(1)), of(Some(1)));
     }
 
     #[test]

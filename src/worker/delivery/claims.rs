@@ -358,6 +358,10 @@ impl idempotency::Source for Prepared<'_> {
         self.record.offset.0
     }
 
+    fn timestamp(&self) -> Option<i64> {
+        self.record.timestamp
+    }
+
     fn record_key(&self) -> Option<&[u8]> {
         self.record.key.as_deref()
     }

@@ -23,6 +23,15 @@ const LONGEST_WAIT: Duration = Duration::from_secs(2);
 /// A connection that breaks sooner than this was no success.
 const LASTING: Duration = Duration::from_secs(5);
 
+/// Why there is no answer to a question.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Failed {
+    /// The connection broke, or the server is of no use at present; another connection may be.
+    Server(String),
+    /// The server says no to this question alone: others may be asked over the same connection.
+    Question(String),
+}
+
 /// The way to a server. `C` is cheap to clone.
 pub(super) struct Link<C> {
     shared: Rc<Shared<C>>,
@@ -42,6 +51,8 @@ struct State<C> {
     generation: u64,
     /// Since when the server has not been of use, and why.
     trouble: Option<(Duration, String)>,
+    /// Since when it has refused each question for its own sake.
+    refusing: Option<Duration>,
 }
 
 impl<C: Clone + 'static> Link<C> {
@@ -56,6 +67,7 @@ impl<C: Clone + 'static> Link<C> {
                 connection: None,
                 generation: 0,
                 trouble: None,
+                refusing: None,
             }),
             changed: Notify::new(),
         });
@@ -72,17 +84,24 @@ impl<C: Clone + 'static> Link<C> {
     ///
     /// # Errors
     ///
-    /// No answer within a few seconds, or at once where the server has been away for longer.
+    /// No answer within a few seconds, or at once where the server has been away for longer or refuses the question.
     pub(super) async fn ask<T, F>(&self, question: F) -> Result<T, String>
     where
-        F: AsyncFn(C) -> Result<T, String>,
+        F: AsyncFn(C) -> Result<T, Failed>,
     {
         let until = self.shared.clock.elapsed() + PATIENCE;
         loop {
             let (generation, connection) = self.connection(until).await?;
             let why = match timeout(ANSWER, question(connection)).await {
-                Ok(Ok(answer)) => return Ok(answer),
-                Ok(Err(why)) => why,
+                Ok(Ok(answer)) => {
+                    self.shared.state.borrow_mut().refusing = None;
+                    return Ok(answer);
+                }
+                Ok(Err(Failed::Question(why))) => {
+                    self.shared.refused(generation, &why);
+                    return Err(why);
+                }
+                Ok(Err(Failed::Server(why))) => why,
                 Err(_) => format!("no answer within {} s", ANSWER.as_secs()),
             };
             self.shared.broke(generation, why.clone());
@@ -121,6 +140,15 @@ impl<C: Clone + 'static> Link<C> {
 }
 
 impl<C> Shared<C> {
+    /// A question was refused. Where that has been so of each for a while, it is not the questions' fault.
+    fn refused(&self, generation: u64, why: &str) {
+        let now = self.clock.elapsed();
+        let since = *self.state.borrow_mut().refusing.get_or_insert(now);
+        if now >= since + PATIENCE {
+            self.broke(generation, why.to_owned());
+        }
+    }
+
     /// The connection with that number is of no use.
     fn broke(&self, generation: u64, why: String) {
         let mut state = self.state.borrow_mut();
@@ -157,6 +185,7 @@ where
                     state.connection = Some(connection);
                     state.generation += 1;
                     state.trouble = None;
+                    state.refusing = None;
                 }
                 shared.changed.notify_waiters();
                 loop {
@@ -207,7 +236,7 @@ mod tests {
                 .ask(async |_| {
                     asked.set(asked.get() + 1);
                     if asked.get() == 1 {
-                        Err("reset".to_owned())
+                        Err(Failed::Server("reset".to_owned()))
                     } else {
                         Ok(7)
                     }
@@ -215,6 +244,43 @@ mod tests {
                 .await;
             assert_eq!((answer, asked.get()), (Ok(7), 2));
             assert_eq!(link.trouble(), None);
+        });
+    }
+
+    #[test]
+    fn a_question_that_is_refused_leaves_the_connection_to_others() {
+        block_on(async {
+            let made = Rc::new(Cell::new(0));
+            let count = Rc::clone(&made);
+            let link = Link::new(Monotonic::start(), async move || {
+                count.set(count.get() + 1);
+                Ok(())
+            });
+            let refusal = || Failed::Question("wrong type".to_owned());
+            for _ in 0..10 {
+                let refused: Result<(), _> = link.ask(async |()| Err(refusal())).await;
+                assert_eq!(refused, Err("wrong type".to_owned()));
+                assert_eq!(link.ask(async |()| Ok(7)).await, Ok(7));
+            }
+            assert_eq!((made.get(), link.trouble()), (1, None));
+        });
+    }
+
+    #[test]
+    fn a_server_that_refuses_each_question_is_connected_to_anew() {
+        block_on(async {
+            let made = Rc::new(Cell::new(0));
+            let count = Rc::clone(&made);
+            let link = Link::new(Monotonic::start(), async move || {
+                count.set(count.get() + 1);
+                Ok(())
+            });
+            while made.get() < 2 {
+                let refusal = Failed::Question("no".to_owned());
+                let refused: Result<(), _> = link.ask(async |()| Err(refusal.clone())).await;
+                refused.unwrap_err();
+                sleep(Duration::from_millis(10)).await;
+            }
         });
     }
 

@@ -17,7 +17,7 @@ use tokio_postgres::{Client, NoTls, Row, Statement};
 use tokio_postgres_rustls::MakeRustlsConnect;
 use tracing::debug;
 
-use super::link::Link;
+use super::link::{Failed, Link};
 use super::{Error, LONGEST_QUESTION, address};
 use crate::clock::Monotonic;
 use crate::idempotency::{Claimed, Holder};
@@ -118,7 +118,7 @@ impl Postgres {
     ) -> Result<Option<Row>, Error> {
         let answer = self.link.ask(async |session: Rc<Session>| {
             let rows = session.client.query(statement(&session), asked).await;
-            Ok(rows.map_err(words)?.into_iter().next())
+            Ok(rows.map_err(failed)?.into_iter().next())
         });
         answer.await.map_err(|why| self.error(why))
     }
@@ -162,6 +162,7 @@ async fn connect(to: &To) -> Result<Session, String> {
             client
         }
     };
+    client.batch_execute(LIMITS).await.map_err(words)?;
     let table = quoted(&to.table);
     ensure_table(&client, to, &table).await?;
     let prepare = async |sql: &str| {
@@ -177,6 +178,11 @@ async fn connect(to: &To) -> Result<Session, String> {
         _driver: driver,
     })
 }
+
+/// Nobody holds a row of ours for long: who waits for one waits for a lock that is somebody else's, and all that is asked
+/// behind it waits as well. The second is below what a question waits for its answer. Without them the server would go on
+/// waiting for whoever has gone, with a session for each.
+const LIMITS: &str = "SET lock_timeout = '100ms'; SET statement_timeout = '1500ms'";
 
 /// What the table looks like; `docs/idempotency.md` has the same for those who make it themselves.
 const CREATE: &str = "
@@ -306,7 +312,7 @@ async fn sweep(link: Rc<Link<Rc<Session>>>) {
         loop {
             let swept = link.ask(async |session: Rc<Session>| {
                 let swept = session.client.execute(&session.sweep, &[&SWEEP_ROWS]);
-                swept.await.map_err(words)
+                swept.await.map_err(failed)
             });
             match swept.await {
                 Ok(rows) if i64::try_from(rows).is_ok_and(|rows| rows >= SWEEP_ROWS) => {}
@@ -329,6 +335,20 @@ fn words(error: tokio_postgres::Error) -> String {
     match std::error::Error::source(&error) {
         Some(source) => format!("{error}: {source}"),
         None => error.to_string(),
+    }
+}
+
+/// What a lock, a time-out, a deadlock or the row itself stops is one question's misfortune.
+fn failed(error: tokio_postgres::Error) -> Failed {
+    let alone = error.code().is_some_and(|code| {
+        let (class, code) = (code.code().get(..2), code.code());
+        matches!(class, Some("22" | "23" | "40")) || matches!(code, "55P03" | "57014")
+    });
+    let why = words(error);
+    if alone {
+        Failed::Question(why)
+    } else {
+        Failed::Server(why)
     }
 }
 

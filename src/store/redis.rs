@@ -12,7 +12,7 @@ use ::redis::{
     RedisError, Script, TlsCertificates,
 };
 
-use super::link::Link;
+use super::link::{Failed, Link};
 use super::{Error, LONGEST_QUESTION, address};
 use crate::clock::Monotonic;
 use crate::idempotency::{Claimed, Holder};
@@ -128,7 +128,7 @@ impl Redis {
         }
         let answer = self
             .link
-            .ask(async |mut connection| asking.invoke_async(&mut connection).await.map_err(words));
+            .ask(async |mut connection| asking.invoke_async(&mut connection).await.map_err(failed));
         answer.await.map_err(|why| self.error(why))
     }
 
@@ -196,6 +196,39 @@ fn words(error: RedisError) -> String {
         }
         (Some(code), Some(detail)) => format!("{code} {detail}"),
         _ => error.to_string(),
+    }
+}
+
+/// Answers that are no single question's fault.
+const OF_THE_SERVER: [&str; 16] = [
+    "ASK",
+    "BUSY",
+    "CLUSTERDOWN",
+    "CROSSSLOT",
+    "LOADING",
+    "MASTERDOWN",
+    "MISCONF",
+    "MOVED",
+    "NOAUTH",
+    "NOPERM",
+    "NOREPLICAS",
+    "NOSCRIPT",
+    "OOM",
+    "READONLY",
+    "TRYAGAIN",
+    "UNKILLABLE",
+];
+
+#[allow(clippy::needless_pass_by_value, reason = "for map_err")]
+fn failed(error: RedisError) -> Failed {
+    let of_question = error
+        .code()
+        .is_some_and(|code| !OF_THE_SERVER.contains(&code));
+    let why = words(error);
+    if of_question {
+        Failed::Question(why)
+    } else {
+        Failed::Server(why)
     }
 }
 

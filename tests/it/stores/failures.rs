@@ -155,6 +155,76 @@ fn a_key_that_holds_something_else_is_not_taken_for_a_mark() {
             error.to_string().contains("holds something else"),
             "{error}"
         );
+        // It is that key's misfortune alone.
+        for number in 0..50 {
+            let error = store.claim("key", &holder("a", 1)).await.unwrap_err();
+            assert!(error.to_string().contains("holds"), "{error}");
+            let other = store
+                .claim(&format!("other-{number}"), &holder("a", 1))
+                .await;
+            assert_eq!(other, Ok(Claimed::Ours));
+            assert_eq!(store.trouble(), None);
+        }
+    });
+}
+
+/// Sessions of workers that the server has.
+async fn sessions(client: &tokio_postgres::Client) -> i64 {
+    let asked = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'drover-worker'";
+    client.query_one(asked, &[]).await.unwrap().get(0)
+}
+
+#[test]
+fn a_row_that_somebody_holds_is_that_records_misfortune_alone() {
+    let server = postgres(&[]);
+    let kind = postgres_store(&server);
+    Runtime::new().block_on(async {
+        let store = open(&kind);
+        assert_eq!(claim(&store, "held", &holder("a", 1)).await, Claimed::Ours);
+        let mut client = postgres_client(&server, "drover").await;
+        let locked = client.transaction().await.unwrap();
+        let lock = "SELECT 1 FROM drover_idempotency WHERE key = 'held' FOR UPDATE";
+        locked.query_one(lock, &[]).await.unwrap();
+        for number in 0..10 {
+            let error = store.claim("held", &holder("a", 2)).await.unwrap_err();
+            assert!(error.to_string().contains("lock timeout"), "{error}");
+            let other = store
+                .claim(&format!("other-{number}"), &holder("a", 1))
+                .await;
+            assert_eq!(other, Ok(Claimed::Ours));
+        }
+        assert_eq!(store.trouble(), None);
+        assert_eq!(sessions(locked.client()).await, 1);
+        locked.rollback().await.unwrap();
+        assert_eq!(claim(&store, "held", &holder("a", 2)).await, Claimed::Ours);
+    });
+}
+
+#[test]
+fn a_table_that_somebody_holds_costs_the_server_no_sessions() {
+    let server = postgres(&[]);
+    let kind = postgres_store(&server);
+    Runtime::new().block_on(async {
+        let store = open(&kind);
+        assert_eq!(claim(&store, "first", &holder("a", 1)).await, Claimed::Ours);
+        let mut client = postgres_client(&server, "drover").await;
+        let locked = client.transaction().await.unwrap();
+        let lock = "LOCK TABLE drover_idempotency IN ACCESS EXCLUSIVE MODE";
+        locked.batch_execute(lock).await.unwrap();
+        let mut most = 0;
+        // Long enough for the connection to be given up and made anew, more than once.
+        while store.trouble().is_none() || most == 0 {
+            store.claim("other", &holder("a", 1)).await.unwrap_err();
+            most = most.max(sessions(locked.client()).await);
+        }
+        for _ in 0..20 {
+            store.claim("other", &holder("a", 1)).await.unwrap_err();
+            most = most.max(sessions(locked.client()).await);
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        }
+        assert!(most <= 2, "{most} sessions");
+        locked.rollback().await.unwrap();
+        assert_eq!(claim(&store, "other", &holder("a", 1)).await, Claimed::Ours);
     });
 }
 

@@ -62,6 +62,9 @@ pub struct WorkerConfig {
     pub dead_letter_topic: Option<String>,
     /// Names of a dead letter's headers.
     pub dead_letter_headers: HeaderStyle,
+    /// The topic that dead letters are sent back to; one of `topics`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_topic: Option<String>,
     /// When to stop dead-lettering: of so many records in a hundred …
     pub breaker_percent: u32,
     /// … of at least so many records …

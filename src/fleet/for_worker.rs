@@ -105,6 +105,7 @@ fn complete(fleet: &Fleet, handler: worker_config::Handler) -> WorkerConfig {
         max_backoff: fleet.delivery.max_backoff,
         dead_letter_topic: fleet.delivery.dead_letter_topic.clone(),
         dead_letter_headers: fleet.delivery.header_style,
+        retry_topic: fleet.delivery.retry_topic.clone(),
         breaker_percent: fleet.delivery.breaker.percent,
         breaker_min_records: fleet.delivery.breaker.min_records,
         breaker_window: fleet.delivery.breaker.window.0,

@@ -165,6 +165,8 @@ pub struct Delivery {
     pub on_exhausted: OnExhausted,
     /// Names of a dead letter's headers.
     pub header_style: HeaderStyle,
+    /// The topic that dead letters are sent back to, if that is not the one that they came from.
+    pub retry_topic: Option<String>,
     /// When to stop dead-lettering.
     pub breaker: BreakerSpec,
 }

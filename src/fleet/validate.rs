@@ -209,6 +209,10 @@ fn delivery(written: &api::Delivery) -> Delivery {
         initial_backoff: written.retry.initial_backoff.0,
         max_backoff: written.retry.max_backoff.0,
         on_exhausted: written.on_exhausted.unwrap_or(default),
+        retry_topic: written
+            .dead_letter
+            .as_ref()
+            .and_then(|dead_letter| dead_letter.retry_topic.clone()),
         header_style: written
             .dead_letter
             .as_ref()

@@ -77,8 +77,13 @@ pub struct Headers<'a>(Vec<(Cow<'a, str>, Value<'a>)>);
 type Value<'a> = Option<Cow<'a, [u8]>>;
 
 impl<'a> Headers<'a> {
-    /// The headers for `record`.
-    pub fn of(style: HeaderStyle, record: &'a Record, why: &Circumstances<'_>) -> Self {
+    /// The headers for `record`. One of the retry topic is `replayed`.
+    pub fn of(
+        style: HeaderStyle,
+        record: &'a Record,
+        replayed: bool,
+        why: &Circumstances<'_>,
+    ) -> Self {
         let (prefix, origin) = match style {
             HeaderStyle::Drover => (PREFIX, ORIGIN),
             HeaderStyle::Spring => (SPRING, SPRING_ORIGIN),
@@ -86,12 +91,13 @@ impl<'a> Headers<'a> {
             HeaderStyle::KafkaConnect => (CONNECT, "\0"),
         };
         let mut headers = Vec::with_capacity(record.headers.len() + 18);
-        // A copy that came back and failed again keeps where it was first read, if it says all of that; any other
-        // header under our prefix is older than what we are about to say, or forged.
+        // A copy that came back and failed again keeps where it was first read, if it says all of that: a replay writes
+        // it. On any other topic it is whatever its producer says, and any other header under our prefix is older than
+        // what we are about to say, or forged.
         let has_origin = ["topic", "partition", "offset"].iter().all(|part| {
             let is = |name: &[u8]| name.strip_prefix(origin.as_bytes()) == Some(part.as_bytes());
             let mut headers = record.headers.iter();
-            headers.any(|header| header.value.is_some() && is(&header.name))
+            replayed && headers.any(|header| header.value.is_some() && is(&header.name))
         });
         for header in &record.headers {
             let keeps = has_origin && header.name.starts_with(origin.as_bytes());
@@ -201,11 +207,12 @@ mod tests {
     use crate::topic::Offset;
 
     fn copy(headers: &[(&'static str, Option<&'static str>)]) -> Vec<(String, Option<String>)> {
-        copy_in(HeaderStyle::Drover, headers)
+        copy_in(HeaderStyle::Drover, true, headers)
     }
 
     fn copy_in(
         style: HeaderStyle,
+        replayed: bool,
         headers: &[(&'static str, Option<&'static str>)],
     ) -> Vec<(String, Option<String>)> {
         let record = Record {
@@ -237,7 +244,7 @@ mod tests {
             pod: "orders-0",
             at: Timestamp::UNIX_EPOCH,
         };
-        Headers::of(style, &record, &why)
+        Headers::of(style, &record, replayed, &why)
             .0
             .into_iter()
             .map(|(name, value)| {
@@ -274,7 +281,7 @@ mod tests {
     #[test]
     fn the_names_of_other_tools_are_theirs_and_the_values_text() {
         let theirs = [("a", Some("1")), ("__connect.errors.topic", Some("forged"))];
-        let headers = copy_in(HeaderStyle::KafkaConnect, &theirs);
+        let headers = copy_in(HeaderStyle::KafkaConnect, true, &theirs);
         assert_eq!(of(&headers, "a"), [Some("1")]);
         for (name, value) in [
             ("topic", "orders"),
@@ -294,7 +301,7 @@ mod tests {
             assert_eq!(of(&headers, &name), [Some(value)], "{name}");
         }
 
-        let headers = copy_in(HeaderStyle::Spring, &[]);
+        let headers = copy_in(HeaderStyle::Spring, true, &[]);
         for (name, value) in [
             ("original-topic", "orders"),
             ("original-partition", "1"),
@@ -319,7 +326,7 @@ mod tests {
             ("kafka_dlt-original-offset", Some("9")),
             ("kafka_dlt-exception-message", Some("older")),
         ];
-        let headers = copy_in(HeaderStyle::Spring, &again);
+        let headers = copy_in(HeaderStyle::Spring, true, &again);
         let topics = [Some("first"), Some("orders")];
         assert_eq!(of(&headers, "kafka_dlt-original-topic"), topics);
         assert_eq!(
@@ -329,16 +336,25 @@ mod tests {
         assert_eq!(of(&headers, "kafka_dlt-exception-message").len(), 1);
     }
 
-    /// A replay brings a letter back to where its headers say it was read.
+    /// A replay brings a letter back to where its headers say it was read, and by where it was first it is known again.
     #[test]
     fn where_a_record_was_read_is_not_its_producers_to_say() {
-        let forged = |name: &'static str| [(name, Some("victim"))];
-        let headers = copy_in(HeaderStyle::Spring, &forged("kafka_dlt-original-topic"));
-        assert_eq!(of(&headers, "kafka_dlt-original-topic"), [Some("orders")]);
-        assert_eq!(of(&headers, "kafka_dlt-original-offset"), [Some("7")]);
-        let headers = copy(&forged("drover-dlq-origin-topic"));
-        assert_eq!(of(&headers, "drover-dlq-origin-topic"), [Some("orders")]);
-        assert_eq!(of(&headers, "drover-dlq-origin-offset"), [Some("7")]);
+        for (style, prefix) in [
+            (HeaderStyle::Spring, "kafka_dlt-original-"),
+            (HeaderStyle::Drover, "drover-dlq-origin-"),
+        ] {
+            let name = |part: &str| -> &'static str { format!("{prefix}{part}").leak() };
+            let whole = [
+                (name("topic"), Some("victim")),
+                (name("partition"), Some("0")),
+                (name("offset"), Some("3")),
+            ];
+            for (replayed, headers) in [(true, &whole[..1]), (false, &whole[..])] {
+                let headers = copy_in(style, replayed, headers);
+                assert_eq!(of(&headers, name("topic")), [Some("orders")], "{style:?}");
+                assert_eq!(of(&headers, name("offset")), [Some("7")], "{style:?}");
+            }
+        }
     }
 
     #[test]

@@ -29,6 +29,8 @@ pub struct Letterhead {
     pub topic: Option<String>,
     /// Names of the headers.
     pub style: HeaderStyle,
+    /// Only of its records is it believed where they were first.
+    pub retry_topic: Option<String>,
     /// The consumer group.
     pub group: String,
     /// `namespace/name` of the KafkaConsumer.
@@ -158,7 +160,8 @@ async fn write(producer: &Producer, head: &Letterhead, letter: &Letter) -> Resul
         pod: &head.pod,
         at: clock::now(),
     };
-    let headers = Headers::of(head.style, &letter.record, &why);
+    let replayed = head.retry_topic.as_deref() == Some(&*letter.record.topic);
+    let headers = Headers::of(head.style, &letter.record, replayed, &why);
     let sent = producer.send(headers.outgoing(topic, &letter.record)).await;
     sent.map_err(|error| format!("write to dead-letter topic {topic}: {error}"))
 }

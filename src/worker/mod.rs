@@ -288,6 +288,7 @@ fn begin(
     let letterhead = Letterhead {
         topic: config.dead_letter_topic.clone(),
         style: config.dead_letter_headers,
+        retry_topic: config.retry_topic.clone(),
         group: config.group_id.clone(),
         consumer: config.consumer.clone(),
         pod: options.pod.clone(),

@@ -144,6 +144,7 @@ fn what_was_replayed_to_the_retry_topic_is_known_again_by_where_it_was_first() {
             group_id: topic.clone(),
             topics: vec![topic.clone(), retry.clone()],
             dead_letter_topic: Some(dead.clone()),
+            retry_topic: Some(retry.clone()),
             on_exhausted: OnExhausted::DeadLetter,
             idempotency: Some(idempotency),
             // The mock only lends its settings.

@@ -7,7 +7,7 @@ use super::event::CommitFailure;
 use super::lane::Lane;
 use super::{Engine, LaneId, backoff};
 use crate::report::{Report, Stuck, Tries, unread};
-use crate::topic::Offset;
+use crate::topic::{Offset, TopicPartition};
 use crate::worker_config::Ordering;
 
 /// The wait after a commit that may succeed soon; it doubles up to [`LONGEST_WAIT`].
@@ -18,6 +18,9 @@ const LONGEST_WAIT: Duration = Duration::from_secs(5);
 const SHORT_WAIT: Duration = Duration::from_millis(100);
 /// The wait after a commit that cannot succeed until someone mends it.
 const FATAL_WAIT: Duration = Duration::from_secs(30);
+/// A partition that Kafka did not know so often in a row is not waited for when it is given back. A broker that has just
+/// begun to coordinate may not have heard of it yet.
+const GONE: u32 = 3;
 /// More records that failed never fit into a report.
 const MOST_TRIES: usize = 300;
 /// More ranges than this never fit into a report.
@@ -256,22 +259,63 @@ impl<P> Engine<P> {
         }
     }
 
+    fn commits_go_through(&mut self) {
+        self.totals.commits += 1;
+        self.commits.failures = 0;
+        self.commits.failure = None;
+        self.commits.fatal = None;
+    }
+
+    /// A lane's commit was taken.
+    fn taken(&mut self, sent: &Sent) {
+        let lane = self.lane_mut(sent.lane);
+        if let Some(lane) = lane.filter(|lane| lane.epoch == sent.epoch) {
+            lane.committed = Some(sent.offset);
+            lane.uncommitted -= sent.finished;
+            lane.unknown = 0;
+        }
+    }
+
+    /// A commit came back, taken but for partitions that are gone. Theirs is said again with the next: the others do not
+    /// wait for it, and one that is to be given back does not for long.
+    pub(super) fn committed_in_part(&mut self, gone: &[TopicPartition]) {
+        let Some(sent) = self.commits.under_way.take() else {
+            return;
+        };
+        let mut refused = Vec::new();
+        for sent in &sent {
+            let lane = self.lane_mut(sent.lane);
+            let Some(lane) = lane.filter(|lane| lane.epoch == sent.epoch) else {
+                continue;
+            };
+            if !gone.contains(&lane.partition) {
+                self.taken(sent);
+                continue;
+            }
+            lane.unknown += 1;
+            if !(lane.draining && lane.unknown >= GONE) {
+                self.changed(sent.lane);
+            }
+            refused.push((sent.lane, sent.epoch));
+        }
+        if refused.len() < sent.len() {
+            self.commits_go_through();
+        }
+        let why = CommitFailure::Later("Kafka does not know the partition".to_owned());
+        self.last_commit_failed(&why, |lane, epoch| refused.contains(&(lane, epoch)));
+        self.commits.failure = Some(why.words().to_owned());
+        self.commits.last_not_before = self.now + SHORT_WAIT;
+    }
+
     /// A commit came back.
     pub(super) fn committed(&mut self, result: Result<(), CommitFailure>) {
         let Some(sent) = self.commits.under_way.take() else {
             return;
         };
         let Err(failure) = result else {
-            self.totals.commits += 1;
-            self.commits.failures = 0;
-            self.commits.failure = None;
-            self.commits.fatal = None;
-            for sent in sent {
-                let lane = self.lane_mut(sent.lane);
-                if let Some(lane) = lane.filter(|lane| lane.epoch == sent.epoch) {
-                    lane.committed = Some(sent.offset);
-                    lane.uncommitted -= sent.finished;
-                }
+            self.commits_go_through();
+            for sent in &sent {
+                self.taken(sent);
             }
             return;
         };

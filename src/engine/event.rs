@@ -71,6 +71,12 @@ pub enum Event<P> {
     /// A commit came back. One commit is under way at a time, so each must be answered, if need be
     /// with [`CommitFailure::Later`].
     Committed(Result<(), CommitFailure>),
+    /// A commit came back and was taken, but for these partitions, which Kafka does not know: their topic was deleted,
+    /// or made anew with fewer.
+    CommittedInPart {
+        /// The partitions that there are none of.
+        gone: Vec<TopicPartition>,
+    },
     /// The dead-letter topic was looked at: what is wrong with it, in a word, for the reports.
     DeadLetterTopic(Option<&'static str>),
     /// The process did not run for so long that the group may have gone on without it. Nothing is

@@ -69,6 +69,8 @@ pub(super) struct Lane {
     pub committed: Option<Offset>,
     /// Records finished that no commit or report covers yet.
     pub uncommitted: u64,
+    /// How often in a row Kafka did not know the partition when it was committed.
+    pub unknown: u32,
 }
 
 impl Lane {
@@ -100,6 +102,7 @@ impl Lane {
             asked: None,
             committed: None,
             uncommitted: 0,
+            unknown: 0,
         };
         // Without the committed offset nothing says that the report speaks of what we will read.
         if let (Some(committed), Some(report)) = (assignment.committed, assignment.left_behind) {

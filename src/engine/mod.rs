@@ -219,6 +219,7 @@ impl<P> Engine<P> {
             Event::Position { partition, next } => self.position(&partition, next, effects),
             Event::Barred(barred) => self.barred(barred, effects),
             Event::Committed(result) => self.committed(result),
+            Event::CommittedInPart { gone } => self.committed_in_part(&gone),
             Event::Assigned(assignments) => self.assigned(assignments, effects),
             Event::Revoked(partitions) => self.revoked(&partitions, effects),
             Event::Lost(partitions) => self.lost(&partitions, effects),

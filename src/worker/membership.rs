@@ -289,6 +289,20 @@ impl Loop {
         error: Option<Code>,
         partitions: &[(TopicPartition, Option<Code>)],
     ) {
+        let gone = gone(error, partitions);
+        if !gone.is_empty() {
+            debug!(
+                partitions = names(&gone),
+                "commit: Kafka does not know these partitions"
+            );
+            self.metrics
+                .commits
+                .get_or_create(&Outcome { result: "ok" })
+                .inc();
+            self.heard_from_kafka();
+            self.commits_are_allowed();
+            return self.tell(Event::CommittedInPart { gone });
+        }
         let errors = error
             .into_iter()
             .chain(partitions.iter().filter_map(|(_, error)| *error));
@@ -325,6 +339,18 @@ impl Loop {
         }
         self.tell(Event::Committed(outcome));
     }
+}
+
+/// The partitions that Kafka does not know, where it took the commits of all others. librdkafka's word for the whole is
+/// one of theirs.
+fn gone(error: Option<Code>, partitions: &[(TopicPartition, Option<Code>)]) -> Vec<TopicPartition> {
+    let unknown = Some(Code::UnknownTopicOrPartition);
+    let only_unknown = |code: &Option<Code>| code.is_none() || *code == unknown;
+    if !only_unknown(&error) || !partitions.iter().all(|(_, code)| only_unknown(code)) {
+        return Vec::new();
+    }
+    let gone = partitions.iter().filter(|(_, code)| *code == unknown);
+    gone.map(|(partition, _)| partition.clone()).collect()
 }
 
 pub(super) fn names(partitions: &[TopicPartition]) -> String {

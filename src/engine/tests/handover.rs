@@ -190,6 +190,49 @@ fn a_last_commit_that_was_refused_is_tried_again_soon_however_often_it_was() {
     assert_eq!(rig.given_back(), [0]);
 }
 
+/// A topic that was made anew with fewer partitions: Kafka takes the commits of the others.
+#[test]
+fn a_partition_that_is_gone_holds_up_no_other_and_is_not_waited_for_long() {
+    let (mut rig, delivered) = busy();
+    rig.read(1, 0, -1);
+    for ticket in delivered {
+        rig.done(ticket);
+    }
+    for (ticket, _) in rig.deliveries() {
+        rig.done(ticket);
+    }
+    assert_eq!(rig.committed_offsets(), [(0, 1)]);
+    rig.committed(Ok(()));
+    rig.pass(ms(1_000));
+    assert_eq!(rig.committed_offsets(), [(0, 4), (1, 1)]);
+    rig.committed_without(&[1]);
+    // It is said again in its time, and the other need not be.
+    rig.pass(ms(500));
+    assert_eq!(rig.committed_offsets(), []);
+    rig.pass(ms(500));
+    assert_eq!(rig.committed_offsets(), [(1, 1)]);
+    rig.committed_without(&[1]);
+
+    rig.on(Event::Shutdown);
+    let mut said = rig.committed_offsets();
+    let mut waited = 0;
+    while rig.given_back().is_empty() {
+        assert!(said.is_empty() || said == [(1, 1)], "{said:?}");
+        if !said.is_empty() {
+            rig.committed_without(&[1]);
+        }
+        rig.pass(ms(100));
+        waited += 100;
+        assert!(waited <= 500, "it is waited for");
+        said = rig.committed_offsets();
+    }
+    let lost = rig.take(|effect| match effect {
+        Effect::Uncommitted { partitions, .. } => Some(partitions.clone()),
+        _ => None,
+    });
+    assert_eq!(lost, [vec![partition(1)]]);
+}
+
 #[test]
 fn a_last_commit_of_a_generation_that_is_over_is_said_again_in_the_new_one_at_once() {
     let (mut rig, delivered) = busy();

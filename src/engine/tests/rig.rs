@@ -133,6 +133,12 @@ impl Rig {
         self.on(Event::Committed(result));
     }
 
+    /// The commit under way was taken, but for these partitions that there are not.
+    pub(super) fn committed_without(&mut self, lanes: &[u32]) {
+        let gone = lanes.iter().map(|lane| partition(*lane)).collect();
+        self.on(Event::CommittedInPart { gone });
+    }
+
     pub(super) fn revoke(&mut self, lane: u32) {
         self.on(Event::Revoked(vec![partition(lane)]));
     }

@@ -59,6 +59,8 @@ const ALWAYS_BUSY: f64 = 0.95;
 const OFTEN_BUSY: f64 = 0.7;
 /// By so much commits under full load have to show more than they say.
 const BUSY_IN_WORD: f64 = 1.3;
+/// Fewer records than this do not say whether a raise has helped.
+const TELLS: f64 = 20.0;
 /// A backlog of so many seconds, beside what commits are behind, keeps a pod busy.
 const DEEP: f64 = 5.0;
 
@@ -168,6 +170,8 @@ struct Run {
     pods: u32,
     /// Records committed before it.
     progress: f64,
+    /// What pods said to have done since it began.
+    work: Work,
 }
 
 impl Capacity {
@@ -220,6 +224,11 @@ impl Capacity {
 
     pub(super) fn said_of_size(&self) -> Option<f64> {
         self.of_size.rate()
+    }
+
+    /// Whether there were enough records before and after a change of size to compare what a pod does.
+    pub(super) fn tells_gain(&self) -> bool {
+        self.of_size.done >= TELLS && self.of_size_before.done >= TELLS
     }
 
     /// At the end of the size before.
@@ -311,6 +320,9 @@ impl Capacity {
             self.in_use += (elapsed / MEMORY.seconds).min(1.0) * (in_use - self.in_use);
         }
         self.work.add(&all, elapsed, &MEMORY);
+        if let Some(run) = &mut self.run {
+            run.work.join(&all);
+        }
         if settled {
             self.of_size.add(&all, elapsed, &MEMORY);
             self.of_size_lately.add(&all, elapsed, &MEMORY_LATELY);
@@ -371,7 +383,10 @@ pub(super) fn observe(state: &mut State, reading: &Reading<'_>) {
             if per_pod > 0.0 {
                 capacity.by_commits = capacity.by_commits.or(capacity.seed);
                 follow(&mut capacity.by_commits, per_pod, WEIGHT_OF_RUN);
-                if let Some(by_busy) = capacity.of_size().or_else(|| capacity.by_busy()) {
+                // By what pods said of the same seconds: the handler may just have become slower.
+                let said = run.work.rate().filter(|_| !capacity.busy_in_word);
+                let said = said.or_else(|| capacity.of_size());
+                if let Some(by_busy) = said.or_else(|| capacity.by_busy()) {
                     let lasts = seconds(run.loaded, reading.at) >= LASTING;
                     let least = if lasts { LEAST_OF_ALL } else { LEAST_EFFICIENT };
                     let most = capacity.efficiency.unwrap_or(1.0).max(1.05);
@@ -398,6 +413,7 @@ pub(super) fn observe(state: &mut State, reading: &Reading<'_>) {
         loaded,
         pods,
         progress,
+        work: Work::default(),
     });
 }
 

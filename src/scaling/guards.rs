@@ -59,6 +59,8 @@ pub(super) struct Guards {
     size: Option<u32>,
     /// Partitions that were stuck and are not back with the others yet.
     recovering: BTreeSet<TopicPartition>,
+    /// Partitions that were stuck at the last look.
+    stood: BTreeSet<TopicPartition>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -96,6 +98,11 @@ impl Guards {
         self.recovering.contains(partition)
     }
 
+    /// Whether this partition was stuck at the last look.
+    pub(super) fn stood(&self, partition: &TopicPartition) -> bool {
+        self.stood.contains(partition)
+    }
+
     /// The most pods that bring anything; when it has lasted, one size more, to see.
     fn ceiling(&self, now: Timestamp, sizes: &[u32]) -> Option<u32> {
         let ceiling = self.ceiling.as_ref()?;
@@ -118,6 +125,7 @@ pub(super) fn observe(policy: &Policy, state: &mut State, reading: &Reading<'_>)
     let per_pod = state.capacity.said();
     let of_size = state.capacity.said_of_size();
     let of_size_before = state.capacity.said_of_size_before();
+    let tells = state.capacity.tells_gain();
     let few = reading.known.len() / FEW_RECOVER;
     // Commits that are rarer than the promise excuse nothing.
     let patience = (STILL_WAITS + 2.0 * state.commit_gap).min(promise.max(STILL_WAITS));
@@ -128,6 +136,8 @@ pub(super) fn observe(policy: &Policy, state: &mut State, reading: &Reading<'_>)
     for known in reading.stuck() {
         guards.recovering.insert(known.partition.clone());
     }
+    let stuck = reading.stuck().map(|known| known.partition.clone());
+    guards.stood = stuck.collect();
     guards.recovering.retain(|partition| {
         let waits = reading.of(partition).map(|known| known.waits as f64);
         waits.is_some_and(|waits| waits > BACK * per_pod.unwrap_or(0.0))
@@ -189,10 +199,11 @@ pub(super) fn observe(policy: &Policy, state: &mut State, reading: &Reading<'_>)
 
     // What a raise has brought so far is no judgement, but the next one waits for that.
     guards.doubtful = match (&guards.trial, of_size) {
-        (Some(trial), Some(after)) => waits && trial.gain(after) < GAIN,
+        (Some(trial), Some(after)) => tells && waits && trial.gain(after) < GAIN,
         _ => false,
     };
-    if steady_for < TRIAL {
+    // A few slow records say little: one of them may take as long as all others.
+    if steady_for < TRIAL || (guards.trial.is_some() && !tells) {
         return;
     }
     if let (Some(trial), Some(after)) = (guards.trial.take(), of_size.or(per_pod)) {
@@ -263,7 +274,8 @@ pub(super) fn apply(
         return plan.hold(Why::HandlerFailing { ratio });
     }
     let stuck = reading.stuck().count();
-    if plan.raises() && stuck > 0 && stuck * 2 > reading.known.len() {
+    let changes = plan.raises() || plan.lowers();
+    if changes && stuck > 0 && stuck * 2 > reading.known.len() {
         return plan.hold(Why::MostlyStuck {
             stuck,
             partitions: reading.sample.partitions.len(),

@@ -202,7 +202,10 @@ fn mark_stuck(known: &mut [Known<'_>], sample: &Sample, state: &State, at: Times
     for known in known {
         let track = tracks.of(known.partition);
         let said = known.lag > 0 && known.sample.stuck.is_some();
-        known.stuck = said || (known.waits > 0 && neglected(track));
+        // Another owner is no movement: what was stuck is so until it moves.
+        let still = state.guards.stood(known.partition)
+            && track.is_some_and(|track| track.stands_at(known.next));
+        known.stuck = said || (known.waits > 0 && (still || neglected(track)));
         known.recovering = !known.stuck && state.guards.recovers(known.partition);
     }
 }

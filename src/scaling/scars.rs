@@ -24,6 +24,8 @@ const FORGOTTEN: f64 = 600.0;
 const RULED_OUT: f64 = 600.0;
 /// The stretch whose mean says for which load a size was too small, seconds.
 const STRETCH: f64 = 60.0;
+/// A fleet that gets no more than this share of what arrives done is not too small, but stands.
+const STANDS: f64 = 0.5;
 
 /// A load that a size was too small for.
 #[derive(Clone, Debug, PartialEq)]
@@ -85,7 +87,8 @@ pub(super) fn observe(state: &mut State, reading: &Reading<'_>) {
 }
 
 /// A raise from `size` shows what it is too small for: the load of late, or of this moment where
-/// that is more and the pods were not let go just before.
+/// that is more and the pods were not let go just before. Not while it stands: what is behind the handler fails, or the
+/// pods have only begun.
 pub(super) fn learn(state: &mut State, size: u32, now: Timestamp) {
     let Some(per_pod) = state.capacity.measured().filter(|_| size > 0) else {
         return;
@@ -93,6 +96,10 @@ pub(super) fn learn(state: &mut State, size: u32, now: Timestamp) {
     let Some(of_late) = state.arrivals.peak(STRETCH, STRETCH) else {
         return;
     };
+    let done = state.progress.rate(STRETCH, STRETCH);
+    if done.is_some_and(|done| done < STANDS * of_late) {
+        return;
+    }
     let at_once = state.arrival().unwrap_or(0.0);
     let load = if state.surplus.lowered_lately() {
         of_late

@@ -31,6 +31,10 @@ pub(super) struct World {
     pub(super) downstream: f64,
     /// Share of arrivals that all go to partition 0.
     pub(super) hot: f64,
+    /// How many times its usual speed a pod works at, by time.
+    pub(super) pace: fn(f64) -> f64,
+    /// Partitions that nobody gets anywhere with, by time and number.
+    pub(super) stands: fn(f64, usize) -> bool,
     pub(super) policy: Policy,
 }
 
@@ -46,6 +50,8 @@ impl Default for World {
             reported: 1.0,
             downstream: f64::INFINITY,
             hot: 0.0,
+            pace: |_| 1.0,
+            stands: |_, _| false,
             policy: Policy {
                 min: 0,
                 max: None,
@@ -162,12 +168,17 @@ impl World {
                 paused_until = time + self.pause;
             }
             if ready > 0 && time >= paused_until {
-                let rate = self.per_pod.min(self.downstream / ready as f64);
+                let usual = self.per_pod.min(self.downstream / ready as f64);
+                let rate = usual * (self.pace)(time);
                 let working = pods.iter_mut().filter(|pod| pod.ready_at <= time);
                 for (index, pod) in working.enumerate() {
-                    let own: Vec<usize> = (0..self.partitions)
+                    let mut own: Vec<usize> = (0..self.partitions)
                         .filter(|p| p % ready == index)
                         .collect();
+                    for &number in &own {
+                        partitions[number].owner = Some(pod.name.clone());
+                    }
+                    own.retain(|p| !(self.stands)(time, *p));
                     let mut left = rate * TICK;
                     // Fair among its partitions: the emptiest first, each up to an equal share.
                     let mut order = own.clone();
@@ -175,12 +186,11 @@ impl World {
                     order.sort_by(|&a, &b| waiting(a).total_cmp(&waiting(b)));
                     for (served, number) in order.into_iter().enumerate() {
                         let partition = &mut partitions[number];
-                        partition.owner = Some(pod.name.clone());
                         let share = left / (own.len() - served) as f64;
                         let work = (partition.end - partition.done).min(share);
                         partition.done += work;
                         pod.done += work;
-                        pod.busy += self.reported * work / rate;
+                        pod.busy += self.reported * work / rate.max(1e-9);
                         left -= work;
                     }
                 }

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use super::flow::seconds;
 use super::level::WINDOW;
 use super::reading::Known;
+use crate::topic::Offset;
 
 /// Points that a partition's past keeps.
 const POINTS: usize = 40;
@@ -142,6 +143,11 @@ impl Track {
             oldest: (known.waits > 0).then(|| first(position)),
             held: held(known).map(|offset| Box::new(first(offset))),
         }
+    }
+
+    /// Whether this was the first record that waited.
+    pub(super) fn stands_at(&self, offset: Offset) -> bool {
+        self.position == offset.0
     }
 
     /// Takes new offsets in.

@@ -102,6 +102,11 @@ pub const ALL: &[Condition] = &[
                 &[
                     well("AllReady", "all pods are ready"),
                     well("Idle", "at zero pods: there is nothing to do"),
+                    reason(
+                        "HeldAtZero",
+                        "at zero pods while records wait: spec.scaling.mode leaves the size to others",
+                        "set spec.replicas (mode Manual or External), or spec.scaling.mode to Auto",
+                    ),
                     PAUSED,
                 ],
             ),

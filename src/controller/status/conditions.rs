@@ -140,9 +140,19 @@ fn ready(facts: &Facts<'_>, stuck: &[StuckRecord]) -> Judgement {
             "WaitingForOffsets",
             "what waits in Kafka is not known yet; no pod starts before",
         ),
+        0 if waits(facts) && fleet.mode != ScalingMode::Auto => yes(
+            "HeldAtZero",
+            "records wait, and no pod is started, as spec.scaling.mode leaves the size to others: set spec.replicas, or spec.scaling.mode to Auto",
+        ),
         0 => yes("Idle", "at zero: there is nothing to do"),
         _ => yes("AllReady", format!("{ready} of {size} pods are ready")),
     }
+}
+
+/// Records are known to wait.
+fn waits(facts: &Facts<'_>) -> bool {
+    let lag = facts.decision.and_then(|decision| decision.outlook.lag);
+    lag.is_some_and(|lag| lag > 0)
 }
 
 fn progressing(facts: &Facts<'_>) -> Judgement {

@@ -437,6 +437,40 @@ fn what_pods_that_run_find_wrong_with_the_dead_letter_topic_is_told() {
 }
 
 #[test]
+fn a_fleet_that_is_held_at_zero_while_records_wait_is_not_called_idle() {
+    let mut day = Day::good();
+    day.workload = Some(running(0));
+    let word = |day: &Day| reason(&day.status(), "Ready");
+    for mode in ["Recommend", "Manual", "External"] {
+        day.fleet = fleet(json!({ "scaling": { "mode": mode } }));
+        day.decision = Some(decision(Why::AtRest, 5_000));
+        assert_eq!(word(&day), "True HeldAtZero", "{mode}");
+        day.decision = Some(decision(Why::AtRest, 0));
+        assert_eq!(word(&day), "True Idle", "{mode}");
+    }
+}
+
+#[test]
+fn a_misconfigured_handler_is_not_answered_with_a_dead_letter_topic() {
+    let mut day = Day::good();
+    day.fleet = fleet(json!({ "delivery": { "deadLetter": { "topic": "dlq" } } }));
+    for (error, remedy) in [
+        ("Redirect 302", "set spec.handler.http.url"),
+        ("UnknownResult 200", "the handler's answer is none"),
+    ] {
+        day.sample = Some(sample(Some(report::Stuck {
+            offset: 4,
+            attempts: 1,
+            error: error.to_owned(),
+        })));
+        let (status, _, message) = condition(&day.status(), "Stalled");
+        assert_eq!(status, "True");
+        assert!(message.contains(remedy), "{message}");
+        assert!(!message.contains("name a dead-letter topic"), "{message}");
+    }
+}
+
+#[test]
 fn whoever_else_has_the_group_is_named() {
     let mut day = Day::good();
     let word = |day: &Day| reason(&day.status(), "GroupShared");

@@ -95,6 +95,12 @@ pub(super) fn stalled_text(facts: &Facts<'_>, record: &StuckRecord, count: usize
         _ if error == "Protocol" => {
             "the handler does not answer in what spec.handler.http.protocol says: set that to Http1, or let the handler speak HTTP/2 without TLS (h2c, prior knowledge)".to_owned()
         }
+        _ if error.starts_with("Redirect") => {
+            "redirects are not followed, since a redirected POST loses its body, and no dead letter is made of it: set spec.handler.http.url to where it leads".to_owned()
+        }
+        _ if error.starts_with("UnknownResult") => {
+            "the handler's answer is none that is known, and no dead letter is made of it: the worker's log has it; mend the handler and it goes on by itself".to_owned()
+        }
         _ if own_consumer(facts) => {
             "look at what your consumer logs of this partition; mend it and it goes on by itself".to_owned()
         }

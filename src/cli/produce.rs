@@ -42,7 +42,7 @@ pub struct ProduceArgs {
     #[arg(long, conflicts_with_all = ["count", "json_lines"])]
     pub key: Option<String>,
     /// Lines of standard input are JSON: {"key": "k", "value": "v", "headers": {"name": "value"}}.
-    /// A value that is no string is sent as its JSON; null is a tombstone
+    /// A value that is no string is sent as its JSON, byte for byte; null is a tombstone
     #[arg(long, conflicts_with = "count")]
     pub json_lines: bool,
     /// Make so many records: {"key":"key-7","seq":3}, with sequence numbers from 1 within each key

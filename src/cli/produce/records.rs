@@ -1,7 +1,10 @@
 //! Records out of counts and lines. Pure.
 
+use std::fmt;
+
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde::de::{Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
 
 /// A record to be produced.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -70,9 +73,38 @@ pub(super) struct NotARecord {
 struct Line {
     #[serde(default)]
     key: Option<String>,
-    value: Value,
+    // Not a tree of values: that has no room for 98765432109876543210, 1.10 or the order of members.
+    value: Box<RawValue>,
     #[serde(default)]
-    headers: Map<String, Value>,
+    headers: Headers,
+}
+
+/// As they were written: in their order, and a name may be there twice, as in Kafka.
+#[derive(Default)]
+struct Headers(Vec<(String, Box<RawValue>)>);
+
+impl<'de> Deserialize<'de> for Headers {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct InOrder;
+
+        impl<'de> Visitor<'de> for InOrder {
+            type Value = Headers;
+
+            fn expecting(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+                to.write_str("an object of headers")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Headers, A::Error> {
+                let mut headers = Vec::new();
+                while let Some(header) = map.next_entry()? {
+                    headers.push(header);
+                }
+                Ok(Headers(headers))
+            }
+        }
+
+        deserializer.deserialize_map(InOrder)
+    }
 }
 
 /// The record that a line of JSON describes. `line` is its number, for the error.
@@ -81,29 +113,33 @@ pub(super) fn json_line(text: &[u8], line: usize) -> Result<Record, NotARecord> 
     // To the parser each is line 1; `line` is the one in the input.
     let why = |error: serde_json::Error| error.to_string().replace("at line 1 column", "at column");
     let parsed: Line = serde_json::from_slice(text).map_err(|error| refused(why(error)))?;
-    let headers = parsed
-        .headers
-        .into_iter()
-        .map(|(name, value)| (name, bytes(value)))
-        .collect();
+    let mut headers = Vec::new();
+    for (name, value) in parsed.headers.0 {
+        headers.push((name, bytes(&value).map_err(|error| refused(why(error)))?));
+    }
     Ok(Record {
         key: parsed.key.map(String::into_bytes),
-        value: bytes(parsed.value),
+        value: bytes(&parsed.value).map_err(|error| refused(why(error)))?,
         headers,
     })
 }
 
-/// A text as it is, null as nothing, anything else as its JSON.
-fn bytes(value: Value) -> Option<Vec<u8>> {
-    match value {
-        Value::Null => None,
-        Value::String(text) => Some(text.into_bytes()),
-        other => Some(other.to_string().into_bytes()),
+/// A text as it is, null as nothing, anything else as its JSON, byte for byte.
+fn bytes(value: &RawValue) -> serde_json::Result<Option<Vec<u8>>> {
+    let json = value.get();
+    if json == "null" {
+        return Ok(None);
     }
+    if json.starts_with('"') {
+        return serde_json::from_str(json).map(|text: String| Some(text.into_bytes()));
+    }
+    Ok(Some(json.as_bytes().to_vec()))
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
 
     fn text(bytes: &Option<Vec<u8>>) -> String {
@@ -185,12 +221,39 @@ mod tests {
     }
 
     #[test]
+    fn json_is_sent_byte_for_byte_as_it_is_written() {
+        for json in [
+            r#"{"id":98765432109876543210,"amount":1.10,"b":1,"a":2}"#,
+            r#"{"b":1,"a":2,"b":3}"#,
+            "12345678901234567890123",
+            "-0.0",
+            "1E400",
+            "[ 1,\t2 ]",
+            r#"{"\u00e4":"\/"}"#,
+            "true",
+        ] {
+            let line = format!(r#"{{"headers":{{"h": {json} ,"a":1,"h":2}}, "value" : {json} }}"#);
+            let record = json_line(line.as_bytes(), 1).unwrap();
+            assert_eq!(text(&record.value), json);
+            let headers = [("h", json), ("a", "1"), ("h", "2")]
+                .map(|(name, value)| (name.to_owned(), Some(value.as_bytes().to_vec())));
+            assert_eq!(record.headers, headers);
+        }
+        let escaped = json_line(br#"{"value":"\u00e4\n\/"}"#, 1).unwrap();
+        assert_eq!(text(&escaped.value), "\u{e4}\n/");
+    }
+
+    #[test]
     fn a_bad_line_is_named_by_its_number() {
         for bad in [
             "nonsense",
             "{}",
             r#"{"value":1,"header":{}}"#,
             r#"{"key":1,"value":1}"#,
+            r#"{"value":01}"#,
+            r#"{"value":"\ud800"}"#,
+            r#"{"value":1,"value":2}"#,
+            r#"{"value":1,"headers":[]}"#,
         ] {
             let error = json_line(bad.as_bytes(), 7).unwrap_err().to_string();
             assert!(error.starts_with("line 7 is not a record: "), "{error}");

@@ -84,7 +84,8 @@ pub struct ProduceArgs {
     #[arg(long, value_name = "TIME", default_value = "30s")]
     pub timeout: Span,
     /// Only tell what goes wrong, on standard error, and exit with 0: for what must go on whatever becomes of its
-    /// records. A line of input that is no record is passed over
+    /// records. A line of input that is no record is passed over, and so is a record that Kafka refuses, such as one
+    /// that is too large; what was refused with it is sent again and may come behind later records of its key
     #[arg(long)]
     pub best_effort: bool,
     /// How to say what was done
@@ -97,6 +98,13 @@ pub struct ProduceArgs {
     /// Where the keys are.
     #[command(flatten)]
     pub encryption_keys: KeyArgs,
+}
+
+impl ProduceArgs {
+    /// True if records are lines of standard input.
+    fn reads_lines(&self) -> bool {
+        self.count.is_none() && self.values.is_empty()
+    }
 }
 
 /// How the summary is written.
@@ -145,25 +153,18 @@ fn produce(args: &ProduceArgs, stop: &AtomicBool) -> anyhow::Result<()> {
     let (producer, tokens) = connect::producer(args)?;
     let partitions = connect::topic(&producer, args)?;
     let mut sender = Sender::new(producer, tokens, args, io::stderr().is_terminal());
-    for record in source(args) {
+    for (number, record) in source(args) {
         if stop.load(Ordering::Relaxed) {
             break;
         }
-        let mut record = match record {
-            Ok(record) => record,
-            Err(why) if args.best_effort => {
-                eprintln!("passed over: {why:#}");
-                continue;
-            }
+        match record.and_then(|record| sealed(sealer.as_ref(), record)) {
+            Ok(record) => sender.send(number, &record)?,
+            Err(why) if args.best_effort => sender.pass_over(&format_args!("{why:#}")),
             Err(why) => {
                 let sent = sender.finish()?;
                 bail!("{why:#}; {}", summary::before(sent.records));
             }
-        };
-        if let (Some(sealer), Some(value)) = (&sealer, &mut record.value) {
-            *value = sealer.seal(value).map_err(anyhow::Error::msg)?.into_bytes();
         }
-        sender.send(record)?;
     }
     let sent = sender.finish()?;
     output::print(&summary::line(&sent, args, partitions))
@@ -181,33 +182,40 @@ fn sealer(args: &ProduceArgs) -> anyhow::Result<Option<Sealer>> {
     Ok(None)
 }
 
-type Source = Box<dyn Iterator<Item = anyhow::Result<Record>>>;
+fn sealed(sealer: Option<&Sealer>, mut record: Record) -> anyhow::Result<Record> {
+    if let (Some(sealer), Some(value)) = (sealer, &mut record.value) {
+        *value = sealer.seal(value).map_err(anyhow::Error::msg)?.into_bytes();
+    }
+    Ok(record)
+}
+
+/// Records and their numbers: lines from 1, or which one it is.
+type Source = Box<dyn Iterator<Item = (usize, anyhow::Result<Record>)>>;
 
 fn source(args: &ProduceArgs) -> Source {
     let key = args.key.clone().map(String::into_bytes);
     if let Some(count) = args.count {
         let (keys, size) = (args.keys, args.size);
-        return Box::new((Generated { count, keys, size }).records().map(Ok));
+        let made = (Generated { count, keys, size }).records().map(Ok);
+        return Box::new((1..).zip(made));
     }
     if !args.values.is_empty() {
-        let values = args.values.clone();
-        return Box::new(
-            values
-                .into_iter()
-                .map(move |value| Ok(Record::new(key.clone(), value.into_bytes()))),
-        );
+        let values = args.values.clone().into_iter();
+        let made = values.map(move |value| Ok(Record::new(key.clone(), value.into_bytes())));
+        return Box::new((1..).zip(made));
     }
     // Not `lines()`: a record may hold bytes that are no UTF-8.
-    let lines = io::stdin().lock().split(b'\n');
+    let lines = (1..).zip(io::stdin().lock().split(b'\n'));
     if args.json_lines {
+        let record = |number, line: io::Result<Vec<u8>>| Ok(json_line(&line?, number)?);
         return Box::new(
-            (1..)
-                .zip(lines)
+            lines
                 .filter(|(_, line)| !line.as_ref().is_ok_and(|line| line.trim_ascii().is_empty()))
-                .map(|(number, line)| Ok(json_line(&line?, number)?)),
+                .map(move |(number, line)| (number, record(number, line))),
         );
     }
-    Box::new(lines.map(move |line| Ok(Record::new(key.clone(), line?))))
+    let record = move |line: io::Result<Vec<u8>>| Ok(Record::new(key.clone(), line?));
+    Box::new(lines.map(move |(number, line)| (number, record(line))))
 }
 
 pub(super) fn positive(text: &str) -> Result<f64, String> {

@@ -312,6 +312,90 @@ fn best_effort_tells_what_went_wrong_and_goes_on() {
     assert!(output.stdout.is_empty(), "{output:?}");
 }
 
+const TOO_LARGE: usize = 1_500_000;
+
+#[test]
+fn a_record_that_is_too_large_concerns_only_itself() {
+    let kafka = Kafka::with_topic("events", 1);
+    let bootstrap = kafka.bootstrap();
+    let arguments = ["--bootstrap", &bootstrap, "--topic", "events", "--key", "k"];
+    let input = format!("a\n{}\nb\nc\n", "y".repeat(TOO_LARGE));
+    let best_effort = [&arguments[..], &["--best-effort", "-o", "json"]].concat();
+    let output = produce(&best_effort, &input);
+    let summary: Value = serde_json::from_str(&succeeded(&output)).unwrap();
+    assert_eq!(
+        (&summary["produced"], &summary["passedOver"]),
+        (&json!(3), &json!(1))
+    );
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        told.starts_with("passed over: line 2 (key k, 1,500,001 bytes): "),
+        "{told}"
+    );
+    assert!(told.contains("max.message.bytes"), "{told}");
+    let read = |count| kafka.records("events", 1, count, |message| utf8(message.payload()));
+    let [a, b, c] = ["a", "b", "c"].map(|value| Some(value.to_owned()));
+    assert_eq!(read(3), [a.clone(), b.clone(), c.clone()]);
+
+    let error = failed(&produce(&arguments, &input));
+    assert!(
+        error.contains("line 2 (key k, 1,500,001 bytes): "),
+        "{error}"
+    );
+    assert!(
+        error.contains("the record before it is produced"),
+        "{error}"
+    );
+    assert_eq!(read(4), [a.clone(), b, c, a]);
+}
+
+#[test]
+fn of_a_batch_that_the_brokers_refuse_each_record_is_tried_alone() {
+    use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE};
+
+    let kafka = Kafka::with_topic("events", 1);
+    let bootstrap = kafka.bootstrap();
+    let arguments = [
+        "--bootstrap",
+        &bootstrap,
+        "--topic",
+        "events",
+        "--header",
+        "h=1",
+        "--property",
+        "linger.ms=500",
+    ];
+    let too_large = [RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE; 2];
+    // The batch, and the first of its records.
+    kafka
+        .cluster
+        .request_errors(RDKafkaApiKey::Produce, &too_large);
+    let best_effort = [&arguments[..], &["--best-effort"]].concat();
+    let output = produce(&best_effort, "a\nb\nc\n");
+    assert!(succeeded(&output).contains("; 1 passed over"), "{output:?}");
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        told.starts_with("passed over: line 1 (1 bytes): "),
+        "{told}"
+    );
+    let read = kafka.records("events", 1, 2, |message| {
+        let headers = message.headers().map(|headers| headers.count());
+        (utf8(message.payload()), headers)
+    });
+    let expected = ["b", "c"].map(|value| (Some(value.to_owned()), Some(1)));
+    assert_eq!(read, expected);
+
+    kafka
+        .cluster
+        .request_errors(RDKafkaApiKey::Produce, &too_large[..1]);
+    let error = failed(&produce(&arguments, "a\nbb\nc\n"));
+    assert!(
+        error.contains("took no more with line 2 (2 bytes), the largest of 3 sent at once: "),
+        "{error}"
+    );
+    assert!(error.contains("batch.size"), "{error}");
+}
+
 #[test]
 fn a_missing_topic_is_named_with_its_remedy_and_not_created() {
     let kafka = Kafka::with_topic("orders", 1);

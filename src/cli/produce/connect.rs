@@ -1,13 +1,13 @@
 //! A producer, and a topic that exists.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::{anyhow, bail};
 use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::DeliveryResult;
+use rdkafka::message::{DeliveryResult, Message, OwnedMessage};
 use rdkafka::producer::{BaseProducer, Producer, ProducerContext};
 
 use super::ProduceArgs;
@@ -17,33 +17,126 @@ use crate::kafka::oauth::Grant;
 use crate::kafka::topics::Topics;
 
 /// What the producer has heard.
-#[derive(Debug, Default)]
-pub(super) struct Heard(Mutex<State>);
+#[derive(Debug)]
+pub(super) struct Heard {
+    best_effort: bool,
+    state: Mutex<State>,
+    refused: Mutex<Vec<Refused>>,
+}
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct State {
     pub acknowledged: u64,
     /// Of the first record that was not acknowledged.
-    pub failure: Option<KafkaError>,
+    pub failure: Option<Failure>,
     /// What a connection last ended with; explains a time-out.
     pub connection: Option<String>,
 }
 
+/// Why nothing more is sent.
+#[derive(Clone, Debug)]
+pub(super) struct Failure {
+    pub error: KafkaError,
+    /// The record that it is about; the largest, as a batch is refused as a whole.
+    pub about: About,
+    /// Records that failed with it.
+    pub together: u64,
+}
+
+/// What a record is told by.
+#[derive(Clone, Debug)]
+pub(super) struct About {
+    /// Its line or, without lines, which one it is, from 1.
+    pub number: usize,
+    pub key: Option<Vec<u8>>,
+    /// Of its key and its value.
+    pub bytes: usize,
+}
+
+impl About {
+    pub fn new(number: usize, key: Option<&[u8]>, value: Option<&[u8]>) -> Self {
+        Self {
+            number,
+            key: key.map(<[u8]>::to_vec),
+            bytes: key.map_or(0, <[u8]>::len) + value.map_or(0, <[u8]>::len),
+        }
+    }
+}
+
+/// A record that was refused in a batch, perhaps because of another one.
+#[derive(Debug)]
+pub(super) struct Refused {
+    pub number: usize,
+    pub message: OwnedMessage,
+    pub error: KafkaError,
+}
+
+/// True if a record is refused for what it is, so that others may be taken.
+pub(super) fn concerns_one_record(error: &KafkaError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(
+            RDKafkaErrorCode::MessageSizeTooLarge
+                | RDKafkaErrorCode::InvalidRecord
+                | RDKafkaErrorCode::InvalidDifferentRecord
+                | RDKafkaErrorCode::InvalidTimestamp
+        )
+    )
+}
+
 impl Heard {
-    pub fn state(&self) -> State {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+    /// With `best_effort`, records that are refused for what they are do not count as failures, and
+    /// are kept to be sent alone.
+    fn new(best_effort: bool) -> Self {
+        Self {
+            best_effort,
+            state: Mutex::default(),
+            refused: Mutex::default(),
+        }
     }
 
-    pub fn failure(&self) -> Option<KafkaError> {
-        let state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        state.failure.clone()
+    pub fn state(&self) -> State {
+        lock(&self.state).clone()
+    }
+
+    pub fn failure(&self) -> Option<Failure> {
+        lock(&self.state).failure.clone()
+    }
+
+    /// Those refused since the last time, in the order in which they were sent.
+    pub fn take_refused(&self) -> Vec<Refused> {
+        let mut refused = std::mem::take(&mut *lock(&self.refused));
+        refused.sort_by_key(|refused| refused.number);
+        refused
     }
 
     fn note(&self, note: impl FnOnce(&mut State)) {
-        note(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        note(&mut lock(&self.state));
+    }
+}
+
+fn lock<T>(held: &Mutex<T>) -> MutexGuard<'_, T> {
+    held.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl State {
+    fn fail(&mut self, error: &KafkaError, about: About) {
+        match &mut self.failure {
+            None => {
+                self.failure = Some(Failure {
+                    error: error.clone(),
+                    about,
+                    together: 1,
+                });
+            }
+            Some(failure) if failure.error == *error => {
+                failure.together += 1;
+                if about.bytes > failure.about.bytes {
+                    failure.about = about;
+                }
+            }
+            Some(_) => {}
+        }
     }
 }
 
@@ -61,15 +154,24 @@ impl ClientContext for Heard {
 }
 
 impl ProducerContext for Heard {
-    type DeliveryOpaque = ();
+    /// The record's number.
+    type DeliveryOpaque = usize;
 
-    fn delivery(&self, result: &DeliveryResult<'_>, _: ()) {
-        self.note(|state| match result {
-            Ok(_) => state.acknowledged += 1,
-            Err((error, _)) => {
-                state.failure.get_or_insert_with(|| error.clone());
+    fn delivery(&self, result: &DeliveryResult<'_>, number: usize) {
+        match result {
+            Ok(_) => self.note(|state| state.acknowledged += 1),
+            Err((error, message)) if self.best_effort && concerns_one_record(error) => {
+                lock(&self.refused).push(Refused {
+                    number,
+                    message: message.detach(),
+                    error: error.clone(),
+                });
             }
-        });
+            Err((error, message)) => {
+                let about = About::new(number, message.key(), message.payload());
+                self.note(|state| state.fail(error, about));
+            }
+        }
     }
 }
 
@@ -98,15 +200,14 @@ pub(super) fn producer(
     args: &ProduceArgs,
 ) -> anyhow::Result<(BaseProducer<Heard>, Option<Tokens>)> {
     let (config, grant) = Grant::take(&config(args));
-    let producer: BaseProducer<Heard> =
-        config
-            .create_with_context(Heard::default())
-            .map_err(|error| {
-                anyhow!(
-                    "{}; check --bootstrap and --property",
-                    without_values(&error)
-                )
-            })?;
+    let producer: BaseProducer<Heard> = config
+        .create_with_context(Heard::new(args.best_effort))
+        .map_err(|error| {
+            anyhow!(
+                "{}; check --bootstrap and --property",
+                without_values(&error)
+            )
+        })?;
     let tokens = Tokens::keep(producer.client(), grant);
     Ok((producer, tokens))
 }

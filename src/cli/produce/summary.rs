@@ -15,6 +15,7 @@ pub(super) fn line(sent: &Sent, args: &ProduceArgs, partitions: usize) -> String
             "topic": args.topic,
             "partitions": partitions,
             "produced": sent.records,
+            "passedOver": sent.passed_over,
             "startedAt": sent.started_at.to_string(),
             "seconds": (seconds * 1000.0).round() / 1000.0,
         })
@@ -51,8 +52,12 @@ fn text(sent: &Sent, topic: &str, partitions: usize) -> String {
         0 | 1 => String::new(),
         many => format!(", {} a second", grouped((many as f64 / seconds) as i64)),
     };
+    let passed_over = match sent.passed_over {
+        0 => String::new(),
+        some => format!("; {} passed over", grouped(some as i64)),
+    };
     format!(
-        "{} {records} produced to {topic} ({partitions} {spread}) in {seconds:.1} s{rate}",
+        "{} {records} produced to {topic} ({partitions} {spread}) in {seconds:.1} s{rate}{passed_over}",
         grouped(sent.records as i64)
     )
 }
@@ -69,6 +74,7 @@ mod tests {
     fn the_summary_says_how_much_where_and_how_fast() {
         let sent = |records| Sent {
             records,
+            passed_over: 0,
             started_at: Timestamp::UNIX_EPOCH,
             took: Duration::from_millis(1_500),
         };
@@ -79,6 +85,14 @@ mod tests {
         assert_eq!(
             text(&sent(1), "orders", 1),
             "1 record produced to orders (1 partition) in 1.5 s"
+        );
+        let partly = Sent {
+            passed_over: 2,
+            ..sent(1)
+        };
+        assert_eq!(
+            text(&partly, "orders", 1),
+            "1 record produced to orders (1 partition) in 1.5 s; 2 passed over"
         );
     }
 }

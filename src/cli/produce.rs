@@ -6,9 +6,10 @@
 mod connect;
 mod records;
 mod send;
+mod source;
 mod summary;
 
-use std::io::{self, BufRead, IsTerminal};
+use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,8 +24,12 @@ use super::connection::pair;
 use super::encryption::keys::KeyArgs;
 use super::encryption::seal::{Sealer, WriteArgs};
 use super::output;
-use records::{Generated, Record, json_line};
+use records::Record;
 use send::Sender;
+use source::{Next, Source};
+
+/// The exit code after Ctrl-C, as shells give it: 128 and the signal's number.
+const INTERRUPTED: u8 = 128 + 2;
 
 /// Arguments of `drover produce`.
 #[derive(Args, Clone, Debug)]
@@ -133,12 +138,12 @@ pub async fn run(args: ProduceArgs) -> anyhow::Result<ExitCode> {
                 eprintln!("not produced: {error:#}");
                 Ok(ExitCode::SUCCESS)
             }
-            done => done.map(|()| ExitCode::SUCCESS),
+            done => done,
         },
         _ = interrupted_twice(&stop) => {
             eprintln!("stopped; records that were not acknowledged yet may be missing");
-            // The thread may be waiting for a line of standard input, which nothing can end.
-            std::process::exit(130);
+            // The thread may be waiting for brokers, which nothing can end.
+            std::process::exit(INTERRUPTED.into());
         }
     }
 }
@@ -148,15 +153,24 @@ async fn interrupted_twice(stop: &AtomicBool) {
     while tokio::signal::ctrl_c().await.is_ok() && !stop.swap(true, Ordering::Relaxed) {}
 }
 
-fn produce(args: &ProduceArgs, stop: &AtomicBool) -> anyhow::Result<()> {
+fn produce(args: &ProduceArgs, stop: &AtomicBool) -> anyhow::Result<ExitCode> {
     let sealer = sealer(args)?;
     let (producer, tokens) = connect::producer(args)?;
     let partitions = connect::topic(&producer, args)?;
-    let mut sender = Sender::new(producer, tokens, args, io::stderr().is_terminal());
-    for (number, record) in source(args) {
+    let mut sender = Sender::new(producer, tokens, args, stop, io::stderr().is_terminal());
+    let mut source = Source::of(args);
+    let interrupted = loop {
         if stop.load(Ordering::Relaxed) {
-            break;
+            break true;
         }
+        let (number, record) = match source.next() {
+            Next::Record(number, record) => (number, record),
+            Next::NotYet => {
+                sender.look_around()?;
+                continue;
+            }
+            Next::End => break false,
+        };
         match record.and_then(|record| sealed(sealer.as_ref(), record)) {
             Ok(record) => sender.send(number, &record)?,
             Err(why) if args.best_effort => sender.pass_over(&format_args!("{why:#}")),
@@ -165,9 +179,10 @@ fn produce(args: &ProduceArgs, stop: &AtomicBool) -> anyhow::Result<()> {
                 bail!("{why:#}; {}", summary::before(sent.records));
             }
         }
-    }
+    };
     let sent = sender.finish()?;
-    output::print(&summary::line(&sent, args, partitions))
+    output::print(&summary::line(&sent, args, partitions))?;
+    Ok(ExitCode::from(if interrupted { INTERRUPTED } else { 0 }))
 }
 
 fn sealer(args: &ProduceArgs) -> anyhow::Result<Option<Sealer>> {
@@ -187,35 +202,6 @@ fn sealed(sealer: Option<&Sealer>, mut record: Record) -> anyhow::Result<Record>
         *value = sealer.seal(value).map_err(anyhow::Error::msg)?.into_bytes();
     }
     Ok(record)
-}
-
-/// Records and their numbers: lines from 1, or which one it is.
-type Source = Box<dyn Iterator<Item = (usize, anyhow::Result<Record>)>>;
-
-fn source(args: &ProduceArgs) -> Source {
-    let key = args.key.clone().map(String::into_bytes);
-    if let Some(count) = args.count {
-        let (keys, size) = (args.keys, args.size);
-        let made = (Generated { count, keys, size }).records().map(Ok);
-        return Box::new((1..).zip(made));
-    }
-    if !args.values.is_empty() {
-        let values = args.values.clone().into_iter();
-        let made = values.map(move |value| Ok(Record::new(key.clone(), value.into_bytes())));
-        return Box::new((1..).zip(made));
-    }
-    // Not `lines()`: a record may hold bytes that are no UTF-8.
-    let lines = (1..).zip(io::stdin().lock().split(b'\n'));
-    if args.json_lines {
-        let record = |number, line: io::Result<Vec<u8>>| Ok(json_line(&line?, number)?);
-        return Box::new(
-            lines
-                .filter(|(_, line)| !line.as_ref().is_ok_and(|line| line.trim_ascii().is_empty()))
-                .map(move |(number, line)| (number, record(number, line))),
-        );
-    }
-    let record = move |line: io::Result<Vec<u8>>| Ok(Record::new(key.clone(), line?));
-    Box::new(lines.map(move |(number, line)| (number, record(line))))
 }
 
 pub(super) fn positive(text: &str) -> Result<f64, String> {

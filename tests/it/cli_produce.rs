@@ -396,6 +396,43 @@ fn of_a_batch_that_the_brokers_refuse_each_record_is_tried_alone() {
     assert!(error.contains("batch.size"), "{error}");
 }
 
+/// Lets it begin, sends Ctrl-C once, and waits; standard input stays open until it has ended.
+fn interrupted(kafka: &Kafka, arguments: &[&str], input: &str, records: usize) -> Output {
+    let bootstrap = kafka.bootstrap();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_drover"))
+        .args(["produce", "--bootstrap", &bootstrap, "--topic", "orders"])
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut open = child.stdin.take().unwrap();
+    open.write_all(input.as_bytes()).unwrap();
+    kafka.records("orders", 1, records, |_| ());
+    let pid = child.id().to_string();
+    let sent = Command::new("kill").args(["-INT", &pid]).status();
+    assert!(sent.unwrap().success());
+    let output = child.wait_with_output().unwrap();
+    drop(open);
+    output
+}
+
+#[test]
+fn ctrl_c_ends_it_at_once_with_what_was_acknowledged_and_exits_with_130() {
+    for (arguments, input) in [
+        (&[][..], "one\ntwo\n"),
+        (&["--count", "1000000", "--rate", "0.2"], ""),
+    ] {
+        let kafka = Kafka::with_topic("orders", 1);
+        let output = interrupted(&kafka, arguments, input, 1);
+        assert_eq!(output.status.code(), Some(130), "{output:?}");
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(said.contains(" produced to orders"), "{output:?}");
+        assert!(output.stderr.is_empty(), "{output:?}");
+    }
+}
+
 #[test]
 fn a_missing_topic_is_named_with_its_remedy_and_not_created() {
     let kafka = Kafka::with_topic("orders", 1);

@@ -1,6 +1,7 @@
 //! Feeds the producer: at a rate, with headers, showing progress, until all is acknowledged.
 
 use std::fmt::Display;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{anyhow, bail};
@@ -40,6 +41,8 @@ pub(super) struct Sender<'a> {
     _tokens: Option<Tokens>,
     producer: BaseProducer<Heard>,
     args: &'a ProduceArgs,
+    /// Set when no more is to be sent.
+    stop: &'a AtomicBool,
     progress: Progress,
     started_at: Timestamp,
     clock: Monotonic,
@@ -52,12 +55,14 @@ impl<'a> Sender<'a> {
         producer: BaseProducer<Heard>,
         tokens: Option<Tokens>,
         args: &'a ProduceArgs,
+        stop: &'a AtomicBool,
         show: bool,
     ) -> Self {
         Self {
             _tokens: tokens,
             producer,
             args,
+            stop,
             progress: Progress::new(show, args.count),
             started_at: clock::now(),
             clock: Monotonic::start(),
@@ -66,9 +71,12 @@ impl<'a> Sender<'a> {
         }
     }
 
-    /// Hands over one record, when its time has come and there is room. `number` tells it apart.
+    /// Hands over one record, when its time has come and there is room, and nobody has stopped it meanwhile. `number` tells it apart.
     pub fn send(&mut self, number: usize, record: &Record) -> anyhow::Result<()> {
         self.wait_for_rate()?;
+        if self.is_stopped() {
+            return Ok(());
+        }
         let headers = self.headers(record);
         let (key, value) = (record.key.as_deref(), record.value.as_deref());
         let mut next = self.next(number, key, value, headers);
@@ -86,6 +94,15 @@ impl<'a> Sender<'a> {
         }
         self.sent += 1;
         self.look(Duration::ZERO)
+    }
+
+    /// Serves what has arrived, where there is nothing to send yet.
+    pub fn look_around(&mut self) -> anyhow::Result<()> {
+        self.look(Duration::ZERO)
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
     }
 
     /// Says why one is not produced, and counts it.
@@ -193,7 +210,7 @@ impl<'a> Sender<'a> {
             .filter(|d| !d.is_zero())
         {
             // librdkafka waits in whole milliseconds; less than one of them is no pace to keep.
-            if early < Duration::from_millis(1) {
+            if early < Duration::from_millis(1) || self.is_stopped() {
                 break;
             }
             self.look(early.min(LOOK * 10))?;

@@ -66,10 +66,10 @@ pub async fn run(args: RecordArgs) -> anyhow::Result<ExitCode> {
     let properties: BTreeMap<_, _> = args.properties.iter().cloned().collect();
     let admin = Admin::open(&args.bootstrap, &properties)
         .map_err(|error| anyhow!("{error}; check --bootstrap and --property"))?;
-    let mut partitions = partitions(&admin, &args).await.map_err(explain(&args))?;
-    let ends = ends(&admin, &partitions, &args)
-        .await
-        .map_err(explain(&args))?;
+    let partitions = partitions(&admin, &args).await;
+    let mut partitions = partitions.map_err(|failed| explain(&failed, &args))?;
+    let ends = ends(&admin, &partitions, &args).await;
+    let ends = ends.map_err(|error| explain(&Failed::all(&args, error), &args))?;
     let mut out = open(args.out.as_deref())?;
     let head = lines::head(&args.topics, &args.bootstrap, clock::now());
     put(&mut *out, &head)?;
@@ -115,16 +115,46 @@ pub async fn run(args: RecordArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn partitions(admin: &Admin, args: &RecordArgs) -> Result<Vec<TopicPartition>, Error> {
-    let topics: BTreeSet<String> = args.topics.iter().cloned().collect();
-    let found = admin.partitions(&topics, args.timeout.0).await?;
-    let mut all = Vec::new();
-    for (topic, numbers) in found {
-        let topic: std::sync::Arc<str> = topic.into();
-        let partition = |number| TopicPartition::new(topic.clone(), number);
-        all.extend(numbers?.into_iter().map(partition));
+/// What could not be read, and why.
+struct Failed {
+    topics: Vec<String>,
+    error: Error,
+}
+
+impl Failed {
+    fn all(args: &RecordArgs, error: Error) -> Self {
+        let topics = args.topics.clone();
+        Self { topics, error }
     }
-    Ok(all)
+}
+
+async fn partitions(admin: &Admin, args: &RecordArgs) -> Result<Vec<TopicPartition>, Failed> {
+    let topics: BTreeSet<String> = args.topics.iter().cloned().collect();
+    let found = admin.partitions(&topics, args.timeout.0).await;
+    let found = found.map_err(|error| Failed::all(args, error))?;
+    let mut all = Vec::new();
+    let mut missing = Vec::new();
+    for (topic, numbers) in found {
+        match numbers {
+            Ok(numbers) => {
+                let topic: std::sync::Arc<str> = topic.into();
+                let partition = |number| TopicPartition::new(topic.clone(), number);
+                all.extend(numbers.into_iter().map(partition));
+            }
+            Err(Error::Missing) => missing.push(topic),
+            Err(error) => {
+                let topics = vec![topic];
+                return Err(Failed { topics, error });
+            }
+        }
+    }
+    if missing.is_empty() {
+        return Ok(all);
+    }
+    Err(Failed {
+        topics: missing,
+        error: Error::Missing,
+    })
 }
 
 /// The end of every partition, or none of them: a part would look like a load that goes down.
@@ -144,14 +174,17 @@ async fn ends(
     Ok(ends)
 }
 
-fn explain(args: &RecordArgs) -> impl Fn(Error) -> anyhow::Error {
-    let (topics, bootstrap) = (args.topics.join(", "), args.bootstrap.clone());
-    move |error| match error {
+fn explain(failed: &Failed, args: &RecordArgs) -> anyhow::Error {
+    let (topics, bootstrap) = (failed.topics.join(", "), &args.bootstrap);
+    match &failed.error {
+        Error::Missing if failed.topics.len() > 1 => {
+            anyhow!("topics {topics} do not exist at {bootstrap}; check --topic")
+        }
         Error::Missing => anyhow!("topic {topics} does not exist at {bootstrap}; check --topic"),
-        Error::Unreachable(_) => anyhow!(
+        error @ Error::Unreachable(_) => anyhow!(
             "{error}; check --bootstrap {bootstrap} and that the brokers run and can be reached from here"
         ),
-        Error::NotAuthorized(_) => {
+        error @ Error::NotAuthorized(_) => {
             anyhow!("{error}; check --property, and that the user may describe topic {topics}")
         }
         error => anyhow!("read the ends of topic {topics} at {bootstrap}: {error}"),

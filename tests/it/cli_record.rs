@@ -106,13 +106,38 @@ async fn a_recording_ends_at_its_time() {
 #[tokio::test]
 async fn what_cannot_be_recorded_is_said_in_one_line() {
     let broker = broker();
+    let there = broker.create_topic("there", 1).await;
     for (arguments, says) in [
         (
-            ["--bootstrap", &broker.servers, "--topic", "nowhere-at-all"],
+            vec!["--bootstrap", &broker.servers, "--topic", "nowhere-at-all"],
             "topic nowhere-at-all does not exist",
         ),
         (
-            ["--bootstrap", "127.0.0.1:1", "--topic", "orders"],
+            vec![
+                "--bootstrap",
+                &broker.servers,
+                "--topic",
+                &there,
+                "--topic",
+                "nowhere-at-all",
+            ],
+            ": topic nowhere-at-all does not exist",
+        ),
+        (
+            vec![
+                "--bootstrap",
+                &broker.servers,
+                "--topic",
+                "nowhere-at-all",
+                "--topic",
+                &there,
+                "--topic",
+                "not-here",
+            ],
+            "topics not-here, nowhere-at-all do not exist",
+        ),
+        (
+            vec!["--bootstrap", "127.0.0.1:1", "--topic", "orders"],
             "check --bootstrap 127.0.0.1:1",
         ),
     ] {

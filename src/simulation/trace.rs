@@ -64,6 +64,8 @@ impl Trace {
         let mut points: Vec<(f64, f64)> = Vec::new();
         let mut heading = false;
         let mut first = 0.0;
+        // What editors on Windows put before a text would make a heading of its first line.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         for (number, raw) in text.lines().enumerate() {
             let (line, row) = (number + 1, raw.trim());
             if row.is_empty() || row.starts_with('#') {
@@ -288,6 +290,14 @@ mod tests {
         assert_eq!((trace.length(), trace.mean()), (3.0, 2.0));
         assert!(!Trace::read("0,1.5\n1,2\n").unwrap().is_counts());
         assert!(!Trace::read("0,1\n60,2\n").unwrap().is_counts());
+    }
+
+    #[test]
+    fn a_byte_order_mark_does_not_take_the_first_line_away() {
+        let text = "0,1\n1,2\n2,3\n";
+        let marked = Trace::read(&format!("\u{feff}{text}"));
+        assert_eq!(marked, Trace::read(text));
+        assert!(Trace::read(&format!("\u{feff}# from here\na,b\n{text}")).is_ok());
     }
 
     #[test]

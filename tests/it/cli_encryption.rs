@@ -251,7 +251,8 @@ fn what_cannot_be_decrypted_is_told_by_its_kind_and_the_rest_goes_on() {
 
 #[test]
 fn a_missing_key_is_told_with_its_remedy_and_ends_with_2() {
-    let (_folder, [keys, empty]) = files([SECRET, ""]);
+    let plain = "kind: Secret\ndata: { primary_key: hush!, key_derivation_salt: c2FsdA== }\n";
+    let (_folder, [keys, empty, plain]) = files([SECRET, "", plain]);
     let no_deterministic = files([&SECRET.replace("deterministic_key", "other")]);
     for (arguments, words) in [
         (
@@ -262,6 +263,10 @@ fn a_missing_key_is_told_with_its_remedy_and_ends_with_2() {
         (
             vec!["decrypt", "--keys-file", &empty],
             "neither a Secret nor",
+        ),
+        (
+            vec!["decrypt", "--keys-file", &plain],
+            "read primary_key: it is not base64, as the data of a Secret must be; encode it",
         ),
         (
             vec!["encrypt", "--primary-key-file", &keys],

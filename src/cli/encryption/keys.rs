@@ -98,7 +98,7 @@ impl KeyArgs {
             let text = Zeroizing::new(read(file)?);
             let text = std::str::from_utf8(&text)
                 .map_err(|_| anyhow!("{} is not UTF-8 text", file.display()))?;
-            return in_document(text).map_err(|why| anyhow!("{}: {why}", file.display()));
+            return in_document(text).map_err(|why| anyhow!("{}: {why:#}", file.display()));
         }
         if !self.any_single() {
             return self.in_usual_places();
@@ -243,7 +243,7 @@ fn base64(text: &str) -> anyhow::Result<Vec<u8>> {
     // The decoder's own words would name a byte of the secret.
     base64::engine::general_purpose::STANDARD
         .decode(text)
-        .map_err(|_| anyhow!("it is not base64, as the data of a Secret must be"))
+        .map_err(|_| anyhow!("it is not base64, as the data of a Secret must be; encode it, or write it as it is below stringData"))
 }
 
 #[cfg(test)]

@@ -250,6 +250,23 @@ fn what_cannot_be_decrypted_is_told_by_its_kind_and_the_rest_goes_on() {
 }
 
 #[test]
+fn a_text_that_becomes_too_large_is_read_once_the_limit_is_raised() {
+    let (_folder, [keys]) = files([SECRET]);
+    let text = "x".repeat((8 << 20) + 1);
+    let message = succeeded(drover(&["encrypt", "--keys-file", &keys], text.as_bytes()));
+    let decrypt = ["decrypt", "--keys-file", &keys];
+    let output = drover(&decrypt, &message);
+    assert_eq!(output.status.code(), Some(1));
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        told.contains("TooLarge") && told.contains("raise --max-inflated-bytes"),
+        "{told}"
+    );
+    let raised = [&decrypt[..], &["--max-inflated-bytes", "9000000"]].concat();
+    assert!(succeeded(drover(&raised, &message)) == text.as_bytes());
+}
+
+#[test]
 fn a_missing_key_is_told_with_its_remedy_and_ends_with_2() {
     let plain = "kind: Secret\ndata: { primary_key: hush!, key_derivation_salt: c2FsdA== }\n";
     let (_folder, [keys, empty, plain]) = files([SECRET, "", plain]);

@@ -6,6 +6,7 @@ use clap::Args;
 
 use super::keys::KeyArgs;
 use super::texts::TextArgs;
+use crate::encryption::{DEFAULT_MAX_INFLATED_BYTES, Error};
 
 /// Arguments of `drover decrypt`.
 #[derive(Args, Clone, Debug)]
@@ -15,16 +16,27 @@ pub struct DecryptArgs {
     /// Primary keys are tried as SHA-1 derives them, too
     #[arg(long)]
     support_sha1: bool,
+    /// Bytes that a compressed text may become, as maxInflatedBytes of a KafkaConsumer
+    #[arg(long, value_name = "BYTES", default_value_t = DEFAULT_MAX_INFLATED_BYTES)]
+    max_inflated_bytes: u64,
     #[command(flatten)]
     keys: KeyArgs,
 }
 
 pub(crate) fn run(args: &DecryptArgs) -> anyhow::Result<ExitCode> {
-    let keyring = args.keys.keyring(args.support_sha1)?;
+    let keyring = args
+        .keys
+        .reading(args.support_sha1, args.max_inflated_bytes)?;
     args.texts.each(false, |message| {
         let decrypted = keyring.decrypt(message);
         decrypted
             .map(|decrypted| decrypted.bytes)
-            .map_err(|error| format!("{}: {error}", error.class()))
+            .map_err(|error| match error {
+                Error::TooLarge { limit } => format!(
+                    "{}: the message becomes more than {limit} bytes; raise --max-inflated-bytes if it is to be read",
+                    error.class()
+                ),
+                error => format!("{}: {error}", error.class()),
+            })
     })
 }

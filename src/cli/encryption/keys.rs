@@ -81,6 +81,14 @@ impl KeyArgs {
     /// # Errors
     /// In one line with its remedy; what a secret holds is never in it.
     pub fn keyring(&self, support_sha1: bool) -> anyhow::Result<Keyring> {
+        self.reading(support_sha1, Settings::default().max_inflated_bytes)
+    }
+
+    /// The same, to read texts of so many bytes.
+    ///
+    /// # Errors
+    /// As [`Self::keyring`].
+    pub fn reading(&self, support_sha1: bool, max_inflated_bytes: u64) -> anyhow::Result<Keyring> {
         let digest = match self.hash_digest {
             HashDigest::Sha256 => encryption::Digest::Sha256,
             HashDigest::Sha1 => encryption::Digest::Sha1,
@@ -88,7 +96,7 @@ impl KeyArgs {
         let settings = Settings {
             digest,
             support_sha1,
-            ..Settings::default()
+            max_inflated_bytes,
         };
         Ok(Keyring::derive(&self.secrets()?, &settings))
     }

@@ -9,11 +9,17 @@ use crate::fleet::{self, References, choose, validate};
 use crate::resources;
 use crate::worker::delivery::http::target::Target;
 use crate::worker_config::security::Security;
-use crate::worker_config::{HttpProtocol, OnExhausted, StoreKind, WorkerConfig};
+use crate::worker_config::{GroupProtocol, HttpProtocol, OnExhausted, StoreKind, WorkerConfig};
 use crate::yaml;
 
 /// Marks that the store in memory keeps, where the YAML names another store.
 const MARKS: u32 = 100_000;
+
+/// A group of one, whose broker is in the same process, needs no patience.
+const SHORT_SESSION: [(&str, &str); 2] = [
+    ("session.timeout.ms", "3000"),
+    ("heartbeat.interval.ms", "500"),
+];
 
 /// What is run.
 #[derive(Debug)]
@@ -109,6 +115,12 @@ fn connect(plan: &Plan, config: &mut WorkerConfig) {
     if said || matches!(plan.kafka, Kafka::Embedded(_)) {
         config.security = Security::default();
         config.properties.retain(|name, _| !about(name));
+    }
+    if matches!(plan.kafka, Kafka::Embedded(_)) && config.group_protocol == GroupProtocol::Classic {
+        // After a member has left, librdkafka's mock waits a session long, less a second, before it
+        // takes the next: with a pod's 30 s, that long at each change of the file.
+        let short = SHORT_SESSION.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        config.properties.extend(short);
     }
     config.properties.extend(plan.properties.iter().cloned());
 }

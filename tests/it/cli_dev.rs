@@ -128,7 +128,12 @@ fn a_change_of_the_file_takes_effect_and_one_that_cannot_be_run_is_told() {
     before.wait_for_count(2);
 
     yaml.write(&after.url(), DEAD_LETTERS);
-    dev.wait_for("begins", |news| news["deadLetters"] == "orders.dlq");
+    let begins = dev.wait_for("begins", |news| news["deadLetters"] == "orders.dlq");
+    let at = |news: &serde_json::Value| news["at"].as_str().unwrap().parse::<jiff::Timestamp>();
+    let again = dev.wait_for("assigned", |news| at(news).unwrap() > at(&begins).unwrap());
+    let waited = at(&again).unwrap().duration_since(at(&begins).unwrap());
+    // A pod's session of 30 s would be waited for.
+    assert!(waited.as_secs() < 15, "{waited}");
     produce("three");
     after.wait_for_count(1);
     let texts = |web: &Web| -> Vec<_> {

@@ -93,11 +93,14 @@ pub(super) async fn run(args: DevArgs) -> anyhow::Result<ExitCode> {
     let quiet = ["", ",drover::worker::dead_letter_check=error"][usize::from(args.embedded)];
     dev::begin_log(&format!("{}{quiet}", args.log));
     let output = args.output;
-    let tell: dev::Teller = Arc::new(move |news: &News| {
-        // A reader that has gone away is no reason to end a worker.
-        let _ = output::print(&line(news, output));
-    });
     let stop = CancellationToken::new();
+    let unread = stop.clone();
+    let tell: dev::Teller = Arc::new(move |news: &News| {
+        // Nobody is there any more who could see what it does, or end it. A full disk is no reason.
+        if let Ok(false) = output::print_if_read(&line(news, output)) {
+            unread.cancel();
+        }
+    });
     let plan = plan(args);
     let ended = tokio::select! {
         ended = dev::run(&plan, Arc::clone(&tell), &stop) => ended,

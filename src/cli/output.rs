@@ -6,10 +6,15 @@ use anyhow::Context;
 
 /// Writes to standard output. A reader that has gone away (`drover crd | head`) is no error.
 pub(super) fn print(text: &str) -> anyhow::Result<()> {
+    print_if_read(text).map(|_| ())
+}
+
+/// The same, for what goes on afterwards: false if the reader has gone away.
+pub(super) fn print_if_read(text: &str) -> anyhow::Result<bool> {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        other => other.context("write to standard output"),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        other => other.map(|()| true).context("write to standard output"),
     }
 }
 

@@ -195,6 +195,15 @@ fn a_command_handles_records_and_lines_are_for_people() {
     assert!(errors.contains("heard"), "{errors}");
 }
 
+#[test]
+fn it_ends_when_its_reader_has_gone_away() {
+    let yaml = Yaml::new("");
+    for form in ["text", "json"] {
+        let mut dev = Dev::start_read_by_head(&[yaml.path(), "--embedded", "-o", form]);
+        assert_eq!(dev.ended(), Some(0), "{form}");
+    }
+}
+
 const ENCRYPTION: &str = "  encryption:\n    activeRecord:\n      primaryKeySecret: { name: rails, key: primary_key }\n      keyDerivationSaltSecret: { name: rails, key: salt }\n";
 
 #[test]

@@ -23,17 +23,8 @@ impl Dev {
     }
 
     pub fn start_in(arguments: &[&str], environment: &[(&str, &str)]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_drover"))
-            .arg("dev")
-            .args(arguments)
-            .env("USER", "tester")
-            .env_remove("DROVER_LOG")
-            .envs(environment.iter().copied())
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut command = command(arguments);
+        let mut child = command.envs(environment.iter().copied()).spawn().unwrap();
         let (lines, read_lines) = reader(child.stdout.take().unwrap());
         let (errors, read_errors) = reader(child.stderr.take().unwrap());
         Self {
@@ -41,6 +32,20 @@ impl Dev {
             lines,
             errors,
             readers: vec![read_lines, read_errors],
+        }
+    }
+
+    /// One whose standard output is read for a line, as by `head -1`.
+    pub fn start_read_by_head(arguments: &[&str]) -> Self {
+        let mut child = command(arguments).spawn().unwrap();
+        let mut out = BufReader::new(child.stdout.take().unwrap());
+        out.read_line(&mut String::new()).unwrap();
+        let (errors, read_errors) = reader(child.stderr.take().unwrap());
+        Self {
+            child,
+            lines: Arc::default(),
+            errors,
+            readers: vec![read_errors],
         }
     }
 
@@ -116,7 +121,8 @@ impl Dev {
         assert!(sent.unwrap().success());
     }
 
-    fn ended(&mut self) -> Option<i32> {
+    /// Waits until it ends: its exit code.
+    pub fn ended(&mut self) -> Option<i32> {
         let status = eventually("it ends", || self.child.try_wait().unwrap());
         for reader in self.readers.drain(..) {
             reader.join().unwrap();
@@ -130,6 +136,19 @@ impl Drop for Dev {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_drover"));
+    command
+        .arg("dev")
+        .args(arguments)
+        .env("USER", "tester")
+        .env_remove("DROVER_LOG")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
 }
 
 fn reader(source: impl Read + Send + 'static) -> (Arc<Mutex<String>>, JoinHandle<()>) {

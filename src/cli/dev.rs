@@ -1,5 +1,6 @@
 //! `drover dev`: a worker on this machine, from the same YAML, without a cluster.
 
+use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -105,7 +106,8 @@ pub(super) async fn run(args: DevArgs) -> anyhow::Result<ExitCode> {
     let ended = tokio::select! {
         ended = dev::run(&plan, Arc::clone(&tell), &stop) => ended,
         () = signalled_twice(&stop) => {
-            eprintln!("stopped; what was in flight is delivered again");
+            // Not `eprintln!`, which panics where the terminal is gone.
+            let _ = writeln!(io::stderr(), "stopped; what was in flight is delivered again");
             // The worker's thread may be waiting for what never ends. What was laid out for it is
             // gone with the future.
             std::process::exit(130);
@@ -116,7 +118,8 @@ pub(super) async fn run(args: DevArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The first lets what is in flight finish.
+/// The first lets what is in flight finish, and so does a terminal that is closed, which may be told
+/// more than once.
 async fn signalled_twice(stop: &CancellationToken) {
     let signals = (
         signal(SignalKind::interrupt()),
@@ -131,9 +134,33 @@ async fn signalled_twice(stop: &CancellationToken) {
             _ = terminate.recv() => {}
         }
     };
-    next().await;
+    tokio::select! {
+        () = next() => {}
+        () = hung_up() => {}
+    }
     stop.cancel();
     next().await;
+}
+
+/// The terminal is closed. Never where whoever has started it (`nohup`) wants it to go on then.
+async fn hung_up() {
+    if ignores_hangups() {
+        return std::future::pending().await;
+    }
+    match signal(SignalKind::hangup()) {
+        Ok(mut hangup) => {
+            hangup.recv().await;
+        }
+        Err(_) => std::future::pending().await,
+    }
+}
+
+/// As Linux tells it: a mask of the signals that are ignored, in which this one is the first.
+fn ignores_hangups() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.is_some_and(|mask| mask & 1 == 1)
 }
 
 fn plan(args: DevArgs) -> Plan {

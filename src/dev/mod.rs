@@ -97,6 +97,7 @@ pub async fn run(plan: &Plan, tell: Teller, stop: &CancellationToken) -> Result<
         (None, Kafka::Brokers(servers)) => servers.clone(),
         (None, Kafka::Embedded(_)) => unreachable!("it was started"),
     };
+    secrets::sweep();
     let mut eye = Eye::on(&plan.file);
     let folder = Folder::default();
     let mut setup = Setup::read(plan, &servers, &folder)?;

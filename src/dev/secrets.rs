@@ -2,12 +2,15 @@
 //! that only this user can read, for as long as the worker runs.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
 use std::io::Write as _;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use base64::Engine as _;
+use rustix::io::Errno;
+use rustix::process::{Pid, geteuid, getpid, test_kill_process};
 use serde_json::Value;
 use zeroize::Zeroizing;
 
@@ -80,9 +83,46 @@ pub(super) fn variable(value: &SecretValue) -> String {
     name.chars().map(allowed).collect()
 }
 
+/// Before the process's id, in the name of its folder.
+const PREFIX: &str = "drover-dev-";
+
+/// Where folders are made: in memory where there is such a place.
+fn place() -> PathBuf {
+    let place = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
+    let place = place.filter(|place| place.is_dir());
+    place.unwrap_or_else(std::env::temp_dir)
+}
+
+/// Takes away what was left by others of this user that were killed.
+pub(super) fn sweep() {
+    for entry in fs::read_dir(place()).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let pid = name.to_str().and_then(|name| name.strip_prefix(PREFIX));
+        let pid = pid.and_then(|pid| Pid::from_raw(pid.parse().ok()?));
+        let Some(pid) = pid else {
+            continue;
+        };
+        let own = |found: fs::Metadata| found.is_dir() && found.uid() == geteuid().as_raw();
+        // One's own id was somebody else's before.
+        let is_gone = || pid == getpid() || test_kill_process(pid) == Err(Errno::SRCH);
+        // Who runs in another container has an id that says nothing here, but holds its folder.
+        let held = || File::open(entry.path()).is_ok_and(|folder| folder.try_lock().is_err());
+        if entry.metadata().is_ok_and(own) && is_gone() && !held() {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
 /// A folder that only this user can look into; gone with this, with all that is in it.
 #[derive(Debug, Default)]
-pub(super) struct Folder(std::sync::OnceLock<PathBuf>);
+pub(super) struct Folder(OnceLock<Made>);
+
+#[derive(Debug)]
+struct Made {
+    path: PathBuf,
+    /// Locked, so that it is not swept away.
+    _held: Option<File>,
+}
 
 impl Folder {
     /// The configuration with its Secrets in here. Nothing is made where it needs none.
@@ -126,14 +166,11 @@ impl Folder {
     }
 
     fn path(&self) -> Result<&Path, String> {
-        if let Some(path) = self.0.get() {
-            return Ok(path);
+        if let Some(made) = self.0.get() {
+            return Ok(&made.path);
         }
-        // In memory where there is such a place, and never readable for others.
-        let place = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
-        let place = place.filter(|place| place.is_dir());
-        let place = place.unwrap_or_else(std::env::temp_dir);
-        let path = place.join(format!("drover-dev-{}", std::process::id()));
+        let path = place().join(format!("{PREFIX}{}", std::process::id()));
+        // Never readable for others.
         let made = fs::DirBuilder::new().mode(0o700).create(&path);
         made.map_err(|error| {
             format!(
@@ -141,7 +178,9 @@ impl Folder {
                 path.display()
             )
         })?;
-        Ok(self.0.get_or_init(|| path))
+        let held = File::open(&path).ok();
+        let _held = held.filter(|folder| folder.try_lock().is_ok());
+        Ok(&self.0.get_or_init(|| Made { path, _held }).path)
     }
 }
 
@@ -156,8 +195,8 @@ fn write(path: &Path, bytes: &[u8]) -> Result<(), String> {
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        if let Some(path) = self.0.get() {
-            let _ = fs::remove_dir_all(path);
+        if let Some(made) = self.0.get() {
+            let _ = fs::remove_dir_all(&made.path);
         }
     }
 }

@@ -20,7 +20,12 @@ pub enum Format {
 /// `info,drover=debug`. What cannot be read falls back to `info`; a second call is an error.
 pub fn init(format: Format, filter: &str) -> Result<(), TryInitError> {
     let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
-    let lines = fmt().with_env_filter(filter).with_writer(stderr);
+    let lines = fmt()
+        .with_env_filter(filter)
+        // A line that cannot be written, as after a terminal was closed, would be told on standard
+        // error, and end the thread with a panic there.
+        .log_internal_errors(false)
+        .with_writer(stderr);
     match format {
         // Colours are for terminals; in a file they are noise.
         Format::Text => lines.with_ansi(stderr().is_terminal()).finish().try_init(),

@@ -286,6 +286,42 @@ fn secrets_come_from_the_environment_and_files_and_are_never_told() {
 }
 
 #[test]
+fn a_terminal_that_is_closed_leaves_no_secret_and_those_of_the_dead_are_swept() {
+    let yaml = Yaml::new(ENCRYPTION);
+    let secrets = "---\nkind: Secret\nmetadata: { name: rails }\nstringData: { salt: hush-salt, primary_key: hush-key }\n";
+    let text = fs::read_to_string(&yaml.path).unwrap();
+    fs::write(&yaml.path, format!("{text}{secrets}")).unwrap();
+    let place = tempfile::tempdir().unwrap();
+    let there = || -> Vec<String> {
+        let entries = fs::read_dir(place.path()).unwrap();
+        let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        names.collect()
+    };
+    let environment = [("XDG_RUNTIME_DIR", place.path().to_str().unwrap())];
+    let arguments = [yaml.path(), "--embedded", "-o", "json"];
+    let mut killed = Dev::start_in(&arguments, &environment);
+    killed.wait_for("assigned", |_| true);
+    drop(killed);
+    let left = there();
+    assert_eq!(left.len(), 1);
+    // As of somebody who is alive, and of something else.
+    let alive = format!("drover-dev-{}", std::process::id());
+    for kept in [&alive, "drover-dev-notes"] {
+        fs::create_dir(place.path().join(kept)).unwrap();
+    }
+
+    let mut dev = Dev::start_in(&arguments, &environment);
+    dev.wait_for("assigned", |_| true);
+    assert!(!there().contains(&left[0]), "{left:?}");
+    assert_eq!(there().len(), 3);
+    let (code, summary) = dev.hang_up();
+    assert_eq!((code, &summary["records"]), (Some(0), &json!(0)));
+    let mut kept = there();
+    kept.sort();
+    assert_eq!(kept, [&alive, "drover-dev-notes"]);
+}
+
+#[test]
 fn a_given_broker_has_a_group_of_ones_own_that_begins_where_the_yaml_says() {
     let kafka = Kafka::with_topic("orders", 1);
     let produce = |value: &str| {

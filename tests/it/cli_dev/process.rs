@@ -89,7 +89,16 @@ impl Dev {
 
     /// Ctrl-C: gives the exit code and the summary.
     pub fn interrupt(&mut self) -> (Option<i32>, Value) {
-        self.signal();
+        self.told("-INT")
+    }
+
+    /// Its terminal is closed: gives the exit code and the summary.
+    pub fn hang_up(&mut self) -> (Option<i32>, Value) {
+        self.told("-HUP")
+    }
+
+    fn told(&mut self, signal: &str) -> (Option<i32>, Value) {
+        self.signal(signal);
         let code = self.ended();
         let summary = self.all("summary", |_| true).into_iter().next();
         (code, summary.unwrap_or_default())
@@ -97,7 +106,7 @@ impl Dev {
 
     /// Ctrl-C: gives the exit code and what was told.
     pub fn interrupt_for_people(self) -> (Option<i32>, String, String) {
-        self.signal();
+        self.signal("-INT");
         self.wait()
     }
 
@@ -115,9 +124,9 @@ impl Dev {
         format!("{lines}{errors}")
     }
 
-    fn signal(&self) {
+    fn signal(&self, signal: &str) {
         let id = self.child.id().to_string();
-        let sent = Command::new("kill").args(["-INT", &id]).status();
+        let sent = Command::new("kill").args([signal, &id]).status();
         assert!(sent.unwrap().success());
     }
 

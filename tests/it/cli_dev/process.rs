@@ -148,8 +148,11 @@ impl Drop for Dev {
 }
 
 fn command(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_drover"));
+    // Whoever runs the tests may have them ignore a terminal that closes, as `nohup` does, and so would a child.
+    let mut command = Command::new("env");
     command
+        .arg("--default-signal=HUP")
+        .arg(env!("CARGO_BIN_EXE_drover"))
         .arg("dev")
         .args(arguments)
         .env("USER", "tester")

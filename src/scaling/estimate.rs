@@ -226,14 +226,17 @@ impl Capacity {
         self.of_size.rate()
     }
 
-    /// Whether there were enough records before and after a change of size to compare what a pod does.
+    /// Whether there were enough records with the present size to compare what a pod does with what it did.
     pub(super) fn tells_gain(&self) -> bool {
-        self.of_size.done >= TELLS && self.of_size_before.done >= TELLS
+        self.of_size.done >= TELLS
     }
 
-    /// At the end of the size before.
-    pub(super) fn said_of_size_before(&self) -> Option<f64> {
-        self.of_size_before.rate()
+    /// What a pod did before this size: at the end of the size before, or of late where that was too short; none where
+    /// too few records say it.
+    pub(super) fn said_before(&self) -> Option<f64> {
+        let told = [&self.of_size_before, &self.work];
+        let told = told.into_iter().filter(|work| work.done >= TELLS);
+        told.filter_map(Work::rate).next()
     }
 
     /// Notices pods that count as busy what is not: the time that they waited for records, say. The

@@ -124,7 +124,7 @@ pub(super) fn observe(policy: &Policy, state: &mut State, reading: &Reading<'_>)
     let steady_for = state.orders.steady_for(reading);
     let per_pod = state.capacity.said();
     let of_size = state.capacity.said_of_size();
-    let of_size_before = state.capacity.said_of_size_before();
+    let said_before = state.capacity.said_before();
     let tells = state.capacity.tells_gain();
     let few = reading.known.len() / FEW_RECOVER;
     // Commits that are rarer than the promise excuse nothing.
@@ -185,8 +185,7 @@ pub(super) fn observe(policy: &Policy, state: &mut State, reading: &Reading<'_>)
                 ..trial
             }),
             // A probe is judged, small as it is.
-            _ => of_size_before
-                .or(per_pod)
+            _ => said_before
                 .filter(|_| size > 0 && (large || probe))
                 .map(|before| Trial {
                     from: size,

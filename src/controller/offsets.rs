@@ -251,7 +251,7 @@ mod tests {
             pods: BTreeMap::new(),
             dead_letter: None,
             foreign: 0,
-            members: Default::default(),
+            members: None,
             forgotten: false,
         };
         Latest {

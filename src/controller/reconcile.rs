@@ -344,7 +344,8 @@ impl Run<'_> {
         let ours = Ours::new(&name, own_consumer, &fleet.topics, pods);
         let now = self.context.clock.elapsed();
         Sharing {
-            strangers: strangers.among(&read.members, &ours, now),
+            is_known: read.members.is_some(),
+            strangers: strangers.among(read.members.as_deref().unwrap_or_default(), &ours, now),
             rivals: self.context.lag.rivals(&key(self.consumer.meta())),
             foreign: read.foreign,
         }

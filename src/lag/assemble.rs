@@ -174,7 +174,7 @@ impl Memory {
             pods: self.pods.clone(),
             dead_letter,
             foreign,
-            members: Arc::default(),
+            members: None,
             forgotten,
         }
     }

@@ -106,21 +106,19 @@ impl Fleet {
         let commits = self.commits.as_ref();
         let commits = commits.map(|(_, commits)| Arc::clone(commits));
         let commits = commits.as_deref().unwrap_or(&none);
+        // Who had a partition when somebody last said it may not have it any more.
+        let fresh = read.members.as_deref().filter(|_| self.need.own_consumer);
+        let hosts = hosts(fresh.unwrap_or_default());
         if let Some(members) = read.members {
             self.members = Some((Instant::now(), members));
         }
-        let members = self.members.as_ref().map(|(_, members)| members);
-        let nobody = Arc::default();
-        let members = members.unwrap_or(&nobody);
-        let hosts = if self.need.own_consumer {
-            hosts(members)
-        } else {
-            Hosts::new()
-        };
         let mut offsets =
             self.memory
                 .assemble(read.at, read.partitions, commits, &hosts, read.ends);
-        offsets.members = Arc::clone(members);
+        offsets.members = self
+            .members
+            .as_ref()
+            .map(|(_, members)| Arc::clone(members));
         let known = self.latest.offsets.as_ref();
         let news = self.latest.failure.is_some()
             || known.is_none_or(|before| before.differs(&offsets))

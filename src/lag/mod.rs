@@ -126,8 +126,8 @@ pub struct Offsets {
     pub dead_letter: Option<String>,
     /// Partitions whose offset moves without reports, as other programs' commits do.
     pub foreign: usize,
-    /// The group's members when they were last asked for; none where the broker did not say.
-    pub members: Arc<[Member]>,
+    /// The group's members when the broker last said them; none where it never did.
+    pub members: Option<Arc<[Member]>>,
     /// The group had offsets and has none any more.
     pub forgotten: bool,
 }

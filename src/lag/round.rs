@@ -81,8 +81,7 @@ pub(super) async fn commits(
         .await
 }
 
-/// The members of each group. A broker that does not say it, because it does not know how or the group is not its own
-/// kind, says of nobody.
+/// The members of each group, of those that the brokers say them of.
 pub(super) async fn members(
     admin: &Admin,
     counters: &Counters,
@@ -91,10 +90,15 @@ pub(super) async fn members(
     futures::stream::iter(groups)
         .map(|group| async move {
             let answer = counters.count(admin.group(&group, TIMEOUT).await);
-            let members = answer.map(|group| group.members).unwrap_or_default();
-            (group, members)
+            let members = match answer {
+                Ok(group) => group.members,
+                Err(Error::NoSuchGroup) => Vec::new(),
+                Err(_) => return None,
+            };
+            Some((group, members))
         })
         .buffer_unordered(SIDE_BY_SIDE)
+        .filter_map(std::future::ready)
         .collect()
         .await
 }

@@ -259,7 +259,7 @@ async fn kafka_says_which_pod_has_which_partitions_where_pods_do_not() {
         }
         // Who they are is known of both.
         let read = reader.latest(&"a").and_then(|latest| latest.offsets);
-        let members = &read.unwrap().members;
+        let members = read.unwrap().members.clone().unwrap();
         assert_eq!(members.len(), 1);
         assert_eq!(members[0].client_id, "rdkafka");
     }

@@ -323,6 +323,8 @@ fn group_shared(facts: &Facts<'_>) -> Judgement {
         yes("OtherFleet", sharing.rivals_text())
     } else if sharing.foreign > 0 && !own_consumer(facts) {
         yes("OtherCommits", sharing.foreign_text())
+    } else if !sharing.is_known {
+        unknown("NotRead", "Kafka does not say who has the group")
     } else {
         no("NotShared", "nobody else is seen in the group")
     }

@@ -9,6 +9,8 @@ const NAMED: usize = 3;
 /// Who else has a fleet's group.
 #[derive(Clone, Debug, Default)]
 pub struct Sharing<'a> {
+    /// The broker has said who is in the group.
+    pub is_known: bool,
     /// Members of it that are none of the fleet's pods.
     pub strangers: Vec<&'a Member>,
     /// Other fleets that have the same group and some of the same topics.

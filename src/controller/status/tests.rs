@@ -121,7 +121,10 @@ impl Day {
             sample: Some(sample(None)),
             dead_letter: None,
             dead_letter_told: None,
-            sharing: Sharing::default(),
+            sharing: Sharing {
+                is_known: true,
+                ..Sharing::default()
+            },
             away: None,
             decision: Some(decision(Why::Settling, 6)),
             order: Some(order(1, "enough")),
@@ -509,10 +512,13 @@ fn whoever_else_has_the_group_is_named() {
         "containers": [{ "name": "mine", "image": "mine" }] } } }),
     );
     day.sharing = Sharing {
+        is_known: true,
         foreign: 2,
         ..Default::default()
     };
     assert_eq!(word(&day), "False NotShared");
+    day.sharing.is_known = false;
+    assert_eq!(word(&day), "Unknown NotRead");
     day.sample = None;
     assert_eq!(word(&day), "Unknown NotAskedYet");
 }

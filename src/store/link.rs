@@ -247,15 +247,21 @@ mod tests {
         });
     }
 
+    /// A link, and how many connections it has made.
+    fn counted() -> (Link<()>, Rc<Cell<u32>>) {
+        let made = Rc::new(Cell::new(0));
+        let count = Rc::clone(&made);
+        let connect = async move || {
+            count.set(count.get() + 1);
+            Ok(())
+        };
+        (Link::new(Monotonic::start(), connect), made)
+    }
+
     #[test]
     fn a_question_that_is_refused_leaves_the_connection_to_others() {
         block_on(async {
-            let made = Rc::new(Cell::new(0));
-            let count = Rc::clone(&made);
-            let link = Link::new(Monotonic::start(), async move || {
-                count.set(count.get() + 1);
-                Ok(())
-            });
+            let (link, made) = counted();
             let refusal = || Failed::Question("wrong type".to_owned());
             for _ in 0..10 {
                 let refused: Result<(), _> = link.ask(async |()| Err(refusal())).await;
@@ -269,12 +275,7 @@ mod tests {
     #[test]
     fn a_server_that_refuses_each_question_is_connected_to_anew() {
         block_on(async {
-            let made = Rc::new(Cell::new(0));
-            let count = Rc::clone(&made);
-            let link = Link::new(Monotonic::start(), async move || {
-                count.set(count.get() + 1);
-                Ok(())
-            });
+            let (link, made) = counted();
             while made.get() < 2 {
                 let refusal = Failed::Question("no".to_owned());
                 let refused: Result<(), _> = link.ask(async |()| Err(refusal.clone())).await;

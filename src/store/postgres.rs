@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 use tokio::time::sleep;
-use tokio_postgres::config::{ChannelBinding, SslMode};
+use tokio_postgres::config::{ChannelBinding, Config, SslMode};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, NoTls, Row, Statement};
@@ -132,37 +132,21 @@ impl Postgres {
 }
 
 async fn connect(to: &To) -> Result<Session, String> {
-    let (host, port) = address::parts(&to.address)?;
-    let mut config = tokio_postgres::Config::new();
-    config
-        .host(host)
-        .port(port)
-        .dbname(&to.database)
-        .user(&to.username)
-        .application_name("drover-worker")
-        .connect_timeout(LONGEST_QUESTION);
-    if let Some(file) = &to.password_file {
-        config.password(address::password(file)?);
-    }
-    let mut driver = JoinSet::new();
-    let client = match &to.ca_file {
-        None => {
-            config
-                .ssl_mode(SslMode::Disable)
-                .channel_binding(ChannelBinding::Disable);
-            let (client, connection) = config.connect(NoTls).await.map_err(words)?;
-            driver.spawn_local(drive(connection));
-            client
-        }
-        Some(file) => {
-            config.ssl_mode(SslMode::Require);
-            let tls = MakeRustlsConnect::new(tls(&address::certificates(file)?)?);
-            let (client, connection) = config.connect(tls).await.map_err(words)?;
-            driver.spawn_local(drive(connection));
-            client
-        }
+    let config = config(to)?;
+    let tls = match &to.ca_file {
+        None => None,
+        Some(file) => Some(tls(&address::certificates(file)?)?),
     };
-    client.batch_execute(LIMITS).await.map_err(words)?;
+    let mut limited = config.clone();
+    limited.options(LIMITS);
+    let dialled = match dial(&limited, tls.clone()).await {
+        // A pooler, which cannot give each of its clients' sessions limits of their own.
+        Err(error) if error.code() == Some(&SqlState::PROTOCOL_VIOLATION) => {
+            dial(&config, tls).await
+        }
+        dialled => dialled,
+    };
+    let (client, driver) = dialled.map_err(words)?;
     let table = quoted(&to.table);
     ensure_table(&client, to, &table).await?;
     let prepare = async |sql: &str| {
@@ -179,10 +163,52 @@ async fn connect(to: &To) -> Result<Session, String> {
     })
 }
 
-/// Nobody holds a row of ours for long: who waits for one waits for a lock that is somebody else's, and all that is asked
-/// behind it waits as well. The second is below what a question waits for its answer. Without them the server would go on
-/// waiting for whoever has gone, with a session for each.
-const LIMITS: &str = "SET lock_timeout = '100ms'; SET statement_timeout = '1500ms'";
+/// Milliseconds. Nobody holds a row of ours for long: who waits for one waits for a lock that is somebody else's, and all
+/// that is asked behind it waits as well. The second is below what a question waits for its answer. Without them the
+/// server would go on waiting for whoever has gone, with a session for each. As options of the connection and not by
+/// `SET`, which behind a pooler would be the next client's as well.
+const LIMITS: &str = "-c lock_timeout=100 -c statement_timeout=1500";
+
+fn config(to: &To) -> Result<Config, String> {
+    let (host, port) = address::parts(&to.address)?;
+    let mut config = Config::new();
+    config
+        .host(host)
+        .port(port)
+        .dbname(&to.database)
+        .user(&to.username)
+        .application_name("drover-worker")
+        .connect_timeout(LONGEST_QUESTION);
+    if let Some(file) = &to.password_file {
+        config.password(address::password(file)?);
+    }
+    if to.ca_file.is_some() {
+        config.ssl_mode(SslMode::Require);
+    } else {
+        config
+            .ssl_mode(SslMode::Disable)
+            .channel_binding(ChannelBinding::Disable);
+    }
+    Ok(config)
+}
+
+/// A client, and what carries its bytes.
+async fn dial(
+    config: &Config,
+    tls: Option<rustls::ClientConfig>,
+) -> Result<(Client, JoinSet<()>), tokio_postgres::Error> {
+    let mut driver = JoinSet::new();
+    let client = if let Some(tls) = tls {
+        let (client, connection) = config.connect(MakeRustlsConnect::new(tls)).await?;
+        driver.spawn_local(drive(connection));
+        client
+    } else {
+        let (client, connection) = config.connect(NoTls).await?;
+        driver.spawn_local(drive(connection));
+        client
+    };
+    Ok((client, driver))
+}
 
 /// What the table looks like; `docs/idempotency.md` has the same for those who make it themselves.
 const CREATE: &str = "

@@ -38,8 +38,10 @@ pub(super) struct Fleet {
     pub(super) told: bool,
     /// When its commits were read, and what they were.
     pub(super) commits: Option<(Instant, Arc<Answers<Committed>>)>,
-    /// When the group's members were read, and who they were.
-    pub(super) members: Option<(Instant, Arc<[Member]>)>,
+    /// The group's members when the broker last said them.
+    members: Option<Arc<[Member]>>,
+    /// When the broker was last asked for them.
+    asked_for_members: Option<Instant>,
 }
 
 impl Fleet {
@@ -56,6 +58,7 @@ impl Fleet {
             latest: Latest::default(),
             commits: None,
             members: None,
+            asked_for_members: None,
         }
     }
 
@@ -91,10 +94,14 @@ impl Fleet {
     }
 
     /// Whether the group's members are asked for: of a consumer that says nothing of itself each time, since only they
-    /// say who has what; of others once in a while.
-    pub(super) fn asks_for_members(&self, kept: Duration) -> bool {
-        let read = self.members.as_ref();
-        self.need.own_consumer || read.is_none_or(|(at, _)| at.elapsed() >= kept)
+    /// say who has what; of others once in a while, whether the broker answers or not.
+    pub(super) fn asks_for_members(&mut self, kept: Duration) -> bool {
+        let holds = |at: Instant| at.elapsed() < kept;
+        if !self.need.own_consumer && self.asked_for_members.is_some_and(holds) {
+            return false;
+        }
+        self.asked_for_members = Some(Instant::now());
+        true
     }
 
     /// Keeps what was read; whether it says anything new.
@@ -110,15 +117,12 @@ impl Fleet {
         let fresh = read.members.as_deref().filter(|_| self.need.own_consumer);
         let hosts = hosts(fresh.unwrap_or_default());
         if let Some(members) = read.members {
-            self.members = Some((Instant::now(), members));
+            self.members = Some(members);
         }
         let mut offsets =
             self.memory
                 .assemble(read.at, read.partitions, commits, &hosts, read.ends);
-        offsets.members = self
-            .members
-            .as_ref()
-            .map(|(_, members)| Arc::clone(members));
+        offsets.members.clone_from(&self.members);
         let known = self.latest.offsets.as_ref();
         let news = self.latest.failure.is_some()
             || known.is_none_or(|before| before.differs(&offsets))
@@ -154,4 +158,36 @@ fn hosts(members: &[Member]) -> Hosts {
         partitions.map(move |partition| (partition, Arc::clone(&host)))
     };
     members.iter().flat_map(has).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kafka::security::Security;
+    use crate::lag::Source;
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn a_broker_that_says_of_no_members_is_not_asked_each_time() {
+        let mut need = Need {
+            source: Source {
+                bootstrap_servers: "kafka:9092".to_owned(),
+                properties: BTreeMap::default(),
+                security: Security::default(),
+            },
+            topics: Vec::new(),
+            group_id: "shop".to_owned(),
+            dead_letter_topic: None,
+            own_consumer: false,
+        };
+        let hour = Duration::from_secs(3600);
+        let asked = |need: &Need, kept| {
+            let mut fleet = Fleet::new(need.clone());
+            [(); 2].map(|()| fleet.asks_for_members(kept))
+        };
+        assert_eq!(asked(&need, hour), [true, false]);
+        assert_eq!(asked(&need, Duration::ZERO), [true, true]);
+        need.own_consumer = true;
+        assert_eq!(asked(&need, hour), [true, true]);
+    }
 }

@@ -91,15 +91,20 @@ async fn calls_to_the_api_server_are_counted_by_their_answers_and_readings_of_ka
     let operator = Operator::start(&["events"]).await;
     operator.create("fleet", operator.spec("events")).await;
     operator.condition("fleet", "Ready", "True", "Idle").await;
-    let requests = operator
-        .metric("drover_controller_api_requests_total")
-        .await;
-    for labels in ["verb=\"PATCH\",code=\"200\"", "verb=\"WATCH\",code=\"200\""] {
-        assert!(
-            requests.get(labels).is_some_and(|count| *count > 0.0),
-            "{labels}: {requests:?}"
-        );
-    }
+    // Status is there before its answer has come back and been counted.
+    wait_for("the numbers of the calls", async || {
+        let requests = operator
+            .metric("drover_controller_api_requests_total")
+            .await;
+        let counted = |labels: &&str| requests.get(*labels).is_some_and(|count| *count > 0.0);
+        let wanted = ["verb=\"PATCH\",code=\"200\"", "verb=\"WATCH\",code=\"200\""];
+        if wanted.iter().all(counted) {
+            Ok(())
+        } else {
+            Err(format!("{requests:?}"))
+        }
+    })
+    .await;
     // No watch has a duration: it ends when it ends.
     let took = operator
         .metric("drover_controller_api_request_duration_seconds_count")

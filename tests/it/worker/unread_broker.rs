@@ -249,6 +249,32 @@ fn a_topic_that_is_made_anew_under_a_worker_is_read_whole_or_told() {
 }
 
 #[test]
+fn a_topic_that_is_made_anew_with_fewer_partitions_keeps_no_others_commits_back() {
+    let shrunk = Topic::new("shrunk");
+    shrunk.grow(3);
+    let other = Topic::of_group("shrunk-beside", Some(&shrunk.name));
+    for partition in 0..3 {
+        shrunk.produce_to(partition, &["old"]);
+    }
+    other.produce(&["before"]);
+    let web = Web::start(|_| ok());
+    let mut config = shrunk.config(&web);
+    config.topics.push(other.name.clone());
+    let drain_deadline = config.drain_deadline;
+    let worker = Worker::in_pod("pod-1", config);
+    shrunk.wait_for(1, None);
+    other.wait_for(1, None);
+
+    shrunk.make_anew();
+    other.produce(&["after-1", "after-2"]);
+    other.wait_for(3, None);
+    // It has nothing to wait for but what can be committed.
+    let began = std::time::Instant::now();
+    assert!(worker.stop().is_ok());
+    assert!(began.elapsed() < drain_deadline, "{:?}", began.elapsed());
+}
+
+#[test]
 fn partitions_that_are_added_are_read_from_their_first_record() {
     let topic = Topic::new("grown");
     topic.produce(&["before"]);

@@ -97,6 +97,8 @@ pub mod replay_reason {
     pub const COUNTED: &str = "Counted";
     /// Too many of those that were replayed are dead letters again.
     pub const TOO_MANY_FAIL_AGAIN: &str = "TooManyFailAgain";
+    /// Some were refused by the topic that they go to, or deleted before their turn; the others were replayed.
+    pub const INCOMPLETE: &str = "Incomplete";
     /// It was given up after some attempts.
     pub const JOB_FAILED: &str = "JobFailed";
     /// The object cannot be read.
@@ -104,7 +106,7 @@ pub mod replay_reason {
     /// The Job has ended, and its pods with what they left are gone.
     pub const RESULT_LOST: &str = "ResultLost";
     /// All of them.
-    pub const ALL: [&str; 17] = [
+    pub const ALL: [&str; 18] = [
         CONSUMER_NOT_FOUND,
         INVALID_CONSUMER,
         NO_DEAD_LETTER_TOPIC,
@@ -119,6 +121,7 @@ pub mod replay_reason {
         REPLAYED,
         COUNTED,
         TOO_MANY_FAIL_AGAIN,
+        INCOMPLETE,
         JOB_FAILED,
         UNREADABLE,
         RESULT_LOST,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::{Offset as Position, TopicPartitionList};
 
 use super::admin::{Answers, Error};
@@ -55,7 +55,13 @@ pub async fn delete_records(
 }
 
 fn refused(error: &KafkaError) -> Error {
-    let message = error.to_string();
+    let message = match error.rdkafka_error_code() {
+        // https://kafka.apache.org/documentation/#topicconfigs_cleanup.policy
+        Some(RDKafkaErrorCode::PolicyViolation) => {
+            "Kafka deletes records only of topics that have delete in cleanup.policy, and this one is only compacted; set it to compact,delete first".to_owned()
+        }
+        _ => error.to_string(),
+    };
     match error.rdkafka_error_code() {
         Some(code) => Error::of(Failure {
             code: code as i32,

@@ -33,8 +33,10 @@ struct Heard(Mutex<State>);
 
 #[derive(Clone, Default)]
 struct State {
-    /// Of the first record that was refused.
-    refused: Option<String>,
+    /// Why the first record was not written.
+    failed: Option<String>,
+    /// Records that their topics do not take.
+    refused: Vec<Refusal>,
     /// What a connection last ended with.
     connection: Option<String>,
 }
@@ -43,6 +45,14 @@ impl Heard {
     fn state(&self) -> State {
         let state = self.0.lock();
         state.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn has_failed(&self) -> bool {
+        let state = self.0.lock();
+        state
+            .unwrap_or_else(PoisonError::into_inner)
+            .failed
+            .is_some()
     }
 
     fn note(&self, note: impl FnOnce(&mut State)) {
@@ -62,27 +72,59 @@ impl ClientContext for Heard {
     fn log(&self, _: RDKafkaLogLevel, _: &str, _: &str) {}
 }
 
-impl ProducerContext for Heard {
-    type DeliveryOpaque = ();
+/// What was given up together with the transaction only follows on something else.
+const GIVEN_UP: [RDKafkaErrorCode; 2] = [
+    RDKafkaErrorCode::PurgeQueue,
+    RDKafkaErrorCode::PurgeInflight,
+];
+/// What a broker refuses because of the record, or of another one in the same batch.
+const OF_THE_RECORD: [RDKafkaErrorCode; 6] = [
+    RDKafkaErrorCode::MessageSizeTooLarge,
+    RDKafkaErrorCode::MessageBatchTooLarge,
+    RDKafkaErrorCode::InvalidRecord,
+    RDKafkaErrorCode::InvalidMessage,
+    RDKafkaErrorCode::InvalidTimestamp,
+    RDKafkaErrorCode::InvalidDifferentRecord,
+];
 
-    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
-        let Err((error, _)) = result else {
-            return;
-        };
-        // What was given up together with the transaction only follows on something else.
-        let purged = [
-            RDKafkaErrorCode::PurgeQueue,
-            RDKafkaErrorCode::PurgeInflight,
-        ];
-        if !error
-            .rdkafka_error_code()
-            .is_some_and(|c| purged.contains(&c))
-        {
-            self.note(|state| {
-                state.refused.get_or_insert_with(|| error.to_string());
-            });
+impl ProducerContext for Heard {
+    /// The record's number.
+    type DeliveryOpaque = usize;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, number: usize) {
+        if let Err((error, _)) = result {
+            self.failed(number, error);
         }
     }
+}
+
+impl Heard {
+    fn failed(&self, number: usize, error: &KafkaError) {
+        let code = error.rdkafka_error_code();
+        let is = |codes: &[RDKafkaErrorCode]| code.is_some_and(|code| codes.contains(&code));
+        if is(&GIVEN_UP) {
+            return;
+        }
+        self.note(|state| {
+            let why = error.to_string();
+            if is(&OF_THE_RECORD) {
+                state.refused.push(Refusal {
+                    number,
+                    why: why.clone(),
+                });
+            }
+            state.failed.get_or_insert(why);
+        });
+    }
+}
+
+/// A record that its topic does not take, or that stood in one batch with such a record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// As it was numbered when it was sent.
+    pub number: usize,
+    /// The broker's words.
+    pub why: String,
 }
 
 /// Why a record or a transaction did not go through. Nothing of the open transaction counts then.
@@ -100,6 +142,10 @@ pub enum Error {
     /// No broker answered in time.
     #[error("no Kafka broker answered in time: {0}")]
     Unreachable(String),
+    /// These records are not taken, or stood in one batch with such ones: sent alone it shows. The producer is of no
+    /// more use: open another one.
+    #[error("{} records are refused, the first because of: {}", .0.len(), .0.first().map_or("-", |first| &first.why))]
+    Records(Vec<Refusal>),
     /// Anything else.
     #[error("{0}")]
     Refused(String),
@@ -153,17 +199,19 @@ impl Redrive {
         Ok(redrive)
     }
 
-    /// Hands a record over, in the transaction that is open or a new one; waits for room.
+    /// Hands a record over, in the transaction that is open or a new one; waits for room. By its `number` it is told if
+    /// it is refused.
     ///
     /// # Errors
     /// If it or one before it was refused.
-    pub fn send(&mut self, record: &Outgoing<'_>) -> Result<(), Error> {
+    pub fn send(&mut self, record: &Outgoing<'_>, number: usize) -> Result<(), Error> {
         self.begin()?;
         let mut headers = OwnedHeaders::new_with_capacity(record.headers.len());
         for (key, value) in &record.headers {
             headers = headers.insert(Header { key, value: *value });
         }
-        let mut next: BaseRecord<'_, [u8], [u8]> = BaseRecord::to(record.topic);
+        let mut next: BaseRecord<'_, [u8], [u8], usize> =
+            BaseRecord::with_opaque_to(record.topic, number);
         next.key = record.key;
         next.payload = record.value;
         next.timestamp = record.timestamp;
@@ -178,11 +226,14 @@ impl Redrive {
                 Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), same)) => {
                     next = same;
                     self.producer.poll(WAIT);
-                    if self.producer.context().state().refused.is_some() {
+                    if self.producer.context().has_failed() {
                         return Err(self.explain(&KafkaError::Canceled));
                     }
                 }
-                Err((error, _)) => return Err(self.explain(&error)),
+                Err((error, _)) => {
+                    self.producer.context().failed(number, &error);
+                    return Err(self.explain(&error));
+                }
             }
         }
     }
@@ -230,11 +281,14 @@ impl Redrive {
         }
     }
 
-    /// Waits until each record was acknowledged or refused. The commit would do that too, but looks
+    /// Waits until each record was acknowledged, or one refused. The commit would do that too, but looks
     /// for it only every tenth of a second.
     fn settle(&self) {
         let clock = Monotonic::start();
-        while self.producer.in_flight_count() > 0 && clock.elapsed() < self.timeout {
+        while self.producer.in_flight_count() > 0
+            && clock.elapsed() < self.timeout
+            && !self.producer.context().has_failed()
+        {
             self.producer.poll(WAIT);
         }
     }
@@ -276,6 +330,7 @@ impl Redrive {
         // Serves the reports and errors that explain it.
         self.producer.poll(Duration::from_millis(50));
         let State {
+            failed,
             refused,
             connection,
         } = self.producer.context().state();
@@ -286,7 +341,7 @@ impl Redrive {
                 error => error.rdkafka_error_code(),
             },
         };
-        let message = refused.unwrap_or_else(|| match error {
+        let message = failed.unwrap_or_else(|| match error {
             KafkaError::Transaction(error) => error.string(),
             error => error.to_string(),
         });
@@ -301,6 +356,7 @@ impl Redrive {
                 | Code::SaslAuthenticationFailed
                 | Code::Authentication,
             ) => Error::NotAuthorized(message),
+            _ if !refused.is_empty() => Error::Records(refused),
             Some(
                 Code::OperationTimedOut | Code::RequestTimedOut | Code::BrokerTransportFailure,
             ) => Error::Unreachable(match connection {

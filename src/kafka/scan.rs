@@ -3,13 +3,14 @@
 //! For tools: it blocks, belongs into a thread of its own, commits nothing and leaves nothing behind
 //! in Kafka. Memory is bounded, whatever the size of the ranges.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::c_int;
 use std::ops::Range;
 use std::time::Duration;
 
 use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::error::{KafkaResult, RDKafkaErrorCode};
 use rdkafka::{Offset as Position, TopicPartitionList};
 
 use super::admin::Error;
@@ -29,8 +30,11 @@ pub struct Scan {
     _tokens: Option<Tokens>,
     base: BaseConsumer<Context>,
     topic: String,
-    /// Where reading ends, by partition; those that are read to their end are not in here.
-    left: BTreeMap<i32, i64>,
+    /// What is left to read, by partition; those that are read to their end are not in here.
+    left: BTreeMap<i32, Range<i64>>,
+    /// Partitions that go on at their oldest record, for what was to come next is not there any more.
+    cut: BTreeSet<i32>,
+    deleted: u64,
     /// How long silence is waited for; for ever where reading waits for what is not there yet.
     patience: Option<Duration>,
     clock: Monotonic,
@@ -51,8 +55,8 @@ pub enum Step {
 }
 
 impl Scan {
-    /// Begins to read. An offset below the oldest record stands for that; one behind the end of the
-    /// partition ends where the partition does at that moment. `patience`: how long the brokers may
+    /// Begins to read. An offset below the oldest record stands for that, and what lies between is counted as
+    /// deleted; one behind the end of the partition ends where the partition does at that moment. `patience`: how long the brokers may
     /// be silent; none waits for ever.
     ///
     /// # Errors
@@ -69,13 +73,9 @@ impl Scan {
         let base = BaseConsumer::from_config_and_context(&config, Context).map_err(failed)?;
         let queue = Queue::of_consumer(&base)
             .ok_or_else(|| Error::Config("the consumer has no queue".to_owned()))?;
-        let mut list = TopicPartitionList::with_capacity(ranges.len());
-        let mut left = BTreeMap::new();
-        for (&partition, range) in ranges.iter().filter(|(_, range)| !range.is_empty()) {
-            list.add_partition_offset(topic, partition, Position::Offset(range.start))
-                .map_err(failed)?;
-            left.insert(partition, range.end);
-        }
+        let left = ranges.iter().filter(|(_, range)| !range.is_empty());
+        let left: BTreeMap<i32, Range<i64>> = left.map(|(&n, range)| (n, range.clone())).collect();
+        let list = places(topic, &left, &BTreeSet::new()).map_err(failed)?;
         base.assign(&list).map_err(failed)?;
         Ok(Self {
             queue,
@@ -83,6 +83,8 @@ impl Scan {
             base,
             topic: topic.to_owned(),
             left,
+            cut: BTreeSet::new(),
+            deleted: 0,
             patience,
             clock: Monotonic::start(),
             silent: Duration::ZERO,
@@ -119,16 +121,25 @@ impl Scan {
                         message: format!("the record at {place} cannot be read: {code}"),
                     });
                 }
-                let Some(&end) = self.left.get(&partition) else {
+                if !self.goes_on(partition, offset.0)? {
+                    return Ok(Step::Nothing);
+                }
+                let Some(range) = self.left.get_mut(&partition) else {
                     return Ok(Step::Nothing);
                 };
-                if offset.0 < end {
+                // What was fetched before all were assigned anew.
+                if offset.0 < range.start {
+                    return Ok(Step::Nothing);
+                }
+                let is_meant = offset.0 < range.end;
+                range.start = offset.0 + 1;
+                if is_meant {
                     on_record(&message);
                 }
-                if offset.0 + 1 >= end {
+                if range.start >= range.end {
                     self.finished(partition);
                 }
-                Ok(if offset.0 < end {
+                Ok(if is_meant {
                     Step::Record
                 } else {
                     Step::Nothing
@@ -136,9 +147,15 @@ impl Scan {
             }
             Polled::End { partition, next } => {
                 self.silent = Duration::ZERO;
+                self.goes_on(partition.partition, next.0)?;
                 self.reached(partition.partition, next);
                 Ok(Step::Nothing)
             }
+            Polled::Error {
+                code: RDKafkaErrorCode::AutoOffsetReset,
+                place: Some((partition, _)),
+                ..
+            } => self.go_to_the_oldest(partition.partition),
             Polled::Error {
                 code,
                 fatal,
@@ -149,11 +166,50 @@ impl Scan {
         }
     }
 
+    /// How many offsets were deleted, by retention or by somebody, before reading came to them.
+    pub fn deleted(&self) -> u64 {
+        self.deleted
+    }
+
+    /// What was to come next is not there: goes on at what is the oldest now.
+    fn go_to_the_oldest(&mut self, partition: i32) -> Result<Step, Error> {
+        if self.left.contains_key(&partition) {
+            self.cut.insert(partition);
+            // A partition without a place to read from cannot be sent elsewhere; all can be assigned anew.
+            let list = places(&self.topic, &self.left, &self.cut);
+            let begun = list.and_then(|list| self.base.assign(&list));
+            begun.map_err(|error| Error::Config(without_values(&error)))?;
+        }
+        Ok(Step::Nothing)
+    }
+
+    /// Whether what stands at `offset` follows on what was read before, after a cut too: that counts what was deleted.
+    fn goes_on(&mut self, partition: i32, offset: i64) -> Result<bool, Error> {
+        if !self.cut.remove(&partition) {
+            return Ok(true);
+        }
+        let Some(range) = self.left.get(&partition) else {
+            return Ok(false);
+        };
+        if offset < range.start {
+            return Err(Error::Other {
+                code: RDKafkaErrorCode::OffsetOutOfRange as i32,
+                message: format!(
+                    "{}[{partition}] has come to an end before offset {}: the topic was deleted and made anew; begin again",
+                    self.topic, range.start
+                ),
+            });
+        }
+        let upto = offset.min(range.end);
+        self.deleted += u64::try_from(upto - range.start).unwrap_or(0);
+        Ok(true)
+    }
+
     /// Reading has come to the end of what there is.
     fn reached(&mut self, partition: i32, next: Offset) {
         // An end of i64::MAX means to wait for more.
-        let end = self.left.get(&partition);
-        if end.is_some_and(|&end| end != i64::MAX || next.0 >= end) {
+        let range = self.left.get(&partition);
+        if range.is_some_and(|range| range.end != i64::MAX || next.0 >= range.end) {
             self.finished(partition);
         }
     }
@@ -193,6 +249,23 @@ impl Scan {
             error => Err(error),
         }
     }
+}
+
+/// Where reading goes on: of those that are cut at their oldest record.
+fn places(
+    topic: &str,
+    left: &BTreeMap<i32, Range<i64>>,
+    cut: &BTreeSet<i32>,
+) -> KafkaResult<TopicPartitionList> {
+    let mut list = TopicPartitionList::with_capacity(left.len());
+    for (&partition, range) in left {
+        let place = match cut.contains(&partition) {
+            true => Position::Beginning,
+            false => Position::Offset(range.start),
+        };
+        list.add_partition_offset(topic, partition, place)?;
+    }
+    Ok(list)
 }
 
 fn millis(time: Duration) -> c_int {

@@ -12,6 +12,33 @@ impl Filter {
         *self == Self::default()
     }
 
+    /// Whether it means all that `other` does: it is the same but for wider bounds on partition and offsets.
+    pub fn covers(&self, other: &Self) -> bool {
+        let without_place = |filter: &Self| Self {
+            partition: None,
+            offsets: None,
+            ..filter.clone()
+        };
+        let holds = |(first, end): (i64, i64)| {
+            let inner = other.offsets.unwrap_or((i64::MIN, i64::MAX));
+            first <= inner.0 && inner.1 <= end
+        };
+        self.is_all()
+            || ((self.partition.is_none() || self.partition == other.partition)
+                && self.offsets.is_none_or(holds)
+                && without_place(self) == without_place(other))
+    }
+
+    /// The same, of these offsets of a partition only.
+    #[must_use]
+    pub fn only(&self, partition: i32, offsets: Range<i64>) -> Self {
+        Self {
+            partition: Some(partition),
+            offsets: Some((offsets.start, offsets.end)),
+            ..self.clone()
+        }
+    }
+
     /// What of a partition's offsets can satisfy it.
     pub fn within(&self, partition: i32, all: Range<i64>) -> Range<i64> {
         if self.partition.is_some_and(|only| only != partition) {

@@ -18,7 +18,7 @@ impl<'a> Added<'a> {
     /// store.
     pub fn new(letter: &Letter<'_>, id: &'a str, bypass: Option<&'a str>) -> Self {
         Self {
-            count: (letter.replays().saturating_add(1)).to_string(),
+            count: letter.replays().unwrap_or(0).saturating_add(1).to_string(),
             id,
             bypass,
             origin: origin(letter),

@@ -235,9 +235,15 @@ impl<'a> Letter<'a> {
     }
 
     /// How often it was replayed before.
-    pub fn replays(&self) -> u32 {
-        let count = self.header(REPLAYS).and_then(number);
-        count.map_or(0, |count| u32::try_from(count).unwrap_or(u32::MAX))
+    ///
+    /// # Errors
+    /// If something is said of it that is no such number.
+    pub fn replays(&self) -> Result<u32, Unreadable> {
+        let Some(said) = self.header(REPLAYS) else {
+            return Ok(0);
+        };
+        let count = number(said).and_then(|count| u32::try_from(count).ok());
+        count.ok_or(Unreadable)
     }
 
     /// Drover's sentence in the headers of other tools.
@@ -257,6 +263,10 @@ impl<'a> Letter<'a> {
         })
     }
 }
+
+/// A header that is there and says nothing that can be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unreadable;
 
 struct Sentence {
     reason: &'static str,
@@ -315,12 +325,24 @@ pub(crate) mod tests {
         assert_eq!(letter.status(), Some(422));
         assert_eq!(letter.error().as_deref(), Some("no such user"));
         assert_eq!(letter.failed_at(), Some(5_000));
-        assert_eq!(letter.replays(), 2);
+        assert_eq!(letter.replays(), Ok(2));
         let origin = letter.origin();
         assert_eq!(origin.topic.as_deref(), Some("orders"));
         assert_eq!((origin.partition, origin.offset), (Some(3), Some(77)));
         let first = letter.first_origin().unwrap();
         assert_eq!(first.topic.as_deref(), Some("first"));
+    }
+
+    #[test]
+    fn a_count_that_cannot_be_read_is_not_none() {
+        for (said, count) in [
+            ("3", Ok(3)),
+            ("-1", Err(Unreadable)),
+            ("often", Err(Unreadable)),
+        ] {
+            assert_eq!(letter(&[(REPLAYS, said)]).replays(), count, "{said}");
+        }
+        assert_eq!(letter(&[]).replays(), Ok(0));
     }
 
     #[test]

@@ -5,6 +5,8 @@
 //! means it; so replays with different filters know of each other, exactly and in little room. See
 //! `docs/adr/009-a-replay-marks-what-it-moved-in-one-transaction.md`.
 
+use std::ops::Range;
+
 use serde::{Deserialize, Serialize};
 
 use super::filter::Filter;
@@ -32,14 +34,28 @@ impl Kind {
     /// Whether it moves this one.
     pub fn moves(&self, letter: &Letter<'_>) -> bool {
         self.filter.matches(letter)
-            && letter.replays() < self.max_replays
+            && self.allows(letter)
             && (self.to.is_some() || letter.origin_topic().is_some())
+    }
+
+    /// Whether it was replayed less often than it may be. Of what cannot be read that is not known.
+    pub fn allows(&self, letter: &Letter<'_>) -> bool {
+        letter.replays().is_ok_and(|count| count < self.max_replays)
+    }
+
+    /// The same, of these offsets of a partition only.
+    #[must_use]
+    pub fn only(&self, partition: i32, offsets: Range<i64>) -> Self {
+        Self {
+            filter: self.filter.only(partition, offsets),
+            ..self.clone()
+        }
     }
 
     /// Whether it moves all that `other` does, to the same place.
     fn covers(&self, other: &Self) -> bool {
         self.to == other.to
-            && (self.filter == other.filter || self.filter.is_all())
+            && self.filter.covers(&other.filter)
             && self.max_replays >= other.max_replays
     }
 }
@@ -115,8 +131,21 @@ impl Marks {
 
     /// From where on a run of this kind has something to look at.
     pub fn start(&self, kind: &Kind) -> Option<i64> {
-        let covering = self.settled().iter().filter(|run| run.kind.covers(kind));
-        covering.map(|run| run.next).max()
+        self.passed(|known| known.covers(kind), kind.to.as_deref())
+    }
+
+    /// How far the runs of some kinds to one place have come together: to where the first is that is to be moved again.
+    fn passed(&self, counts: impl Fn(&Kind) -> bool, to: Option<&str>) -> Option<i64> {
+        let mut passed = None;
+        for run in &self.0 {
+            if !run.again && counts(&run.kind) {
+                passed = passed.max(Some(run.next));
+            } else if run.again && run.kind.to.as_deref() == to {
+                let first = run.kind.filter.offsets.map_or(0, |(first, _)| first);
+                passed = passed.map(|passed: i64| passed.min(first));
+            }
+        }
+        passed.filter(|passed| *passed > 0)
     }
 
     /// Takes note that a run of this kind has come to `next`; what says nothing any more, for it is
@@ -152,9 +181,11 @@ impl Marks {
     /// The lowest offset at which something may be that was not replayed to its source: a lag for
     /// tools that know offsets only.
     pub fn offset(&self, oldest: i64) -> Offset {
-        let settled = self.settled().iter();
-        let whole = settled.filter(|run| run.kind.filter.is_all() && run.kind.to.is_none());
-        Offset(whole.map(|run| run.next).max().unwrap_or(oldest))
+        let whole = |kind: &Kind| kind.filter.is_all() && kind.to.is_none();
+        Offset(
+            self.passed(whole, None)
+                .map_or(oldest, |passed| passed.max(oldest)),
+        )
     }
 }
 
@@ -283,6 +314,32 @@ mod tests {
         assert!(marks.has(&all, &dead("Rejected", 59)));
         assert!(marks.has(&all, &dead("AttemptsExhausted", 59)));
         assert_eq!(marks.start(&all), Some(60));
+    }
+
+    #[test]
+    fn what_was_refused_is_tried_again_and_nothing_else_is() {
+        for kind in [kind(None), kind(Some("Rejected"))] {
+            let mut marks = Marks::default();
+            marks.advance(&kind, 60, 0);
+            for refused in [30, 50] {
+                marks.again(&kind.only(0, refused..refused + 1), refused + 1);
+            }
+            let mut marks = again(&marks);
+            let moved = |marks: &Marks| {
+                let left = (0..60).filter(|&at| !marks.has(&kind, &dead("Rejected", at)));
+                left.collect::<Vec<i64>>()
+            };
+            assert_eq!(moved(&marks), [30, 50]);
+            assert_eq!(marks.start(&kind), Some(30));
+            // The next one takes the first of them.
+            marks.advance(&kind, 40, 0);
+            let mut marks = again(&marks);
+            assert_eq!((moved(&marks), marks.start(&kind)), (vec![50], Some(50)));
+            marks.advance(&kind, 60, 0);
+            let marks = again(&marks);
+            assert_eq!((moved(&marks), marks.start(&kind)), (vec![], Some(60)));
+            assert_eq!(marks.0.len(), 1, "{marks:?}");
+        }
     }
 
     #[test]

@@ -8,17 +8,19 @@ use anyhow::anyhow;
 
 use super::headers::Added;
 use super::letter::{Letter, REPLAY};
-use super::place::Noted;
+use super::marks::Marks;
+use super::place::{Log, Noted};
+use super::printable;
 use super::replay::{Onlooker, Replay, Verdict, of, verdict};
-use super::report::{Outcome, Report};
+use super::report::{Outcome, Refused, Report, Tally};
 use crate::clock::Monotonic;
 use crate::kafka::producer::Outgoing;
-use crate::kafka::redrive::Redrive;
+use crate::kafka::redrive::{self, Redrive, Refusal};
 use crate::kafka::scan::{Scan, Step};
 use crate::topic::{Offset, TopicPartition};
 
 /// A transaction ends after so many records,
-const RECORDS: u64 = 20_000;
+const RECORDS: usize = 20_000;
 /// so many bytes,
 const BYTES: usize = 16 << 20;
 /// or so long; with it, what was moved can be read.
@@ -29,6 +31,24 @@ const LOOK: Duration = Duration::from_millis(100);
 const LEAST_FAILURES: u64 = 20;
 /// Records of others in the dead-letter topic that are passed over in one look.
 const IN_ONE_LOOK: usize = 10_000;
+
+/// More letters that their topic does not take are no exceptions any more, and each costs a new producer.
+const MOST_REFUSED: usize = 20;
+
+/// Why moving does not go on.
+#[derive(Debug)]
+pub enum Halt {
+    /// A letter was refused, and with it the transaction: it goes on behind the last commit with another producer.
+    Refusal,
+    /// Something is wrong that this replay cannot get over.
+    Failed(anyhow::Error),
+}
+
+impl From<anyhow::Error> for Halt {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Failed(error)
+    }
+}
 
 /// Whether a letter was dealt with, or it was stopped before that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,13 +69,20 @@ pub struct Mover<'a> {
     /// Topics that letters may go to.
     targets: BTreeSet<String>,
     clock: Monotonic,
-    /// The next offset of each partition that something was read of since the last commit.
+    /// The next offset of each partition that something was read of since the last commit,
     positions: BTreeMap<i32, i64>,
-    /// Records and bytes since then, and since when.
-    sent: u64,
+    /// and as of that commit.
+    done: BTreeMap<i32, i64>,
+    /// Where the letters lie that were sent since then, by their numbers; how large they are, what was left out, and
+    /// since when.
+    sent: Vec<(i32, i64)>,
     bytes: usize,
+    left_out: Tally,
     since: Duration,
     looked: Duration,
+    /// Letters that were in a batch with one that was refused: each goes alone.
+    suspects: BTreeSet<(i32, i64)>,
+    refused: BTreeSet<(i32, i64)>,
     /// Too many came back. It stays so: a commit meanwhile makes their share a smaller one.
     failing: bool,
 }
@@ -79,10 +106,14 @@ impl<'a> Mover<'a> {
             noted,
             onlooker,
             positions: BTreeMap::new(),
-            sent: 0,
+            done: BTreeMap::new(),
+            sent: Vec::new(),
             bytes: 0,
+            left_out: Tally::default(),
             since: Duration::ZERO,
             looked: Duration::ZERO,
+            suspects: BTreeSet::new(),
+            refused: BTreeSet::new(),
             failing: false,
         };
         // That the marks have no room is found out before the first record, not after it.
@@ -94,26 +125,55 @@ impl<'a> Mover<'a> {
         Ok(mover)
     }
 
+    /// What is to be read now.
+    pub fn left_to_read(&self) -> Log {
+        let mut ranges = self.replay.ranges(&self.noted);
+        for (number, range) in &mut ranges {
+            let done = self.done.get(number).copied().unwrap_or(0);
+            range.start = range.start.max(done).min(range.end);
+        }
+        ranges
+    }
+
+    /// Goes on behind the last commit.
+    pub fn resume(&mut self, redrive: Redrive, noted: Noted) {
+        self.redrive = redrive;
+        self.noted = noted;
+    }
+
+    /// So many offsets were gone before they were read.
+    pub fn passed_over(&mut self, deleted: u64) {
+        self.report.deleted += deleted;
+    }
+
     /// Moves a letter, if it is to be moved and when its time has come.
-    pub fn take(&mut self, letter: &Letter<'_>, stop: &AtomicBool) -> anyhow::Result<Taken> {
+    pub fn take(&mut self, letter: &Letter<'_>, stop: &AtomicBool) -> Result<Taken, Halt> {
         let replay = self.replay;
+        let place = (letter.partition, letter.offset);
+        let mut alone = false;
         match verdict(&replay.kind, of(&self.noted, letter), letter) {
+            // It is in the report already.
+            Verdict::Move if self.refused.contains(&place) => {}
             Verdict::Move => {
                 if !self.wait_for_rate(stop)? {
                     return Ok(Taken::No);
                 }
+                alone = self.suspects.contains(&place);
+                if alone {
+                    self.commit()?;
+                }
                 self.send(letter)?;
             }
-            other => self.report.left_out(other),
+            other => self.left_out.count(other),
         }
         self.positions.insert(letter.partition, letter.offset + 1);
-        if self.sent >= RECORDS || self.bytes >= BYTES {
+        if alone || self.sent.len() >= RECORDS || self.bytes >= BYTES {
             self.commit()?;
         }
         Ok(Taken::Yes)
     }
 
-    fn send(&mut self, letter: &Letter<'_>) -> anyhow::Result<()> {
+    fn send(&mut self, letter: &Letter<'_>) -> Result<(), Halt> {
         let replay = self.replay;
         let Some(topic) = replay.destination(letter) else {
             return Ok(());
@@ -135,19 +195,56 @@ impl<'a> Mover<'a> {
             headers: added.to(letter),
         };
         let size = key.map_or(0, <[u8]>::len) + value.map_or(0, <[u8]>::len);
-        let sent = self.redrive.send(&outgoing);
-        sent.map_err(|error| replay.refused(&format!("write to topic {topic}"), &error))?;
-        self.sent += 1;
+        let number = self.sent.len();
+        self.sent.push((letter.partition, letter.offset));
         self.bytes += size + 512;
-        Ok(())
+        match self.redrive.send(&outgoing, number) {
+            Ok(()) => Ok(()),
+            Err(error) => Err(self.halt(&format!("write to topic {}", printable(topic)), error)),
+        }
+    }
+
+    /// What was sent since the last commit does not count. A letter that was refused alone is one that its topic does
+    /// not take; of several it is found out which.
+    fn halt(&mut self, what: &str, error: redrive::Error) -> Halt {
+        let redrive::Error::Records(refusals) = error else {
+            return Halt::Failed(self.replay.refused(what, &error));
+        };
+        self.redrive.abort();
+        let sent = std::mem::take(&mut self.sent);
+        self.positions.clear();
+        self.bytes = 0;
+        self.left_out = Tally::default();
+        let (true, [Refusal { why, .. }]) = (sent.len() == 1, refusals.as_slice()) else {
+            let places = refusals
+                .iter()
+                .filter_map(|refusal| sent.get(refusal.number));
+            self.suspects.extend(places);
+            return Halt::Refusal;
+        };
+        let (partition, offset) = sent[0];
+        self.refused.insert((partition, offset));
+        self.report.refused.push(Refused {
+            partition,
+            offset,
+            why: why.clone(),
+        });
+        if self.report.refused.len() < MOST_REFUSED {
+            return Halt::Refusal;
+        }
+        Halt::Failed(anyhow!(
+            "{}; so many were refused that no more are tried",
+            self.report.missing().unwrap_or_default()
+        ))
     }
 
     /// False if it was stopped meanwhile.
-    fn wait_for_rate(&mut self, stop: &AtomicBool) -> anyhow::Result<bool> {
+    fn wait_for_rate(&mut self, stop: &AtomicBool) -> Result<bool, Halt> {
         let Some(rate) = self.replay.wishes.rate else {
             return Ok(true);
         };
-        let due = Duration::try_from_secs_f64((self.report.moved + self.sent) as f64 / rate);
+        let moved = self.report.moved as f64 + self.sent.len() as f64;
+        let due = Duration::try_from_secs_f64(moved / rate);
         let due = due.unwrap_or(Duration::MAX);
         while let Some(early) = due.checked_sub(self.clock.elapsed()) {
             // Less than a millisecond is no pace to keep.
@@ -164,9 +261,9 @@ impl<'a> Mover<'a> {
     }
 
     /// What is due: the end of the transaction, a look at what comes back, a word about it.
-    pub fn tick(&mut self) -> anyhow::Result<()> {
+    pub fn tick(&mut self) -> Result<(), Halt> {
         let now = self.clock.elapsed();
-        if !self.positions.is_empty() && now > self.since + OPEN {
+        if now > self.since + OPEN {
             self.commit()?;
         }
         if now > self.looked + LOOK {
@@ -213,7 +310,7 @@ impl<'a> Mover<'a> {
 
     /// Notes first what is to be moved again: interrupted, the same command without `--again` goes
     /// on then.
-    pub fn note_again(&mut self) -> anyhow::Result<()> {
+    pub fn note_again(&mut self) -> Result<(), Halt> {
         for (&number, all) in &self.replay.log {
             let within = self.replay.kind.filter.within(number, all.clone());
             if !within.is_empty() {
@@ -234,21 +331,40 @@ impl<'a> Mover<'a> {
         }
     }
 
-    fn commit(&mut self) -> anyhow::Result<()> {
-        let progress = self.progress_of(&self.positions)?;
-        let committed = self.redrive.commit(&progress);
-        committed.map_err(|error| self.replay.refused("commit what was moved", &error))?;
-        for (&number, &next) in &self.positions {
-            if let Some(Some(marks)) = self.noted.get_mut(&number) {
-                marks.advance(&self.replay.kind, next, self.replay.log[&number].start);
-            }
+    /// Ends the transaction, if anything was read since the last one.
+    pub fn commit(&mut self) -> Result<(), Halt> {
+        if self.positions.is_empty() {
+            return Ok(());
         }
-        self.positions.clear();
-        self.report.moved += std::mem::take(&mut self.sent);
+        let progress = self.progress_of(&self.positions)?;
+        if let Err(error) = self.redrive.commit(&progress) {
+            return Err(self.halt("commit what was moved", error));
+        }
+        for (number, next) in std::mem::take(&mut self.positions) {
+            let marks = self.marks(number, next);
+            self.noted.insert(number, Some(marks));
+            self.done.insert(number, next);
+        }
+        self.report.moved += self.sent.len() as u64;
+        self.report.left_out.add(std::mem::take(&mut self.left_out));
+        self.sent.clear();
         self.bytes = 0;
         self.since = self.clock.elapsed();
         self.onlooker.moved(self.report.moved, self.since);
         Ok(())
+    }
+
+    /// What is noted of a partition that is dealt with up to `next`.
+    fn marks(&self, number: i32, next: i64) -> Marks {
+        let kind = &self.replay.kind;
+        let noted = self.noted.get(&number).cloned().flatten();
+        let mut marks = noted.unwrap_or_default();
+        marks.advance(kind, next, self.replay.log[&number].start);
+        let refused = self.refused.range((number, i64::MIN)..(number, next));
+        for &(_, offset) in refused {
+            marks.again(&kind.only(number, offset..offset + 1), offset + 1);
+        }
+        marks
     }
 
     fn progress_of(
@@ -259,13 +375,7 @@ impl<'a> Mover<'a> {
         let mut progress = Vec::with_capacity(positions.len());
         for (&number, &next) in positions {
             let oldest = self.replay.log[&number].start;
-            let mut marks = self
-                .noted
-                .get(&number)
-                .cloned()
-                .flatten()
-                .unwrap_or_default();
-            marks.advance(&self.replay.kind, next, oldest);
+            let marks = self.marks(number, next);
             let offset = marks.offset(oldest);
             let text = marks.write(offset).ok_or_else(|| {
                 anyhow!(
@@ -279,23 +389,16 @@ impl<'a> Mover<'a> {
         Ok(progress)
     }
 
-    /// Commits what is open, waits for what comes back, and reports. Where `moved` failed, what was
-    /// not committed is taken back, and the error says what was.
+    /// Waits for what comes back, and reports. Where `moved` failed, what was not committed is taken back, and the error
+    /// says what was.
     pub fn end(
         mut self,
-        moved: anyhow::Result<()>,
+        moved: Result<(), Halt>,
         settle: Duration,
         stop: &AtomicBool,
     ) -> anyhow::Result<Report> {
-        let ended = moved.and_then(|()| {
-            if self.positions.is_empty() {
-                Ok(())
-            } else {
-                self.commit()
-            }
-        });
         self.onlooker.done();
-        if let Err(error) = ended {
+        if let Err(Halt::Failed(error)) = moved {
             self.redrive.abort();
             return Err(anyhow!(
                 "{error:#}; {} were replayed before, and are noted",
@@ -313,6 +416,8 @@ impl<'a> Mover<'a> {
             Outcome::Failing
         } else if stop.load(Ordering::Relaxed) {
             Outcome::Interrupted
+        } else if self.report.missing().is_some() {
+            Outcome::Incomplete
         } else {
             Outcome::Complete
         };

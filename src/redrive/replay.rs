@@ -13,8 +13,9 @@ use tokio::runtime::Handle;
 
 use super::letter::Letter;
 use super::marks::{Kind, Marks};
-use super::mover::{Mover, Taken};
+use super::mover::{Halt, Mover, Taken};
 use super::place::{Log, Noted, Place};
+use super::printable;
 use super::report::{Outcome, Report};
 use crate::clock;
 use crate::kafka::admin::Admin;
@@ -80,7 +81,7 @@ pub(super) fn verdict(kind: &Kind, marks: &Marks, letter: &Letter<'_>) -> Verdic
     if !kind.filter.matches(letter) {
         Verdict::Other
     } else if !kind.moves(letter) {
-        if letter.replays() >= kind.max_replays {
+        if !kind.allows(letter) {
             Verdict::Guarded
         } else {
             Verdict::Orphan
@@ -121,7 +122,7 @@ impl Replay {
     /// # Errors
     /// In one line with its remedy.
     pub fn rehearse(&self, stop: &AtomicBool) -> anyhow::Result<Report> {
-        let noted = self.marks()?;
+        let noted = self.marks(self.wishes.again)?;
         let mut report = self.report(None);
         report.passed = self.passed(&noted);
         let mut scan = self.place.scan(&self.ranges(&noted))?;
@@ -134,9 +135,10 @@ impl Replay {
                 let letter = Letter::of(message);
                 match verdict(&self.kind, of(&noted, &letter), &letter) {
                     Verdict::Move => report.would_move(&letter),
-                    other => report.left_out(other),
+                    other => report.left_out.count(other),
                 }
             });
+            report.deleted = scan.deleted();
             if step.map_err(|error| self.place.cannot_read(&error))? == Step::End {
                 return Ok(report);
             }
@@ -159,29 +161,49 @@ impl Replay {
         // nothing behind the ends that are read after it.
         let redrive = self.open()?;
         self.log = self.runtime.block_on(self.place.log(&self.admin))?;
-        let noted = self.marks()?;
+        let noted = self.marks(self.wishes.again)?;
         let follow = self.place.follow(&self.log)?;
-        let mut scan = self.place.scan(&self.ranges(&noted))?;
         let mut report = self.report(Some(self.wishes.id.clone()));
         report.passed = self.passed(&noted);
         let mut mover = Mover::new(&self, redrive, follow, noted, onlooker, report)?;
-        let moved = match self.wishes.again {
+        let mut moved = match self.wishes.again {
             true => mover.note_again(),
             false => Ok(()),
         };
-        let moved = moved.and_then(|()| self.moved(&mut mover, &mut scan, stop));
+        moved = moved.and_then(|()| self.moved(&mut mover, stop));
+        while matches!(moved, Err(Halt::Refusal)) {
+            moved = self.resumed(&mut mover);
+            moved = moved.and_then(|()| self.moved(&mut mover, stop));
+        }
         mover.end(moved, self.wishes.settle, stop)
     }
 
+    /// Where a letter was refused nothing of its transaction counts, and the producer is of no use: it is as if another
+    /// replay went on where this one was. As at the beginning, what was noted is read after the others were ended.
+    fn resumed(&self, mover: &mut Mover<'_>) -> Result<(), Halt> {
+        let redrive = self.open()?;
+        // The wish to move all of it again was noted before the first one.
+        let noted = self.marks(false)?;
+        mover.resume(redrive, noted);
+        Ok(())
+    }
+
     /// Moves one after the other, until all are, it was stopped, or too many come back.
-    fn moved(
+    fn moved(&self, mover: &mut Mover<'_>, stop: &AtomicBool) -> Result<(), Halt> {
+        let mut scan = self.place.scan(&mover.left_to_read())?;
+        let moved = self.each_moved(mover, &mut scan, stop);
+        mover.passed_over(scan.deleted());
+        moved
+    }
+
+    fn each_moved(
         &self,
         mover: &mut Mover<'_>,
         scan: &mut Scan,
         stop: &AtomicBool,
-    ) -> anyhow::Result<()> {
+    ) -> Result<(), Halt> {
         while !stop.load(Ordering::Relaxed) {
-            let mut taken = Ok(Taken::Yes);
+            let mut taken: Result<Taken, Halt> = Ok(Taken::Yes);
             let step = scan.step(LOOK, |message| {
                 taken = mover.take(&Letter::of(message), stop);
             });
@@ -199,7 +221,7 @@ impl Replay {
                 break;
             }
         }
-        Ok(())
+        mover.commit()
     }
 
     fn open(&self) -> anyhow::Result<Redrive> {
@@ -225,7 +247,7 @@ impl Replay {
             redrive::Error::Fenced => {
                 anyhow!("{what}: {error}; what it has not done, the other one does")
             }
-            redrive::Error::Refused(_) => anyhow!(
+            redrive::Error::Records(_) | redrive::Error::Refused(_) => anyhow!(
                 "{what}: {error}; nothing of it counts, and {} tries it again",
                 words.next
             ),
@@ -233,7 +255,7 @@ impl Replay {
     }
 
     /// What was replayed before, all of it readable.
-    fn marks(&self) -> anyhow::Result<Noted> {
+    fn marks(&self, again: bool) -> anyhow::Result<Noted> {
         let marks = self
             .runtime
             .block_on(self.place.marks(&self.admin, &self.log));
@@ -241,7 +263,7 @@ impl Replay {
         let what = format!("read the offsets of group {group}");
         let mut noted = marks.map_err(|error| self.place.reach.explain(&what, &error))?;
         for (partition, marks) in &mut noted {
-            if self.wishes.again {
+            if again {
                 let marks = marks.get_or_insert_default();
                 let all = self.log.get(partition).cloned().unwrap_or(0..0);
                 if !self.kind.filter.within(*partition, all.clone()).is_empty() {
@@ -257,7 +279,8 @@ impl Replay {
         Ok(noted)
     }
 
-    fn ranges(&self, noted: &Noted) -> Log {
+    /// What is meant and was not passed by a replay of this kind.
+    pub(super) fn ranges(&self, noted: &Noted) -> Log {
         let range = |(&number, all): (&i32, &std::ops::Range<i64>)| {
             let marks = noted.get(&number).and_then(Option::as_ref);
             let done = marks.and_then(|marks| marks.start(&self.kind)).unwrap_or(0);
@@ -307,16 +330,17 @@ impl Replay {
     pub(super) fn target(&self, topic: &str) -> anyhow::Result<()> {
         let reach = &self.place.reach;
         let words = reach.words;
+        let shown = printable(topic);
         ensure!(
             topic != self.place.topic,
-            "a dead letter says that it came from {topic}, the dead-letter topic itself; leave such ones out with {}, or give {}",
+            "a dead letter says that it came from {shown}, the dead-letter topic itself; leave such ones out with {}, or give {}",
             words.origin_topic,
             words.to
         );
         if let (None, Some(fleet)) = (self.for_all(), &self.place.fleet) {
             ensure!(
                 fleet.topics.iter().any(|known| known == topic),
-                "a dead letter says that it came from {topic}, which KafkaConsumer {} does not read; leave such ones out with {}, or give {}",
+                "a dead letter says that it came from {shown}, which KafkaConsumer {} does not read; leave such ones out with {}, or give {}",
                 fleet.name,
                 words.origin_topic,
                 words.to
@@ -326,7 +350,7 @@ impl Replay {
         let found = self
             .runtime
             .block_on(self.admin.partitions(&topics, reach.timeout));
-        let what = format!("look for topic {topic}");
+        let what = format!("look for topic {shown}");
         let found = found.map_err(|error| reach.explain(&what, &error))?;
         match found.into_values().next() {
             Some(Ok(_)) => Ok(()),

@@ -13,11 +13,62 @@ use super::replay::Verdict;
 pub enum Outcome {
     /// All was dealt with.
     Complete,
+    /// All that was there and that its topic takes: some were refused, or deleted before their turn.
+    Incomplete,
     /// Somebody stopped it.
     Interrupted,
     /// Too many came back.
     Failing,
 }
+
+/// Letters that are not moved, counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// They were replayed before,
+    pub already: u64,
+    /// too often, or so that nobody can read how often,
+    pub guarded: u64,
+    /// do not say where they came from,
+    pub orphans: u64,
+    /// or are not meant.
+    pub others: u64,
+}
+
+impl Tally {
+    /// Counts one that is not moved.
+    pub fn count(&mut self, verdict: Verdict) {
+        let count = match verdict {
+            Verdict::Move => return,
+            Verdict::Already => &mut self.already,
+            Verdict::Guarded => &mut self.guarded,
+            Verdict::Orphan => &mut self.orphans,
+            Verdict::Other => &mut self.others,
+        };
+        *count += 1;
+    }
+
+    /// Counts what another one has counted.
+    pub fn add(&mut self, other: Self) {
+        self.already += other.already;
+        self.guarded += other.guarded;
+        self.orphans += other.orphans;
+        self.others += other.others;
+    }
+}
+
+/// A letter that the topic it goes to does not take.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// Where it is, in the dead-letter topic.
+    pub partition: i32,
+    /// Its offset there.
+    pub offset: i64,
+    /// The broker's words.
+    pub why: String,
+}
+
+/// Letters that are named one by one.
+const NAMED: usize = 3;
 
 /// What a replay did, or would do.
 #[derive(Debug)]
@@ -32,14 +83,12 @@ pub struct Report {
     pub moved: u64,
     /// Places that an earlier replay has dealt with, so that they are not read again.
     pub passed: u64,
-    /// Left out, for they were replayed before,
-    pub already: u64,
-    /// too often,
-    pub guarded: u64,
-    /// do not say where they came from,
-    pub orphans: u64,
-    /// or are not meant.
-    pub others: u64,
+    /// Left out.
+    pub left_out: Tally,
+    /// Not taken by the topic that they go to. They stay, and are not noted as replayed.
+    pub refused: Vec<Refused>,
+    /// Offsets that were deleted, by retention or by somebody, before their turn came.
+    pub deleted: u64,
     /// Dead letters again.
     pub failed_again: u64,
     /// How long it took.
@@ -59,10 +108,9 @@ impl Report {
             id,
             moved: 0,
             passed: 0,
-            already: 0,
-            guarded: 0,
-            orphans: 0,
-            others: 0,
+            left_out: Tally::default(),
+            refused: Vec::new(),
+            deleted: 0,
             failed_again: 0,
             took: Duration::ZERO,
             outcome: Outcome::Complete,
@@ -75,16 +123,36 @@ impl Report {
         self.histogram.add(letter);
     }
 
-    /// Counts one that is not moved.
-    pub fn left_out(&mut self, verdict: Verdict) {
-        let count = match verdict {
-            Verdict::Move => return,
-            Verdict::Already => &mut self.already,
-            Verdict::Guarded => &mut self.guarded,
-            Verdict::Orphan => &mut self.orphans,
-            Verdict::Other => &mut self.others,
-        };
-        *count += 1;
+    /// What was not replayed though it was meant, and what to do; none where all was.
+    pub fn missing(&self) -> Option<String> {
+        let mut parts = Vec::new();
+        if self.deleted > 0 {
+            parts.push(format!(
+                "{} offsets were deleted, by retention or by somebody, before their turn came; what was in them is lost here",
+                self.deleted
+            ));
+        }
+        if !self.refused.is_empty() {
+            let named = self.refused.iter().take(NAMED).map(|refused| {
+                let Refused {
+                    partition,
+                    offset,
+                    why,
+                } = refused;
+                format!("partition {partition} offset {offset} ({why})")
+            });
+            let named: Vec<String> = named.collect();
+            let more = match self.refused.len().saturating_sub(NAMED) {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
+            parts.push(format!(
+                "{} were refused by the topic that they go to: {}{more}; they stay, and the next replay tries them again: change that topic (max.message.bytes, cleanup.policy), or send them to another one",
+                self.refused.len(),
+                named.join(", "),
+            ));
+        }
+        (!parts.is_empty()).then(|| parts.join("; "))
     }
 
     /// For programs.
@@ -96,10 +164,11 @@ impl Report {
             "id": self.id,
             "outcome": format!("{:?}", self.outcome),
             "leftOut": {
-                "replayedBefore": self.already,
-                "replayedTooOften": self.guarded,
-                "withoutOrigin": self.orphans,
-                "notMeant": self.others,
+                "replayedBefore": self.left_out.already,
+                "replayedTooOften": self.left_out.guarded,
+                "withoutOrigin": self.left_out.orphans,
+                "notMeant": self.left_out.others,
+                "deleted": self.deleted,
             },
         });
         if self.id.is_none() {
@@ -107,6 +176,10 @@ impl Report {
         } else {
             value["replayed"] = json!(self.moved);
             value["failedAgain"] = json!(self.failed_again);
+            let refused = self.refused.iter().map(|refused| {
+                json!({ "partition": refused.partition, "offset": refused.offset, "why": refused.why })
+            });
+            value["refused"] = refused.collect();
             value["seconds"] = json!((self.took.as_secs_f64() * 1000.0).round() / 1000.0);
         }
         value

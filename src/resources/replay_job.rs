@@ -21,7 +21,7 @@ use crate::api::names::{
     LABEL_REPLAY, LABEL_REPLAYED, MANAGED_BY, REPLAY_APP_NAME, WORKER_CONTAINER,
 };
 use crate::fleet::Fleet;
-use crate::worker_config::replay::{ENV_REPLAY, GIVEN_UP, ReplayConfig, TOO_MANY_FAIL};
+use crate::worker_config::replay::{ENV_REPLAY, GIVEN_UP, INCOMPLETE, ReplayConfig, TOO_MANY_FAIL};
 
 /// Attempts after the first; the wait before each is twice as long, from ten seconds on.
 const RETRIES: i32 = 4;
@@ -93,7 +93,9 @@ fn failure_policy() -> PodFailurePolicy {
                 on_exit_codes: Some(PodFailurePolicyOnExitCodesRequirement {
                     container_name: Some(WORKER_CONTAINER.to_owned()),
                     operator: "In".to_owned(),
-                    values: vec![i32::from(GIVEN_UP), i32::from(TOO_MANY_FAIL)],
+                    values: [GIVEN_UP, TOO_MANY_FAIL, INCOMPLETE]
+                        .map(i32::from)
+                        .to_vec(),
                 }),
                 on_pod_conditions: None,
             },

@@ -17,9 +17,9 @@ use crate::redrive::place::{Fleet, Place};
 use crate::redrive::reach::{Reach, leave_out_members_only};
 use crate::redrive::replay::{Onlooker, Replay, Wishes};
 use crate::redrive::report::{Outcome, Report};
-use crate::redrive::words;
+use crate::redrive::{printable, words};
 use crate::worker_config::replay::{
-    Ending, GIVEN_UP, LeftOut, ReplayConfig, ReplayResult, TOO_MANY_FAIL, WouldReplay,
+    Ending, GIVEN_UP, INCOMPLETE, LeftOut, ReplayConfig, ReplayResult, TOO_MANY_FAIL, WouldReplay,
 };
 
 /// How long brokers are waited for.
@@ -58,6 +58,7 @@ pub fn run(config: &ReplayConfig, result: &Path, stop: CancellationToken) -> Exi
         Ending::Complete => 0,
         Ending::Error => 1,
         Ending::Failing => TOO_MANY_FAIL,
+        Ending::Incomplete => INCOMPLETE,
         Ending::Interrupted => 130,
     })
 }
@@ -182,16 +183,19 @@ fn told(report: &Report) -> ReplayResult {
             Outcome::Complete => Ending::Complete,
             Outcome::Interrupted => Ending::Interrupted,
             Outcome::Failing => Ending::Failing,
+            Outcome::Incomplete => Ending::Incomplete,
         },
-        error: None,
+        error: report.missing().map(|missing| printable(&missing)),
         to: report.to.clone(),
         replayed: report.moved,
         failed_again: (!dry_run).then_some(report.failed_again),
         left_out: Some(LeftOut {
-            replayed_before: report.already,
-            replayed_too_often: report.guarded,
-            without_origin: report.orphans,
-            not_meant: report.others,
+            replayed_before: report.left_out.already,
+            replayed_too_often: report.left_out.guarded,
+            without_origin: report.left_out.orphans,
+            not_meant: report.left_out.others,
+            refused: report.refused.len() as u64,
+            deleted: report.deleted,
         }),
         would_replay: dry_run.then(|| counted(report)),
     }

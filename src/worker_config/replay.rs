@@ -21,6 +21,8 @@ pub const RESULT_BYTES: usize = 4096;
 pub const GIVEN_UP: u8 = 2;
 /// The exit status where too many are dead letters again.
 pub const TOO_MANY_FAIL: u8 = 3;
+/// The exit status where all was dealt with that was there and that its topic takes, and that was not all.
+pub const INCOMPLETE: u8 = 4;
 
 /// Everything that a replay needs to know, complete: no field has a default here.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -125,6 +127,8 @@ pub struct NothingMeant;
 pub enum Ending {
     /// All was dealt with.
     Complete,
+    /// All that was there and that its topic takes; some were refused, or deleted before their turn.
+    Incomplete,
     /// Too many are dead letters again.
     Failing,
     /// It was told to stop.
@@ -136,7 +140,7 @@ pub enum Ending {
 impl Ending {
     /// Whether no attempt follows one that ended so.
     pub fn is_final(self) -> bool {
-        matches!(self, Self::Complete | Self::Failing)
+        matches!(self, Self::Complete | Self::Incomplete | Self::Failing)
     }
 }
 

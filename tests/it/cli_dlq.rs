@@ -14,6 +14,8 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
 use serde_json::{Value, json};
 
+mod left;
+
 use crate::lag_broker::broker;
 use crate::support::consumers::http_url;
 use crate::support::control_plane::control_plane;

@@ -17,7 +17,7 @@ pub struct DeadLetterReplayStatus {
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "readable")]
     pub observed_generation: Option<i64>,
     /// `Pending` (it cannot begin), `Running`, `Complete`, `Stopped` (too many failed again) or
-    /// `Failed`. The last three are final.
+    /// `Failed` (given up, or some could not be replayed). The last three are final.
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "readable")]
     pub phase: Option<ReplayPhase>,
     /// When its Job was made.
@@ -66,7 +66,7 @@ pub enum ReplayPhase {
     Complete,
     /// Too many of those that were replayed are dead letters again.
     Stopped,
-    /// It was given up; the condition says why.
+    /// It was given up, or some were refused or deleted before their turn; the condition says why.
     Failed,
 }
 
@@ -89,6 +89,11 @@ pub struct LeftOut {
     pub without_origin: u64,
     /// For the filter does not mean them, of those that were read.
     pub not_meant: u64,
+    /// For the topic that they go to does not take them, as when they are too large for it. They stay, and the next
+    /// replay tries them again.
+    pub refused: u64,
+    /// Offsets that were deleted, by retention or by somebody, before their turn came.
+    pub deleted: u64,
 }
 
 /// Dead letters, counted. Of each kind of count the most frequent are here, the others are counted together.

@@ -21,6 +21,7 @@ use crate::kafka::scan::Step;
 use crate::redrive::filter::Filter;
 use crate::redrive::letter::{Letter, Origin};
 use crate::redrive::place::{Log, Place};
+use crate::redrive::printable;
 
 /// The reason of what nothing says why it failed.
 const UNKNOWN: &str = "unknown";
@@ -159,7 +160,7 @@ fn value(letter: &Letter<'_>, payload: bool, opener: Option<&Opener>) -> Value {
         "status": letter.status(),
         "origin": origin(letter.origin()),
         "firstOrigin": letter.first_origin().map(origin),
-        "replays": letter.replays(),
+        "replays": letter.replays().ok(),
         "keyBytes": letter.key.as_ref().map(|key| key.len()),
         "payloadBytes": letter.value.as_ref().map(|value| value.len()),
         "headers": headers.collect::<Vec<_>>(),
@@ -247,7 +248,13 @@ fn text(topic: &str, letter: &Value) -> String {
         }
     }
     if is_a_letter(letter) {
-        line("replayed", format!("{} times", letter["replays"]));
+        line(
+            "replayed",
+            match &letter["replays"] {
+                Value::Null => "how often cannot be read".to_owned(),
+                times => format!("{times} times"),
+            },
+        );
     }
     let size = |name: &str| match &letter[name] {
         Value::Null => "null".to_owned(),
@@ -285,16 +292,6 @@ fn text(topic: &str, letter: &Value) -> String {
 /// Whether anything says why it failed or where it came from.
 fn is_a_letter(letter: &Value) -> bool {
     letter["reason"] != UNKNOWN || !letter["origin"]["topic"].is_null() || letter["replays"] != 0
-}
-
-/// Anybody may have written it: nothing in it moves the cursor.
-fn printable(text: &str) -> String {
-    let safe = |c: char| match c {
-        '\n' => " ".to_owned(),
-        c if c.is_control() => c.escape_default().to_string(),
-        c => c.to_string(),
-    };
-    text.chars().map(safe).collect()
 }
 
 #[cfg(test)]

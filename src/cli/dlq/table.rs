@@ -3,6 +3,7 @@
 use crate::cli::columns::aligned;
 use crate::cli::grouped::grouped;
 use crate::redrive::histogram::{Histogram, ROWS};
+use crate::redrive::printable;
 
 /// A table for each of what is counted.
 pub(super) fn tables(histogram: &Histogram) -> String {
@@ -16,7 +17,7 @@ pub(super) fn tables(histogram: &Histogram) -> String {
 fn table(name: &str, counts: &[(String, u64)], total: u64) -> String {
     let mut rows = vec![vec![name.to_owned(), "COUNT".to_owned(), String::new()]];
     for (what, count) in counts.iter().take(ROWS) {
-        rows.push(vec![what.clone(), number(*count), bar(*count, total)]);
+        rows.push(vec![printable(what), number(*count), bar(*count, total)]);
     }
     if let Some(rest) = counts.len().checked_sub(ROWS).filter(|rest| *rest > 0) {
         let count = counts[ROWS..].iter().map(|(_, count)| count).sum();
@@ -50,8 +51,10 @@ mod tests {
         for _ in 0..3 {
             histogram.add(&letter(&[("drover-dlq-reason", "Rejected")]));
         }
+        histogram.add(&letter(&[("drover-dlq-reason", "\u{1b}[2J")]));
         let text = tables(&histogram);
-        assert!(text.contains("REASON    COUNT"), "{text}");
-        assert!(text.contains("Rejected  3"), "{text}");
+        assert!(text.contains("REASON     COUNT"), "{text}");
+        assert!(text.contains("Rejected   3"), "{text}");
+        assert!(!text.contains('\u{1b}'), "{text}");
     }
 }

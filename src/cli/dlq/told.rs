@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use super::table::{number, tables};
+use crate::redrive::printable;
 use crate::redrive::report::{Outcome, Report};
 
 /// The report, for people.
@@ -17,14 +18,18 @@ pub(super) fn text(report: &Report) -> String {
             number(report.passed)
         ));
     }
+    if let Some(missing) = report.missing() {
+        text.push_str(&format!("  {}\n", printable(&missing)));
+    }
+    let left_out = report.left_out;
     for (count, what) in [
-        (report.already, "were replayed before"),
+        (left_out.already, "were replayed before"),
         (
-            report.guarded,
-            "were replayed too often already; --max-replays raises the bound",
+            left_out.guarded,
+            "were replayed too often already, or their count cannot be read; --max-replays raises the bound",
         ),
         (
-            report.orphans,
+            left_out.orphans,
             "do not say where they came from; --to sends them somewhere",
         ),
     ] {
@@ -41,7 +46,7 @@ pub(super) fn text(report: &Report) -> String {
 pub(super) fn exit_code(report: &Report) -> ExitCode {
     ExitCode::from(match report.outcome {
         Outcome::Complete => 0,
-        Outcome::Failing => 1,
+        Outcome::Failing | Outcome::Incomplete => 1,
         Outcome::Interrupted => 130,
     })
 }
@@ -74,6 +79,7 @@ fn done(report: &Report, id: &str) -> String {
         Outcome::Complete => "",
         Outcome::Interrupted => "Interrupted: ",
         Outcome::Failing => "Stopped: ",
+        Outcome::Incomplete => "Incomplete: ",
     };
     let mut text = format!(
         "{head}{} dead letters of {} replayed {} in {seconds:.1} s{rate} (replay {id})\n",
@@ -88,7 +94,7 @@ fn done(report: &Report, id: &str) -> String {
         ));
     }
     match report.outcome {
-        Outcome::Complete => {}
+        Outcome::Complete | Outcome::Incomplete => {}
         Outcome::Interrupted => text.push_str("  the same command goes on where it was\n"),
         Outcome::Failing => text.push_str(
             "  that is too large a share: mend the cause; the same command goes on where it was\n",
@@ -103,6 +109,7 @@ mod tests {
 
     use super::*;
     use crate::redrive::replay::Verdict;
+    use crate::redrive::report::Refused;
 
     #[test]
     fn a_report_says_what_was_left_out_and_how_to_go_on() {
@@ -112,8 +119,8 @@ mod tests {
         report.failed_again = 40_000;
         report.outcome = Outcome::Failing;
         report.passed = 358;
-        report.left_out(Verdict::Already);
-        report.left_out(Verdict::Guarded);
+        report.left_out.count(Verdict::Already);
+        report.left_out.count(Verdict::Guarded);
         let text = text(&report);
         assert!(
             text.starts_with("Stopped: 60,000 dead letters of orders.dlq replayed to where they came from in 1.5 s, 40,000 a second (replay id)\n"),
@@ -130,5 +137,35 @@ mod tests {
         }
         assert_eq!(report.value()["replayed"], 60_000);
         assert_eq!(report.value()["outcome"], "Failing");
+    }
+
+    #[test]
+    fn what_was_refused_or_deleted_is_named_with_what_to_do() {
+        let mut report = Report::new("orders.dlq", None, Some("id".to_owned()));
+        report.moved = 996;
+        report.outcome = Outcome::Incomplete;
+        report.deleted = 12;
+        for offset in 0..4 {
+            report.refused.push(Refused {
+                partition: 2,
+                offset,
+                why: "Message size too large".to_owned(),
+            });
+        }
+        let text = text(&report);
+        assert!(text.starts_with("Incomplete: 996 dead letters"), "{text}");
+        for words in [
+            "12 offsets were deleted",
+            "4 were refused",
+            "partition 2 offset 0 (Message size too large)",
+            "and 1 more",
+            "the next replay tries them again",
+            "max.message.bytes",
+        ] {
+            assert!(text.contains(words), "{words}: {text}");
+        }
+        assert_eq!(exit_code(&report), ExitCode::from(1));
+        assert_eq!(report.value()["refused"].as_array().unwrap().len(), 4);
+        assert_eq!(report.value()["leftOut"]["deleted"], 12);
     }
 }

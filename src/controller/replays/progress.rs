@@ -121,6 +121,11 @@ fn given_up(last: Option<&ReplayResult>, failed: &JobCondition, counts: &Counts)
                 replayed(counts)
             ),
         ),
+        Some(last) if last.ending == Ending::Incomplete => {
+            let why = last.error.as_deref().unwrap_or("some were left");
+            let message = format!("{}; of the others: {why}", replayed(counts));
+            (ReplayPhase::Failed, reason::INCOMPLETE, message)
+        }
         last => {
             let why = last.and_then(|last| last.error.clone());
             let why = why
@@ -274,6 +279,23 @@ mod tests {
             (said.phase, said.reason),
             (ReplayPhase::Stopped, reason::TOO_MANY_FAIL_AGAIN)
         );
+        let incomplete = ended(
+            1,
+            &json!({ "ending": "Incomplete", "error": "1 were refused", "replayed": 9,
+                "failedAgain": 0, "leftOut": { "refused": 1 } }),
+        );
+        let said = read(&job(Some("Failed")), &[incomplete], false);
+        assert_eq!(
+            (said.phase, said.reason),
+            (ReplayPhase::Failed, reason::INCOMPLETE)
+        );
+        assert!(
+            said.message.contains("9 dead letters were replayed")
+                && said.message.contains("1 were refused"),
+            "{}",
+            said.message
+        );
+        assert_eq!(said.counts.left_out.unwrap().refused, 1);
         let wrong = ended(
             1,
             &json!({ "ending": "Error", "error": "no right", "replayed": 0 }),
@@ -299,7 +321,7 @@ mod tests {
     /// A pod ends before Kubernetes notes that its Job has.
     #[test]
     fn a_last_attempt_is_not_told_to_be_followed_by_another() {
-        for ending in ["Complete", "Failing"] {
+        for ending in ["Complete", "Failing", "Incomplete"] {
             let result = json!({ "ending": ending, "replayed": 65, "failedAgain": 0 });
             let said = read(&job(None), &[ended(1, &result)], false);
             assert_eq!(

@@ -36,7 +36,8 @@ pub fn scan(connection: &Connection<'_>) -> ClientConfig {
     let mut config = outsider(connection, Client::Consumer, &better);
     super::bound_fetches(&mut config, READ_AHEAD / 4);
     never_joins(&mut config, connection.client_id);
-    config.set("auto.offset.reset", "earliest");
+    // What was deleted before it was read is counted, not passed over.
+    config.set("auto.offset.reset", "error");
     config.set("isolation.level", "read_committed");
     config.set("allow.auto.create.topics", "false");
     config.set("queued.max.messages.kbytes", (READ_AHEAD >> 10).to_string());

@@ -196,7 +196,7 @@ func (o *oracle) act(w *world) (int, string) {
 	if w.Batches != nil {
 		batch = float64(w.Batches(w.now, w.now+ahead))
 	}
-	need := most/each/0.93 + (batch+float64(w.lag()))/each/(0.4*w.Promise)
+	need := most/each/0.85 + (batch+float64(w.lag()))/each/(0.4*w.Promise)
 	size := o.useful(w, need)
 	if w.Min == 0 && most < 1e-9 && batch == 0 && w.lag() == 0 {
 		size = 0

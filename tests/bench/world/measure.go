@@ -3,10 +3,22 @@ package main
 import "math"
 
 const (
-	least = 0.01 // seconds; the histogram's first bin
-	width = 0.02 // of the logarithm, of a bin
+	least = 1.0 / 128 // seconds; the histogram's first bin
+	finer = 5         // bits: so many bins for each doubling
 	bins  = 1024
 )
+
+// bin is that of a delay, from the bits of the number: its exponent and the beginning of what follows.
+func bin(delay float64) int {
+	bits := math.Float64bits(math.Max(delay, least)) >> (52 - finer)
+	return min(int(bits-math.Float64bits(least)>>(52-finer)), bins-1)
+}
+
+// middle is the delay in the middle of a bin.
+func middle(bin int) float64 {
+	bits := (math.Float64bits(least)>>(52-finer)+uint64(bin))<<(52-finer) + 1<<(51-finer)
+	return math.Float64frombits(bits)
+}
 
 // figures are what was measured of a run.
 type figures struct {
@@ -39,8 +51,7 @@ func (f *figures) handled(count int, delay, more float64) {
 	parts = min(parts, 8)
 	for part := range parts {
 		at := delay + (float64(part)+0.5)/float64(parts)*(last-delay)
-		bin := int(math.Log(math.Max(at, least)/least) / width)
-		f.delays[min(bin, bins-1)] += float64(count) / float64(parts)
+		f.delays[bin(at)] += float64(count) / float64(parts)
 	}
 }
 
@@ -52,7 +63,7 @@ func (f *figures) quantile(share float64) float64 {
 	}
 	for bin, n := range f.delays {
 		if sum += n; n > 0 && sum >= share*total {
-			return least * math.Exp(width*(float64(bin)+0.5))
+			return middle(bin)
 		}
 	}
 	return 0

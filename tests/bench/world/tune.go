@@ -8,14 +8,15 @@ import (
 	"strings"
 )
 
-// tunedLag is the best setting on lag alone that -tune found for a promise, on the traces that Drover was made with.
+// tunedLag is on lag alone. Of the settings tried on three real traces for 60 s it has the fewest pods of those that are over
+// the promise for no more than 0.2 % of the time; for other promises the lag is in proportion.
 func tunedLag(promise float64) setting {
-	return setting{Lag: 0.12 * promise, Down: 300, Window: 60}
+	return setting{Lag: promise / 12, Down: 300, Window: 60}
 }
 
-// tunedRate is the best one on arrivals and lag; it is told exactly what a pod can do.
+// tunedRate is on arrivals and lag, found in the same way, and told exactly what a pod can do.
 func tunedRate(promise float64) setting {
-	return setting{Rate: 0.75, Lag: 0.2 * promise, Down: 300, Window: 60}
+	return setting{Rate: 0.75, Lag: promise * 7 / 60, Down: 300, Window: 60}
 }
 
 // parseSetting reads lag=8;rate=0.8;window=60;down=300.
@@ -45,15 +46,12 @@ func (s setting) text() string {
 // for no more than 0.2 % of the time on average, or where none is, the best score.
 func tuneKeda(picked []scenario, seeds []uint64, promise float64) {
 	var lags, rates []setting
-	for _, lag := range []float64{0.02, 0.05, 0.1, 0.15, 0.25, 0.4} {
-		for _, down := range []float64{60, 300, 900} {
+	for _, lag := range []float64{0.05, 0.1, 0.15, 0.25} {
+		for _, down := range []float64{120, 300, 900} {
 			lags = append(lags, setting{Lag: lag * promise, Down: down, Window: 60})
-			if lag < 0.1 {
-				continue
-			}
 			for _, rate := range []float64{0.6, 0.7, 0.8, 0.9} {
 				for _, window := range []float64{60, 120} {
-					if down < 900 {
+					if down == 300 && lag > 0.07 {
 						rates = append(rates, setting{Lag: lag * promise, Down: down, Window: window, Rate: rate})
 					}
 				}

@@ -71,7 +71,7 @@ func run(s scenario, seed uint64, name string, o options) (row, error) {
 	if err != nil {
 		return row{}, err
 	}
-	over := 0.0
+	over, minute := 0.0, 0.0
 	for w.now < w.Length {
 		size, why := by.act(w)
 		if size != w.replicas {
@@ -87,6 +87,10 @@ func run(s scenario, seed uint64, name string, o options) (row, error) {
 			if w.figures.over > before && over == 0 {
 				over = w.now
 				fmt.Fprintf(os.Stderr, "%9.1f  over the promise: %d of %d pods work, lag %d\n", w.now, w.working(), len(w.pods), w.lag())
+			} else if w.figures.over > before && why != "" && w.now >= minute {
+				minute = w.now + 60
+				fmt.Fprintf(os.Stderr, "%9.1f  still over it: arriving %.2f/s, lag %d, oldest %.1f s  %s\n", w.now, w.Rate(w.now), w.lag(),
+					w.oldest(), why)
 			} else if w.figures.over == before && over > 0 {
 				fmt.Fprintf(os.Stderr, "%9.1f  within it again, after %.1f s\n", w.now, w.now-over)
 				over = 0

@@ -167,7 +167,10 @@ func scenarios() []scenario {
 		made("promise-5s", "5 s promised", func(c *config, _ uint64) { c.Promise = 5 }),
 		made("promise-15s", "15 s", func(c *config, _ uint64) { c.Promise = 15 }),
 		made("promise-300s", "300 s", func(c *config, _ uint64) { c.Promise = 300 }),
-		made("parts-12", "12 partitions", func(c *config, _ uint64) { c.Partitions, c.Max = 12, 12 }),
+		made("parts-12", "12 partitions, half the load", func(c *config, seed uint64) {
+			c.Partitions, c.Max = 12, 12
+			mixed(seed, 4, c)
+		}),
 		made("parts-200", "200 partitions", func(c *config, _ uint64) { c.Partitions, c.Max = 200, 200 }),
 		made("eager", "all partitions pause, 10 s", func(c *config, _ uint64) { c.Eager, c.Pause = true, 10 }),
 		made("spread", "pods of unequal speed, 20 %", func(c *config, _ uint64) { c.Spread = 0.2 }),

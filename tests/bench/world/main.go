@@ -178,6 +178,24 @@ func pick(names, traces, file string) ([]scenario, error) {
 	return picked, nil
 }
 
+// changed is scenarios with another promise and another start, where these are not 0.
+func changed(picked []scenario, promise, start float64) []scenario {
+	for at := range picked {
+		make := picked[at].make
+		picked[at].make = func(seed uint64) (config, error) {
+			c, err := make(seed)
+			if promise > 0 {
+				c.Promise = promise
+			}
+			if start > 0 {
+				c.Start = start
+			}
+			return c, err
+		}
+	}
+	return picked
+}
+
 func main() {
 	var o options
 	names := flag.String("scenario", "", "names, with commas between; a * at the end stands for any ending (default all, or none beside -trace)")
@@ -192,6 +210,8 @@ func main() {
 	jobs := flag.Int("jobs", 1, "runs at a time")
 	list := flag.Bool("list", false, "name scenarios, and stop")
 	tune := flag.Float64("tune", 0, "try settings of KEDA on -traces for this promise in seconds, and stop")
+	promise := flag.Float64("promise", 0, "seconds promised, whatever the scenario says")
+	start := flag.Float64("start", 0, "seconds that a pod takes to start, whatever the scenario says")
 	flag.BoolVar(&o.told, "told", false, "tell each change of size and each broken promise on standard error")
 	flag.Parse()
 	if *names == "" && *file == "" {
@@ -201,6 +221,7 @@ func main() {
 	if err != nil {
 		fail(err)
 	}
+	picked = changed(picked, *promise, *start)
 	if *list {
 		for _, s := range picked {
 			fmt.Printf("%-14s %s\n", s.name, s.about)

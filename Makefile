@@ -205,6 +205,11 @@ bench-scaling: ## Drover's policy beside KEDA's on the loads of tests/traces, in
 	@tests/bench/scaling --drover "$(BUILT:$(PROFILE)=release)/drover" --json target/bench-scaling.json \
 	  $(if $(TRACES),--traces "$(TRACES)",--document docs/scaling.md) $(if $(SIMULATE),-- $(SIMULATE))
 
+.PHONY: bench-world
+bench-world: ## Drover beside KEDA in a world of another make (tests/bench/world), which asks drover decide; half an hour; WORLD='-scenario flash' for a part
+	@$(CARGO) build --release --bin drover
+	@cd tests/bench/world && go run . -decide "$(abspath $(BUILT:$(PROFILE)=release))/drover" -traces "$(or $(TRACES),../../traces)" $(WORLD)
+
 .PHONY: test-constant-loads
 test-constant-loads: ## Each constant load of 1 to 48 pods' worth, for 24 simulated hours: minutes of CPU
 	@$(CARGO) test --profile $(PROFILE) --lib every_constant_load -- --ignored --nocapture

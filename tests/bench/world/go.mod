@@ -1,0 +1,3 @@
+module drover.dev/world
+
+go 1.22

@@ -75,6 +75,54 @@ fn a_step_of_the_load_is_answered_once_and_in_time() {
     }
 }
 
+/// What is ordered comes after the promise has run out; all the same it is what ends the wait.
+#[test]
+fn a_load_that_has_outgrown_its_pods_is_answered_however_long_pods_take_to_start() {
+    for (promise, start_up) in [(15, 70.0), (60, 240.0)] {
+        let mut world = World {
+            partitions: 48,
+            per_pod: 50.0,
+            start_up,
+            pause: 2.0,
+            period: 5.0,
+            ..World::default()
+        };
+        world.policy.max_delay = Duration::from_secs(promise);
+        let learned = Duration::from_secs_f64(start_up);
+        let state = State::resume(Some(50.0), Some(learned));
+        // A little more than three pods do, and more by little and little.
+        let load = |time: f64| (140.0 + time / 60.0).min(165.0);
+        let outcome = world.run(state, 3, 3000.0, load);
+        assert!(
+            outcome.late < 3.0 * start_up,
+            "{promise} s, start {start_up} s: late {}, {:?}",
+            outcome.late,
+            outcome.changes
+        );
+    }
+}
+
+/// Pods that go in a lull of forty seconds would be missing a moment later.
+#[test]
+fn a_load_that_comes_and_goes_every_forty_seconds_keeps_its_pods() {
+    let mut world = World {
+        partitions: 48,
+        per_pod: 50.0,
+        start_up: 30.0,
+        pause: 5.0,
+        period: 5.0,
+        ..World::default()
+    };
+    world.policy.max_delay = Duration::from_secs(60);
+    world.policy.min = 1;
+    let state = State::resume(Some(50.0), Some(Duration::from_secs(30)));
+    let load = |time: f64| if time % 80.0 < 40.0 { 400.0 } else { 5.0 };
+    let outcome = world.run(state, 4, 4.0 * 3600.0, load);
+    let later = outcome.changes.iter().filter(|change| change.0 > 3600.0);
+    assert!(later.count() <= 4, "{:?}", outcome.changes);
+    assert_eq!(outcome.late, 0.0, "worst {}", outcome.worst);
+}
+
 #[test]
 fn load_that_comes_and_goes_every_few_seconds_does_not_flap() {
     for (on, off) in [(3.0, 4.0), (5.0, 8.0), (10.0, 10.0), (10.0, 25.0)] {

@@ -14,6 +14,8 @@ const PRICE: f64 = 40.0;
 pub(super) const MOVE: f64 = 60.0;
 /// A plan looks ahead for so many promises, but for so many seconds at least and at most.
 const AHEAD: f64 = 4.0;
+/// So many reactions at least: what is ordered now has to show what it is good for.
+const REACTIONS_AHEAD: f64 = 3.0;
 const LEAST_AHEAD: f64 = 60.0;
 const MOST_AHEAD: f64 = 1200.0;
 /// Pods that a backlog needs and the arrivals do not are kept for so long after it, seconds.
@@ -63,7 +65,9 @@ pub(super) struct Cost {
 impl Outset<'_> {
     /// What holding `size` comes to.
     pub(super) fn cost(&self, size: u32) -> Cost {
-        let ahead = (AHEAD * self.promise).clamp(LEAST_AHEAD, MOST_AHEAD);
+        let ahead = (AHEAD * self.promise)
+            .max(REACTIONS_AHEAD * self.reaction)
+            .clamp(LEAST_AHEAD, MOST_AHEAD);
         let step = ahead / f64::from(STEPS);
         let then = self.load.capacity(size);
         let (ready, ordered) = (

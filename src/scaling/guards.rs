@@ -35,10 +35,14 @@ const FEW_RECOVER: usize = 8;
 const BACK: f64 = 5.0;
 /// Seconds until a change of the load is seen: half a window and a sample.
 const NOTICE: f64 = 10.0;
+/// By so many deviations of its number a partition has to be hotter than a pod: one slow record is none.
+const CLEARLY: f64 = 3.0;
 /// What retention takes within so many seconds has to be done before.
 const BITES: f64 = 900.0;
 /// The first ceiling lasts so long, seconds; each one after it twice as long, up to the last.
 const FIRST_CEILING: f64 = 600.0;
+/// A size beyond a ceiling that has brought something allows so many times as many pods.
+const LEAP: u32 = 2;
 const LAST_CEILING: f64 = 7200.0;
 
 /// What earlier samples say about the handler.
@@ -103,14 +107,16 @@ impl Guards {
         self.stood.contains(partition)
     }
 
-    /// The most pods that bring anything; when it has lasted, one size more, to see.
+    /// The most pods that bring anything; when it has lasted, the next size whose gain would show.
     fn ceiling(&self, now: Timestamp, sizes: &[u32]) -> Option<u32> {
         let ceiling = self.ceiling.as_ref()?;
         if seconds(ceiling.since, now) < ceiling.lasts {
             return Some(ceiling.pods);
         }
-        let next = sizes.iter().copied().find(|&size| size > ceiling.pods);
-        next.or(Some(ceiling.pods))
+        let shows = LARGE_RAISE * f64::from(ceiling.pods);
+        let next = sizes.iter().copied().find(|&size| f64::from(size) >= shows);
+        let next = next.or_else(|| sizes.last().copied());
+        Some(next.map_or(ceiling.pods, |next| next.max(ceiling.pods)))
     }
 }
 
@@ -223,7 +229,12 @@ pub(super) fn observe(policy: &Policy, state: &mut State, reading: &Reading<'_>)
                 lasts,
             });
         } else {
-            guards.ceiling = None;
+            // Chance may have helped, too: the next raise is judged as well before all are allowed.
+            guards.ceiling = guards.ceiling.take().map(|_| Ceiling {
+                pods: LEAP * trial.to,
+                since: reading.at,
+                lasts: FIRST_CEILING,
+            });
         }
     }
     // Where far fewer pods are enough, what they can do together is another question.
@@ -369,7 +380,7 @@ fn notes(
     needs: &Needs,
 ) -> Plan {
     let promise = policy.max_delay.as_secs_f64();
-    if let Some(start_up) = state.orders.learned_start_up() {
+    if let Some(start_up) = state.orders.usual_start_up() {
         let rest = NOTICE + state.orders.rebalance(policy);
         if start_up + rest > promise {
             plan = plan.note(Why::SloUnreachable {
@@ -402,7 +413,7 @@ fn notes(
         && arrivals > state.capacity.measured().unwrap_or(0.0)
         && let (Some((partition, rate)), Some(per_pod)) =
             (state.hottest(), state.capacity.measured())
-        && rate > per_pod
+        && rate - CLEARLY * (rate / WINDOW).sqrt() > per_pod
     {
         plan = plan.note(Why::HotPartition {
             partition: partition.clone(),

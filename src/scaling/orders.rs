@@ -75,6 +75,11 @@ impl Orders {
         self.start_ups.high
     }
 
+    /// The same of every second raise: what is told of it, where plans reckon with worse.
+    pub(super) fn usual_start_up(&self) -> Option<f64> {
+        self.start_ups.middle
+    }
+
     /// Seconds from ready to working, as it was seen.
     pub(super) fn learned_rebalance(&self) -> Option<f64> {
         // What partitions waited is mixed with what their pods had to do first, so the middle says

@@ -11,6 +11,8 @@ use super::target::{COPES, enough};
 
 /// The look-back of lowering: the highest average of a minute among those of so many seconds.
 const MINUTE: f64 = 60.0;
+/// What raises is a shorter rush: the highest average of so many seconds must not bring the pods back.
+const RUSH: f64 = 30.0;
 const LOOK_BACK: f64 = 120.0;
 /// Share of the promise that a smaller fleet may use if the look-back came again: well less than
 /// what presses, or the next burst would bring the pods back.
@@ -67,6 +69,8 @@ pub(super) fn spare(
         arrival: outset.arrival.max(peak * outset.margin),
         ..outset.clone()
     };
+    let rush = state.arrivals.peak(RUSH, LOOK_BACK - RUSH)? * RUSH;
+    let rush = (rush - 2.0 * rush.sqrt()) / RUSH * outset.margin;
     let stay = again.cost(current).total;
     let load = peak / per_pod;
     let steady = calm.is_some_and(|calm| calm.lasts(reading.at));
@@ -82,6 +86,7 @@ pub(super) fn spare(
             let there = Outset {
                 // Those that go drain first, and the first commits come after that.
                 backlog: again.backlog + again.arrival * (again.pause + state.commit_gap),
+                arrival: again.arrival.max(rush),
                 ready: size,
                 current: size,
                 ..again.clone()

@@ -833,6 +833,21 @@ fn a_partition_hotter_than_a_pod_is_named() {
     assert!(labels(&decision).contains(&"HotPartition"), "{decision:?}");
 }
 
+/// A record that takes half a minute is as much as its partition gets in that time, not more.
+#[test]
+fn a_single_slow_record_makes_no_partition_hot() {
+    let mut samples = Vec::new();
+    for second in 0..60 {
+        let mut sample = sample(second as f64, 1000, 1000, 12);
+        let partition = one(&mut sample, 5);
+        partition.end = Offset(if second < 50 { 1000 } else { 1001 });
+        samples.push(sample);
+    }
+    let slow = State::resume(Some(0.01), Some(Duration::from_secs(2)));
+    let decision = last(&policy(), slow, &samples);
+    assert!(!labels(&decision).contains(&"HotPartition"), "{decision:?}");
+}
+
 #[test]
 fn pods_that_start_too_slowly_for_the_promise_are_told_with_the_time_that_they_may_take() {
     let slow = State::resume(Some(195.0), Some(Duration::from_secs(40)));

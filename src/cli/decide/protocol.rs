@@ -136,10 +136,12 @@ struct PartitionOfLine {
     committed: Option<i64>,
 }
 
-/// Reads a sample of so many partitions; `before` is the time of the sample before it.
+/// Reads a sample of so many partitions, of pods that handle up to `slots` records at once; `before` is the time of the
+/// sample before it.
 pub(super) fn sample(
     line: &str,
     partitions: u32,
+    slots: u32,
     before: Option<f64>,
 ) -> Result<(f64, Sample), Error> {
     let read: SampleLine = serde_json::from_str(line).map_err(|error| form(&error, OTHERS))?;
@@ -193,7 +195,7 @@ pub(super) fn sample(
             let report = PodSample {
                 done: done.unsigned_abs(),
                 busy,
-                slots: 1,
+                slots,
                 failures: 0,
                 slow_downs: 0,
             };
@@ -306,7 +308,7 @@ mod tests {
 
     #[test]
     fn a_sample_says_what_is_known_and_what_is_not() {
-        let (at, sample) = sample(LINE, 4, None).unwrap();
+        let (at, sample) = sample(LINE, 4, 8, None).unwrap();
         assert_eq!(at, 0.5);
         assert_eq!((sample.current, sample.ready), (4, 1));
         let known: Vec<_> = sample.partitions.values().cloned().collect();
@@ -318,6 +320,7 @@ mod tests {
         assert_eq!(sample.pods.len(), 1);
         let report = &sample.pods["p1"];
         assert_eq!((report.done, report.busy.as_millis()), (3400, 12_500));
+        assert_eq!(report.slots, 8);
     }
 
     #[test]
@@ -327,7 +330,7 @@ mod tests {
             (r#""busySeconds":12.5"#, r#""busySeconds":null"#),
             (r#","done":3400"#, ""),
         ] {
-            let (_, sample) = sample(&LINE.replace(from, to), 4, None).unwrap();
+            let (_, sample) = sample(&LINE.replace(from, to), 4, 1, None).unwrap();
             assert_eq!((sample.ready, sample.pods.len()), (1, 0), "{to}");
             let first = sample.partitions.values().next().cloned().flatten();
             assert_eq!(first.and_then(|first| first.pod).as_deref(), Some("p1"));
@@ -336,7 +339,7 @@ mod tests {
 
     #[test]
     fn lines_that_cannot_be_are_refused_by_name() {
-        let changed = |from: &str, to: &str| sample(&LINE.replace(from, to), 4, None);
+        let changed = |from: &str, to: &str| sample(&LINE.replace(from, to), 4, 1, None);
         for (from, to, part) in [
             (r#""partition":2"#, r#""partition":4"#, "0 to 3"),
             (
@@ -353,7 +356,7 @@ mod tests {
             let error = changed(from, to).unwrap_err().to_string();
             assert!(error.contains(part), "{from} -> {to}: {error}");
         }
-        let error = sample(LINE, 4, Some(0.75)).unwrap_err().to_string();
+        let error = sample(LINE, 4, 1, Some(0.75)).unwrap_err().to_string();
         assert!(error.contains("before 0.75"), "{error}");
     }
 

@@ -68,7 +68,8 @@ impl Planner {
 
     /// The line that answers a line.
     fn answer(&mut self, line: &str) -> Result<String, protocol::Error> {
-        let (at, sample) = protocol::sample(line, self.partitions, self.policy.concurrency, self.at)?;
+        let (at, sample) =
+            protocol::sample(line, self.partitions, self.policy.concurrency, self.at)?;
         self.at = Some(at);
         let state = std::mem::take(&mut self.state);
         let (state, decision) = scaling::step(&self.policy, state, &sample, sample.at);

@@ -22,8 +22,6 @@ const FORGOTTEN: f64 = 600.0;
 /// A size is ruled out for so many seconds since it last turned out too small, and for as long as the load stays
 /// the same: of a load that comes and goes the worst moment of the day says little of this one.
 const RULED_OUT: f64 = 600.0;
-/// Each time that the fleet had just been lowered to it doubles that, so many times at most.
-const MOST_DOUBLINGS: i32 = 4;
 /// The stretch whose mean says for which load a size was too small, seconds.
 const STRETCH: f64 = 60.0;
 /// A fleet that gets no more than this share of what arrives done is not too small, but stands.
@@ -36,8 +34,6 @@ struct Scar {
     load: f64,
     /// How often that was so.
     times: f64,
-    /// How often the fleet had just been lowered to it.
-    mistakes: i32,
     /// When it last was.
     learned: Timestamp,
     /// Since when the load is elsewhere.
@@ -56,23 +52,20 @@ impl Scars {
     pub(super) fn forbid(&self, size: u32, load: f64, calm: bool, now: Timestamp) -> bool {
         self.sizes.range(size..).any(|(_, scar)| {
             let like = 1.0 - (LIKE * scar.times).min(MOST_LIKE);
-            let lasts = RULED_OUT * 2.0_f64.powi(scar.mistakes.min(MOST_DOUBLINGS));
-            let fresh = calm || seconds(scar.learned, now) < lasts;
+            let fresh = calm || seconds(scar.learned, now) < RULED_OUT;
             fresh && load >= scar.load * like
         })
     }
 
-    fn learn(&mut self, size: u32, load: f64, mistake: bool, now: Timestamp) {
+    fn learn(&mut self, size: u32, load: f64, now: Timestamp) {
         let scar = self.sizes.entry(size).or_insert(Scar {
             load,
             times: 0.0,
-            mistakes: 0,
             learned: now,
             elsewhere: None,
         });
         scar.load = scar.load.min(load);
         scar.times += 1.0;
-        scar.mistakes += i32::from(mistake);
         scar.learned = now;
     }
 
@@ -113,9 +106,7 @@ pub(super) fn learn(state: &mut State, size: u32, now: Timestamp) {
     } else {
         of_late.max(at_once)
     };
-    state
-        .scars
-        .learn(size, load / per_pod, state.surplus.lowered_lately(), now);
+    state.scars.learn(size, load / per_pod, now);
 }
 
 /// The load, in pods' worth.
@@ -132,7 +123,7 @@ mod tests {
     fn a_size_that_was_too_small_is_ruled_out_for_some_minutes() {
         let at = |seconds: i64| Timestamp::from_second(seconds).unwrap();
         let mut scars = Scars::default();
-        scars.learn(8, 7.0, false, at(0));
+        scars.learn(8, 7.0, at(0));
         assert!(scars.forbid(8, 6.5, false, at(599)), "{scars:?}");
         assert!(
             scars.forbid(7, 6.5, false, at(599)),
@@ -145,23 +136,10 @@ mod tests {
         );
         assert!(!scars.forbid(8, 7.0, false, at(600)), "{scars:?}");
         assert!(scars.forbid(8, 7.0, true, at(9000)), "{scars:?}");
-        scars.learn(8, 7.0, false, at(900));
+        scars.learn(8, 7.0, at(900));
         assert!(
             scars.forbid(8, 5.8, false, at(1400)),
             "twice weighs more: {scars:?}"
         );
-    }
-
-    #[test]
-    fn to_be_lowered_to_it_by_mistake_rules_it_out_for_longer_each_time() {
-        let at = |seconds: i64| Timestamp::from_second(seconds).unwrap();
-        let mut scars = Scars::default();
-        scars.learn(8, 7.0, true, at(0));
-        assert!(scars.forbid(8, 7.0, false, at(1199)), "{scars:?}");
-        assert!(!scars.forbid(8, 7.0, false, at(1200)), "{scars:?}");
-        scars.learn(8, 7.0, true, at(1200));
-        assert!(scars.forbid(8, 7.0, false, at(3599)), "{scars:?}");
-        // Of another load it says nothing.
-        assert!(!scars.forbid(8, 4.0, false, at(1300)), "{scars:?}");
     }
 }

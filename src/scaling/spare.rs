@@ -13,6 +13,8 @@ use super::target::{COPES, enough};
 const MINUTE: f64 = 60.0;
 /// What raises is a shorter rush: the highest average of so many seconds must not bring the pods back.
 const RUSH: f64 = 30.0;
+/// Less the noise of its number, so many times over.
+const CLEARLY: f64 = 4.0;
 const LOOK_BACK: f64 = 120.0;
 /// Share of the promise that a smaller fleet may use if the look-back came again: well less than
 /// what presses, or the next burst would bring the pods back.
@@ -70,7 +72,7 @@ pub(super) fn spare(
         ..outset.clone()
     };
     let rush = state.arrivals.peak(RUSH, LOOK_BACK - RUSH)? * RUSH;
-    let rush = (rush - 2.0 * rush.sqrt()) / RUSH * outset.margin;
+    let rush = (rush - CLEARLY * rush.sqrt()) / RUSH * outset.margin;
     let stay = again.cost(current).total;
     let load = peak / per_pod;
     let steady = calm.is_some_and(|calm| calm.lasts(reading.at));

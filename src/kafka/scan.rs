@@ -195,7 +195,7 @@ impl Scan {
             return Err(Error::Other {
                 code: RDKafkaErrorCode::OffsetOutOfRange as i32,
                 message: format!(
-                    "{}[{partition}] has come to an end before offset {}: the topic was deleted and made anew; begin again",
+                    "{}[{partition}] has come to an end before offset {}: the topic was deleted and made anew, or its log was cut; begin again",
                     self.topic, range.start
                 ),
             });

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::small_world::{Outcome, Random, World};
+use super::small_world::{Outcome, Random, TICK, World};
 use super::*;
 
 #[test]
@@ -121,6 +121,34 @@ fn a_load_that_comes_and_goes_every_forty_seconds_keeps_its_pods() {
     let later = outcome.changes.iter().filter(|change| change.0 > 3600.0);
     assert!(later.count() <= 4, "{:?}", outcome.changes);
     assert_eq!(outcome.late, 0.0, "worst {}", outcome.worst);
+}
+
+/// To wait for longer and longer spares nothing where the time to the next record does not depend on how long it was
+/// quiet.
+#[test]
+fn single_records_far_apart_keep_no_pod_waiting_for_them() {
+    let mut world = World {
+        start_up: 30.0,
+        pause: 5.0,
+        period: 5.0,
+        ..World::default()
+    };
+    world.policy.max_delay = Duration::from_secs(60);
+    let (mut random, mut next) = (Random(11), 0.0);
+    let length = 24.0 * 3600.0;
+    let outcome = world.run(State::default(), 0, length, |time| {
+        if time < next {
+            return 0.0;
+        }
+        next = time - 600.0 * (1.0 - random.next()).ln();
+        1.0 / TICK
+    });
+    assert_eq!(outcome.late, 0.0, "worst {}", outcome.worst);
+    assert!(
+        outcome.pod_seconds < 0.5 * length,
+        "a pod is there for {:.2} of the time",
+        outcome.pod_seconds / length
+    );
 }
 
 #[test]

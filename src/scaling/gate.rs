@@ -116,7 +116,8 @@ pub(super) fn apply(plan: Plan, policy: &Policy, state: &mut State, reading: &Re
     }
     let pods = f64::from(plan.current - plan.replicas);
     let patience = surplus.idle_since.map_or(1.0, |_| surplus.patience);
-    let price = (2.0 * MOVE + pods * start_up) * patience;
+    let round = 2.0 * MOVE + pods * start_up;
+    let price = round * patience;
     surplus.pod_seconds += pods * reading.elapsed;
     let (collected, idle) = match surplus.idle_since {
         // That nothing comes is known since the last record came, not since the last was done.
@@ -133,7 +134,7 @@ pub(super) fn apply(plan: Plan, policy: &Policy, state: &mut State, reading: &Re
             surplus.lowered = Some(Lowered {
                 at: reading.at,
                 pods,
-                price,
+                price: round,
                 idle: surplus.idle_since.is_some(),
             });
         }

@@ -202,7 +202,7 @@ async fn letters_that_are_deleted_before_their_turn_are_told() {
 
 #[tokio::test]
 async fn a_topic_that_is_only_compacted_cannot_be_purged_and_it_is_said_why() {
-    let mut stage = Stage::of("dlq-compacted", 1).await;
+    let mut stage = Stage::of("purge-compacted", 1).await;
     stage.dlq = topic_with(&stage, "compacted", ("cleanup.policy", "compact")).await;
     stage.write(0, 3, "Rejected");
     let purge = stage.dlq("purge", &["--all", "--yes"]).output().unwrap();

@@ -12,10 +12,12 @@ mod setup;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::api::StartAt;
 use crate::kafka::Embedded;
 use crate::kafka::admin::Admin;
 use crate::kafka::security::Security;
@@ -28,6 +30,10 @@ pub use news::{News, Summary};
 use news::{Reporter, place_of};
 use secrets::Folder;
 use setup::Setup;
+
+/// While coordinators are moving they are asked again after this, so many times.
+const ASK_AGAIN: Duration = Duration::from_millis(500);
+const ASKED_AGAIN: u32 = 60;
 
 /// What is wanted.
 #[derive(Clone, Debug)]
@@ -198,7 +204,7 @@ async fn make_ready(
         dead_letter_topic: None,
         own_consumer: false,
     };
-    match lag::initial_offsets(&admin, &need, setup.start_at, &BTreeMap::new(), &|| true).await {
+    match first_offsets(&admin, &need, setup.start_at).await {
         Ok(Start::Written(offsets)) => tell(&News::GroupBegins {
             group: config.group_id.clone(),
             offsets: offsets
@@ -210,6 +216,19 @@ async fn make_ready(
         Err(error) => return Err(explained(error)),
     }
     Ok(())
+}
+
+/// For a moment after a broker has started, and longer where it is its first group, coordinators are moving.
+async fn first_offsets(admin: &Admin, need: &Need, start_at: StartAt) -> Result<Start, lag::Error> {
+    let last = BTreeMap::new();
+    let ask = || lag::initial_offsets(admin, need, start_at, &last, &|| true);
+    for _ in 0..ASKED_AGAIN {
+        match ask().await {
+            Err(lag::Error::Moved | lag::Error::Later(_)) => tokio::time::sleep(ASK_AGAIN).await,
+            start => return start,
+        }
+    }
+    ask().await
 }
 
 /// A worker in a thread of its own, as in a pod.

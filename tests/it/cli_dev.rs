@@ -6,6 +6,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use rdkafka::producer::BaseRecord;
+use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 use serde_json::json;
 
 use crate::worker::kafka::{Kafka, eventually};
@@ -341,6 +342,10 @@ fn a_given_broker_has_a_group_of_ones_own_that_begins_where_the_yaml_says() {
         "-o",
         "json",
     ];
+    // The broker has only just started.
+    let moving = [RDKafkaRespErr::RD_KAFKA_RESP_ERR_NOT_COORDINATOR; 2];
+    let mock = kafka.mock();
+    mock.request_errors(RDKafkaApiKey::OffsetFetch, &moving);
     let mut dev = Dev::start(&arguments);
     let begins = dev.wait_for("groupBegins", |_| true);
     assert_eq!(begins["group"], "shop-orders.dev.tester");

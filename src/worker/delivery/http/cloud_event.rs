@@ -122,10 +122,16 @@ fn binary<'a>(record: &'a Record, value: &Option<Bytes>) -> Option<Event<'a>> {
     })
 }
 
+/// Not that of a whole event, which a record without a value cannot be: whoever reads it would look for one.
 fn content_type(record: &Record) -> Option<Cow<'_, str>> {
     let value = record.header("content-type")?.value.as_ref()?;
     let text = std::str::from_utf8(value).ok()?.trim();
-    (!text.is_empty()).then_some(text.into())
+    (!text.is_empty() && !is_structured(text.as_bytes())).then_some(text.into())
+}
+
+/// Whether HTTP's binary mode can say the content type of data: it must not be that of a whole event.
+fn is_sayable(content_type: &str) -> bool {
+    !is_structured(content_type.as_bytes()) && in_visible_ascii(content_type) == content_type
 }
 
 /// A record that is no event.
@@ -267,7 +273,8 @@ impl Event<'_> {
                 .any(|(n, v)| n == name && !v.is_empty())
         };
         let few = event.attributes.len() <= MOST_ATTRIBUTES;
-        (few && REQUIRED.iter().all(has)).then_some(event)
+        let sayable = event.content_type.as_deref().is_none_or(is_sayable);
+        (few && sayable && REQUIRED.iter().all(has)).then_some(event)
     }
 }
 

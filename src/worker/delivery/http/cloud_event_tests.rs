@@ -375,3 +375,32 @@ fn header_name() -> impl Strategy<Value = Vec<u8>> {
         "(ce_)?(id|type|source|time|data|x1|content-type|specversion)".prop_map(String::into_bytes),
     ]
 }
+
+/// Whoever gets it would look for a whole event in a body that has none.
+#[test]
+fn a_record_without_a_value_is_not_said_to_be_a_whole_event() {
+    let structured: (&str, &[u8]) = ("content-type", b"application/cloudevents+json");
+    for tombstone in [record(&[structured], None), an_event(&[structured], None)] {
+        let (headers, body) = binary_mode(&tombstone);
+        let content_type = headers.get("content-type").map(String::as_str);
+        assert!(
+            content_type.is_none_or(|is| !is.starts_with("application/cloudevents")),
+            "{headers:?}"
+        );
+        assert!(body.is_empty());
+    }
+}
+
+#[test]
+fn a_content_type_that_binary_mode_cannot_say_leaves_the_event_whole() {
+    for content_type in ["application/cloudevents+json", "text/plain\\r\\nX: y"] {
+        let event = format!(
+            r#"{{"specversion":"1.0","id":"7","source":"/s","type":"t","datacontenttype":"{content_type}","data":{{}}}}"#
+        );
+        assert_eq!(
+            Event::from_json(&Bytes::from(event)),
+            None,
+            "{content_type}"
+        );
+    }
+}

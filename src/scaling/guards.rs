@@ -7,12 +7,12 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::flow::seconds;
-use super::level::WINDOW;
 use super::limits::Bounds;
+use super::notes;
 use super::plan::Plan;
 use super::reading::Reading;
 use super::state::State;
-use super::target::{COPES, Needs};
+use super::target::Needs;
 use super::{Policy, Why};
 use crate::topic::TopicPartition;
 
@@ -33,17 +33,13 @@ const STILL_WAITS: f64 = 10.0;
 const FEW_RECOVER: usize = 8;
 /// A partition is back once its backlog is what one pod does in so many seconds.
 const BACK: f64 = 5.0;
-/// Seconds until a change of the load is seen: half a window and a sample.
-const NOTICE: f64 = 10.0;
-/// By so many deviations of its number a partition has to be hotter than a pod: one slow record is none.
-const CLEARLY: f64 = 3.0;
 /// What retention takes within so many seconds has to be done before.
 const BITES: f64 = 900.0;
 /// The first ceiling lasts so long, seconds; each one after it twice as long, up to the last.
 const FIRST_CEILING: f64 = 600.0;
+const LAST_CEILING: f64 = 7200.0;
 /// A size beyond a ceiling that has brought something allows so many times as many pods.
 const LEAP: u32 = 2;
-const LAST_CEILING: f64 = 7200.0;
 
 /// What earlier samples say about the handler.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -254,7 +250,7 @@ pub(super) fn apply(
     bounds: &Bounds,
     needs: &Needs,
 ) -> Plan {
-    plan = notes(plan, policy, state, reading, needs);
+    plan = notes::add(plan, policy, state, reading, needs);
     plan = save(plan, state, reading, bounds);
     if let Some(age) = reading.stale {
         return plan.hold(Why::Stale {
@@ -371,55 +367,26 @@ fn settle(
     plan
 }
 
-/// What is worth knowing beside the decision.
-fn notes(
-    mut plan: Plan,
-    policy: &Policy,
-    state: &State,
-    reading: &Reading<'_>,
-    needs: &Needs,
-) -> Plan {
-    let promise = policy.max_delay.as_secs_f64();
-    if let Some(start_up) = state.orders.usual_start_up() {
-        let rest = NOTICE + state.orders.rebalance(policy);
-        if start_up + rest > promise {
-            plan = plan.note(Why::SloUnreachable {
-                start_up,
-                needed: (promise - rest).max(0.0),
-                promise: policy.max_delay,
-            });
-        }
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Chance hides what one pod more in six brings; what a third more brings it does not.
+    #[test]
+    fn a_ceiling_is_tried_with_a_size_whose_gain_shows() {
+        let at = |seconds: i64| Timestamp::from_second(seconds).unwrap();
+        let guards = Guards {
+            ceiling: Some(Ceiling {
+                pods: 6,
+                since: at(0),
+                lasts: 600.0,
+            }),
+            ..Guards::default()
+        };
+        let sizes = [1, 2, 3, 4, 5, 6, 7, 8, 10, 12];
+        assert_eq!(guards.ceiling(at(599), &sizes), Some(6));
+        assert_eq!(guards.ceiling(at(600), &sizes), Some(8));
+        assert_eq!(guards.ceiling(at(600), &sizes[..7]), Some(7));
+        assert_eq!(guards.ceiling(at(600), &[]), Some(6));
     }
-    if let Some(first) = reading.stuck().next() {
-        let record = first.sample.stuck.as_ref();
-        plan = plan.note(Why::StuckLeftOut {
-            stuck: reading.stuck().count(),
-            first: first.partition.clone(),
-            offset: record.map_or_else(|| first.sample.position().0, |record| record.offset),
-            error: record.map(|record| record.error.clone()),
-        });
-    }
-    if let Some((partition, seconds)) = state.held_longest(reading)
-        && seconds > COPES * promise
-    {
-        plan = plan.note(Why::RetriesLeftOut {
-            records: reading.retried(),
-            partition: partition.clone(),
-            seconds,
-        });
-    }
-    let arrivals = state.arrivals.rate(WINDOW, 1.0).unwrap_or(0.0);
-    if needs.backlog > 0.0
-        && arrivals > state.capacity.measured().unwrap_or(0.0)
-        && let (Some((partition, rate)), Some(per_pod)) =
-            (state.hottest(), state.capacity.measured())
-        && rate - CLEARLY * (rate / WINDOW).sqrt() > per_pod
-    {
-        plan = plan.note(Why::HotPartition {
-            partition: partition.clone(),
-            rate,
-            per_pod,
-        });
-    }
-    plan
 }

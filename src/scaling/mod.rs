@@ -6,7 +6,7 @@
 //! [`step`] reads from top to bottom: what the sample says (`reading`), what follows from it
 //! together with earlier ones (`window`, `orders`, `estimate`, `scars`, `calm`), what that asks for (`target`,
 //! by what each size costs under the load as it lies: `cost`, `load`; what fewer would do: `spare`), and what holds, raises or
-//! lowers it (`guards`, `limits`, `gate`). Every change of the number leaves a [`Why`].
+//! lowers it (`guards`, `limits`, `gate`); `notes` adds what changes no size. Every change of the number leaves a [`Why`].
 
 mod calm;
 mod cost;
@@ -17,6 +17,7 @@ mod guards;
 mod level;
 mod limits;
 mod load;
+mod notes;
 mod orders;
 mod outside;
 mod plan;

@@ -1,0 +1,66 @@
+//! What is worth knowing beside the decision: alarms that change no size.
+
+use super::level::WINDOW;
+use super::plan::Plan;
+use super::reading::Reading;
+use super::state::State;
+use super::target::{COPES, Needs};
+use super::{Policy, Why};
+
+/// Seconds until a change of the load is seen: half a window and a sample.
+const NOTICE: f64 = 10.0;
+/// By so many deviations of its number a partition has to be hotter than a pod: one slow record is none.
+const CLEARLY: f64 = 3.0;
+
+/// What is worth knowing beside the decision.
+pub(super) fn add(
+    mut plan: Plan,
+    policy: &Policy,
+    state: &State,
+    reading: &Reading<'_>,
+    needs: &Needs,
+) -> Plan {
+    let promise = policy.max_delay.as_secs_f64();
+    if let Some(start_up) = state.orders.usual_start_up() {
+        let rest = NOTICE + state.orders.rebalance(policy);
+        if start_up + rest > promise {
+            plan = plan.note(Why::SloUnreachable {
+                start_up,
+                needed: (promise - rest).max(0.0),
+                promise: policy.max_delay,
+            });
+        }
+    }
+    if let Some(first) = reading.stuck().next() {
+        let record = first.sample.stuck.as_ref();
+        plan = plan.note(Why::StuckLeftOut {
+            stuck: reading.stuck().count(),
+            first: first.partition.clone(),
+            offset: record.map_or_else(|| first.sample.position().0, |record| record.offset),
+            error: record.map(|record| record.error.clone()),
+        });
+    }
+    if let Some((partition, seconds)) = state.held_longest(reading)
+        && seconds > COPES * promise
+    {
+        plan = plan.note(Why::RetriesLeftOut {
+            records: reading.retried(),
+            partition: partition.clone(),
+            seconds,
+        });
+    }
+    let arrivals = state.arrivals.rate(WINDOW, 1.0).unwrap_or(0.0);
+    if needs.backlog > 0.0
+        && arrivals > state.capacity.measured().unwrap_or(0.0)
+        && let (Some((partition, rate)), Some(per_pod)) =
+            (state.hottest(), state.capacity.measured())
+        && rate - CLEARLY * (rate / WINDOW).sqrt() > per_pod
+    {
+        plan = plan.note(Why::HotPartition {
+            partition: partition.clone(),
+            rate,
+            per_pod,
+        });
+    }
+    plan
+}

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::news::News;
 use crate::clock::Monotonic;
 use crate::telemetry::http::Probes;
 
@@ -20,6 +21,7 @@ pub struct Health {
     joined: AtomicBool,
     outvoted: AtomicBool,
     troubles: Mutex<Troubles>,
+    handler_news: Mutex<News>,
 }
 
 #[derive(Default)]
@@ -52,6 +54,7 @@ impl Health {
             joined: AtomicBool::new(false),
             outvoted: AtomicBool::new(false),
             troubles: Mutex::new(troubles),
+            handler_news: Mutex::default(),
         }
     }
 
@@ -125,6 +128,18 @@ impl Health {
     /// The handler cannot be connected to; or can. True if that is news.
     pub fn handler(&self, trouble: Option<&str>) -> bool {
         replace(&mut self.troubles().handler, trouble)
+    }
+
+    /// What is to be told of the handler's changes in the log.
+    pub fn handler_news<T>(&self, look: impl FnOnce(&mut News, Duration) -> T) -> T {
+        let mut news = self.handler_news.lock();
+        let news = news.as_mut().unwrap_or_else(|poisoned| poisoned.get_mut());
+        look(news, self.clock.elapsed())
+    }
+
+    /// Why the handler cannot be connected to, if so.
+    pub fn handler_trouble(&self) -> Option<String> {
+        self.troubles().handler.clone()
     }
 
     /// The handler could not be connected to when it was last tried, or was not tried yet.

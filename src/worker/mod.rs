@@ -16,6 +16,7 @@ mod health;
 mod lanes;
 mod leaving;
 mod membership;
+mod news;
 pub mod onlooker;
 mod reachability;
 pub mod record;

@@ -1,5 +1,5 @@
-//! Whether Kafka and the handler can be reached: one log line for each change, and a look now and
-//! then while one of them cannot.
+//! Whether Kafka and the handler can be reached: a log line for each change, unless there are many, and
+//! a look now and then while one of them cannot.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +12,7 @@ use super::consume::Loop;
 use super::delivery::exec;
 use super::delivery::http::target::Target;
 use super::health::Health;
+use super::news::News;
 use crate::worker_config::Handler;
 
 /// Between two looks.
@@ -21,11 +22,26 @@ const LOOK: Duration = Duration::from_secs(3);
 
 /// The handler was reached, or could not be for the reason given.
 pub(super) fn handler(health: &Health, trouble: Option<&str>) {
-    if health.handler(trouble) {
-        match trouble {
-            None => info!("the handler is reachable"),
-            Some(why) => warn!(why, "the handler cannot be reached; still trying"),
-        }
+    if health.handler(trouble)
+        && let Some(untold) = health.handler_news(News::change)
+    {
+        tell_of_handler(trouble, untold);
+    }
+}
+
+/// `untold` changes came before, and none of them was told.
+fn tell_of_handler(trouble: Option<&str>, untold: u32) {
+    match (trouble, untold) {
+        (None, 0) => info!("the handler is reachable"),
+        (Some(why), 0) => warn!(why, "the handler cannot be reached; still trying"),
+        (None, _) => info!(
+            untold,
+            "the handler comes and goes; at the moment it is reachable"
+        ),
+        (Some(why), _) => warn!(
+            untold,
+            why, "the handler comes and goes; at the moment it cannot be reached, still trying"
+        ),
     }
 }
 
@@ -93,6 +109,9 @@ pub(super) async fn watch_handler(place: Place, health: Arc<Health>) {
                 // In the words of the last look; told in the log already.
                 Err(why) => _ = health.handler(Some(&why)),
             }
+        }
+        if let Some(untold) = health.handler_news(News::overdue) {
+            tell_of_handler(health.handler_trouble().as_deref(), untold);
         }
         sleep(LOOK_AGAIN).await;
     }

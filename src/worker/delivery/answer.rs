@@ -212,21 +212,28 @@ fn retry_after(headers: &HeaderMap, now: impl FnOnce() -> Timestamp) -> Option<D
         Err(_) if text.bytes().all(|byte| byte.is_ascii_digit()) && !text.is_empty() => {
             LONGEST_WAIT
         }
-        Err(_) => Duration::try_from(date(text)?.duration_since(now())).unwrap_or_default(),
+        Err(_) => {
+            let now = TimeZone::UTC.to_datetime(now());
+            Duration::try_from(date(text)?.duration_since(now)).unwrap_or_default()
+        }
     };
     Some(wait.min(LONGEST_WAIT))
 }
 
-/// A date in any of the three forms that RFC 9110, section 5.6.7, has understood.
-fn date(text: &str) -> Option<Timestamp> {
-    let old = ["%A, %d-%b-%y %H:%M:%S GMT", "%a %b %e %H:%M:%S %Y"];
-    let in_old_form = || {
-        let read = |form| DateTime::strptime(form, text).ok();
-        let date = old.into_iter().find_map(read)?;
-        date.to_zoned(TimeZone::UTC).ok()
+/// A date in any of the three forms that RFC 9110, section 5.6.7, has understood, in UTC. Not a
+/// [`Timestamp`], which ends a day before the calendar does: "never" is often said as its last second.
+fn date(text: &str) -> Option<DateTime> {
+    let forms = [
+        "%a, %d %b %Y %H:%M:%S GMT",
+        "%A, %d-%b-%y %H:%M:%S GMT",
+        "%a %b %e %H:%M:%S %Y",
+    ];
+    let other = || {
+        let date = jiff::fmt::rfc2822::parse(text).ok()?;
+        Some(TimeZone::UTC.to_datetime(date.timestamp()))
     };
-    let date = jiff::fmt::rfc2822::parse(text).ok().or_else(in_old_form)?;
-    Some(date.timestamp())
+    let read = |form| DateTime::strptime(form, text).ok();
+    forms.into_iter().find_map(read).or_else(other)
 }
 
 #[cfg(test)]
@@ -341,6 +348,8 @@ mod tests {
             ("Thursday, 01-Jan-26 00:00:30 GMT", Some(30)),
             ("Thu Jan  1 00:00:30 2026", Some(30)),
             ("Wed, 31 Dec 2025 23:59:00 GMT", Some(0)),
+            ("Thu, 1 Jan 2026 01:00:30 +0100", Some(30)),
+            ("Fri, 31 Dec 9999 23:59:59 GMT", Some(3600)),
             ("soon", None),
             ("999999999", Some(3600)),
             ("99999999999999999999999", Some(3600)),

@@ -123,10 +123,15 @@ fn binary<'a>(record: &'a Record, value: &Option<Bytes>) -> Option<Event<'a>> {
 }
 
 /// Not that of a whole event, which a record without a value cannot be: whoever reads it would look for one.
+/// Some producers say it as an attribute, which the standard's readers understand as well.
 fn content_type(record: &Record) -> Option<Cow<'_, str>> {
-    let value = record.header("content-type")?.value.as_ref()?;
-    let text = std::str::from_utf8(value).ok()?.trim();
-    (!text.is_empty() && !is_structured(text.as_bytes())).then_some(text.into())
+    ["content-type", "ce_datacontenttype"]
+        .into_iter()
+        .find_map(|name| {
+            let value = record.header(name)?.value.as_ref()?;
+            let text = std::str::from_utf8(value).ok()?.trim();
+            (!text.is_empty() && !is_structured(text.as_bytes())).then_some(text.into())
+        })
 }
 
 /// Whether HTTP's binary mode can say the content type of data: it must not be that of a whole event.

@@ -109,6 +109,17 @@ fn an_event_without_a_content_type_gets_none() {
 }
 
 #[test]
+fn a_content_type_that_is_said_as_an_attribute_is_understood() {
+    let said: (&str, &[u8]) = ("ce_datacontenttype", b"text/csv");
+    let (headers, _) = binary_mode(&an_event(&[said], Some("1,2")));
+    assert_eq!(headers["content-type"], "text/csv");
+    assert!(!headers.contains_key("ce-datacontenttype"));
+    let both = [said, ("Content-Type", b"application/json".as_slice())];
+    let (headers, _) = binary_mode(&an_event(&both, Some("{}")));
+    assert_eq!(headers["content-type"], "application/json");
+}
+
+#[test]
 fn a_record_that_is_no_event_becomes_one() {
     let (headers, body) = binary_mode(&record(&[("traceparent", b"00-1-2-01")], Some("hello")));
     let expected = [

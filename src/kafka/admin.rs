@@ -12,6 +12,7 @@ use rdkafka::config::ClientConfig;
 
 use super::client_config::{self, Connection};
 use super::errors::without_values;
+use super::group_offsets::{self, GroupOffsets};
 use super::native::admin::{Complaint, Native, Receiver};
 use super::native::answers::{Failure, PerPartition};
 pub use super::native::answers::{Member, Topic};
@@ -30,6 +31,7 @@ const REPLACED_AFTER: Duration = Duration::from_secs(5);
 pub struct Admin {
     config: ClientConfig,
     native: Mutex<Current>,
+    together: Option<GroupOffsets>,
     /// The cluster's brokers, the one to ask last.
     brokers: Mutex<Vec<i32>>,
 }
@@ -181,12 +183,13 @@ impl Admin {
         properties: &BTreeMap<String, String>,
         security: &Security,
     ) -> Result<Self, Error> {
-        let mut config = client_config::questions(&Connection {
+        let connection = Connection {
             bootstrap_servers,
             client_id: "drover-controller",
             properties,
             security,
-        });
+        };
+        let mut config = client_config::questions(&connection);
         // It never joins; see `native::admin` for why there is one.
         config.set("group.id", "drover-controller");
         config.set("enable.auto.commit", "false");
@@ -198,6 +201,7 @@ impl Admin {
                 native: Arc::new(native),
                 since: Monotonic::start(),
             }),
+            together: GroupOffsets::of(&connection),
             brokers: Mutex::default(),
         })
     }
@@ -304,6 +308,23 @@ impl Admin {
             return Ok(Answers::new());
         }
         self.ask_committed(group, Some(partitions), timeout).await
+    }
+
+    /// What groups have committed for these partitions, in a few questions, whose number is given too. Groups that
+    /// are not among the answers have to be asked for one by one ([`Self::committed`]): all of them, where
+    /// there are few, or brokers do not answer for many at once.
+    pub async fn committed_together(
+        &self,
+        groups: &BTreeMap<String, Vec<TopicPartition>>,
+        timeout: Duration,
+    ) -> (BTreeMap<String, Answers<Committed>>, u64) {
+        match &self.together {
+            Some(together) if groups.len() >= group_offsets::WORTH_IT => {
+                let round = together.ask(groups, timeout).await;
+                (round.answers, round.questions)
+            }
+            _ => Default::default(),
+        }
     }
 
     /// What `group` has committed for any partition.

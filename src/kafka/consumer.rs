@@ -226,7 +226,7 @@ impl Consumer {
         &self,
         partition: &TopicPartition,
         timeout: Duration,
-    ) -> impl FnOnce() -> Result<(Offset, Offset), KafkaError> + Send + use<> {
+    ) -> impl Fn() -> Result<(Offset, Offset), KafkaError> + Clone + Send + use<> {
         let base = Arc::clone(&self.base);
         let TopicPartition { topic, partition } = partition.clone();
         move || {

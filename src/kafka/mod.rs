@@ -1,4 +1,5 @@
-//! Kafka, by librdkafka: clients, their settings, and what comes out of them, in plain values.
+//! Kafka, by librdkafka: clients, their settings, and what comes out of them, in plain values. Only offsets of many
+//! groups are asked for without it (`group_offsets`).
 //!
 //! Knows nothing of engines, fleets or handlers. The only edge that speaks Kafka's protocol.
 
@@ -9,6 +10,7 @@ pub mod consumer;
 pub mod dead_letter_topic;
 pub mod delete_records;
 pub mod errors;
+mod group_offsets;
 mod native;
 pub mod oauth;
 pub mod producer;

@@ -13,25 +13,25 @@ use crate::worker_config::security::{Mechanism, Security as Written};
 /// What a client needs to connect. Never printed: it holds secrets.
 #[derive(Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Security {
-    tls: Option<Tls>,
-    sasl: Option<Password>,
-    oauth: Option<Grant>,
+    pub(super) tls: Option<Tls>,
+    pub(super) sasl: Option<Password>,
+    pub(super) oauth: Option<Grant>,
 }
 
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-struct Tls {
+pub(super) struct Tls {
     /// None: the public authorities.
-    ca: Option<String>,
+    pub(super) ca: Option<String>,
     /// Certificate and private key.
-    certificate: Option<(String, String)>,
-    verify_hostname: bool,
+    pub(super) certificate: Option<(String, String)>,
+    pub(super) verify_hostname: bool,
 }
 
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-struct Password {
-    mechanism: &'static str,
-    username: String,
-    password: String,
+pub(super) struct Password {
+    pub(super) mechanism: &'static str,
+    pub(super) username: String,
+    pub(super) password: String,
 }
 
 impl Security {

@@ -69,16 +69,25 @@ pub(super) async fn topics(
 pub(super) async fn commits(
     admin: &Admin,
     counters: &Counters,
-    groups: BTreeMap<String, Vec<TopicPartition>>,
+    mut groups: BTreeMap<String, Vec<TopicPartition>>,
 ) -> BTreeMap<String, Result<Answers<Committed>, Error>> {
-    futures::stream::iter(groups)
+    let (together, questions) = admin.committed_together(&groups, TIMEOUT).await;
+    counters.requests.fetch_add(questions, Ordering::Relaxed);
+    groups.retain(|group, _| !together.contains_key(group));
+    let mut answers: BTreeMap<_, _> = futures::stream::iter(groups)
         .map(|(group, partitions)| async move {
             let answer = admin.committed(&group, &partitions, TIMEOUT).await;
             (group, counters.count(answer))
         })
         .buffer_unordered(SIDE_BY_SIDE)
         .collect()
-        .await
+        .await;
+    answers.extend(
+        together
+            .into_iter()
+            .map(|(group, answer)| (group, Ok(answer))),
+    );
+    answers
 }
 
 /// The members of each group, of those that the brokers say them of.

@@ -56,6 +56,7 @@ mod fuzz_specs;
 mod lag;
 mod lag_admin;
 mod lag_broker;
+mod lag_together;
 mod lease;
 mod licences;
 mod monitoring;

@@ -364,7 +364,7 @@ unsafe fn error_of(error: *const rd::rd_kafka_error_t) -> Result<(), Failure> {
 }
 
 /// librdkafka's words for a code.
-pub(super) fn words(code: i32) -> String {
+pub(in crate::kafka) fn words(code: i32) -> String {
     // SAFETY: the C function takes any number and gives a static text; the Rust signature wants an
     // enum, so it is called by its C type.
     unsafe {

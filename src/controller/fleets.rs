@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::backoff::Failures;
 use super::children::ChildMemories;
+use super::contest::Contest;
 use super::dereference::Lookups;
 use super::offsets::Group;
 use super::status::{Told, Trouble};
@@ -51,6 +52,8 @@ pub struct FleetMemory {
     pub failures: Failures,
     /// Children that could not be applied, and until when that is believed.
     pub refusal: Option<Refusal>,
+    /// Children that somebody else changes all the time.
+    pub contest: Contest,
     /// Members of the group that are none of its pods.
     pub strangers: Strangers,
     /// Whether the group has offsets to begin at.

@@ -7,6 +7,7 @@ mod announce;
 mod apply;
 mod backoff;
 mod children;
+mod contest;
 mod context;
 mod credentials;
 mod deletion_cost;

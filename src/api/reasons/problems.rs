@@ -104,6 +104,11 @@ pub const CHILDREN: &[Reason] = &[
         "an object of the name that a child needs is not ours; it is left alone",
         "delete or rename it, or choose another name for the KafkaConsumer",
     ),
+    reason(
+        "Contested",
+        "somebody else changes a child as often as it is put right, which is done once a minute at most then; sizes still follow the load",
+        "find out who: `kubectl get deployment NAME -o yaml --show-managed-fields`. Two installations of Drover must not look after one namespace, and no other tool may set what spec.template sets",
+    ),
     well(
         "PredecessorLeaving",
         "the child of a deleted KafkaConsumer of the same name is still being removed",

@@ -86,6 +86,11 @@ impl Run<'_> {
             self.within(refusal.until.saturating_sub(now).max(MOMENT));
             return None;
         }
+        if let Some((rest, trouble)) = memory.contest.rest(generation, now) {
+            self.trouble = Some(trouble);
+            self.within(rest.max(MOMENT));
+            return None;
+        }
         let mut annotations = DefaultHasher::new();
         self.consumer.annotations().hash(&mut annotations);
         let seen = Seen {
@@ -109,6 +114,8 @@ impl Run<'_> {
                 memory.refusal = None;
                 // What was written now is not in the caches yet.
                 memory.settled = seen.shows(memory).then_some(seen);
+                let contested = memory.contest.corrected(&corrections, generation, now);
+                self.trouble = contested.or(self.trouble.take());
                 self.happenings.corrections = corrections;
                 Some(deployment)
             }

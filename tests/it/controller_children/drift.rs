@@ -138,3 +138,48 @@ async fn drift_of_every_kind_of_child_is_put_right_once_and_told() {
     let account = operator.api::<ServiceAccount>().get("fleet").await.unwrap();
     assert_eq!(account.automount_service_account_token, Some(false));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_changes_a_child_each_time_is_answered_ever_later_and_told() {
+    let operator = Operator::start(&["events"]).await;
+    operator.create("fleet", operator.spec("events")).await;
+    operator.condition("fleet", "Ready", "True", "Idle").await;
+    let deployments = operator.api::<Deployment>();
+    let theirs = json!({ "spec": { "template": { "spec": { "containers": [
+        { "name": "worker", "image": "somebody/elses:1" },
+    ]}}}});
+    let image = |deployment: &Deployment| {
+        let pod = deployment.spec.template.spec.as_ref();
+        pod.unwrap().containers[0].image.clone().unwrap()
+    };
+    let changes = std::cell::Cell::new(0);
+    let told = wait_for("it to be told", async || {
+        let deployment = deployments.get("fleet").await.unwrap();
+        if image(&deployment) != "somebody/elses:1" {
+            let patch = Patch::Strategic(&theirs);
+            let params = PatchParams::default();
+            deployments.patch("fleet", &params, &patch).await.unwrap();
+            changes.set(changes.get() + 1);
+        }
+        let conditions = operator.status("fleet").await.conditions;
+        match conditions
+            .into_iter()
+            .find(|known| known.reason == "Contested")
+        {
+            Some(ready) => Ok(ready.message),
+            None => Err(format!("{} changes", changes.get())),
+        }
+    })
+    .await;
+    assert!(
+        told.contains("Deployment") && told.contains("image"),
+        "{told}"
+    );
+    let changes = changes.get();
+    assert!((5..=8).contains(&changes), "{changes}");
+
+    // When they stop, it is as it should be, and that is said.
+    operator.condition("fleet", "Ready", "True", "Idle").await;
+    let deployment = deployments.get("fleet").await.unwrap();
+    assert_eq!(image(&deployment), "drover.local/worker:1");
+}

@@ -10,6 +10,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::ObjectMeta;
@@ -33,7 +34,7 @@ use super::status::{Facts, Kafka, Sharing, Spec, Trouble, status};
 use super::strangers::{Ours, Strangers};
 use super::watches::whole;
 use super::workload::{self, Workload};
-use crate::api::{KafkaConsumer, ScalingMode};
+use crate::api::{KafkaConsumer, ScalingMode, Span};
 use crate::clock;
 use crate::fleet::{self, Fleet, Handler};
 use crate::k8s::apply::version_of;
@@ -420,6 +421,14 @@ fn resumed(consumer: &KafkaConsumer) -> scaling::State {
         kept.and_then(|kept| kept.capacity_per_pod),
         start_up.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()),
     )
+    .late_since(late_since(consumer))
+}
+
+/// Since when the oldest record has waited at least: status does not say when that was written.
+fn late_since(consumer: &KafkaConsumer) -> Option<Timestamp> {
+    let delay: Span = consumer.status.as_ref()?.delay.as_deref()?.parse().ok()?;
+    let delay = SignedDuration::try_from(delay.0).ok()?;
+    (!delay.is_zero()).then(|| clock::now() - delay)
 }
 
 fn first_reason(decision: &Decision) -> &'static str {

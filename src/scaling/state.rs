@@ -14,7 +14,7 @@ use super::level::Level;
 use super::orders::Orders;
 use super::reading::Reading;
 use super::scars::Scars;
-use super::track::Track;
+use super::track::{Track, Waited};
 use super::window::{Burst, Surge};
 use crate::topic::TopicPartition;
 
@@ -55,6 +55,8 @@ pub struct State {
     pub(super) surplus: Surplus,
     /// What the last step wanted.
     pub(super) wanted: Option<u32>,
+    /// Since when the oldest record waited that was there before the first sample, as told by whoever knew.
+    pub(super) late_since: Option<Timestamp>,
 }
 
 impl State {
@@ -67,6 +69,12 @@ impl State {
             orders: Orders::resume(start_up),
             ..Self::default()
         }
+    }
+
+    /// The oldest unfinished record has waited since then, as the resource's status said. It is told on until every
+    /// record is done that the first sample found: the past that says when they came is gone.
+    pub fn late_since(self, late_since: Option<Timestamp>) -> Self {
+        Self { late_since, ..self }
     }
 
     /// Every partition's past, for partitions that are asked for in ascending order.
@@ -83,6 +91,10 @@ impl State {
     pub(super) fn close(&mut self, reading: &Reading<'_>, wanted: u32) {
         if self.seen.is_none_or(|seen| reading.at > seen) {
             self.seen = Some(reading.at);
+        }
+        let is_old = |state: &Self| matches!(state.unfinished(reading), Some(Waited::AtLeast(_)));
+        if self.late_since.is_some() && reading.complete() && !is_old(self) {
+            self.late_since = None;
         }
         self.wanted = Some(wanted);
     }

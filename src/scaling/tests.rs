@@ -757,6 +757,23 @@ fn a_restarted_controller_lowers_nothing_until_it_has_watched() {
     assert!(decisions.iter().all(|decision| decision.replicas == 12));
 }
 
+#[test]
+fn a_wait_that_status_knew_of_goes_on_after_a_restart_until_those_records_are_done() {
+    let late = || known().late_since(Some(at(-1320.0)));
+    let waits = |samples: &[Sample]| last(&policy(), late(), samples).outlook.delay.unwrap();
+    let mut samples: Vec<_> = (0..10)
+        .map(|second| sample(f64::from(second), 200, 100, 1))
+        .collect();
+    assert!((1328..=1330).contains(&waits(&samples).as_secs()));
+    samples.push(sample(10.0, 200, 150, 1));
+    assert!(waits(&samples).as_secs() >= 1328, "some of them are left");
+    samples.push(sample(11.0, 200, 200, 1));
+    assert_eq!(waits(&samples), Duration::ZERO);
+    samples.push(sample(12.0, 300, 200, 1));
+    samples.push(sample(15.0, 300, 200, 1));
+    assert!(waits(&samples).as_secs() < 10, "these are new");
+}
+
 /// The delay after samples of one a second, of ends and positions that are given for each.
 fn delay_after(seconds: &[(f64, i64, i64)]) -> f64 {
     let samples: Vec<_> = seconds

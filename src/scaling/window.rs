@@ -300,7 +300,11 @@ impl State {
     pub(super) fn delay(&self, reading: &Reading<'_>) -> Option<Duration> {
         let waited = match self.unfinished(reading)? {
             Waited::For(seconds) => seconds,
-            Waited::AtLeast(seconds) => {
+            Waited::AtLeast(counted) => {
+                let known = self
+                    .late_since
+                    .map_or(0.0, |since| seconds(since, reading.now));
+                let seconds = counted.max(known);
                 let rate = self.level.as_ref().map_or(0.0, |level| level.rate);
                 if rate > 0.0 {
                     seconds.max(reading.lag() as f64 / rate)

@@ -1,9 +1,11 @@
 //! A Kubernetes cluster, as the kubeconfig names it, and the KafkaConsumers in it.
 
+use std::io;
+
 use anyhow::{Context, anyhow};
 use clap::Args;
 use kube::api::ListParams;
-use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::config::{InferConfigError, KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::core::{ApiResource, DynamicObject};
 use kube::{Api, Client, Config};
 
@@ -172,10 +174,29 @@ pub(super) fn not_found_in(namespace: &str, name: &str) -> anyhow::Error {
     )
 }
 
+/// There is a kubeconfig, whatever is wrong with it.
+fn is_written(error: &InferConfigError) -> bool {
+    let source = std::error::Error::source(error);
+    match source.and_then(|source| source.downcast_ref()) {
+        Some(KubeconfigError::ReadConfig(error, _)) => error.kind() != io::ErrorKind::NotFound,
+        Some(KubeconfigError::FindPath) | None => false,
+        Some(_) => true,
+    }
+}
+
 async fn config(context: Option<String>) -> anyhow::Result<Config> {
     let missing = "no cluster to ask; set KUBECONFIG, or write ~/.kube/config";
     if context.is_none() {
-        return Config::infer().await.context(missing);
+        return Config::infer().await.map_err(|error| {
+            // In a cluster or not: what is wrong with a kubeconfig that is there comes first.
+            let kubeconfig = std::error::Error::source(&error).map(ToString::to_string);
+            match kubeconfig.filter(|_| is_written(&error)) {
+                Some(why) => {
+                    anyhow!("{why}; correct the kubeconfig, or name another in KUBECONFIG")
+                }
+                None => anyhow::Error::new(error).context(missing),
+            }
+        });
     }
     let kubeconfig = Kubeconfig::read().context(missing)?;
     let names: Vec<&str> = kubeconfig

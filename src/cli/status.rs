@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::cluster::{Cluster, ClusterArgs};
 use super::format::Format;
-use crate::api::{KafkaConsumer, ScalingMode, Span, names::condition};
+use crate::api::{KafkaConsumer, ScalingMode, Span, names::condition, reasons};
 use crate::clock;
 
 /// Arguments of `drover status`.
@@ -87,13 +87,13 @@ fn object(consumer: &KafkaConsumer) -> Value {
 /// Whether a condition is good news, or what somebody chose: who sets the size by hand knows that
 /// Drover does not.
 pub(super) fn is_well(condition: &Condition) -> bool {
-    let wanted = match condition.type_.as_str() {
-        condition::SCALING_LIMITED | condition::STALLED | condition::PAUSED => "False",
-        _ => "True",
-    };
+    let known = reasons::conditions::ALL
+        .iter()
+        .find(|it| it.type_ == condition.type_);
+    let good = known.map_or(Some("True"), |known| known.good);
     let chosen = condition.type_ == condition::SCALING_ACTIVE
         && condition::CHOSEN.contains(&condition.reason.as_str());
-    condition.status == wanted || chosen
+    good.is_none_or(|good| condition.status == good) || chosen
 }
 
 /// Whether `ready` is the condition Ready and only says again what another of `bad` says.
@@ -114,4 +114,28 @@ pub(super) fn late(consumer: &KafkaConsumer) -> Option<(Span, Span)> {
     let promise = scaling.max_delay;
     let delay: Span = consumer.status.as_ref()?.delay.as_deref()?.parse().ok()?;
     (delay.0 > promise.0).then_some((delay, promise))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_condition_is_well_with_the_status_that_its_documentation_calls_good() {
+        for known in reasons::conditions::ALL {
+            for status in ["True", "False", "Unknown"] {
+                let condition: Condition = serde_json::from_value(json!({
+                    "type": known.type_, "status": status, "reason": "Any", "message": "",
+                    "lastTransitionTime": "2026-01-01T00:00:00Z",
+                }))
+                .unwrap();
+                let good = known.good.is_none_or(|good| good == status);
+                assert_eq!(is_well(&condition), good, "{} {status}", known.type_);
+            }
+        }
+        let alone = reasons::conditions::ALL
+            .iter()
+            .find(|known| known.type_ == condition::GROUP_SHARED);
+        assert_eq!(alone.unwrap().good, Some("False"));
+    }
 }

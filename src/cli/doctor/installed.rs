@@ -11,13 +11,14 @@ use kube::api::{ListParams, PostParams};
 use kube::{Api, ResourceExt};
 use serde_json::Value;
 
-use super::chain::Chain;
+use super::chain::{Chain, State};
 use crate::api;
 use crate::cli::cluster::Cluster;
 use crate::cli::columns::ago;
 use crate::clock;
 
 const CRD: &str = "kafkaconsumers.drover.dev";
+const REPLAYS_CRD: &str = "deadletterreplays.drover.dev";
 /// What the name of the controller's Lease ends with, in every way of installing it.
 const LEASE: &str = "drover-controller";
 
@@ -82,6 +83,7 @@ async fn crd(cluster: &Cluster, chain: &mut Chain) -> bool {
         return false;
     }
     match missing(&found, &api::crd()) {
+        None if !has_replays(&crds).await => chain.wrong("CRD", "DeadLetterReplays are not installed; install them: drover crd deadletterreplays | kubectl apply --server-side -f -"),
         None => chain.well("CRD", "installed, of this version"),
         Some(field) => chain.wrong(
             "CRD",
@@ -89,6 +91,11 @@ async fn crd(cluster: &Cluster, chain: &mut Chain) -> bool {
         ),
     }
     true
+}
+
+/// False only if it is known that there are none: who does not use them needs to know nothing of them.
+async fn has_replays(crds: &Api<CustomResourceDefinition>) -> bool {
+    !matches!(crds.get_opt(REPLAYS_CRD).await, Ok(None))
 }
 
 /// The first field that only one of the two schemas has. Names only: the API server writes the rest
@@ -199,23 +206,33 @@ async fn controller(cluster: &Cluster, namespace: Option<&str>, chain: &mut Chai
     if ours.is_empty() {
         return chain.wrong(what, "no controller has ever led here (there is no Lease drover-controller); install it: helm install drover charts/drover");
     }
+    let leads = |lease: &Lease| matches!(leadership(lease), (State::Well, _));
+    let some = ours.iter().any(leads);
     for lease in &ours {
-        led(lease, chain);
+        let what = format!("controller in {}", lease.namespace().unwrap_or_default());
+        match leadership(lease) {
+            (State::Well, says) => chain.well(&what, &says),
+            // One that has gone leaves its Lease behind.
+            (_, says) if some => {
+                let name = lease.name_any();
+                let namespace = lease.namespace().unwrap_or_default();
+                chain.unknown(&what, &format!("{says}; another one leads, so if this one was removed: kubectl -n {namespace} delete lease {name}"));
+            }
+            (_, says) => chain.wrong(&what, &says),
+        }
     }
 }
 
-fn led(lease: &Lease, chain: &mut Chain) {
-    let what = format!("controller in {}", lease.namespace().unwrap_or_default());
+fn leadership(lease: &Lease) -> (State, String) {
     let spec = lease.spec.clone().unwrap_or_default();
     let holder = spec.holder_identity.filter(|holder| !holder.is_empty());
     let Some(holder) = holder else {
-        return chain.wrong(&what, "nobody leads; see that its pods run and are ready");
+        let says = "nobody leads; see that its pods run and are ready";
+        return (State::Wrong, says.to_owned());
     };
     let Some(renewed) = spec.renew_time.map(|time| time.0) else {
-        return chain.wrong(
-            &what,
-            &format!("{holder} holds the Lease and never renewed it; see its log"),
-        );
+        let says = format!("{holder} holds the Lease and never renewed it; see its log");
+        return (State::Wrong, says);
     };
     let now = clock::now();
     let lasts = i64::from(spec.lease_duration_seconds.unwrap_or(15));
@@ -223,8 +240,14 @@ fn led(lease: &Lease, chain: &mut Chain) {
     let since = ago(renewed, now);
     // Clocks differ; twice the Lease is more than that.
     if silent > lasts * 2 {
-        chain.wrong(&what, &format!("{holder} led, and is silent since {since}; see that its pods run and reach the API server"));
+        let says = format!(
+            "{holder} led, and is silent since {since}; see that its pods run and reach the API server"
+        );
+        (State::Wrong, says)
     } else {
-        chain.well(&what, &format!("{holder} leads, last heard of {since} ago"));
+        (
+            State::Well,
+            format!("{holder} leads, last heard of {since} ago"),
+        )
     }
 }

@@ -53,6 +53,8 @@ struct State<C> {
     trouble: Option<(Duration, String)>,
     /// Since when it has refused each question for its own sake.
     refusing: Option<Duration>,
+    /// It has refused all of them for a while: that it can be connected to proves nothing.
+    useless: bool,
 }
 
 impl<C: Clone + 'static> Link<C> {
@@ -68,6 +70,7 @@ impl<C: Clone + 'static> Link<C> {
                 generation: 0,
                 trouble: None,
                 refusing: None,
+                useless: false,
             }),
             changed: Notify::new(),
         });
@@ -94,7 +97,7 @@ impl<C: Clone + 'static> Link<C> {
             let (generation, connection) = self.connection(until).await?;
             let why = match timeout(ANSWER, question(connection)).await {
                 Ok(Ok(answer)) => {
-                    self.shared.state.borrow_mut().refusing = None;
+                    self.shared.answered();
                     return Ok(answer);
                 }
                 Ok(Err(Failed::Question(why))) => {
@@ -140,11 +143,21 @@ impl<C: Clone + 'static> Link<C> {
 }
 
 impl<C> Shared<C> {
+    /// A question was answered.
+    fn answered(&self) {
+        let mut state = self.state.borrow_mut();
+        state.refusing = None;
+        if std::mem::take(&mut state.useless) && state.connection.is_some() {
+            state.trouble = None;
+        }
+    }
+
     /// A question was refused. Where that has been so of each for a while, it is not the questions' fault.
     fn refused(&self, generation: u64, why: &str) {
         let now = self.clock.elapsed();
         let since = *self.state.borrow_mut().refusing.get_or_insert(now);
         if now >= since + PATIENCE {
+            self.state.borrow_mut().useless = true;
             self.broke(generation, why.to_owned());
         }
     }
@@ -184,7 +197,9 @@ where
                     let mut state = shared.state.borrow_mut();
                     state.connection = Some(connection);
                     state.generation += 1;
-                    state.trouble = None;
+                    if !state.useless {
+                        state.trouble = None;
+                    }
                     state.refusing = None;
                 }
                 shared.changed.notify_waiters();

@@ -113,7 +113,7 @@ pub struct IdempotencyStore {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub redis: Option<RedisStore>,
 
-    /// In a table of a PostgreSQL 9.5 or later.
+    /// In a table of a PostgreSQL 9.6 or later.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub postgres: Option<PostgresStore>,
 }

@@ -299,7 +299,6 @@ impl Book {
             self.metrics.overtaken.inc();
             warn!(
                 record = held.place,
-                key = held.key,
                 "handled, but the claim was no longer ours; it may have been handled elsewhere too"
             );
         }
@@ -309,9 +308,7 @@ impl Book {
         self.metrics.unconfirmed.inc();
         warn!(
             record = held.place,
-            key = held.key,
-            why,
-            "handled, but it could not be marked; if it comes again it is handled again"
+            why, "handled, but it could not be marked; if it comes again it is handled again"
         );
     }
 

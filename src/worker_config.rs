@@ -101,15 +101,24 @@ pub use skip::Skip;
 
 impl WorkerConfig {
     /// How long the brokers may take to acknowledge a dead letter: what the drain has left for it
-    /// behind an attempt that used all of its time. What is not acknowledged is written again.
+    /// behind an attempt that used all of its time, but not less than it takes them to do without a broker
+    /// that has died. What is not acknowledged is written again, and may be there twice then.
     pub fn dead_letter_timeout(&self) -> Duration {
-        let left = self.drain_deadline.saturating_sub(self.handler_timeout);
-        left.max(SHORTEST_DEAD_LETTER)
+        dead_letter_timeout(self.drain_deadline, self.handler_timeout)
     }
+}
+
+fn dead_letter_timeout(drain_deadline: Duration, handler_timeout: Duration) -> Duration {
+    let left = drain_deadline.saturating_sub(handler_timeout);
+    left.max(BROKER_LOST.min(drain_deadline))
+        .max(SHORTEST_DEAD_LETTER)
 }
 
 /// librdkafka's least `delivery.timeout.ms` that makes sense with its time-outs of requests.
 const SHORTEST_DEAD_LETTER: Duration = Duration::from_secs(1);
+/// A broker is out of the set that has to acknowledge when it was silent for its session of nine seconds
+/// (`broker.session.timeout.ms`); and a moment for the others to hear of it.
+const BROKER_LOST: Duration = Duration::from_secs(15);
 
 /// Records that are delivered together.
 #[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq)]
@@ -222,5 +231,22 @@ mod millis {
 
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
         u64::deserialize(deserializer).map(Duration::from_millis)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dead_letter_has_as_long_as_brokers_need_to_do_without_one_of_them() {
+        let of = |drain, handler| {
+            let seconds = Duration::from_secs;
+            dead_letter_timeout(seconds(drain), seconds(handler)).as_secs()
+        };
+        assert_eq!(of(35, 30), 15);
+        assert_eq!(of(120, 30), 90, "what the drain leaves");
+        assert_eq!(of(8, 5), 8, "not longer than the drain");
+        assert_eq!(of(0, 30), 1);
     }
 }

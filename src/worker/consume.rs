@@ -23,6 +23,7 @@ use super::delivery::{Delivered, Deliveries};
 use super::health::Health;
 use super::lanes::Lanes;
 use super::membership::Takeover;
+use super::news::News;
 use super::onlooker::{Onlooker, Sight};
 use super::record::Record;
 use super::refusals::Refusals;
@@ -61,6 +62,7 @@ pub(super) struct Loop {
     pub deliveries: Deliveries,
     pub dead_letters: DeadLetters,
     pub dead_letter_watch: dead_letter_check::Watch,
+    pub refused_letters: News,
     pub lanes: Lanes,
     pub revocation: Revocation,
     /// Since when partitions with work in them are being given back.
@@ -95,6 +97,8 @@ pub(super) struct Loop {
     ),
     /// The id of the topic that each partition's offsets are of.
     pub topic_ids: BTreeMap<TopicPartition, String>,
+    /// Partitions of topics that were made anew, which stay as they are until they are given back.
+    pub recreated: BTreeSet<TopicPartition>,
     /// The ids of the topics that librdkafka reads, by their names, as it said itself.
     pub ids_read: TopicIds,
     /// When topics' ids are looked at next.
@@ -147,6 +151,7 @@ impl Loop {
             deliveries: parts.deliveries,
             dead_letters: parts.dead_letters,
             dead_letter_watch: parts.dead_letter_watch,
+            refused_letters: News::default(),
             lanes: Lanes::default(),
             revocation: Revocation::default(),
             draining_since: None,
@@ -165,6 +170,7 @@ impl Loop {
             metrics: parts.metrics,
             unread: mpsc::unbounded_channel(),
             topic_ids: BTreeMap::new(),
+            recreated: BTreeSet::new(),
             ids_read: TopicIds::new(),
             topic_ids_due: Duration::ZERO,
             kept_out_due: parts.clock.elapsed() + KEPT_OUT,
@@ -362,10 +368,7 @@ impl Loop {
             match &result {
                 Ok(()) => self.metrics.dead_lettered.inc(),
                 Err(error) => {
-                    warn!(
-                        error,
-                        "a dead letter was not taken; its record waits and is tried again"
-                    );
+                    self.tell_of_refusal(&record, error);
                     self.dead_letter_watch.refused.notify_one();
                     self.metrics.dead_letters_failed.inc()
                 }
@@ -378,6 +381,30 @@ impl Loop {
         }
         self.written = written;
         self.act();
+    }
+
+    /// While a dead-letter topic takes nothing, each record of many is refused again and again.
+    fn tell_of_refusal(&mut self, record: &Record, error: &str) {
+        let Record {
+            topic,
+            partition,
+            offset,
+            ..
+        } = record;
+        let record = format_args!("{topic}/{partition}/{offset}");
+        match self.refused_letters.change(self.now) {
+            Some(0) => warn!(
+                %record,
+                error, "a dead letter was not taken; its record waits and is tried again"
+            ),
+            Some(untold) => warn!(
+                %record,
+                error,
+                untold,
+                "dead letters were not taken; their records wait and are tried again"
+            ),
+            None => {}
+        }
     }
 
     /// Takes what Kafka has; true if that was more than one turn takes.

@@ -140,10 +140,18 @@ impl<'a> Headers<'a> {
         }
     }
 
-    /// The names of `KafkaHeaders.DLT_…`; numbers as text, where Spring has four or eight bytes. Where a record was read
+    /// The names of `KafkaHeaders.DLT_…`, and numbers in four or eight bytes, as Spring's readers want them. Where a record was read
     /// comes after where it was read before, as Spring appends it: the last one counts, and is nobody's but ours.
     fn add_spring(&mut self, record: &Record, why: &Circumstances<'_>) {
-        for (name, value) in place(record) {
+        let timestamp = record
+            .timestamp
+            .map(|millis| ("timestamp", millis.to_be_bytes().to_vec()));
+        let place = [
+            ("topic", record.topic.as_bytes().to_vec()),
+            ("partition", record.partition.to_be_bytes().to_vec()),
+            ("offset", record.offset.0.to_be_bytes().to_vec()),
+        ];
+        for (name, value) in place.into_iter().chain(timestamp) {
             self.add(&format!("{SPRING_ORIGIN}{name}"), value);
         }
         self.add(
@@ -174,11 +182,9 @@ impl<'a> Headers<'a> {
         }
     }
 
-    fn add(&mut self, name: &str, value: String) {
-        self.0.push((
-            Cow::Owned(name.to_owned()),
-            Some(Cow::Owned(value.into_bytes())),
-        ));
+    fn add(&mut self, name: &str, value: impl Into<Vec<u8>>) {
+        self.0
+            .push((Cow::Owned(name.to_owned()), Some(Cow::Owned(value.into()))));
     }
 
     /// The copy, for the topic `topic`.
@@ -304,9 +310,9 @@ mod tests {
         let headers = copy_in(HeaderStyle::Spring, true, &[]);
         for (name, value) in [
             ("original-topic", "orders"),
-            ("original-partition", "1"),
-            ("original-offset", "7"),
-            ("original-timestamp", "5"),
+            ("original-partition", "\0\0\0\u{1}"),
+            ("original-offset", "\0\0\0\0\0\0\0\u{7}"),
+            ("original-timestamp", "\0\0\0\0\0\0\0\u{5}"),
             ("original-consumer-group", "g"),
             ("exception-fqcn", "HttpStatus"),
             (
@@ -331,7 +337,7 @@ mod tests {
         assert_eq!(of(&headers, "kafka_dlt-original-topic"), topics);
         assert_eq!(
             of(&headers, "kafka_dlt-original-offset"),
-            [Some("9"), Some("7")]
+            [Some("9"), Some("\0\0\0\0\0\0\0\u{7}")]
         );
         assert_eq!(of(&headers, "kafka_dlt-exception-message").len(), 1);
     }
@@ -339,9 +345,13 @@ mod tests {
     /// A replay brings a letter back to where its headers say it was read, and by where it was first it is known again.
     #[test]
     fn where_a_record_was_read_is_not_its_producers_to_say() {
-        for (style, prefix) in [
-            (HeaderStyle::Spring, "kafka_dlt-original-"),
-            (HeaderStyle::Drover, "drover-dlq-origin-"),
+        for (style, prefix, offset) in [
+            (
+                HeaderStyle::Spring,
+                "kafka_dlt-original-",
+                "\0\0\0\0\0\0\0\u{7}",
+            ),
+            (HeaderStyle::Drover, "drover-dlq-origin-", "7"),
         ] {
             let name = |part: &str| -> &'static str { format!("{prefix}{part}").leak() };
             let whole = [
@@ -352,7 +362,7 @@ mod tests {
             for (replayed, headers) in [(true, &whole[..1]), (false, &whole[..])] {
                 let headers = copy_in(style, replayed, headers);
                 assert_eq!(of(&headers, name("topic")), [Some("orders")], "{style:?}");
-                assert_eq!(of(&headers, name("offset")), [Some("7")], "{style:?}");
+                assert_eq!(of(&headers, name("offset")), [Some(offset)], "{style:?}");
             }
         }
     }

@@ -259,6 +259,8 @@ impl Loop {
             .retain(|(partition, _)| !partitions.contains(partition));
         self.topic_ids
             .retain(|partition, _| !partitions.contains(partition));
+        self.recreated
+            .retain(|partition| !partitions.contains(partition));
     }
 
     fn count_rebalance(&self, result: &'static str) {

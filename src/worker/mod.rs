@@ -354,7 +354,8 @@ fn transport(config: &WorkerConfig, place: Place, clock: Monotonic) -> Transport
             },
             target,
             format: http.format,
-            source: source(config),
+            source: source(config).into(),
+            turns: Box::default(),
         }),
         (_, Place::Exec(command)) => Transport::Exec(Exec {
             command,

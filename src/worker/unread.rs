@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use tokio::task::spawn_blocking;
+use tokio::time::sleep;
 use tracing::debug;
 
 use super::Error;
@@ -18,6 +19,10 @@ use crate::topic::{Offset, TopicPartition};
 
 /// How long Kafka may take to say what offsets it has.
 const ASK: Duration = Duration::from_secs(10);
+
+/// How often they are asked for, and when again.
+const TIMES: u32 = 5;
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// Between two looks whether topics are still the ones that they were. librdkafka says it itself before
 /// it reads another one, where brokers are asked for records by the topic's id, which those of Kafka 3.1
@@ -87,7 +92,7 @@ impl Loop {
                     at,
                     class,
                     message,
-                } if self.lanes.holds(&partition) => {
+                } if self.lanes.holds(&partition) && !self.recreated.contains(&partition) => {
                     self.bar(partition, at, class, &message, false);
                 }
                 Unread::Why { .. } => {}
@@ -108,6 +113,7 @@ impl Loop {
         for partition in recreated {
             // Told once: the engine keeps it, and the next owner finds the old id in our report.
             self.topic_ids.remove(&partition);
+            self.recreated.insert(partition.clone());
             let message = "the topic was deleted and made anew; the offset is of the old one";
             self.bar(partition, None, unread::TOPIC_RECREATED, message, false);
         }
@@ -159,6 +165,9 @@ impl Loop {
 
     /// The partition is stopped at once; why is asked for.
     fn out_of_range(&mut self, partition: TopicPartition, at: Option<Offset>, reason: &str) {
+        if self.recreated.contains(&partition) {
+            return; // that the new topic does not have it says less
+        }
         if at.is_none() {
             // Committed offsets could be read neither by us nor, in time, by librdkafka, and it
             // reads such a partition only after it is assigned anew.
@@ -178,21 +187,27 @@ impl Loop {
         let (sender, wake) = (self.unread.0.clone(), self.wake.clone());
         while self.watches.try_join_next().is_some() {}
         self.watches.spawn(async move {
-            match spawn_blocking(asking).await {
-                Ok(Ok((oldest, next))) => {
-                    if let Some((class, message)) = explained(offset, oldest, next) {
-                        // Nobody listens once the loop is over.
-                        let _ = sender.send(Unread::Why {
-                            partition,
-                            at,
-                            class,
-                            message,
-                        });
-                        wake.notify_one();
+            // Right after its leader has changed a broker may not say, or not yet know better.
+            for _ in 0..TIMES {
+                match spawn_blocking(asking.clone()).await {
+                    Ok(Ok((oldest, next))) => {
+                        if let Some((class, message)) = explained(offset, oldest, next) {
+                            // Nobody listens once the loop is over.
+                            let _ = sender.send(Unread::Why {
+                                partition,
+                                at,
+                                class,
+                                message,
+                            });
+                            return wake.notify_one();
+                        }
                     }
+                    Ok(Err(error)) => {
+                        debug!(%error, %partition, "ask for the offsets that there are");
+                    }
+                    Err(error) => debug!(%error, "ask for the offsets that there are"),
                 }
-                Ok(Err(error)) => debug!(%error, %partition, "ask for the offsets that there are"),
-                Err(error) => debug!(%error, "ask for the offsets that there are"),
+                sleep(AGAIN).await;
             }
         });
     }

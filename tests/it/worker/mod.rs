@@ -11,6 +11,7 @@ mod delivery;
 mod encryption;
 mod exec;
 mod failures;
+mod few_threads;
 mod h2c;
 mod h2c_server;
 mod headers;

@@ -118,8 +118,9 @@ mod tests {
         let http = Http {
             target: Target::parse("http://users/").unwrap(),
             format: Format::CloudEventsStructured,
-            source: "/s".to_owned(),
+            source: "/s".into(),
             protocol: Protocol::Http1,
+            turns: Box::default(),
         };
         let request = request(&http, &items).to_request(&http.target.whole);
         assert_eq!(request.headers()["drover-batch"], "4");

@@ -12,6 +12,7 @@ pub mod incoming;
 pub mod request;
 pub mod target;
 mod tls;
+mod turns;
 
 use std::rc::Rc;
 
@@ -25,6 +26,7 @@ use self::connection::{Connection, Exchanged};
 use self::h2c::Pool;
 use self::head::Outgoing;
 use self::target::{AGENT, Target};
+use self::turns::Turns;
 use super::answer::{self, Answer};
 use super::document::Item;
 use super::spans::Hop;
@@ -75,9 +77,11 @@ pub struct Http {
     /// What a record looks like.
     pub format: Format,
     /// The source of CloudEvents that were none in Kafka, without their topic.
-    pub source: String,
+    pub source: Box<str>,
     /// Over what.
     pub protocol: Protocol,
+    /// Who has been waiting for how long.
+    pub turns: Box<Turns>,
 }
 
 /// What HTTP is spoken over.
@@ -144,12 +148,13 @@ impl Http {
         if let Protocol::H2c(pool) = &self.protocol {
             return pool.attempt(|| self.for_http_2(&request), kept).await;
         }
+        let turn = self.turns.begin();
         let Exchanged {
             answer,
             connection: left,
             reached,
         } = connection::attempt(&self.target, connection.take(), request, kept).await;
-        *connection = left;
+        *connection = left.filter(|_| !turn.is_to_make_way());
         (answer, reached)
     }
 

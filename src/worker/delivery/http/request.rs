@@ -153,8 +153,9 @@ mod tests {
         Http {
             target: Target::parse("http://users:3000/kafka?x=1").unwrap(),
             format,
-            source: "/namespaces/shop/kafkaconsumers/orders".to_owned(),
+            source: "/namespaces/shop/kafkaconsumers/orders".into(),
             protocol: Protocol::Http1,
+            turns: Box::default(),
         }
     }
 

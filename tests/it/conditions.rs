@@ -150,7 +150,9 @@ fn every_problem_of_spec_children_pods_and_dead_letters_is_documented() {
     assert_eq!(words(Shared::Spec.reasons()), spec);
 
     let text = source("src/controller/error.rs");
-    let children = quoted(function(&text, "pub fn trouble("));
+    let mut children = quoted(function(&text, "pub fn trouble("));
+    let text = source("src/controller/contest.rs");
+    children.extend(quoted(function(&text, "fn trouble(")));
     assert_eq!(words(Shared::Children.reasons()), children);
 
     let dead_letters = drover::lag::dead_letter_topic::reason::ALL.map(str::to_owned);

@@ -389,6 +389,17 @@ async fn what_was_replayed_too_often_or_has_no_origin_is_left_out_and_said() {
 /// Ends with the test, however that ends.
 struct Replaying(Child);
 
+impl Replaying {
+    /// What it has said on standard error, when it is over.
+    fn told(&mut self) -> String {
+        let _ = self.0.kill();
+        let mut said = String::new();
+        let mut error = self.0.stderr.take().unwrap();
+        let _ = std::io::Read::read_to_string(&mut error, &mut said);
+        said
+    }
+}
+
 impl Drop for Replaying {
     fn drop(&mut self) {
         let _ = self.0.kill();
@@ -404,14 +415,18 @@ impl Stage {
     }
 
     /// Waits until more than `count` records are in the topic.
-    async fn wait_for_more_than(&self, count: usize) -> usize {
+    async fn wait_for_more_than(&self, count: usize, replaying: &mut Replaying) -> usize {
         let clock = Monotonic::start();
         loop {
             let found = self.read(&self.topic).len();
             if found > count {
                 return found;
             }
-            assert!(clock.elapsed() < DEADLINE, "only {found} records came");
+            if clock.elapsed() > DEADLINE {
+                let ended = replaying.0.try_wait();
+                let said = replaying.told();
+                panic!("only {found} records came, and the replay ({ended:?}) said {said}");
+            }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
@@ -425,7 +440,7 @@ async fn a_replay_that_is_killed_goes_on_without_loss_or_repetition() {
     let mut found = 0;
     for _ in 0..2 {
         let mut replaying = stage.replaying(&["--rate", "50"]);
-        found = stage.wait_for_more_than(found).await;
+        found = stage.wait_for_more_than(found, &mut replaying).await;
         replaying.0.kill().unwrap();
         replaying.0.wait().unwrap();
         assert!(found < 6_000, "it was over before it was killed");
@@ -441,7 +456,7 @@ async fn a_second_replay_ends_the_first_and_nothing_is_moved_twice() {
     let stage = Stage::of("dlq-fenced", 2).await;
     stage.write(0, 3_000, "Rejected");
     let mut first = stage.replaying(&["--rate", "25"]);
-    stage.wait_for_more_than(0).await;
+    stage.wait_for_more_than(0, &mut first).await;
     let report = told(&mut stage.dlq("replay", &[]));
     assert_eq!(report["outcome"], "Complete");
     let moved = report["replayed"].as_u64().unwrap();
@@ -458,7 +473,7 @@ async fn ctrl_c_ends_a_replay_with_a_report_and_the_same_command_goes_on() {
     let stage = Stage::of("dlq-stopped", 2).await;
     stage.write(0, 3_000, "Rejected");
     let mut replaying = stage.replaying(&["--rate", "25", "-o", "json"]);
-    stage.wait_for_more_than(0).await;
+    stage.wait_for_more_than(0, &mut replaying).await;
     let pid = replaying.0.id().to_string();
     assert!(
         Command::new("kill")

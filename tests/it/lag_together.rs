@@ -104,7 +104,7 @@ async fn brokers_that_cannot_answer_for_many_are_left_alone_for_a_while() {
 /// Brokers close connections that were idle: nobody should have to notice.
 #[tokio::test]
 async fn a_connection_that_the_broker_has_closed_is_made_anew() {
-    let broker = Broker::start("idle", &["--set", "connections.max.idle.ms=500"]).unwrap();
+    let broker = Broker::start("idle", &["--set", "connections.max.idle.ms=3000"]).unwrap();
     let topic = broker.create_topic("idle", PARTITIONS).await;
     let preparing = Admin::open(&broker.servers, &BTreeMap::new()).unwrap();
     let groups = groups(&preparing, &topic, 20).await;
@@ -112,7 +112,7 @@ async fn a_connection_that_the_broker_has_closed_is_made_anew() {
     let admin = Admin::open(&broker.servers, &BTreeMap::new()).unwrap();
     let (_, port) = broker.servers.rsplit_once(':').unwrap();
     let port: u16 = port.parse().unwrap();
-    for round in 0..3 {
+    for round in 0..2 {
         let all = answers(&admin, &groups).await;
         assert_eq!(all.len(), groups.len(), "round {round}");
         let began = Monotonic::start();

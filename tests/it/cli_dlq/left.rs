@@ -145,7 +145,7 @@ async fn a_replay_that_is_killed_among_refused_letters_goes_on_without_loss_or_r
     let mut found = 0;
     for _ in 0..4 {
         let mut replaying = stage.replaying(&["--rate", "60"]);
-        found = stage.wait_for_more_than(found).await;
+        found = stage.wait_for_more_than(found, &mut replaying).await;
         replaying.0.kill().unwrap();
         replaying.0.wait().unwrap();
     }
@@ -186,7 +186,7 @@ async fn letters_that_are_deleted_before_their_turn_are_told() {
     }
     producer.flush(DEADLINE).unwrap();
     let mut replaying = stage.replaying(&["--rate", "150", "-o", "json"]);
-    stage.wait_for_more_than(0).await;
+    stage.wait_for_more_than(0, &mut replaying).await;
     told(&mut stage.dlq("purge", &["--all", "--yes"]));
     let (mut text, mut error) = (String::new(), String::new());
     std::io::Read::read_to_string(&mut replaying.0.stdout.take().unwrap(), &mut text).unwrap();

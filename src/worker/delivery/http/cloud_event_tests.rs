@@ -361,9 +361,12 @@ proptest! {
             for name in REQUIRED {
                 prop_assert!(document[name].is_string());
             }
-            let again = Event::from_json(&serde_json::to_vec(&document).unwrap().into()).unwrap();
-            prop_assert_eq!(&again.attributes.iter().find(|(n, _)| n == "id"),
-                &event.attributes.iter().find(|(n, _)| n == "id"));
+            match Event::from_json(&serde_json::to_vec(&document).unwrap().into()) {
+                Some(again) => prop_assert_eq!(&again.attributes.iter().find(|(n, _)| n == "id"),
+                    &event.attributes.iter().find(|(n, _)| n == "id")),
+                // Binary mode cannot say it.
+                None => prop_assert!(!event.content_type.as_deref().is_none_or(is_sayable)),
+            }
         }
     }
 

@@ -24,6 +24,8 @@ use crate::topic::{Offset, TopicPartition};
 
 /// One wait inside librdkafka: it lasts as long, whatever comes meanwhile.
 const WAIT: Duration = Duration::from_millis(1);
+/// How long librdkafka may wait at a time for a transaction to be taken back.
+const ABORT: Duration = Duration::from_millis(200);
 /// After so many records it is looked at what came back of those before them.
 const SERVED_AFTER: u32 = 256;
 
@@ -296,8 +298,19 @@ impl Redrive {
     /// Takes back what was sent since the last commit, as far as the brokers can still be told; they
     /// do it by themselves otherwise.
     pub fn abort(&mut self) {
-        if std::mem::take(&mut self.open) {
-            let _ = self.producer.abort_transaction(self.timeout);
+        if !std::mem::take(&mut self.open) {
+            return;
+        }
+        // librdkafka waits until what became of each record was heard, which only we can do: were it left to
+        // wait for all of its time, that would be for nothing.
+        let clock = Monotonic::start();
+        while let Err(KafkaError::Transaction(error)) = self.producer.abort_transaction(ABORT)
+            && error.is_retriable()
+            && clock.elapsed() < self.timeout
+        {
+            while self.producer.in_flight_count() > 0 && clock.elapsed() < self.timeout {
+                self.producer.poll(WAIT);
+            }
         }
     }
 

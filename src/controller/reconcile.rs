@@ -428,7 +428,9 @@ fn resumed(consumer: &KafkaConsumer) -> scaling::State {
 fn late_since(consumer: &KafkaConsumer) -> Option<Timestamp> {
     let delay: Span = consumer.status.as_ref()?.delay.as_deref()?.parse().ok()?;
     let delay = SignedDuration::try_from(delay.0).ok()?;
-    (!delay.is_zero()).then(|| clock::now() - delay)
+    // Anybody with the right may write a status: what no time is is not believed.
+    let since = clock::now().checked_sub(delay).ok()?;
+    (!delay.is_zero()).then_some(since)
 }
 
 fn first_reason(decision: &Decision) -> &'static str {

@@ -308,6 +308,7 @@ impl Redrive {
             && error.is_retriable()
             && clock.elapsed() < self.timeout
         {
+            self.producer.poll(WAIT);
             while self.producer.in_flight_count() > 0 && clock.elapsed() < self.timeout {
                 self.producer.poll(WAIT);
             }

@@ -93,7 +93,7 @@ async fn crd(cluster: &Cluster, chain: &mut Chain) -> bool {
     true
 }
 
-/// False only if it is known that there are none: who does not use them needs to know nothing of them.
+/// False only if it is known that there are none: what cannot be read may be there.
 async fn has_replays(crds: &Api<CustomResourceDefinition>) -> bool {
     !matches!(crds.get_opt(REPLAYS_CRD).await, Ok(None))
 }
@@ -223,6 +223,7 @@ async fn controller(cluster: &Cluster, namespace: Option<&str>, chain: &mut Chai
     }
 }
 
+/// Whether somebody leads by this Lease, in words.
 fn leadership(lease: &Lease) -> (State, String) {
     let spec = lease.spec.clone().unwrap_or_default();
     let holder = spec.holder_identity.filter(|holder| !holder.is_empty());

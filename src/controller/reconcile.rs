@@ -417,16 +417,18 @@ fn resumed(consumer: &KafkaConsumer) -> scaling::State {
         .as_ref()
         .and_then(|status| status.scaling.as_ref());
     let start_up = kept.and_then(|kept| kept.start_up_seconds);
+    let status = consumer.status.as_ref();
+    let delay = status.and_then(|status| status.delay.as_deref());
     scaling::State::resume(
         kept.and_then(|kept| kept.capacity_per_pod),
         start_up.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()),
     )
-    .late_since(late_since(consumer))
+    .late_since(delay.and_then(late_since))
 }
 
 /// Since when the oldest record has waited at least: status does not say when that was written.
-fn late_since(consumer: &KafkaConsumer) -> Option<Timestamp> {
-    let delay: Span = consumer.status.as_ref()?.delay.as_deref()?.parse().ok()?;
+fn late_since(delay: &str) -> Option<Timestamp> {
+    let delay: Span = delay.parse().ok()?;
     let delay = SignedDuration::try_from(delay.0).ok()?;
     // Anybody with the right may write a status: what no time is is not believed.
     let since = clock::now().checked_sub(delay).ok()?;
@@ -439,4 +441,26 @@ fn first_reason(decision: &Decision) -> &'static str {
 
 fn labels(decision: &Decision) -> Vec<&'static str> {
     decision.reasons.iter().map(scaling::Why::label).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_a_status_says_of_the_delay_is_no_reason_to_fall_over() {
+        for nothing in [
+            "0s",
+            "",
+            "soon",
+            "-5s",
+            "18446744073709551615ms",
+            "5000000000h",
+        ] {
+            assert_eq!(late_since(nothing), None, "{nothing}");
+        }
+        let since = late_since("22m").unwrap();
+        let waited = clock::now().duration_since(since).as_secs();
+        assert!((1320..1330).contains(&waited), "{waited}");
+    }
 }

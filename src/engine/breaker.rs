@@ -1,7 +1,8 @@
 //! Stops dead-lettering when too much of it would happen: a handler that is broken for everybody
 //! would empty a topic into its dead-letter topic within minutes.
 //!
-//! Counts what becomes of records in a sliding window. Open, nothing is dead-lettered: records are
+//! Counts what becomes of records in a sliding window: the pod's own, and, while some of them are given up,
+//! those that the other pods of the group report. Open, nothing is dead-lettered: records are
 //! tried one at a time, with growing waits after each failure, until some in a row went well.
 
 use std::collections::VecDeque;
@@ -22,6 +23,8 @@ pub struct Breaker {
 const SLICES: u32 = 10;
 /// So many records in a row must go well: with half of them broken, one says little.
 const CONVINCED_BY: u32 = 5;
+/// What other pods reported counts for so long; it is asked for again every few seconds.
+const HEARD_LATELY: Duration = Duration::from_secs(30);
 
 /// The breaker and what it has seen.
 #[derive(Debug)]
@@ -29,6 +32,7 @@ pub(super) struct Fuse {
     breaker: Breaker,
     /// Slices of the window, the oldest first, with the time of their beginning.
     slices: VecDeque<Slice>,
+    others: Option<Others>,
     open: Option<Open>,
 }
 
@@ -37,6 +41,14 @@ struct Slice {
     since: Duration,
     good: u32,
     bad: u32,
+}
+
+/// What all other pods said together.
+#[derive(Debug)]
+struct Others {
+    bad: u32,
+    of: u32,
+    heard: Duration,
 }
 
 /// Nothing is dead-lettered.
@@ -48,6 +60,8 @@ pub(super) struct Open {
     pub of: u32,
     /// What the last of them ended with, in a few words.
     pub error: String,
+    /// Those of the two that were the pod's own.
+    own: (u32, u32),
     /// Deliveries before this one say nothing.
     since_delivery: u64,
     well_in_a_row: u32,
@@ -59,12 +73,38 @@ impl Fuse {
         Self {
             breaker,
             slices: VecDeque::new(),
+            others: None,
             open: None,
         }
     }
 
     pub(super) fn open(&self) -> Option<&Open> {
         self.open.as_ref()
+    }
+
+    pub(super) fn window(&self) -> Duration {
+        self.breaker.window
+    }
+
+    /// Records that were given up, and all, of this pod: in the window, or when it opened.
+    pub(super) fn own(&self, now: Duration) -> (u32, u32) {
+        self.open
+            .as_ref()
+            .map_or_else(|| self.counts(now), |open| open.own)
+    }
+
+    /// Whether it matters what the other pods see.
+    pub(super) fn asks_others(&self, now: Duration) -> bool {
+        self.open.is_none() && self.counts(now).0 > 0
+    }
+
+    /// All other pods together gave up `bad` records of `of`.
+    pub(super) fn others_are(&mut self, (bad, of): (u32, u32), now: Duration) {
+        self.others = Some(Others {
+            bad,
+            of,
+            heard: now,
+        });
     }
 
     /// A record went well, by its delivery number `delivery`. True if that closes the breaker.
@@ -103,17 +143,25 @@ impl Fuse {
             return true;
         }
         self.slice(now).bad += 1;
-        let (good, bad) = self.counts(now);
-        let of = good.saturating_add(bad);
-        let enough = of >= self.breaker.min_records.max(1);
-        if !enough || u64::from(bad) * 100 < u64::from(self.breaker.percent) * u64::from(of) {
+        let own = self.counts(now);
+        let lately = |others: &&Others| now.saturating_sub(others.heard) <= HEARD_LATELY;
+        let all = self.others.as_ref().filter(lately).map(|others| {
+            (
+                own.0.saturating_add(others.bad),
+                own.1.saturating_add(others.of),
+            )
+        });
+        let too_many = [Some(own), all].into_iter().flatten();
+        let Some((bad, of)) = too_many.filter(|counts| self.is_too_much(*counts)).last() else {
             return false;
-        }
+        };
         self.slices.clear();
+        self.others = None;
         self.open = Some(Open {
             bad,
             of,
             error: error.to_owned(),
+            own,
             since_delivery: started,
             well_in_a_row: 0,
             failures: 0,
@@ -121,14 +169,18 @@ impl Fuse {
         true
     }
 
+    fn is_too_much(&self, (bad, of): (u32, u32)) -> bool {
+        let enough = of >= self.breaker.min_records.max(1);
+        enough && u64::from(bad) * 100 >= u64::from(self.breaker.percent) * u64::from(of)
+    }
+
+    /// Records of the window that were given up, and all.
     fn counts(&self, now: Duration) -> (u32, u32) {
         let begin = now.saturating_sub(self.breaker.window);
         let within = self.slices.iter().filter(|slice| slice.since >= begin);
-        within.fold((0, 0), |(good, bad): (u32, u32), slice| {
-            (
-                good.saturating_add(slice.good),
-                bad.saturating_add(slice.bad),
-            )
+        within.fold((0, 0), |(bad, of): (u32, u32), slice| {
+            let both = slice.good.saturating_add(slice.bad);
+            (bad.saturating_add(slice.bad), of.saturating_add(both))
         })
     }
 
@@ -186,6 +238,36 @@ mod tests {
             assert!(!fuse.given_up("e", n, NOW), "less than half");
         }
         assert!(fuse.given_up("e", 21, NOW));
+    }
+
+    #[test]
+    fn what_other_pods_saw_counts_as_well_for_a_while() {
+        let mut fuse = fuse(10);
+        assert!(!fuse.asks_others(NOW), "nothing was given up");
+        assert!(!fuse.given_up("e", 0, NOW));
+        assert!(fuse.asks_others(NOW));
+        fuse.others_are((8, 8), NOW);
+        assert!(fuse.given_up("e", 1, NOW));
+        assert_eq!(fuse.open().map(|open| (open.bad, open.of)), Some((10, 10)));
+        assert_eq!(fuse.own(NOW), (2, 2), "others add theirs themselves");
+        assert!(!fuse.asks_others(NOW));
+
+        let mut fuse = self::fuse(10);
+        fuse.others_are((8, 8), NOW);
+        let later = NOW + Duration::from_secs(31);
+        assert!(!fuse.given_up("e", 0, later));
+        assert!(!fuse.given_up("e", 1, later));
+    }
+
+    #[test]
+    fn a_few_records_of_a_group_that_is_well_are_given_up() {
+        let mut fuse = fuse(10);
+        fuse.others_are((1, 1_000), NOW);
+        for n in 0..9 {
+            assert!(!fuse.given_up("e", n, NOW));
+        }
+        assert!(fuse.given_up("e", 9, NOW), "its own handler may be the only broken one");
+        assert_eq!(fuse.open().map(|open| (open.bad, open.of)), Some((10, 10)));
     }
 
     #[test]

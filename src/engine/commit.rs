@@ -6,7 +6,7 @@ use super::effect::{Effect, FrontierCommit};
 use super::event::CommitFailure;
 use super::lane::Lane;
 use super::{Engine, LaneId, backoff};
-use crate::report::{Report, Stuck, Tries, unread};
+use crate::report::{Outcomes, Report, Stuck, Tries, unread};
 use crate::topic::{Offset, TopicPartition};
 use crate::worker_config::Ordering;
 
@@ -250,6 +250,7 @@ impl<P> Engine<P> {
             slots: u32::try_from(slots).unwrap_or(u32::MAX),
             failures: self.totals.failures,
             slow_downs: self.totals.slow_downs,
+            outcomes: self.outcomes(),
             dead_letter: self.dead_letter_flaw.map(str::to_owned),
             topic_id: None,
             tried: 0,
@@ -257,6 +258,13 @@ impl<P> Engine<P> {
             tries: Vec::new(),
             ahead: Vec::new(),
         }
+    }
+
+    /// What this pod's own records came to, for the others.
+    fn outcomes(&self) -> Option<Outcomes> {
+        let (given_up, of) = self.fuse.as_ref()?.own(self.now);
+        let at = (self.settings.began + self.now).as_secs();
+        (of > 0).then_some(Outcomes { given_up, of, at })
     }
 
     fn commits_go_through(&mut self) {

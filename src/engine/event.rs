@@ -79,6 +79,9 @@ pub enum Event<P> {
     },
     /// The dead-letter topic was looked at: what is wrong with it, in a word, for the reports.
     DeadLetterTopic(Option<&'static str>),
+    /// What the group's commits say, of all its partitions: asked for while
+    /// [`super::Engine::asks_others`].
+    OthersReport(Vec<Report>),
     /// The process did not run for so long that the group may have gone on without it. Nothing is
     /// begun until there was time to hear of that; what is taken away meanwhile comes as
     /// [`Event::Lost`].

@@ -224,6 +224,7 @@ impl<P> Engine<P> {
             Event::Revoked(partitions) => self.revoked(&partitions, effects),
             Event::Lost(partitions) => self.lost(&partitions, effects),
             Event::DeadLetterTopic(flaw) => self.dead_letter_topic(flaw),
+            Event::OthersReport(reports) => self.others_report(&reports),
             Event::Slept => self.throttle.hold(self.now + HEAR_OF_LOSS),
             Event::Shutdown => self.shutdown(effects),
             Event::Tick => {}

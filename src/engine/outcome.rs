@@ -1,5 +1,6 @@
 //! What became of a record: finished, tried again, dead-lettered, stuck, let go.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use super::effect::{DeadLetterReason, Effect};
@@ -8,7 +9,7 @@ use super::lane::Tried;
 use super::record::{State, Trouble};
 use super::slab::Handle;
 use super::{Engine, Ticket, backoff};
-use crate::report::{Stuck, unread};
+use crate::report::{Outcomes, Report, Stuck, unread};
 use crate::worker_config::OnExhausted;
 
 /// A handler that names a longer wait than this is asked again after this.
@@ -337,6 +338,35 @@ impl<P> Engine<P> {
             self.breaker_changed();
         }
         held_back
+    }
+
+    /// What the other pods saw of the handler lately, the latest that each says.
+    pub(super) fn others_report(&mut self, reports: &[Report]) {
+        let Some(fuse) = &mut self.fuse else {
+            return;
+        };
+        let wall = (self.settings.began + self.now).as_secs();
+        let mut latest: HashMap<&str, Outcomes> = HashMap::new();
+        for Report { pod, outcomes, .. } in reports {
+            let Some(outcomes) = *outcomes else {
+                continue;
+            };
+            // A clock that is ahead of ours is as good as any.
+            let is_recent = wall.saturating_sub(outcomes.at) <= fuse.window().as_secs();
+            if *pod == self.settings.pod || !is_recent {
+                continue;
+            }
+            let known = latest.entry(pod).or_insert(outcomes);
+            if known.at < outcomes.at {
+                *known = outcomes;
+            }
+        }
+        let sum = latest
+            .values()
+            .fold((0, 0), |(given_up, of): (u32, u32), one| {
+                (given_up.saturating_add(one.given_up), of.saturating_add(one.of))
+            });
+        fuse.others_are(sum, self.now);
     }
 
     /// All reports say it, at once.

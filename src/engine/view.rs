@@ -184,6 +184,13 @@ impl<P> Engine<P> {
         self.fuse.as_ref().is_some_and(|fuse| fuse.open().is_some())
     }
 
+    /// Records were given up lately: what other pods of the group saw of the handler would help to tell whether it is
+    /// broken for everybody. See [`super::Event::OthersReport`].
+    pub fn asks_others(&self) -> bool {
+        let fuse = self.fuse.as_ref();
+        fuse.is_some_and(|fuse| fuse.asks_others(self.now))
+    }
+
     /// Why commits cannot succeed until someone mends it: authorisation, say.
     pub fn commit_error(&self) -> Option<&str> {
         self.commits.fatal()

@@ -173,22 +173,29 @@ impl Consumer {
     ) -> impl FnOnce() -> Result<Vec<Committed>, KafkaError> + Send + use<> {
         let base = Arc::clone(&self.base);
         let list = list(partitions);
+        move || committed(&base, list, timeout)
+    }
+
+    /// As [`Consumer::committed`], of all partitions of `topics`, whoever they are assigned to.
+    pub fn committed_by_all(
+        &self,
+        topics: &[String],
+        timeout: Duration,
+    ) -> impl FnOnce() -> Result<Vec<Committed>, KafkaError> + Send + use<> {
+        let base = Arc::clone(&self.base);
+        let topics = topics.to_vec();
         move || {
-            let list = base.committed_offsets(list, timeout)?;
-            let metadata = native::metadata(&list);
-            let elements = list.elements();
-            let committed = elements.iter().zip(metadata).map(|(element, metadata)| {
-                element.error()?;
-                Ok(Committed {
-                    partition: TopicPartition::new(element.topic(), element.partition()),
-                    offset: match element.offset() {
-                        Position::Offset(offset) => Some(Offset(offset)),
-                        _ => None,
-                    },
-                    metadata,
-                })
-            });
-            committed.collect()
+            let mut partitions = Vec::new();
+            for topic in &topics {
+                let metadata = base.fetch_metadata(Some(topic), timeout)?;
+                let found = metadata.topics().iter().flat_map(|topic| {
+                    let name = topic.name();
+                    let ids = topic.partitions().iter().map(|partition| partition.id());
+                    ids.map(move |id| TopicPartition::new(name, id))
+                });
+                partitions.extend(found);
+            }
+            committed(&base, list(&partitions), timeout)
         }
     }
 
@@ -337,6 +344,28 @@ impl Looker {
 
 /// A topic that hardly exists and that asking for does not create.
 const NO_TOPIC: &str = "__drover_is_anybody_there";
+
+fn committed(
+    base: &BaseConsumer<Context>,
+    partitions: TopicPartitionList,
+    timeout: Duration,
+) -> Result<Vec<Committed>, KafkaError> {
+    let list = base.committed_offsets(partitions, timeout)?;
+    let metadata = native::metadata(&list);
+    let elements = list.elements();
+    let committed = elements.iter().zip(metadata).map(|(element, metadata)| {
+        element.error()?;
+        Ok(Committed {
+            partition: TopicPartition::new(element.topic(), element.partition()),
+            offset: match element.offset() {
+                Position::Offset(offset) => Some(Offset(offset)),
+                _ => None,
+            },
+            metadata,
+        })
+    });
+    committed.collect()
+}
 
 fn list(partitions: &[TopicPartition]) -> TopicPartitionList {
     let mut list = TopicPartitionList::with_capacity(partitions.len());

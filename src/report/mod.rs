@@ -27,6 +27,8 @@ pub struct Report {
     pub failures: u64,
     /// Answers that asked for less since the pod started.
     pub slow_downs: u64,
+    /// What became of the pod's records lately, where something did; for the other pods of the group.
+    pub outcomes: Option<Outcomes>,
     /// What the pod found wrong with the dead-letter topic when it last looked, as a reason of
     /// `DeadLetterWritable`.
     pub dead_letter: Option<String>,
@@ -43,6 +45,17 @@ pub struct Report {
     pub tries: Vec<Tries>,
     /// Offsets finished beyond the committed one, ascending, as far as the text has room.
     pub ahead: Vec<Range<i64>>,
+}
+
+/// What became of records within the window of the breaker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outcomes {
+    /// So many were dead-lettered, or would have been.
+    pub given_up: u32,
+    /// Of so many.
+    pub of: u32,
+    /// When this was counted, seconds since 1970.
+    pub at: u64,
 }
 
 /// A record that failed and is tried again.

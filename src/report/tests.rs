@@ -10,6 +10,11 @@ fn report() -> Report {
         slots: 16,
         failures: 3,
         slow_downs: 1,
+        outcomes: Some(Outcomes {
+            given_up: 3,
+            of: 50,
+            at: 1_800_000_000,
+        }),
         dead_letter: Some("TooSmall".to_owned()),
         topic_id: Some("lZtYPFWLTF2NS84pTXLvCA".to_owned()),
         tried: 2,
@@ -47,7 +52,7 @@ fn the_text_is_for_people_too() {
         report().encode(AT),
         summed(
             "drover/1 at=500 pod=users-7f-x2 done=1200 busy-ms=90000 slots=16 fail=3 slow=1 \
-             dead-letter=TooSmall topic-id=lZtYPFWLTF2NS84pTXLvCA tried=2 \
+             outcomes=3/50@1800000000 dead-letter=TooSmall topic-id=lZtYPFWLTF2NS84pTXLvCA tried=2 \
              stuck=500,6,HttpStatus%20500 tries=0:2@1800000030,7:1 ahead=1-5,9"
         )
     );
@@ -67,6 +72,7 @@ fn a_report_of_the_version_before_is_read_and_ours_has_all_that_it_reads() {
                   tried=2 stuck=500,6,HttpStatus%20500 ahead=1-5,9";
     let read = Report::decode(&summed(before), AT).unwrap();
     let ours = Report {
+        outcomes: None,
         dead_letter: None,
         topic_id: None,
         tries: Vec::new(),
@@ -80,7 +86,7 @@ fn a_report_of_the_version_before_is_read_and_ours_has_all_that_it_reads() {
     let known: Vec<_> = text
         .split(' ')
         .filter(|word| {
-            let new = ["dead-letter=", "topic-id=", "tries="];
+            let new = ["outcomes=", "dead-letter=", "topic-id=", "tries="];
             !new.iter().any(|new| word.starts_with(new))
         })
         .collect();
@@ -97,6 +103,19 @@ fn tries_that_make_no_sense_are_refused() {
         ));
         let refused = Err(NotAReport::Damaged("tries"));
         assert_eq!(Report::decode(&text, Offset(5)), refused, "{tries}");
+    }
+}
+
+#[test]
+fn outcomes_that_make_no_sense_are_refused() {
+    for outcomes in [
+        "", "1", "1/2", "1@2", "1/2@", "/2@3", "1/@3", "2/1@3", "-1/1@3", "1/x@3",
+    ] {
+        let text = summed(&format!(
+            "drover/1 at=5 pod=a done=1 busy-ms=1 slots=1 fail=0 slow=0 outcomes={outcomes}"
+        ));
+        let refused = Err(NotAReport::Damaged("outcomes"));
+        assert_eq!(Report::decode(&text, Offset(5)), refused, "{outcomes}");
     }
 }
 
@@ -220,6 +239,7 @@ prop_compose! {
     fn any_report(at: i64)(
         pod in any::<String>(),
         numbers in any::<(u64, u64, u32, u64, u64, u32)>(),
+        outcomes in proptest::option::of(any::<(u32, u32, u64)>()),
         stuck in proptest::option::of(any::<(i64, u32, String)>()),
         dead_letter in proptest::option::of("[A-Za-z]{1,40}"),
         topic_id in proptest::option::of("[-_A-Za-z0-9]{22}"),
@@ -229,8 +249,11 @@ prop_compose! {
         let (done, busy_ms, slots, failures, slow_downs, tried) = numbers;
         let busy = Duration::from_millis(busy_ms);
         let stuck = stuck.map(|(offset, attempts, error)| Stuck { offset, attempts, error });
+        let outcomes = outcomes.map(|(some, others, at)| Outcomes {
+            given_up: some.min(others), of: some.max(others), at,
+        });
         Report {
-            pod, done, busy, slots, failures, slow_downs, dead_letter, topic_id, tried, stuck, tries, ahead,
+            pod, done, busy, slots, failures, slow_downs, outcomes, dead_letter, topic_id, tried, stuck, tries, ahead,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! A report as text: printable ASCII, readable by people, at most [`MAX_BYTES`].
 //!
 //! ```text
-//! drover/1 at=500 pod=users-7f-x2 done=1200 busy-ms=90000 slots=16 fail=3 slow=0 stuck=500,6,HttpStatus%20500 tries=0:6@1800000030,7:1 ahead=1-5,9 sum=0a1b2c3d
+//! drover/1 at=500 pod=users-7f-x2 done=1200 busy-ms=90000 slots=16 fail=3 slow=0 outcomes=3/50@1800000000 stuck=500,6,HttpStatus%20500 tries=0:6@1800000030,7:1 ahead=1-5,9 sum=0a1b2c3d
 //! ```
 //!
 //! `at` is the offset that was committed with it; `ahead` and `tries` count from there. A tool that copies the
@@ -15,7 +15,7 @@ use std::fmt::Write;
 use std::ops::Range;
 use std::time::Duration;
 
-use super::{MAX_BYTES, Report, Stuck, Tries};
+use super::{MAX_BYTES, Outcomes, Report, Stuck, Tries};
 use crate::topic::Offset;
 
 const MAGIC: &str = "drover/";
@@ -63,6 +63,9 @@ impl Report {
                 self.done, self.slots, self.failures, self.slow_downs
             ),
         );
+        if let Some(Outcomes { given_up, of, at }) = self.outcomes {
+            push(&mut text, format_args!(" outcomes={given_up}/{of}@{at}"));
+        }
         if let Some(flaw) = &self.dead_letter {
             text.push_str(" dead-letter=");
             push_escaped(&mut text, flaw, REASON_CHARS, MAX_BYTES / 2);
@@ -178,6 +181,7 @@ struct Words<'a> {
     slots: Option<&'a str>,
     fail: Option<&'a str>,
     slow: Option<&'a str>,
+    outcomes: Option<&'a str>,
     dead_letter: Option<&'a str>,
     topic_id: Option<&'a str>,
     tried: Option<&'a str>,
@@ -201,6 +205,7 @@ impl<'a> Words<'a> {
                 "slots" => &mut words.slots,
                 "fail" => &mut words.fail,
                 "slow" => &mut words.slow,
+                "outcomes" => &mut words.outcomes,
                 "dead-letter" => &mut words.dead_letter,
                 "topic-id" => &mut words.topic_id,
                 "tried" => &mut words.tried,
@@ -225,6 +230,7 @@ impl<'a> Words<'a> {
             slots: number(self.slots, "slots")?,
             failures: number(self.fail, "fail")?,
             slow_downs: number(self.slow, "slow")?,
+            outcomes: self.outcomes.map(outcomes).transpose()?,
             dead_letter: self
                 .dead_letter
                 .map(|flaw| unescaped(flaw).ok_or(bad("dead-letter")))
@@ -257,6 +263,18 @@ fn bad(word: &'static str) -> NotAReport {
 
 fn number<T: std::str::FromStr>(value: Option<&str>, word: &'static str) -> Result<T, NotAReport> {
     value.and_then(|value| value.parse().ok()).ok_or(bad(word))
+}
+
+fn outcomes(text: &str) -> Result<Outcomes, NotAReport> {
+    let (counts, at) = text.split_once('@').ok_or(bad("outcomes"))?;
+    let (given_up, of) = counts.split_once('/').ok_or(bad("outcomes"))?;
+    let outcomes = Outcomes {
+        given_up: number(Some(given_up), "outcomes")?,
+        of: number(Some(of), "outcomes")?,
+        at: number(Some(at), "outcomes")?,
+    };
+    let sensible = outcomes.given_up <= outcomes.of;
+    sensible.then_some(outcomes).ok_or(bad("outcomes"))
 }
 
 fn stuck(text: &str) -> Result<Stuck, NotAReport> {

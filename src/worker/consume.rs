@@ -25,6 +25,7 @@ use super::lanes::Lanes;
 use super::membership::Takeover;
 use super::news::News;
 use super::onlooker::{Onlooker, Sight};
+use super::others::Others;
 use super::record::Record;
 use super::refusals::Refusals;
 use super::skips::{Skips, is_meant};
@@ -90,6 +91,8 @@ pub(super) struct Loop {
     pub wake: Arc<Notify>,
     pub health: Arc<Health>,
     pub metrics: Arc<WorkerMetrics>,
+    /// What the other pods see of the handler.
+    pub others: Others,
     /// Facts about partitions that cannot be read on; asked for in threads that may block.
     pub unread: (
         mpsc::UnboundedSender<Unread>,
@@ -138,6 +141,7 @@ pub(super) struct Parts {
     pub health: Arc<Health>,
     pub metrics: Arc<WorkerMetrics>,
     pub group_id: String,
+    pub others: Others,
     pub skips: Skips,
     pub budget_bytes: usize,
     pub mock_kafka: bool,
@@ -168,6 +172,7 @@ impl Loop {
             wake: parts.wake,
             health: parts.health,
             metrics: parts.metrics,
+            others: parts.others,
             unread: mpsc::unbounded_channel(),
             topic_ids: BTreeMap::new(),
             recreated: BTreeSet::new(),
@@ -237,6 +242,7 @@ impl Loop {
         self.take_dead_letters();
         self.membership_turn();
         self.unread_turn();
+        self.others_turn();
         let more = self.poll()?;
         if self
             .engine

@@ -62,6 +62,7 @@ use delivery::{
 use health::Health;
 use leaving::Leaving;
 use onlooker::Onlooker;
+use others::Others;
 use reachability::Place;
 use skips::Skips;
 
@@ -315,6 +316,7 @@ fn begin(
         health: Arc::clone(health),
         metrics: Arc::clone(metrics),
         group_id: config.group_id.clone(),
+        others: Others::new(&config.topics),
         skips: Skips::new(&config.skips),
         budget_bytes,
         mock_kafka: options.mock_kafka,

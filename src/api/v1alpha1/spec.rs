@@ -263,7 +263,8 @@ pub struct DeadLetter {
     #[serde(default)]
     pub header_style: HeaderStyle,
 
-    /// When to stop dead-lettering, because the handler seems to be broken for everybody.
+    /// When to stop dead-lettering, because the handler seems to be broken for everybody. A pod counts its own records,
+    /// and those that the other pods report as well.
     #[serde(default)]
     pub breaker: BreakerSpec,
 

@@ -11,7 +11,7 @@ use crate::engine::{
     Assignment, Barred, DeadLetterReason, Engine, Event, Failure, FrontierCommit, Incoming,
     KeyHash, LaneId, Ticket, Verdict,
 };
-use crate::report::{Report, unread};
+use crate::report::{Outcomes, Report, unread};
 use crate::topic::{Offset, TopicPartition};
 
 /// A record's content: where it is from.
@@ -159,11 +159,33 @@ impl World {
                 self.echo(self.answered[which % self.answered.len()], letter);
             }
             Step::Answer(..) | Step::Letter(..) | Step::Echo(..) => {}
-            Step::Pass(millis) => self.pass(ms(millis)),
+            Step::Pass(millis) => {
+                self.pass(ms(millis));
+                if millis % 4 == 0 {
+                    self.others_report(u32::try_from(millis / 4 % 8).unwrap());
+                }
+            }
             Step::PassToDeadline => self.pass_to_deadline(),
             Step::Sleep => self.tell(vec![Fact::Slept], Event::Slept),
             Step::Shutdown => self.shutdown(),
         }
+    }
+
+    /// Another pod has seen eight records, of which it gave some up.
+    fn others_report(&mut self, given_up: u32) {
+        let at = (self.history.settings.began + self.now).as_secs();
+        let outcomes = Some(Outcomes {
+            given_up,
+            of: 8,
+            at,
+        });
+        let pod = "pod-1".to_owned();
+        let report = Report {
+            pod,
+            outcomes,
+            ..Report::default()
+        };
+        self.tell(vec![], Event::OthersReport(vec![report]));
     }
 
     fn no_more_follows(&mut self) {

@@ -276,3 +276,44 @@ fn a_handler_that_is_broken_for_everybody_does_not_empty_the_topic_into_the_dead
         .count();
     assert!(done >= 60, "{done}");
 }
+
+#[test]
+fn pods_stop_dead_lettering_for_what_they_saw_together() {
+    let kafka = Kafka::with_topic(TOPIC, 2);
+    kafka.mock().create_topic(DEAD, 1, 1).unwrap();
+    let web = Web::start(|_| status(404));
+    let mut config = config(&kafka, &web);
+    config.dead_letter_topic = Some(DEAD.to_owned());
+    config.on_exhausted = OnExhausted::DeadLetter;
+    config.breaker_min_records = 30;
+    let _workers = ["pod-1", "pod-2"].map(|pod| Worker::start(pod, config.clone()));
+    let report = |partition| {
+        let (offset, metadata) = kafka.committed(TOPIC, partition)?;
+        Some((offset, Report::decode(&metadata, Offset(offset)).ok()?))
+    };
+    eventually("a partition for each", || {
+        let pods = [report(0)?.1.pod, report(1)?.1.pod];
+        (pods[0] != pods[1]).then_some(())
+    });
+    for partition in [0, 1] {
+        kafka.produce(TOPIC, partition, &["k"], &texts("v", 14));
+        kafka.wait_for_commit(TOPIC, partition, 14);
+    }
+    // Neither has seen enough by itself.
+    let (of, stuck) = (15..30)
+        .find_map(|end| {
+            kafka.produce(TOPIC, 0, &["k"], &texts("v", 1));
+            eventually("the record's fate", || {
+                let (offset, report) = report(0)?;
+                match report.stuck {
+                    Some(stuck) => Some(Some((end, stuck))),
+                    None => (offset == end).then_some(None),
+                }
+            })
+        })
+        .expect("it stops before it has seen enough by itself");
+    assert!(stuck.error.starts_with("BreakerOpen "), "{stuck:?}");
+    let outcomes = report(0).unwrap().1.outcomes.unwrap();
+    let own = u32::try_from(of).unwrap();
+    assert_eq!((outcomes.given_up, outcomes.of), (own, own), "its own alone");
+}

@@ -151,8 +151,8 @@ impl Fuse {
                 own.1.saturating_add(others.of),
             )
         });
-        let too_many = [Some(own), all].into_iter().flatten();
-        let Some((bad, of)) = too_many.filter(|counts| self.is_too_much(*counts)).last() else {
+        let mut counts = [all, Some(own)].into_iter().flatten();
+        let Some((bad, of)) = counts.find(|counts| self.is_too_much(*counts)) else {
             return false;
         };
         self.slices.clear();
@@ -266,7 +266,10 @@ mod tests {
         for n in 0..9 {
             assert!(!fuse.given_up("e", n, NOW));
         }
-        assert!(fuse.given_up("e", 9, NOW), "its own handler may be the only broken one");
+        assert!(
+            fuse.given_up("e", 9, NOW),
+            "its own handler may be the only broken one"
+        );
         assert_eq!(fuse.open().map(|open| (open.bad, open.of)), Some((10, 10)));
     }
 

@@ -364,7 +364,10 @@ impl<P> Engine<P> {
         let sum = latest
             .values()
             .fold((0, 0), |(given_up, of): (u32, u32), one| {
-                (given_up.saturating_add(one.given_up), of.saturating_add(one.of))
+                (
+                    given_up.saturating_add(one.given_up),
+                    of.saturating_add(one.of),
+                )
             });
         fuse.others_are(sum, self.now);
     }

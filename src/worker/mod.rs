@@ -18,6 +18,7 @@ mod leaving;
 mod membership;
 mod news;
 pub mod onlooker;
+mod others;
 mod reachability;
 pub mod record;
 mod refusals;

@@ -315,5 +315,9 @@ fn pods_stop_dead_lettering_for_what_they_saw_together() {
     assert!(stuck.error.starts_with("BreakerOpen "), "{stuck:?}");
     let outcomes = report(0).unwrap().1.outcomes.unwrap();
     let own = u32::try_from(of).unwrap();
-    assert_eq!((outcomes.given_up, outcomes.of), (own, own), "its own alone");
+    assert_eq!(
+        (outcomes.given_up, outcomes.of),
+        (own, own),
+        "its own alone"
+    );
 }

@@ -1,7 +1,8 @@
 //! Results that a handler says in JSON: one, or one for each record of a batch.
 //!
 //! A result is a word (`"done"`), or an object with the word in `result` and, if it likes, `error` in
-//! words and `retryAfter` in seconds. The reference is `docs/batches.md`.
+//! words and `retryAfter` in seconds. The reference is `docs/batches.md`. Of a command's results that name their record
+//! it is checked that it is the one that was asked for.
 
 use std::time::Duration;
 
@@ -9,13 +10,62 @@ use serde_json::Value;
 
 use super::answer::{LONGEST_WAIT, class, failure};
 use crate::engine::Verdict;
+use crate::worker::record::Record;
 
 /// `{"results": […]}` with a result for each of `count` records, in their order, or one result for all
 /// of them; `Err` says why it is neither.
 pub fn all(text: &[u8], count: usize) -> Result<Vec<Verdict>, String> {
-    let value: Value = serde_json::from_slice(text).map_err(|error| format!("no JSON: {error}"))?;
+    read(&json(text)?, count)
+}
+
+/// As [`all`], of a handler that may say a result twice: one that names a record by `offset`, `partition` or `topic` must
+/// name the one in its place of `records`.
+pub fn of(text: &[u8], records: &[&Record]) -> Result<Vec<Verdict>, String> {
+    let value = json(text)?;
+    let verdicts = read(&value, records.len())?;
+    let each = value.get("results").and_then(Value::as_array);
+    match (each, records) {
+        (Some(each), _) => {
+            let mut pairs = each.iter().zip(records);
+            pairs.try_for_each(|(result, record)| is_of(result, record))?;
+        }
+        (None, [record]) => is_of(&value, record)?,
+        (None, _) => {}
+    }
+    Ok(verdicts)
+}
+
+fn is_of(result: &Value, record: &Record) -> Result<(), String> {
+    let Record {
+        topic,
+        partition,
+        offset,
+        ..
+    } = record;
+    let place = [
+        ("topic", Value::from(&**topic)),
+        ("partition", Value::from(*partition)),
+        ("offset", Value::from(offset.0)),
+    ];
+    for (name, asked) in place {
+        if let Some(said) = result.get(name)
+            && *said != asked
+        {
+            return Err(format!(
+                "the result of another record: its {name} is {said}, and {asked} was asked for"
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn json(text: &[u8]) -> Result<Value, String> {
+    serde_json::from_slice(text).map_err(|error| format!("no JSON: {error}"))
+}
+
+fn read(value: &Value, count: usize) -> Result<Vec<Verdict>, String> {
     let Some(results) = value.get("results") else {
-        return Ok(vec![result(&value)?; count]);
+        return Ok(vec![result(value)?; count]);
     };
     let results = results.as_array().ok_or("\"results\" that are no list")?;
     if results.len() != count {
@@ -76,6 +126,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::topic::Offset;
 
     fn one(text: &[u8]) -> Result<Verdict, String> {
         Ok(all(text, 1)?.remove(0))
@@ -155,6 +206,40 @@ mod tests {
         for text in ["", "[]", "OK", r#"{"ok":true}"#, r#"{"results":{}}"#] {
             assert!(all(text.as_bytes(), 2).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_result_that_names_its_record_must_name_the_right_one() {
+        let record = |offset| Record {
+            topic: "orders".into(),
+            partition: 3,
+            offset: Offset(offset),
+            timestamp: None,
+            key: None,
+            value: None,
+            headers: Vec::new(),
+        };
+        let (first, second) = (record(41), record(42));
+        for (text, right) in [
+            (r#""done""#, true),
+            (r#"{"result":"done"}"#, true),
+            (r#"{"result":"done","offset":42}"#, true),
+            (
+                r#"{"result":"done","offset":42,"partition":3,"topic":"orders"}"#,
+                true,
+            ),
+            (r#"{"result":"done","offset":41}"#, false),
+            (r#"{"result":"done","offset":"42"}"#, false),
+            (r#"{"result":"done","offset":42,"partition":2}"#, false),
+            (r#"{"results":[{"result":"done","offset":42}]}"#, true),
+            (r#"{"results":[{"result":"done","offset":41}]}"#, false),
+        ] {
+            let read = of(text.as_bytes(), &[&second]);
+            assert_eq!(read.is_ok(), right, "{text}: {read:?}");
+        }
+        let both = br#"{"results":[{"result":"done","offset":41},{"result":"done","offset":42}]}"#;
+        assert!(of(both, &[&first, &second]).is_ok());
+        assert!(of(both, &[&second, &first]).is_err());
     }
 
     fn any_word() -> impl Strategy<Value = &'static str> {

@@ -275,6 +275,27 @@ fn what_is_no_result_stalls_and_an_answer_to_nothing_is_never_taken_for_one() {
 }
 
 #[test]
+fn a_late_second_answer_that_names_its_record_is_not_taken_for_the_next_ones() {
+    let kafka = Kafka::with_topic(TOPIC, 1);
+    kafka.produce(TOPIC, 0, &["a"], &texts("v", 5));
+    let script = Script::new(
+        &kafka,
+        r#"offset=${line#*'"offset":'}; offset=${offset%%,*}
+        printf '{"result":"done","offset":%s}\n' "$offset"
+        if [ "$offset" = 0 ]; then
+            read -r line
+            printf '{"result":"done","offset":%s}\n' "$offset"
+            exit
+        fi
+        printf '%s\n' "$offset" >> "$0/handled""#,
+    );
+    let worker = Worker::start("pod-1", script.config.clone());
+    kafka.wait_for_commit(TOPIC, 0, 5);
+    assert!(worker.stop().is_ok());
+    assert_eq!(script.lines("handled"), ["1", "2", "3", "4"]);
+}
+
+#[test]
 fn batches_are_lines_too() {
     let kafka = Kafka::with_topic(TOPIC, 1);
     let keys: Vec<String> = (0..40).map(|n| format!("k{n}")).collect();

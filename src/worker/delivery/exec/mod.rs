@@ -23,6 +23,7 @@ use super::spans::Hop;
 use super::transport::Attempted;
 use crate::clock::Monotonic;
 use crate::engine::Verdict;
+use crate::worker::record::Record;
 
 pub use self::process::find;
 
@@ -88,7 +89,8 @@ impl Exec {
     pub async fn attempt(&self, line: &mut Line, item: &Item<'_>, hop: Option<&Hop>) -> Attempted {
         let mut text = Vec::new();
         document::write_one(item, hop, &mut text);
-        let (mut verdicts, reached) = self.ask(line, text, 1).await;
+        let items = std::slice::from_ref(item);
+        let (mut verdicts, reached) = self.ask(line, text, items).await;
         Attempted {
             verdict: verdicts.pop().unwrap_or(Verdict::Cancelled),
             reached,
@@ -104,15 +106,16 @@ impl Exec {
     ) -> (Vec<Verdict>, Option<bool>) {
         let mut text = Vec::new();
         document::write_all(items, hop, &mut text);
-        self.ask(line, text, items.len()).await
+        self.ask(line, text, items).await
     }
 
     async fn ask(
         &self,
         line: &mut Line,
         mut text: Vec<u8>,
-        count: usize,
+        items: &[Item<'_>],
     ) -> (Vec<Verdict>, Option<bool>) {
+        let count = items.len();
         text.push(b'\n');
         let all = |verdict: Verdict| vec![verdict; count];
         let most = ANSWER + ANSWER_PER_RECORD * count;
@@ -141,7 +144,7 @@ impl Exec {
             }
         }
         let why = match answered {
-            Ok(answer) => match results::all(&answer, count) {
+            Ok(answer) => match results::of(&answer, &records(items)) {
                 Ok(verdicts) => {
                     line.failures = 0;
                     line.process = Some(process.having_answered());
@@ -210,6 +213,10 @@ impl Exec {
         line.failures = line.failures.saturating_add(1);
         line.not_before = self.clock.elapsed() + doubled.min(LONGEST_WAIT);
     }
+}
+
+fn records<'a>(items: &'a [Item<'_>]) -> Vec<&'a Record> {
+    items.iter().map(|item| item.prepared.record).collect()
 }
 
 /// Gives the process its line. Whoever drops this before its end drops the process, and that ends it.

@@ -102,6 +102,11 @@ pub const OWNED_PROPERTIES: &[OwnedProperty] = &[
         REMOVE,
     ),
     owned(
+        "isolation.level",
+        "is read_committed: lag is counted up to what is committed, and a record of an open transaction may never have been",
+        "remove it; producers without transactions are not concerned",
+    ),
+    owned(
         "enable.partition.eof",
         "is set as the worker's reading needs it",
         REMOVE,
@@ -272,7 +277,6 @@ pub const PASSED_ON_PROPERTIES: &[&str] = &[
     "fetch.wait.max.ms",
     "group.remote.assignor",
     "heartbeat.interval.ms",
-    "isolation.level",
     "log.connection.close",
     "log.thread.name",
     "max.partition.fetch.bytes",

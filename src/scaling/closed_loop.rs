@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::small_world::{Outcome, Random, TICK, World};
+use super::tests::known;
 use super::*;
 
 #[test]
@@ -53,6 +54,41 @@ fn noisy_constant_load_changes_the_size_rarely_and_keeps_the_promise() {
             );
         }
     }
+}
+
+#[test]
+fn pods_that_never_become_ready_are_made_up_for_by_others() {
+    for worth in [7.5, 11.5] {
+        // Of those that are made later every second one never comes.
+        let world = World {
+            partitions: 48,
+            per_pod: 100.0,
+            comes: |number, _| number <= 3 || number % 2 > 0,
+            ..World::default()
+        };
+        let state = State::resume(Some(100.0), Some(Duration::from_secs(2)));
+        let outcome = world.run(state, 3, 1800.0, |time| {
+            100.0 * if time < 60.0 { 2.0 } else { worth }
+        });
+        let (changes, late) = (&outcome.changes, outcome.late);
+        // What is missing is known after two minutes; by then as much waits.
+        assert!(late < 220.0, "{worth}: late for {late} s: {changes:?}");
+        assert!(changes.len() <= 6, "{worth}: {changes:?}");
+    }
+}
+
+#[test]
+fn where_there_is_no_room_for_more_pods_more_are_not_ordered_for_ever() {
+    let world = World {
+        comes: |_, before| before < 4,
+        ..World::default()
+    };
+    let outcome = world.run(known(), 4, 3600.0, |time| {
+        195.0 * if time < 60.0 { 2.0 } else { 5.5 }
+    });
+    let changes = &outcome.changes;
+    assert!(changes.len() <= 3, "{changes:?}");
+    assert!(changes.iter().all(|change| change.1 >= 4), "{changes:?}");
 }
 
 #[test]

@@ -37,6 +37,8 @@ pub(super) struct Outset<'a> {
     pub(super) ready: u32,
     /// Pods ordered.
     pub(super) current: u32,
+    /// Those of them that were given up.
+    pub(super) absent: u32,
     /// Seconds until those that are ordered work.
     pub(super) awaited: f64,
     /// Seconds until what is ordered now works.
@@ -63,20 +65,37 @@ pub(super) struct Cost {
 }
 
 impl Outset<'_> {
+    /// Pods that work once a size has all that it will have. Kubernetes takes those away first that never came.
+    pub(super) fn at_work(&self, size: u32) -> u32 {
+        let there = self.current.saturating_sub(self.absent);
+        if size >= self.current {
+            size - self.absent.min(size)
+        } else {
+            size.min(there)
+        }
+    }
+
+    /// Records per second that they do.
+    pub(super) fn capacity(&self, size: u32) -> f64 {
+        self.load.capacity(self.at_work(size))
+    }
+
+    /// Some of the pods that were ordered are still expected.
+    fn awaits(&self) -> bool {
+        self.ready + self.absent < self.current
+    }
+
     /// What holding `size` comes to.
     pub(super) fn cost(&self, size: u32) -> Cost {
         let ahead = (AHEAD * self.promise)
             .max(REACTIONS_AHEAD * self.reaction)
             .clamp(LEAST_AHEAD, MOST_AHEAD);
         let step = ahead / f64::from(STEPS);
-        let then = self.load.capacity(size);
-        let (ready, ordered) = (
-            self.load.capacity(self.ready),
-            self.load.capacity(self.current),
-        );
+        let then = self.capacity(size);
+        let (ready, ordered) = (self.load.capacity(self.ready), self.capacity(self.current));
         // Records per second that are done before the change.
         let before = |time: f64| {
-            if self.ready < self.current && time >= self.awaited {
+            if self.awaits() && time >= self.awaited {
                 ordered
             } else {
                 ready
@@ -86,7 +105,7 @@ impl Outset<'_> {
         let change = match size {
             _ if size > self.current => self.reaction,
             _ if size < self.current => 0.0,
-            _ if self.ready < self.current => self.awaited,
+            _ if self.awaits() => self.awaited,
             _ => 0.0,
         };
         let moved = if size == self.current {

@@ -144,7 +144,7 @@ pub(super) fn apply(
     let most_now = most_now(policy, reading, bounds);
     if plan.current > most_now && plan.replicas >= most_now {
         plan.at_once = true;
-        return cap(plan, policy, reading, bounds);
+        return cap(plan, policy, reading, bounds, needs);
     }
     if plan.raises() && plan.replicas > bounds.ceiling {
         let to = bounds.ceiling.max(plan.current.min(most_now));
@@ -167,10 +167,25 @@ pub(super) fn apply(
 }
 
 /// Takes away what is beyond a limit: that waits for nothing, whatever a lower size waits for.
-pub(super) fn cap(plan: Plan, policy: &Policy, reading: &Reading<'_>, bounds: &Bounds) -> Plan {
+pub(super) fn cap(
+    plan: Plan,
+    policy: &Policy,
+    reading: &Reading<'_>,
+    bounds: &Bounds,
+    needs: &Needs,
+) -> Plan {
     let most = most_now(policy, reading, bounds);
     if plan.current > most && plan.replicas > most {
-        let why = limit(policy, reading, bounds, plan.current);
+        let wanted = needs.enough;
+        let why = if needs.pressing && wanted > most {
+            limit(policy, reading, bounds, wanted)
+        } else {
+            Why::BeyondLimit {
+                pods: plan.current,
+                max: limiting_max(policy, reading),
+                useful: most,
+            }
+        };
         return plan.set(most, why);
     }
     plan
@@ -186,14 +201,22 @@ fn most_now(policy: &Policy, reading: &Reading<'_>, bounds: &Bounds) -> u32 {
     }
 }
 
+/// What the user allows, where that is less than the partitions do.
+fn limiting_max(policy: &Policy, reading: &Reading<'_>) -> Option<u32> {
+    let partitions = reading.partitions();
+    policy
+        .max
+        .filter(|max| partitions == 0 || *max < partitions)
+}
+
 fn limit(policy: &Policy, reading: &Reading<'_>, bounds: &Bounds, wanted: u32) -> Why {
-    match policy.max {
-        Some(max) if reading.partitions() == 0 || max < reading.partitions() => Why::CappedByMax {
+    match limiting_max(policy, reading) {
+        Some(max) => Why::CappedByMax {
             wanted,
             max,
             useful: bounds.ceiling,
         },
-        _ => Why::CappedByPartitions {
+        None => Why::CappedByPartitions {
             wanted,
             partitions: reading.partitions(),
         },

@@ -146,7 +146,7 @@ pub fn step(
     let reading = reading::read(sample, &state, now);
 
     window::observe(&mut state, &reading);
-    orders::observe(&mut state, &reading);
+    orders::observe(policy, &mut state, &reading);
     estimate::observe(&mut state, &reading);
     guards::observe(policy, &mut state, &reading);
     scars::observe(&mut state, &reading);
@@ -159,7 +159,7 @@ pub fn step(
     let plan = guards::apply(plan, policy, &mut state, &reading, &bounds, &needs);
     let plan = limits::apply(plan, policy, &state, &reading, &bounds, &needs);
     let plan = gate::apply(plan, policy, &mut state, &reading);
-    let plan = limits::cap(plan, policy, &reading, &bounds);
+    let plan = limits::cap(plan, policy, &reading, &bounds, &needs);
 
     if plan.raises() && reading.new {
         silent::learn(&mut state, &reading);

@@ -31,6 +31,21 @@ pub(super) fn add(
             });
         }
     }
+    let absent = state.orders.given_up();
+    if absent > 0 {
+        plan = plan.note(Why::PodsMissing {
+            missing: absent,
+            ordered: reading.sample.current,
+        });
+    }
+    let mut recovering = reading.known.iter().filter(|known| known.recovering);
+    if let Some(first) = recovering.next() {
+        plan = plan.note(Why::CatchingUp {
+            partitions: 1 + recovering.clone().count(),
+            first: first.partition.clone(),
+            records: recovering.fold(first.waits, |sum, known| sum.saturating_add(known.waits)),
+        });
+    }
     if let Some(first) = reading.stuck().next() {
         let record = first.sample.stuck.as_ref();
         plan = plan.note(Why::StuckLeftOut {

@@ -22,6 +22,11 @@ const REMEMBERED: usize = 20;
 const REMEMBERED_PAUSES: usize = 100;
 /// Longer is a failure to start, not a start, seconds.
 const NEVER: f64 = 600.0;
+/// Pods that take so many times as long as others are late, if it is so many seconds at least.
+const LATE: f64 = 3.0;
+const AT_LEAST: f64 = 120.0;
+/// An order of which not one pod has come for so many seconds brings none.
+const NONE_CAME: f64 = 300.0;
 /// A group settles within this, seconds.
 const SETTLES: f64 = 20.0;
 
@@ -30,6 +35,8 @@ const SETTLES: f64 = 20.0;
 pub(super) struct Orders {
     /// The size that the Deployment had when it was last looked at.
     size: Option<u32>,
+    /// Pods that were ready then.
+    ready: u32,
     /// When that last changed.
     changed: Option<Timestamp>,
     /// A raise whose pods are awaited.
@@ -46,6 +53,23 @@ pub(super) struct Orders {
     lacked: Option<Timestamp>,
     /// Since when fewer pods are ready than ordered.
     lacking: Option<Timestamp>,
+    /// Pods that were given up: they were awaited for longer than pods take.
+    absent: u32,
+    /// The last raise, whose pods may never come.
+    last_raise: Option<LastRaise>,
+}
+
+/// What came of a raise.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct LastRaise {
+    /// When it was seen.
+    at: Timestamp,
+    /// Pods that were ready when it was ordered.
+    ready: u32,
+    /// Seconds after which the latest of its pods became ready; none while none has.
+    came: Option<f64>,
+    /// All its pods were given up, so that more orders would bring no more: there is no room for them, say.
+    in_vain: bool,
 }
 
 /// A raise whose pods are awaited.
@@ -114,9 +138,34 @@ impl Orders {
     /// three times as long as ever, and two minutes at least, are given up: an image that cannot
     /// be pulled must not hold a fleet at its size for ever.
     pub(super) fn awaiting(&self, reading: &Reading<'_>, policy: &Policy) -> bool {
-        let patience = (3.0 * self.start_up(policy)).max(120.0);
+        let patience = (LATE * self.start_up(policy)).max(AT_LEAST);
         self.lacking
             .is_some_and(|since| seconds(since, reading.now) < patience)
+    }
+
+    /// What is not there yet will not come: pods of the same order have, long ago, or none has in all that time.
+    fn given_up_at(&self, reading: &Reading<'_>, policy: &Policy) -> bool {
+        let patience = match &self.last_raise {
+            Some(raise) => raise.came.map_or(NONE_CAME, |came| LATE * came),
+            None => LATE * self.start_up(policy),
+        };
+        let patience = patience.max(LATE * self.start_up(policy)).max(AT_LEAST);
+        self.lacking
+            .is_some_and(|since| seconds(since, reading.now) >= patience)
+    }
+
+    /// Pods that were ordered and that no plan reckons with any more; none where the last raise brought nobody, since
+    /// another would bring no more.
+    pub(super) fn absent(&self) -> u32 {
+        match self.last_raise {
+            Some(raise) if raise.in_vain => 0,
+            _ => self.absent,
+        }
+    }
+
+    /// As [`Self::absent`], but in any case.
+    pub(super) fn given_up(&self) -> u32 {
+        self.absent
     }
 
     /// The group has had its time to share partitions out since the last change.
@@ -163,7 +212,7 @@ impl Orders {
 }
 
 /// Takes size and ready pods in.
-pub(super) fn observe(state: &mut State, reading: &Reading<'_>) {
+pub(super) fn observe(policy: &Policy, state: &mut State, reading: &Reading<'_>) {
     let sample = reading.sample;
     let (current, ready) = (sample.current, sample.ready);
     let orders = &mut state.orders;
@@ -171,6 +220,14 @@ pub(super) fn observe(state: &mut State, reading: &Reading<'_>) {
 
     if let Some(size) = orders.size.filter(|&size| size != current) {
         orders.changed = Some(at);
+        if current > size {
+            orders.last_raise = Some(LastRaise {
+                at,
+                ready: orders.ready,
+                came: None,
+                in_vain: false,
+            });
+        }
         orders.raise = (current > size).then_some(Raise {
             to: current,
             // The order went out between two samples, most likely right after the first.
@@ -179,6 +236,10 @@ pub(super) fn observe(state: &mut State, reading: &Reading<'_>) {
         });
     }
     orders.size = Some(current);
+    if let Some(raise) = orders.last_raise.as_mut().filter(|_| ready > orders.ready) {
+        raise.came = Some(seconds(raise.at, at));
+    }
+    orders.ready = ready;
 
     let lacking = ready < current;
     orders.lacking = match orders.lacking {
@@ -189,6 +250,18 @@ pub(super) fn observe(state: &mut State, reading: &Reading<'_>) {
     };
     if lacking {
         orders.lacked = Some(at);
+    }
+    let missing = current.saturating_sub(ready);
+    // Pods that were given up before a new order are still not there.
+    orders.absent = orders.absent.min(missing);
+    if lacking && !sample.rolling && orders.given_up_at(reading, policy) {
+        orders.absent = missing;
+        if let Some(raise) = &mut orders.last_raise {
+            raise.in_vain = ready <= raise.ready;
+        }
+    }
+    if !lacking {
+        orders.last_raise = None;
     }
     if sample.rolling {
         orders.rolled = Some(at);

@@ -141,6 +141,16 @@ pub enum Why {
         /// The largest useful size within it.
         useful: u32,
     },
+    /// There are more pods than are allowed, which the load does not ask for: the limit was lowered, or
+    /// somebody else set the size.
+    BeyondLimit {
+        /// Pods that there are.
+        pods: u32,
+        /// As many are allowed by `scaling.maxReplicas`; none where the partitions are the limit.
+        max: Option<u32>,
+        /// The largest useful size within the limit.
+        useful: u32,
+    },
     /// `scaling.minReplicas` holds.
     AtLeastMin {
         /// The limit.
@@ -188,6 +198,22 @@ pub enum Why {
         offset: i64,
         /// What the last attempt ended with, where a worker says so.
         error: Option<String>,
+    },
+    /// Partitions were stuck, and what came meanwhile is left out.
+    CatchingUp {
+        /// How many.
+        partitions: usize,
+        /// One of them.
+        first: TopicPartition,
+        /// Records that wait there.
+        records: u64,
+    },
+    /// Pods were ordered long ago and have not become ready.
+    PodsMissing {
+        /// How many.
+        missing: u32,
+        /// Of so many.
+        ordered: u32,
     },
     /// Records failed and are tried again: they are left out.
     RetriesLeftOut {
@@ -250,12 +276,15 @@ impl Why {
             Self::MorePodsDoNotHelp { .. } => "MorePodsDoNotHelp",
             Self::CappedByPartitions { .. } => "CappedByPartitions",
             Self::CappedByMax { .. } => "CappedByMaxReplicas",
+            Self::BeyondLimit { .. } => "BeyondLimit",
             Self::AtLeastMin { .. } => "AtLeastMinReplicas",
             Self::Scheduled { .. } => "Scheduled",
             Self::ZeroTooSlow { .. } => "ZeroTooSlow",
             Self::SloUnreachable { .. } => "SLOUnreachable",
             Self::RetentionNear { .. } => "RetentionNear",
             Self::StuckLeftOut { .. } => "StuckLeftOut",
+            Self::CatchingUp { .. } => "CatchingUp",
+            Self::PodsMissing { .. } => "PodsMissing",
             Self::RetriesLeftOut { .. } => "RetriesLeftOut",
             Self::HotPartition { .. } => "HotPartition",
         }
@@ -401,10 +430,17 @@ impl fmt::Display for Why {
                 f,
                 "more than {most} pods brought no capacity: something behind the handler is the limit; this is tried again later"
             ),
-            Self::CappedByPartitions { wanted, partitions } => write!(
-                f,
-                "{wanted} pods are wanted, but {partitions} partitions cannot feed more than {partitions}; add partitions or make the handler faster"
-            ),
+            Self::CappedByPartitions { wanted, partitions } => {
+                let most = match partitions {
+                    1 => "1 partition",
+                    more => &format!("{more} partitions"),
+                };
+                write!(
+                    f,
+                    "{} wanted, but {most} cannot feed more than {partitions}; add partitions or make the handler faster",
+                    beyond(*wanted, *partitions)
+                )
+            }
             Self::CappedByMax {
                 wanted,
                 max,
@@ -412,13 +448,24 @@ impl fmt::Display for Why {
             } => {
                 write!(
                     f,
-                    "{wanted} pods are wanted, but scaling.maxReplicas allows {max}"
+                    "{} wanted, but scaling.maxReplicas allows {max}",
+                    beyond(*wanted, *max)
                 )?;
                 if useful < max {
                     write!(f, ", of which {useful} share the partitions as well")?;
                 }
                 f.write_str("; raise it to keep the promise")
             }
+            Self::BeyondLimit { pods, max, useful } => match max {
+                Some(max) => write!(
+                    f,
+                    "there are {pods} pods, and scaling.maxReplicas allows {max}: those beyond {useful} go"
+                ),
+                None => write!(
+                    f,
+                    "there are {pods} pods, of which {useful} share the partitions as well: the others go"
+                ),
+            },
             Self::AtLeastMin { min, partitions } => {
                 write!(f, "scaling.minReplicas keeps {min}")?;
                 if *partitions > 0 && partitions < min {
@@ -461,6 +508,26 @@ impl fmt::Display for Why {
                     None => f.write_str(" has not moved while others have"),
                 }
             }
+            Self::CatchingUp {
+                partitions: 1,
+                first,
+                records,
+            } => write!(
+                f,
+                "{first} was stuck and works off the {records} records that came meanwhile: the pod that has it does that alone"
+            ),
+            Self::CatchingUp {
+                partitions,
+                first,
+                records,
+            } => write!(
+                f,
+                "{partitions} partitions, {first} among them, were stuck and work off the {records} records that came meanwhile: the pods that have them do that alone"
+            ),
+            Self::PodsMissing { missing, ordered } => write!(
+                f,
+                "{missing} of {ordered} pods have not become ready for a long time, and are not reckoned with; drover status and kubectl get pods say why"
+            ),
             Self::RetriesLeftOut {
                 records,
                 partition,
@@ -510,10 +577,21 @@ fn scheduled(f: &mut fmt::Formatter<'_>, peak: &Floor, partitions: u32) -> fmt::
 }
 
 fn load(f: &mut fmt::Formatter<'_>, backlog: u64, arrival: Option<f64>) -> fmt::Result {
-    write!(f, "{backlog} records wait")?;
+    match backlog {
+        1 => f.write_str("1 record waits")?,
+        more => write!(f, "{more} records wait")?,
+    }
     match arrival {
         Some(rate) => write!(f, ", {} per second arrive", number(rate)),
         None => f.write_str(", the rate of arrivals is not known yet"),
+    }
+}
+
+/// Pods that are wanted beyond a limit. What ten times as many could not do is no number of pods.
+fn beyond(wanted: u32, limit: u32) -> String {
+    match limit.checked_mul(10) {
+        Some(many) if limit > 0 && wanted > many => "far more pods are".to_owned(),
+        _ => are(wanted),
     }
 }
 

@@ -33,6 +33,9 @@ pub(super) struct World {
     pub(super) hot: f64,
     /// How many times its usual speed a pod works at, by time.
     pub(super) pace: fn(f64) -> f64,
+    /// Pods that become ready at all, by their number in the order of their making, from 1, and by how many there are
+    /// before it.
+    pub(super) comes: fn(u32, usize) -> bool,
     /// Partitions that nobody gets anywhere with, by time and number.
     pub(super) stands: fn(f64, usize) -> bool,
     pub(super) policy: Policy,
@@ -51,6 +54,7 @@ impl Default for World {
             downstream: f64::INFINITY,
             hot: 0.0,
             pace: |_| 1.0,
+            comes: |_, _| true,
             stands: |_, _| false,
             policy: Policy {
                 min: 0,
@@ -132,16 +136,17 @@ impl World {
         let mut random = Random(42);
         let mut partitions = vec![Partition::default(); self.partitions];
         let mut names = 0;
-        let mut pod = |ready_at: f64| {
+        let mut pod = |ready_at: f64, before: usize| {
             names += 1;
+            let comes = (self.comes)(names, before);
             Pod {
                 name: format!("pod-{names}"),
-                ready_at,
+                ready_at: if comes { ready_at } else { f64::INFINITY },
                 done: 0.0,
                 busy: 0.0,
             }
         };
-        let mut pods: Vec<Pod> = (0..size).map(|_| pod(-100.0)).collect();
+        let mut pods: Vec<Pod> = (0..size).map(|n| pod(-100.0, n as usize)).collect();
         let mut paused_until: f64 = 0.0;
         let mut members = size as usize;
         let (mut next_sample, mut next_commit) = (0.23, 0.0);
@@ -252,10 +257,14 @@ impl World {
                         }
                     }
                 }
-                pods.truncate(decision.replicas as usize);
+                // As Kubernetes does: those that do not work go first.
+                while pods.len() > decision.replicas as usize {
+                    let idle = pods.iter().rposition(|pod| pod.ready_at > time);
+                    pods.remove(idle.unwrap_or(pods.len() - 1));
+                }
                 while pods.len() < decision.replicas as usize {
                     let start_up = self.start_up * (0.8 + 0.4 * random.next());
-                    pods.push(pod(time + start_up));
+                    pods.push(pod(time + start_up, pods.len()));
                 }
             }
             time += TICK;

@@ -79,7 +79,7 @@ pub(super) fn spare(
     let costs = smaller
         .take_while(|&size| !state.scars.forbid(size, load, steady, reading.at))
         .take_while(|&size| {
-            let capacity = again.load.capacity(size);
+            let capacity = again.capacity(size);
             let worst = state.arrivals.replay(capacity, LOOK_BACK) / capacity.max(1e-9);
             worst <= REPLAY * outset.promise
         })
@@ -89,8 +89,9 @@ pub(super) fn spare(
                 // Those that go drain first, and the first commits come after that.
                 backlog: again.backlog + again.arrival * (again.pause + state.commit_gap),
                 arrival: again.arrival.max(rush),
-                ready: size,
+                ready: again.at_work(size),
                 current: size,
+                absent: size - again.at_work(size),
                 ..again.clone()
             };
             enough(&there, useful, there.backlog) == size
@@ -118,11 +119,12 @@ pub(super) fn fewer_would_do(
     idle.is_some()
         || smaller.is_some_and(|&size| {
             let there = Outset {
-                ready: size,
+                ready: outset.at_work(size),
                 current: size,
+                absent: size - outset.at_work(size),
                 ..outset.clone()
             };
-            there.load.capacity(size) >= there.arrival && there.cost(size).only_pods
+            there.capacity(size) >= there.arrival && there.cost(size).only_pods
         })
 }
 

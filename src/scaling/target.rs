@@ -220,24 +220,25 @@ fn outset<'a>(
         Some(seconds) => seconds * load.capacity(ready),
         None => reading.backlog(),
     };
-    let steady = useful
-        .iter()
-        .copied()
-        .find(|&size| load.capacity(size) >= arrival * margin)
-        .unwrap_or(reading.partitions());
-    Outset {
+    let mut outset = Outset {
         load,
         arrival: arrival.max(recent) * margin,
         margin,
         backlog: waits + more,
         ready,
         current: sample.current,
+        absent: state.orders.absent().min(sample.current),
         awaited: state.orders.awaited_for(reading, policy),
         reaction,
         pause,
         promise: policy.max_delay.as_secs_f64(),
-        steady,
+        steady: reading.partitions(),
+    };
+    let carries = |size: &&u32| outset.capacity(**size) >= arrival * margin;
+    if let Some(&steady) = useful.iter().find(carries) {
+        outset.steady = steady;
     }
+    outset
 }
 
 /// How many times their arrivals pods have to be able to do. A queue with independent arrivals and
@@ -299,7 +300,14 @@ pub(super) fn propose(
             plan.growing = true;
             return plan;
         }
-        return plan.set(wanted, Why::raised(policy, state, current, wanted, needs));
+        let most = wanted.min(bounds.ceiling);
+        if most <= current {
+            // Why it cannot be is said by the limit.
+            let mut plan = plan;
+            plan.replicas = wanted;
+            return plan;
+        }
+        return plan.set(wanted, Why::raised(policy, state, current, most, needs));
     }
     match needs.spare {
         Some(spare) if spare < current => {
@@ -323,6 +331,8 @@ pub(super) fn propose(
             let (idle, left) = (needs.idle.unwrap_or(0.0), needs.awake_for.unwrap_or(0.0));
             plan.hold(Why::StaysAwake { idle, left }).due_in(left)
         }
+        // Nothing is known: that is said by who holds it.
+        _ if reading.known.is_empty() => plan,
         _ => plan.hold(Why::Enough {
             replicas: current,
             backlog: needs.backlog as u64,

@@ -445,7 +445,13 @@ fn what_is_beyond_the_limits_does_not_wait_with_a_lowering() {
     // The same of twelve partitions: two of three stay until one is known to be enough.
     let decision = last(&policy, known(), &[sample(0.0, 0, 0, 3)]);
     assert_eq!(decision.replicas, 2, "{decision:?}");
-    assert_eq!(labels(&decision)[0], "CappedByMaxReplicas");
+    let why = &decision.reasons[0];
+    assert_eq!(why.label(), "BeyondLimit", "nobody wants more than two");
+    assert!(!why.is_limit());
+    assert_eq!(
+        why.to_string(),
+        "there are 3 pods, and scaling.maxReplicas allows 2: those beyond 2 go"
+    );
 }
 
 #[test]

@@ -77,6 +77,19 @@ pub const ALL: &[Reason] = &[
         "spec.scaling.maxReplicas is too low",
         "see ScalingLimited",
     ),
+    reason(
+        "PodsMissing",
+        "pods that were ordered have not become ready for longer than pods take; as many more are ordered as are needed, unless the last order brought nobody",
+        "mend what keeps them, or make room for them",
+    ),
+    well(
+        "CatchingUp",
+        "a partition was stuck, and what came meanwhile is left out: one pod works it off",
+    ),
+    well(
+        "BeyondLimit",
+        "there are more pods than spec.scaling.maxReplicas or the partitions allow, which the load does not ask for: the limit was lowered, or somebody else set the size",
+    ),
     well("AtLeastMinReplicas", "spec.scaling.minReplicas holds"),
     well(
         "Scheduled",

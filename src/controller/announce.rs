@@ -5,6 +5,7 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::children::Correction;
+use super::resized::Resized;
 use super::scale::Scaled;
 use crate::api::KafkaConsumerStatus;
 use crate::api::names::condition;
@@ -17,6 +18,8 @@ pub struct Happenings {
     pub corrections: Vec<Correction>,
     /// The change of size.
     pub scaled: Option<Scaled>,
+    /// What somebody else did to the size, where that is to be told.
+    pub resized: Option<Resized>,
     /// Why the size is so, in words.
     pub why: Option<String>,
     /// The spec has problems.
@@ -32,6 +35,14 @@ pub fn announcements(
     happenings: &Happenings,
 ) -> Vec<Announcement> {
     let mut events = Vec::new();
+    if let Some(resized) = &happenings.resized {
+        events.push(Announcement {
+            warning: true,
+            reason: "ResizedByOther".to_owned(),
+            action: format!("Scale{}To{}", resized.from, resized.to),
+            note: resized.to_string(),
+        });
+    }
     if let Some(Scaled { from, to }) = happenings.scaled {
         events.push(normal(
             "Scaled",

@@ -174,6 +174,13 @@ pub fn size_is_ours(deployment: &Deployment) -> bool {
     size_holders(deployment).contains(&SCALE_MANAGER)
 }
 
+/// Who else holds the size.
+pub fn size_set_by(deployment: &Deployment) -> Vec<&str> {
+    let mut holders = size_holders(deployment);
+    holders.retain(|holder| ![FIELD_MANAGER, SCALE_MANAGER].contains(holder));
+    holders
+}
+
 fn size_holders(deployment: &Deployment) -> Vec<&str> {
     let entries = deployment.managed_fields().iter();
     entries

@@ -72,6 +72,12 @@ impl Error {
             Self::Api {
                 source: kube::Error::Api(status),
                 ..
+            } if is_of_a_policy(&status.message) => {
+                "; that is a policy of this cluster: meet it by spec.template where that can, or have it spare Drover's objects"
+            }
+            Self::Api {
+                source: kube::Error::Api(status),
+                ..
             } if status.code == 403 => "; grant it to Drover's service account, or raise the quota",
             Self::Api {
                 source: kube::Error::Api(status),
@@ -91,5 +97,47 @@ impl Error {
             reason,
             message: format!("{}{remedy}", chain(self)),
         }
+    }
+}
+
+/// The API server's words for what a policy engine or an admission policy refused, which no right and no quota helps.
+fn is_of_a_policy(message: &str) -> bool {
+    ["admission webhook", "ValidatingAdmissionPolicy"]
+        .iter()
+        .any(|words| message.contains(words))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_policy_refuses_is_not_blamed_on_a_field_that_could_not_help() {
+        let refused = |code, message: &str| {
+            let status = kube::core::Status::failure(message, "Invalid").with_code(code);
+            Error::Api {
+                verb: "apply",
+                kind: "Deployment",
+                name: "orders".to_owned(),
+                source: kube::Error::Api(Box::new(status)),
+            }
+            .trouble()
+            .message
+        };
+        let policy = "deployments.apps \"orders\" is forbidden: ValidatingAdmissionPolicy 'labels' denied request: no label team";
+        for code in [403, 422] {
+            let said = refused(code, policy);
+            assert!(
+                said.contains("no label team") && said.contains("a policy of this cluster"),
+                "{said}"
+            );
+        }
+        assert!(
+            refused(
+                422,
+                "spec.template.spec.containers[0].image: Required value"
+            )
+            .ends_with("; correct spec.template")
+        );
     }
 }

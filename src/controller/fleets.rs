@@ -44,6 +44,8 @@ pub struct FleetMemory {
     pub size_set: Option<SizeSet>,
     /// A change of its size came to no answer: it may have been made, and no cache shows it yet.
     pub size_unsure: bool,
+    /// When it was last told that somebody else set the size, on the monotonic clock.
+    pub resized_told: Option<Duration>,
     /// What the references came to, and when they are looked up again.
     pub lookups: Lookups,
     /// The status as we wrote it last; the cache may lag behind.

@@ -23,6 +23,7 @@ mod pods;
 mod publish;
 mod reconcile;
 mod replays;
+mod resized;
 mod scale;
 mod scopes;
 pub mod self_test;

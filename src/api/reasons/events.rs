@@ -33,6 +33,10 @@ pub const ALL: &[Event] = &[
         "Scaled",
         "the size was changed; the note says from what to what, and why",
     ),
+    warning(
+        "ResizedByOther",
+        "somebody else set the Deployment's size, an autoscaler that targets it, say; the note says who, and what to do; at most once in ten minutes",
+    ),
     normal(
         "DriftCorrected",
         "a child that somebody else had changed or deleted was put right; the note has the fields",

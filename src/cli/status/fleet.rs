@@ -120,7 +120,11 @@ fn decision(status: &KafkaConsumerStatus) -> String {
     else {
         return String::new();
     };
-    let mut text = format!("Why {} pods\n", count(scaling.wanted));
+    let pods = match scaling.wanted {
+        Some(1) => "pod",
+        _ => "pods",
+    };
+    let mut text = format!("Why {} {pods}\n", count(scaling.wanted));
     for reason in &scaling.reasons {
         text.push_str(&format!("  {reason}\n"));
     }

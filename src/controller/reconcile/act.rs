@@ -9,6 +9,7 @@ use super::{MOMENT, Run, is_owned, read};
 use crate::api::ScalingMode;
 use crate::controller::apply::{Applied, apply};
 use crate::controller::fleets::{FleetMemory, Refusal, Seen};
+use crate::controller::resized;
 use crate::controller::scale::{offer, scale};
 use crate::controller::size;
 use crate::fleet::Fleet;
@@ -58,6 +59,10 @@ impl Run<'_> {
             self.workload = Some(read(&deployment, observed));
             return;
         };
+        if order.set.is_some() {
+            let now = context.clock.elapsed();
+            self.happenings.resized = resized::by_other(&deployment, memory, now);
+        }
         let sample = self.sample.as_ref();
         match scale(context, &mut deployment, memory, observed, order, sample).await {
             Ok(scaled) => {

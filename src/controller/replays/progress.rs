@@ -155,11 +155,27 @@ fn running(job: &Job, pods: &[&Pod], last: Option<&ReplayResult>, ended: usize) 
         let why = why.unwrap_or_else(|| "its pod ended before it was done".to_owned());
         let message = format!("attempt {ended}: {why}; another follows, and goes on where it was");
         (reason::RETRYING, message)
+    } else if pods.is_empty() {
+        let message = format!(
+            "Job {job} has no pod yet; if it stays so, kubectl describe job {job} says what keeps it, a quota, say"
+        );
+        (reason::RUNNING, message)
+    } else if pods.iter().all(|pod| !has_begun(pod)) {
+        let message = format!("the pod of Job {job} has not begun yet");
+        (reason::RUNNING, message)
     } else {
         let message = format!("Job {job} is at it; kubectl logs job/{job} says how far");
         (reason::RUNNING, message)
     };
     (ReplayPhase::Running, reason, message)
+}
+
+fn has_begun(pod: &Pod) -> bool {
+    let phase = pod
+        .status
+        .as_ref()
+        .and_then(|status| status.phase.as_deref());
+    phase.is_some_and(|phase| phase != "Pending")
 }
 
 fn target(counts: &Counts) -> String {
@@ -170,10 +186,14 @@ fn target(counts: &Counts) -> String {
 fn replayed(counts: &Counts) -> String {
     let count = |count: Option<u64>| count.map_or("-".to_owned(), |count| count.to_string());
     format!(
-        "{} dead letters were replayed {}, {} are dead letters again",
+        "{} dead letters were replayed {}, {} {} again",
         count(counts.replayed),
         target(counts),
-        count(counts.failed_again)
+        count(counts.failed_again),
+        match counts.failed_again {
+            Some(1) => "is a dead letter",
+            _ => "are dead letters",
+        }
     )
 }
 
@@ -229,7 +249,7 @@ mod tests {
         );
         assert_eq!(
             said.message,
-            "45 dead letters were replayed to orders.retry, 1 are dead letters again"
+            "45 dead letters were replayed to orders.retry, 1 is a dead letter again"
         );
         assert_eq!(said.counts.attempts, Some(2));
         assert_eq!(said.counts.left_out.unwrap().replayed_before, 40);
@@ -339,6 +359,19 @@ mod tests {
         assert_eq!(
             (said.phase, said.reason),
             (ReplayPhase::Running, reason::RUNNING)
+        );
+        assert!(
+            said.message.contains("kubectl describe job again"),
+            "{}",
+            said.message
+        );
+        let mut pending = pod(1, json!({}));
+        pending.status.as_mut().unwrap().phase = Some("Pending".to_owned());
+        let said = read(&job(None), &[pending], false);
+        assert!(
+            said.message.contains("has not begun yet"),
+            "{}",
+            said.message
         );
         let wrong = ended(
             1,

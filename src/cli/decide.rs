@@ -5,15 +5,18 @@
 
 mod protocol;
 
-use std::io::{self, BufRead};
+use std::io::{self, BufRead, Read};
 use std::process::ExitCode;
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, bail};
 
 use super::output;
 use crate::fleet::read_schedule;
 use crate::scaling::{self, Policy, State};
 use protocol::{Answer, Setup};
+
+/// Bytes of a line; a sample of 100,000 partitions has fewer.
+const LONGEST: u64 = 64 << 20;
 
 /// Answers standard input, line by line, until it ends.
 ///
@@ -21,20 +24,33 @@ use protocol::{Answer, Setup};
 /// A line that cannot be read, with its number.
 pub(super) fn run() -> anyhow::Result<ExitCode> {
     let mut planner = None;
-    for (number, line) in (1..).zip(io::stdin().lock().lines()) {
-        let line = line.with_context(|| format!("line {number}"))?;
+    let mut input = io::stdin().lock();
+    for number in 1.. {
+        let mut line = Vec::new();
+        let length = (&mut input)
+            .take(LONGEST + 1)
+            .read_until(b'\n', &mut line)
+            .with_context(|| format!("line {number}"))?;
+        if length == 0 {
+            break;
+        }
+        if length as u64 > LONGEST {
+            bail!("line {number} has more than {LONGEST} bytes; a sample is one line");
+        }
+        let line = String::from_utf8(line).with_context(|| format!("line {number}"))?;
+        // What editors on Windows put before a text.
+        let line = line.trim_start_matches('\u{feff}');
         if line.trim().is_empty() {
             continue;
         }
         let answer = match &mut planner {
             None => {
-                let setup =
-                    Setup::read(&line).map_err(|error| anyhow!("line {number}: {error}"))?;
+                let setup = Setup::read(line).map_err(|error| anyhow!("line {number}: {error}"))?;
                 let new = Planner::new(setup);
                 planner = Some(new.map_err(|error| anyhow!("line {number}: {error}"))?);
                 continue;
             }
-            Some(planner) => planner.answer(&line),
+            Some(planner) => planner.answer(line),
         };
         output::print(&answer.map_err(|error| anyhow!("line {number}: {error}"))?)?;
     }

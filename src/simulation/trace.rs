@@ -49,13 +49,36 @@ pub enum NotATrace {
         /// What it says.
         text: String,
     },
+    /// It lasts for longer than any recording.
+    #[error(
+        "line {line}: time {text} is more than ten years after the first; times are seconds: are these milliseconds?"
+    )]
+    Long {
+        /// The line's number.
+        line: usize,
+        /// What it says.
+        text: String,
+    },
+    /// Times that no clock has shown yet.
+    #[error("line {line}: time {text} is no time in seconds; divide milliseconds by 1000")]
+    Far {
+        /// The line's number.
+        line: usize,
+        /// What it says.
+        text: String,
+    },
     /// Less than two lines with numbers.
-    #[error("{lines} lines with numbers are no trace; at least two are needed")]
+    #[error("lines with numbers: {lines}; a trace needs at least two")]
     Short {
         /// How many there are.
         lines: usize,
     },
 }
+
+/// Seconds since 1970 are below this for three thousand years; milliseconds are not.
+const FAR: f64 = 1e11;
+/// Ten years, in seconds.
+const LONGEST: f64 = 3.2e8;
 
 impl Trace {
     /// Reads the text of a file. Lines that begin with `#`, and words above the columns, are
@@ -92,6 +115,13 @@ impl Trace {
             }
             if points.is_empty() {
                 first = t;
+            }
+            let text = t.to_string();
+            if t.abs() > FAR {
+                return Err(NotATrace::Far { line, text });
+            }
+            if t - first > LONGEST {
+                return Err(NotATrace::Long { line, text });
             }
             if points.last().is_some_and(|last| t - first <= last.0) {
                 let text = t.to_string();
@@ -303,8 +333,13 @@ mod tests {
     #[test]
     fn what_is_no_trace_is_refused_with_its_line() {
         for (text, says) in [
-            ("", "0 lines"),
-            ("0,1\n", "1 lines"),
+            ("", "lines with numbers: 0"),
+            ("0,1\n", "lines with numbers: 1"),
+            (
+                "1700000000000,1\n1700000060000,2\n",
+                "divide milliseconds by 1000",
+            ),
+            ("0,1\n86400000000,2\n", "are these milliseconds?"),
             ("0,1\n1;2\n", "line 2: \"1;2\" is not"),
             ("a,b\nc,d\n0,1\n1,1\n", "line 2: \"c,d\""),
             ("0,1\n1,-2\n", "line 2: -2 records"),

@@ -43,6 +43,7 @@ pub(super) struct Setup {
 #[serde(deny_unknown_fields)]
 struct SetupLine {
     policy: PolicyOfLine,
+    #[serde(deserialize_with = "number")]
     partitions: u32,
 }
 
@@ -51,12 +52,13 @@ struct SetupLine {
 struct PolicyOfLine {
     /// Seconds.
     max_delay: f64,
-    #[serde(default = "one")]
+    #[serde(default = "one", deserialize_with = "number")]
     min_replicas: u32,
+    #[serde(default, deserialize_with = "maybe_number")]
     max_replicas: Option<u32>,
     /// Seconds.
     idle_time_to_zero: Option<f64>,
-    #[serde(default = "one")]
+    #[serde(default = "one", deserialize_with = "number")]
     concurrency: u32,
     schedule: Option<Value>,
 }
@@ -73,12 +75,22 @@ impl Setup {
         if max_delay.is_zero() {
             return Err(value("policy.maxDelay is 0; give the promise in seconds"));
         }
+        if policy.max_replicas == Some(0) {
+            return Err(value(
+                "policy.maxReplicas is 0; give at least 1, or leave it out",
+            ));
+        }
         if policy
             .max_replicas
             .is_some_and(|max| max < policy.min_replicas)
         {
             return Err(value(
                 "policy.minReplicas is greater than policy.maxReplicas",
+            ));
+        }
+        if policy.concurrency == 0 {
+            return Err(value(
+                "policy.concurrency is 0; give the records that a pod handles at once",
             ));
         }
         if !(1..=100_000).contains(&read.partitions) {
@@ -106,6 +118,7 @@ impl Setup {
 #[derive(Deserialize)]
 struct SampleLine {
     at: f64,
+    #[serde(deserialize_with = "number")]
     replicas: u32,
     pods: Vec<PodOfLine>,
     partitions: Vec<PartitionOfLine>,
@@ -118,7 +131,7 @@ struct PodOfLine {
     created_at: f64,
     /// None until it works.
     ready_at: Option<f64>,
-    partitions: Vec<u32>,
+    partitions: Vec<Number>,
     /// Cumulative, as is `done`. A pod that does not tell both does not report.
     busy_seconds: Option<f64>,
     #[serde(default, deserialize_with = "maybe_whole")]
@@ -127,6 +140,7 @@ struct PodOfLine {
 
 #[derive(Deserialize)]
 struct PartitionOfLine {
+    #[serde(deserialize_with = "number")]
     partition: u32,
     /// None is unknown.
     #[serde(deserialize_with = "maybe_whole")]
@@ -156,8 +170,12 @@ pub(super) fn sample(
     let mut seen: BTreeMap<TopicPartition, Option<PartitionSample>> = (0..partitions)
         .map(|number| (named(number), None))
         .collect();
+    let mut told = BTreeSet::new();
     for partition in &read.partitions {
         let number = inside(partition.partition, partitions)?;
+        if !told.insert(number) {
+            return Err(Error::Value(format!("partition {number} is there twice")));
+        }
         let known = partition.end.map(|end| PartitionSample {
             end: Offset(end),
             start: Offset(0),
@@ -177,7 +195,7 @@ pub(super) fn sample(
             None => false,
         };
         ready += u32::from(works);
-        for &number in &pod.partitions {
+        for &Number(number) in &pod.partitions {
             let number = inside(number, partitions)?;
             if let Some(Some(known)) = seen.get_mut(&named(number)) {
                 known.pod = Some(pod.name.clone());
@@ -268,6 +286,27 @@ fn maybe_whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>
     Ok(Option::<Whole>::deserialize(deserializer)?.map(|whole| whole.0))
 }
 
+/// As [`whole`], of what there are never billions of.
+fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    let count = serde_json::Number::deserialize(deserializer)?;
+    let integer = count.as_u64().or_else(|| {
+        let float = count.as_f64().filter(|float| float.fract() == 0.0)?;
+        (0.0..4e9).contains(&float).then_some(float as u64)
+    });
+    integer
+        .and_then(|count| u32::try_from(count).ok())
+        .ok_or_else(|| {
+            serde::de::Error::custom(format!("{count} is no whole number that fits here"))
+        })
+}
+
+#[derive(Clone, Copy, Deserialize)]
+struct Number(#[serde(deserialize_with = "number")] u32);
+
+fn maybe_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
+    Ok(Option::<Number>::deserialize(deserializer)?.map(|Number(number)| number))
+}
+
 /// The answer to a sample.
 #[derive(Serialize)]
 pub(super) struct Answer {
@@ -321,6 +360,28 @@ mod tests {
         let report = &sample.pods["p1"];
         assert_eq!((report.done, report.busy.as_millis()), (3400, 12_500));
         assert_eq!(report.slots, 8);
+    }
+
+    #[test]
+    fn counts_may_be_written_as_models_compute_them() {
+        let line = LINE
+            .replace(r#""replicas":4"#, r#""replicas":4.0"#)
+            .replace("[0,1]", "[0.0,1]")
+            .replace(r#""partition":2"#, r#""partition":2.0"#);
+        let (_, said) = sample(&line, 4, 8, None).unwrap();
+        assert_eq!(said, sample(LINE, 4, 8, None).unwrap().1);
+        let setup = Setup::read(
+            r#"{"policy":{"maxDelay":60,"minReplicas":1.0,"maxReplicas":8.0},"partitions":4.0}"#,
+        );
+        let setup = setup.unwrap();
+        assert_eq!(
+            (setup.policy.min, setup.policy.max, setup.partitions),
+            (1, Some(8), 4)
+        );
+        for wrong in ["4.5", "-1", "1e20", "\"4\""] {
+            let line = LINE.replace(r#""replicas":4"#, &format!(r#""replicas":{wrong}"#));
+            assert!(sample(&line, 4, 8, None).is_err(), "{wrong}");
+        }
     }
 
     #[test]

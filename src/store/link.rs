@@ -20,7 +20,7 @@ const CONNECT: Duration = Duration::from_secs(5);
 /// The wait after a second failure in a row; the first is followed at once. It doubles.
 const SHORTEST_WAIT: Duration = Duration::from_millis(50);
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
-/// A connection that breaks sooner than this was no success.
+/// A connection that breaks sooner than this, and without an answer, was no success.
 const LASTING: Duration = Duration::from_secs(5);
 
 /// Why there is no answer to a question.
@@ -47,6 +47,8 @@ struct Shared<C> {
 
 struct State<C> {
     connection: Option<C>,
+    /// A question was answered over it.
+    answers: bool,
     /// Counts connections, so that what breaks late does not break the next one.
     generation: u64,
     /// Since when the server has not been of use, and why.
@@ -67,6 +69,7 @@ impl<C: Clone + 'static> Link<C> {
             clock,
             state: RefCell::new(State {
                 connection: None,
+                answers: false,
                 generation: 0,
                 trouble: None,
                 refusing: None,
@@ -95,7 +98,7 @@ impl<C: Clone + 'static> Link<C> {
         let until = self.shared.clock.elapsed() + PATIENCE;
         loop {
             let (generation, connection) = self.connection(until).await?;
-            let why = match timeout(ANSWER, question(connection)).await {
+            let (why, hangs) = match timeout(ANSWER, question(connection)).await {
                 Ok(Ok(answer)) => {
                     self.shared.answered();
                     return Ok(answer);
@@ -104,10 +107,10 @@ impl<C: Clone + 'static> Link<C> {
                     self.shared.refused(generation, &why);
                     return Err(why);
                 }
-                Ok(Err(Failed::Server(why))) => why,
-                Err(_) => format!("no answer within {} s", ANSWER.as_secs()),
+                Ok(Err(Failed::Server(why))) => (why, false),
+                Err(_) => (format!("no answer within {} s", ANSWER.as_secs()), true),
             };
-            self.shared.broke(generation, why.clone());
+            self.shared.broke(generation, why.clone(), hangs);
             if self.shared.clock.elapsed() >= until {
                 return Err(why);
             }
@@ -147,6 +150,7 @@ impl<C> Shared<C> {
     fn answered(&self) {
         let mut state = self.state.borrow_mut();
         state.refusing = None;
+        state.answers = true;
         if std::mem::take(&mut state.useless) && state.connection.is_some() {
             state.trouble = None;
         }
@@ -158,15 +162,18 @@ impl<C> Shared<C> {
         let since = *self.state.borrow_mut().refusing.get_or_insert(now);
         if now >= since + PATIENCE {
             self.state.borrow_mut().useless = true;
-            self.broke(generation, why.to_owned());
+            self.broke(generation, why.to_owned(), true);
         }
     }
 
-    /// The connection with that number is of no use.
-    fn broke(&self, generation: u64, why: String) {
+    /// The connection with that number is of no use; `tells` of the server, not of this connection alone.
+    fn broke(&self, generation: u64, why: String, tells: bool) {
         let mut state = self.state.borrow_mut();
         if state.generation == generation && state.connection.take().is_some() {
-            state.failed(self.clock.elapsed(), why);
+            // Servers close what is idle. Only where another connection is not to be had either, the server is away.
+            if tells || !state.answers {
+                state.failed(self.clock.elapsed(), why);
+            }
             drop(state);
             self.changed.notify_waiters();
         }
@@ -196,6 +203,7 @@ where
                 {
                     let mut state = shared.state.borrow_mut();
                     state.connection = Some(connection);
+                    state.answers = false;
                     state.generation += 1;
                     if !state.useless {
                         state.trouble = None;
@@ -210,7 +218,8 @@ where
                     }
                     changed.await;
                 }
-                if shared.clock.elapsed() >= connected_at + LASTING {
+                let lasted = shared.clock.elapsed() >= connected_at + LASTING;
+                if lasted || shared.state.borrow().answers {
                     wait = Duration::ZERO;
                 }
             }
@@ -271,6 +280,42 @@ mod tests {
             Ok(())
         };
         (Link::new(Monotonic::start(), connect), made)
+    }
+
+    #[test]
+    fn a_connection_that_was_of_use_and_is_closed_is_no_trouble_of_the_server() {
+        block_on(async {
+            let (may_connect, connects) = tokio::sync::mpsc::unbounded_channel();
+            let connects = tokio::sync::Mutex::new(connects);
+            let link = Link::new(Monotonic::start(), async move || {
+                connects
+                    .lock()
+                    .await
+                    .recv()
+                    .await
+                    .unwrap_or(Err("over".to_owned()))
+            });
+            may_connect.send(Ok(())).unwrap();
+            for _ in 0..20 {
+                assert_eq!(link.ask(async |()| Ok(7)).await, Ok(7));
+                let closed = Cell::new(false);
+                let again = link.ask(async |()| {
+                    if closed.replace(true) {
+                        return Ok(8);
+                    }
+                    Err(Failed::Server("closed while idle".to_owned()))
+                });
+                let meanwhile = async {
+                    while !closed.get() || link.shared.state.borrow().connection.is_some() {
+                        tokio::task::yield_now().await;
+                    }
+                    assert_eq!(link.trouble(), None);
+                    may_connect.send(Ok(())).unwrap();
+                };
+                let (answer, ()) = futures::join!(again, meanwhile);
+                assert_eq!((answer, link.trouble()), (Ok(8), None));
+            }
+        });
     }
 
     #[test]

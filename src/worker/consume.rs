@@ -112,8 +112,8 @@ pub(super) struct Loop {
     pub kafka_watch: JoinSet<()>,
     /// Partitions that are not read because the memory is used up.
     pub paused: BTreeSet<TopicPartition>,
-    /// Records that nothing gets past.
-    pub stalled: BTreeSet<(TopicPartition, Offset)>,
+    /// Records that nothing gets past, and the class of what is in their way.
+    pub stalled: BTreeMap<(TopicPartition, Offset), &'static str>,
     pub stopping: bool,
     /// When that began.
     pub stopping_since: Duration,
@@ -182,7 +182,7 @@ impl Loop {
             watches: JoinSet::new(),
             kafka_watch: JoinSet::new(),
             paused: BTreeSet::new(),
-            stalled: BTreeSet::new(),
+            stalled: BTreeMap::new(),
             stopping: false,
             stopping_since: Duration::ZERO,
             stopped: false,

@@ -10,6 +10,7 @@ use super::onlooker::Sight;
 use super::record::Record;
 use crate::engine::{Effect, Failure, FrontierCommit};
 use crate::kafka::consumer::Commit;
+use crate::report::unread;
 
 impl Loop {
     /// Carries out all that is wanted, in its order, and what follows from that.
@@ -133,7 +134,10 @@ impl Loop {
                     failure: &failure,
                 });
                 let Failure { class, message, .. } = failure;
-                if self.stalled.insert((partition.clone(), offset)) {
+                let before = self.stalled.insert((partition.clone(), offset), class);
+                // Why a partition cannot be read is found out later than that it cannot.
+                let found_out = |before| before != class && unread::ALL.contains(&class);
+                if before.is_none_or(found_out) {
                     warn!(%partition, %offset, attempts, class, message, "stalled: what must wait for this record waits");
                 } else {
                     debug!(%partition, %offset, attempts, class, message, "still stalled");

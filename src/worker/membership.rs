@@ -256,7 +256,7 @@ impl Loop {
         self.paused
             .retain(|partition| !partitions.contains(partition));
         self.stalled
-            .retain(|(partition, _)| !partitions.contains(partition));
+            .retain(|(partition, _), _| !partitions.contains(partition));
         self.topic_ids
             .retain(|partition, _| !partitions.contains(partition));
         self.recreated

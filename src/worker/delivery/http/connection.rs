@@ -244,15 +244,9 @@ pub async fn attempt(
             // it has not seen what was on its way then. It gets the request once more, over a fresh
             // connection, before that counts as an attempt; it knows it again by its idempotency key.
             Err(Broken::Silent(_)) if !fresh => {}
-            Err(Broken::Silent(why) | Broken::Lost(why)) => {
-                let message = format!("the connection broke before the answer was complete: {why}");
-                let failure = answer::failure(class::CONNECTION, None, &message);
-                return Exchanged {
-                    answer: Err(Verdict::Retry(failure)),
-                    connection: None,
-                    reached: false,
-                };
-            }
+            Err(Broken::Silent(why)) => return broke(&why, false),
+            // Who begins an answer is there.
+            Err(Broken::Lost(why)) => return broke(&why, true),
             Err(Broken::Refused(why)) => {
                 return unreached(&format!("connect to {}: {why}", target.address));
             }
@@ -262,6 +256,16 @@ pub async fn attempt(
             // The handler closed an idle connection and has not seen this request.
             Err(Broken::Unsent) => {}
         }
+    }
+}
+
+fn broke(why: &str, reached: bool) -> Exchanged {
+    let message = format!("the connection broke before the answer was complete: {why}");
+    let failure = answer::failure(class::CONNECTION, None, &message);
+    Exchanged {
+        answer: Err(Verdict::Retry(failure)),
+        connection: None,
+        reached,
     }
 }
 

@@ -148,6 +148,13 @@ async fn rights(cluster: &Cluster, chain: &mut Chain) {
             "your rights",
             &format!("get, list and patch KafkaConsumers in {namespace}"),
         ),
+        // Who only looks is not ill.
+        ["patch"] => chain.well(
+            "your rights",
+            &format!(
+                "get and list KafkaConsumers in {namespace}; drover pause, resume and skip would need the ClusterRole that ends with drover-controller-edit"
+            ),
+        ),
         lacking => {
             let lacking = lacking.join(", ");
             let says = format!(

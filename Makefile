@@ -74,7 +74,7 @@ demo-keep: demo-ready ## The same, and leave it running to look around
 
 .PHONY: clean-cluster
 clean-cluster: ## Stop and remove the clusters of the demo, of the pictures, of benchmarks and of the tests
-	@for dir in "$(DEMO_CLUSTER)" "$(PICTURES_CLUSTER)" "$(KEDA_CLUSTER)" "$(TEST_CLUSTER)" "$(TEST_CLUSTER)-slow"; do $(CLUSTER_TOOL) down --dir "$$dir"; done
+	@for dir in "$(DEMO_CLUSTER)" "$(PICTURES_CLUSTER)" "$(KEDA_CLUSTER)" "$(TEST_CLUSTER)" "$(TEST_CLUSTER)-slow" "$(TEST_CLUSTER)-outages"; do $(CLUSTER_TOOL) down --dir "$$dir"; done
 
 ##@ Build
 

@@ -1,6 +1,6 @@
 //! End to end: real Kubernetes, real pods, a real broker, Drover installed. `make test` brings all
 //! that up (`tests/e2e/run`) and then runs these with `--include-ignored`; outages and the minute at
-//! rest on a cluster of their own (`tests/all`).
+//! rest on clusters of their own (`tests/all`).
 //!
 //! Every test has its own namespace, topics, group and witness. What takes a part of the shared
 //! cluster away waits until the others are done ([`world::alone`]).

@@ -8,7 +8,7 @@ import sys
 
 
 def handle(record):
-    """The result for a record: "done", "retry", "reject", … or an object with more to it."""
+    """The result for a record: done, retry, reject, …"""
     try:
         invoice = json.loads(record["value"])
         sum_of_all = sum(item["price"] * item["count"] for item in invoice["items"])
@@ -16,9 +16,11 @@ def handle(record):
         # It will never succeed: it goes to the dead-letter topic with these words.
         return {"result": "reject", "error": f"no invoice: {type(error).__name__}"}
     print(f"invoice {invoice['id']}: {sum_of_all}", file=sys.stderr, flush=True)
-    return "done"
+    return {"result": "done"}
 
 
 # Anything else that goes wrong ends the process: the record it had has failed once and is tried again.
 for line in sys.stdin:
-    print(json.dumps(handle(json.loads(line))), flush=True)
+    record = json.loads(line)
+    # With its offset, so that a result is never taken for another record's.
+    print(json.dumps({"offset": record["offset"]} | handle(record)), flush=True)

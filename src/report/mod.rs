@@ -1,4 +1,5 @@
-//! The contract from worker to controller: a short text in the metadata of every committed offset.
+//! The contract from worker to controller, and between workers of a group: a short text in the metadata of every
+//! committed offset.
 //!
 //! Pure. Written by the engine, read by `lag` and by the worker that takes a partition over. Foreign
 //! or damaged text is not an error: other tools commit too.

@@ -11,6 +11,7 @@ use tracing::debug;
 
 use super::consume::Loop;
 use crate::engine::Event;
+use crate::kafka::consumer::Committed;
 use crate::report::Report;
 
 /// Between two questions. Pods commit what they gave up within a second.
@@ -18,12 +19,15 @@ const EVERY: Duration = Duration::from_secs(2);
 /// How long one may take.
 const ASK: Duration = Duration::from_secs(5);
 
+/// The group's reports; none where nobody answered: what was heard before still counts.
+type Answer = Option<Vec<Report>>;
+
 /// The answers, and when to ask next.
 pub(super) struct Others {
     topics: Vec<String>,
     answers: (
-        mpsc::UnboundedSender<Vec<Report>>,
-        mpsc::UnboundedReceiver<Vec<Report>>,
+        mpsc::UnboundedSender<Answer>,
+        mpsc::UnboundedReceiver<Answer>,
     ),
     under_way: bool,
     due: Duration,
@@ -46,7 +50,9 @@ impl Loop {
     pub fn others_turn(&mut self) {
         while let Ok(reports) = self.others.answers.1.try_recv() {
             self.others.under_way = false;
-            self.tell(Event::OthersReport(reports));
+            if let Some(reports) = reports {
+                self.tell(Event::OthersReport(reports));
+            }
         }
         let idle = self.others.under_way || self.now < self.others.due || self.stopping;
         if idle || !self.engine.asks_others() {
@@ -58,24 +64,22 @@ impl Loop {
         let (answers, wake) = (self.others.answers.0.clone(), self.wake.clone());
         while self.watches.try_join_next().is_some() {}
         self.watches.spawn(async move {
-            let committed = match spawn_blocking(committed).await {
-                Ok(Ok(committed)) => committed,
-                Ok(Err(error)) => {
-                    debug!(%error, "ask what other pods see of the handler");
-                    Vec::new()
-                }
-                Err(error) => {
-                    debug!(%error, "ask what other pods see of the handler");
-                    Vec::new()
+            let reports = match spawn_blocking(committed).await {
+                Ok(Ok(committed)) => Some(committed.into_iter().filter_map(report).collect()),
+                failed => {
+                    debug!(?failed, "ask what other pods see of the handler");
+                    None
                 }
             };
-            let reports = committed.into_iter().filter_map(|committed| {
-                let text = String::from_utf8(committed.metadata?).ok()?;
-                Report::decode(&text, committed.offset?).ok()
-            });
             // Nobody listens once the loop is over.
-            let _ = answers.send(reports.collect());
+            let _ = answers.send(reports);
             wake.notify_one();
         });
     }
+}
+
+/// What a pod said with its commit; none where another tool committed.
+fn report(committed: Committed) -> Option<Report> {
+    let text = String::from_utf8(committed.metadata?).ok()?;
+    Report::decode(&text, committed.offset?).ok()
 }

@@ -5,8 +5,15 @@
 //! those that the other pods of the group report. Open, nothing is dead-lettered: records are
 //! tried one at a time, with growing waits after each failure, until some in a row went well.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
+
+use super::Engine;
+use super::effect::Effect;
+use super::event::Failure;
+use super::outcome::in_few_words;
+use super::slab::Handle;
+use crate::report::{Outcomes, Report};
 
 /// When to stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -204,6 +211,94 @@ impl Fuse {
         }
         let last = self.slices.len() - 1;
         &mut self.slices[last]
+    }
+}
+
+impl<P> Engine<P> {
+    /// The handler took a record.
+    pub(super) fn went_well(&mut self, handle: Handle, effects: &mut Vec<Effect<P>>) {
+        let Some(fuse) = &mut self.fuse else {
+            return self.throttle.went_well();
+        };
+        let was_open = fuse.open().is_some();
+        let closes = fuse.went_well(self.records[handle].delivery, self.now);
+        if !was_open {
+            self.throttle.went_well();
+        } else if closes {
+            self.throttle.went_well();
+            effects.push(Effect::BreakerClosed);
+            self.breaker_changed();
+        }
+    }
+
+    /// While nothing is dead-lettered, the next record waits after one that failed.
+    pub(super) fn probe_failed(&mut self, handle: Handle) {
+        let fuse = self.fuse.as_mut();
+        let failures = fuse.and_then(|fuse| fuse.failed(self.records[handle].delivery));
+        if let Some(failures) = failures {
+            let wait = self.growing(handle, failures);
+            self.throttle.misconfigured(wait, self.now);
+        }
+    }
+
+    /// A record that would be dead-lettered must not be: too many are.
+    pub(super) fn is_held_back(&mut self, failure: &Failure, effects: &mut Vec<Effect<P>>) -> bool {
+        let (started, now) = (self.throttle.started(), self.now);
+        let Some(fuse) = &mut self.fuse else {
+            return false;
+        };
+        let was_open = fuse.open().is_some();
+        let held_back = fuse.given_up(&in_few_words(failure), started, now);
+        if !was_open && let Some(open) = fuse.open() {
+            effects.push(Effect::BreakerOpened {
+                bad: open.bad,
+                of: open.of,
+                failure: failure.clone(),
+            });
+            let wait = self.settings.initial_backoff;
+            self.throttle.misconfigured(wait, now);
+            self.breaker_changed();
+        }
+        held_back
+    }
+
+    /// What the other pods saw of the handler lately, the latest that each says.
+    pub(super) fn others_report(&mut self, reports: &[Report]) {
+        let Some(fuse) = &mut self.fuse else {
+            return;
+        };
+        let wall = (self.settings.began + self.now).as_secs();
+        let mut latest: HashMap<&str, Outcomes> = HashMap::new();
+        for Report { pod, outcomes, .. } in reports {
+            let Some(outcomes) = *outcomes else {
+                continue;
+            };
+            // A clock that is ahead of ours is as good as any.
+            let is_recent = wall.saturating_sub(outcomes.at) <= fuse.window().as_secs();
+            if *pod == self.settings.pod || !is_recent {
+                continue;
+            }
+            let known = latest.entry(pod).or_insert(outcomes);
+            if known.at < outcomes.at {
+                *known = outcomes;
+            }
+        }
+        let sum = latest
+            .values()
+            .fold((0, 0), |(given_up, of): (u32, u32), one| {
+                (
+                    given_up.saturating_add(one.given_up),
+                    of.saturating_add(one.of),
+                )
+            });
+        fuse.others_are(sum, self.now);
+    }
+
+    /// All reports say it, at once.
+    fn breaker_changed(&mut self) {
+        let lanes: Vec<_> = self.lanes.iter().flatten().map(|lane| lane.id).collect();
+        lanes.into_iter().for_each(|lane| self.changed(lane));
+        self.commits.hurry();
     }
 }
 

@@ -1,6 +1,5 @@
 //! What became of a record: finished, tried again, dead-lettered, stuck, let go.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use super::effect::{DeadLetterReason, Effect};
@@ -9,7 +8,7 @@ use super::lane::Tried;
 use super::record::{State, Trouble};
 use super::slab::Handle;
 use super::{Engine, Ticket, backoff};
-use crate::report::{Outcomes, Report, Stuck, unread};
+use crate::report::{Stuck, unread};
 use crate::worker_config::OnExhausted;
 
 /// A handler that names a longer wait than this is asked again after this.
@@ -293,92 +292,6 @@ impl<P> Engine<P> {
         }
     }
 
-    /// The handler took a record.
-    fn went_well(&mut self, handle: Handle, effects: &mut Vec<Effect<P>>) {
-        let Some(fuse) = &mut self.fuse else {
-            return self.throttle.went_well();
-        };
-        let was_open = fuse.open().is_some();
-        let closes = fuse.went_well(self.records[handle].delivery, self.now);
-        if !was_open {
-            self.throttle.went_well();
-        } else if closes {
-            self.throttle.went_well();
-            effects.push(Effect::BreakerClosed);
-            self.breaker_changed();
-        }
-    }
-
-    /// While nothing is dead-lettered, the next record waits after one that failed.
-    fn probe_failed(&mut self, handle: Handle) {
-        let fuse = self.fuse.as_mut();
-        let failures = fuse.and_then(|fuse| fuse.failed(self.records[handle].delivery));
-        if let Some(failures) = failures {
-            let wait = self.growing(handle, failures);
-            self.throttle.misconfigured(wait, self.now);
-        }
-    }
-
-    /// A record that would be dead-lettered must not be: too many are.
-    fn is_held_back(&mut self, failure: &Failure, effects: &mut Vec<Effect<P>>) -> bool {
-        let (started, now) = (self.throttle.started(), self.now);
-        let Some(fuse) = &mut self.fuse else {
-            return false;
-        };
-        let was_open = fuse.open().is_some();
-        let held_back = fuse.given_up(&in_few_words(failure), started, now);
-        if !was_open && let Some(open) = fuse.open() {
-            effects.push(Effect::BreakerOpened {
-                bad: open.bad,
-                of: open.of,
-                failure: failure.clone(),
-            });
-            let wait = self.settings.initial_backoff;
-            self.throttle.misconfigured(wait, now);
-            self.breaker_changed();
-        }
-        held_back
-    }
-
-    /// What the other pods saw of the handler lately, the latest that each says.
-    pub(super) fn others_report(&mut self, reports: &[Report]) {
-        let Some(fuse) = &mut self.fuse else {
-            return;
-        };
-        let wall = (self.settings.began + self.now).as_secs();
-        let mut latest: HashMap<&str, Outcomes> = HashMap::new();
-        for Report { pod, outcomes, .. } in reports {
-            let Some(outcomes) = *outcomes else {
-                continue;
-            };
-            // A clock that is ahead of ours is as good as any.
-            let is_recent = wall.saturating_sub(outcomes.at) <= fuse.window().as_secs();
-            if *pod == self.settings.pod || !is_recent {
-                continue;
-            }
-            let known = latest.entry(pod).or_insert(outcomes);
-            if known.at < outcomes.at {
-                *known = outcomes;
-            }
-        }
-        let sum = latest
-            .values()
-            .fold((0, 0), |(given_up, of): (u32, u32), one| {
-                (
-                    given_up.saturating_add(one.given_up),
-                    of.saturating_add(one.of),
-                )
-            });
-        fuse.others_are(sum, self.now);
-    }
-
-    /// All reports say it, at once.
-    fn breaker_changed(&mut self) {
-        let lanes: Vec<_> = self.lanes.iter().flatten().map(|lane| lane.id).collect();
-        lanes.into_iter().for_each(|lane| self.changed(lane));
-        self.commits.hurry();
-    }
-
     fn skipped(&self, ticket: Ticket, failure: Option<Failure>, effects: &mut Vec<Effect<P>>) {
         if let Some(lane) = self.lane(ticket.lane) {
             effects.push(Effect::Skipped {
@@ -417,7 +330,7 @@ impl<P> Engine<P> {
         before.is_some_and(|before| mark > before)
     }
 
-    fn growing(&self, handle: Handle, failures: u32) -> Duration {
+    pub(super) fn growing(&self, handle: Handle, failures: u32) -> Duration {
         let record = &self.records[handle];
         backoff::growing(
             self.settings.initial_backoff,

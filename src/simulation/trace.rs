@@ -116,11 +116,12 @@ impl Trace {
             if points.is_empty() {
                 first = t;
             }
-            let text = t.to_string();
             if t.abs() > FAR {
+                let text = t.to_string();
                 return Err(NotATrace::Far { line, text });
             }
             if t - first > LONGEST {
+                let text = t.to_string();
                 return Err(NotATrace::Long { line, text });
             }
             if points.last().is_some_and(|last| t - first <= last.0) {

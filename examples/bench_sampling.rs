@@ -26,6 +26,7 @@ const POLICY: Policy = Policy {
     schedule: drover::scaling::Schedule(Vec::new()),
     max_delay: Duration::from_secs(60),
     idle_to_zero: None,
+    rate: None,
     concurrency: 16,
 };
 

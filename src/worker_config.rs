@@ -72,6 +72,9 @@ pub struct WorkerConfig {
     /// … within this time.
     #[serde(with = "millis")]
     pub breaker_window: Duration,
+    /// Records that the whole fleet may deliver within a time; none for as many as it can.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate_limit: Option<RateLimit>,
     /// What happens after the last attempt.
     pub on_exhausted: OnExhausted,
     /// How long the handler may take for one record.
@@ -131,6 +134,17 @@ pub struct Batch {
     /// The longest that a record waits for company.
     #[serde(with = "millis")]
     pub max_wait: Duration,
+}
+
+/// Records within a time, at most.
+#[derive(Serialize, Deserialize, Clone, Copy, Debug, PartialEq)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RateLimit {
+    /// So many, of the whole fleet.
+    pub records: u32,
+    /// Within this.
+    #[serde(with = "millis")]
+    pub per: Duration,
 }
 
 /// How records are delivered.

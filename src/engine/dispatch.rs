@@ -70,7 +70,11 @@ impl<P> Engine<P> {
 
     /// Starts records while there is room, one of each lane in turn, or one run.
     pub(super) fn start(&mut self, effects: &mut Vec<Effect<P>>) {
-        while !self.ring.is_empty() && self.throttle.allows(self.in_flight, self.now) {
+        let own = self.by_partition.len();
+        if let Some(pace) = &mut self.pace {
+            pace.own_are(own, self.now);
+        }
+        while !self.ring.is_empty() && self.may_start() {
             let Some(id) = self.ring.pop_front() else {
                 return;
             };
@@ -90,6 +94,12 @@ impl<P> Engine<P> {
             }
             self.enter_ring(id);
         }
+    }
+
+    fn may_start(&mut self) -> bool {
+        let now = self.now;
+        self.throttle.allows(self.in_flight, now)
+            && self.pace.as_mut().is_none_or(|pace| pace.allows(now))
     }
 
     /// Delivers with `first`, which was just started, what comes right after it and never failed: a
@@ -113,6 +123,7 @@ impl<P> Engine<P> {
             room -= record.bytes;
             run.push(handle);
         }
+        // What is delivered together is not torn apart for the rate limit: the next waits the longer.
         for handle in run {
             if !self.throttle.allows(self.in_flight, self.now) {
                 return;
@@ -137,6 +148,9 @@ impl<P> Engine<P> {
         };
         record.state = State::InFlight;
         record.delivery = self.throttle.start();
+        if let Some(pace) = &mut self.pace {
+            pace.start();
+        }
         lane.out += 1;
         self.in_flight += 1;
         if record.attempts > 0 {

@@ -82,6 +82,8 @@ pub enum Event<P> {
     /// What the group's commits say, of all its partitions: asked for while
     /// [`super::Engine::asks_others`].
     OthersReport(Vec<Report>),
+    /// All topics together have so many partitions, whoever they are assigned to: what a rate limit is shared out by.
+    Partitions(usize),
     /// The process did not run for so long that the group may have gone on without it. Nothing is
     /// begun until there was time to hear of that; what is taken away meanwhile comes as
     /// [`Event::Lost`].

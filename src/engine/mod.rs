@@ -7,7 +7,7 @@
 //! `handover` (giving back), `bar` (a partition that cannot be read on); then `settle` does what time or that event has made due: back-offs that
 //! end, drains, commits, and in `dispatch` new deliveries. A record lives in the `slab`; its lane's
 //! `ledger` knows how far may be committed, the `budget` how much may be read, the `throttle` how
-//! much may be delivered.
+//! much may be delivered at once, the `pace` how much within a time.
 
 mod backoff;
 mod bar;
@@ -23,6 +23,7 @@ mod intake;
 mod lane;
 mod ledger;
 mod outcome;
+mod pace;
 mod ready;
 mod record;
 mod slab;
@@ -34,6 +35,7 @@ mod view;
 pub use breaker::Breaker;
 pub use effect::{DeadLetterReason, Effect, FrontierCommit};
 pub use event::{Assignment, Barred, CommitFailure, Event, Failure, Incoming, Verdict};
+pub use pace::RateLimit;
 pub use view::{Gauges, LaneState, LaneView, Totals};
 
 use std::cmp::Reverse;
@@ -46,6 +48,7 @@ use self::commit::Commits;
 use self::dispatch::Timer;
 use self::handover::Drain;
 use self::lane::Lane;
+use self::pace::Pace;
 use self::record::Record;
 use self::slab::Slab;
 use self::throttle::Throttle;
@@ -116,6 +119,8 @@ pub struct Settings {
     pub on_exhausted: OnExhausted,
     /// When to stop dead-lettering; none for never.
     pub breaker: Option<Breaker>,
+    /// Records that the whole fleet may deliver within a time; none for as many as it can.
+    pub rate_limit: Option<RateLimit>,
     /// How long what is in flight may take to finish when partitions are given back.
     pub drain_deadline: Duration,
     /// A moved frontier is committed at least this often.
@@ -143,6 +148,7 @@ pub struct Engine<P> {
     /// Ends of back-offs, the next first.
     timers: BinaryHeap<Reverse<Timer>>,
     throttle: Throttle,
+    pace: Option<Pace>,
     fuse: Option<Fuse>,
     budget: Budget,
     /// Lanes that are paused for their share of the budget.
@@ -166,6 +172,7 @@ impl<P> Engine<P> {
     pub fn new(settings: Settings) -> Self {
         Self {
             throttle: Throttle::new(settings.concurrency),
+            pace: settings.rate_limit.map(Pace::new),
             fuse: settings.breaker.map(Fuse::new),
             budget: Budget::new(settings.budget_bytes),
             settings,
@@ -225,6 +232,7 @@ impl<P> Engine<P> {
             Event::Lost(partitions) => self.lost(&partitions, effects),
             Event::DeadLetterTopic(flaw) => self.dead_letter_topic(flaw),
             Event::OthersReport(reports) => self.others_report(&reports),
+            Event::Partitions(all) => self.partitions_are(all),
             Event::Slept => self.throttle.hold(self.now + HEAR_OF_LOSS),
             Event::Shutdown => self.shutdown(effects),
             Event::Tick => {}
@@ -249,16 +257,24 @@ impl<P> Engine<P> {
     /// change anything.
     pub fn next_deadline(&self) -> Option<Duration> {
         let held_back = !self.ring.is_empty() && self.throttle.held_until() > self.now;
+        let paced = !self.ring.is_empty() && self.throttle.allows(self.in_flight, self.now);
         [
             self.next_timer(),
             self.next_reading(),
             self.commit_due(),
             self.drains.iter().map(Drain::deadline).min(),
             held_back.then(|| self.throttle.held_until()),
+            self.pace.as_ref().filter(|_| paced).and_then(Pace::next),
         ]
         .into_iter()
         .flatten()
         .min()
+    }
+
+    fn partitions_are(&mut self, all: usize) {
+        if let Some(pace) = &mut self.pace {
+            pace.partitions_are(all, self.now);
+        }
     }
 
     fn lane(&self, id: LaneId) -> Option<&Lane> {

@@ -184,6 +184,12 @@ impl<P> Engine<P> {
         self.fuse.as_ref().is_some_and(|fuse| fuse.open().is_some())
     }
 
+    /// Records a second that this pod may deliver, its share of the fleet's rate limit; none without a limit, and until
+    /// it is known how many partitions there are.
+    pub fn rate_share(&self) -> Option<f64> {
+        self.pace.as_ref()?.share()
+    }
+
     /// Records were given up lately: what other pods of the group saw of the handler would help to tell whether it is
     /// broken for everybody. See [`super::Event::OthersReport`].
     pub fn asks_others(&self) -> bool {

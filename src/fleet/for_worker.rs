@@ -109,6 +109,7 @@ fn complete(fleet: &Fleet, handler: worker_config::Handler) -> WorkerConfig {
         breaker_percent: fleet.delivery.breaker.percent,
         breaker_min_records: fleet.delivery.breaker.min_records,
         breaker_window: fleet.delivery.breaker.window.0,
+        rate_limit: fleet.delivery.rate_limit,
         on_exhausted: fleet.delivery.on_exhausted,
         handler_timeout: fleet.timing.handler_timeout,
         drain_deadline: fleet.timing.drain_deadline,

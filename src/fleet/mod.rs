@@ -38,7 +38,7 @@ use crate::api::{
     BreakerSpec, GroupProtocol, HeaderStyle, OnExhausted, Ordering, ScalingMode, StartAt,
 };
 use crate::scaling::Policy;
-use crate::worker_config::{Batch, Encryption, Idempotency, Security, Skip};
+use crate::worker_config::{Batch, Encryption, Idempotency, RateLimit, Security, Skip};
 
 pub use choice::choose;
 pub use digest::digest;
@@ -155,6 +155,8 @@ pub struct Delivery {
     pub batch: Batch,
     /// Attempts in all.
     pub attempts: NonZeroU32,
+    /// Records that the whole fleet may deliver within a time.
+    pub rate_limit: Option<RateLimit>,
     /// The wait before the second attempt.
     pub initial_backoff: Duration,
     /// The longest wait.

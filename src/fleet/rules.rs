@@ -161,6 +161,18 @@ fn delivery(spec: &KafkaConsumerSpec, delivery: &Delivery, problems: &mut Proble
             "spec.delivery.deadLetter.breaker.window must be between 1s and 1h; write a time such as 5m",
         );
     }
+    if let Some(limit) = &delivery.rate_limit
+        && !within(
+            limit.per,
+            Duration::from_secs(1),
+            Duration::from_secs(24 * 3600),
+        )
+    {
+        problems.invalid(
+            "spec.delivery.rateLimit",
+            "spec.delivery.rateLimit.per must be between 1s and 24h; write a time such as 1s or 1m",
+        );
+    }
     retry(&delivery.retry, problems);
 }
 

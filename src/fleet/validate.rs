@@ -13,7 +13,7 @@ use super::{
 use crate::api::names::WORKER_CONTAINER;
 use crate::api::{self, KafkaConsumer, KafkaConsumerSpec, OnExhausted};
 use crate::scaling::Policy;
-use crate::worker_config::Batch;
+use crate::worker_config::{Batch, RateLimit};
 
 /// Checks a KafkaConsumer against everything that the schema and its rules say, and against what
 /// they cannot: librdkafka's properties, the template, and what looking up its references found.
@@ -175,6 +175,9 @@ fn complete(
                 .concurrency
                 .get()
                 .saturating_mul(delivery.batch.max_records),
+            rate: delivery
+                .rate_limit
+                .map(|limit| f64::from(limit.records) / limit.per.as_secs_f64()),
         },
         handler,
         delivery,
@@ -205,6 +208,10 @@ fn delivery(written: &api::Delivery) -> Delivery {
             max_bytes: quantity::bytes(&written.batch.max_bytes).unwrap_or(1 << 20),
             max_wait: written.batch.max_wait.0,
         },
+        rate_limit: written.rate_limit.as_ref().map(|limit| RateLimit {
+            records: limit.records,
+            per: limit.per.0,
+        }),
         attempts: NonZeroU32::new(written.retry.attempts).unwrap_or(NonZeroU32::MIN),
         initial_backoff: written.retry.initial_backoff.0,
         max_backoff: written.retry.max_backoff.0,

@@ -183,6 +183,18 @@ impl Consumer {
         timeout: Duration,
     ) -> impl FnOnce() -> Result<Vec<Committed>, KafkaError> + Send + use<> {
         let base = Arc::clone(&self.base);
+        let partitions = self.partitions_of(topics, timeout);
+        move || committed(&base, list(&partitions()?), timeout)
+    }
+
+    /// A call that asks for all partitions of `topics`, whoever they are assigned to. It **blocks**: for a thread
+    /// of its own.
+    pub fn partitions_of(
+        &self,
+        topics: &[String],
+        timeout: Duration,
+    ) -> impl FnOnce() -> Result<Vec<TopicPartition>, KafkaError> + Send + use<> {
+        let base = Arc::clone(&self.base);
         let topics = topics.to_vec();
         move || {
             let mut partitions = Vec::new();
@@ -195,7 +207,7 @@ impl Consumer {
                 });
                 partitions.extend(found);
             }
-            committed(&base, list(&partitions), timeout)
+            Ok(partitions)
         }
     }
 

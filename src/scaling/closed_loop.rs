@@ -451,3 +451,45 @@ fn a_trickle_is_carried_by_one_pod() {
     assert_eq!(sizes, [1]);
     assert!(outcome.worst < 5.0, "{}", outcome.worst);
 }
+
+/// Pods that wait for leave to deliver are not slow, and more of them get no more of it.
+#[test]
+fn a_rate_limit_gets_the_pods_that_use_it_up_whatever_waits() {
+    for (rate, load, most) in [(300.0, 900.0, 3), (100.0, 1500.0, 1), (900.0, 700.0, 6)] {
+        let mut world = World::default();
+        world.policy.rate = Some(rate);
+        // Of an unmeasured handler nobody knows how few are enough.
+        for (state, first) in [(State::default(), 12), (known(), 0)] {
+            let most = most.max(first);
+            let arrivals = |time: f64| if time < 1200.0 { load } else { 0.0 };
+            let outcome = world.run(state, 1, 1800.0, arrivals);
+            let largest = outcome.changes.iter().map(|change| change.1).max();
+            assert!(
+                largest.is_none_or(|largest| largest <= most),
+                "{rate}/s of {load}/s: {:?}",
+                outcome.changes
+            );
+            assert_eq!(
+                outcome.reasons.contains_key("CappedByRateLimit"),
+                load > rate,
+                "{:?}",
+                outcome.reasons
+            );
+            assert!(!outcome.reasons.contains_key("MorePodsDoNotHelp"));
+            let learned = outcome.state.capacity.measured().unwrap();
+            assert!((150.0..240.0).contains(&learned), "learned {learned}");
+            assert!(outcome.changes.len() <= 8, "{:?}", outcome.changes);
+        }
+    }
+}
+
+/// A limit that is set below what a large fleet does lets its pods go.
+#[test]
+fn pods_beyond_a_rate_limit_are_given_back_although_records_wait() {
+    let mut world = World::default();
+    world.policy.rate = Some(300.0);
+    let outcome = world.run(known(), 12, 1800.0, |_| 1500.0);
+    let last = outcome.changes.last().map(|change| change.1);
+    assert_eq!(last, Some(3), "{:?}", outcome.changes);
+    assert!(outcome.changes.len() <= 3, "{:?}", outcome.changes);
+}

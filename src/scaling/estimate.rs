@@ -10,6 +10,7 @@ use jiff::Timestamp;
 
 use super::Policy;
 use super::flow::seconds;
+use super::rate;
 use super::reading::Reading;
 use super::sample::PodSample;
 use super::silent::{self, Full};
@@ -337,7 +338,7 @@ impl Capacity {
 }
 
 /// Takes reports and commits in.
-pub(super) fn observe(state: &mut State, reading: &Reading<'_>) {
+pub(super) fn observe(policy: &Policy, state: &mut State, reading: &Reading<'_>) {
     if !reading.new {
         return;
     }
@@ -371,7 +372,8 @@ pub(super) fn observe(state: &mut State, reading: &Reading<'_>) {
         silent::observe(state, reading);
         return;
     }
-    let loaded = fully_loaded(state, reading);
+    let held = rate::holds(policy, state.progress.rate(RUN, 1.0).unwrap_or(0.0));
+    let loaded = !held && fully_loaded(state, reading);
     let progress = state.progress.total();
     let pods = current;
     let worth = sizes::worth(pods, reading.partitions()).max(1.0);

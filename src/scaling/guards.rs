@@ -10,6 +10,7 @@ use super::flow::seconds;
 use super::limits::Bounds;
 use super::notes;
 use super::plan::Plan;
+use super::rate;
 use super::reading::Reading;
 use super::state::State;
 use super::target::Needs;
@@ -303,6 +304,7 @@ pub(super) fn apply(
             return plan.set(to, why);
         }
     }
+    plan = rate::apply(plan, policy, state, reading, bounds);
     if plan.raises() && state.guards.doubtful {
         return plan.hold(Why::Settling).due_in(1.0);
     }

@@ -64,13 +64,15 @@ fn policy() -> impl Strategy<Value = Policy> {
         0..120_000_u64,
         prop::option::of(0..120_000_u64),
         0..20_u32,
+        prop::option::of(1..5_000_u32),
     )
-        .prop_map(|(min, max, delay, idle, concurrency)| Policy {
+        .prop_map(|(min, max, delay, idle, concurrency, rate)| Policy {
             min: min.min(max.unwrap_or(u32::MAX)),
             max,
             schedule: Schedule::default(),
             max_delay: Duration::from_millis(delay),
             idle_to_zero: idle.map(Duration::from_millis),
+            rate: rate.map(f64::from),
             concurrency,
         })
 }

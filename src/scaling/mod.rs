@@ -6,7 +6,7 @@
 //! [`step`] reads from top to bottom: what the sample says (`reading`), what follows from it
 //! together with earlier ones (`window`, `orders`, `estimate`, `scars`, `calm`), what that asks for (`target`,
 //! by what each size costs under the load as it lies: `cost`, `load`; what fewer would do: `spare`), and what holds, raises or
-//! lowers it (`guards`, `limits`, `gate`); `notes` adds what changes no size. Every change of the number leaves a [`Why`].
+//! lowers it (`guards`, `rate`, `limits`, `gate`); `notes` adds what changes no size. Every change of the number leaves a [`Why`].
 
 mod calm;
 mod cost;
@@ -22,6 +22,7 @@ mod orders;
 mod outside;
 mod plan;
 mod prospects;
+mod rate;
 mod reading;
 mod reason;
 mod sample;
@@ -76,6 +77,8 @@ pub struct Policy {
     /// The last pod goes once nothing has waited or arrived for so long; none leaves it to what
     /// idle pods cost.
     pub idle_to_zero: Option<Duration>,
+    /// Records per second that the whole fleet may deliver; none for as many as it can.
+    pub rate: Option<f64>,
     /// Deliveries in flight in a pod, for the first guess of an unmeasured handler.
     pub concurrency: u32,
 }
@@ -147,7 +150,7 @@ pub fn step(
 
     window::observe(&mut state, &reading);
     orders::observe(policy, &mut state, &reading);
-    estimate::observe(&mut state, &reading);
+    estimate::observe(policy, &mut state, &reading);
     guards::observe(policy, &mut state, &reading);
     scars::observe(&mut state, &reading);
     calm::observe(&mut state, &reading);

@@ -88,6 +88,7 @@ mod tests {
             max: Some(8),
             max_delay: Duration::from_secs(60),
             idle_to_zero: None,
+            rate: None,
             concurrency: 1,
         };
         let at = |time: &str, chosen| {

@@ -141,6 +141,13 @@ pub enum Why {
         /// The largest useful size within it.
         useful: u32,
     },
+    /// `delivery.rateLimit` allows no more, whatever the number of pods.
+    CappedByRate {
+        /// Pods that use it up.
+        pods: u32,
+        /// Records per second that the fleet may deliver.
+        rate: f64,
+    },
     /// There are more pods than are allowed, which the load does not ask for: the limit was lowered, or
     /// somebody else set the size.
     BeyondLimit {
@@ -276,6 +283,7 @@ impl Why {
             Self::MorePodsDoNotHelp { .. } => "MorePodsDoNotHelp",
             Self::CappedByPartitions { .. } => "CappedByPartitions",
             Self::CappedByMax { .. } => "CappedByMaxReplicas",
+            Self::CappedByRate { .. } => "CappedByRateLimit",
             Self::BeyondLimit { .. } => "BeyondLimit",
             Self::AtLeastMin { .. } => "AtLeastMinReplicas",
             Self::Scheduled { .. } => "Scheduled",
@@ -300,6 +308,7 @@ impl Why {
                 | Self::MorePodsDoNotHelp { .. }
                 | Self::CappedByPartitions { .. }
                 | Self::CappedByMax { .. }
+                | Self::CappedByRate { .. }
                 | Self::ZeroTooSlow { .. }
                 | Self::SloUnreachable { .. }
                 | Self::HotPartition { .. }
@@ -456,6 +465,14 @@ impl fmt::Display for Why {
                 }
                 f.write_str("; raise it to keep the promise")
             }
+            Self::CappedByRate { pods, rate } => {
+                let use_up = if *pods == 1 { "pod uses" } else { "pods use" };
+                write!(
+                    f,
+                    "delivery.rateLimit allows the fleet {}, which {pods} {use_up} up; raise it to keep the promise, if what the handler calls allows more",
+                    rate_of(*rate)
+                )
+            }
             Self::BeyondLimit { pods, max, useful } => match max {
                 Some(max) => write!(
                     f,
@@ -593,6 +610,18 @@ fn beyond(wanted: u32, limit: u32) -> String {
         Some(many) if limit > 0 && wanted > many => "far more pods are".to_owned(),
         _ => are(wanted),
     }
+}
+
+/// A rate by the largest unit of time that makes it at least one.
+fn rate_of(per_second: f64) -> String {
+    let (times, unit) = match per_second {
+        rate if rate >= 1.0 => (1.0, "second"),
+        rate if rate >= 1.0 / 60.0 => (60.0, "minute"),
+        rate if rate >= 1.0 / 3600.0 => (3600.0, "hour"),
+        _ => (86_400.0, "day"),
+    };
+    let records = number(per_second * times);
+    format!("{records} records a {unit}")
 }
 
 fn are(pods: u32) -> String {

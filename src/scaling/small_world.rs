@@ -62,6 +62,7 @@ impl Default for World {
                 schedule: Schedule::default(),
                 max_delay: Duration::from_secs(30),
                 idle_to_zero: None,
+                rate: None,
                 concurrency: 1,
             },
         }
@@ -183,8 +184,11 @@ impl World {
                     for &number in &own {
                         partitions[number].owner = Some(pod.name.clone());
                     }
+                    // By the share of the partitions, which waits outside the handler.
+                    let share = own.len() as f64 / self.partitions as f64;
+                    let allowed = self.policy.rate.map_or(f64::INFINITY, |rate| rate * share);
                     own.retain(|p| !(self.stands)(time, *p));
-                    let mut left = rate * TICK;
+                    let mut left = rate.min(allowed) * TICK;
                     // Fair among its partitions: the emptiest first, each up to an equal share.
                     let mut order = own.clone();
                     let waiting = |p: usize| partitions[p].end - partitions[p].done;

@@ -16,6 +16,7 @@ pub(super) fn policy() -> Policy {
         schedule: Schedule::default(),
         max_delay: Duration::from_secs(30),
         idle_to_zero: None,
+        rate: None,
         concurrency: 1,
     }
 }

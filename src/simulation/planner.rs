@@ -57,6 +57,7 @@ impl Drover {
                 max: Some(setup.max),
                 max_delay: Duration::try_from_secs_f64(setup.promise).unwrap_or(Duration::MAX),
                 idle_to_zero: None,
+                rate: None,
                 concurrency: setup.concurrency,
             },
             state: State::default(),

@@ -27,6 +27,19 @@ pub(super) type SecondsCounter = Counter<f64, AtomicU64>;
 /// A gauge of seconds.
 pub(super) type SecondsGauge = Gauge<f64, AtomicU64>;
 
+/// A number that may be unknown.
+pub struct IfKnown(Family<Vec<(String, String)>, Gauge<f64, AtomicU64>>);
+
+impl IfKnown {
+    /// The number, or that it is not known.
+    pub fn set(&self, value: Option<f64>) {
+        match value {
+            Some(value) => drop(self.0.get_or_create(&Vec::new()).set(value)),
+            None => drop(self.0.remove(&Vec::new())),
+        }
+    }
+}
+
 /// Registers metrics under one prefix.
 pub(super) struct Registrar<'a> {
     registry: &'a mut Registry,
@@ -96,6 +109,14 @@ impl<'a> Registrar<'a> {
         self.registry.register(name, help, metric.clone());
         self.exemplify(&metric, example);
         metric
+    }
+
+    /// A number that may be unknown, which then has no series.
+    pub(super) fn if_known(&mut self, name: &str, help: &str) -> IfKnown {
+        let metric = Family::default();
+        self.registry.register(name, help, metric.clone());
+        self.exemplify(&metric, Vec::new());
+        IfKnown(metric)
     }
 
     /// Counters that differ in labels of which all, or the usual ones, are known. Each is there from zero on: one

@@ -8,7 +8,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
-use super::registrar::{Purpose, Registrar, SecondsGauge};
+use super::registrar::{IfKnown, Purpose, Registrar, SecondsGauge};
 
 /// `result`: how something ended.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -101,6 +101,8 @@ pub struct WorkerMetrics {
     pub stalled: Gauge,
     /// 1 while nothing is dead-lettered, because too much would be.
     pub breaker_open: Gauge,
+    /// Records a second that this pod may deliver.
+    pub rate_limit: IfKnown,
     /// Answers that came after their partition was given back.
     pub late_results: Counter,
     /// Reports in commits that could not be read.
@@ -159,6 +161,7 @@ impl WorkerMetrics {
             rebalances: to.known_family("rebalances", "Changes of the assignment, by result: assigned, revoked, lost (others may have handled the same records)", outcomes(["assigned", "revoked", "lost"])),
             stalled: to.gauge("records_stalled", "Records that have used up their attempts and hold up what must wait for them"),
             breaker_open: to.gauge("breaker_open", "1 while nothing is dead-lettered because too many records would be; they are tried one at a time"),
+            rate_limit: to.if_known("rate_limit", "Records a second that this pod may deliver, its share of delivery.rateLimit: absent without a limit, and until the number of partitions is known"),
             late_results: to.counter("late_results_dropped", "Answers of the handler that came after their partition was given back"),
             foreign_metadata: to.counter("foreign_metadata", "Commits of other tools, or damaged ones, met when a partition was taken over"),
             kafka_unreachable: to.gauge("kafka_unreachable", "1 while no broker can be reached"),

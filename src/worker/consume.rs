@@ -28,6 +28,7 @@ use super::onlooker::{Onlooker, Sight};
 use super::others::Others;
 use super::record::Record;
 use super::refusals::Refusals;
+use super::shares::Shares;
 use super::skips::{Skips, is_meant};
 use super::status::KEPT_OUT;
 use super::unread::Unread;
@@ -93,6 +94,8 @@ pub(super) struct Loop {
     pub metrics: Arc<WorkerMetrics>,
     /// What the other pods see of the handler.
     pub others: Others,
+    /// Where there is a rate limit: what it is shared out by.
+    pub shares: Option<Shares>,
     /// Facts about partitions that cannot be read on; asked for in threads that may block.
     pub unread: (
         mpsc::UnboundedSender<Unread>,
@@ -142,6 +145,7 @@ pub(super) struct Parts {
     pub metrics: Arc<WorkerMetrics>,
     pub group_id: String,
     pub others: Others,
+    pub shares: Option<Shares>,
     pub skips: Skips,
     pub budget_bytes: usize,
     pub mock_kafka: bool,
@@ -173,6 +177,7 @@ impl Loop {
             health: parts.health,
             metrics: parts.metrics,
             others: parts.others,
+            shares: parts.shares,
             unread: mpsc::unbounded_channel(),
             topic_ids: BTreeMap::new(),
             recreated: BTreeSet::new(),
@@ -243,6 +248,7 @@ impl Loop {
         self.membership_turn();
         self.unread_turn();
         self.others_turn();
+        self.shares_turn();
         let more = self.poll()?;
         if self
             .engine

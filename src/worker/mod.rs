@@ -23,6 +23,7 @@ mod reachability;
 pub mod record;
 mod refusals;
 pub mod replay;
+mod shares;
 pub mod signals;
 mod skips;
 mod status;
@@ -40,7 +41,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::clock::{self, Monotonic};
-use crate::engine::{Breaker, Engine, Run, Settings};
+use crate::engine::{Breaker, Engine, RateLimit, Run, Settings};
 use crate::kafka::client_config::{self, Connection, Membership};
 use crate::kafka::consumer::Consumer;
 use crate::kafka::errors;
@@ -65,6 +66,7 @@ use leaving::Leaving;
 use onlooker::Onlooker;
 use others::Others;
 use reachability::Place;
+use shares::Shares;
 use skips::Skips;
 
 /// A moved frontier is committed this often: what a crash makes others repeat.
@@ -318,6 +320,7 @@ fn begin(
         metrics: Arc::clone(metrics),
         group_id: config.group_id.clone(),
         others: Others::new(&config.topics),
+        shares: config.rate_limit.map(|_| Shares::new(&config.topics)),
         skips: Skips::new(&config.skips),
         budget_bytes,
         mock_kafka: options.mock_kafka,
@@ -415,6 +418,10 @@ fn settings(
             percent: config.breaker_percent,
             min_records: config.breaker_min_records,
             window: config.breaker_window,
+        }),
+        rate_limit: config.rate_limit.map(|limit| RateLimit {
+            records: limit.records,
+            per: limit.per,
         }),
         drain_deadline: config.drain_deadline,
         commit_interval: COMMIT_INTERVAL,

@@ -30,6 +30,7 @@ fn settings(ordering: Ordering) -> Settings {
         max_backoff: Duration::from_secs(30),
         on_exhausted: OnExhausted::Stall,
         breaker: None,
+        rate_limit: None,
         drain_deadline: Duration::from_secs(30),
         commit_interval: Duration::from_secs(1),
         report_interval: Duration::from_secs(30),

@@ -290,6 +290,11 @@ pub const ALL: &[Condition] = &[
                         "add partitions, or make the handler faster",
                     ),
                     reason(
+                        "CappedByRateLimit",
+                        "spec.delivery.rateLimit allows no more records, which more pods do not change",
+                        "raise it, if what the handler calls allows more",
+                    ),
+                    reason(
                         "HotPartition",
                         "one partition gets more than a pod can do: no number of pods helps",
                         "spread its keys, or make the handler faster",

@@ -78,6 +78,11 @@ pub const ALL: &[Reason] = &[
         "see ScalingLimited",
     ),
     reason(
+        "CappedByRateLimit",
+        "spec.delivery.rateLimit allows no more records",
+        "see ScalingLimited",
+    ),
+    reason(
         "PodsMissing",
         "pods that were ordered have not become ready for longer than pods take; as many more are ordered as are needed, unless the last order brought nobody",
         "mend what keeps them, or make room for them",

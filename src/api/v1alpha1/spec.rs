@@ -168,6 +168,11 @@ pub struct Delivery {
     /// Records that are delivered together. Default: each alone.
     pub batch: Batch,
 
+    /// What all pods together may deliver within a time, for a handler behind which something allows no more. Default:
+    /// as much as they can.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rate_limit: Option<RateLimit>,
+
     /// How often and when a failed record is tried again, in place.
     pub retry: Retry,
 
@@ -220,6 +225,26 @@ impl Default for Batch {
             max_wait: Span::millis(50),
         }
     }
+}
+
+/// What all pods together may deliver within a time, attempts after the first included. Each pod has the share of it
+/// that it has of the partitions, and no more pods are ordered than it takes to use it up.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = [
+    { "rule": "duration(self.per) >= duration('1s') && duration(self.per) <= duration('24h')", "message": "spec.delivery.rateLimit.per must be between 1s and 24h; write a time such as 1s or 1m" }
+]))]
+pub struct RateLimit {
+    /// Records at most, evenly over the time.
+    #[schemars(range(min = 1, max = 100_000_000))]
+    pub records: u32,
+    /// The time. Default 1s.
+    #[serde(default = "one_second")]
+    pub per: Span,
+}
+
+fn one_second() -> Span {
+    Span::secs(1)
 }
 
 /// How often and when a failed record is tried again, in place.
@@ -411,6 +436,7 @@ impl Default for Delivery {
             ordering: Ordering::default(),
             concurrency: 16,
             batch: Batch::default(),
+            rate_limit: None,
             retry: Retry::default(),
             dead_letter: None,
             on_exhausted: None,

@@ -60,6 +60,8 @@ struct PolicyOfLine {
     idle_time_to_zero: Option<f64>,
     #[serde(default = "one", deserialize_with = "number")]
     concurrency: u32,
+    /// Records per second that the whole fleet may deliver.
+    rate_limit: Option<f64>,
     schedule: Option<Value>,
 }
 
@@ -93,6 +95,14 @@ impl Setup {
                 "policy.concurrency is 0; give the records that a pod handles at once",
             ));
         }
+        if policy
+            .rate_limit
+            .is_some_and(|rate| !(rate > 0.0 && rate.is_finite()))
+        {
+            return Err(value(
+                "policy.rateLimit is not a rate; give records per second, or leave it out",
+            ));
+        }
         if !(1..=100_000).contains(&read.partitions) {
             return Err(value("partitions must be between 1 and 100000"));
         }
@@ -106,6 +116,7 @@ impl Setup {
                 idle_to_zero: idle
                     .map(|idle| span("policy.idleTimeToZero", idle))
                     .transpose()?,
+                rate: policy.rate_limit,
                 concurrency: policy.concurrency,
             },
             partitions: read.partitions,

@@ -451,6 +451,23 @@ proptest! {
     }
 
     #[test]
+    fn no_more_is_delivered_than_the_rate_limit_allows(script in script()) {
+        // Of a run that stays together the next ones wait the longer.
+        let most_at_once = script.settings.run.records as f64;
+        let (mut began, mut delivered) = (None, 0.0);
+        holds(&play(script).history, |_, fact, at, settings| {
+            let began = *began.get_or_insert(at);
+            if let (Fact::Delivered { .. }, Some(limit)) = (fact, settings.rate_limit) {
+                delivered += 1.0;
+                let kept = (limit.per_second() / 10.0).max(1.0);
+                let most = limit.per_second() * (at - began).as_secs_f64() + kept + most_at_once;
+                prop_assert!(delivered <= most, "{delivered} of {most}");
+            }
+            Ok(())
+        })?;
+    }
+
+    #[test]
     fn no_more_than_the_concurrency_is_with_the_handler(script in script()) {
         holds(&play(script).history, |books, fact, _, settings| {
             if let Fact::Seen(seen) = fact {

@@ -22,6 +22,7 @@ pub(super) fn settings() -> Settings {
         max_backoff: ms(10_000),
         on_exhausted: OnExhausted::Stall,
         breaker: None,
+        rate_limit: None,
         drain_deadline: ms(30_000),
         commit_interval: ms(1_000),
         report_interval: ms(30_000),

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::history::Answer;
 use super::rig::ms;
-use crate::engine::{Breaker, Run, Settings};
+use crate::engine::{Breaker, RateLimit, Run, Settings};
 use crate::worker_config::{OnExhausted, Ordering};
 
 /// Partitions of the topic.
@@ -186,9 +186,20 @@ fn settings() -> impl Strategy<Value = Settings> {
             }
         });
     let breaker = proptest::option::of(breaker);
+    let rate_limit = (1..2_000_u32, 1..3_u64).prop_map(|(records, seconds)| RateLimit {
+        records,
+        per: ms(1_000 * seconds),
+    });
+    let rate_limit = proptest::option::of(rate_limit);
     let sizes = (1..6_usize, run, 1..4_u32, budget);
-    (ordering, sizes, on_exhausted, breaker).prop_map(
-        |(ordering, (concurrency, run, attempts, budget_bytes), on_exhausted, breaker)| Settings {
+    let limits = (breaker, rate_limit);
+    (ordering, sizes, on_exhausted, limits).prop_map(
+        |(
+            ordering,
+            (concurrency, run, attempts, budget_bytes),
+            on_exhausted,
+            (breaker, rate_limit),
+        )| Settings {
             pod: "pod-0".to_owned(),
             began: ms(1_000_000_000_000),
             ordering,
@@ -199,6 +210,7 @@ fn settings() -> impl Strategy<Value = Settings> {
             max_backoff: ms(1_000),
             on_exhausted,
             breaker,
+            rate_limit,
             drain_deadline: ms(2_000),
             commit_interval: ms(500),
             report_interval: ms(5_000),

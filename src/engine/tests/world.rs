@@ -53,6 +53,8 @@ pub(super) struct Held {
 
 pub(super) fn play(script: Script) -> World {
     let mut world = World::new(&script);
+    let all = usize::try_from(PARTITIONS).unwrap();
+    world.tell(Vec::new(), Event::Partitions(all));
     for step in script.steps {
         world.step(&step);
     }

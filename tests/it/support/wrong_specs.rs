@@ -234,6 +234,19 @@ pub fn wrong_specs() -> Vec<Wrong> {
             "between 1s and 1h",
         ),
         wrong(
+            url(
+                "/spec/delivery/rateLimit",
+                json!({ "records": 100, "per": "100ms" }),
+            ),
+            "spec.delivery.rateLimit",
+            "between 1s and 24h",
+        ),
+        wrong(
+            url("/spec/delivery/rateLimit", json!({ "records": 0 })),
+            "spec.delivery.rateLimit.records",
+            "greater than or equal to 1",
+        ),
+        wrong(
             url("/spec/delivery/deadLetter", json!({})),
             "spec.delivery.deadLetter.topic",
             "Required value",

@@ -25,6 +25,7 @@ mod oauth;
 mod outages;
 mod overrun;
 mod process;
+mod rate_limit;
 mod replayed;
 mod secured;
 mod skips;

@@ -49,6 +49,7 @@ pub fn config(kafka: &Kafka, web: &Web) -> WorkerConfig {
         dead_letter_topic: None,
         dead_letter_headers: HeaderStyle::Drover,
         retry_topic: None,
+        rate_limit: None,
         breaker_percent: 50,
         breaker_min_records: 50,
         breaker_window: Duration::from_secs(300),

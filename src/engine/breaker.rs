@@ -1,8 +1,8 @@
 //! Stops dead-lettering when too much of it would happen: a handler that is broken for everybody
 //! would empty a topic into its dead-letter topic within minutes.
 //!
-//! Counts what becomes of records in a sliding window: the pod's own, and, while some of them are given up,
-//! those that the other pods of the group report. Open, nothing is dead-lettered: records are
+//! Counts what becomes of the pod's records in a sliding window, and in the worst stretch up to now; to that
+//! one, while it lasts, is added what the other pods of the group report of theirs. Open, nothing is dead-lettered: records are
 //! tried one at a time, with growing waits after each failure, until some in a row went well.
 
 use std::collections::{HashMap, VecDeque};
@@ -13,6 +13,7 @@ use super::effect::Effect;
 use super::event::Failure;
 use super::outcome::in_few_words;
 use super::slab::Handle;
+use super::stretch::Stretch;
 use crate::report::{Outcomes, Report};
 
 /// When to stop.
@@ -30,6 +31,9 @@ pub struct Breaker {
 const SLICES: u32 = 10;
 /// So many records in a row must go well: with half of them broken, one says little.
 const CONVINCED_BY: u32 = 5;
+/// Others' records only count for a pod that has given up one of so many of the least number by itself, one after the
+/// other: or the one pod of a fleet that is broken would stop all the others at each of their failures.
+const OWN_SHARE: u32 = 10;
 /// What other pods reported counts for so long; it is asked for again every few seconds.
 const HEARD_LATELY: Duration = Duration::from_secs(30);
 
@@ -39,6 +43,7 @@ pub(super) struct Fuse {
     breaker: Breaker,
     /// Slices of the window, the oldest first, with the time of their beginning.
     slices: VecDeque<Slice>,
+    stretch: Stretch,
     others: Option<Others>,
     open: Option<Open>,
 }
@@ -80,6 +85,7 @@ impl Fuse {
         Self {
             breaker,
             slices: VecDeque::new(),
+            stretch: Stretch::default(),
             others: None,
             open: None,
         }
@@ -93,16 +99,15 @@ impl Fuse {
         self.breaker.window
     }
 
-    /// Records that were given up, and all, of this pod: in the window, or when it opened.
-    pub(super) fn own(&self, now: Duration) -> (u32, u32) {
-        self.open
-            .as_ref()
-            .map_or_else(|| self.counts(now), |open| open.own)
+    /// Records that were given up, and all, of this pod: of late, or when it opened.
+    pub(super) fn own(&self) -> (u32, u32) {
+        let lately = (self.stretch.bad, self.stretch.of);
+        self.open.as_ref().map_or(lately, |open| open.own)
     }
 
     /// Whether it matters what the other pods see.
-    pub(super) fn asks_others(&self, now: Duration) -> bool {
-        self.open.is_none() && self.counts(now).0 > 0
+    pub(super) fn asks_others(&self) -> bool {
+        self.open.is_none() && self.stretch.bad > 0
     }
 
     /// All other pods together gave up `bad` records of `of`.
@@ -118,6 +123,7 @@ impl Fuse {
     pub(super) fn went_well(&mut self, delivery: u64, now: Duration) -> bool {
         let Some(open) = &mut self.open else {
             self.slice(now).good += 1;
+            self.lengthen(false, now);
             return false;
         };
         if delivery <= open.since_delivery {
@@ -150,19 +156,13 @@ impl Fuse {
             return true;
         }
         self.slice(now).bad += 1;
-        let own = self.counts(now);
-        let lately = |others: &&Others| now.saturating_sub(others.heard) <= HEARD_LATELY;
-        let all = self.others.as_ref().filter(lately).map(|others| {
-            (
-                own.0.saturating_add(others.bad),
-                own.1.saturating_add(others.of),
-            )
-        });
-        let mut counts = [all, Some(own)].into_iter().flatten();
-        let Some((bad, of)) = counts.find(|counts| self.is_too_much(*counts)) else {
+        self.lengthen(true, now);
+        let Some((bad, of)) = self.too_many(now) else {
             return false;
         };
+        let own = self.own();
         self.slices.clear();
+        self.stretch = Stretch::default();
         self.others = None;
         self.open = Some(Open {
             bad,
@@ -176,9 +176,32 @@ impl Fuse {
         true
     }
 
-    fn is_too_much(&self, (bad, of): (u32, u32)) -> bool {
-        let enough = of >= self.breaker.min_records.max(1);
-        enough && u64::from(bad) * 100 >= u64::from(self.breaker.percent) * u64::from(of)
+    fn lengthen(&mut self, is_bad: bool, now: Duration) {
+        self.stretch.count(is_bad, &self.breaker, now);
+        if self.stretch.bad > 0 {
+            let counts = self.counts(now);
+            self.stretch.shorten(counts, &self.breaker, now);
+        }
+    }
+
+    /// Records that were given up, and all, where that is too many: with the other pods', of late, or in the window.
+    fn too_many(&self, now: Duration) -> Option<(u32, u32)> {
+        let (own, least) = (self.stretch, self.breaker.min_records);
+        let lately = |others: &&Others| {
+            let heard = now.saturating_sub(others.heard) <= HEARD_LATELY;
+            heard && own.of >= (least / OWN_SHARE).max(1)
+        };
+        let others = self.others.as_ref().filter(lately);
+        let all = others.map(|others| own.and((others.bad, others.of)));
+        let mut stretches = [all, Some(own)].into_iter().flatten();
+        let stretch = stretches.find(|stretch| stretch.is_too_much(&self.breaker));
+        let (bad, of) = self.counts(now);
+        let enough = of >= least.max(1);
+        let in_window =
+            enough && u64::from(bad) * 100 >= u64::from(self.breaker.percent) * u64::from(of);
+        stretch
+            .map(|stretch| (stretch.bad, stretch.of))
+            .or(in_window.then_some((bad, of)))
     }
 
     /// Records of the window that were given up, and all.
@@ -228,6 +251,15 @@ impl<P> Engine<P> {
             self.throttle.went_well();
             effects.push(Effect::BreakerClosed);
             self.breaker_changed();
+        }
+    }
+
+    /// The partition's last owner had finished a record: it speaks for the handler, or a pod that comes to what waits
+    /// behind a bad key would see nothing but that key.
+    pub(super) fn went_well_before(&mut self) {
+        let now = self.now;
+        if let Some(fuse) = self.fuse.as_mut().filter(|fuse| fuse.open().is_none()) {
+            fuse.went_well(0, now);
         }
     }
 
@@ -326,26 +358,26 @@ mod tests {
         assert_eq!(fuse.open().map(|open| (open.bad, open.of)), Some((10, 10)));
 
         let mut fuse = self::fuse(10);
-        for n in 0..11 {
-            fuse.went_well(n, NOW);
-        }
+        fuse.went_well(0, NOW);
         for n in 0..10 {
+            fuse.went_well(n, NOW);
             assert!(!fuse.given_up("e", n, NOW), "less than half");
         }
         assert!(fuse.given_up("e", 21, NOW));
+        assert_eq!(fuse.open().map(|open| (open.bad, open.of)), Some((11, 22)));
     }
 
     #[test]
     fn what_other_pods_saw_counts_as_well_for_a_while() {
         let mut fuse = fuse(10);
-        assert!(!fuse.asks_others(NOW), "nothing was given up");
+        assert!(!fuse.asks_others(), "nothing was given up");
         assert!(!fuse.given_up("e", 0, NOW));
-        assert!(fuse.asks_others(NOW));
+        assert!(fuse.asks_others());
         fuse.others_are((8, 8), NOW);
         assert!(fuse.given_up("e", 1, NOW));
         assert_eq!(fuse.open().map(|open| (open.bad, open.of)), Some((10, 10)));
-        assert_eq!(fuse.own(NOW), (2, 2), "others add theirs themselves");
-        assert!(!fuse.asks_others(NOW));
+        assert_eq!(fuse.own(), (2, 2), "others add theirs themselves");
+        assert!(!fuse.asks_others());
 
         let mut fuse = self::fuse(10);
         fuse.others_are((8, 8), NOW);
@@ -366,6 +398,32 @@ mod tests {
             "its own handler may be the only broken one"
         );
         assert_eq!(fuse.open().map(|open| (open.bad, open.of)), Some((10, 10)));
+    }
+
+    #[test]
+    fn a_handler_that_breaks_after_hours_of_going_well_is_noticed_by_its_latest_records() {
+        let mut fuse = fuse(50);
+        for n in 0..6_000 {
+            fuse.went_well(n, NOW);
+        }
+        assert_eq!(fuse.own(), (0, 0), "nobody needs to hear of it");
+        for n in 0..49 {
+            assert!(!fuse.given_up("e", n, NOW));
+        }
+        assert!(fuse.given_up("e", 49, NOW));
+        assert_eq!(fuse.open().map(|open| (open.bad, open.of)), Some((50, 50)));
+    }
+
+    #[test]
+    fn a_pod_that_is_well_does_not_stop_because_another_is_broken() {
+        let mut fuse = fuse(50);
+        fuse.others_are((50, 50), NOW);
+        for n in 0..10_000 {
+            assert!(!fuse.given_up("e", n, NOW), "one of four fails");
+            for _ in 0..3 {
+                fuse.went_well(n, NOW);
+            }
+        }
     }
 
     #[test]

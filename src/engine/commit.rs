@@ -262,7 +262,7 @@ impl<P> Engine<P> {
 
     /// What this pod's own records came to, for the others.
     fn outcomes(&self) -> Option<Outcomes> {
-        let (given_up, of) = self.fuse.as_ref()?.own(self.now);
+        let (given_up, of) = self.fuse.as_ref()?.own();
         let at = (self.settings.began + self.now).as_secs();
         (of > 0).then_some(Outcomes { given_up, of, at })
     }

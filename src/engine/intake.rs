@@ -67,6 +67,7 @@ impl<P> Engine<P> {
             lane.ledger.push_finished(offset);
             lane.stuck.remove(&offset.0);
             self.totals.finished_before += 1;
+            self.went_well_before();
             self.changed(id);
             return;
         }

@@ -27,6 +27,7 @@ mod pace;
 mod ready;
 mod record;
 mod slab;
+mod stretch;
 #[cfg(test)]
 mod tests;
 mod throttle;

@@ -194,7 +194,7 @@ impl<P> Engine<P> {
     /// broken for everybody. See [`super::Event::OthersReport`].
     pub fn asks_others(&self) -> bool {
         let fuse = self.fuse.as_ref();
-        fuse.is_some_and(|fuse| fuse.asks_others(self.now))
+        fuse.is_some_and(|fuse| fuse.asks_others())
     }
 
     /// Why commits cannot succeed until someone mends it: authorisation, say.

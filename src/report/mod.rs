@@ -48,7 +48,7 @@ pub struct Report {
     pub ahead: Vec<Range<i64>>,
 }
 
-/// What became of records within the window of the breaker.
+/// What became of records of late: in the stretch, up to now, in which more of them were given up than are allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Outcomes {
     /// So many were dead-lettered, or would have been.

@@ -2,12 +2,13 @@
 
 use super::rig::{Rig, failure, ms, settings};
 use crate::engine::{Breaker, Effect, Settings, Ticket, Verdict};
+use crate::report::Report;
 use crate::worker_config::{OnExhausted, Ordering};
 
 const WINDOW_MS: u64 = 60_000;
 
-fn rig() -> Rig {
-    let settings = Settings {
+fn breaking() -> Settings {
+    Settings {
         ordering: Ordering::None,
         on_exhausted: OnExhausted::DeadLetter,
         concurrency: 4,
@@ -17,8 +18,11 @@ fn rig() -> Rig {
             window: ms(WINDOW_MS),
         }),
         ..settings()
-    };
-    let mut rig = Rig::new(settings, 1);
+    }
+}
+
+fn rig() -> Rig {
+    let mut rig = Rig::new(breaking(), 1);
     (0..200).for_each(|offset| rig.read(0, offset, -1));
     rig.commits();
     rig
@@ -161,4 +165,29 @@ fn a_share_below_the_limit_never_opens_it() {
         assert!(!rig.engine.breaker_is_open(), "{number}");
     }
     assert_eq!(rig.engine.totals().dead_lettered, 80);
+}
+
+/// Behind a record that was stuck half of what waits is of its key; the other keys went on meanwhile.
+#[test]
+fn what_the_last_owner_had_finished_counts_for_the_handler() {
+    let left = Report {
+        ahead: vec![1..41],
+        ..Report::default()
+    };
+    let mut rig = Rig::new(breaking(), 0);
+    rig.assign(0, Some(0), Some(left));
+    (0..80).for_each(|offset| rig.read(0, offset, -1));
+    for _ in 0..80 {
+        for ticket in rig.delivered() {
+            match ticket.offset.0 % 2 {
+                0 => rig.answer(ticket, Verdict::Reject(failure())),
+                _ => rig.done(ticket),
+            }
+        }
+        for ticket in letters(&mut rig) {
+            rig.dead_lettered(ticket, Ok(()));
+        }
+        assert!(!rig.engine.breaker_is_open());
+    }
+    assert_eq!(rig.engine.totals().dead_lettered, 20);
 }

@@ -47,8 +47,8 @@ impl Batches {
         }
     }
 
-    /// Adds a delivery, which came at `now`.
-    pub fn push(&mut self, delivery: Delivery, now: Duration) {
+    /// Adds a delivery, which came at `now`, to a batch of no more than `most` bytes, if that is said.
+    pub fn push(&mut self, delivery: Delivery, now: Duration, most: Option<usize>) {
         match self.closed.back_mut() {
             Some(run) if delivery.follows => return run.push(delivery),
             _ => debug_assert!(!delivery.follows, "a run comes at once"),
@@ -58,7 +58,8 @@ impl Batches {
             return;
         }
         let bytes = delivery.record.content_bytes();
-        if self.open_bytes.saturating_add(bytes) > self.limits.bytes {
+        let most = most.unwrap_or(usize::MAX).min(self.limits.bytes);
+        if self.open_bytes.saturating_add(bytes) > most {
             self.close();
         }
         if self.open.is_empty() {

@@ -60,7 +60,7 @@ fn taken(batches: &mut Batches, now: Duration) -> Option<Vec<i64>> {
 fn a_full_batch_goes_at_once_and_one_that_is_not_waits() {
     let mut batches = Batches::new(limits(2, 1_000));
     for offset in 0..3 {
-        batches.push(delivery(offset, 1, 10), ms(offset as u64));
+        batches.push(delivery(offset, 1, 10), ms(offset as u64), None);
     }
     assert_eq!(batches.due(), Some(Duration::ZERO));
     assert_eq!(taken(&mut batches, ms(3)), Some(vec![0, 1]));
@@ -74,7 +74,7 @@ fn a_full_batch_goes_at_once_and_one_that_is_not_waits() {
 fn bytes_close_a_batch_and_a_large_record_goes_alone() {
     let mut batches = Batches::new(limits(10, 100));
     for (offset, bytes) in [(0, 60), (1, 40), (2, 1), (3, 500), (4, 1)] {
-        batches.push(delivery(offset, 1, bytes), ms(0));
+        batches.push(delivery(offset, 1, bytes), ms(0), None);
     }
     batches.flush();
     let mut all = Vec::new();
@@ -88,7 +88,7 @@ fn bytes_close_a_batch_and_a_large_record_goes_alone() {
 fn a_record_that_failed_before_goes_alone() {
     let mut batches = Batches::new(limits(10, 1_000));
     for (offset, attempt) in [(0, 1), (1, 2), (2, 1)] {
-        batches.push(delivery(offset, attempt, 1), ms(0));
+        batches.push(delivery(offset, attempt, 1), ms(0), None);
     }
     assert_eq!(taken(&mut batches, ms(0)), Some(vec![1]));
     assert_eq!(taken(&mut batches, ms(0)), None);
@@ -99,7 +99,7 @@ fn a_record_that_failed_before_goes_alone() {
 fn what_has_not_gone_yet_can_be_taken_back() {
     let mut batches = Batches::new(limits(2, 1_000));
     for offset in 0..3 {
-        batches.push(delivery(offset, 1, 1), ms(0));
+        batches.push(delivery(offset, 1, 1), ms(0), None);
     }
     for offset in 0..3 {
         let ticket = delivery(offset, 1, 1).ticket;
@@ -156,6 +156,7 @@ impl World {
             report_interval: ms(5_000),
             budget_bytes: 1_000_000,
             breaker: None,
+            rate_limit: None,
         };
         let mut world = Self {
             engine: Engine::new(settings),
@@ -196,7 +197,7 @@ impl World {
                             follows,
                             record: payload,
                         };
-                        self.batches.push(delivery, self.now);
+                        self.batches.push(delivery, self.now, None);
                     }
                     Effect::Commit(_) => {
                         let taken = Event::Committed(Ok(()));

@@ -19,6 +19,7 @@ pub mod exec;
 pub mod http;
 mod json;
 mod number;
+mod parts;
 mod pipeline;
 mod prepare;
 pub mod results;

@@ -18,6 +18,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::batches::{self, Batches};
 use super::exec::Group;
+use super::parts::{Most, Outcome, Parts};
 use super::pipeline::{self, Pipeline};
 use super::transport::Line;
 use super::{Delivered, Delivery, together};
@@ -53,6 +54,8 @@ pub(super) struct Shared {
     pub pipeline: Pipeline,
     pub limits: Limits,
     pub clock: Monotonic,
+    /// What the handler takes together.
+    most: Most,
     /// Slots without work; the last one was busy last.
     idle: RefCell<Vec<usize>>,
     /// Deliveries that are over and not yet taken.
@@ -144,6 +147,7 @@ impl Deliveries {
             pipeline,
             limits,
             clock,
+            most: Most::default(),
             idle: RefCell::default(),
             over: RefCell::default(),
             handled: RefCell::default(),
@@ -162,7 +166,7 @@ impl Deliveries {
     pub fn begin(&mut self, delivery: Delivery, now: Duration) {
         match &mut self.batches {
             None => self.give(Job::One(delivery)),
-            Some(batches) => batches.push(delivery, now),
+            Some(batches) => batches.push(delivery, now, self.shared.most.get()),
         }
     }
 
@@ -311,16 +315,8 @@ async fn serve(shared: Rc<Shared>, slot: Rc<Slot>, index: usize) {
                 }
             }
             Job::Batch(batch) => {
-                let settled =
-                    together::deliver(&shared, &slot, &mut line, deadline.as_mut(), &batch).await;
+                deliver_batch(&shared, &slot, &mut line, deadline.as_mut(), batch, begun).await;
                 over_at = shared.clock.elapsed();
-                if let Some((verdicts, reached)) = settled {
-                    let took = over_at.saturating_sub(begun);
-                    let over = batch.into_iter().zip(verdicts);
-                    let over =
-                        over.map(|(delivery, verdict)| delivery.over(verdict, took, reached));
-                    shared.over.borrow_mut().extend(over);
-                }
             }
         }
         slot.busy_with.borrow_mut().clear();
@@ -330,6 +326,38 @@ async fn serve(shared: Rc<Shared>, slot: Rc<Slot>, index: usize) {
         shared.idle.borrow_mut().push(index);
         shared.wake.notify_one();
     }
+}
+
+/// A batch, in as many parts as the handler's limit for requests makes of it; nearly always one.
+async fn deliver_batch(
+    shared: &Shared,
+    slot: &Slot,
+    line: &mut Line,
+    mut deadline: Pin<&mut Sleep>,
+    batch: Vec<Delivery>,
+    begun: Duration,
+) {
+    let in_order = shared.limits.batches.is_some_and(|limits| limits.in_order);
+    let mut parts = Parts::of(batch, &shared.most, in_order);
+    while !slot.cancelled.get()
+        && let Some(part) = parts.next()
+    {
+        let settled = together::deliver(shared, slot, line, deadline.as_mut(), &part).await;
+        let Some((verdicts, reached)) = settled else {
+            // It was told to be over before, because it was cancelled.
+            break;
+        };
+        if let Outcome::Over(over) = parts.settle(part, verdicts) {
+            let took = shared.clock.elapsed().saturating_sub(begun);
+            let over = over.into_iter();
+            let over = over.map(|(delivery, verdict)| delivery.over(verdict, took, reached));
+            shared.over.borrow_mut().extend(over);
+        }
+    }
+    let took = shared.clock.elapsed().saturating_sub(begun);
+    let rest = parts.rest();
+    let rest = rest.map(|delivery| delivery.over(Verdict::Cancelled, took, None));
+    shared.over.borrow_mut().extend(rest);
 }
 
 /// Waits for the next delivery, with an eye on the line: one that the handler closes, or that is idle

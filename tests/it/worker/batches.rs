@@ -242,3 +242,43 @@ fn what_waits_for_company_is_sent_when_the_worker_must_go() {
     );
     assert!(seen.len() >= 2, "the last ones were sent without company");
 }
+
+/// Servers have limits for bodies, and the document around the records takes its share of them.
+#[test]
+fn a_batch_that_is_too_large_for_the_handler_goes_in_parts_and_costs_no_attempt() {
+    for ordering in [Ordering::Key, Ordering::Partition] {
+        let kafka = Kafka::with_topic(TOPIC, 1);
+        let keys: Vec<String> = texts("key", 60);
+        let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+        kafka.produce(TOPIC, 0, &keys, &texts("v", 60));
+        let web = Web::start(|seen| match seen.body.len() {
+            0..1500 => ok(),
+            _ => status(413),
+        });
+        let config = WorkerConfig {
+            ordering,
+            attempts: 2,
+            ..batched(&kafka, &web, 30)
+        };
+        let worker = Worker::start("pod-1", config);
+        kafka.wait_for_commit(TOPIC, 0, 60);
+        assert!(worker.stop().is_ok());
+        let seen = web.seen();
+        assert!(seen.iter().all(|seen| seen.number("drover-attempt") == 1));
+        let (taken, refused): (Vec<Seen>, Vec<Seen>) =
+            seen.into_iter().partition(|seen| seen.body.len() < 1500);
+        assert!(
+            refused.len() < 20,
+            "{} refused, {ordering:?}",
+            refused.len()
+        );
+        assert!(taken.len() < 40, "{} taken, {ordering:?}", taken.len());
+        let tally = tally(&taken);
+        assert_eq!(tally.len(), 60);
+        assert!(tally.values().all(|times| *times == 1), "{tally:?}");
+        if ordering == Ordering::Partition {
+            let order: Vec<_> = taken.iter().flat_map(values).collect();
+            assert_eq!(order, texts("v", 60));
+        }
+    }
+}

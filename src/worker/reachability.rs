@@ -96,18 +96,26 @@ pub(super) async fn wait_for_handler(place: &Place, health: &Health) {
 /// Looks at the handler at the start and whenever it is missing: deliveries tell of it as well, but
 /// there may be none.
 pub(super) async fn watch_handler(place: Place, health: Arc<Health>) {
+    let mut said = health.handler_trouble();
     if health.handler_is_missing()
         && let Err(why) = place.look().await
     {
         warn!(why, "the handler cannot be reached; still trying");
         health.handler(Some(&why));
+        said = Some(why);
     }
     loop {
         if health.handler_is_missing() {
+            // That a command is there does not say that it runs: what deliveries said of it only they take back.
+            let by_look = matches!(place, Place::Http(_)) || health.handler_trouble() == said;
             match place.look().await {
-                Ok(()) => handler(&health, None),
+                Ok(()) if by_look => handler(&health, None),
+                Ok(()) => {}
                 // In the words of the last look; told in the log already.
-                Err(why) => _ = health.handler(Some(&why)),
+                Err(why) => {
+                    health.handler(Some(&why));
+                    said = Some(why);
+                }
             }
         }
         if let Some(untold) = health.handler_news(News::overdue) {

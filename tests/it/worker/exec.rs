@@ -110,24 +110,57 @@ fn each_record_is_a_line_and_each_answer_its_result() {
 
 #[test]
 fn a_process_that_ends_after_each_answer_costs_no_record_an_attempt() {
+    // A moment after its answer the next line may be on its way already.
+    for (end, records) in [
+        ("sleep 0.02", 40),
+        ("sleep 0.02; exit 1", 40),
+        // Its input is closed before it answers.
+        ("sleep 1000", 3),
+    ] {
+        let kafka = Kafka::with_topic(TOPIC, 1);
+        kafka.produce(TOPIC, 0, &["a", "b", "c"], &texts("v", records));
+        let closes = if end == "sleep 1000" { "exec <&-" } else { "" };
+        let answers = format!(
+            r#"IFS= read -r line
+            printf '%s\n' "$line" >> "$0/seen"
+            {closes}
+            printf '"done"\n'"#
+        );
+        let mut script = Script::whole(&kafka, &format!("{answers}\n{end}"));
+        dead_lettering(&kafka, &mut script.config);
+        script.config.attempts = 1;
+        let worker = Worker::start("pod-1", script.config.clone());
+        kafka.wait_for_commit(TOPIC, 0, records as i64);
+        assert!(worker.stop().is_ok());
+        let seen = script.documents("seen");
+        let attempts: Vec<_> = seen.iter().map(|record| &record["attempt"]).collect();
+        assert_eq!(attempts, vec![&json!(1); records], "{end}");
+    }
+}
+
+#[test]
+fn a_command_that_ends_before_it_reads_costs_no_attempt() {
     let kafka = Kafka::with_topic(TOPIC, 1);
-    kafka.produce(TOPIC, 0, &["a", "b", "c"], &texts("v", 40));
-    // It ends a moment after its answer, when the next line may be on its way already.
+    kafka.produce(TOPIC, 0, &["a"], &texts("v", 2));
     let mut script = Script::whole(
         &kafka,
-        r#"IFS= read -r line
-        printf '%s\n' "$line" >> "$0/seen"
-        printf '"done"\n'
-        sleep 0.02"#,
+        r#"echo started >> "$0/starts"
+        [ -e "$0/mended" ] || exit 7
+        while IFS= read -r line; do
+            printf '%s\n' "$line" >> "$0/seen"
+            printf '"done"\n'
+        done"#,
     );
     dead_lettering(&kafka, &mut script.config);
     script.config.attempts = 1;
     let worker = Worker::start("pod-1", script.config.clone());
-    kafka.wait_for_commit(TOPIC, 0, 40);
+    eventually("some starts", || {
+        (script.lines("starts").len() > 3).then_some(())
+    });
+    std::fs::write(script.path("mended"), "").unwrap();
+    kafka.wait_for_commit(TOPIC, 0, 2);
     assert!(worker.stop().is_ok());
-    let seen = script.documents("seen");
-    let attempts: Vec<_> = seen.iter().map(|record| &record["attempt"]).collect();
-    assert_eq!(attempts, vec![&json!(1); 40]);
+    assert_eq!(script.documents("seen").len(), 2);
 }
 
 #[test]

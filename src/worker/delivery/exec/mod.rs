@@ -15,7 +15,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 
-use self::process::{Broken, Process};
+use self::process::{Broken, End, Process};
 use super::answer::{class, failure};
 use super::document::{self, Item};
 use super::results;
@@ -129,7 +129,7 @@ impl Exec {
         let mut end = None;
         if let Err(Broken::Ended) = answered {
             let ended = process.end().await;
-            if ended.unread && !line.group.killed.get() {
+            if ended.unread && ended.answered && !line.group.killed.get() {
                 info!(
                     how = ended.how,
                     "a command of the handler ended after an answer"
@@ -156,14 +156,18 @@ impl Exec {
             },
             Err(Broken::Answer(why)) => why,
             Err(Broken::Ended) => {
-                let how = match end {
-                    Some(end) => end.how,
-                    None => process.end().await.how,
+                let End { how, unread, .. } = match end {
+                    Some(end) => end,
+                    None => process.end().await,
                 };
                 if line.group.killed.get() {
                     return (all(Verdict::Cancelled), None);
                 }
                 self.ended(line, &how);
+                if unread {
+                    let message = format!("the command ended before it read anything: {how}");
+                    return (all(slow_down(None, &message)), Some(false));
+                }
                 let message = format!("the command ended in the middle of a delivery: {how}");
                 let failure = failure(class::PROCESS, None, &message);
                 return (all(Verdict::Retry(failure)), None);

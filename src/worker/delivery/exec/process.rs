@@ -1,5 +1,6 @@
 //! One process of a command, in a group of its own.
 
+use std::cell::Cell;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Stdio;
@@ -7,6 +8,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures::future::{Either, select};
+use rustix::io::ioctl_fionread;
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWriteExt as _, BufReader, ReadBuf};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
@@ -32,6 +34,8 @@ pub struct Process {
     spoke: bool,
     /// It has answered before.
     answered: bool,
+    /// Bytes of the last line that its input has taken.
+    given: Cell<u64>,
 }
 
 /// Why there is no answer.
@@ -46,8 +50,10 @@ pub enum Broken {
 pub struct End {
     /// For people.
     pub how: String,
-    /// It had ended before it could read that line.
+    /// It had read nothing of that line.
     pub unread: bool,
+    /// It had answered before.
+    pub answered: bool,
 }
 
 impl Process {
@@ -83,6 +89,7 @@ impl Process {
             output: BufReader::new(output),
             spoke: false,
             answered: false,
+            given: Cell::default(),
         })
     }
 
@@ -97,11 +104,18 @@ impl Process {
             child,
             input,
             output,
+            given,
             ..
         } = self;
         let input = input.as_mut().ok_or(Broken::Ended)?;
+        given.set(0);
         let write = std::pin::pin!(async {
-            input.write_all(text).await?;
+            let mut rest = text;
+            while !rest.is_empty() {
+                let taken = input.write(rest).await?;
+                given.set(given.get() + taken as u64);
+                rest = &rest[taken..];
+            }
             input.flush().await
         });
         let read = std::pin::pin!(line(output, most));
@@ -165,8 +179,19 @@ impl Process {
             }
         };
         // What ends well after an answer has made an end of its work, and has not read on.
-        let unread = well && self.answered;
-        End { how, unread }
+        let unread = (well && self.answered) || self.has_read_nothing();
+        let answered = self.answered;
+        End {
+            how,
+            unread,
+            answered,
+        }
+    }
+
+    /// All of the last line still lies in the pipe.
+    fn has_read_nothing(&self) -> bool {
+        let left = self.input.as_ref().map(ioctl_fionread);
+        left.is_some_and(|left| left.is_ok_and(|left| left == self.given.get()))
     }
 
     /// Closes its input and waits for its end; true if it came in time.

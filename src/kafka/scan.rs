@@ -166,6 +166,11 @@ impl Scan {
         }
     }
 
+    /// Reads no more of this partition.
+    pub fn leave(&mut self, partition: i32) {
+        self.finished(partition);
+    }
+
     /// How many offsets were deleted, by retention or by somebody, before reading came to them.
     pub fn deleted(&self) -> u64 {
         self.deleted

@@ -7,9 +7,12 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::{Notify, Semaphore};
+use tokio::task::spawn_blocking;
 use tokio::time::Instant;
+use tracing::debug;
 
 use super::fleet::{Fleet, Read};
+use super::gaps;
 use super::groups::Groups;
 use super::reader::not_registered;
 use super::round::{self, Counters};
@@ -65,6 +68,8 @@ pub(super) struct Cluster<K> {
     arrivals: Mutex<Option<UnboundedReceiver<TopicPartition>>>,
     /// Which fleets sleep, or where, has changed.
     restless: AtomicBool,
+    /// Somebody looks whether there is a record where a commit stands before the end.
+    looks: AtomicBool,
 }
 
 impl<K: Ord + Clone + Send + Sync + 'static> Cluster<K> {
@@ -86,6 +91,7 @@ impl<K: Ord + Clone + Send + Sync + 'static> Cluster<K> {
             sleepers: Mutex::new(sleepers),
             arrivals: Mutex::new(Some(arrivals)),
             restless: AtomicBool::new(false),
+            looks: AtomicBool::new(false),
         }
     }
 
@@ -262,7 +268,7 @@ impl<K: Ord + Clone + Send + Sync + 'static> Cluster<K> {
     }
 
     /// One round for all fleets that are due.
-    async fn round(&self, task: &mut Task) {
+    async fn round(self: &Arc<Self>, task: &mut Task) {
         let now = Instant::now();
         let soon = |fleet: &Fleet| match fleet.sleeps_since {
             Some(_) => now + sleepers::TOGETHER,
@@ -280,6 +286,7 @@ impl<K: Ord + Clone + Send + Sync + 'static> Cluster<K> {
             Err(error) => Err(error.clone()),
         };
         self.counters.round(began.elapsed());
+        self.look_for_records(&due);
         match outcome {
             Ok(()) => task.failures = 0,
             Err(error) => {
@@ -290,6 +297,46 @@ impl<K: Ord + Clone + Send + Sync + 'static> Cluster<K> {
                 }
             }
         }
+    }
+
+    /// Looks at what stands between commit and end of a consumer that does not say more, one topic at a time, beside
+    /// the rounds.
+    fn look_for_records(self: &Arc<Self>, due: &BTreeMap<K, Need>) {
+        if self.looks.load(Relaxed) {
+            return;
+        }
+        let now = clock::now();
+        let found = {
+            let mut fleets = self.lock();
+            let mut of_own = due.iter().filter(|(_, need)| need.own_consumer);
+            of_own.find_map(|(key, need)| {
+                let (topic, doubts) = fleets.get_mut(key)?.gaps.doubts(now)?;
+                Some((key.clone(), need.source.clone(), topic, doubts))
+            })
+        };
+        let Some((key, source, topic, doubts)) = found else {
+            return;
+        };
+        self.looks.store(true, Relaxed);
+        let cluster = Arc::clone(self);
+        tokio::spawn(async move {
+            let (asked, of) = (doubts.clone(), topic.clone());
+            let look = move || gaps::with_records(&source, &of, &asked);
+            let records = match spawn_blocking(look).await {
+                Ok(Ok(records)) => records,
+                // What cannot be looked at may be a record.
+                failed => {
+                    debug!(?failed, topic, "look for records before the end");
+                    doubts.keys().copied().collect()
+                }
+            };
+            if let Some(fleet) = cluster.lock().get_mut(&key) {
+                fleet.gaps.looked(&topic, &doubts, &records);
+                fleet.due = Instant::now();
+            }
+            cluster.looks.store(false, Relaxed);
+            cluster.changed.notify_one();
+        });
     }
 
     async fn ask(

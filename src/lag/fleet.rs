@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::assemble::{Ends, Hosts, Memory};
+use super::gaps::Gaps;
 use super::{Failure, Latest, Need, Offsets, Pace};
 use crate::clock;
 use crate::kafka::admin::{Answers, Committed, Error, Member};
@@ -29,6 +30,8 @@ pub(super) struct Fleet {
     pub(super) pace: Pace,
     pub(super) due: Instant,
     pub(super) memory: Memory,
+    /// Of a consumer of the user's own: where no record lies between commit and end.
+    pub(super) gaps: Gaps,
     pub(super) latest: Latest,
     /// When it was read last.
     pub(super) read: Instant,
@@ -55,6 +58,7 @@ impl Fleet {
             sleeps_since: None,
             told: false,
             memory: Memory::default(),
+            gaps: Gaps::default(),
             latest: Latest::default(),
             commits: None,
             members: None,
@@ -122,6 +126,9 @@ impl Fleet {
         let mut offsets =
             self.memory
                 .assemble(read.at, read.partitions, commits, &hosts, read.ends);
+        if self.need.own_consumer {
+            self.gaps.pass(&mut offsets.partitions, read.at);
+        }
         offsets.members.clone_from(&self.members);
         let known = self.latest.offsets.as_ref();
         let news = self.latest.failure.is_some()

@@ -11,6 +11,7 @@ mod beginnings;
 mod cluster;
 mod dead_letters;
 mod fleet;
+mod gaps;
 mod groups;
 mod reader;
 mod round;

@@ -338,6 +338,52 @@ async fn markers_of_transactions_are_nobodys_backlog_and_open_ones_neither() {
     until(4).await;
 }
 
+/// Clients that commit the offset after each record stay before the marker behind the last one.
+#[tokio::test]
+async fn what_lies_between_commit_and_end_of_ones_own_consumer_is_no_lag_if_it_is_no_record() {
+    let broker = broker();
+    let topic = broker.create_topic("own-transactions", 2).await;
+    let topic = topic.as_str();
+    let producer: BaseProducer = broker
+        .config()
+        .set("transactional.id", topic)
+        .create()
+        .unwrap();
+    producer.init_transactions(TIMEOUT).unwrap();
+    producer.begin_transaction().unwrap();
+    for partition in 0..2 {
+        let record = BaseRecord::<(), str>::to(topic)
+            .partition(partition)
+            .payload("x");
+        producer.send(record).unwrap();
+    }
+    producer.flush(TIMEOUT).unwrap();
+    producer.commit_transaction(TIMEOUT).unwrap();
+    // One is done, the other waits.
+    commit(&broker.servers, topic, topic, &[(0, 1, ""), (1, 0, "")]);
+    let reader = LagReader::new();
+    let need = Need {
+        own_consumer: true,
+        ..broker.need(topic, topic)
+    };
+    reader.register(&"own", &need);
+    let began = Monotonic::start();
+    loop {
+        let latest = reader.latest(&"own").unwrap();
+        let lags = latest.offsets.as_ref().map(|offsets| {
+            let lag = |sample: &Option<drover::scaling::PartitionSample>| {
+                Some(sample.as_ref()?.lag().ok()?.0)
+            };
+            offsets.partitions.values().map(lag).collect::<Vec<_>>()
+        });
+        if lags == Some(vec![Some(0), Some(2)]) {
+            break;
+        }
+        assert!(began.elapsed() < DEADLINE, "{lags:?}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
 /// A broker of its own, because it is taken away.
 #[tokio::test]
 async fn a_broker_that_is_killed_and_comes_back_is_read_again() {

@@ -1,0 +1,198 @@
+//! Offsets behind which no record lies. A transaction ends with a marker that takes an offset of its own, and an aborted
+//! one leaves records that nobody is given; a consumer that commits the offset after the last record that it was given
+//! stays before them, with everything done. Workers commit past them and say so; of a consumer of the user's own only
+//! a look at the topic can tell.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::Source;
+use crate::kafka::admin::Error;
+use crate::kafka::client_config::Connection;
+use crate::kafka::scan::{Scan, Step};
+use crate::scaling::PartitionSample;
+use crate::topic::TopicPartition;
+
+/// Looked at once neither end nor commit has moved for so long: what is on its way is no gap.
+const STANDS: Duration = Duration::from_secs(5);
+/// How long a look may take, and one wait within it.
+const PATIENCE: Duration = Duration::from_secs(5);
+const STEP: Duration = Duration::from_millis(100);
+
+/// What lies between commit and end, partition by partition, of a fleet whose consumer is the user's own.
+#[derive(Debug, Default)]
+pub(super) struct Gaps(BTreeMap<TopicPartition, Gap>);
+
+#[derive(Debug)]
+struct Gap {
+    range: Range<i64>,
+    since: Timestamp,
+    found: Found,
+}
+
+#[derive(Debug, PartialEq)]
+enum Found {
+    /// Nobody has looked yet, or is looking.
+    Unknown,
+    Looking,
+    /// Somebody waits, or it could not be told.
+    Record,
+    Nothing,
+}
+
+/// What there is to look at, in one topic.
+pub(super) type Doubts = BTreeMap<i32, Range<i64>>;
+
+impl Gaps {
+    /// Takes in what was read at `at`; where there is no record before the end, all is done.
+    pub(super) fn pass(
+        &mut self,
+        partitions: &mut BTreeMap<TopicPartition, Option<PartitionSample>>,
+        at: Timestamp,
+    ) {
+        self.0
+            .retain(|partition, _| partitions.contains_key(partition));
+        for (partition, sample) in partitions {
+            let committed = sample.as_ref().and_then(|sample| sample.committed);
+            let (Some(sample), Some(committed)) = (sample, committed) else {
+                continue;
+            };
+            let range = committed.0.max(sample.start.0)..sample.end.0;
+            if range.is_empty() {
+                self.0.remove(partition);
+                continue;
+            }
+            let gap = self.0.entry(partition.clone()).or_insert_with(|| Gap {
+                range: range.clone(),
+                since: at,
+                found: Found::Unknown,
+            });
+            if gap.range != range {
+                *gap = Gap {
+                    range,
+                    since: at,
+                    found: Found::Unknown,
+                };
+            } else if gap.found == Found::Nothing {
+                sample.committed = Some(sample.end);
+            }
+        }
+    }
+
+    /// What has stood for long enough to be looked at, of one topic. It is not told again.
+    pub(super) fn doubts(&mut self, now: Timestamp) -> Option<(String, Doubts)> {
+        let stands = |gap: &Gap| {
+            let stood = Duration::try_from(now.duration_since(gap.since));
+            gap.found == Found::Unknown && stood.is_ok_and(|stood| stood >= STANDS)
+        };
+        let topic = self
+            .0
+            .iter()
+            .find_map(|(partition, gap)| stands(gap).then(|| partition.topic.clone()))?;
+        let mut doubts = Doubts::new();
+        for (partition, gap) in &mut self.0 {
+            if partition.topic == topic && stands(gap) {
+                gap.found = Found::Looking;
+                doubts.insert(partition.partition, gap.range.clone());
+            }
+        }
+        Some((topic.to_string(), doubts))
+    }
+
+    /// In these partitions of `topic` there is a record to be read, of all that were looked at.
+    pub(super) fn looked(&mut self, topic: &str, doubts: &Doubts, records: &[i32]) {
+        for (number, range) in doubts {
+            let partition = TopicPartition::new(topic, *number);
+            let gap = self.0.get_mut(&partition);
+            if let Some(gap) = gap.filter(|gap| gap.range == *range) {
+                gap.found = match records.contains(number) {
+                    true => Found::Record,
+                    false => Found::Nothing,
+                };
+            }
+        }
+    }
+}
+
+/// The partitions of `topic` in which there is a record within the range. It **blocks**.
+///
+/// # Errors
+/// If the brokers do not let us read the topic, or do not answer.
+pub(super) fn with_records(
+    source: &Source,
+    topic: &str,
+    doubts: &Doubts,
+) -> Result<Vec<i32>, Error> {
+    let connection = Connection {
+        bootstrap_servers: &source.bootstrap_servers,
+        client_id: "drover-controller-gaps",
+        properties: &source.properties,
+        security: &source.security,
+    };
+    let mut scan = Scan::open(&connection, topic, doubts, Some(PATIENCE))?;
+    let mut found = Vec::new();
+    loop {
+        let mut seen = None;
+        let step = scan.step(STEP, |message| seen = Some(message.partition()))?;
+        if let Some(partition) = seen {
+            found.push(partition);
+            scan.leave(partition);
+        }
+        if step == Step::End {
+            return Ok(found);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::topic::Offset;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_second(1_800_000_000 + seconds).unwrap()
+    }
+
+    fn read(gaps: &mut Gaps, committed: i64, end: i64, seconds: i64) -> Option<Offset> {
+        let sample = PartitionSample {
+            end: Offset(end),
+            start: Offset(0),
+            committed: Some(Offset(committed)),
+            beyond: None,
+            stuck: None,
+            pod: None,
+        };
+        let partition = TopicPartition::new("t", 0);
+        let mut partitions = BTreeMap::from([(partition.clone(), Some(sample))]);
+        gaps.pass(&mut partitions, at(seconds));
+        partitions[&partition].as_ref()?.committed
+    }
+
+    #[test]
+    fn what_no_record_is_behind_is_done_until_something_comes() {
+        let mut gaps = Gaps::default();
+        assert_eq!(read(&mut gaps, 29, 30, 0), Some(Offset(29)));
+        assert_eq!(gaps.doubts(at(1)), None, "it may be on its way");
+        assert_eq!(read(&mut gaps, 29, 30, 6), Some(Offset(29)));
+        let (topic, doubts) = gaps.doubts(at(6)).unwrap();
+        assert_eq!(doubts, Doubts::from([(0, 29..30)]));
+        assert_eq!(gaps.doubts(at(7)), None, "somebody looks");
+        gaps.looked(&topic, &doubts, &[]);
+        assert_eq!(read(&mut gaps, 29, 30, 8), Some(Offset(30)));
+        // Another transaction.
+        assert_eq!(read(&mut gaps, 29, 32, 9), Some(Offset(29)));
+        gaps.looked(&topic, &doubts, &[]);
+        assert_eq!(
+            read(&mut gaps, 29, 32, 10),
+            Some(Offset(29)),
+            "an old answer"
+        );
+        let (topic, doubts) = gaps.doubts(at(20)).unwrap();
+        gaps.looked(&topic, &doubts, &[0]);
+        assert_eq!(read(&mut gaps, 29, 32, 21), Some(Offset(29)), "it waits");
+        assert_eq!(gaps.doubts(at(60)), None);
+    }
+}

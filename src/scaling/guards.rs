@@ -15,7 +15,7 @@ use super::reading::Reading;
 use super::state::State;
 use super::target::Needs;
 use super::{Policy, Why};
-use crate::topic::TopicPartition;
+use crate::topic::{Offset, TopicPartition};
 
 /// Attempts lose half of their weight in so many seconds.
 const HALF_LIFE: f64 = 30.0;
@@ -58,8 +58,9 @@ pub(super) struct Guards {
     ceiling: Option<Ceiling>,
     /// The size at the last look.
     size: Option<u32>,
-    /// Partitions that were stuck and are not back with the others yet.
-    recovering: BTreeSet<TopicPartition>,
+    /// Partitions that were stuck and are not back with the others yet, with the end that they had when a worker last
+    /// said so.
+    recovering: BTreeMap<TopicPartition, Offset>,
     /// Partitions that were stuck at the last look.
     stood: BTreeSet<TopicPartition>,
 }
@@ -96,7 +97,7 @@ impl Guards {
 
     /// Whether this partition works off what came while it was stuck.
     pub(super) fn recovers(&self, partition: &TopicPartition) -> bool {
-        self.recovering.contains(partition)
+        self.recovering.contains_key(partition)
     }
 
     /// Whether this partition was stuck at the last look.
@@ -137,13 +138,20 @@ pub(super) fn observe(policy: &Policy, state: &mut State, reading: &Reading<'_>)
         .is_some_and(|waited| waited.seconds() > patience);
     let guards = &mut state.guards;
     for known in reading.stuck() {
-        guards.recovering.insert(known.partition.clone());
+        let end = guards.recovering.entry(known.partition.clone());
+        let end = end.or_insert(Offset(0));
+        if known.sample.stuck.is_some() {
+            *end = known.sample.end;
+        }
     }
     let stuck = reading.stuck().map(|known| known.partition.clone());
     guards.stood = stuck.collect();
-    guards.recovering.retain(|partition| {
-        let waits = reading.of(partition).map(|known| known.waits as f64);
-        waits.is_some_and(|waits| waits > BACK * per_pod.unwrap_or(0.0))
+    guards.recovering.retain(|partition, end| {
+        reading.of(partition).is_some_and(|known| {
+            // What came while it was stuck is as old as that, and says nothing of how many pods there are.
+            let old = known.waits > 0 && known.next < *end;
+            old || known.waits as f64 > BACK * per_pod.unwrap_or(0.0)
+        })
     });
     if guards.recovering.len() > few.max(1) {
         guards.recovering.clear();

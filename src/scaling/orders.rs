@@ -27,6 +27,8 @@ const LATE: f64 = 3.0;
 const AT_LEAST: f64 = 120.0;
 /// An order of which not one pod has come for so many seconds brings none.
 const NONE_CAME: f64 = 300.0;
+/// By so many seconds the time of somebody else's order may be wrong.
+const OTHERS_ORDER: f64 = 2.0;
 /// A group settles within this, seconds.
 const SETTLES: f64 = 20.0;
 
@@ -228,10 +230,13 @@ pub(super) fn observe(policy: &Policy, state: &mut State, reading: &Reading<'_>)
                 in_vain: false,
             });
         }
-        orders.raise = (current > size).then_some(Raise {
+        // The order went out between two samples, right after the first if it was ours. When somebody else's did
+        // nobody knows, and an idle fleet is seen once a minute.
+        let seen = state.seen.map_or(at, |seen| seen.min(at));
+        let known = state.wanted == Some(current) || seconds(seen, at) <= OTHERS_ORDER;
+        orders.raise = (current > size && known).then_some(Raise {
             to: current,
-            // The order went out between two samples, most likely right after the first.
-            at: state.seen.map_or(at, |seen| seen.min(at)),
+            at: seen,
             ready: None,
         });
     }

@@ -76,31 +76,31 @@ pub(super) fn spare(
     let stay = again.cost(current).total;
     let load = peak / per_pod;
     let steady = calm.is_some_and(|calm| calm.lasts(reading.at));
-    let costs = smaller
+    let mut sizes: Vec<(u32, f64)> = smaller
         .take_while(|&size| !state.scars.forbid(size, load, steady, reading.at))
         .take_while(|&size| {
             let capacity = again.capacity(size);
             let worst = state.arrivals.replay(capacity, LOOK_BACK) / capacity.max(1e-9);
             worst <= REPLAY * outset.promise
         })
-        .filter(|&size| {
-            // Not where the next look would bring the pods back.
-            let there = Outset {
-                // Those that go drain first, and the first commits come after that.
-                backlog: again.backlog + again.arrival * (again.pause + state.commit_gap),
-                arrival: again.arrival.max(rush),
-                ready: again.at_work(size),
-                current: size,
-                absent: size - again.at_work(size),
-                ..again.clone()
-            };
-            enough(&there, useful, there.backlog) == size
-        })
-        .map(|size| (size, again.cost(size).total));
-    costs
+        .map(|size| (size, again.cost(size).total))
         .filter(|(_, cost)| *cost < stay)
-        .min_by(|a, b| a.1.total_cmp(&b.1))
-        .map(|(size, _)| size)
+        .collect();
+    sizes.sort_by(|a, b| a.1.total_cmp(&b.1));
+    let stays = |&size: &u32| {
+        // Not where the next look would bring the pods back.
+        let there = Outset {
+            // Those that go drain first, and the first commits come after that.
+            backlog: again.backlog + again.arrival * (again.pause + state.commit_gap),
+            arrival: again.arrival.max(rush),
+            ready: again.at_work(size),
+            current: size,
+            absent: size - again.at_work(size),
+            ..again.clone()
+        };
+        enough(&there, useful, there.backlog) == size
+    };
+    sizes.into_iter().map(|(size, _)| size).find(stays)
 }
 
 /// Whether only the least that is allowed keeps a fleet of that size from being smaller.

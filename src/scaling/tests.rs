@@ -937,6 +937,43 @@ fn a_partition_that_was_stuck_raises_nothing_while_it_catches_up() {
 }
 
 #[test]
+fn a_few_records_that_waited_behind_a_stuck_one_raise_nothing_when_it_gets_loose() {
+    let mut samples = Vec::new();
+    for second in 0..260_i64 {
+        let mut sample = sample(second as f64, 1000, 1000, 1);
+        let poisoned = one(&mut sample, 4);
+        poisoned.end = Offset(1000 + (second / 10).min(16));
+        poisoned.pod = Some("pod".to_owned());
+        poisoned.committed = Some(Offset(1000));
+        if (12..200).contains(&second) {
+            poisoned.stuck = Some(Stuck {
+                offset: 1000,
+                attempts: 5,
+                error: "HttpStatus 500".to_owned(),
+            });
+        }
+        if second > 210 {
+            poisoned.committed = Some(Offset((1000 + (second - 210) / 2).min(1016)));
+        }
+        // What a pod can do is known, and is much more than waits.
+        let done = 100 * u64::try_from(second).unwrap();
+        let pod = PodSample {
+            done,
+            busy: Duration::from_secs_f64(done as f64 / 500.0),
+            slots: 1,
+            failures: 0,
+            slow_downs: 0,
+        };
+        sample.pods.insert("pod".to_owned(), pod);
+        samples.push(sample);
+    }
+    let policy = Policy { min: 1, ..policy() };
+    for decision in decide(&policy, known(), &samples) {
+        assert_eq!(decision.replicas, 1, "{decision:?}");
+    }
+}
+
+#[test]
 fn every_reason_reads_as_a_sentence() {
     let decision = last(&policy(), known(), &[sample(0.0, 580, 0, 0)]);
     assert_eq!(
@@ -1054,4 +1091,17 @@ fn within_a_peak_the_load_may_ask_for_more() {
     let decision = last(&policy, known(), &[sample(0.0, 3000, 0, 4)]);
     assert!(decision.replicas > 4, "{decision:?}");
     assert_eq!(labels(&decision)[0], "DelayProjected");
+}
+
+#[test]
+fn an_order_of_somebody_elses_does_not_say_how_long_pods_take() {
+    let mut samples = rest(3, 1);
+    // Nobody looks at an idle fleet for a while, and then two more pods are there.
+    let mut resized = sample(50.0, 1000, 1000, 3);
+    resized.ready = 1;
+    samples.push(resized);
+    samples.push(sample(53.0, 1000, 1000, 3));
+    let policy = Policy { min: 1, ..policy() };
+    let told = last(&policy, known(), &samples).outlook.start_up;
+    assert_eq!(told, Some(Duration::from_secs(2)));
 }

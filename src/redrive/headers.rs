@@ -1,8 +1,6 @@
 //! The headers that a replayed record has. Pure.
 
-use super::letter::{
-    CONNECT, DROVER, DROVER_ORIGIN, Letter, Origin, REPLAY, REPLAYS, SPRING, SPRING_ORIGIN,
-};
+use super::letter::{DROVER_ORIGIN, Letter, Origin, REPLAY, REPLAYS, says_why};
 
 /// What a replay adds.
 pub struct Added<'a> {
@@ -43,11 +41,8 @@ impl<'a> Added<'a> {
     }
 
     fn keeps(&self, name: &str) -> bool {
-        let why = (name.starts_with(DROVER) && !name.starts_with(DROVER_ORIGIN))
-            || (name.starts_with(SPRING) && !name.starts_with(SPRING_ORIGIN))
-            || name.starts_with(CONNECT);
         let ours = name == REPLAYS || name == REPLAY || self.bypass == Some(name);
-        !why && !ours
+        !says_why(name) && !ours
     }
 }
 

@@ -11,10 +11,15 @@ use crate::kafka::Message;
 pub const DROVER: &str = "drover-dlq-";
 /// Those that say where a record was first read.
 pub const DROVER_ORIGIN: &str = "drover-dlq-origin-";
-/// What the names of Spring's headers begin with.
-pub const SPRING: &str = "kafka_dlt-";
-/// Those that say where a record was first read.
-pub const SPRING_ORIGIN: &str = "kafka_dlt-original-";
+/// What the names of Spring's headers begin with: those of its dead-letter recoverer, and, without `dlt-`, those of
+/// its retry topics.
+const SPRING: [&str; 2] = ["kafka_dlt-", "kafka_"];
+/// What follows: where a record was first read,
+const SPRING_ORIGIN: &str = "original-";
+/// and why it is here: its listener failed, or its value or key could not be read.
+const SPRING_WHY: [&str; 3] = ["exception-", "value-exception-", "key-exception-"];
+/// What Spring's retry topics count with.
+const SPRING_RETRIES: &str = "retry_topic-";
 /// What the names of Connect's headers begin with.
 pub const CONNECT: &str = "__connect.errors.";
 /// How often a record was replayed.
@@ -108,12 +113,32 @@ impl<'a> Letter<'a> {
         number(named.next()?.1.as_deref()?)
     }
 
+    /// The last of Spring's headers of that name.
+    fn spring(&self, name: &str) -> Option<Cow<'_, str>> {
+        Some(String::from_utf8_lossy(self.spring_bytes(name)?))
+    }
+
+    fn spring_bytes(&self, name: &str) -> Option<&[u8]> {
+        let mut named = self
+            .headers
+            .iter()
+            .rev()
+            .filter(|(n, _)| spring(n) == Some(name));
+        named.next()?.1.as_deref()
+    }
+
+    /// One of the two is there: why the listener failed, or why the key could not be read.
+    fn spring_why(&self, what: &str) -> Option<Cow<'_, str>> {
+        let mut kinds = SPRING_WHY.into_iter();
+        kinds.find_map(|kind| self.spring(&format!("{kind}{what}")))
+    }
+
     /// The style of the newest headers; None where none of them is known.
     pub fn style(&self) -> Option<Style> {
         self.headers.iter().rev().find_map(|(name, _)| {
             if name.starts_with(DROVER) && !name.starts_with(DROVER_ORIGIN) {
                 Some(Style::Drover)
-            } else if name.starts_with(SPRING) {
+            } else if spring(name).is_some() {
                 Some(Style::Spring)
             } else if name.starts_with(CONNECT) {
                 Some(Style::KafkaConnect)
@@ -141,8 +166,8 @@ impl<'a> Letter<'a> {
         match self.style()? {
             Style::Drover => self.text(DROVER, "error-class"),
             Style::Spring => self
-                .text(SPRING, "exception-cause-fqcn")
-                .or_else(|| self.text(SPRING, "exception-fqcn")),
+                .spring_why("cause-fqcn")
+                .or_else(|| self.spring_why("fqcn")),
             Style::KafkaConnect => self.text(CONNECT, "exception.class.name"),
         }
     }
@@ -154,7 +179,7 @@ impl<'a> Letter<'a> {
         }
         match self.style()? {
             Style::Drover => self.text(DROVER, "error"),
-            Style::Spring => self.text(SPRING, "exception-message"),
+            Style::Spring => self.spring_why("message"),
             Style::KafkaConnect => self.text(CONNECT, "exception.message"),
         }
     }
@@ -185,7 +210,11 @@ impl<'a> Letter<'a> {
         match self.style() {
             None => Origin::default(),
             Some(Style::Drover) => of(DROVER),
-            Some(Style::Spring) => of(SPRING_ORIGIN),
+            Some(Style::Spring) => Origin {
+                topic: self.spring("original-topic").map(Cow::into_owned),
+                partition: self.spring_bytes("original-partition").and_then(number),
+                offset: self.spring_bytes("original-offset").and_then(number),
+            },
             Some(Style::KafkaConnect) => of(CONNECT),
         }
     }
@@ -204,7 +233,7 @@ impl<'a> Letter<'a> {
     pub fn origin_topic(&self) -> Option<Cow<'_, str>> {
         match self.style()? {
             Style::Drover => self.text(DROVER, "topic"),
-            Style::Spring => self.text(SPRING_ORIGIN, "topic"),
+            Style::Spring => self.spring("original-topic"),
             Style::KafkaConnect => self.text(CONNECT, "topic"),
         }
     }
@@ -214,7 +243,7 @@ impl<'a> Letter<'a> {
         let [group, consumer, pod] = match self.style() {
             None => [None, None, None],
             Some(Style::Drover) => ["group", "consumer", "pod"].map(|name| self.text(DROVER, name)),
-            Some(Style::Spring) => [self.text(SPRING_ORIGIN, "consumer-group"), None, None],
+            Some(Style::Spring) => [self.spring("original-consumer-group"), None, None],
             Some(Style::KafkaConnect) => [
                 None,
                 self.text(CONNECT, "connector.name"),
@@ -250,7 +279,7 @@ impl<'a> Letter<'a> {
     fn sentence(&self) -> Option<Sentence> {
         let message = match self.style()? {
             Style::Drover => return None,
-            Style::Spring => self.text(SPRING, "exception-message")?,
+            Style::Spring => self.spring_why("message")?,
             Style::KafkaConnect => self.text(CONNECT, "exception.message")?,
         };
         let (reason, rest) = message.split_once(" after ")?;
@@ -262,6 +291,28 @@ impl<'a> Letter<'a> {
             error: error.to_owned(),
         })
     }
+}
+
+/// What Spring's header is called, without what all their names begin with; none if it is not Spring's.
+fn spring(name: &str) -> Option<&str> {
+    let rest = SPRING
+        .into_iter()
+        .find_map(|prefix| name.strip_prefix(prefix))?;
+    let known = rest.starts_with(SPRING_ORIGIN) || is_spring_why(rest);
+    (known || name.starts_with(SPRING[0])).then_some(rest)
+}
+
+fn is_spring_why(rest: &str) -> bool {
+    SPRING_WHY.into_iter().any(|kind| rest.starts_with(kind))
+}
+
+/// Whether a header says why the record is a dead letter, in any style, or counts for Spring's retry topics: a record
+/// that is sent back is tried anew.
+pub fn says_why(name: &str) -> bool {
+    (name.starts_with(DROVER) && !name.starts_with(DROVER_ORIGIN))
+        || spring(name).is_some_and(|rest| !rest.starts_with(SPRING_ORIGIN))
+        || name.starts_with(SPRING_RETRIES)
+        || name.starts_with(CONNECT)
 }
 
 /// A header that is there and says nothing that can be read.
@@ -405,6 +456,43 @@ pub(crate) mod tests {
         assert_eq!(spring.origin().partition, Some(3));
         assert_eq!(spring.origin().offset, Some(77));
         assert_eq!(spring.error().as_deref(), Some("boom"));
+    }
+
+    #[test]
+    fn what_springs_retry_topics_write_and_what_it_writes_of_keys_is_read() {
+        let mut retried = letter(&[
+            ("kafka_original-topic", "orders"),
+            ("kafka_exception-fqcn", "ListenerExecutionFailedException"),
+            (
+                "kafka_exception-cause-fqcn",
+                "java.lang.IllegalStateException",
+            ),
+            ("kafka_exception-message", "boom"),
+            ("retry_topic-attempts", "4"),
+            ("kafka_dlt-original-consumer-group", "shop"),
+        ]);
+        let offset = 77_i64.to_be_bytes().to_vec();
+        let offset = ("kafka_original-offset".into(), Some(offset.into()));
+        retried.headers.push(offset);
+        assert_eq!(retried.style(), Some(Style::Spring));
+        assert_eq!(retried.reason(), "java.lang.IllegalStateException");
+        assert_eq!(retried.error().as_deref(), Some("boom"));
+        assert_eq!(retried.origin_topic().as_deref(), Some("orders"));
+        assert_eq!(retried.origin().offset, Some(77));
+        assert_eq!(retried.by()[0].1.as_deref(), Some("shop"));
+
+        let of_key = letter(&[
+            ("kafka_dlt-original-topic", "orders"),
+            ("kafka_dlt-key-exception-fqcn", "DeserializationException"),
+            ("kafka_dlt-key-exception-message", "no key"),
+        ]);
+        assert_eq!(of_key.reason(), "DeserializationException");
+        assert_eq!(of_key.error().as_deref(), Some("no key"));
+        // Other headers of Spring's are the record's own.
+        let received = letter(&[("kafka_correlationId", "1")]);
+        assert_eq!(received.style(), None);
+        assert!(!says_why("kafka_correlationId") && !says_why("kafka_original-topic"));
+        assert!(says_why("kafka_exception-message") && says_why("retry_topic-attempts"));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The loop: what happened goes to the engine, what it wants is carried out.
 //!
 //! Nothing in a turn waits for anything. A turn is begun by a record, an answer, a deadline or, at
-//! the latest, a tenth of a second, so that polling, and with it membership, never depends on a
+//! the latest, a tenth of a second, a second at rest, so that polling, and with it membership, never depends on a
 //! handler.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -54,8 +54,10 @@ const ENOUGH: usize = 4 << 20;
 /// A loop that has not turned for so long was frozen, or its machine was: others may have its
 /// partitions by now. The shortest session that a broker allows is 6 s.
 const SLEPT: Duration = Duration::from_secs(5);
-/// The longest time between turns.
+/// The longest time between turns,
 const TURN: Duration = Duration::from_millis(100);
+/// and while there is nothing to do: Kafka wakes the loop with whatever it has.
+const TURN_AT_REST: Duration = Duration::from_secs(1);
 
 /// Everything that the loop holds.
 pub(super) struct Loop {
@@ -218,7 +220,7 @@ impl Loop {
                 tokio::task::yield_now().await;
                 continue;
             }
-            let latest = self.now + TURN;
+            let latest = self.now + self.longest_wait();
             let due = [self.engine.next_deadline(), self.deliveries.due()];
             let until = due.into_iter().flatten().fold(latest, Duration::min);
             timer.as_mut().reset(self.clock.at(until).into());
@@ -229,6 +231,16 @@ impl Loop {
                 () = &mut timer => {}
             }
         }
+    }
+
+    fn longest_wait(&self) -> Duration {
+        let at_rest = self.engine.held_bytes() == 0
+            && !self.engine.is_draining()
+            && !self.revocation.is_open()
+            && self.takeover.is_none()
+            && !self.stopping
+            && !self.health.kafka_is_missing();
+        if at_rest { TURN_AT_REST } else { TURN }
     }
 
     /// One turn; true if Kafka had more than one turn takes.

@@ -69,6 +69,9 @@ pub async fn run(args: LagArgs) -> anyhow::Result<ExitCode> {
         }
     }
     let members = state.as_ref().ok();
+    for row in &mut rows {
+        row.owner = row::Owner::of(members, &row.partition);
+    }
     args.output.print(
         || {
             json!({
@@ -145,6 +148,7 @@ async fn rows(
             end: known(ends.remove(&partition)),
             committed: offset,
             report,
+            owner: row::Owner::default(),
             waits: None,
             partition,
         }

@@ -66,7 +66,7 @@ impl Contest {
         Trouble {
             reason: "Contested",
             message: format!(
-                "somebody else changes it as often as it is put right ({what}), so that is done once a minute at most; two installations of Drover must not look after one namespace, nor another tool set what spec.template sets: kubectl get --show-managed-fields -o yaml says who it is"
+                "somebody else changes it as often as it is put right ({what}), so that is done once a minute at most; two installations of Drover must not look after one namespace, nor another tool set what spec.template sets: drover doctor says whether two of them lead, kubectl get -o yaml --show-managed-fields of the child who else sets it"
             ),
         }
     }

@@ -138,7 +138,7 @@ pub fn away(latest: &Latest) -> Option<Away<'_>> {
 /// of a Kafka that has answered before; of one that never has it is all that is known.
 fn passes(error: &lag::Error, answered_before: bool) -> bool {
     match error {
-        lag::Error::Later(_) | lag::Error::Missing => true,
+        lag::Error::Later(_) | lag::Error::Moved | lag::Error::Missing => true,
         lag::Error::Unreachable(_)
         | lag::Error::Tls(_)
         | lag::Error::Authentication(_)
@@ -274,6 +274,10 @@ mod tests {
         assert!(away(&latest).is_none());
         let again = away_in(&latest).expect("it is looked at again");
         assert!(again <= PASSING, "{again:?}");
+        // A broker that has just started finds its coordinators.
+        let moved = failing(lag::Error::Moved, 1, false);
+        assert!(away(&moved).is_none());
+        assert!(away(&failing(lag::Error::Moved, 11, false)).is_some());
     }
 
     #[test]

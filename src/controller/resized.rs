@@ -57,7 +57,7 @@ pub fn by_other(
     memory.resized_told = Some(now);
     let by = size_set_by(deployment).join(", ");
     let by = if by.is_empty() {
-        "somebody".to_owned()
+        "another installation of Drover, or somebody who writes in its name,".to_owned()
     } else {
         by
     };

@@ -1,5 +1,7 @@
 //! Events, as `kubectl describe` shows them. An event that cannot be written fails nothing.
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Client;
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
@@ -12,8 +14,7 @@ pub struct Announcement {
     pub warning: bool,
     /// Stable CamelCase word.
     pub reason: String,
-    /// What was done. Repeats of one reason and action within six minutes become one series under
-    /// the first note, so what tells two apart belongs in here.
+    /// What was done.
     pub action: String,
     /// For people.
     pub note: String,
@@ -61,8 +62,8 @@ impl Announcer {
                 EventType::Normal
             },
             reason: announcement.reason,
+            action: with_mark(announcement.action, &announcement.note),
             note: Some(shortened(announcement.note)),
-            action: announcement.action,
             secondary: None,
         };
         // The recorder takes an object of another version for another object, and would never find
@@ -73,6 +74,14 @@ impl Announcer {
         };
         self.recorder.publish(&event, &about).await
     }
+}
+
+/// Repeats of one reason and action within six minutes become one series under the first note: what is said
+/// otherwise is another action, or nobody would ever read it.
+fn with_mark(action: String, note: &str) -> String {
+    let mut hasher = DefaultHasher::new();
+    note.hash(&mut hasher);
+    format!("{action}{:04X}", hasher.finish() & 0xffff)
 }
 
 /// The API refuses notes of 1 KiB and more.
@@ -87,4 +96,20 @@ fn shortened(mut note: String) -> String {
         note.push('…');
     }
     note
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_says_the_same_is_the_same_action() {
+        let stalled = |note| with_mark("RecordStuck".to_owned(), note);
+        assert_eq!(stalled("orders[0] offset 1"), stalled("orders[0] offset 1"));
+        assert_ne!(
+            stalled("orders[0] offset 1"),
+            stalled("orders[0] offset 121")
+        );
+        assert!(stalled("").starts_with("RecordStuck"));
+    }
 }

@@ -214,10 +214,12 @@ async fn controller(cluster: &Cluster, namespace: Option<&str>, chain: &mut Chai
         return chain.wrong(what, "no controller has ever led here (there is no Lease drover-controller); install it: helm install drover charts/drover");
     }
     let leads = |lease: &Lease| matches!(leadership(lease), (State::Well, _));
-    let some = ours.iter().any(leads);
+    let leaders = ours.iter().filter(|lease| leads(lease)).count();
+    let some = leaders > 0;
     for lease in &ours {
         let what = format!("controller in {}", lease.namespace().unwrap_or_default());
         match leadership(lease) {
+            (State::Well, says) if leaders > 1 => chain.unknown(&what, &format!("{says}; {leaders} installations lead, which is well only if no namespace is looked after by two of them (the chart's value namespaces)")),
             (State::Well, says) => chain.well(&what, &says),
             // One that has gone leaves its Lease behind.
             (_, says) if some => {

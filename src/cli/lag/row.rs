@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::api::Span;
 use crate::cli::columns::{UNKNOWN, aligned, count};
+use crate::kafka::admin::Group;
 use crate::report::Report;
 use crate::topic::{Offset, TopicPartition};
 
@@ -20,8 +21,36 @@ pub(super) struct Row {
     pub committed: Option<Offset>,
     /// What the worker said with its last commit.
     pub report: Option<Report>,
+    /// The member that has it, by its own name, as the group says; none where nobody has it.
+    pub owner: Owner,
     /// How long the first record that is not finished has been there.
     pub waits: Option<Duration>,
+}
+
+/// What the group says of who has a partition.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) enum Owner {
+    /// It says nothing: its partitions are being shared out, or it was not asked.
+    #[default]
+    Unsaid,
+    /// Nobody has it.
+    Nobody,
+    /// This member has, by its `client.id`; a worker's is its pod.
+    Member(String),
+}
+
+impl Owner {
+    /// Who has each partition, of a group that has shared all out.
+    pub fn of(group: Option<&Group>, partition: &TopicPartition) -> Self {
+        let Some(group) = group.filter(|group| group.state == "Stable") else {
+            return Self::Unsaid;
+        };
+        let mut members = group.members.iter();
+        match members.find(|member| member.partitions.contains(partition)) {
+            Some(member) => Self::Member(member.client_id.clone()),
+            None => Self::Nobody,
+        }
+    }
 }
 
 impl Row {
@@ -56,6 +85,15 @@ impl Row {
         Some(self.report.as_ref()?.tried)
     }
 
+    /// Who has it; where the group does not say, who committed last.
+    fn owner(&self) -> Option<&str> {
+        match &self.owner {
+            Owner::Member(name) => Some(name),
+            Owner::Nobody => None,
+            Owner::Unsaid => self.report.as_ref().map(|report| report.pod.as_str()),
+        }
+    }
+
     fn stuck(&self) -> Option<String> {
         let stuck = self.report.as_ref()?.stuck.as_ref()?;
         Some(format!(
@@ -73,7 +111,7 @@ impl Row {
             "end": self.end,
             "lag": self.lag(),
             "delaySeconds": self.waits.map(|waits| waits.as_secs_f64()),
-            "owner": report.map(|report| &report.pod),
+            "owner": self.owner(),
             "finishedAhead": self.ahead(),
             "attempts": self.attempts(),
             "stuck": report.and_then(|report| report.stuck.as_ref()).map(|stuck| json!({
@@ -96,7 +134,7 @@ impl Row {
             offset(self.end),
             count(self.lag()),
             text(delay),
-            text(self.report.as_ref().map(|report| report.pod.clone())),
+            text(self.owner().map(str::to_owned)),
             count(self.ahead()),
             count(self.attempts()),
             text(self.stuck()),
@@ -130,6 +168,7 @@ pub(super) fn table(rows: &[Row]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kafka::admin::Member;
     use crate::report::Stuck;
 
     fn row(committed: Option<i64>, end: i64) -> Row {
@@ -139,7 +178,40 @@ mod tests {
             end: Some(Offset(end)),
             committed: committed.map(Offset),
             report: None,
+            owner: Owner::Unsaid,
             waits: None,
+        }
+    }
+
+    #[test]
+    fn who_has_a_partition_is_whom_the_group_says_not_who_committed_last() {
+        let partition = TopicPartition::new("orders", 0);
+        let member = Member {
+            id: "orders-2-abc".to_owned(),
+            client_id: "orders-2".to_owned(),
+            host: "10.0.0.2".into(),
+            partitions: vec![partition.clone()],
+        };
+        let group = |state: &str, members: Vec<Member>| Group {
+            members,
+            state: state.to_owned(),
+        };
+        let mut row = row(Some(3), 10);
+        row.report = Some(Report {
+            pod: "orders-1".to_owned(),
+            ..Report::default()
+        });
+        for (group, owner) in [
+            (Some(group("Stable", vec![member])), Some("orders-2")),
+            (Some(group("Stable", Vec::new())), None),
+            (
+                Some(group("CompletingRebalance", Vec::new())),
+                Some("orders-1"),
+            ),
+            (None, Some("orders-1")),
+        ] {
+            row.owner = Owner::of(group.as_ref(), &partition);
+            assert_eq!(row.owner(), owner, "{group:?}");
         }
     }
 

@@ -239,7 +239,8 @@ fn stuck(facts: &Facts<'_>) -> Vec<StuckRecord> {
                         seen.start
                     ),
                 ),
-                // A consumer of the user's own does not report; that it does not move is seen.
+                // A consumer of the user's own does not report, nor does a worker that hangs: that it does not move is
+                // seen.
                 None if silent?.contains(partition) => {
                     (seen.position().0, 0, NOT_MOVING.to_owned())
                 }

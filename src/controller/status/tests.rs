@@ -570,7 +570,11 @@ fn a_partition_that_does_not_move_is_told_even_if_nobody_reports() {
     decision.outlook.stuck = vec![TopicPartition::new("orders", 0)];
     let status = day.status();
     assert_eq!((status.stuck[0].offset, status.stuck[0].attempts), (4, 0));
-    assert!(condition(&status, "Stalled").2.contains("does not move"));
+    let message = condition(&status, "Stalled").2;
+    assert!(message.contains("does not move"), "{message}");
+    // No record is to blame that nobody has failed on.
+    assert!(message.contains("no worker says"), "{message}");
+    assert!(!message.contains("drover skip"), "{message}");
 
     // Dead letters and skipping are Drover's; this program is not.
     day.fleet = fleet(json!({

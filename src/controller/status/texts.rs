@@ -1,6 +1,6 @@
 //! What conditions say where a word is not enough: what, why and what to do.
 
-use super::{Facts, Spec, own_consumer};
+use super::{Facts, NOT_MOVING, Spec, own_consumer};
 use crate::api::StuckRecord;
 use crate::controller::workload::Workload;
 use crate::fleet::{Fleet, Problem};
@@ -101,6 +101,12 @@ pub(super) fn stalled_text(facts: &Facts<'_>, record: &StuckRecord, count: usize
         _ if error.starts_with("UnknownResult") => {
             "the handler's answer is none that is known, and no dead letter is made of it: the worker's log has it; mend the handler and it goes on by itself".to_owned()
         }
+        _ if error == NOT_MOVING && !own_consumer(facts) => {
+            let whose = whose(facts);
+            format!(
+                "no worker says that it failed: the group may be sharing its partitions out, or the pod that has it hangs; drover lag {whose} says who has it, drover logs {whose} what it does"
+            )
+        }
         _ if own_consumer(facts) => {
             "look at what your consumer logs of this partition; mend it and it goes on by itself".to_owned()
         }
@@ -114,12 +120,17 @@ pub(super) fn stalled_text(facts: &Facts<'_>, record: &StuckRecord, count: usize
     )
 }
 
-/// The command that gives the record up.
-fn skip(facts: &Facts<'_>, record: &StuckRecord) -> String {
-    let whose = match facts.spec {
+/// As commands want it.
+fn whose(facts: &Facts<'_>) -> String {
+    match facts.spec {
         Spec::Good(fleet) => format!("{} -n {}", fleet.name, fleet.namespace),
         Spec::Bad(_) => "NAME".to_owned(),
-    };
+    }
+}
+
+/// The command that gives the record up.
+fn skip(facts: &Facts<'_>, record: &StuckRecord) -> String {
+    let whose = whose(facts);
     let (topic, partition, offset) = (&record.topic, record.partition, record.offset);
     format!(
         "drover skip {whose} --topic {topic} --partition {partition} --offset {offset} --reason WHY"

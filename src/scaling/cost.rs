@@ -141,6 +141,10 @@ impl Outset<'_> {
             if time >= change && backlog <= 0.0 && drained >= ahead {
                 drained = time + step;
             }
+            // From here on nothing waits: most plans of a fleet that copes end at their first step.
+            if time >= change && backlog <= 0.0 && self.arrival <= then && deepest <= time + step {
+                break;
+            }
         }
         let extra = f64::from(size.saturating_sub(self.steady));
         let kept = (drained + AFTERWARDS).min(ahead);

@@ -115,7 +115,7 @@ impl Plan {
                 partitions: reading.partitions(),
                 lag: reading.complete().then(|| reading.lag()),
                 delay: reading.complete().then(|| state.delay(reading)).flatten(),
-                arrival_per_second: state.level.as_ref().and(state.arrival()),
+                arrival_per_second: state.level.as_ref().and(state.arrival_in_all()),
                 capacity_per_pod: state.capacity.measured(),
                 start_up: span(state.orders.learned_start_up()),
                 rebalance: span(state.orders.learned_rebalance()),

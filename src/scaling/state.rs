@@ -31,6 +31,8 @@ pub struct State {
     pub(super) commit_gap: f64,
     /// Records that arrived.
     pub(super) arrivals: Flow,
+    /// Records that arrived where nothing moves: told, but planned for only once they move.
+    pub(super) aside: Flow,
     /// When anything last arrived.
     pub(super) last_arrival: Option<Timestamp>,
     /// Records that were committed.

@@ -931,8 +931,14 @@ fn a_partition_that_was_stuck_raises_nothing_while_it_catches_up() {
         }
         samples.push(sample);
     }
-    for decision in decide(&policy(), known(), &samples) {
+    let decisions = decide(&policy(), known(), &samples);
+    for decision in &decisions {
         assert_eq!(decision.replicas, 1, "{decision:?}");
+    }
+    // All that arrives is told: eleven partitions with 5 a second each, and the stuck one with 50.
+    for second in [150, 399] {
+        let told = decisions[second].outlook.arrival_per_second.unwrap();
+        assert!((95.0..115.0).contains(&told), "{second}: {told}");
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::flow::seconds;
+use super::flow::{Flow, seconds};
 use super::level::Level;
 use super::reading::Reading;
 use super::state::State;
@@ -19,6 +19,8 @@ const SURGE_RECORDS: f64 = 10.0;
 /// is so old.
 const CONFIRMED: f64 = 1.0;
 const BLIP: f64 = 3.0;
+/// What arrives where nothing moves is told as its rate over so many seconds.
+const ASIDE: f64 = 30.0;
 /// What wakes a fleet still grows while it comes at this share of its mean rate at least.
 const STILL: f64 = 0.75;
 
@@ -56,7 +58,7 @@ pub(super) fn observe(state: &mut State, reading: &Reading<'_>) {
     if !reading.new {
         return;
     }
-    let (mut arrived, mut finished) = (0.0, 0.0);
+    let (mut arrived, mut aside, mut finished) = (0.0, 0.0, 0.0);
     let mut pauses = Vec::new();
     let mut quiet = reading.complete() && reading.lag() == 0;
     for known in &reading.known {
@@ -76,7 +78,9 @@ pub(super) fn observe(state: &mut State, reading: &Reading<'_>) {
                 pauses.extend(news.pause);
                 // What arrives where nothing moves asks for no pods; it will, as a backlog, once
                 // that partition moves again.
-                if !known.stuck {
+                if known.stuck {
+                    aside += news.arrived * share;
+                } else {
                     arrived += news.arrived * share;
                 }
             }
@@ -106,6 +110,13 @@ pub(super) fn observe(state: &mut State, reading: &Reading<'_>) {
 
     let before = state.arrivals.total();
     state.arrivals.add(reading.at, arrived);
+    // Nearly always nothing, and then it takes no memory.
+    if aside > 0.0 || state.aside.last().is_some() {
+        state.aside.add(reading.at, aside);
+        if state.aside.span() >= ASIDE && state.aside.rate(ASIDE, ASIDE) == Some(0.0) {
+            state.aside = Flow::default();
+        }
+    }
     state.progress.add(reading.at, finished);
     watch_surge(state, reading, arrived, before);
     watch_burst(state, reading, arrived);
@@ -213,6 +224,11 @@ impl Surge {
 impl State {
     /// Records per second to plan for, as far as it is known: the level, or a surge's mean once
     /// it is no blip any more.
+    /// All that arrives, for people: also where nothing moves.
+    pub(super) fn arrival_in_all(&self) -> Option<f64> {
+        Some(self.arrival()? + self.aside.rate(ASIDE, 1.0).unwrap_or(0.0))
+    }
+
     pub(super) fn arrival(&self) -> Option<f64> {
         let level = self.level.as_ref().map(|level| level.rate)?;
         let surge = self.surge.as_ref().and_then(|surge| {

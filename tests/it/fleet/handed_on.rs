@@ -83,6 +83,24 @@ fn zones_and_days_that_do_not_exist_are_told_offline() {
 }
 
 #[test]
+fn a_rate_limit_is_what_planner_and_worker_are_told() {
+    let limit = json!({ "records": 600, "per": "1m" });
+    let document = with(http_url(), "/spec/delivery/rateLimit", limit);
+    let fleet = validate(&typed(&document), &References::default()).unwrap();
+    assert_eq!(fleet.policy.rate, Some(10.0));
+    let told = drover::fleet::worker_config(&fleet).unwrap();
+    let told = told.rate_limit.unwrap();
+    assert_eq!((told.records, told.per.as_secs()), (600, 60));
+    let document = with(
+        http_url(),
+        "/spec/delivery/rateLimit",
+        json!({ "records": 5 }),
+    );
+    let fleet = validate(&typed(&document), &References::default()).unwrap();
+    assert_eq!(fleet.policy.rate, Some(5.0), "a second");
+}
+
+#[test]
 fn a_schedule_is_what_the_planner_is_told() {
     let peaks = json!([
         { "days": ["Sun"], "from": "22:00", "to": "24:00", "timeZone": "Europe/Berlin", "minReplicas": 2 },

@@ -36,6 +36,7 @@ pub fn http_port() -> Value {
             "delivery": {
                 "ordering": "Partition",
                 "concurrency": 4,
+                "rateLimit": { "records": 600, "per": "1m" },
                 "retry": { "attempts": 3, "initialBackoff": "1s", "maxBackoff": "1m" },
                 "deadLetter": { "topic": "orders.dlq" },
             },

@@ -7,13 +7,16 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import threading
 import unittest
 from pathlib import Path
+from unittest import mock
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from drover_cluster import broker, debian, dockerfile, elsewhere, folder_images, images, kafka_service, keda, packages, plan, processes, tools  # noqa: E402
+from drover_cluster.cache import locked  # noqa: E402
 from drover_cluster.say import Failure  # noqa: E402
 
 
@@ -181,6 +184,27 @@ class Plans(InFolder):
         plan.for_folder(self.folder / "a")
         (self.folder / "a").rename(self.folder / "b")
         self.assertIsNone(plan.existing(self.folder / "b"))
+
+
+class Locks(InFolder):
+    def test_one_at_a_time_and_no_file_is_left(self):
+        inside, most = [], []
+
+        def enter(number):
+            for _ in range(20):
+                with locked("many"):
+                    inside.append(number)
+                    most.append(len(inside))
+                    inside.remove(number)
+
+        with mock.patch("drover_cluster.cache.say"):
+            threads = [threading.Thread(target=enter, args=(number,)) for number in range(8)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+        self.assertEqual((len(most), max(most)), (160, 1))
+        self.assertEqual(list((self.folder / "cache" / "locks").iterdir()), [])
 
 
 class Processes(InFolder):

@@ -123,9 +123,9 @@ impl<P> Engine<P> {
             room -= record.bytes;
             run.push(handle);
         }
-        // What is delivered together is not torn apart for the rate limit: the next waits the longer.
         for handle in run {
-            if !self.throttle.allows(self.in_flight, self.now) {
+            let paced = self.pace.as_ref().is_some_and(|pace| !pace.allows_more());
+            if paced || !self.throttle.allows(self.in_flight, self.now) {
                 return;
             }
             if let Some(lane) = self.lane_mut(id) {

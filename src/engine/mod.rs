@@ -173,7 +173,9 @@ impl<P> Engine<P> {
     pub fn new(settings: Settings) -> Self {
         Self {
             throttle: Throttle::new(settings.concurrency),
-            pace: settings.rate_limit.map(Pace::new),
+            pace: settings
+                .rate_limit
+                .map(|limit| Pace::new(limit, settings.run.records)),
             fuse: settings.breaker.map(Fuse::new),
             budget: Budget::new(settings.budget_bytes),
             settings,

@@ -483,6 +483,32 @@ fn a_rate_limit_gets_the_pods_that_use_it_up_whatever_waits() {
     }
 }
 
+/// A few records a minute say nothing of what a pod can do, and their partitions wait for their turn.
+#[test]
+fn a_slow_rate_limit_makes_nobody_stuck_and_no_pod_slow() {
+    for rate in [0.1, 0.5] {
+        let mut world = World {
+            per_pod: 200.0,
+            period: 1.5,
+            ..World::default()
+        };
+        world.policy.rate = Some(rate);
+        world.policy.min = 1;
+        let arrivals = |time: f64| if time < 1.0 { 120.0 } else { 0.0 };
+        let outcome = world.run(State::default(), 1, 1500.0, arrivals);
+        let sizes = &outcome.changes;
+        assert!(
+            sizes.iter().all(|change| change.1 <= 1),
+            "{rate}: {sizes:?}"
+        );
+        for label in ["MostlyStuck", "StuckLeftOut", "MorePodsDoNotHelp"] {
+            let told = outcome.reasons.contains_key(label);
+            assert!(!told, "{rate}: {label} {:?}", outcome.reasons);
+        }
+        assert_eq!(outcome.state.capacity.measured(), None);
+    }
+}
+
 /// A limit that is set below what a large fleet does lets its pods go.
 #[test]
 fn pods_beyond_a_rate_limit_are_given_back_although_records_wait() {

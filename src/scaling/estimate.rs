@@ -367,13 +367,15 @@ pub(super) fn observe(policy: &Policy, state: &mut State, reading: &Reading<'_>)
     if let Some(pace) = lasting {
         capacity.show(pace);
     }
-    if state.capacity.by_busy().is_none() {
+    let held = rate::holds(policy, state, reading);
+    if held || state.capacity.by_busy().is_none() {
         state.capacity.run = None;
-        silent::observe(state, reading);
+        if !held {
+            silent::observe(state, reading);
+        }
         return;
     }
-    let held = rate::holds(policy, state.progress.rate(RUN, 1.0).unwrap_or(0.0));
-    let loaded = !held && fully_loaded(state, reading);
+    let loaded = fully_loaded(state, reading);
     let progress = state.progress.total();
     let pods = current;
     let worth = sizes::worth(pods, reading.partitions()).max(1.0);

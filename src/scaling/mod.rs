@@ -146,7 +146,7 @@ pub fn step(
     sample: &Sample,
     now: Timestamp,
 ) -> (State, Decision) {
-    let reading = reading::read(sample, &state, now);
+    let reading = reading::read(policy, sample, &state, now);
 
     window::observe(&mut state, &reading);
     orders::observe(policy, &mut state, &reading);

@@ -14,12 +14,16 @@ use super::{Policy, Why};
 const ROOM: f64 = 1.25;
 /// They are too many only where fewer could do so many times: between the two nothing goes up and down.
 const TOO_MANY: f64 = 1.6;
-/// A fleet that does this share of the limit shows the limit, not what its pods can do.
+/// A fleet that can do this share of the limit shows the limit, not what its pods can do.
 const NEAR: f64 = 0.7;
 
-/// Whether the limit, and not its pods, is what holds the fleet: `pace` is what it does, records per second.
-pub(super) fn holds(policy: &Policy, pace: f64) -> bool {
-    policy.rate.is_some_and(|rate| pace >= NEAR * rate)
+/// Whether the limit, and not its pods, may be what holds the fleet. Until they have said what they can do, it may.
+pub(super) fn holds(policy: &Policy, state: &State, reading: &Reading<'_>) -> bool {
+    let worth = sizes::worth(reading.sample.current, reading.partitions());
+    let can = state.capacity.by_busy().map(|rate| rate * worth);
+    policy
+        .rate
+        .is_some_and(|rate| can.is_none_or(|can| can >= NEAR * rate))
 }
 
 /// Orders no more pods than it takes to use the limit up.

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
+use super::Policy;
 use super::flow::seconds;
 use super::sample::{LagUnknown, PartitionSample, Sample};
 use super::state::State;
@@ -142,7 +143,12 @@ impl<'a> Reading<'a> {
 }
 
 /// Judges `sample`.
-pub(super) fn read<'a>(sample: &'a Sample, state: &State, now: Timestamp) -> Reading<'a> {
+pub(super) fn read<'a>(
+    policy: &Policy,
+    sample: &'a Sample,
+    state: &State,
+    now: Timestamp,
+) -> Reading<'a> {
     let at = sample.at.min(now);
     let age = seconds(at, now);
     let mut known = Vec::with_capacity(sample.partitions.len());
@@ -169,7 +175,7 @@ pub(super) fn read<'a>(sample: &'a Sample, state: &State, now: Timestamp) -> Rea
             }
         }
     }
-    mark_stuck(&mut known, sample, state, at);
+    mark_stuck(policy, &mut known, sample, state, at);
     Reading {
         sample,
         at,
@@ -184,11 +190,19 @@ pub(super) fn read<'a>(sample: &'a Sample, state: &State, now: Timestamp) -> Rea
 
 /// Partitions that more pods cannot help. Workers say so in their report; without that it is known
 /// once nothing was committed for a minute while other partitions moved on.
-fn mark_stuck(known: &mut [Known<'_>], sample: &Sample, state: &State, at: Timestamp) {
+fn mark_stuck(
+    policy: &Policy,
+    known: &mut [Known<'_>],
+    sample: &Sample,
+    state: &State,
+    at: Timestamp,
+) {
     let pods = sample.ready.min(sample.current);
     let each = known.len() as f64 / f64::from(pods.max(1));
     let turn = state.capacity.measured().map_or(0.0, |rate| each / rate);
-    let patience = UNMOVED.max(TURNS * turn);
+    // Where the fleet may do no more, each partition's turn comes when all others have had theirs.
+    let allowed = policy.rate.map_or(0.0, |rate| known.len() as f64 / rate);
+    let patience = UNMOVED.max(TURNS * turn.max(allowed));
     let others_moved = pods > 0
         && state.tracks.values().any(|track| {
             let moved = track.moved;

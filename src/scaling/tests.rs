@@ -1111,3 +1111,29 @@ fn an_order_of_somebody_elses_does_not_say_how_long_pods_take() {
     let told = last(&policy, known(), &samples).outlook.start_up;
     assert_eq!(told, Some(Duration::from_secs(2)));
 }
+
+#[test]
+fn a_partition_that_waits_for_its_turn_under_a_rate_limit_is_not_stuck() {
+    let rate = Some(0.1);
+    let limited = Policy {
+        rate,
+        min: 1,
+        ..policy()
+    };
+    let mut samples = Vec::new();
+    for second in (0..900).step_by(5) {
+        let mut sample = sample(f64::from(second), 20, 0, 1);
+        for number in 0..12 {
+            // One record each ten seconds, each time of the next partition.
+            let turns = (second / 10 + 11 - number) / 12;
+            let partition = one(&mut sample, usize::try_from(number).unwrap());
+            partition.committed = Some(Offset(turns.into()));
+            partition.pod = Some("pod".to_owned());
+        }
+        samples.push(sample);
+    }
+    for decision in decide(&limited, State::default(), &samples) {
+        assert_eq!(decision.outlook.stuck, [], "{decision:?}");
+        assert_eq!(decision.replicas, 1, "{decision:?}");
+    }
+}

@@ -14,7 +14,7 @@ use crate::kafka::admin::Error;
 use crate::kafka::client_config::Connection;
 use crate::kafka::scan::{Scan, Step};
 use crate::scaling::PartitionSample;
-use crate::topic::TopicPartition;
+use crate::topic::{Offset, TopicPartition};
 
 /// Looked at once neither end nor commit has moved for so long: what is on its way is no gap.
 const STANDS: Duration = Duration::from_secs(5);
@@ -31,6 +31,8 @@ struct Gap {
     range: Range<i64>,
     since: Timestamp,
     found: Found,
+    /// No record lies before this offset, as was found before more came.
+    nothing_to: i64,
 }
 
 #[derive(Debug, PartialEq)]
@@ -40,7 +42,6 @@ enum Found {
     Looking,
     /// Somebody waits, or it could not be told.
     Record,
-    Nothing,
 }
 
 /// What there is to look at, in one topic.
@@ -69,16 +70,20 @@ impl Gaps {
                 range: range.clone(),
                 since: at,
                 found: Found::Unknown,
+                nothing_to: range.start,
             });
             if gap.range != range {
+                // What was nothing is nothing, whatever comes behind it; but a log that was cut is another.
+                let kept = (range.start..=range.end).contains(&gap.nothing_to)
+                    && gap.range.start <= range.start;
                 *gap = Gap {
+                    nothing_to: if kept { gap.nothing_to } else { range.start },
                     range,
                     since: at,
                     found: Found::Unknown,
                 };
-            } else if gap.found == Found::Nothing {
-                sample.committed = Some(sample.end);
             }
+            sample.committed = Some(committed.max(Offset(gap.nothing_to)));
         }
     }
 
@@ -86,7 +91,8 @@ impl Gaps {
     pub(super) fn doubts(&mut self, now: Timestamp) -> Option<(String, Doubts)> {
         let stands = |gap: &Gap| {
             let stood = Duration::try_from(now.duration_since(gap.since));
-            gap.found == Found::Unknown && stood.is_ok_and(|stood| stood >= STANDS)
+            let open = gap.found == Found::Unknown && gap.nothing_to < gap.range.end;
+            open && stood.is_ok_and(|stood| stood >= STANDS)
         };
         let topic = self
             .0
@@ -96,7 +102,7 @@ impl Gaps {
         for (partition, gap) in &mut self.0 {
             if partition.topic == topic && stands(gap) {
                 gap.found = Found::Looking;
-                doubts.insert(partition.partition, gap.range.clone());
+                doubts.insert(partition.partition, gap.nothing_to..gap.range.end);
             }
         }
         Some((topic.to_string(), doubts))
@@ -107,11 +113,15 @@ impl Gaps {
         for (number, range) in doubts {
             let partition = TopicPartition::new(topic, *number);
             let gap = self.0.get_mut(&partition);
-            if let Some(gap) = gap.filter(|gap| gap.range == *range) {
-                gap.found = match records.contains(number) {
-                    true => Found::Record,
-                    false => Found::Nothing,
-                };
+            let asked = |gap: &&mut Gap| (gap.nothing_to..gap.range.end) == *range;
+            let Some(gap) = gap.filter(asked) else {
+                continue;
+            };
+            if records.contains(number) {
+                gap.found = Found::Record;
+            } else {
+                gap.found = Found::Unknown;
+                gap.nothing_to = range.end;
             }
         }
     }
@@ -150,7 +160,6 @@ pub(super) fn with_records(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::topic::Offset;
 
     fn at(seconds: i64) -> Timestamp {
         Timestamp::from_second(1_800_000_000 + seconds).unwrap()
@@ -182,17 +191,26 @@ mod tests {
         assert_eq!(gaps.doubts(at(7)), None, "somebody looks");
         gaps.looked(&topic, &doubts, &[]);
         assert_eq!(read(&mut gaps, 29, 30, 8), Some(Offset(30)));
-        // Another transaction.
-        assert_eq!(read(&mut gaps, 29, 32, 9), Some(Offset(29)));
-        gaps.looked(&topic, &doubts, &[]);
+        assert_eq!(gaps.doubts(at(60)), None);
+        // Another transaction: only what is new waits.
+        assert_eq!(read(&mut gaps, 29, 32, 61), Some(Offset(30)));
+        gaps.looked(&topic, &doubts, &[0]);
         assert_eq!(
-            read(&mut gaps, 29, 32, 10),
-            Some(Offset(29)),
+            read(&mut gaps, 29, 32, 62),
+            Some(Offset(30)),
             "an old answer"
         );
-        let (topic, doubts) = gaps.doubts(at(20)).unwrap();
+        let (topic, doubts) = gaps.doubts(at(70)).unwrap();
+        assert_eq!(doubts, Doubts::from([(0, 30..32)]));
         gaps.looked(&topic, &doubts, &[0]);
-        assert_eq!(read(&mut gaps, 29, 32, 21), Some(Offset(29)), "it waits");
-        assert_eq!(gaps.doubts(at(60)), None);
+        assert_eq!(read(&mut gaps, 29, 32, 71), Some(Offset(30)), "it waits");
+        assert_eq!(gaps.doubts(at(90)), None);
+        assert_eq!(
+            read(&mut gaps, 31, 32, 91),
+            Some(Offset(31)),
+            "but for its marker"
+        );
+        // A log that was made anew.
+        assert_eq!(read(&mut gaps, 0, 40, 92), Some(Offset(0)));
     }
 }

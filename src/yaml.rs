@@ -3,8 +3,12 @@
 //! Pure. The writer quotes what a YAML 1.1 reader would take for something else (`on`, `1:30`), and
 //! the reader refuses repeated keys.
 
+mod places;
+
 use serde::Serialize;
 use serde_json::Value;
+
+pub use places::{Place, Places};
 
 /// One document of a file.
 #[derive(Debug, PartialEq)]
@@ -13,6 +17,8 @@ pub struct Document {
     pub line: usize,
     /// What it says, or why it cannot be read, in one line.
     pub value: Result<Value, String>,
+    /// Where its fields stand.
+    pub places: Places,
 }
 
 /// `value` as YAML.
@@ -64,7 +70,11 @@ fn yaml_document(line: usize, chunk: &str) -> Option<Document> {
         let placed = serde_saphyr::from_str::<Value>(&placed).err();
         one_line(&placed.unwrap_or(error).to_string())
     });
-    (value != Ok(Value::Null)).then_some(Document { line, value })
+    (value != Ok(Value::Null)).then(|| Document {
+        line,
+        value,
+        places: Places::of(chunk, line),
+    })
 }
 
 /// None if it is not JSON: YAML may begin with a bracket too.
@@ -79,6 +89,7 @@ fn json_documents(text: &str) -> Option<Vec<Document>> {
             Ok(value) => documents.push(Document {
                 line,
                 value: Ok(value),
+                places: Places::default(),
             }),
             Err(_) => return None,
         }

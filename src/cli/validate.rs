@@ -17,7 +17,7 @@ use serde_json::Value;
 use super::output;
 use crate::api::names::reason;
 use crate::fleet::{Contents, Known, Problem, References, check_document_with, check_replay};
-use crate::yaml;
+use crate::yaml::{self, Place, Places};
 
 /// Arguments of `drover validate`.
 #[derive(Args, Clone, Debug)]
@@ -50,7 +50,37 @@ struct Checked {
     skipped: bool,
     /// `namespace/name`, as far as it is written.
     name: String,
-    problems: Vec<Problem>,
+    problems: Vec<Placed>,
+}
+
+/// A problem, and where its field stands, or would stand.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Placed {
+    #[serde(flatten)]
+    problem: Problem,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    column: Option<usize>,
+}
+
+impl Placed {
+    fn at(problem: Problem, place: Option<Place>) -> Self {
+        Self {
+            problem,
+            line: place.map(|(line, _)| line),
+            column: place.map(|(_, column)| column),
+        }
+    }
+}
+
+/// Where a document stands.
+#[derive(Clone, Copy)]
+struct Origin<'a> {
+    file: &'a str,
+    line: usize,
+    places: &'a Places,
 }
 
 /// What is wrong with all of them.
@@ -98,7 +128,14 @@ fn check_text(file: &str, text: &str, beside: &Beside, found: &mut Vec<Checked>)
     for document in yaml::documents(text) {
         some = true;
         match document.value {
-            Ok(value) => check_value(file, document.line, &value, beside, found),
+            Ok(value) => {
+                let origin = Origin {
+                    file,
+                    line: document.line,
+                    places: &document.places,
+                };
+                check_value(origin, "", &value, beside, found);
+            }
             Err(error) => found.push(unreadable(
                 file,
                 document.line,
@@ -121,36 +158,49 @@ fn unreadable(file: &str, line: usize, message: &str) -> Checked {
         line,
         skipped: false,
         name: String::new(),
-        problems: vec![Problem {
-            field: String::new(),
-            reason: reason::UNREADABLE,
-            message: message.to_owned(),
-            may_heal: false,
-        }],
+        problems: vec![Placed::at(
+            Problem {
+                field: String::new(),
+                reason: reason::UNREADABLE,
+                message: message.to_owned(),
+                may_heal: false,
+            },
+            None,
+        )],
     }
 }
 
-fn check_value(file: &str, line: usize, value: &Value, beside: &Beside, found: &mut Vec<Checked>) {
+/// `within` is where in its document the value stands, with a dot at its end.
+fn check_value(
+    origin: Origin<'_>,
+    within: &str,
+    value: &Value,
+    beside: &Beside,
+    found: &mut Vec<Checked>,
+) {
     if let Some(items) = listed(value) {
-        for item in items {
-            check_value(file, line, item, beside, found);
+        for (index, item) in items.iter().enumerate() {
+            let within = format!("{within}items[{index}].");
+            check_value(origin, &within, item, beside, found);
         }
         return;
     }
     let skipped = is_of_another_group(value);
+    let problems = match value["kind"] == "DeadLetterReplay" {
+        _ if skipped => Vec::new(),
+        true => check_replay(value),
+        false => check_document_with(value, beside.of_namespace(value)),
+    };
+    let placed = |problem: Problem| {
+        let place = origin.places.find(&format!("{within}{}", problem.field));
+        Placed::at(problem, place)
+    };
     found.push(Checked {
-        file: file.to_owned(),
-        line,
+        file: origin.file.to_owned(),
+        line: origin.line,
         skipped,
         name: name(value),
-        problems: if skipped {
-            Vec::new()
-        } else {
-            match value["kind"] == "DeadLetterReplay" {
-                true => check_replay(value),
-                false => check_document_with(value, beside.of_namespace(value)),
-            }
-        },
+        problems: problems.into_iter().map(placed).collect(),
     });
 }
 
@@ -248,7 +298,16 @@ fn text(report: &Report) -> String {
         } else if checked.problems.is_empty() {
             out += &format!("{head}: valid\n");
         }
-        for problem in &checked.problems {
+        for Placed {
+            problem,
+            line,
+            column,
+        } in &checked.problems
+        {
+            let head = match (line, column) {
+                (Some(line), Some(column)) => format!("{}:{line}:{column}{kind}", checked.file),
+                _ => head.clone(),
+            };
             out += &format!("{head}: {}: {}\n", problem.reason, problem.message);
         }
     }

@@ -108,15 +108,65 @@ fn all_problems_of_all_documents_are_told_at_once() {
     assert_eq!(output.status.code(), Some(1));
     let out = out(&output);
     for told in [
-        ":1 shop/user-events: Contradiction: spec.scaling.minReplicas is greater",
-        ":1 shop/user-events: UnknownField: spec.scaling.maxReplica is not a field; did you mean maxReplicas?",
-        ":1 shop/user-events: OwnedProperty: spec.kafka.properties[group.id]",
+        " shop/user-events: Contradiction: spec.scaling.minReplicas is greater",
+        " shop/user-events: UnknownField: spec.scaling.maxReplica is not a field; did you mean maxReplicas?",
+        " shop/user-events: OwnedProperty: spec.kafka.properties[group.id]",
         ":2: Unreadable: ",
-        ":4 shop/rails-consumer: InvalidValue: spec.delivery.ordering cannot be \"Keys\"; did you mean Key?",
+        " shop/rails-consumer: InvalidValue: spec.delivery.ordering cannot be \"Keys\"; did you mean Key?",
         "-:1: UnknownKind: ",
     ] {
         assert!(out.contains(told), "{told}\n{out}");
     }
+}
+
+#[test]
+fn each_problem_is_told_with_the_line_and_the_column_of_its_field() {
+    let folder = TempDir::new().unwrap();
+    let text = "\
+apiVersion: v1
+kind: ConfigMap
+metadata: { name: beside }
+---
+apiVersion: drover.dev/v1alpha1
+kind: KafkaConsumer
+metadata:
+  name: orders
+  namespace: shop
+spec:
+  kafka:
+    bootstrapServers: kafka:9092
+    properties:
+      group.id: x
+  topics: [orders, \"b d\"]
+  handler:
+    http: { url: http://users/kafka }
+  scaling:
+    maxDelay: 30
+    minReplicaz: 1
+";
+    let path = file(&folder, "orders.yaml", text);
+    let output = drover(&["validate", &path], "");
+    let out = out(&output);
+    for (place, told) in [
+        ("14:7", "OwnedProperty: spec.kafka.properties[group.id]"),
+        ("15:20", "spec.topics[1]"),
+        ("19:5", "spec.scaling.maxDelay cannot be 30"),
+        ("20:5", "UnknownField: spec.scaling.minReplicaz"),
+    ] {
+        let head = format!("{path}:{place} shop/orders: ");
+        let mut lines = out.lines();
+        let found = lines.any(|line| line.starts_with(&head) && line.contains(told));
+        assert!(found, "{place} {told}\n{out}");
+    }
+    let output = drover(&["validate", "-o", "json", &path], "");
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let problems = report["documents"][1]["problems"].as_array().unwrap();
+    let of = |field: &str| problems.iter().find(|problem| problem["field"] == field);
+    let unknown = of("spec.scaling.minReplicaz").unwrap();
+    assert_eq!(
+        (&unknown["line"], &unknown["column"]),
+        (&json!(20), &json!(5))
+    );
 }
 
 #[test]

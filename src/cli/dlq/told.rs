@@ -56,14 +56,21 @@ fn target(report: &Report) -> String {
     to.unwrap_or_else(|| "to where they came from".to_owned())
 }
 
+fn letters(count: u64) -> String {
+    match count {
+        1 => "1 dead letter".to_owned(),
+        many => format!("{} dead letters", number(many)),
+    }
+}
+
 fn plan(report: &Report) -> String {
     let partly = match report.outcome {
         Outcome::Interrupted => " (interrupted, so not all was counted)",
         _ => "",
     };
-    let count = number(report.histogram.total);
     format!(
-        "{count} dead letters of {} would be replayed {}{partly}\n",
+        "{} of {} would be replayed {}{partly}\n",
+        letters(report.histogram.total),
         report.topic,
         target(report)
     )
@@ -82,8 +89,8 @@ fn done(report: &Report, id: &str) -> String {
         Outcome::Incomplete => "Incomplete: ",
     };
     let mut text = format!(
-        "{head}{} dead letters of {} replayed {} in {seconds:.1} s{rate} (replay {id})\n",
-        number(report.moved),
+        "{head}{} of {} replayed {} in {seconds:.1} s{rate} (replay {id})\n",
+        letters(report.moved),
         report.topic,
         target(report),
     );

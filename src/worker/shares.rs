@@ -65,7 +65,6 @@ impl Loop {
                 "the rate limit is shared out by partitions"
             );
         }
-        self.metrics.rate_limit.set(self.engine.rate_share());
         self.ask_for_partitions();
     }
 

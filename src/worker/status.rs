@@ -48,6 +48,9 @@ impl Loop {
         metrics
             .in_flight_limit
             .set(gauge(self.engine.gauges().in_flight_limit));
+        if self.shares.is_some() {
+            metrics.rate_limit.set(self.engine.rate_share());
+        }
         metrics.partitions.set(gauge(self.lanes.all().count()));
         metrics.paused.set(gauge(self.paused.len()));
         metrics.stalled.set(gauge(self.stalled.len()));

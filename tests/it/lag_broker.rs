@@ -85,6 +85,17 @@ impl Broker {
         consumer
     }
 
+    /// A producer whose records are written in transactions, under the name of `topic`.
+    fn transactions(&self, topic: &str) -> BaseProducer {
+        let producer: BaseProducer = self
+            .config()
+            .set("transactional.id", topic)
+            .create()
+            .unwrap();
+        producer.init_transactions(TIMEOUT).unwrap();
+        producer
+    }
+
     fn need(&self, topic: &str, group: &str) -> Need {
         Need {
             source: Source {
@@ -297,12 +308,7 @@ async fn markers_of_transactions_are_nobodys_backlog_and_open_ones_neither() {
     let broker = broker();
     let topic = broker.create_topic("transactions", 1).await;
     let topic = topic.as_str();
-    let producer: BaseProducer = broker
-        .config()
-        .set("transactional.id", topic)
-        .create()
-        .unwrap();
-    producer.init_transactions(TIMEOUT).unwrap();
+    let producer = broker.transactions(topic);
     let send = || {
         let record = BaseRecord::<(), str>::to(topic).partition(0).payload("x");
         producer.send(record).unwrap();
@@ -344,12 +350,7 @@ async fn what_lies_between_commit_and_end_of_ones_own_consumer_is_no_lag_if_it_i
     let broker = broker();
     let topic = broker.create_topic("own-transactions", 2).await;
     let topic = topic.as_str();
-    let producer: BaseProducer = broker
-        .config()
-        .set("transactional.id", topic)
-        .create()
-        .unwrap();
-    producer.init_transactions(TIMEOUT).unwrap();
+    let producer = broker.transactions(topic);
     producer.begin_transaction().unwrap();
     for partition in 0..2 {
         let record = BaseRecord::<(), str>::to(topic)

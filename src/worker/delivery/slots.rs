@@ -337,8 +337,7 @@ async fn deliver_batch(
     batch: Vec<Delivery>,
     begun: Duration,
 ) {
-    let in_order = shared.limits.batches.is_some_and(|limits| limits.in_order);
-    let mut parts = Parts::of(batch, &shared.most, in_order);
+    let mut parts = Parts::of(batch, &shared.most, together::is_in_order(shared));
     while !slot.cancelled.get()
         && let Some(part) = parts.next()
     {

@@ -209,6 +209,6 @@ async fn attempt(
     (reached, outlived)
 }
 
-fn is_in_order(shared: &Shared) -> bool {
+pub(super) fn is_in_order(shared: &Shared) -> bool {
     shared.limits.batches.is_some_and(|limits| limits.in_order)
 }

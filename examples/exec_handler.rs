@@ -1,6 +1,7 @@
 //! A handler that is a command: reads records as lines of JSON, answers each with a line.
 //!
 //! `--delay 5ms` is the time for each record; `--fail TEXT` retries records whose value contains it.
+//! `--deadly TEXT` kills the worker for such a record, as one does that takes all of the container's memory.
 //! With `--forward HOST:PORT` each record is also POSTed there, so that a witness sees it.
 
 use std::io::{BufRead as _, Read as _, Write as _};
@@ -20,6 +21,10 @@ struct Args {
     /// Records whose value contains this fail.
     #[arg(long)]
     fail: Option<String>,
+    /// Records whose value contains this have the worker killed. In a pod it needs `shareProcessNamespace`: nothing
+    /// kills the first process of a namespace from within.
+    #[arg(long)]
+    deadly: Option<String>,
     /// Where each record is POSTed as well: HOST:PORT.
     #[arg(long)]
     forward: Option<String>,
@@ -46,6 +51,14 @@ fn main() -> Result<()> {
 fn handle(args: &Args, delay: Duration, record: &Value) -> Value {
     std::thread::sleep(delay);
     let value = record["value"].as_str().unwrap_or_default();
+    let is_deadly = args.deadly.as_ref();
+    if is_deadly.is_some_and(|text| value.contains(text))
+        && let Some(worker) = rustix::process::getppid()
+    {
+        let killed = rustix::process::kill_process(worker, rustix::process::Signal::KILL);
+        eprintln!("kill the worker: {killed:?}");
+        std::process::exit(1);
+    }
     let fails = args.fail.as_ref().is_some_and(|text| value.contains(text));
     let forwarded = match &args.forward {
         Some(address) => forward(address, record, value),

@@ -18,6 +18,8 @@ use serde::{Deserialize, Serialize};
 pub const FILE_NAME: &str = "worker.json";
 /// The environment variable that gives it to the worker.
 pub const ENV_CONFIG: &str = "DROVER_CONFIG";
+/// The environment variable with the folder of the journal.
+pub const ENV_JOURNAL: &str = "DROVER_JOURNAL";
 /// The folder where the Secrets that the worker needs are mounted.
 pub const SECRETS_PATH: &str = "/etc/drover-secrets";
 /// The worker's port for `/livez`, `/readyz` and `/metrics`.

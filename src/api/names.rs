@@ -43,6 +43,10 @@ pub const PROGRAM_VOLUME: &str = "drover-program";
 pub const PROGRAM_CONTAINER: &str = "drover-program";
 /// With `handler.exec`: where the user's container has it.
 pub const PROGRAM_PATH: &str = "/opt/drover";
+/// With `handler.exec`: the volume with the journal of what the command has, which outlives the container.
+pub const JOURNAL_VOLUME: &str = "drover-journal";
+/// With `handler.exec`: where the user's container has it.
+pub const JOURNAL_PATH: &str = "/run/drover";
 /// The environment variable with the pod's own name.
 pub const ENV_POD_NAME: &str = "POD_NAME";
 

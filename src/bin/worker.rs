@@ -46,6 +46,7 @@ fn main() -> ExitCode {
     let options = Options {
         pod: args.pod.unwrap_or_else(host_name),
         admin: Some(args.admin_address),
+        journal: args.journal,
         mock_kafka: false,
     };
     info!(

@@ -245,6 +245,7 @@ impl Running {
         let options = Options {
             pod: setup.pod.clone(),
             admin: None,
+            journal: None,
             mock_kafka,
         };
         let reporter = Arc::clone(reporter);

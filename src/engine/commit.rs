@@ -5,8 +5,9 @@ use std::time::Duration;
 use super::effect::{Effect, FrontierCommit};
 use super::event::CommitFailure;
 use super::lane::Lane;
+use super::suspects::Suspect;
 use super::{Engine, LaneId, backoff};
-use crate::report::{Outcomes, Report, Stuck, Tries, unread};
+use crate::report::{self, Outcomes, Report, Stuck, Tries, unread};
 use crate::topic::{Offset, TopicPartition};
 use crate::worker_config::Ordering;
 
@@ -164,6 +165,10 @@ impl<P> Engine<P> {
             let Some(frontier) = frontier else {
                 continue;
             };
+            if !lane.suspects.is_empty() {
+                lane.suspects = lane.suspects.split_off(&frontier.offset.0);
+                lane.suspects.values_mut().for_each(Suspect::commit_sent);
+            }
             lane.asked = Some(frontier.offset);
             lane.reported_stuck = lane.stuck.keys().next().copied();
             sent.push(Sent {
@@ -172,6 +177,7 @@ impl<P> Engine<P> {
                 offset: frontier.offset,
                 finished: lane.uncommitted,
             });
+            self.suspects.passed(&frontier.partition, frontier.offset);
             frontiers.push(frontier);
         }
         self.commits.changed = changed;
@@ -196,6 +202,11 @@ impl<P> Engine<P> {
             next_at: tried.due.map(|due| (began + due).as_secs()),
         });
         let tries: Vec<_> = tries.take(MOST_TRIES).collect();
+        let suspects = lane.suspects.range(offset.0..);
+        let suspects = suspects.map(|(offset, suspect)| report::Suspect {
+            offset: *offset,
+            kills: suspect.kills_if_it_does_not_end(),
+        });
         let first = tries.first().filter(|tries| tries.offset == offset.0);
         Some(FrontierCommit {
             partition: lane.partition.clone(),
@@ -203,6 +214,7 @@ impl<P> Engine<P> {
             report: Report {
                 tried: first.map_or(0, |first| first.attempts),
                 tries,
+                suspects: suspects.collect(),
                 topic_id: lane.topic_id.clone(),
                 stuck: lane
                     .stuck
@@ -256,6 +268,7 @@ impl<P> Engine<P> {
             tried: 0,
             stuck: None,
             tries: Vec::new(),
+            suspects: Vec::new(),
             ahead: Vec::new(),
         }
     }
@@ -281,6 +294,7 @@ impl<P> Engine<P> {
             lane.committed = Some(sent.offset);
             lane.uncommitted -= sent.finished;
             lane.unknown = 0;
+            lane.suspects.values_mut().for_each(Suspect::commit_taken);
         }
     }
 

@@ -53,18 +53,13 @@ impl<P> Engine<P> {
                 continue; // let go in the meantime
             }
             self.backing_off -= 1;
-            let record = &mut self.records[handle];
-            let (id, offset) = (record.lane, record.offset);
+            let record = &self.records[handle];
             let dead_letter = record.trouble.as_ref().and_then(|t| t.dead_letter);
             if let Some(reason) = dead_letter {
                 self.dead_letter(handle, reason, effects);
                 continue;
             }
-            record.state = State::Ready;
-            if let Some(lane) = self.lane_mut(id) {
-                lane.ready.push(offset, handle);
-            }
-            self.enter_ring(id);
+            self.turn_has_come(handle);
         }
     }
 
@@ -73,6 +68,9 @@ impl<P> Engine<P> {
         let own = self.by_partition.len();
         if let Some(pace) = &mut self.pace {
             pace.own_are(own, self.now);
+        }
+        if !self.suspects.is_quiet() && self.start_suspect(effects) {
+            return;
         }
         while !self.ring.is_empty() && self.may_start() {
             let Some(id) = self.ring.pop_front() else {
@@ -96,7 +94,7 @@ impl<P> Engine<P> {
         }
     }
 
-    fn may_start(&mut self) -> bool {
+    pub(super) fn may_start(&mut self) -> bool {
         let now = self.now;
         self.throttle.allows(self.in_flight, now)
             && self.pace.as_mut().is_none_or(|pace| pace.allows(now))
@@ -137,7 +135,13 @@ impl<P> Engine<P> {
         }
     }
 
-    fn deliver(&mut self, id: LaneId, handle: Handle, follows: bool, effects: &mut Vec<Effect<P>>) {
+    pub(super) fn deliver(
+        &mut self,
+        id: LaneId,
+        handle: Handle,
+        follows: bool,
+        effects: &mut Vec<Effect<P>>,
+    ) {
         let Some(lane) = self.lanes.get_mut(id.0 as usize).and_then(Option::as_mut) else {
             return;
         };

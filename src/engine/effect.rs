@@ -137,4 +137,6 @@ pub enum DeadLetterReason {
     Rejected,
     /// It could not be decrypted, so that no handler was given it.
     DecryptionFailed,
+    /// The worker was killed each time that the handler had this record and no other.
+    WorkerKilled,
 }

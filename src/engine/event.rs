@@ -84,6 +84,9 @@ pub enum Event<P> {
     OthersReport(Vec<Report>),
     /// All topics together have so many partitions, whoever they are assigned to: what a rate limit is shared out by.
     Partitions(usize),
+    /// A worker of this pod was killed while the handler had these records: one of them may be why, so that each is
+    /// delivered with nothing beside it. To be told before anything is assigned.
+    Suspects(Vec<(TopicPartition, Offset)>),
     /// The process did not run for so long that the group may have gone on without it. Nothing is
     /// begun until there was time to hear of that; what is taken away meanwhile comes as
     /// [`Event::Lost`].

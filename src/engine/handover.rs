@@ -255,7 +255,7 @@ impl<P> Engine<P> {
                 State::InFlight | State::Cancelled => self.in_flight -= 1,
                 State::DeadLettering => self.dead_lettering -= 1,
                 State::BackingOff => self.backing_off -= 1,
-                State::Following | State::Ready => {}
+                State::Following | State::Ready | State::Suspected => {}
             }
             self.refund(id, record.bytes, effects);
         }
@@ -269,6 +269,7 @@ impl<P> Engine<P> {
         lane.ready.clear();
         lane.keys.clear();
         let held: Vec<_> = lane.ledger.held().collect();
+        self.take_announcements_back(id, false);
         for (index, handle) in held {
             let record = &mut self.records[handle];
             record.follower = None;
@@ -311,6 +312,10 @@ impl<P> Engine<P> {
         if lane.out == 0 {
             return;
         }
+        self.take_announcements_back(id, true);
+        let Some(lane) = self.lanes.get_mut(id.0 as usize).and_then(Option::as_mut) else {
+            return;
+        };
         for (_, handle) in lane.ledger.held() {
             let record = &mut self.records[handle];
             if record.state == State::InFlight {

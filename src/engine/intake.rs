@@ -30,18 +30,18 @@ impl<P> Engine<P> {
             self.lose(assignment.lane, effects);
 
             self.epoch += 1;
-            let LaneId(index) = assignment.lane;
-            let index = index as usize;
+            let id = assignment.lane;
+            let index = id.0 as usize;
             if self.lanes.len() <= index {
                 self.lanes.resize_with(index + 1, || None);
             }
             assigned.push(assignment.partition.clone());
             self.by_partition
                 .insert(assignment.partition.clone(), assignment.lane);
-            let began = self.settings.began;
-            let mut lane = Lane::new(assignment, self.epoch, in_order, began);
+            let mut lane = Lane::new(assignment, self.epoch, in_order, &self.settings);
             lane.paused = self.budget.full();
             self.lanes[index] = Some(lane);
+            self.suspects_of(id);
         }
         // A client may bring a partition back paused as we left it, or not: say what we want.
         if !assigned.is_empty() {
@@ -68,6 +68,7 @@ impl<P> Engine<P> {
             lane.stuck.remove(&offset.0);
             self.totals.finished_before += 1;
             self.went_well_before();
+            self.is_no_suspect(id, offset);
             self.changed(id);
             return;
         }
@@ -89,11 +90,7 @@ impl<P> Engine<P> {
         } else if let Some(wait) = self.rest_of_wait(tried) {
             self.back_off(handle, wait);
         } else {
-            let Some(lane) = self.lane_mut(id) else {
-                return;
-            };
-            lane.ready.push(offset, handle);
-            self.enter_ring(id);
+            self.turn_has_come(handle);
         }
         if passed {
             self.changed(id);
@@ -120,6 +117,7 @@ impl<P> Engine<P> {
             effects.push(Effect::GivenUp { partition, offset });
             self.totals.given_up += 1;
         }
+        self.is_no_suspect(id, offset);
         self.changed(id);
     }
 
@@ -147,7 +145,10 @@ impl<P> Engine<P> {
         let lane = self.lane_mut(id)?;
         if lane.ledger.reading(offset) == Reading::Rewound {
             lane.forget_predecessor();
+            let partition = lane.partition.clone();
+            self.suspects.forget(&partition);
         }
+        let lane = self.lane_mut(id)?;
         let readable = lane.is_readable_again(offset);
         Some(lane.pass(offset) || readable)
     }
@@ -167,7 +168,7 @@ impl<P> Engine<P> {
             return;
         };
         let (partition, paused) = (lane.partition.clone(), lane.paused);
-        let (in_order, began) = (lane.in_order, self.settings.began);
+        let in_order = lane.in_order;
         for offset in lane.stuck.keys() {
             let (partition, offset) = (partition.clone(), Offset(*offset));
             effects.push(Effect::Unstalled { partition, offset });
@@ -182,7 +183,8 @@ impl<P> Engine<P> {
             // It may be another topic of the name.
             topic_id: None,
         };
-        let mut lane = Lane::new(assignment, self.epoch, in_order, began);
+        self.suspects.forget(&partition);
+        let mut lane = Lane::new(assignment, self.epoch, in_order, &self.settings);
         // It may have been paused for what it held, which is gone.
         lane.paused = paused && self.budget.full();
         if paused && !lane.paused {

@@ -10,7 +10,8 @@ use super::event::Assignment;
 use super::ledger::Ledger;
 use super::ready::Ready;
 use super::slab::Handle;
-use super::{LaneId, Ticket};
+use super::suspects::Suspect;
+use super::{LaneId, Settings, Ticket};
 use crate::report::{Report, Stuck};
 use crate::topic::{Offset, TopicPartition};
 
@@ -56,6 +57,8 @@ pub(super) struct Lane {
     pub inherited: Option<Offset>,
     /// Failed attempts on records that are not finished, by whoever had them.
     pub tried: BTreeMap<i64, Tried>,
+    /// Records that the handler had when a worker was killed.
+    pub suspects: BTreeMap<i64, Suspect>,
     /// Records that nothing gets past, with their place in the report.
     pub stuck: BTreeMap<i64, Stuck>,
     /// The stuck record of the last report.
@@ -74,8 +77,12 @@ pub(super) struct Lane {
 }
 
 impl Lane {
-    /// `began` is the wall clock at time zero.
-    pub(super) fn new(assignment: Assignment, epoch: u64, in_order: bool, began: Duration) -> Self {
+    pub(super) fn new(
+        assignment: Assignment,
+        epoch: u64,
+        in_order: bool,
+        settings: &Settings,
+    ) -> Self {
         let mut lane = Self {
             id: assignment.lane,
             partition: assignment.partition,
@@ -96,6 +103,7 @@ impl Lane {
             left_behind: VecDeque::new(),
             inherited: None,
             tried: BTreeMap::new(),
+            suspects: BTreeMap::new(),
             stuck: BTreeMap::new(),
             reported_stuck: None,
             dirty: false,
@@ -106,12 +114,13 @@ impl Lane {
         };
         // Without the committed offset nothing says that the report speaks of what we will read.
         if let (Some(committed), Some(report)) = (assignment.committed, assignment.left_behind) {
-            lane.take_over(committed, report, began);
+            lane.take_over(committed, report, settings);
         }
         lane
     }
 
-    fn take_over(&mut self, committed: Offset, report: Report, began: Duration) {
+    fn take_over(&mut self, committed: Offset, report: Report, settings: &Settings) {
+        let same_revision = revision(&report.pod) == revision(&settings.pod);
         let mut after = committed.0;
         for range in report.ahead {
             // Ranges that overlap or begin too early come from no worker of ours.
@@ -140,12 +149,19 @@ impl Lane {
         }
         for tries in report.tries {
             if tries.offset >= committed.0 {
-                let at = |at| Duration::from_secs(at).saturating_sub(began);
+                let at = |at| Duration::from_secs(at).saturating_sub(settings.began);
                 let tried = Tried {
                     attempts: tries.attempts,
                     due: tries.next_at.map(at),
                 };
                 self.tried.insert(tries.offset, tried);
+            }
+        }
+        for suspect in report.suspects {
+            if suspect.offset >= committed.0 {
+                // What was changed since may be its mending.
+                let kills = if same_revision { suspect.kills } else { 0 };
+                self.suspects.insert(suspect.offset, Suspect::after(kills));
             }
         }
     }
@@ -154,6 +170,7 @@ impl Lane {
     pub(super) fn forget_predecessor(&mut self) {
         self.left_behind.clear();
         self.tried.clear();
+        self.suspects.clear();
         if let Some(offset) = self.inherited.take() {
             self.stuck.remove(&offset.0);
         }
@@ -243,6 +260,11 @@ impl Lane {
         }
         ahead
     }
+}
+
+/// The pods of one revision of a Deployment have the name of its ReplicaSet in common.
+fn revision(pod: &str) -> &str {
+    pod.rsplit_once('-').map_or(pod, |(revision, _)| revision)
 }
 
 /// Keys are hashes already; this only spreads them, as the table looks at the top bits.

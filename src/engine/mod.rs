@@ -7,7 +7,7 @@
 //! `handover` (giving back), `bar` (a partition that cannot be read on); then `settle` does what time or that event has made due: back-offs that
 //! end, drains, commits, and in `dispatch` new deliveries. A record lives in the `slab`; its lane's
 //! `ledger` knows how far may be committed, the `budget` how much may be read, the `throttle` how
-//! much may be delivered at once, the `pace` how much within a time.
+//! much may be delivered at once, the `pace` how much within a time, and `suspects` which record must go alone.
 
 mod backoff;
 mod bar;
@@ -28,6 +28,7 @@ mod ready;
 mod record;
 mod slab;
 mod stretch;
+mod suspects;
 #[cfg(test)]
 mod tests;
 mod throttle;
@@ -52,6 +53,7 @@ use self::lane::Lane;
 use self::pace::Pace;
 use self::record::Record;
 use self::slab::Slab;
+use self::suspects::Suspects;
 use self::throttle::Throttle;
 use crate::topic::{Offset, TopicPartition};
 use crate::worker_config::{OnExhausted, Ordering};
@@ -160,6 +162,8 @@ pub struct Engine<P> {
     /// What is wrong with the dead-letter topic.
     dead_letter_flaw: Option<&'static str>,
     drains: Vec<Drain>,
+    /// Records that may have had a worker of this pod killed.
+    suspects: Suspects,
     in_flight: usize,
     backing_off: usize,
     dead_lettering: usize,
@@ -191,6 +195,7 @@ impl<P> Engine<P> {
             commits: Commits::default(),
             dead_letter_flaw: None,
             drains: Vec::new(),
+            suspects: Suspects::default(),
             in_flight: 0,
             backing_off: 0,
             dead_lettering: 0,
@@ -236,6 +241,7 @@ impl<P> Engine<P> {
             Event::DeadLetterTopic(flaw) => self.dead_letter_topic(flaw),
             Event::OthersReport(reports) => self.others_report(&reports),
             Event::Partitions(all) => self.partitions_are(all),
+            Event::Suspects(records) => self.suspect(records),
             Event::Slept => self.throttle.hold(self.now + HEAR_OF_LOSS),
             Event::Shutdown => self.shutdown(effects),
             Event::Tick => {}
@@ -259,15 +265,19 @@ impl<P> Engine<P> {
     /// When to send [`Event::Tick`] if nothing else happens before: none while only an event can
     /// change anything.
     pub fn next_deadline(&self) -> Option<Duration> {
-        let held_back = !self.ring.is_empty() && self.throttle.held_until() > self.now;
-        let paced = !self.ring.is_empty() && self.throttle.allows(self.in_flight, self.now);
+        // A suspect may be what is waited for, whatever the pace allows.
+        let some_wait = !self.ring.is_empty() || !self.suspects.none_waits();
+        let held_back = some_wait && self.throttle.held_until() > self.now;
+        let paced = some_wait && self.throttle.allows(self.in_flight, self.now);
+        let leave = self.pace.as_ref().filter(|_| paced).and_then(Pace::next);
         [
             self.next_timer(),
             self.next_reading(),
             self.commit_due(),
+            self.suspects.due(),
             self.drains.iter().map(Drain::deadline).min(),
             held_back.then(|| self.throttle.held_until()),
-            self.pace.as_ref().filter(|_| paced).and_then(Pace::next),
+            leave.filter(|next| *next > self.now),
         ]
         .into_iter()
         .flatten()

@@ -34,6 +34,7 @@ impl<P> Engine<P> {
             return;
         };
         self.in_flight -= 1;
+        self.suspect_answered(handle, &verdict);
         match verdict {
             Verdict::Done => {
                 self.went_well(handle, effects);
@@ -189,12 +190,14 @@ impl<P> Engine<P> {
             debug_assert!(false, "a record's lane is there");
             return;
         };
+        let suspect = lane.suspects.get(&record.offset.0);
+        let kills = suspect.map_or(0, |suspect| suspect.kills);
         lane.out += 1;
         self.dead_lettering += 1;
         effects.push(Effect::DeadLetter {
             ticket: lane.ticket(record.offset),
             reason,
-            attempts: record.attempts,
+            attempts: record.attempts.saturating_add(kills),
             failure: trouble.failure.clone(),
             payload,
         });
@@ -252,7 +255,7 @@ impl<P> Engine<P> {
     }
 
     /// The last attempt failed, or the handler will never take it.
-    fn exhausted(
+    pub(super) fn exhausted(
         &mut self,
         index: usize,
         handle: Handle,
@@ -399,11 +402,7 @@ impl<P> Engine<P> {
         if !lane.tried.is_empty() {
             lane.tried.remove(&record.offset.0);
         }
-        if let Some(follower) = record.follower {
-            let next = &mut self.records[follower];
-            next.state = State::Ready;
-            lane.ready.push(next.offset, follower);
-        } else if let Some(key) = record.key {
+        if let (None, Some(key)) = (record.follower, record.key) {
             lane.keys.remove(&key.0);
         }
         if !lane.stuck.is_empty() && lane.stuck.remove(&record.offset.0).is_some() {
@@ -412,7 +411,11 @@ impl<P> Engine<P> {
                 offset: record.offset,
             });
         }
+        self.is_no_suspect(record.lane, record.offset);
         self.changed(record.lane);
+        if let Some(follower) = record.follower {
+            self.turn_has_come(follower);
+        }
         self.enter_ring(record.lane);
         self.refund(record.lane, record.bytes, effects);
     }

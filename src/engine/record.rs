@@ -42,6 +42,8 @@ pub(super) enum State {
     Following,
     /// Its turn.
     Ready,
+    /// Its turn to be delivered with nothing beside it.
+    Suspected,
     /// The handler.
     InFlight,
     /// The handler, which was told to stop.

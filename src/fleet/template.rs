@@ -11,10 +11,10 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use super::problem::Problems;
 use super::{Handler, LEAST_WORKER_MEMORY_BYTES, Timing, quantity};
 use crate::api::names::{
-    ENV_POD_NAME, PROGRAM_CONTAINER, PROGRAM_VOLUME, SECRETS_VOLUME, SOCKET_VOLUME,
+    ENV_POD_NAME, JOURNAL_VOLUME, PROGRAM_CONTAINER, PROGRAM_VOLUME, SECRETS_VOLUME, SOCKET_VOLUME,
     WORKER_CONTAINER, reason,
 };
-use crate::worker_config::{ADMIN_PORT, ENV_CONFIG, SECRETS_PATH};
+use crate::worker_config::{ADMIN_PORT, ENV_CONFIG, ENV_JOURNAL, SECRETS_PATH};
 
 const POD: &str = "spec.template.spec";
 
@@ -169,17 +169,11 @@ fn check_image(pod: &PodSpec, problems: &mut Problems) {
             format!("{POD}.containers has none named {WORKER_CONTAINER} with an image, in which handler.exec could run its command; add it, or give yours that name"),
         );
     }
-    if pod
-        .volumes
-        .iter()
-        .flatten()
-        .any(|volume| volume.name == PROGRAM_VOLUME)
-    {
+    let volumes = pod.volumes.iter().flatten().map(|volume| &*volume.name);
+    for name in volumes.filter(|name| [PROGRAM_VOLUME, JOURNAL_VOLUME].contains(name)) {
         problems.template(
             &format!("{POD}.volumes"),
-            format!(
-                "{POD}.volumes has one named {PROGRAM_VOLUME}, which is Drover's own; rename yours"
-            ),
+            format!("{POD}.volumes has one named {name}, which is Drover's own; rename yours"),
         );
     }
     if pod
@@ -220,7 +214,7 @@ fn check_worker(pod: &PodSpec, exec: bool, problems: &mut Problems) {
             );
         }
     }
-    for name in [ENV_POD_NAME, ENV_CONFIG] {
+    for name in [ENV_POD_NAME, ENV_CONFIG, ENV_JOURNAL] {
         if worker.env.iter().flatten().any(|env| env.name == name) {
             problems.template(
                 &format!("{field}.env"),

@@ -28,7 +28,12 @@ pub const REPLAYS: &str = "drover-redrive-count";
 pub const REPLAY: &str = "drover-redrive-id";
 
 /// Why Drover dead-letters; the first word of its sentence in other tools' headers.
-const REASONS: [&str; 3] = ["AttemptsExhausted", "Rejected", "DecryptionFailed"];
+const REASONS: [&str; 4] = [
+    "AttemptsExhausted",
+    "Rejected",
+    "DecryptionFailed",
+    "WorkerKilled",
+];
 
 /// A header; None is Kafka's null.
 pub type Header<'a> = (Cow<'a, str>, Option<Cow<'a, [u8]>>);

@@ -44,6 +44,8 @@ pub struct Report {
     /// Records that failed and are not finished, by offset; the one at the committed offset is
     /// among them. As far as the text has room.
     pub tries: Vec<Tries>,
+    /// Records that the handler had when a worker was killed, by offset, as far as the text has room.
+    pub suspects: Vec<Suspect>,
     /// Offsets finished beyond the committed one, ascending, as far as the text has room.
     pub ahead: Vec<Range<i64>>,
 }
@@ -70,6 +72,15 @@ pub struct Tries {
     pub next_at: Option<u64>,
 }
 
+/// A record that the handler had when a worker was killed: it may be why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Suspect {
+    /// Its offset.
+    pub offset: i64,
+    /// Deliveries of it alone that have no end: with the one under way, if there is one.
+    pub kills: u32,
+}
+
 /// A record that nothing gets past.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stuck {
@@ -80,6 +91,9 @@ pub struct Stuck {
     /// A few stable words, such as `HttpStatus 500`; at most 100 characters.
     pub error: String,
 }
+
+/// The error of a record that has the worker killed each time that the handler has it and no other.
+pub const WORKER_KILLED: &str = "WorkerKilled";
 
 /// The error of a record that waits for the idempotency store.
 pub const IDEMPOTENCY_STORE: &str = "IdempotencyStore";

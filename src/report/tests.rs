@@ -35,6 +35,16 @@ fn report() -> Report {
                 next_at: None,
             },
         ],
+        suspects: vec![
+            Suspect {
+                offset: 503,
+                kills: 1,
+            },
+            Suspect {
+                offset: 509,
+                kills: 0,
+            },
+        ],
         ahead: vec![501..506, 509..510],
     }
 }
@@ -53,7 +63,7 @@ fn the_text_is_for_people_too() {
         summed(
             "drover/1 at=500 pod=users-7f-x2 done=1200 busy-ms=90000 slots=16 fail=3 slow=1 \
              outcomes=3/50@1800000000 dead-letter=TooSmall topic-id=lZtYPFWLTF2NS84pTXLvCA tried=2 \
-             stuck=500,6,HttpStatus%20500 tries=0:2@1800000030,7:1 ahead=1-5,9"
+             stuck=500,6,HttpStatus%20500 tries=0:2@1800000030,7:1 suspects=3:1,9:0 ahead=1-5,9"
         )
     );
 }
@@ -76,6 +86,7 @@ fn a_report_of_the_version_before_is_read_and_ours_has_all_that_it_reads() {
         dead_letter: None,
         topic_id: None,
         tries: Vec::new(),
+        suspects: Vec::new(),
         ..report()
     };
     assert_eq!(read, ours);
@@ -86,11 +97,28 @@ fn a_report_of_the_version_before_is_read_and_ours_has_all_that_it_reads() {
     let known: Vec<_> = text
         .split(' ')
         .filter(|word| {
-            let new = ["outcomes=", "dead-letter=", "topic-id=", "tries="];
+            let new = [
+                "outcomes=",
+                "dead-letter=",
+                "topic-id=",
+                "tries=",
+                "suspects=",
+            ];
             !new.iter().any(|new| word.starts_with(new))
         })
         .collect();
     assert_eq!(known.join(" "), before);
+}
+
+#[test]
+fn suspects_that_make_no_sense_are_refused() {
+    for suspects in ["", "3", "3:x", "-1:0", "3:1,3:1", "4:0,3:0"] {
+        let text = summed(&format!(
+            "drover/1 at=5 pod=a done=1 busy-ms=1 slots=1 fail=0 slow=0 suspects={suspects}"
+        ));
+        let refused = Err(NotAReport::Damaged("suspects"));
+        assert_eq!(Report::decode(&text, Offset(5)), refused, "{suspects}");
+    }
 }
 
 #[test]
@@ -235,6 +263,19 @@ fn tries(from: i64) -> impl Strategy<Value = Vec<Tries>> {
     })
 }
 
+fn suspects(from: i64) -> impl Strategy<Value = Vec<Suspect>> {
+    let one = (0..5_000_i64, any::<u32>());
+    proptest::collection::vec(one, 0..200).prop_map(move |steps| {
+        let mut next = from;
+        let suspect = |(gap, kills)| {
+            let offset = next + gap;
+            next = offset + 1;
+            Suspect { offset, kills }
+        };
+        steps.into_iter().map(suspect).collect()
+    })
+}
+
 prop_compose! {
     fn any_report(at: i64)(
         pod in any::<String>(),
@@ -244,6 +285,7 @@ prop_compose! {
         dead_letter in proptest::option::of("[A-Za-z]{1,40}"),
         topic_id in proptest::option::of("[-_A-Za-z0-9]{22}"),
         tries in tries(at),
+        suspects in suspects(at),
         ahead in ranges(at),
     ) -> Report {
         let (done, busy_ms, slots, failures, slow_downs, tried) = numbers;
@@ -253,7 +295,8 @@ prop_compose! {
             given_up: some.min(others), of: some.max(others), at,
         });
         Report {
-            pod, done, busy, slots, failures, slow_downs, outcomes, dead_letter, topic_id, tried, stuck, tries, ahead,
+            pod, done, busy, slots, failures, slow_downs, outcomes, dead_letter, topic_id, tried, stuck, tries, suspects,
+            ahead,
         }
     }
 }
@@ -275,6 +318,7 @@ proptest! {
         prop_assert!(is_beginning(&read.pod, &written.pod));
         prop_assert!(written.ahead.starts_with(&read.ahead));
         prop_assert!(written.tries.starts_with(&read.tries));
+        prop_assert!(written.suspects.starts_with(&read.suspects));
         match (&read.stuck, &written.stuck) {
             (Some(read), Some(written)) => {
                 prop_assert_eq!((read.offset, read.attempts), (written.offset, written.attempts));
@@ -283,7 +327,8 @@ proptest! {
             (read, written) => prop_assert_eq!(read, written),
         }
         let numbers = |report: &Report| Report {
-            pod: String::new(), stuck: None, tries: Vec::new(), ahead: Vec::new(), ..report.clone()
+            pod: String::new(), stuck: None, tries: Vec::new(), suspects: Vec::new(), ahead: Vec::new(),
+            ..report.clone()
         };
         prop_assert_eq!(numbers(&read), numbers(&written));
     }
@@ -297,7 +342,7 @@ proptest! {
     #[test]
     fn no_value_makes_reading_panic(
         words in proptest::collection::vec(
-            ("(at|pod|done|busy-ms|slots|fail|slow|dead-letter|topic-id|tries|stuck|ahead)", "[-0-9,:@%a-f]{0,25}"), 0..12),
+            ("(at|pod|done|busy-ms|slots|fail|slow|dead-letter|topic-id|tries|suspects|stuck|ahead)", "[-0-9,:@%a-f]{0,25}"), 0..12),
         at in any::<i64>(),
     ) {
         let words: Vec<_> = words.iter().map(|(name, value)| format!("{name}={value}")).collect();

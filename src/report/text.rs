@@ -1,12 +1,12 @@
 //! A report as text: printable ASCII, readable by people, at most [`MAX_BYTES`].
 //!
 //! ```text
-//! drover/1 at=500 pod=users-7f-x2 done=1200 busy-ms=90000 slots=16 fail=3 slow=0 outcomes=3/50@1800000000 stuck=500,6,HttpStatus%20500 tries=0:6@1800000030,7:1 ahead=1-5,9 sum=0a1b2c3d
+//! drover/1 at=500 pod=users-7f-x2 done=1200 busy-ms=90000 slots=16 fail=3 slow=0 outcomes=3/50@1800000000 stuck=500,6,HttpStatus%20500 tries=0:6@1800000030,7:1 suspects=3:1,9:0 ahead=1-5,9 sum=0a1b2c3d
 //! ```
 //!
-//! `at` is the offset that was committed with it; `ahead` and `tries` count from there. A tool that copies the
+//! `at` is the offset that was committed with it; `ahead`, `tries` and `suspects` count from there. A tool that copies the
 //! text to another offset (mirroring groups to another cluster does) must not make anyone skip
-//! records, so at another offset `topic-id`, `tried`, `tries`, `stuck` and
+//! records, so at another offset `topic-id`, `tried`, `tries`, `suspects`, `stuck` and
 //! `ahead` are not taken. `sum` guards against text that
 //! was cut: a shortened number would be a wrong one. Unknown words are passed over, so that a later
 //! version may say more.
@@ -15,7 +15,7 @@ use std::fmt::Write;
 use std::ops::Range;
 use std::time::Duration;
 
-use super::{MAX_BYTES, Outcomes, Report, Stuck, Tries};
+use super::{MAX_BYTES, Outcomes, Report, Stuck, Suspect, Tries};
 use crate::topic::Offset;
 
 const MAGIC: &str = "drover/";
@@ -26,6 +26,8 @@ const SUM_BYTES: usize = 13;
 const POD_CHARS: usize = 253;
 /// Enough for a hundred records; the rest is for `ahead`.
 const TRIES_BYTES: usize = 2000;
+/// Enough for a hundred of these.
+const SUSPECTS_BYTES: usize = 800;
 /// Base64 of 16 bytes.
 const TOPIC_ID_CHARS: usize = 22;
 const ERROR_CHARS: usize = 100;
@@ -87,6 +89,7 @@ impl Report {
             push_escaped(&mut text, &stuck.error, ERROR_CHARS, room);
         }
         self.push_tries(&mut text, committed, most);
+        self.push_suspects(&mut text, committed, most);
         self.push_ahead(&mut text, committed, most);
         let sum = sum(&text);
         push(&mut text, format_args!(" sum={sum:08x}"));
@@ -108,6 +111,27 @@ impl Report {
             if let Some(next_at) = tries.next_at {
                 push(&mut word, format_args!("@{next_at}"));
             }
+            if text.len() + word.len() > most {
+                return;
+            }
+            text.push_str(&word);
+            least = place + 1;
+            before = ",";
+        }
+    }
+
+    fn push_suspects(&self, text: &mut String, committed: Offset, most: usize) {
+        let most = most.min(text.len() + SUSPECTS_BYTES);
+        let mut before = " suspects=";
+        let mut least = 0;
+        for Suspect { offset, kills } in &self.suspects {
+            let Some(place) = offset.checked_sub(committed.0) else {
+                return;
+            };
+            if place < least {
+                continue;
+            }
+            let word = format!("{before}{place}:{kills}");
             if text.len() + word.len() > most {
                 return;
             }
@@ -187,6 +211,7 @@ struct Words<'a> {
     tried: Option<&'a str>,
     stuck: Option<&'a str>,
     tries: Option<&'a str>,
+    suspects: Option<&'a str>,
     ahead: Option<&'a str>,
 }
 
@@ -211,6 +236,7 @@ impl<'a> Words<'a> {
                 "tried" => &mut words.tried,
                 "stuck" => &mut words.stuck,
                 "tries" => &mut words.tries,
+                "suspects" => &mut words.suspects,
                 "ahead" => &mut words.ahead,
                 _ => continue,
             };
@@ -244,6 +270,9 @@ impl<'a> Words<'a> {
                 .map_or(Ok(0), |tried| number(Some(tried), "tried"))?,
             stuck: self.stuck.map(stuck).transpose()?,
             tries: self.tries.map_or(Ok(Vec::new()), |text| tries(text, at))?,
+            suspects: self
+                .suspects
+                .map_or(Ok(Vec::new()), |text| suspects(text, at))?,
             ahead: self.ahead.map_or(Ok(Vec::new()), |text| ahead(text, at))?,
         };
         if at != committed.0 {
@@ -251,6 +280,7 @@ impl<'a> Words<'a> {
             report.tried = 0;
             report.stuck = None;
             report.tries.clear();
+            report.suspects.clear();
             report.ahead.clear();
         }
         Ok(report)
@@ -311,6 +341,26 @@ fn tries(text: &str, at: i64) -> Result<Vec<Tries>, NotAReport> {
             return Err(bad("tries"));
         }
         all.push(tries);
+    }
+    Ok(all)
+}
+
+fn suspects(text: &str, at: i64) -> Result<Vec<Suspect>, NotAReport> {
+    let read = |word: &str| {
+        let (place, kills) = word.split_once(':')?;
+        let place: i64 = place.parse().ok().filter(|place| *place >= 0)?;
+        Some(Suspect {
+            offset: at.checked_add(place)?,
+            kills: kills.parse().ok()?,
+        })
+    };
+    let mut all: Vec<Suspect> = Vec::new();
+    for word in text.split(',') {
+        let suspect = read(word).ok_or(bad("suspects"))?;
+        if all.last().is_some_and(|last| suspect.offset <= last.offset) {
+            return Err(bad("suspects"));
+        }
+        all.push(suspect);
     }
     Ok(all)
 }

@@ -5,6 +5,7 @@
 
 mod config_map;
 mod deployment;
+mod journal;
 mod labels;
 mod own_consumer_pod;
 mod pod_disruption_budget;

@@ -10,7 +10,7 @@
 //! * The template's container named `worker` is merged into the worker's: `worker_container`.
 //! * With `handler.http.socket` all of them share the volume in which the socket lies: `socket`.
 //! * With `handler.exec` the same, but that container has the user's image: `program` brings the
-//!   worker's program into it.
+//!   worker's program into it, and `journal` a folder that outlives it.
 //! * With `handler.consumer` the template's containers stay as they are; only the environment of
 //!   the one that consumes is added to: `own_consumer_pod`.
 //! * `terminationGracePeriodSeconds` is the longer of the template's and the needed one.
@@ -25,7 +25,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use super::labels::{found_by, labels};
 use super::own_consumer_pod::with_environment;
 use super::worker_container::worker_container;
-use super::{Settings, program, secrets, socket};
+use super::{Settings, journal, program, secrets, socket};
 use crate::api::names::{ANNOTATION_CONFIG_HASH, WORKER_CONTAINER};
 use crate::fleet::{Fleet, Handler, digest, worker_config, worker_config_text};
 
@@ -90,6 +90,7 @@ fn worker_pod(written: PodSpec, fleet: &Fleet, settings: &Settings) -> PodSpec {
     volumes.extend(secrets::volume(fleet));
     if is_exec {
         volumes.push(program::volume());
+        volumes.push(journal::volume());
     }
     volumes.extend(socket::volume(fleet));
     PodSpec {

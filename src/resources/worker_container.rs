@@ -15,7 +15,7 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::pod_template::overlaid;
-use super::{Settings, program, secrets, socket};
+use super::{Settings, journal, program, secrets, socket};
 use crate::api::names::{ENV_POD_NAME, WORKER_CONTAINER};
 use crate::fleet::{Fleet, Handler, amount};
 use crate::worker_config::{ADMIN_PORT, ENV_CONFIG, FILE_NAME};
@@ -31,6 +31,10 @@ pub(super) fn worker_container(
     settings: &Settings,
 ) -> Container {
     let is_exec = matches!(fleet.handler, Handler::Exec { .. });
+    let mut env = vec![pod_name(), configuration(&fleet.name)];
+    if is_exec {
+        env.push(journal::variable());
+    }
     let (image, pull_policy, command) = if is_exec {
         (written.image.clone(), None, Some(vec![program::program()]))
     } else {
@@ -43,10 +47,7 @@ pub(super) fn worker_container(
         image,
         image_pull_policy: written.image_pull_policy.clone().or(pull_policy),
         command,
-        env: Some(joined(
-            vec![pod_name(), configuration(&fleet.name)],
-            written.env,
-        )),
+        env: Some(joined(env, written.env)),
         ports: Some(joined(
             vec![ContainerPort {
                 name: Some(PORT_NAME.to_owned()),
@@ -84,8 +85,13 @@ pub(super) fn worker_container(
 
 /// None where there is nothing to mount: an empty list is not the same to a differ.
 fn mounts(fleet: &Fleet, written: Option<Vec<VolumeMount>>) -> Option<Vec<VolumeMount>> {
-    let program = matches!(fleet.handler, Handler::Exec { .. }).then(program::mount);
-    let ours = [secrets::mount(fleet), socket::mount(fleet), program];
+    let is_exec = matches!(fleet.handler, Handler::Exec { .. });
+    let ours = [
+        secrets::mount(fleet),
+        socket::mount(fleet),
+        is_exec.then(program::mount),
+        is_exec.then(journal::mount),
+    ];
     let mounts = joined(ours.into_iter().flatten().collect(), written);
     (!mounts.is_empty()).then_some(mounts)
 }

@@ -8,7 +8,7 @@ use clap::Parser;
 
 use crate::telemetry::log::Format;
 use crate::worker_config::replay::{ENV_REPLAY, RESULT_FILE, ReplayConfig};
-use crate::worker_config::{ADMIN_PORT, ENV_CONFIG, WorkerConfig};
+use crate::worker_config::{ADMIN_PORT, ENV_CONFIG, ENV_JOURNAL, WorkerConfig};
 
 /// Delivers the records of Kafka topics to a handler.
 ///
@@ -38,6 +38,10 @@ pub struct Args {
     /// What is logged, such as info,drover=debug,librdkafka=warn [default: RUST_LOG, else info].
     #[arg(long, env = "DROVER_LOG")]
     pub log: Option<String>,
+    /// A folder that outlives the container: what a command has is written there, so that a record that has the
+    /// container killed is found [default: none, and it is not].
+    #[arg(long, env = ENV_JOURNAL, value_name = "FOLDER")]
+    pub journal: Option<PathBuf>,
     /// Copies this program to a path and ends: how it gets into a container of another image.
     #[arg(long, value_name = "PATH")]
     pub copy_to: Option<PathBuf>,

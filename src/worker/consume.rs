@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::pin::pin;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +22,7 @@ use super::dead_letters::{DeadLetters, Written};
 use super::delivery::answer::class;
 use super::delivery::{Delivered, Deliveries};
 use super::health::Health;
+use super::journal::Journal;
 use super::lanes::Lanes;
 use super::membership::Takeover;
 use super::news::News;
@@ -128,6 +130,8 @@ pub(super) struct Loop {
     /// Bytes held beyond which nothing more is read while the handler is busy anyway.
     pub enough_bytes: usize,
     pub last_poll: Duration,
+    /// What the handler's processes have, for the worker that comes after one that was killed.
+    pub journal: Option<Rc<Journal>>,
     /// Who is shown what happens.
     pub onlooker: Option<Onlooker>,
     delivered: Vec<Delivered>,
@@ -197,6 +201,7 @@ impl Loop {
             last_trouble: None,
             enough_bytes: (parts.budget_bytes / 4).min(ENOUGH),
             last_poll: Duration::ZERO,
+            journal: None,
             onlooker: None,
             delivered: Vec::new(),
             written: Vec::new(),

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use super::record::Record;
 use crate::engine::{DeadLetterReason, Failure};
 use crate::kafka::producer::Outgoing;
+use crate::report;
 use crate::worker_config::HeaderStyle;
 
 /// What the names of the headers begin with.
@@ -39,6 +40,7 @@ fn reason(why: &Circumstances<'_>) -> &'static str {
         DeadLetterReason::AttemptsExhausted => "AttemptsExhausted",
         DeadLetterReason::Rejected => "Rejected",
         DeadLetterReason::DecryptionFailed => "DecryptionFailed",
+        DeadLetterReason::WorkerKilled => report::WORKER_KILLED,
     }
 }
 

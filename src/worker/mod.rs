@@ -13,6 +13,7 @@ mod dead_letters;
 pub mod delivery;
 mod effects;
 mod health;
+mod journal;
 mod lanes;
 mod leaving;
 mod membership;
@@ -31,6 +32,8 @@ mod unread;
 
 use std::cell::RefCell;
 use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -62,6 +65,7 @@ use delivery::{
     share_of,
 };
 use health::Health;
+use journal::{Journal, Left};
 use leaving::Leaving;
 use onlooker::Onlooker;
 use others::Others;
@@ -86,6 +90,8 @@ pub struct Options {
     pub pod: String,
     /// Where the admin port listens; None for no admin port.
     pub admin: Option<SocketAddr>,
+    /// A folder for the journal of what a command has, which outlives the worker; None for no journal.
+    pub journal: Option<PathBuf>,
     /// Kafka is librdkafka's mock, in this process: what it never answers is not asked, as each question would take
     /// its whole time-out. These are the settings of topics, which the look at the dead-letter topic needs, and their
     /// ids.
@@ -207,8 +213,9 @@ async fn work(
     }
     let spans = spans(config, options, &metrics);
     let (dead_letter_watch, looking) = dead_letter_check::watch(config, &security);
+    let (journal, left) = journal(config, options);
     let way = Way {
-        transport: transport(config, place, clock),
+        transport: transport(config, place, clock, journal.clone()),
         dead_letter_watch,
         tracing: spans.as_ref().map(|spans| {
             let tracer = spans.tracer();
@@ -218,6 +225,8 @@ async fn work(
     beside.spawn_local(looking);
     let mut consuming = begin(config, options, &security, way, clock, &health, &metrics)?;
     consuming.onlooker = onlooker;
+    consuming.journal = journal;
+    consuming.suspect(left);
     // A task of its own, so that it is polled when it is woken and not whenever a connection is.
     let shutdown = shutdown.clone();
     let consuming = tokio::task::spawn_local(async move {
@@ -238,6 +247,20 @@ struct Way {
     transport: Transport,
     dead_letter_watch: dead_letter_check::Watch,
     tracing: Option<Tracing>,
+}
+
+/// Where it is written what the handler's processes have, and what a worker that was killed left there.
+fn journal(config: &WorkerConfig, options: &Options) -> (Option<Rc<Journal>>, Left) {
+    let (Handler::Exec(_), Some(folder)) = (&config.handler, &options.journal) else {
+        return Default::default();
+    };
+    match Journal::open(folder) {
+        Ok((journal, left)) => (Some(Rc::new(journal)), left),
+        Err(error) => {
+            warn!(folder = %folder.display(), %error, "there is no journal, so that a record that has the worker killed is not found");
+            Default::default()
+        }
+    }
 }
 
 /// Spans of attempts, if the environment asks for them.
@@ -351,7 +374,12 @@ fn limits(config: &WorkerConfig) -> Limits {
 }
 
 /// The way to the handler at `place`.
-fn transport(config: &WorkerConfig, place: Place, clock: Monotonic) -> Transport {
+fn transport(
+    config: &WorkerConfig,
+    place: Place,
+    clock: Monotonic,
+    journal: Option<Rc<Journal>>,
+) -> Transport {
     match (&config.handler, place) {
         (Handler::Http(http), Place::Http(target)) => Transport::Http(Http {
             protocol: match http.protocol {
@@ -366,6 +394,7 @@ fn transport(config: &WorkerConfig, place: Place, clock: Monotonic) -> Transport
         (_, Place::Exec(command)) => Transport::Exec(Exec {
             command,
             clock,
+            journal,
             listeners: RefCell::default(),
         }),
         (Handler::Exec(_), Place::Http(_)) => unreachable!("a place is of its handler"),

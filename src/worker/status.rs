@@ -77,6 +77,7 @@ impl Loop {
         self.look_at_membership();
         self.look_at_topics();
         self.hear_of_dead_letter_topic();
+        self.journal_turn();
     }
 
     fn hear_of_dead_letter_topic(&mut self) {

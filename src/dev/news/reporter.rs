@@ -278,5 +278,6 @@ fn word(reason: DeadLetterReason) -> &'static str {
         DeadLetterReason::AttemptsExhausted => "AttemptsExhausted",
         DeadLetterReason::Rejected => "Rejected",
         DeadLetterReason::DecryptionFailed => "DecryptionFailed",
+        DeadLetterReason::WorkerKilled => "WorkerKilled",
     }
 }

@@ -46,6 +46,8 @@ pub(super) struct RecordBook {
     pub held: bool,
     /// With the handler or the producer.
     pub out: bool,
+    /// With the producer.
+    pub dead_lettering: bool,
     /// Failed attempts, those of former owners included.
     pub failures: u32,
 }
@@ -105,6 +107,23 @@ impl Books {
                     ..LaneBook::default()
                 };
                 self.lanes.insert(*partition, lane);
+            }
+            Fact::Crashed { .. } => {
+                self.lanes.clear();
+                self.largest = 0;
+                self.stopping = false;
+            }
+            Fact::Skipped {
+                partition,
+                offset,
+                by_policy: true,
+            } => {
+                let lane = self.lanes.get_mut(partition);
+                if let Some(record) = lane.and_then(|lane| lane.records.get_mut(offset)) {
+                    record.finished = true;
+                    record.held = false;
+                    self.finished.insert((*partition, *offset));
+                }
             }
             Fact::Lost { partition } | Fact::GivenBack { partition } => {
                 self.lanes.remove(partition);
@@ -175,7 +194,9 @@ impl Books {
                 if let Some(lane) = partition.and_then(|p| self.lanes.get_mut(&p)) {
                     lane.epoch.get_or_insert(ticket.epoch);
                 }
+                let dead_lettering = matches!(fact, Fact::LetterAsked { .. });
                 self.change(*partition, *ticket, |record, _| {
+                    record.dead_lettering = dead_lettering;
                     record.out = true;
                     record.held = true;
                     false
@@ -269,10 +290,23 @@ impl LaneBook {
             finished: before,
             held: !before,
             out: false,
+            dead_lettering: false,
             failures,
         };
         self.records.insert(offset, record);
         !before
+    }
+
+    /// Deliveries alone that had no end, as far as the report of who had it before says.
+    pub(super) fn kills(&self, offset: i64) -> u32 {
+        let mut suspects = self.left.suspects.iter();
+        let suspect = suspects.find(|suspect| suspect.offset == offset);
+        suspect.map_or(0, |suspect| suspect.kills)
+    }
+
+    /// The worker was killed so often with this record alone that it is not delivered any more.
+    pub(super) fn is_convicted(&self, offset: i64) -> bool {
+        self.kills(offset) >= 2
     }
 
     pub(super) fn unfinished(&self) -> impl Iterator<Item = i64> {

@@ -105,6 +105,10 @@ pub(super) enum Fact {
         partition: i32,
     },
     Ticked,
+    /// The worker was killed, and another began with what the handler had as suspects.
+    Crashed {
+        with: Vec<(i32, i64)>,
+    },
     Slept,
     Shutdown,
     Stopped,

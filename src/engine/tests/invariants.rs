@@ -96,7 +96,13 @@ fn counts_failures_only(books: &Books, fact: &Fact, settings: &Settings) -> Held
             reason,
             attempts,
         } => {
-            prop_assert_eq!(failures(partition, ticket), Some(attempts));
+            let killed = reason == DeadLetterReason::WorkerKilled;
+            let lane = partition.and_then(|partition| books.lanes.get(&partition));
+            let kills = lane.filter(|_| killed);
+            let kills = kills.map_or(0, |lane| lane.kills(ticket.offset.0));
+            if let Some(failures) = failures(partition, ticket) {
+                prop_assert_eq!(failures + kills, attempts);
+            }
             let enough = attempts >= settings.attempts;
             prop_assert!(
                 enough || reason != DeadLetterReason::AttemptsExhausted,
@@ -147,6 +153,10 @@ fn ends_only_after_a_failure(last: &mut LastAnswers, books: &Books, fact: &Fact)
         } => (partition, offset),
         _ => return Ok(()),
     };
+    let lane = books.lanes.get(&partition);
+    if lane.is_some_and(|lane| lane.is_convicted(offset)) {
+        return Ok(());
+    }
     let answer = last.get(&(partition, epoch(partition), offset));
     let stalled = matches!(fact, Fact::Stalled { .. });
     prop_assert!(
@@ -373,6 +383,7 @@ proptest! {
         let mut given_up = BTreeSet::new();
         holds(&play(script).history, |_, fact, _, settings| {
             match fact {
+                Fact::Crashed { .. } => (open, given_up) = (false, BTreeSet::new()),
                 Fact::BreakerOpened => {
                     prop_assert!(!open && settings.breaker.is_some());
                     open = true;
@@ -404,6 +415,7 @@ proptest! {
                         missing.insert(*partition, *offset);
                     }
                 }
+                Fact::Crashed { .. } => missing.clear(),
                 // Whoever has it next is asked anew.
                 Fact::Lost { partition } | Fact::GivenBack { partition } | Fact::Assigned { partition, .. } => {
                     missing.remove(partition);
@@ -454,6 +466,9 @@ proptest! {
     fn no_more_is_delivered_than_the_rate_limit_allows(script in script()) {
         let (mut began, mut delivered) = (None, 0.0);
         holds(&play(script).history, |_, fact, at, settings| {
+            if let Fact::Crashed { .. } = fact {
+                (began, delivered) = (None, 0.0);
+            }
             let began = *began.get_or_insert(at);
             if let (Fact::Delivered { .. }, Some(limit)) = (fact, settings.rate_limit) {
                 delivered += 1.0;
@@ -461,6 +476,64 @@ proptest! {
                 let kept = limit.per_second() * if runs { 1.0 } else { 0.1 };
                 let most = limit.per_second() * (at - began).as_secs_f64() + kept.max(1.0) + 1e-6;
                 prop_assert!(delivered <= most, "{delivered} of {most}");
+            }
+            Ok(())
+        })?;
+    }
+
+    /// Invariant 9.
+    #[test]
+    fn what_may_have_killed_the_worker_goes_alone(script in script()) {
+        let mut suspects = BTreeSet::new();
+        // The record that was delivered alone and has no answer.
+        let mut alone: Option<(i32, i64)> = None;
+        holds(&play(script).history, |books, fact, _, _| {
+            let named = |partition: &Partition, ticket: &Ticket| {
+                partition.map(|partition| (partition, ticket.offset.0))
+            };
+            match fact {
+                Fact::Crashed { with } => {
+                    suspects.extend(with.iter().copied());
+                    alone = None;
+                }
+                Fact::Assigned { partition, left, .. } => {
+                    alone = alone.filter(|(other, _)| other != partition);
+                    let left = left.iter().flat_map(|left| &left.suspects);
+                    suspects.extend(left.map(|suspect| (*partition, suspect.offset)));
+                }
+                // The log may be another one.
+                Fact::Read { partition, offset, .. } | Fact::GivenUp { partition, offset } => {
+                    let lane = books.lanes.get(partition);
+                    if lane.and_then(|lane| lane.position).is_some_and(|next| *offset < next) {
+                        suspects.retain(|(other, _)| other != partition);
+                        alone = None;
+                    }
+                }
+                Fact::Lost { .. } | Fact::GivenBack { .. } => alone = None,
+                Fact::Answered { partition, ticket, answer, genuine: true } => {
+                    alone = None;
+                    let waits = matches!(
+                        answer,
+                        Answer::SlowDown | Answer::Postponed | Answer::HeldUp | Answer::Cancelled
+                    );
+                    if !waits && let Some(record) = named(partition, ticket) {
+                        suspects.remove(&record);
+                    }
+                }
+                Fact::Delivered { partition, ticket, .. } => {
+                    prop_assert_eq!(alone, None, "beside {:?}", fact);
+                    let record = named(partition, ticket);
+                    if let Some((partition, offset)) = record.filter(|record| suspects.contains(record)) {
+                        let lane = &books.lanes[&partition];
+                        prop_assert!(!lane.is_convicted(offset), "{fact:?}");
+                        let records = books.lanes.values().flat_map(|lane| lane.records.values());
+                        // A copy of a dead letter is no delivery.
+                        let out = records.filter(|record| record.out && !record.dead_lettering);
+                        prop_assert_eq!(out.count(), 0, "{:?}", fact);
+                        alone = record;
+                    }
+                }
+                _ => {}
             }
             Ok(())
         })?;

@@ -21,6 +21,7 @@ mod postponed;
 mod retries;
 mod rig;
 mod script;
+mod suspects;
 mod takeover;
 mod unread;
 mod world;

@@ -41,6 +41,8 @@ pub(super) enum Step {
     Pass(u64),
     PassToDeadline,
     Sleep,
+    /// The worker is killed, and another begins in its place.
+    Crash,
     Shutdown,
 }
 
@@ -128,6 +130,7 @@ fn step(mut number: u32) -> Step {
         (1, Step::Lose(0)),
         (1, Step::AssignAnew(0)),
         (1, Step::Sleep),
+        (1, Step::Crash),
     ];
     let which = |n: &mut u32| take(n, 60) as usize;
     match weighted(n, &kinds) {
@@ -148,7 +151,7 @@ fn step(mut number: u32) -> Step {
         Step::Echo(..) => Step::Echo(take(n, 1_000) as usize, take(n, 2) == 1),
         Step::Lose(_) => Step::Lose(which(n)),
         Step::AssignAnew(_) => Step::AssignAnew(which(n)),
-        same @ (Step::PassToDeadline | Step::Sleep | Step::Shutdown) => same,
+        same @ (Step::PassToDeadline | Step::Sleep | Step::Crash | Step::Shutdown) => same,
     }
 }
 

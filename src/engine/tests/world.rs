@@ -9,7 +9,7 @@ use super::rig::{failure, ms};
 use super::script::{PARTITIONS, Script, Step};
 use crate::engine::{
     Assignment, Barred, DeadLetterReason, Engine, Event, Failure, FrontierCommit, Incoming,
-    KeyHash, LaneId, Ticket, Verdict,
+    KeyHash, LaneId, Settings, Ticket, Verdict,
 };
 use crate::report::{Outcomes, Report, unread};
 use crate::topic::{Offset, TopicPartition};
@@ -169,8 +169,32 @@ impl World {
             }
             Step::PassToDeadline => self.pass_to_deadline(),
             Step::Sleep => self.tell(vec![Fact::Slept], Event::Slept),
+            Step::Crash => self.crash("pod-0"),
             Step::Shutdown => self.shutdown(),
         }
+    }
+
+    /// The worker is killed, and one named `pod` begins in its place, which finds its journal.
+    pub(super) fn crash(&mut self, pod: &str) {
+        // What the one before had stays written until it is known to be harmless.
+        let before = self.engine.suspects();
+        let mut with: Vec<_> = before.map(|(p, offset)| (p.partition, offset.0)).collect();
+        with.extend(self.out.drain(..).map(|(_, content)| content));
+        self.letters.clear();
+        self.answered.clear();
+        self.commit = None;
+        self.held.clear();
+        self.stopping = false;
+        self.more_follows = false;
+        self.engine = Engine::new(Settings {
+            pod: pod.to_owned(),
+            ..self.history.settings.clone()
+        });
+        let suspects = with.iter().map(|(p, offset)| (named(*p), Offset(*offset)));
+        let suspects = Event::Suspects(suspects.collect());
+        self.tell(vec![Fact::Crashed { with }], suspects);
+        let all = usize::try_from(PARTITIONS).unwrap();
+        self.tell(Vec::new(), Event::Partitions(all));
     }
 
     /// Another pod has seen eight records, of which it gave some up.

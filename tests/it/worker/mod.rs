@@ -20,6 +20,7 @@ mod idempotency;
 mod idempotency_batches;
 mod idempotency_lost;
 pub mod kafka;
+mod killed;
 mod membership;
 mod oauth;
 mod outages;

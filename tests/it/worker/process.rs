@@ -85,6 +85,11 @@ impl Process {
         }
     }
 
+    /// It has come to its end, of itself or not.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
     /// Waits until it ends; gives the exit status and what was logged.
     pub fn wait(mut self) -> (Option<i32>, String) {
         self.errors.read_to_string(&mut self.log).unwrap();

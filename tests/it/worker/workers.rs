@@ -109,6 +109,7 @@ impl Worker {
             Options {
                 pod: pod.to_owned(),
                 admin,
+                journal: None,
                 mock_kafka,
             },
             shutdown.clone(),

@@ -23,6 +23,7 @@ use super::spans::Hop;
 use super::transport::Attempted;
 use crate::clock::Monotonic;
 use crate::engine::Verdict;
+use crate::worker::journal::{Journal, Place};
 use crate::worker::record::Record;
 
 pub use self::process::find;
@@ -43,6 +44,8 @@ pub struct Exec {
     pub command: Vec<String>,
     /// The worker's clock.
     pub clock: Monotonic,
+    /// Where it is written what processes have, if the worker may be killed together with them.
+    pub journal: Option<Rc<Journal>>,
     /// Those who read what processes say on their standard error.
     pub listeners: RefCell<JoinSet<()>>,
 }
@@ -51,6 +54,7 @@ pub struct Exec {
 pub struct Line {
     process: Option<Process>,
     group: Rc<Group>,
+    place: Option<Rc<Place>>,
     /// Processes that ended unasked since one last answered.
     failures: u32,
     not_before: Duration,
@@ -80,6 +84,7 @@ impl Exec {
         Line {
             process: None,
             group,
+            place: self.journal.as_ref().and_then(|journal| journal.place()),
             failures: 0,
             not_before: Duration::ZERO,
         }
@@ -125,6 +130,8 @@ impl Exec {
             // No record is to blame for a handler that does not run.
             Err((slow_down, reached)) => return (all(slow_down), reached),
         };
+        let place = line.place.as_ref();
+        let _entry = place.map(|place| place.enter(records(items).into_iter()));
         let mut answered = exchange(line, &mut process, &text, most).await;
         let mut end = None;
         if let Err(Broken::Ended) = answered {

@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tracing::info;
 
-use crate::worker_config::ENV_CONFIG;
+use crate::worker_config::{ENV_CONFIG, ENV_JOURNAL};
 
 /// Bytes of one line of standard error that are logged.
 const LOG_LINE: usize = 4096;
@@ -69,6 +69,7 @@ impl Process {
             .kill_on_drop(true)
             // The worker's own affair.
             .env_remove(ENV_CONFIG)
+            .env_remove(ENV_JOURNAL)
             .spawn()
             .map_err(|error| format!("start the command {program:?}: {error}"))?;
         let id = child.id().and_then(|id| i32::try_from(id).ok());

@@ -125,6 +125,8 @@ fn is_ready(pod: &Pod) -> bool {
 fn failure_reason(message: &str, reason: Option<String>) -> String {
     if message.contains("exceeded quota") {
         "QuotaExceeded".to_owned()
+    } else if message.contains(" usage per ") {
+        "LimitRangeViolation".to_owned()
     } else if message.contains("violates PodSecurity") {
         "PodSecurityViolation".to_owned()
     } else {
@@ -269,5 +271,13 @@ mod tests {
             "message": "pods \"x\" is forbidden: exceeded quota: small" }] });
         let workload = read(&deployment(status), []);
         assert_eq!(workload.troubles[0].reason, "QuotaExceeded");
+    }
+
+    #[test]
+    fn a_limit_range_is_named() {
+        let status = json!({ "conditions": [{ "type": "ReplicaFailure", "status": "True", "reason": "FailedCreate",
+            "message": "pods \"x\" is forbidden: maximum memory usage per Container is 64Mi, but limit is 128Mi" }] });
+        let workload = read(&deployment(status), []);
+        assert_eq!(workload.troubles[0].reason, "LimitRangeViolation");
     }
 }

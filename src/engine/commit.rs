@@ -178,6 +178,7 @@ impl<P> Engine<P> {
                 finished: lane.uncommitted,
             });
             self.suspects.passed(&frontier.partition, frontier.offset);
+            self.suspects.commit_sent(id, epoch);
             frontiers.push(frontier);
         }
         self.commits.changed = changed;
@@ -289,6 +290,7 @@ impl<P> Engine<P> {
 
     /// A lane's commit was taken.
     fn taken(&mut self, sent: &Sent) {
+        self.suspects.commit_came_back(sent.lane, sent.epoch, true);
         let lane = self.lane_mut(sent.lane);
         if let Some(lane) = lane.filter(|lane| lane.epoch == sent.epoch) {
             lane.committed = Some(sent.offset);
@@ -343,6 +345,7 @@ impl<P> Engine<P> {
         };
         self.totals.commit_failures += 1;
         for sent in &sent {
+            self.suspects.commit_came_back(sent.lane, sent.epoch, false);
             let lane = self.lane(sent.lane);
             if lane.is_some_and(|lane| lane.epoch == sent.epoch) {
                 self.changed(sent.lane);

@@ -69,7 +69,7 @@ impl<P> Engine<P> {
         if let Some(pace) = &mut self.pace {
             pace.own_are(own, self.now);
         }
-        if !self.suspects.is_quiet() && self.start_suspect(effects) {
+        if self.start_suspect(effects) {
             return;
         }
         while !self.ring.is_empty() && self.may_start() {

@@ -204,6 +204,9 @@ impl Verdict {
     }
 }
 
+/// The class of a failure where the handler had the record and the connection to it broke before its answer.
+pub const CONNECTION_BROKE: &str = "Connection";
+
 /// Why a delivery failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {

@@ -36,7 +36,9 @@ mod view;
 
 pub use breaker::Breaker;
 pub use effect::{DeadLetterReason, Effect, FrontierCommit};
-pub use event::{Assignment, Barred, CommitFailure, Event, Failure, Incoming, Verdict};
+pub use event::{
+    Assignment, Barred, CONNECTION_BROKE, CommitFailure, Event, Failure, Incoming, Verdict,
+};
 pub use pace::RateLimit;
 pub use view::{Gauges, LaneState, LaneView, Totals};
 
@@ -114,6 +116,8 @@ pub struct Settings {
     pub run: Run,
     /// Attempts in all.
     pub attempts: u32,
+    /// The handler is a process beside this one, which one record may bring down for all that it has.
+    pub own_handler: bool,
     /// The wait before the second attempt.
     pub initial_backoff: Duration,
     /// The longest wait between attempts.

@@ -54,6 +54,7 @@ impl<P> Engine<P> {
                     let reason = DeadLetterReason::AttemptsExhausted;
                     self.exhausted(index, handle, reason, failure, effects);
                 } else {
+                    self.suspect_if_broken(handle, &failure);
                     self.note(handle, failure);
                     self.try_again(index, handle, self.growing(handle, attempts), effects);
                 }

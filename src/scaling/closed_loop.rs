@@ -501,10 +501,19 @@ fn a_slow_rate_limit_makes_nobody_stuck_and_no_pod_slow() {
             sizes.iter().all(|change| change.1 <= 1),
             "{rate}: {sizes:?}"
         );
-        for label in ["MostlyStuck", "StuckLeftOut", "MorePodsDoNotHelp"] {
+        for label in [
+            "MostlyStuck",
+            "StuckLeftOut",
+            "MorePodsDoNotHelp",
+            "CappedByMaxReplicas",
+            "CappedByPartitions",
+        ] {
             let told = outcome.reasons.contains_key(label);
             assert!(!told, "{rate}: {label} {:?}", outcome.reasons);
         }
+        // Enough pods, and not in time: that is told.
+        let told = outcome.reasons.contains_key("CappedByRateLimit");
+        assert!(told, "{rate}: {:?}", outcome.reasons);
         assert_eq!(outcome.state.capacity.measured(), None);
     }
 }

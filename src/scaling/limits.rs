@@ -159,7 +159,11 @@ pub(super) fn apply(
             .find(|&size| size >= plan.replicas)
             .unwrap_or(bounds.ceiling);
         plan.replicas = to.max(plan.current);
-    } else if needs.pressing && needs.enough > bounds.ceiling && plan.current >= bounds.ceiling {
+    } else if needs.pressing
+        && needs.enough > bounds.ceiling
+        && plan.current >= bounds.ceiling
+        && !plan.is_rate_limited()
+    {
         let why = limit(policy, reading, bounds, needs.enough);
         plan = plan.note(why);
     }

@@ -66,6 +66,12 @@ impl Plan {
         self.set(current, why)
     }
 
+    /// It was said that a rate limit, and no want of pods, keeps records waiting.
+    pub(super) fn is_rate_limited(&self) -> bool {
+        let mut reasons = self.reasons.iter();
+        reasons.any(|why| matches!(why, Why::CappedByRate { .. }))
+    }
+
     /// Worth knowing, but not decisive.
     pub(super) fn note(mut self, why: Why) -> Self {
         self.reasons.push(why);

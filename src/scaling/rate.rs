@@ -26,6 +26,12 @@ pub(super) fn holds(policy: &Policy, state: &State, reading: &Reading<'_>) -> bo
         .is_some_and(|rate| can.is_none_or(|can| can >= NEAR * rate))
 }
 
+/// Seconds that the limit alone has what waits wait for; 0 without one.
+pub(super) fn wait(policy: &Policy, backlog: f64) -> f64 {
+    let limit = policy.rate.filter(|rate| *rate > 0.0);
+    limit.map_or(0.0, |rate| backlog / rate)
+}
+
 /// Orders no more pods than it takes to use the limit up.
 pub(super) fn apply(
     plan: Plan,
@@ -49,6 +55,10 @@ pub(super) fn apply(
         (Some(most), _) if plan.raises() && plan.replicas > most => {
             let to = most.max(plan.current);
             plan.set(to, why(most))
+        }
+        // Enough pods, and yet not in time.
+        (Some(most), _) if wait(policy, reading.backlog()) > policy.max_delay.as_secs_f64() => {
+            plan.note(why(most))
         }
         _ => plan,
     }

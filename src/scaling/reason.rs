@@ -496,6 +496,12 @@ impl fmt::Display for Why {
                 "one pod stays: waking up from zero takes {takes:.1}s, longer than the promised {promise:?}; speed up the pod's start or raise scaling.maxDelay"
             ),
             Self::SloUnreachable {
+                needed, promise, ..
+            } if *needed < 1.0 => write!(
+                f,
+                "what has to happen before a new pod works takes longer than the promise of {promise:?} even where a pod starts at once, so a sudden rise of the load breaks it; raise scaling.maxDelay, or keep enough pods with scaling.minReplicas"
+            ),
+            Self::SloUnreachable {
                 start_up,
                 needed,
                 promise,
@@ -620,7 +626,11 @@ fn rate_of(per_second: f64) -> String {
         rate if rate >= 1.0 / 3600.0 => (3600.0, "hour"),
         _ => (86_400.0, "day"),
     };
-    let records = number(per_second * times);
+    let records = per_second * times;
+    let records = match (records - records.round()).abs() < 1e-6 {
+        true => format!("{records:.0}"),
+        false => number(records),
+    };
     format!("{records} records a {unit}")
 }
 

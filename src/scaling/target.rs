@@ -11,6 +11,7 @@ use super::limits::Bounds;
 use super::load::Load;
 use super::plan::Plan;
 use super::prospects;
+use super::rate;
 use super::reading::Reading;
 use super::sizes;
 use super::spare;
@@ -143,9 +144,15 @@ pub(super) fn needs(
         .idle_since()
         .filter(|_| reading.complete())
         .map(|since| seconds(since, reading.at));
+    // The pods of any size share one limit.
+    let limited = rate::wait(policy, backlog);
     let at_work = backlog > 0.0 || (idle.is_none() && outset.arrival > 0.0);
     let costs = if at_work && reading.complete() {
-        prospects::weigh(&outset, bounds)
+        let mut costs = prospects::weigh(&outset, bounds);
+        for (_, cost) in &mut costs {
+            cost.worst = cost.worst.max(limited);
+        }
+        costs
     } else {
         Vec::new()
     };
@@ -337,7 +344,7 @@ pub(super) fn propose(
             replicas: current,
             backlog: needs.backlog as u64,
             arrival: needs.arrival,
-            projected: needs.projected,
+            projected: needs.projected.max(rate::wait(policy, needs.backlog)),
         }),
     }
 }

@@ -8,7 +8,7 @@ use super::delivery::Delivery;
 use super::membership::names;
 use super::onlooker::Sight;
 use super::record::Record;
-use crate::engine::{Effect, Failure, FrontierCommit};
+use crate::engine::{DeadLetterReason, Effect, Failure, FrontierCommit};
 use crate::kafka::consumer::Commit;
 use crate::report::unread;
 
@@ -56,6 +56,15 @@ impl Loop {
                 failure,
                 payload,
             } => {
+                if reason == DeadLetterReason::WorkerKilled {
+                    warn!(
+                        topic = %payload.topic,
+                        partition = payload.partition,
+                        offset = %payload.offset,
+                        why = failure.message,
+                        "a record becomes a dead letter undelivered"
+                    );
+                }
                 self.show(&Sight::DeadLettering {
                     record: &payload,
                     reason,

@@ -440,6 +440,7 @@ fn settings(
         concurrency: slots.saturating_mul(run.records),
         run,
         attempts: config.attempts,
+        own_handler: matches!(&config.handler, Handler::Http(http) if http.in_pod),
         initial_backoff: config.initial_backoff,
         max_backoff: config.max_backoff,
         on_exhausted: config.on_exhausted,

@@ -26,6 +26,7 @@ fn settings(ordering: Ordering) -> Settings {
         concurrency: 64,
         run: Run::ONE,
         attempts: 5,
+        own_handler: false,
         initial_backoff: Duration::from_millis(500),
         max_backoff: Duration::from_secs(30),
         on_exhausted: OnExhausted::Stall,

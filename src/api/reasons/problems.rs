@@ -141,7 +141,12 @@ pub const PODS: &[Reason] = &[
     reason(
         "QuotaExceeded",
         "a ResourceQuota of the namespace allows no further pod",
-        "raise the quota, or lower spec.scaling.maxReplicas or the template's resources",
+        "raise the quota, or lower spec.scaling.maxReplicas and minReplicas, or the template's resources",
+    ),
+    reason(
+        "LimitRangeViolation",
+        "a LimitRange of the namespace does not allow what a pod asks for",
+        "correct the resources in spec.template, or the LimitRange",
     ),
     reason(
         "PodSecurityViolation",

@@ -291,6 +291,28 @@ fn a_record_that_waits_for_the_idempotency_store_names_the_store_not_the_handler
 }
 
 #[test]
+fn a_record_that_has_its_container_killed_is_told_with_what_helps() {
+    let mut day = Day::good();
+    day.sample = Some(sample(Some(report::Stuck {
+        offset: 4,
+        attempts: 1,
+        error: report::WORKER_KILLED.to_owned(),
+    })));
+    let (is, _, message) = condition(&day.status(), "Stalled");
+    assert_eq!(is, "True");
+    for part in [
+        "orders[0]",
+        "offset 4",
+        "memory limit",
+        "rollout restart",
+        "drover skip",
+    ] {
+        assert!(message.contains(part), "{message}");
+    }
+    assert!(!message.contains("goes on by itself"), "{message}");
+}
+
+#[test]
 fn a_handler_that_speaks_another_protocol_is_told_with_the_field_that_says_which() {
     let mut day = Day::good();
     day.sample = Some(sample(Some(report::Stuck {
@@ -611,6 +633,26 @@ fn trouble_with_pods_and_children_comes_before_everything_else() {
         message: "taken".to_owned(),
     });
     assert_eq!(reason(&day.status(), "Ready"), "False NameTaken");
+}
+
+#[test]
+fn a_command_whose_container_is_killed_again_and_again_is_told_that_a_record_may_be_why() {
+    let mut day = Day::good();
+    let mut workload = running(1);
+    workload.ready = 0;
+    workload.troubles.push(workload::Trouble {
+        reason: "CrashLoopBackOff".to_owned(),
+        message: "pod p, container worker: OOMKilled, exit code 137".to_owned(),
+    });
+    day.workload = Some(workload);
+    let (.., message) = condition(&day.status(), "Ready");
+    assert!(!message.contains("guilty record"), "{message}");
+    day.fleet = fleet(json!({
+        "handler": { "exec": { "command": ["handle"] } },
+        "template": { "spec": { "containers": [{ "name": "worker", "image": "app:1" }] } },
+    }));
+    let (.., message) = condition(&day.status(), "Ready");
+    assert!(message.contains("guilty record"), "{message}");
 }
 
 #[test]

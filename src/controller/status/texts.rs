@@ -2,9 +2,10 @@
 
 use super::{Facts, NOT_MOVING, Spec, own_consumer};
 use crate::api::StuckRecord;
+use crate::api::names::WORKER_CONTAINER;
 use crate::controller::workload::Workload;
-use crate::fleet::{Fleet, Problem};
-use crate::report::{IDEMPOTENCY_STORE, unread};
+use crate::fleet::{Fleet, Handler, Problem};
+use crate::report::{IDEMPOTENCY_STORE, WORKER_KILLED, unread};
 
 /// Every problem at once, as far as a message has room.
 pub(super) fn problems_text(problems: &[Problem], facts: &Facts<'_>) -> String {
@@ -69,6 +70,12 @@ pub(super) fn stalled_text(facts: &Facts<'_>, record: &StuckRecord, count: usize
     if error.starts_with(IDEMPOTENCY_STORE) {
         return format!(
             "nothing gets past {topic}[{partition}] offset {offset}{others}: the idempotency store does not answer; bring it back and it goes on by itself (the workers' log and /readyz have its words), or choose spec.idempotency.onStoreError: Deliver"
+        );
+    }
+    if error.starts_with(WORKER_KILLED) {
+        return format!(
+            "nothing gets past {topic}[{partition}] offset {offset}{others}: each time that a command has this record, and nothing else, its container is killed, so that pods of this revision are not given it again; raise the memory limit of the container named {WORKER_CONTAINER}, or mend the command: new pods try it again (kubectl rollout restart as well); or name a dead-letter topic in spec.delivery.deadLetter; if the record is not worth it, {}",
+            skip(facts, record)
         );
     }
     let remedy = match stalled_reason(record) {
@@ -154,16 +161,25 @@ pub(super) fn remedy(reason: &str, fleet: &Fleet) -> Option<String> {
         "ErrImagePull" | "ImagePullBackOff" => {
             "; check the image's name and imagePullSecrets in spec.template".to_owned()
         }
-        "CrashLoopBackOff" => format!(
-            "; drover logs {} -n {} -p has the last words of the run before",
-            fleet.name, fleet.namespace
-        ),
+        "CrashLoopBackOff" => {
+            let of_a_record = match &fleet.handler {
+                Handler::Exec { .. } => {
+                    "; if it is killed for a record (137, its memory limit), what was in hand is tried one by one, and the guilty record given no more, within three restarts: the log names them"
+                }
+                _ => "",
+            };
+            format!(
+                "; drover logs {} -n {} -p has the last words of the run before{of_a_record}",
+                fleet.name, fleet.namespace
+            )
+        }
         "Unschedulable" => "; add nodes, or lower resources in spec.template".to_owned(),
         "DeploymentPaused" => format!(
             "; kubectl rollout resume deployment/{} -n {}",
             fleet.name, fleet.namespace
         ),
-        "QuotaExceeded" => "; raise the namespace's quota, or lower spec.scaling.maxReplicas or the resources in spec.template".to_owned(),
+        "QuotaExceeded" => "; raise the namespace's quota, or lower spec.scaling.maxReplicas and minReplicas, or the resources in spec.template".to_owned(),
+        "LimitRangeViolation" => "; correct the resources in spec.template, or the namespace's LimitRange".to_owned(),
         _ => return None,
     })
 }

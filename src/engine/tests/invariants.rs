@@ -8,6 +8,7 @@ use proptest::test_runner::{Config, TestCaseError};
 
 use super::books::{Books, LaneBook};
 use super::history::{Answer, Fact, History, Partition, Seen};
+use super::rig::ms;
 use super::script::script;
 use super::world::play;
 use crate::engine::{DeadLetterReason, Settings, Ticket};
@@ -532,6 +533,54 @@ proptest! {
                         prop_assert_eq!(out.count(), 0, "{:?}", fact);
                         alone = record;
                     }
+                }
+                _ => {}
+            }
+            Ok(())
+        })?;
+    }
+
+    /// Invariant 9.
+    #[test]
+    fn nothing_is_convicted_for_what_another_did(script in script()) {
+        // Deliveries alone that had no end; and what the group or a kill out of nothing cut off.
+        let mut deaths: BTreeMap<(i32, i64), u32> = BTreeMap::new();
+        let mut excused = BTreeSet::new();
+        let mut out = BTreeSet::new();
+        let mut answered: Option<((i32, i64), Duration)> = None;
+        holds(&play(script).history, |books, fact, at, _| {
+            match fact {
+                Fact::Delivered { partition: Some(partition), ticket, .. } => {
+                    if let Some((record, since)) = answered.take()
+                        && at >= since + ms(10_000)
+                    {
+                        excused.insert(record);
+                    }
+                    out.insert((*partition, ticket.offset.0));
+                }
+                Fact::Answered { partition: Some(partition), ticket, genuine: true, .. } => {
+                    let record = (*partition, ticket.offset.0);
+                    out.remove(&record);
+                    answered = Some((record, at));
+                }
+                Fact::Crashed { .. } => {
+                    if let (1, Some(record)) = (out.len(), out.first()) {
+                        *deaths.entry(*record).or_default() += 1;
+                    }
+                    excused.extend(answered.take().map(|(record, _)| record));
+                    out.clear();
+                }
+                Fact::Lost { partition } | Fact::GivenBack { partition } | Fact::Assigned { partition, .. } => {
+                    let answered = answered.take().map(|(record, _)| record);
+                    let gone = out.iter().copied().chain(answered);
+                    excused.extend(gone.filter(|(other, _)| other == partition));
+                    out.retain(|(other, _)| other != partition);
+                }
+                Fact::LetterAsked { partition: Some(partition), ticket, reason, .. } => {
+                    let record = (*partition, ticket.offset.0);
+                    let guilty = deaths.get(&record).copied().unwrap_or_default() >= 2;
+                    let killed = *reason == DeadLetterReason::WorkerKilled;
+                    prop_assert!(!killed || guilty || excused.contains(&record), "{fact:?}, {books:?}");
                 }
                 _ => {}
             }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::engine::{
-    Assignment, CommitFailure, Effect, Engine, Event, Failure, FrontierCommit, Incoming, KeyHash,
-    LaneId, Run, Settings, Ticket, Verdict,
+    Assignment, CONNECTION_BROKE, CommitFailure, Effect, Engine, Event, Failure, FrontierCommit,
+    Incoming, KeyHash, LaneId, Run, Settings, Ticket, Verdict,
 };
 use crate::report::Report;
 use crate::topic::{Offset, TopicPartition};
@@ -18,6 +18,7 @@ pub(super) fn settings() -> Settings {
         concurrency: 16,
         run: Run::ONE,
         attempts: 3,
+        own_handler: true,
         initial_backoff: ms(100),
         max_backoff: ms(10_000),
         on_exhausted: OnExhausted::Stall,
@@ -39,6 +40,15 @@ pub(super) fn failure() -> Failure {
         class: "HttpStatus",
         status: Some(500),
         message: "the handler answered 500".to_owned(),
+    }
+}
+
+/// The connection broke before the answer.
+pub(super) fn broken() -> Failure {
+    Failure {
+        class: CONNECTION_BROKE,
+        status: None,
+        message: "the connection was reset".to_owned(),
     }
 }
 

@@ -195,13 +195,13 @@ fn settings() -> impl Strategy<Value = Settings> {
     });
     let rate_limit = proptest::option::of(rate_limit);
     let sizes = (1..6_usize, run, 1..4_u32, budget);
-    let limits = (breaker, rate_limit);
+    let limits = (breaker, rate_limit, any::<bool>());
     (ordering, sizes, on_exhausted, limits).prop_map(
         |(
             ordering,
             (concurrency, run, attempts, budget_bytes),
             on_exhausted,
-            (breaker, rate_limit),
+            (breaker, rate_limit, own_handler),
         )| Settings {
             pod: "pod-0".to_owned(),
             began: ms(1_000_000_000_000),
@@ -209,6 +209,7 @@ fn settings() -> impl Strategy<Value = Settings> {
             concurrency,
             run,
             attempts,
+            own_handler,
             initial_backoff: ms(100),
             max_backoff: ms(1_000),
             on_exhausted,

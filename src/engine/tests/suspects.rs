@@ -1,7 +1,7 @@
 //! A worker that was killed with its handler, and the records that may be why.
 
-use super::rig::{Rig, failure, ms, partition, retry, settings};
-use crate::engine::{CommitFailure, DeadLetterReason, Effect, Event, Settings, Verdict};
+use super::rig::{Rig, broken, failure, ms, partition, retry, settings};
+use crate::engine::{CommitFailure, DeadLetterReason, Effect, Event, LaneId, Settings, Verdict};
 use crate::report::{Report, Suspect};
 use crate::topic::Offset;
 use crate::worker_config::{OnExhausted, Ordering};
@@ -45,6 +45,13 @@ fn announces(rig: &mut Rig, said: &[(i64, u32)]) {
     rig.committed(Ok(()));
 }
 
+/// Whatever is committed, until there is no more to say.
+fn commits_are_taken(rig: &mut Rig) {
+    while !rig.commits().is_empty() {
+        rig.committed(Ok(()));
+    }
+}
+
 #[test]
 fn a_suspect_is_delivered_alone_after_a_commit_that_says_so() {
     let mut rig = after(settings(), &[0, 2], None);
@@ -55,28 +62,72 @@ fn a_suspect_is_delivered_alone_after_a_commit_that_says_so() {
     let first = rig.one();
     assert_eq!(first.offset, Offset(0));
     rig.done(first);
+    announces(&mut rig, &[(2, 0)]);
     assert!(rig.offsets().is_empty(), "the other one is next");
     announces(&mut rig, &[(2, 1)]);
     let second = rig.one();
     assert_eq!(second.offset, Offset(2));
     rig.done(second);
+    assert!(rig.offsets().is_empty(), "its acquittal is not committed");
+    announces(&mut rig, &[]);
     assert_eq!(rig.offsets(), [1, 3]);
     assert_eq!(rig.engine.suspects().count(), 0);
 }
 
 #[test]
-fn what_is_in_flight_ends_before_a_suspect_is_delivered() {
-    let mut rig = after(settings(), &[1], None);
-    rig.commits();
-    rig.committed(Ok(()));
+fn what_is_in_flight_ends_before_a_suspect_is_announced() {
+    let mut rig = Rig::new(settings(), 1);
     rig.read(0, 0, 0);
     let other = rig.one();
+    rig.assign(1, Some(0), Some(left(&[(0, 0)])));
+    rig.read(1, 0, 0);
     rig.read(0, 1, 1);
-    rig.read(0, 2, 2);
-    announces(&mut rig, &[(1, 1)]);
+    let mut said = Vec::new();
+    for _ in 0..3 {
+        said.extend(rig.commits().into_iter().flatten());
+        rig.committed(Ok(()));
+        rig.pass(ms(1_000));
+    }
+    assert!(said.iter().all(|frontier| {
+        let mut suspects = frontier.report.suspects.iter();
+        suspects.all(|suspect| suspect.kills == 0)
+    }));
     assert!(rig.offsets().is_empty());
     rig.done(other);
-    assert_eq!(rig.one().offset, Offset(1));
+    commits_are_taken(&mut rig);
+    let suspect = rig.one();
+    assert_eq!(suspect.lane, LaneId(1));
+}
+
+#[test]
+fn others_wait_until_the_suspects_of_a_partition_are_read_but_not_for_long() {
+    let mut rig = after(settings(), &[2], None);
+    commits_are_taken(&mut rig);
+    rig.read(0, 0, 0);
+    rig.read(0, 1, 1);
+    assert!(rig.offsets().is_empty());
+    rig.pass(ms(4_000));
+    commits_are_taken(&mut rig);
+    assert!(rig.offsets().is_empty());
+    assert_eq!(rig.pass_to_deadline(), ms(1_000));
+    assert_eq!(rig.offsets(), [0, 1]);
+}
+
+#[test]
+fn nothing_is_delivered_until_the_letter_of_a_convicted_one_is_committed() {
+    let mut rig = after(to_topic(), &[], Some(left(&[(1, 2)])));
+    commits_are_taken(&mut rig);
+    (0..3).for_each(|offset| rig.read(0, offset, offset));
+    let letters = rig.take(|effect| match effect {
+        Effect::DeadLetter { ticket, .. } => Some(*ticket),
+        _ => None,
+    });
+    assert_eq!(letters.len(), 1);
+    assert!(rig.offsets().is_empty());
+    rig.dead_lettered(letters[0], Ok(()));
+    assert!(rig.offsets().is_empty());
+    announces(&mut rig, &[]);
+    assert_eq!(rig.offsets(), [0, 2]);
 }
 
 #[test]
@@ -100,7 +151,9 @@ fn one_that_had_the_worker_killed_twice_alone_is_dead_lettered_and_not_delivered
     };
     assert_eq!(failure.class, "WorkerKilled");
     assert!(failure.message.contains("killed 2 times"), "{failure:?}");
-    rig.dead_lettered(*ticket, Ok(()));
+    let ticket = *ticket;
+    rig.dead_lettered(ticket, Ok(()));
+    commits_are_taken(&mut rig);
     assert_eq!(rig.offsets(), [1], "the next of its key");
 }
 
@@ -121,6 +174,7 @@ fn another_revision_tries_it_again_and_alone() {
     rig.read(0, 1, 1);
     assert!(rig.offsets().is_empty());
     rig.done(ticket);
+    announces(&mut rig, &[]);
     assert_eq!(rig.offsets(), [1]);
 }
 
@@ -150,8 +204,8 @@ fn a_failure_is_an_answer() {
     announces(&mut rig, &[(0, 1)]);
     let ticket = rig.one();
     rig.answer(ticket, retry());
+    announces(&mut rig, &[]);
     rig.pass(ms(1_000));
-    assert_eq!(rig.report().suspects, []);
     // Among others now.
     rig.read(0, 1, 1);
     assert_eq!(rig.offsets(), [0, 1]);
@@ -170,13 +224,16 @@ fn what_was_not_tried_is_a_suspect_still_and_no_death_is_counted() {
     announces(&mut rig, &[(0, 1)]);
     let ticket = rig.one();
     rig.answer(ticket, slow_down);
-    rig.read(0, 1, 1);
-    assert_eq!(rig.offsets(), [1], "while it waits others go on");
-    rig.pass(ms(1_000));
     announces(&mut rig, &[(0, 0)]);
-    assert!(rig.offsets().is_empty(), "announced anew");
-    announces(&mut rig, &[(0, 1)]);
-    assert!(rig.offsets().is_empty(), "after the other");
+    rig.read(0, 1, 1);
+    let other = rig.one();
+    assert_eq!(other.offset, Offset(1), "while it waits others go on");
+    rig.pass(ms(1_000));
+    assert!(rig.offsets().is_empty(), "not beside the other");
+    rig.commits();
+    rig.done(other);
+    commits_are_taken(&mut rig);
+    assert_eq!(rig.offsets(), [0]);
 }
 
 #[test]
@@ -224,5 +281,59 @@ fn in_order_of_the_partition_a_suspect_waits_for_those_before_it() {
     announces(&mut rig, &[(1, 1)]);
     let suspect = rig.one();
     rig.done(suspect);
+    announces(&mut rig, &[]);
     assert_eq!(rig.offsets(), [2]);
+}
+
+#[test]
+fn what_breaks_the_connection_to_a_handler_of_the_pod_twice_goes_alone() {
+    let mut rig = Rig::new(
+        Settings {
+            attempts: 5,
+            ..settings()
+        },
+        1,
+    );
+    (0..3).for_each(|offset| rig.read(0, offset, offset));
+    for _ in 0..2 {
+        let together = rig.delivered();
+        assert_eq!(together.len(), 3);
+        for ticket in together {
+            rig.answer(ticket, Verdict::Retry(broken()));
+        }
+        commits_are_taken(&mut rig);
+        rig.pass(ms(1_000));
+    }
+    for _ in 0..3 {
+        commits_are_taken(&mut rig);
+        let alone = rig.one();
+        // The first is to blame, and goes on breaking it.
+        let verdict = match alone.offset {
+            Offset(0) => Verdict::Retry(broken()),
+            _ => Verdict::Done,
+        };
+        rig.answer(alone, verdict);
+    }
+    commits_are_taken(&mut rig);
+    rig.read(0, 3, 3);
+    assert_eq!(rig.offsets(), [3]);
+}
+
+#[test]
+fn a_handler_elsewhere_is_not_brought_down_by_one_record() {
+    let elsewhere = Settings {
+        attempts: 5,
+        own_handler: false,
+        ..settings()
+    };
+    let mut rig = Rig::new(elsewhere, 1);
+    (0..2).for_each(|offset| rig.read(0, offset, offset));
+    for _ in 0..3 {
+        let together = rig.delivered();
+        assert_eq!(together.len(), 2);
+        for ticket in together {
+            rig.answer(ticket, Verdict::Retry(broken()));
+        }
+        rig.pass(ms(20_000));
+    }
 }

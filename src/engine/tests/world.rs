@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::history::{Answer, Fact, History};
-use super::rig::{failure, ms};
+use super::rig::{broken, failure, ms};
 use super::script::{PARTITIONS, Script, Step};
 use crate::engine::{
     Assignment, Barred, DeadLetterReason, Engine, Event, Failure, FrontierCommit, Incoming,
@@ -388,7 +388,10 @@ impl World {
         let verdict = match answer {
             Answer::Done => Verdict::Done,
             Answer::Skip => Verdict::Skip,
-            Answer::Retry => Verdict::Retry(failure()),
+            Answer::Retry => Verdict::Retry(match ticket.offset.0 % 2 {
+                0 => broken(),
+                _ => failure(),
+            }),
             Answer::Reject => Verdict::Reject(failure()),
             Answer::SlowDown => Verdict::SlowDown {
                 after,

@@ -29,7 +29,7 @@ pub mod class {
     /// The handler could not be connected to.
     pub const CONNECT: &str = "Connect";
     /// The connection broke before the answer was complete.
-    pub const CONNECTION: &str = "Connection";
+    pub use crate::engine::CONNECTION_BROKE as CONNECTION;
     /// The handler answers in another protocol than `spec.handler.http.protocol` says.
     pub const PROTOCOL: &str = "Protocol";
     /// The command ended in the middle of a delivery.

@@ -148,6 +148,7 @@ impl World {
             concurrency: SLOTS * limits.records,
             run,
             attempts: 3,
+            own_handler: false,
             initial_backoff: ms(100),
             max_backoff: ms(1_000),
             on_exhausted: OnExhausted::Skip,

@@ -1,7 +1,13 @@
-//! Commands that have the worker killed together with them, as one that takes all of the container's memory does.
+//! Commands that have the worker killed together with them, as one that takes all of the container's memory does; and
+//! servers that one record brings down for all that they have.
 
 use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use drover::worker_config::{ExecHandler, Handler, OnExhausted, WorkerConfig};
 
@@ -9,7 +15,7 @@ use super::kafka::{Kafka, eventually};
 use super::outages::nowhere;
 use super::process::Process;
 use super::web::{Web, ok};
-use super::workers::{TOPIC, config, texts};
+use super::workers::{TOPIC, Worker, config, http, texts};
 
 const DEAD: &str = "orders.dlq";
 
@@ -121,4 +127,112 @@ fn without_a_dead_letter_topic_it_is_stuck_and_the_worker_lives() {
         3
     );
     assert_eq!(counts(&folder.path().join("done")).len(), 16);
+}
+
+/// A server that ends all its connections for `v-2`, as if it had to be started again, and takes its time for others.
+#[derive(Default)]
+struct Fragile {
+    connections: Mutex<Vec<TcpStream>>,
+    /// Requests for each value.
+    asked: Mutex<BTreeMap<String, usize>>,
+    over: AtomicBool,
+}
+
+impl Fragile {
+    fn start() -> (Arc<Self>, SocketAddr) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = Arc::new(Self::default());
+        let serving = Arc::clone(&server);
+        std::thread::spawn(move || {
+            for connection in listener.incoming() {
+                if serving.over.load(Relaxed) {
+                    return;
+                }
+                let connection = connection.unwrap();
+                let kept = connection.try_clone().unwrap();
+                serving.connections.lock().unwrap().push(kept);
+                let serving = Arc::clone(&serving);
+                std::thread::spawn(move || serving.serve(connection));
+            }
+        });
+        (server, address)
+    }
+
+    /// Until the connection ends.
+    fn serve(&self, mut connection: TcpStream) -> Option<()> {
+        let mut reader = BufReader::new(connection.try_clone().ok()?);
+        loop {
+            let mut length = 0;
+            loop {
+                let mut line = String::new();
+                if reader.read_line(&mut line).ok()? == 0 {
+                    return None;
+                }
+                let header = line.trim_end().to_ascii_lowercase();
+                if let Some(value) = header.strip_prefix("content-length: ") {
+                    length = value.parse().ok()?;
+                }
+                if header.is_empty() {
+                    break;
+                }
+            }
+            let mut body = vec![0; length];
+            reader.read_exact(&mut body).ok()?;
+            let value = String::from_utf8(body).ok()?;
+            *self.asked.lock().unwrap().entry(value.clone()).or_default() += 1;
+            if value == "v-2" {
+                for connection in self.connections.lock().unwrap().drain(..) {
+                    let _ = connection.shutdown(Shutdown::Both);
+                }
+                return None;
+            }
+            std::thread::park_timeout(Duration::from_millis(50));
+            connection
+                .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+                .ok()?;
+        }
+    }
+}
+
+#[test]
+fn a_record_that_brings_the_handler_down_takes_no_other_with_it() {
+    let kafka = Kafka::with_topic(TOPIC, 1);
+    kafka.mock().create_topic(DEAD, 1, 1).unwrap();
+    // 16 are in flight together, and again and again.
+    let keys = texts("k", 64);
+    let keys: Vec<_> = keys.iter().map(String::as_str).collect();
+    kafka.produce(TOPIC, 0, &keys, &texts("v", 64));
+    let (server, address) = Fragile::start();
+    let web = Web::start(|_| ok());
+    let mut config = WorkerConfig {
+        dead_letter_topic: Some(DEAD.to_owned()),
+        on_exhausted: OnExhausted::DeadLetter,
+        attempts: 5,
+        concurrency: 16,
+        handler: http(format!("http://{address}/")),
+        ..config(&kafka, &web)
+    };
+    if let Handler::Http(http) = &mut config.handler {
+        http.in_pod = true;
+    }
+    let worker = Worker::start("pod-1", config);
+    kafka.wait_for_commit(TOPIC, 0, 64);
+    worker.stop().unwrap();
+    server.over.store(true, Relaxed);
+    let _ = TcpStream::connect(address);
+
+    let letters = kafka.read(DEAD, 1);
+    assert_eq!(letters[0].value.as_deref(), Some(&b"v-2"[..]));
+    assert_eq!(letters[0].header("drover-dlq-attempts"), Some("5"));
+    let asked = server.asked.lock().unwrap();
+    // Over a connection that was used before an attempt may be two requests.
+    assert!(
+        asked.len() == 64 && (5..=10).contains(&asked["v-2"]),
+        "{asked:?}"
+    );
+    let others = asked.iter().filter(|(value, _)| *value != "v-2");
+    assert!(others.clone().all(|(_, times)| *times <= 5), "{asked:?}");
+    // It went down for some of them more than once.
+    assert!(others.clone().any(|(_, times)| *times >= 3), "{asked:?}");
 }

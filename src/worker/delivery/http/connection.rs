@@ -223,13 +223,20 @@ pub async fn attempt(
     kept: usize,
 ) -> Exchanged {
     let mut reused = connection;
+    // The server had the whole request and closed the connection without a word.
+    let mut given = false;
+    let absent = |given: bool, message: &str| match given && target.in_pod {
+        // It went away with the request, which may be why.
+        true => broke(&format!("no answer, and then {message}"), false),
+        false => unreached(message),
+    };
     loop {
         let fresh = reused.is_none();
         let mut connection = match reused.take() {
             Some(connection) => connection,
             None => match Connection::open(target).await {
                 Ok(connection) => connection,
-                Err(message) => return unreached(&message),
+                Err(message) => return absent(given, &message),
             },
         };
         match connection.exchange(target, &request, kept).await {
@@ -243,15 +250,15 @@ pub async fn attempt(
             // A server that closes a connection after an answer without saying so: in all likelihood
             // it has not seen what was on its way then. It gets the request once more, over a fresh
             // connection, before that counts as an attempt; it knows it again by its idempotency key.
-            Err(Broken::Silent(_)) if !fresh => {}
+            Err(Broken::Silent(_)) if !fresh => given = true,
             Err(Broken::Silent(why)) => return broke(&why, false),
             // Who begins an answer is there.
             Err(Broken::Lost(why)) => return broke(&why, true),
             Err(Broken::Refused(why)) => {
-                return unreached(&format!("connect to {}: {why}", target.address));
+                return absent(given, &format!("connect to {}: {why}", target.address));
             }
             Err(Broken::Unsent) if fresh => {
-                return unreached("the handler closed the connection at once");
+                return absent(given, "the handler closed the connection at once");
             }
             // The handler closed an idle connection and has not seen this request.
             Err(Broken::Unsent) => {}

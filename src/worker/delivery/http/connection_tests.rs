@@ -121,6 +121,38 @@ fn a_used_connection_that_is_closed_without_a_word_costs_no_attempt_once() {
     assert_eq!(two_attempts(&[&[""], &[OK]]), [false, true]);
 }
 
+/// A server answers once, takes a second request and is gone: the class of what that means.
+fn gone_with_the_second(in_pod: bool) -> &'static str {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut target = Target::parse(&format!("http://{}/", listener.local_addr().unwrap())).unwrap();
+    target.in_pod = in_pod;
+    let serving = spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        drop(listener);
+        let mut requests = BufReader::new(stream.try_clone().unwrap());
+        read_request(&mut requests);
+        let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
+        stream.write_all(answer).unwrap();
+        read_request(&mut requests);
+    });
+    let second = runtime().block_on(async {
+        let first = attempt(&target, None, hello(), 100).await;
+        attempt(&target, first.connection, hello(), 100).await
+    });
+    serving.join().unwrap();
+    match second.answer {
+        Err(Verdict::Retry(failure) | Verdict::SlowDown { failure, .. }) => failure.class,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_handler_of_the_pod_that_is_gone_with_a_request_may_have_gone_for_it() {
+    assert_eq!(gone_with_the_second(true), class::CONNECTION);
+    // Elsewhere it is replaced by another every now and then.
+    assert_eq!(gone_with_the_second(false), class::CONNECT);
+}
+
 #[test]
 fn an_answer_before_the_body_is_read_counts_and_ends_the_connection() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();

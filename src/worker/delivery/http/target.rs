@@ -34,6 +34,8 @@ pub struct Target {
     pub opening: Bytes,
     /// The header `authorization` of every request; it is among those of `opening` already.
     pub authorization: Option<Authorization>,
+    /// It runs in the same pod.
+    pub in_pod: bool,
     /// None: in the clear.
     tls: Option<Box<Tls>>,
 }
@@ -121,6 +123,7 @@ impl Target {
     /// The target of a handler; the error says what is wrong with it.
     pub fn of(handler: &HttpHandler) -> Result<Self, String> {
         let mut target = Self::parse(&handler.url)?;
+        target.in_pod = handler.in_pod;
         if let Some(socket) = &handler.socket {
             target.address = Address::Socket(socket.into());
         }
@@ -215,6 +218,7 @@ impl Target {
                 .map_err(|error| wrong(&format!("{error}")))?,
             opening: opening.into(),
             authorization: None,
+            in_pod: false,
             tls: tls.map_err(|why| wrong(&why))?,
         })
     }

@@ -384,9 +384,9 @@ fn transport(
         (Handler::Http(http), Place::Http(target)) => Transport::Http(Http {
             protocol: match http.protocol {
                 HttpProtocol::Http1 => Protocol::Http1,
-                HttpProtocol::H2c => Protocol::H2c(Pool::new(target.clone())),
+                HttpProtocol::H2c => Protocol::H2c(Pool::new((*target).clone())),
             },
-            target,
+            target: *target,
             format: http.format,
             source: source(config).into(),
             turns: Box::default(),

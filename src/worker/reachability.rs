@@ -129,7 +129,7 @@ pub(super) async fn watch_handler(place: Place, health: Arc<Health>) {
 #[derive(Debug, Clone)]
 pub(super) enum Place {
     /// An HTTP server.
-    Http(Target),
+    Http(Box<Target>),
     /// A command.
     Exec(Vec<String>),
 }
@@ -138,7 +138,7 @@ impl Place {
     /// The place of a handler; the error says what is wrong with it.
     pub fn of(handler: &Handler) -> Result<Self, String> {
         match handler {
-            Handler::Http(http) => Target::of(http).map(Self::Http),
+            Handler::Http(http) => Target::of(http).map(|target| Self::Http(Box::new(target))),
             Handler::Exec(exec) => Ok(Self::Exec(exec.command.clone())),
         }
     }

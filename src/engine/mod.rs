@@ -7,8 +7,9 @@
 //! `handover` (giving back), `bar` (a partition that cannot be read on); then `settle` does what time or that event has made due: back-offs that
 //! end, drains, commits, and in `dispatch` new deliveries. A record lives in the `slab`; its lane's
 //! `ledger` knows how far may be committed, the `budget` how much may be read, the `throttle` how
-//! much may be delivered at once, the `pace` how much within a time, and `suspects` which record must go alone.
+//! much may be delivered at once, the `pace` how much within a time, `suspects` which records must go alone, as `alone` sees to.
 
+mod alone;
 mod backoff;
 mod bar;
 mod breaker;

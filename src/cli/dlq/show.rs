@@ -230,7 +230,15 @@ fn text(topic: &str, letter: &Value) -> String {
     let class = shown(&letter["errorClass"]);
     if is_a_letter(letter) {
         line("reason", shown(&letter["reason"]));
-        line("error", format!("{class}: {}", shown(&letter["error"])));
+        let error = shown(&letter["error"]);
+        line(
+            "error",
+            match (letter["errorClass"].is_null(), letter["error"].is_null()) {
+                (true, _) => error,
+                (false, true) => class,
+                (false, false) => format!("{class}: {error}"),
+            },
+        );
         line("attempts", shown(&letter["attempts"]));
         line("status", shown(&letter["status"]));
         line("failed at", shown(&letter["failedAt"]));

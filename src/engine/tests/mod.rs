@@ -5,6 +5,7 @@
     reason = "a list of ranges may have one"
 )]
 
+mod alone;
 mod books;
 mod breaker;
 mod budget;

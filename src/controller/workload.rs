@@ -125,7 +125,10 @@ fn is_ready(pod: &Pod) -> bool {
 fn failure_reason(message: &str, reason: Option<String>) -> String {
     if message.contains("exceeded quota") {
         "QuotaExceeded".to_owned()
-    } else if message.contains(" usage per ") {
+    } else if [" usage per ", " limit to request ratio per "]
+        .iter()
+        .any(|words| message.contains(words))
+    {
         "LimitRangeViolation".to_owned()
     } else if message.contains("violates PodSecurity") {
         "PodSecurityViolation".to_owned()

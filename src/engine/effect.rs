@@ -2,7 +2,7 @@
 
 use super::Ticket;
 use super::event::Failure;
-use crate::report::Report;
+use crate::report::{Report, WORKER_KILLED};
 use crate::topic::{Offset, TopicPartition};
 
 /// Something to do. Effects are carried out in the order in which they come.
@@ -139,4 +139,16 @@ pub enum DeadLetterReason {
     DecryptionFailed,
     /// The worker was killed each time that the handler had this record and no other.
     WorkerKilled,
+}
+
+impl DeadLetterReason {
+    /// As headers and reports have it; stable.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::AttemptsExhausted => "AttemptsExhausted",
+            Self::Rejected => "Rejected",
+            Self::DecryptionFailed => "DecryptionFailed",
+            Self::WorkerKilled => WORKER_KILLED,
+        }
+    }
 }

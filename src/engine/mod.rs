@@ -1,7 +1,8 @@
 //! The consumer as a machine: `on(event, now)` gives effects.
 //!
 //! Pure: the worker carries effects out and tells what happened; a property test plays the world.
-//! The invariants are listed in `ARCHITECTURE.md` and held by `engine/tests/invariants.rs`.
+//! The invariants are listed in `ARCHITECTURE.md` and held by `engine/tests/invariants.rs`,
+//! that of suspects by `engine/tests/alone.rs`.
 //!
 //! An event goes through one of `intake` (partitions, records), `outcome` (answers), `commit` and
 //! `handover` (giving back), `bar` (a partition that cannot be read on); then `settle` does what time or that event has made due: back-offs that

@@ -9,7 +9,6 @@ use jiff::Timestamp;
 use super::record::Record;
 use crate::engine::{DeadLetterReason, Failure};
 use crate::kafka::producer::Outgoing;
-use crate::report;
 use crate::worker_config::HeaderStyle;
 
 /// What the names of the headers begin with.
@@ -35,20 +34,11 @@ fn place(record: &Record) -> impl Iterator<Item = (&'static str, String)> {
     place.into_iter().chain(timestamp)
 }
 
-fn reason(why: &Circumstances<'_>) -> &'static str {
-    match why.reason {
-        DeadLetterReason::AttemptsExhausted => "AttemptsExhausted",
-        DeadLetterReason::Rejected => "Rejected",
-        DeadLetterReason::DecryptionFailed => "DecryptionFailed",
-        DeadLetterReason::WorkerKilled => report::WORKER_KILLED,
-    }
-}
-
 /// For styles that have no words of their own for it.
 fn sentence(why: &Circumstances<'_>) -> String {
     format!(
         "{} after {} attempts: {}",
-        reason(why),
+        why.reason.word(),
         why.attempts,
         why.failure.message
     )
@@ -125,7 +115,7 @@ impl<'a> Headers<'a> {
             self.add(&format!("{PREFIX}{name}"), value);
         }
         for (name, value) in [
-            ("reason", reason(why).to_owned()),
+            ("reason", why.reason.word().to_owned()),
             ("attempts", why.attempts.to_string()),
             ("error-class", why.failure.class.to_owned()),
             ("error", why.failure.message.clone()),

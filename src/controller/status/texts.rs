@@ -164,7 +164,7 @@ pub(super) fn remedy(reason: &str, fleet: &Fleet) -> Option<String> {
         "CrashLoopBackOff" => {
             let of_a_record = match &fleet.handler {
                 Handler::Exec { .. } => {
-                    "; if it is killed for a record (137, its memory limit), what was in hand is tried one by one, and the guilty record given no more, within three restarts: the log names them"
+                    "; if it is killed for a record (137, its memory limit), what was in hand is tried one by one, and the guilty record given no more, after about three restarts: the log names them"
                 }
                 _ => "",
             };

@@ -131,7 +131,7 @@ impl Book {
                         News::DeadLetter {
                             place,
                             dead_letter_topic: self.dead_letter_topic.clone(),
-                            reason: word(reason),
+                            reason: reason.word(),
                             attempts,
                             failure,
                         }
@@ -270,14 +270,5 @@ fn outcome(verdict: &Verdict) -> (&'static str, Option<&Failure>) {
         Verdict::SlowDown { failure, .. } => ("slowDown", Some(failure)),
         Verdict::Undeliverable { failure, .. } => ("undeliverable", Some(failure)),
         Verdict::Postponed { failure, .. } => ("postponed", failure.as_ref()),
-    }
-}
-
-fn word(reason: DeadLetterReason) -> &'static str {
-    match reason {
-        DeadLetterReason::AttemptsExhausted => "AttemptsExhausted",
-        DeadLetterReason::Rejected => "Rejected",
-        DeadLetterReason::DecryptionFailed => "DecryptionFailed",
-        DeadLetterReason::WorkerKilled => "WorkerKilled",
     }
 }

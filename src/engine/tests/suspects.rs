@@ -1,7 +1,9 @@
 //! A worker that was killed with its handler, and the records that may be why.
 
 use super::rig::{Rig, broken, failure, ms, partition, retry, settings};
-use crate::engine::{CommitFailure, DeadLetterReason, Effect, Event, LaneId, Settings, Verdict};
+use crate::engine::{
+    CommitFailure, DeadLetterReason, Effect, Event, LaneId, Settings, Ticket, Verdict,
+};
 use crate::report::{Report, Suspect};
 use crate::topic::Offset;
 use crate::worker_config::{OnExhausted, Ordering};
@@ -50,6 +52,17 @@ fn commits_are_taken(rig: &mut Rig) {
     while !rig.commits().is_empty() {
         rig.committed(Ok(()));
     }
+}
+
+/// The handler has a suspect, as is committed.
+fn with_one_alone() -> (Rig, Ticket) {
+    let mut rig = after(settings(), &[0], None);
+    rig.read(0, 0, 0);
+    rig.commits();
+    rig.committed(Ok(()));
+    announces(&mut rig, &[(0, 1)]);
+    let ticket = rig.one();
+    (rig, ticket)
 }
 
 #[test]
@@ -197,12 +210,7 @@ fn without_a_dead_letter_topic_it_is_stuck_and_stays_undelivered() {
 
 #[test]
 fn a_failure_is_an_answer() {
-    let mut rig = after(settings(), &[0], None);
-    rig.read(0, 0, 0);
-    rig.commits();
-    rig.committed(Ok(()));
-    announces(&mut rig, &[(0, 1)]);
-    let ticket = rig.one();
+    let (mut rig, ticket) = with_one_alone();
     rig.answer(ticket, retry());
     announces(&mut rig, &[]);
     rig.pass(ms(1_000));
@@ -217,12 +225,7 @@ fn what_was_not_tried_is_a_suspect_still_and_no_death_is_counted() {
         after: Some(ms(100)),
         failure: failure(),
     };
-    let mut rig = after(settings(), &[0], None);
-    rig.read(0, 0, 0);
-    rig.commits();
-    rig.committed(Ok(()));
-    announces(&mut rig, &[(0, 1)]);
-    let ticket = rig.one();
+    let (mut rig, ticket) = with_one_alone();
     rig.answer(ticket, slow_down);
     announces(&mut rig, &[(0, 0)]);
     rig.read(0, 1, 1);

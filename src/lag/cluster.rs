@@ -18,7 +18,7 @@ use super::reader::not_registered;
 use super::round::{self, Counters};
 use super::sleepers::{self, Sleepers};
 use super::start::{self, Start};
-use super::task::Task;
+use super::task::{Task, refusal};
 use super::{Latest, Need, Pace, Source, Wakes};
 use crate::api::StartAt;
 use crate::clock;
@@ -372,10 +372,15 @@ impl<K: Ord + Clone + Send + Sync + 'static> Cluster<K> {
         let at = clock::now();
         for (key, partitions) in wanted {
             let need = &due[&key];
+            if let Some(error) = task.refusal(&need.topics) {
+                self.fail(&key, &error, None);
+                continue;
+            }
             let group = need.group_id.as_str();
             let commits = match commits.get(group) {
                 Some(Err(error)) => {
-                    self.fail(&key, error, None);
+                    let refusal = refusal(error, &format!("consumer group {group}"));
+                    self.fail(&key, refusal.as_ref().unwrap_or(error), None);
                     continue;
                 }
                 Some(Ok(answer)) => Some(Arc::clone(answer)),

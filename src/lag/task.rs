@@ -22,6 +22,16 @@ const MISSING_KEPT: Duration = Duration::from_secs(2);
 /// The longest pause after failures.
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 
+/// A refusal, of which Kafka only says that it is one, as one of `what`.
+pub(super) fn refusal(error: &Error, what: &str) -> Option<Error> {
+    let Error::NotAuthorized(why) = error else {
+        return None;
+    };
+    Some(Error::NotAuthorized(format!(
+        "{what} may not be read ({why}); allow Describe and Read on it for the user of spec.kafka"
+    )))
+}
+
 /// What a cluster's task keeps for itself from round to round.
 #[derive(Default)]
 pub(super) struct Task {
@@ -79,6 +89,16 @@ impl Task {
             }
         }
         Ok(())
+    }
+
+    /// What Kafka does not let us see of these topics, by name and with what to do.
+    pub(super) fn refusal(&self, topics: &[String]) -> Option<Error> {
+        topics
+            .iter()
+            .find_map(|topic| match self.states.get(topic.as_str())? {
+                TopicState::Unknown(error) => refusal(error, &format!("topic {topic}")),
+                _ => None,
+            })
     }
 
     /// Ends of these partitions, and their starts where those are old.

@@ -24,6 +24,7 @@ mod cli_status;
 mod cli_top;
 mod cli_validate;
 mod conditions;
+mod controller_acls;
 mod controller_children;
 mod controller_credentials;
 mod controller_dead_letters;

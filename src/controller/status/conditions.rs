@@ -105,8 +105,8 @@ fn ready(facts: &Facts<'_>, stuck: &[StuckRecord]) -> Judgement {
             format!("{}{remedy}", trouble.message),
         );
     }
-    if let Kafka::Unreachable { error, .. } = &facts.kafka {
-        return no("KafkaUnreachable", unreachable_text(facts, error));
+    if let Kafka::Unreachable { reason, error } = &facts.kafka {
+        return no("KafkaUnreachable", unreachable_text(facts, reason, error));
     }
     if let Some(flaw) = dead_letter_flaw(facts) {
         return no(flaw.reason, flaw.message);
@@ -192,7 +192,7 @@ fn progressing(facts: &Facts<'_>) -> Judgement {
 fn kafka_reachable(facts: &Facts<'_>) -> Judgement {
     match &facts.kafka {
         Kafka::Unasked => unknown("NotAskedYet", "offsets have not been read yet"),
-        Kafka::Unreachable { reason, error } => no(*reason, unreachable_text(facts, error)),
+        Kafka::Unreachable { reason, error } => no(*reason, unreachable_text(facts, reason, error)),
         Kafka::Read(sample) => {
             let unknown_partitions = sample.partitions.values().filter(|seen| seen.is_none());
             match unknown_partitions.count() {

@@ -33,14 +33,19 @@ pub(super) fn problems_text(problems: &[Problem], facts: &Facts<'_>) -> String {
 }
 
 /// Kafka does not answer.
-pub(super) fn unreachable_text(facts: &Facts<'_>, error: &str) -> String {
+pub(super) fn unreachable_text(facts: &Facts<'_>, reason: &str, error: &str) -> String {
     let servers = match facts.spec {
         Spec::Good(fleet) => fleet.bootstrap_servers.as_str(),
         Spec::Bad(_) => "spec.kafka.bootstrapServers",
     };
-    format!(
-        "offsets cannot be read from {servers}: {error}; the size is left as it is; check that Kafka runs and can be reached from the controller"
-    )
+    // What else goes wrong says itself what to do.
+    let remedy = match reason {
+        "Unreachable" | "Later" | "Other" => {
+            "; check that Kafka runs and can be reached from the controller"
+        }
+        _ => "",
+    };
+    format!("offsets cannot be read from {servers}: {error}; the size is left as it is{remedy}")
 }
 
 /// What kind of trouble it is: of a record that cannot be handled, or one that cannot be read.

@@ -1,5 +1,6 @@
 //! What several modules of the test binary share.
 
+pub mod acls;
 pub mod audit;
 pub mod broker;
 pub mod certificates;

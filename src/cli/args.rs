@@ -72,7 +72,7 @@ pub(super) enum Command {
     Man(ManArgs),
     /// Stop fleets: their pods finish what they hold, commit and go
     Pause(PauseArgs),
-    /// Produce records, keyed and acknowledged, from arguments, standard input or a count
+    /// Produce records, keyed and acknowledged, from arguments, a file, standard input or a count
     Produce(ProduceArgs),
     /// Write the load of live topics into a file that simulate replays
     Record(RecordArgs),

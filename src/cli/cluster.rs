@@ -56,6 +56,16 @@ impl Cluster {
         Api::namespaced_with(self.client.clone(), namespace, &kind)
     }
 
+    /// The KafkaConsumers of all namespaces, or of the one that is meant, whatever is in them.
+    pub fn consumers(&self, everywhere: bool) -> Api<DynamicObject> {
+        if everywhere {
+            let kind = ApiResource::erase::<KafkaConsumer>(&());
+            Api::all_with(self.client.clone(), &kind)
+        } else {
+            self.consumers_of(&self.namespace)
+        }
+    }
+
     /// One KafkaConsumer whose spec is known.
     ///
     /// # Errors
@@ -99,12 +109,7 @@ impl Cluster {
         everywhere: bool,
         selector: Option<&str>,
     ) -> anyhow::Result<Vec<KafkaConsumer>> {
-        let api = if everywhere {
-            let kind = ApiResource::erase::<KafkaConsumer>(&());
-            Api::all_with(self.client.clone(), &kind)
-        } else {
-            self.consumers_of(&self.namespace)
-        };
+        let api = self.consumers(everywhere);
         let mut params = ListParams::default();
         if let Some(selector) = selector {
             params = params.labels(selector);

@@ -10,6 +10,11 @@ pub(super) const UNKNOWN: &str = "-";
 
 /// Rows with their columns below each other, two spaces between them. The last is not filled up.
 pub(super) fn aligned(rows: &[Vec<String>], indent: &str) -> String {
+    aligned_to(&widths(rows), rows, indent)
+}
+
+/// How wide each column is.
+pub(super) fn widths(rows: &[Vec<String>]) -> Vec<usize> {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| {
         rows.iter()
@@ -18,10 +23,14 @@ pub(super) fn aligned(rows: &[Vec<String>], indent: &str) -> String {
             .max()
             .unwrap_or(0)
     };
-    let widths: Vec<usize> = (0..columns).map(width).collect();
+    (0..columns).map(width).collect()
+}
+
+/// As [`aligned`], below rows of these widths.
+pub(super) fn aligned_to(widths: &[usize], rows: &[Vec<String>], indent: &str) -> String {
     let mut text = String::new();
     for row in rows {
-        let cells = row.iter().zip(&widths).enumerate();
+        let cells = row.iter().zip(widths).enumerate();
         let line: Vec<String> = cells
             .map(|(column, (cell, width))| {
                 if column + 1 == row.len() {

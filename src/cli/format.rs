@@ -19,6 +19,33 @@ pub enum Format {
     Yaml,
 }
 
+/// How resources are listed, as kubectl lists them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Listing {
+    /// For people.
+    #[default]
+    Table,
+    /// The table with what each is to do: handler, group, topics, promise.
+    Wide,
+    /// Only names, as kubectl takes them.
+    Name,
+    /// One JSON document.
+    Json,
+    /// One YAML document.
+    Yaml,
+}
+
+impl Listing {
+    /// What it is for programs, where it is for them.
+    pub(super) fn document(self) -> Option<Format> {
+        match self {
+            Self::Json => Some(Format::Json),
+            Self::Yaml => Some(Format::Yaml),
+            Self::Table | Self::Wide | Self::Name => None,
+        }
+    }
+}
+
 impl Format {
     /// Writes `value` for programs, or `text` for people, to standard output.
     pub(super) fn print(

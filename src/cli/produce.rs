@@ -1,4 +1,4 @@
-//! `drover produce`: keyed records from arguments, standard input or a count.
+//! `drover produce`: keyed records from arguments, a file, standard input or a count.
 //!
 //! Every record is acknowledged by all in-sync replicas before the command says so. Works with any
 //! Kafka; needs no Kubernetes.
@@ -10,6 +10,7 @@ mod source;
 mod summary;
 
 use std::io::{self, IsTerminal};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -40,13 +41,16 @@ pub struct ProduceArgs {
     /// The topic to produce to
     #[arg(long)]
     pub topic: String,
-    /// One record each; without any, and without --count, each line of standard input is a record
+    /// One record each; without any, and without --file or --count, each line of standard input is a record
     #[arg(value_name = "VALUE", conflicts_with_all = ["count", "json_lines"])]
     pub values: Vec<String>,
+    /// Each line of this file is a record; - is standard input
+    #[arg(long, short, value_name = "FILE", conflicts_with_all = ["count", "values"])]
+    pub file: Option<PathBuf>,
     /// The key of every record; without it, records have no key
     #[arg(long, conflicts_with_all = ["count", "json_lines"])]
     pub key: Option<String>,
-    /// Lines of standard input are JSON: {"key": "k", "value": "v", "headers": {"name": "value"}}.
+    /// Lines are JSON: {"key": "k", "value": "v", "headers": {"name": "value"}}.
     /// A value that is no string is sent as its JSON, byte for byte; null is a tombstone
     #[arg(long, conflicts_with = "count")]
     pub json_lines: bool,
@@ -106,7 +110,7 @@ pub struct ProduceArgs {
 }
 
 impl ProduceArgs {
-    /// True if records are lines of standard input.
+    /// True if records are lines of standard input or of a file.
     fn reads_lines(&self) -> bool {
         self.count.is_none() && self.values.is_empty()
     }
@@ -155,10 +159,10 @@ async fn interrupted_twice(stop: &AtomicBool) {
 
 fn produce(args: &ProduceArgs, stop: &AtomicBool) -> anyhow::Result<ExitCode> {
     let sealer = sealer(args)?;
+    let mut source = Source::of(args)?;
     let (producer, tokens) = connect::producer(args)?;
     let partitions = connect::topic(&producer, args)?;
     let mut sender = Sender::new(producer, tokens, args, stop, io::stderr().is_terminal());
-    let mut source = Source::of(args);
     let interrupted = loop {
         if stop.load(Ordering::Relaxed) {
             break true;

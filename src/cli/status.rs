@@ -4,6 +4,7 @@
 
 mod fleet;
 mod list;
+mod watch;
 
 use std::process::ExitCode;
 
@@ -13,9 +14,11 @@ use kube::ResourceExt;
 use serde_json::{Value, json};
 
 use super::cluster::{Cluster, ClusterArgs};
-use super::format::Format;
+use super::format::Listing;
+use super::output;
 use crate::api::{KafkaConsumer, ScalingMode, Span, names::condition, reasons};
 use crate::clock;
+use list::Columns;
 
 /// Arguments of `drover status`.
 #[derive(Args, Clone, Debug)]
@@ -28,12 +31,24 @@ pub struct StatusArgs {
     /// All namespaces
     #[arg(long, short = 'A', conflicts_with_all = ["name", "namespace"])]
     pub all_namespaces: bool,
+    /// Go on, with a line for whatever changes, until Ctrl-C
+    #[arg(long, short = 'w')]
+    pub watch: bool,
     /// Where they are.
     #[command(flatten)]
     pub cluster: ClusterArgs,
     /// How to write it
     #[arg(long, short, value_enum, default_value_t)]
-    pub output: Format,
+    pub output: Listing,
+}
+
+impl StatusArgs {
+    fn columns(&self) -> Columns {
+        Columns {
+            namespaces: self.all_namespaces,
+            wide: self.output == Listing::Wide,
+        }
+    }
 }
 
 /// Prints the status of one KafkaConsumer or of many.
@@ -43,23 +58,48 @@ pub struct StatusArgs {
 /// NAME does not exist; in one line with the remedy.
 pub async fn run(args: StatusArgs) -> anyhow::Result<ExitCode> {
     let cluster = Cluster::connect(&args.cluster).await?;
-    match &args.name {
-        Some(name) => {
-            let found = cluster.readable(name).await?.consumer;
-            let text = || fleet::text(&found, clock::now());
-            args.output.print(|| object(&found), text)?;
-        }
+    let found = match &args.name {
+        Some(name) => vec![cluster.readable(name).await?.consumer],
         None => {
             let selector = args.selector.as_deref();
-            let found = cluster.list(args.all_namespaces, selector).await?;
-            let objects = || json!({ "items": found.iter().map(object).collect::<Vec<_>>() });
-            args.output.print(objects, || match found.as_slice() {
-                [] => none_found(&args, &cluster.namespace),
-                found => list::text(found, args.all_namespaces),
-            })?;
+            cluster.list(args.all_namespaces, selector).await?
         }
+    };
+    if args.watch {
+        watch::watch(&args, &cluster, found).await?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    match (args.output.document(), found.as_slice()) {
+        (Some(format), found) => format.print(|| document(&args, found), String::new)?,
+        (None, []) => output::print(&format!("{}\n", none_found(&args, &cluster.namespace)))?,
+        (None, found) => output::print(&format!("{}\n", text(&args, found).trim_end()))?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// For people.
+fn text(args: &StatusArgs, found: &[KafkaConsumer]) -> String {
+    match (args.output, found) {
+        (Listing::Name, found) => {
+            let names: Vec<_> = found.iter().map(kubectl_name).collect();
+            names.join("\n")
+        }
+        (Listing::Wide, found) => list::text(found, args.columns()),
+        (_, [one]) if args.name.is_some() => fleet::text(one, clock::now()),
+        (_, found) => list::text(found, args.columns()),
+    }
+}
+
+/// For programs.
+fn document(args: &StatusArgs, found: &[KafkaConsumer]) -> Value {
+    match found {
+        [one] if args.name.is_some() => object(one),
+        found => json!({ "items": found.iter().map(object).collect::<Vec<_>>() }),
+    }
+}
+
+fn kubectl_name(consumer: &KafkaConsumer) -> String {
+    format!("kafkaconsumer.drover.dev/{}", consumer.name_any())
 }
 
 /// One KafkaConsumer, with everything that its status knows, in several lines.

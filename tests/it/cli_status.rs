@@ -1,11 +1,12 @@
 //! `drover status` as a program, against a real API server.
 
+use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use drover::api::KafkaConsumer;
 use kube::Api;
-use kube::api::{Patch, PatchParams, PostParams};
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 
 use crate::support::consumers::http_url;
@@ -80,6 +81,67 @@ async fn a_status_is_shown_as_table_and_as_json() {
     let list = said(&status(&kubeconfig, &["-n", &namespace, "-o", "json"]));
     let list: Value = serde_json::from_str(&list).unwrap();
     assert_eq!(list["items"][0], json);
+}
+
+#[tokio::test]
+async fn names_and_a_wide_table_are_listed_as_kubectl_does() {
+    let kubeconfig = control_plane().kubeconfig();
+    let namespace = consumer_with(json!({"replicas": 2, "readyReplicas": 2, "lag": 3})).await;
+    let names = said(&status(&kubeconfig, &["-n", &namespace, "-o", "name"]));
+    assert_eq!(names, "kafkaconsumer.drover.dev/orders\n");
+    let one = said(&status(
+        &kubeconfig,
+        &["-n", &namespace, "orders", "-o", "name"],
+    ));
+    assert_eq!(one, names);
+    let wide = said(&status(&kubeconfig, &["-n", &namespace, "-o", "wide"]));
+    let of_each = |line: &str| {
+        line.split_whitespace()
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    let lines: Vec<_> = wide.lines().map(of_each).collect();
+    assert_eq!(lines[0][9..], ["HANDLER", "GROUP", "TOPICS"], "{wide}");
+    assert_eq!(lines[1][10], format!("{namespace}.orders"), "{wide}");
+}
+
+#[tokio::test]
+async fn a_watch_writes_a_line_for_whatever_changes() {
+    let kubeconfig = control_plane().kubeconfig();
+    let namespace = consumer_with(json!({"replicas": 2, "readyReplicas": 1, "lag": 30})).await;
+    let mut watching = Command::new(env!("CARGO_BIN_EXE_drover"))
+        .args(["status", "-n", &namespace, "--watch"])
+        .env("KUBECONFIG", &kubeconfig)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(watching.stdout.take().unwrap()).lines();
+    let mut next = || lines.next().unwrap().unwrap();
+    let figures = |line: String| {
+        line.split_whitespace()
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    assert!(next().starts_with("NAME "));
+    assert_eq!(figures(next())[..5], ["orders", "-", "1/2", "-", "30"]);
+
+    let client = control_plane().client().await;
+    let api: Api<KafkaConsumer> = Api::namespaced(client, &namespace);
+    let patch = async |patch: Value| {
+        let patch = Patch::Merge(patch);
+        let params = PatchParams::default();
+        api.patch_status("orders", &params, &patch).await.unwrap();
+    };
+    patch(json!({"status": {"observedGeneration": 1}})).await;
+    patch(json!({"status": {"readyReplicas": 2, "lag": 7}})).await;
+    // What changes nothing that is shown is no line.
+    assert_eq!(figures(next())[..5], ["orders", "-", "2/2", "-", "7"]);
+    api.delete("orders", &DeleteParams::default())
+        .await
+        .unwrap();
+    assert_eq!(figures(next()), ["orders", "deleted"]);
+    watching.kill().unwrap();
+    watching.wait().unwrap();
 }
 
 #[tokio::test]

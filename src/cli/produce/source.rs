@@ -1,9 +1,13 @@
-//! Where records come from: arguments, a count, or standard input, whose next line may be long in coming.
+//! Where records come from: arguments, a count, a file, or standard input, whose next line may be long in coming.
 
-use std::io::{self, BufRead};
+use std::fs::File;
+use std::io::{self, BufRead, BufReader};
+use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
 use std::time::Duration;
+
+use anyhow::Context;
 
 use super::ProduceArgs;
 use super::records::{Generated, Record, json_line};
@@ -20,7 +24,7 @@ type Numbered = (usize, anyhow::Result<Record>);
 pub(super) enum Source {
     /// There at once.
     Made(Box<dyn Iterator<Item = Numbered>>),
-    /// Read from standard input by a thread of its own, since nothing can end its waiting.
+    /// Read by a thread of its own, since nothing can end its waiting for standard input or a pipe.
     Read(Receiver<Numbered>),
 }
 
@@ -36,23 +40,40 @@ pub(super) enum Next {
 
 impl Source {
     /// What the arguments say.
-    pub fn of(args: &ProduceArgs) -> Self {
+    ///
+    /// # Errors
+    /// If the file cannot be opened; in one line.
+    pub fn of(args: &ProduceArgs) -> anyhow::Result<Self> {
         let key = args.key.clone().map(String::into_bytes);
         if let Some(count) = args.count {
             let (keys, size) = (args.keys, args.size);
             let made = (Generated { count, keys, size }).records().map(Ok);
-            return Self::Made(Box::new((1..).zip(made)));
+            return Ok(Self::Made(Box::new((1..).zip(made))));
         }
         if !args.values.is_empty() {
             let values = args.values.clone().into_iter();
             let made = values.map(move |value| Ok(Record::new(key.clone(), value.into_bytes())));
-            return Self::Made(Box::new((1..).zip(made)));
+            return Ok(Self::Made(Box::new((1..).zip(made))));
         }
         let (sender, receiver) = sync_channel(AHEAD);
         let json = args.json_lines;
+        let file = args.file.as_deref().filter(|file| *file != Path::new("-"));
+        let file = match file {
+            Some(path) => Some(open(path)?),
+            None => None,
+        };
         // It ends with the program: there is no other end to a read of a terminal.
-        thread::spawn(move || read(&sender, key.as_deref(), json));
-        Self::Read(receiver)
+        thread::spawn(move || match file {
+            Some(file) => read(file, "the file", &sender, key.as_deref(), json),
+            None => read(
+                io::stdin().lock(),
+                "standard input",
+                &sender,
+                key.as_deref(),
+                json,
+            ),
+        });
+        Ok(Self::Read(receiver))
     }
 
     /// The next one; waits for a moment only.
@@ -69,15 +90,23 @@ impl Source {
     }
 }
 
-/// Reads standard input to its end, to an error, or until nobody wants more.
-fn read(to: &SyncSender<Numbered>, key: Option<&[u8]>, json: bool) {
+fn open(path: &Path) -> anyhow::Result<BufReader<File>> {
+    let file = File::open(path).with_context(|| format!("read {}", path.display()))?;
+    // Opening a folder is no error, reading it is; that would come after the first look at Kafka.
+    let is_folder = file.metadata().is_ok_and(|of| of.is_dir());
+    anyhow::ensure!(!is_folder, "{} is a folder; name a file", path.display());
+    Ok(BufReader::new(file))
+}
+
+/// Reads to the end, to an error, or until nobody wants more.
+fn read(from: impl BufRead, name: &str, to: &SyncSender<Numbered>, key: Option<&[u8]>, json: bool) {
     // Not `lines()`: a record may hold bytes that are no UTF-8.
-    for (number, line) in (1..).zip(io::stdin().lock().split(b'\n')) {
+    for (number, line) in (1..).zip(from.split(b'\n')) {
         let line = match line {
             Ok(line) if json && line.trim_ascii().is_empty() => continue,
             Ok(line) => line,
             Err(error) => {
-                let why = anyhow::Error::new(error).context("read standard input");
+                let why = anyhow::Error::new(error).context(format!("read {name}"));
                 let _ = to.send((number, Err(why)));
                 return;
             }

@@ -3,29 +3,48 @@
 use kube::ResourceExt;
 
 use super::{is_well, says_again};
-use crate::api::{KafkaConsumer, names::condition};
+use crate::api::{KafkaConsumer, ScalingMode, names::condition};
 use crate::cli::columns::{UNKNOWN, aligned, count, text as or_unknown};
+use crate::cli::connection::group_id;
 
-/// The table; with `namespaces`, their column first.
-pub(super) fn text(consumers: &[KafkaConsumer], namespaces: bool) -> String {
-    let mut rows = vec![heading(namespaces)];
-    rows.extend(consumers.iter().map(|consumer| row(consumer, namespaces)));
-    let mut text = aligned(&rows, "");
+/// Which columns a table has beside the usual ones.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Columns {
+    /// The namespace, first.
+    pub namespaces: bool,
+    /// What each is to do, last.
+    pub wide: bool,
+}
+
+/// The table, and below it what needs somebody.
+pub(super) fn text(consumers: &[KafkaConsumer], columns: Columns) -> String {
+    let mut text = aligned(&table(consumers, columns), "");
     for consumer in consumers {
         for line in complaints(consumer) {
-            text.push_str(&format!("\n{}: {line}", label(consumer, namespaces)));
+            text.push_str(&format!("\n{}: {line}", label(consumer, columns)));
         }
     }
     text
 }
 
-fn heading(namespaces: bool) -> Vec<String> {
-    let names = ["NAME", "READY", "PODS", "WANTED", "LAG", "DELAY", "REASON"];
-    let first = namespaces.then_some("NAMESPACE");
-    first.into_iter().chain(names).map(str::to_owned).collect()
+/// The heading and a row for each.
+pub(super) fn table(consumers: &[KafkaConsumer], columns: Columns) -> Vec<Vec<String>> {
+    let mut rows = vec![heading(columns)];
+    rows.extend(consumers.iter().map(|consumer| row(consumer, columns)));
+    rows
 }
 
-fn row(consumer: &KafkaConsumer, namespaces: bool) -> Vec<String> {
+fn heading(columns: Columns) -> Vec<String> {
+    let names = ["NAME", "READY", "PODS", "WANTED", "LAG", "DELAY", "REASON"];
+    let first = columns.namespaces.then_some("NAMESPACE");
+    let wide = ["PROMISE", "SIZES", "HANDLER", "GROUP", "TOPICS"];
+    let last = wide.into_iter().filter(|_| columns.wide);
+    let all = first.into_iter().chain(names).chain(last);
+    all.map(str::to_owned).collect()
+}
+
+/// One KafkaConsumer's row.
+pub(super) fn row(consumer: &KafkaConsumer, columns: Columns) -> Vec<String> {
     let status = consumer.status.clone().unwrap_or_default();
     let ready = status
         .conditions
@@ -46,12 +65,44 @@ fn row(consumer: &KafkaConsumer, namespaces: bool) -> Vec<String> {
         or_unknown(status.delay.as_deref()),
         or_unknown(ready.map(|ready| ready.reason.as_str())),
     ];
-    let namespace = namespaces.then(|| consumer.namespace().unwrap_or_default());
-    namespace.into_iter().chain(cells).collect()
+    let namespace = columns
+        .namespaces
+        .then(|| consumer.namespace().unwrap_or_default());
+    let wide = columns.wide.then(|| purpose(consumer));
+    let wide = wide.into_iter().flatten();
+    namespace.into_iter().chain(cells).chain(wide).collect()
+}
+
+/// What it is to do.
+fn purpose(consumer: &KafkaConsumer) -> [String; 5] {
+    let spec = &consumer.spec;
+    let scaling = &spec.scaling;
+    let promise = match scaling.mode {
+        ScalingMode::Manual | ScalingMode::External => UNKNOWN.to_owned(),
+        ScalingMode::Auto | ScalingMode::Recommend => scaling.max_delay.to_string(),
+    };
+    let most = scaling.max_replicas.map(|most| most.to_string());
+    let sizes = format!("{}-{}", scaling.min_replicas, most.unwrap_or_default());
+    let handler = &spec.handler;
+    let handler = if handler.exec.is_some() {
+        "exec"
+    } else if handler.consumer.is_some() {
+        "consumer"
+    } else {
+        "http"
+    };
+    let group = group_id(consumer);
+    [
+        promise,
+        sizes,
+        handler.to_owned(),
+        group,
+        spec.topics.join(","),
+    ]
 }
 
 /// What is not well, in sentences. A fleet on its way (`Progressing`) needs nobody.
-fn complaints(consumer: &KafkaConsumer) -> Vec<String> {
+pub(super) fn complaints(consumer: &KafkaConsumer) -> Vec<String> {
     let Some(status) = &consumer.status else {
         return vec!["no status yet; is the controller running?".to_owned()];
     };
@@ -72,8 +123,9 @@ fn complaints(consumer: &KafkaConsumer) -> Vec<String> {
         .collect()
 }
 
-fn label(consumer: &KafkaConsumer, namespaces: bool) -> String {
-    match consumer.namespace().filter(|_| namespaces) {
+/// Its name, with its namespace where there is a column for it.
+pub(super) fn label(consumer: &KafkaConsumer, columns: Columns) -> String {
+    match consumer.namespace().filter(|_| columns.namespaces) {
         Some(namespace) => format!("{namespace}/{}", consumer.name_any()),
         None => consumer.name_any(),
     }

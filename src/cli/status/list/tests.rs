@@ -24,6 +24,11 @@ fn condition(kind: &str, status: &str, reason: &str) -> serde_json::Value {
     })
 }
 
+const EVERYWHERE: Columns = Columns {
+    namespaces: true,
+    wide: false,
+};
+
 #[test]
 fn each_is_a_line_and_what_is_not_well_follows() {
     let well = consumer(
@@ -43,7 +48,7 @@ fn each_is_a_line_and_what_is_not_well_follows() {
         json!({"conditions": [condition("Stalled", "True", "RecordStuck")]}),
     );
     assert_eq!(
-        text(&[well, ill], true),
+        text(&[well, ill], EVERYWHERE),
         "\
 NAMESPACE  NAME    READY  PODS  WANTED  LAG     DELAY  REASON
 shop       orders  True   2/3   6       12,345  12s    AsWanted
@@ -56,5 +61,24 @@ shop/mails: Stalled True (RecordStuck): said so"
 #[test]
 fn a_resource_without_status_asks_for_the_controller() {
     let new = consumer("orders", serde_json::Value::Null);
-    assert!(text(&[new], false).ends_with("orders: no status yet; is the controller running?"));
+    assert!(
+        text(&[new], Columns::default())
+            .ends_with("orders: no status yet; is the controller running?")
+    );
+}
+
+#[test]
+fn a_wide_table_says_what_each_is_to_do() {
+    let status = json!({ "replicas": 1, "readyReplicas": 1, "lag": 0, "delay": "0s" });
+    let columns = Columns {
+        wide: true,
+        ..Columns::default()
+    };
+    assert_eq!(
+        text(&[consumer("orders", status)], columns),
+        "\
+NAME    READY  PODS  WANTED  LAG  DELAY  REASON  PROMISE  SIZES  HANDLER  GROUP        TOPICS
+orders  -      1/1   -       0    0s     -       1m       0-     http     shop.orders  orders
+"
+    );
 }

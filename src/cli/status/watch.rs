@@ -1,0 +1,162 @@
+//! A line for whatever changes, as `kubectl get --watch` writes them.
+
+use std::collections::BTreeMap;
+
+use futures::TryStreamExt as _;
+use kube::ResourceExt;
+use kube::core::DynamicObject;
+use kube::runtime::WatchStreamExt as _;
+use kube::runtime::watcher::{self, Event, watcher};
+
+use super::list::{self, Columns};
+use super::{StatusArgs, kubectl_name, object};
+use crate::api::KafkaConsumer;
+use crate::cli::cluster::Cluster;
+use crate::cli::columns::{aligned_to, widths};
+use crate::cli::format::Listing;
+use crate::cli::output::print_if_read;
+use crate::cli::readable::read;
+use crate::yaml;
+
+/// Narrower than this no column of figures is: they grow.
+const LEAST: usize = 7;
+
+/// What was last written of each, by namespace and name, so that nothing is written twice.
+type Written = BTreeMap<(String, String), String>;
+
+/// Writes those that were found, and then each of them again whenever what is shown of it changes; until nobody reads
+/// any more.
+///
+/// # Errors
+/// If standard output cannot be written to.
+pub(super) async fn watch(
+    args: &StatusArgs,
+    cluster: &Cluster,
+    found: Vec<KafkaConsumer>,
+) -> anyhow::Result<()> {
+    let columns = args.columns();
+    let first = list::table(&found, columns);
+    let widths: Vec<usize> = widths(&first).into_iter().map(|of| of.max(LEAST)).collect();
+    let writer = Writer {
+        output: args.output,
+        columns,
+        widths,
+    };
+    let mut written = Written::new();
+    let mut read_on = match args.output {
+        Listing::Table | Listing::Wide => {
+            print_if_read(&aligned_to(&writer.widths, &first[..1], ""))?
+        }
+        Listing::Name | Listing::Json | Listing::Yaml => true,
+    };
+    for consumer in &found {
+        read_on = read_on && writer.write(consumer, &mut written)?;
+    }
+    if !read_on {
+        return Ok(());
+    }
+    let mut config = watcher::Config::default();
+    if let Some(labels) = &args.selector {
+        config = config.labels(labels);
+    }
+    if let Some(name) = &args.name {
+        config = config.fields(&format!("metadata.name={name}"));
+    }
+    let changes = watcher(cluster.consumers(args.all_namespaces), config).default_backoff();
+    let mut changes = std::pin::pin!(changes);
+    let mut silent = false;
+    loop {
+        let change = match changes.try_next().await {
+            Ok(Some(change)) => change,
+            Ok(None) => return Ok(()),
+            Err(error) => {
+                if !std::mem::replace(&mut silent, true) {
+                    let error = anyhow::Error::new(error);
+                    eprintln!(
+                        "drover: still watching, but {} does not answer: {error:#}",
+                        cluster.server
+                    );
+                }
+                continue;
+            }
+        };
+        silent = false;
+        let read_on = match change {
+            Event::Apply(object) | Event::InitApply(object) => match seen(&object) {
+                Some(consumer) => writer.write(&consumer, &mut written)?,
+                None => true,
+            },
+            Event::Delete(object) => writer.gone(&object, &mut written)?,
+            Event::Init | Event::InitDone => true,
+        };
+        if !read_on {
+            return Ok(());
+        }
+    }
+}
+
+fn seen(object: &DynamicObject) -> Option<KafkaConsumer> {
+    Some(read(serde_json::to_value(object).ok()?)?.consumer)
+}
+
+struct Writer {
+    output: Listing,
+    columns: Columns,
+    widths: Vec<usize>,
+}
+
+impl Writer {
+    /// Writes one, if it looks otherwise than before; false if nobody reads any more.
+    fn write(&self, consumer: &KafkaConsumer, written: &mut Written) -> anyhow::Result<bool> {
+        let text = self.text(consumer)?;
+        let key = (
+            consumer.namespace().unwrap_or_default(),
+            consumer.name_any(),
+        );
+        let before = written.insert(key, text.clone());
+        if before.is_some_and(|before| before == text) {
+            return Ok(true);
+        }
+        print_if_read(&text)
+    }
+
+    /// Says that one is no more; false if nobody reads any more.
+    fn gone(&self, object: &DynamicObject, written: &mut Written) -> anyhow::Result<bool> {
+        let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
+        written.remove(&(namespace.clone(), name.clone()));
+        let text = match self.output {
+            Listing::Table | Listing::Wide => {
+                let name = [name, "deleted".to_owned()];
+                let namespace = self.columns.namespaces.then_some(namespace);
+                let row = namespace.into_iter().chain(name).collect();
+                aligned_to(&self.widths, &[row], "")
+            }
+            Listing::Name | Listing::Json | Listing::Yaml => return Ok(true),
+        };
+        print_if_read(&text)
+    }
+
+    fn text(&self, consumer: &KafkaConsumer) -> anyhow::Result<String> {
+        Ok(match self.output {
+            Listing::Table | Listing::Wide => {
+                let row = list::row(consumer, self.columns);
+                let mut text = aligned_to(&self.widths, &[row], "");
+                for line in list::complaints(consumer) {
+                    let label = list::label(consumer, self.columns);
+                    text.push_str(&format!("  {label}: {line}\n"));
+                }
+                text
+            }
+            Listing::Name => format!("{}\n", kubectl_name(consumer)),
+            // A line for each, as programs read such streams.
+            Listing::Json => format!("{}\n", object(consumer)),
+            Listing::Yaml => {
+                let document = yaml::to_string(&object(consumer));
+                format!(
+                    "---\n{}\n",
+                    document.map_err(|e| anyhow::anyhow!(e))?.trim_end()
+                )
+            }
+        })
+    }
+}

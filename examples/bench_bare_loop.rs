@@ -99,6 +99,7 @@ impl Feed {
         let membership = Membership {
             group_id: group,
             protocol: GroupProtocol::Classic,
+            instance_id: None,
             max_poll_interval: Duration::from_secs(300),
             prefetch_bytes: 16 << 20,
         };

@@ -87,7 +87,7 @@ pub const OWNED_PROPERTIES: &[OwnedProperty] = &[
     // Membership.
     owned(
         "group.instance.id",
-        "would be the same in every pod, and members with one id push each other out",
+        "is each pod's own name; one of yours would be the same in every pod, and members with one id push each other out",
         REMOVE,
     ),
     owned("group.protocol.type", "must be that of a consumer", REMOVE),

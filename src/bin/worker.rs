@@ -44,6 +44,8 @@ fn main() -> ExitCode {
         }
     };
     let options = Options {
+        // A host may run several; a pod does not.
+        is_static: args.pod.is_some(),
         pod: args.pod.unwrap_or_else(host_name),
         admin: Some(args.admin_address),
         journal: args.journal,

@@ -244,6 +244,7 @@ impl Running {
         let config = setup.config.clone();
         let options = Options {
             pod: setup.pod.clone(),
+            is_static: false,
             admin: None,
             journal: None,
             mock_kafka,

@@ -35,6 +35,9 @@ pub struct Membership<'a> {
     pub group_id: &'a str,
     /// How the group agrees on partitions.
     pub protocol: GroupProtocol,
+    /// Who of the group this is, where whoever comes after a death bears the same name and nobody else does: a
+    /// static member. None for one that its group forgets.
+    pub instance_id: Option<&'a str>,
     /// Longest time between polls, and the group's rebalance time-out.
     pub max_poll_interval: Duration,
     /// Bytes of records that librdkafka may hold ahead of us.
@@ -68,6 +71,11 @@ pub fn consumer(connection: &Connection<'_>, membership: &Membership<'_>) -> Cli
     match membership.protocol {
         GroupProtocol::Classic => {
             config.set("group.protocol", "classic");
+            // Who is killed and comes back in time has its partitions back at once, and no other member hears of
+            // it. (By the consumer protocol such a one is refused until its predecessor's session is over.)
+            if let Some(id) = membership.instance_id {
+                config.set("group.instance.id", id);
+            }
         }
         // The broker sets session, heartbeat and assignor; a client that names them is refused.
         GroupProtocol::Consumer => {
@@ -202,6 +210,7 @@ mod tests {
         let membership = Membership {
             group_id: "group",
             protocol,
+            instance_id: Some("pod"),
             max_poll_interval: Duration::from_secs(300),
             prefetch_bytes: 16 << 20,
         };
@@ -256,6 +265,15 @@ mod tests {
                 assert_eq!(is_theirs, DEFAULTS.contains(&name), "{name}");
             }
         }
+    }
+
+    #[test]
+    fn a_member_is_static_by_the_classic_protocol_only() {
+        let [classic, producer] = both(GroupProtocol::Classic, &BTreeMap::new());
+        assert_eq!(classic.get("group.instance.id"), Some("pod"));
+        assert_eq!(producer.get("group.instance.id"), None);
+        let [consumer, _] = both(GroupProtocol::Consumer, &BTreeMap::new());
+        assert_eq!(consumer.get("group.instance.id"), None);
     }
 
     #[test]

@@ -125,6 +125,13 @@ impl Health {
         self.joined.load(Relaxed)
     }
 
+    /// Something is known that keeps us from being taken into the group.
+    pub fn is_kept_out(&self) -> bool {
+        let troubles = self.troubles();
+        let of_kafka = [&troubles.topic, &troubles.refused, &troubles.fatal];
+        of_kafka.iter().any(|trouble| trouble.is_some()) || self.outvoted.load(Relaxed)
+    }
+
     /// The handler cannot be connected to; or can. True if that is news.
     pub fn handler(&self, trouble: Option<&str>) -> bool {
         replace(&mut self.troubles().handler, trouble)

@@ -24,7 +24,7 @@ const CLOSE: Duration = Duration::from_secs(4);
 /// What closing has if the broker took all of that.
 const SHORTEST_CLOSE: Duration = Duration::from_millis(500);
 /// How long the wish to join, which follows at once when the coordinator is there, may take to be
-/// answered by a group that takes us.
+/// answered by a group that takes us and waits for nobody.
 const JOIN: Duration = Duration::from_secs(3);
 /// Between two looks at whether we are still in the group.
 const LOOK: Duration = Duration::from_millis(20);
@@ -38,6 +38,9 @@ pub(super) struct Leaving {
     pub wake: Arc<Notify>,
     /// A partition of the group's; any will do.
     pub any: TopicPartition,
+    /// Where the wish to join has no answer yet, it may be waiting for others, who drain: a static member is given
+    /// its id only when all have joined. Not so if something else is known to keep it out.
+    pub may_wait_for_others: bool,
 }
 
 impl Leaving {
@@ -91,9 +94,10 @@ impl Leaving {
             return;
         }
         self.coordinator_answers(by).await;
-        let by = by.min(self.clock.elapsed() + JOIN);
-        while !self.consumer.must_leave() && self.clock.elapsed() < by {
-            self.serve();
+        let soon = by.min(self.clock.elapsed() + JOIN);
+        let mut waits = self.may_wait_for_others;
+        while !self.consumer.must_leave() && self.clock.elapsed() < if waits { by } else { soon } {
+            waits &= self.serve();
             sleep(LOOK).await;
         }
     }
@@ -112,11 +116,13 @@ impl Leaving {
         }
     }
 
-    /// Answers what the group gives and takes until it lets us go; everything else is too late.
-    fn serve(&self) {
+    /// Answers what the group gives and takes until it lets us go; everything else is too late. False if the
+    /// client is in trouble.
+    fn serve(&self) -> bool {
+        let mut well = true;
         for _ in 0..EVENTS {
             let Some(event) = self.consumer.poll() else {
-                return;
+                break;
             };
             let answered = match event.read() {
                 Polled::Assign(partitions) => {
@@ -132,11 +138,16 @@ impl Leaving {
                     log_line(level, &facility, &text);
                     Ok(())
                 }
+                Polled::Error { .. } => {
+                    well = false;
+                    Ok(())
+                }
                 _ => Ok(()),
             };
             if let Err(error) = answered {
                 warn!(%error, "answer the group while leaving it");
             }
         }
+        well
     }
 }

@@ -88,6 +88,10 @@ const EXPORT: Duration = Duration::from_secs(1);
 pub struct Options {
     /// The pod's name.
     pub pod: String,
+    /// Nobody else in the group has this pod's name while this worker lives, and whoever has it afterwards is its
+    /// successor: a container of the same pod. It is a static member of its group then, where the protocol lets a
+    /// successor in.
+    pub is_static: bool,
     /// Where the admin port listens; None for no admin port.
     pub admin: Option<SocketAddr>,
     /// A folder for the journal of what a command has, which outlives the worker; None for no journal.
@@ -238,7 +242,7 @@ async fn work(
         Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
     };
     let leave_by = config.drain_deadline + COMMIT;
-    end(consuming, spans, config, leave_by).await;
+    end(consuming, spans, config, options.is_static, leave_by).await;
     result
 }
 
@@ -299,6 +303,7 @@ fn begin(
     let membership = Membership {
         group_id: &config.group_id,
         protocol: config.group_protocol,
+        instance_id: options.is_static.then_some(&options.pod),
         max_poll_interval: config.max_poll_interval,
         prefetch_bytes: prefetch_bytes(config.memory_budget_bytes),
     };
@@ -462,10 +467,17 @@ fn settings(
 
 /// Hands over what is still on its way and leaves the group, which may begin as late as `leave_by`
 /// after the wish to stop: a drain and its commit could have taken as long.
-async fn end(mut consuming: Loop, spans: Option<Spans>, config: &WorkerConfig, leave_by: Duration) {
+async fn end(
+    mut consuming: Loop,
+    spans: Option<Spans>,
+    config: &WorkerConfig,
+    is_static: bool,
+    leave_by: Duration,
+) {
     consuming.answer_takeover();
     consuming.watches.shutdown().await;
     consuming.kafka_watch.shutdown().await;
+    let may_wait_for_others = is_static && !consuming.health.is_kept_out();
     let is_heard = consuming.stopping && !consuming.health.kafka_is_missing();
     let by = if consuming.stopping {
         consuming.stopping_since + leave_by
@@ -487,6 +499,7 @@ async fn end(mut consuming: Loop, spans: Option<Spans>, config: &WorkerConfig, l
         clock,
         wake,
         any: TopicPartition::new(topic, 0),
+        may_wait_for_others,
     };
     let exporting = async {
         if let Some(spans) = spans {

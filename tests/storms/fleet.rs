@@ -64,7 +64,13 @@ impl Fleet {
     /// Starts a worker.
     pub fn start(&mut self) -> Pod {
         self.last += 1;
-        let pod = self.last;
+        self.start_again(self.last);
+        self.last
+    }
+
+    /// Starts a worker in the pod of one that is no more, as a kubelet starts a container again.
+    pub fn start_again(&mut self, pod: Pod) {
+        self.heard.lock().unwrap().probes.remove(&pod);
         let mut config = self.config.clone();
         config["handler"]["http"]["url"] = (self.handler)(pod).into();
         let path = self.folder.path().join(format!("pod-{pod}.json"));
@@ -81,11 +87,11 @@ impl Fleet {
             .unwrap();
         let log = self.folder.path().join(format!("pod-{pod}.log"));
         let (errors, heard) = (child.stderr.take().unwrap(), Arc::clone(&self.heard));
-        let copy = File::create(&log).unwrap();
+        let mut copy = File::options();
+        let copy = copy.create(true).append(true).open(&log).unwrap();
         let reader = std::thread::spawn(move || listen(errors, copy, pod, &heard));
         let reader = Some(reader);
         self.running.insert(pod, Worker { child, reader, log });
-        pod
     }
 
     /// What workers are given from now on, in the configuration.

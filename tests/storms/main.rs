@@ -20,6 +20,7 @@ mod topic;
 mod wait;
 mod witness;
 
+mod containers;
 mod full;
 mod holes;
 mod leaving;

@@ -243,23 +243,34 @@ impl Storm {
         self.stop(&[pod]);
     }
 
-    /// One worker dies in the middle of its work, and another takes its place. Any, where no work is
-    /// left.
+    /// One worker dies in the middle of its work, and another takes its place.
     pub fn kill(&mut self) {
+        let pod = self.busy();
         self.count("kills");
+        self.fleet.kill(pod);
+        self.fleet.start();
+    }
+
+    /// A worker dies, and its container is started again.
+    pub fn kill_and_start_again(&mut self, pod: Pod) {
+        self.count("containers killed");
+        self.fleet.kill(pod);
+        self.fleet.start_again(pod);
+    }
+
+    /// A worker in the middle of its work. Any, where no work is left.
+    pub fn busy(&mut self) -> Pod {
         let one = self.any();
         // From a random one on, so that it is not always the eldest.
         let running = self.fleet.running.keys().copied();
         let (before, after): (Vec<_>, Vec<_>) = running.partition(|&pod| pod < one);
         let pods = [after, before].concat();
         let poisoned = self.poisoned(self.produced);
-        let pod = eventually("work in a handler", || {
+        eventually("work in a handler", || {
             let over = self.witness.handled() + poisoned >= self.produced;
             let busy = pods.iter().find(|&&pod| self.witness.inside(pod) > 0);
             busy.copied().or(over.then_some(one))
-        });
-        self.fleet.kill(pod);
-        self.fleet.start();
+        })
     }
 
     /// One worker is frozen until all that it held is someone else's, and for `at_least` so long.

@@ -108,6 +108,7 @@ impl Worker {
         let (options, token) = (
             Options {
                 pod: pod.to_owned(),
+                is_static: true,
                 admin,
                 journal: None,
                 mock_kafka,

@@ -1,4 +1,4 @@
-//! Each dashboard can be read by Grafana, asks for what exists, and explains itself.
+//! Each dashboard has the fields that Grafana wants (no Grafana is asked), asks for what exists, and explains itself.
 
 use std::collections::BTreeSet;
 

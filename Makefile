@@ -224,11 +224,14 @@ bench-worker: setup ## The worker beside other consumers on a real broker, into 
 	@$(CARGO) build --release --bin drover-worker $(addprefix --example bench_,load handler config bare_loop)
 	@tests/bench/worker --release-dir "$(BUILT:$(PROFILE)=release)" $(if $(QUICK),--quick)
 
+# What is measured is kept beside the sources: whatever is not measured anew stays in the page.
+bench_operator = tests/bench/operator --bin "$(BUILT:$(PROFILE)=release)" --results tests/bench/operator_results --page docs/benchmarks-operator.md
 .PHONY: bench-operator
-bench-operator: tools ## The controller with 1,000 fleets, a real API server and broker, into docs/benchmarks-operator.md; LARGE=1 adds 10,000
-	@$(CARGO) build --release --bin drover-controller
-	@tests/bench/operator --bin "$(BUILT:$(PROFILE)=release)" --page docs/benchmarks-operator.md
-	@$(if $(LARGE),tests/bench/operator --bin "$(BUILT:$(PROFILE)=release)" --fleets 10000 --steps 10 --page docs/benchmarks-operator.md)
+bench-operator: tools ## The controller with 1,000 fleets, a real API server and broker, into docs/benchmarks-operator.md; LARGE=1 adds 10,000, KEDA=1 real KEDA
+	@$(CARGO) build --release --bin drover-controller --bin drover
+	@$(bench_operator)
+	@$(if $(LARGE),$(bench_operator) --fleets 10000 --steps 10)
+	@$(if $(KEDA),$(bench_operator) --keda)
 
 .PHONY: bench-sampling
 bench-sampling: setup ## The offsets of 10,000 fleets read, and a size decided for each, on a real broker, into docs/scaling.md; QUICK=1 to try

@@ -294,12 +294,23 @@ class Keda(InFolder):
     def test_the_api_server_is_led_to_the_adapter_on_this_machine(self):
         made = plan.for_folder(self.folder / "cluster")
         self.addCleanup(plan.release, made.dir)
-        items = {item["kind"]: item for item in keda.objects(made, b"authority")["items"]}
+        items = {item["kind"]: item for item in keda.objects(made, b"authority", made.host_address)["items"]}
         piece = items["EndpointSlice"]
         self.assertEqual(piece["endpoints"][0]["addresses"], [made.host_address])
         self.assertEqual(piece["ports"][0]["port"], made.keda_port(0))
         self.assertEqual(piece["metadata"]["labels"]["kubernetes.io/service-name"], items["APIService"]["spec"]["service"]["name"])
         self.assertLess(made.keda_port(4), made.kafka_port(1))
+
+    def test_without_a_node_it_is_led_there_by_name(self):
+        made = plan.for_folder(self.folder / "cluster")
+        self.addCleanup(plan.release, made.dir)
+        items = {item["kind"]: item for item in keda.objects(made, b"authority", "127.0.0.1")["items"]}
+        self.assertNotIn("EndpointSlice", items)
+        self.assertEqual(items["Service"]["spec"]["externalName"], "localhost")
+        self.assertEqual(items["APIService"]["spec"]["service"]["port"], made.keda_port(0))
+
+    def test_its_version_is_its_recipes(self):
+        self.assertTrue(tools.KEDA.what.endswith(keda.version().removeprefix("v").rpartition(".")[0]), keda.version())
 
     def test_no_cluster_needs_it(self):
         self.assertNotIn(tools.KEDA, [kit for kits in tools.PARTS.values() for kit in kits])

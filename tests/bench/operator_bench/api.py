@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 
 GROUP = "/apis/drover.dev/v1alpha1"
-# Who the controller is, as the manifests name it: what it may do and how it is throttled is decided by that.
+# Who Drover's controller is, as the manifests name it: what it may do and how it is throttled is decided by that.
 CONTROLLER = "system:serviceaccount:drover-system:drover-controller"
 WRITERS = 12
 WRITES = ("create", "update", "patch", "delete", "deletecollection")
@@ -91,29 +91,26 @@ class Api:
             found[key] = found.get(key, 0) + int(float(value))
         return found
 
-    def writes(self, offset: int) -> tuple[list[Write], int]:
-        """The controller's writes since this place in the audit log, and the place to go on from."""
-        found = []
+    def writes(self, offset: int, writers: tuple[str, ...] = (CONTROLLER,)) -> tuple[list[Write], int]:
+        """What these users have written since this place in the audit log, and the place to go on from."""
+        found, needles = [], [each.encode() for each in writers]
         with self.audit_log.open("rb") as log:
             log.seek(offset)
             for line in log:
                 if not line.endswith(b"\n"):
                     break
                 offset += len(line)
-                if CONTROLLER.encode() not in line:
+                if not any(needle in line for needle in needles):
                     continue
-                event = json.loads(line)
-                if event.get("impersonatedUser", {}).get("username") != CONTROLLER:
-                    continue
-                if event["verb"] in WRITES:
-                    found.append(Write(event))
+                write = Write(json.loads(line))
+                if write.who in writers and write.verb in WRITES and not write.is_question:
+                    found.append(write)
         return found, offset
 
 
 class Write:
-    """A write of the controller's."""
-
     def __init__(self, event: dict):
+        self.who = (event.get("impersonatedUser") or event["user"])["username"]
         about = event.get("objectRef", {})
         self.verb = event["verb"]
         self.resource = about.get("resource", "")
@@ -127,14 +124,28 @@ class Write:
     def is_lease(self) -> bool:
         return self.resource == "leases"
 
+    @property
+    def is_question(self) -> bool:
+        """Of someone's rights or token: it is created, and nothing is kept of it."""
+        return self.resource.endswith("reviews")
+
+
+def count(writes: list[Write]) -> dict[str, int]:
+    """How many there are of each kind; those that were refused, with their answer."""
+    found: dict[str, int] = {}
+    for write in writes:
+        key = f"{write.verb} {write.resource}" + (f" ({write.code})" if write.code >= 300 else "")
+        found[key] = found.get(key, 0) + 1
+    return dict(sorted(found.items()))
+
 
 class Fleets(threading.Thread):
-    """What one watch shows of all KafkaConsumers."""
+    """What one watch shows of all KafkaConsumers, or of another kind with a condition Ready."""
 
-    def __init__(self, api: Api):
+    def __init__(self, api: Api, collection: str = f"{GROUP}/kafkaconsumers"):
         super().__init__(daemon=True)
-        self.api = api
-        # By key: wanted generation, observed generation, status and reason of Ready, wanted size.
+        self.api, self.collection = api, collection
+        # By key: wanted generation, observed generation, status and reason of Ready.
         self.seen: dict[tuple[str, str], tuple] = {}
         self.changed = threading.Condition()
         self.error: Exception | None = None
@@ -144,7 +155,7 @@ class Fleets(threading.Thread):
             version = "0"
             while True:
                 connection = self.api.connect(timeout=None)
-                connection.request("GET", f"{GROUP}/kafkaconsumers?watch=1&allowWatchBookmarks=true&resourceVersion={version}")
+                connection.request("GET", f"{self.collection}?watch=1&allowWatchBookmarks=true&resourceVersion={version}")
                 answer = connection.getresponse()
                 if answer.status != 200:
                     # A kind that is new is not served at once.

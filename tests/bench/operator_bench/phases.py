@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 
 from drover_cluster.say import say
 
-from .api import GROUP, Api, Fleets, Write
+from . import objects
+from .api import GROUP, Api, Fleets, Write, count
+from .command_line import CommandLine
+from .objects import FEW, MANY_LABEL, NAMESPACES, PARTITIONS
 from .programs import Controller, Kafka
 
-PARTITIONS = 12
-NAMESPACES = 10
 PATCH = "application/merge-patch+json"
 
 
@@ -21,7 +22,6 @@ class Plan:
 
     fleets: int
     steps: int  # in which they are created
-    topics: int = 50
     rest_seconds: float = 60
     changed: int = 100
     woken_topics: int = 15
@@ -36,34 +36,14 @@ class Bench:
     kafka: Kafka
     controller: Controller
     fleets: Fleets
+    command_line: CommandLine
     place: int = 0  # in the audit log
     written: list[Write] = field(default_factory=list)
 
     # -- the fleets ------------------------------------------------------------------------------------------------
 
-    def key(self, number: int) -> tuple[str, str]:
-        return f"team-{number % NAMESPACES}", f"fleet-{number:05}"
-
-    def topic(self, number: int) -> str:
-        return f"topic-{number % self.plan.topics:02}"
-
-    def resource(self, number: int) -> dict:
-        namespace, name = self.key(number)
-        environment = [{"name": each, "value": "production"} for each in ("RAILS_ENV", "RACK_ENV", "NODE_ENV")]
-        container = {
-            "name": "rails", "image": "registry.example/shop:1.2.3", "ports": [{"containerPort": 3000}],
-            "env": environment, "resources": {"requests": {"cpu": "100m", "memory": "256Mi"}, "limits": {"memory": "512Mi"}}}
-        return {
-            "apiVersion": "drover.dev/v1alpha1", "kind": "KafkaConsumer",
-            "metadata": {"name": name, "namespace": namespace, "labels": {"team": namespace}},
-            "spec": {
-                "kafka": {"bootstrapServers": self.kafka.servers}, "topics": [self.topic(number)],
-                "handler": {"http": {"port": 3000, "path": "/kafka"}},
-                "scaling": {"minReplicas": 0, "maxReplicas": PARTITIONS},
-                "template": {"spec": {"containers": [container]}}}}
-
     def path(self, number: int) -> str:
-        namespace, name = self.key(number)
+        namespace, name = objects.key(number)
         return f"{GROUP}/namespaces/{namespace}/kafkaconsumers/{name}"
 
     # -- reading ---------------------------------------------------------------------------------------------------
@@ -72,8 +52,8 @@ class Bench:
         """Runs a phase, and adds what was asked, written and taken meanwhile."""
         self.fresh()
         process, written = self.controller.process, len(self.written)
-        before, cpu, questions = self.api.requests(), self.controller.cpu_seconds(), self._questions()
-        threads, began = self.controller.cpu_by_thread(), time.monotonic()
+        before, cpu, questions = self.api.requests(), self.controller.usage.cpu_seconds(), self._questions()
+        threads, began = self.controller.usage.cpu_by_thread(), time.monotonic()
         reconciles = self.controller.metric("drover_controller_reconciles_total")
         figures = phase(*arguments)
         seconds = time.monotonic() - began
@@ -81,16 +61,16 @@ class Bench:
         self.fresh()
         writes, now = self.written[written:], self.api.requests()
         more = {key: now[key] - before.get(key, 0) for key in now if now[key] > before.get(key, 0)}
-        taken = self.controller.cpu_seconds() - (cpu if same else 0)
+        taken = self.controller.usage.cpu_seconds() - (cpu if same else 0)
         figures |= {
             "phaseSeconds": seconds, "cpuSeconds": taken, "cpuPercent": 100 * taken / seconds,
             "cpuByThread": {name: spent - threads.get(name, 0) if same else spent
-                            for name, spent in self.controller.cpu_by_thread().items()},
-            "memoryMiB": self.controller.memory_mib("VmRSS"), "peakMiB": self.controller.memory_mib(),
+                            for name, spent in self.controller.usage.cpu_by_thread().items()},
+            "memoryMiB": self.controller.usage.memory_mib("VmRSS"), "peakMiB": self.controller.usage.memory_mib(),
             "reconciles": self.controller.metric("drover_controller_reconciles_total") - (reconciles if same else 0),
-            "kafkaConnections": self.controller.connections(self.kafka.port),
+            "kafkaConnections": self.controller.usage.connections(self.kafka.port),
             "kafkaQuestions": self._questions() - (questions if same else 0),
-            "writes": self._count(writes), "otherWrites": len([each for each in writes if not each.is_lease]),
+            "writes": count(writes), "otherWrites": len([each for each in writes if not each.is_lease]),
             "reads": {key: count for key, count in sorted(more.items()) if key.split()[0] in ("GET", "LIST", "WATCH")},
         }
         return figures
@@ -103,14 +83,6 @@ class Bench:
 
     def _questions(self) -> float:
         return self.controller.metric("drover_controller_kafka_requests_total")
-
-    @staticmethod
-    def _count(writes: list[Write]) -> dict[str, int]:
-        found: dict[str, int] = {}
-        for write in writes:
-            key = f"{write.verb} {write.resource}" + (f" ({write.code})" if write.code >= 300 else "")
-            found[key] = found.get(key, 0) + 1
-        return dict(sorted(found.items()))
 
     def settle(self, quiet: float = 5):
         """Waits until the controller has written nothing but its Lease for so long."""
@@ -125,19 +97,19 @@ class Bench:
 
     # -- phases ----------------------------------------------------------------------------------------------------
 
-    def create(self, first: int, count: int) -> dict:
-        numbers = range(first, first + count)
+    def create(self, first: int, more: int) -> dict:
+        numbers = range(first, first + more)
         began = time.monotonic()
         calls = []
         for number in numbers:
             collection = self.path(number).rsplit("/", 1)[0]
-            calls.append(("POST", collection, self.resource(number)))
+            calls.append(("POST", collection, objects.kafka_consumer(number, self.kafka.servers)))
         created = self.api.all(calls)
-        self.fleets.wait(f"{count} fleets to be reconciled", self._reconciled(first + count), self.plan.patience)
+        self.fleets.wait(f"{more} fleets to be reconciled", self._reconciled(first + more), self.plan.patience)
         return {"createdSeconds": created, "reconciledSeconds": time.monotonic() - began}
 
-    def _reconciled(self, count: int):
-        return lambda seen: len(seen) == count and all(
+    def _reconciled(self, all_of: int):
+        return lambda seen: len(seen) == all_of and all(
             generation == observed and ready == "True" for generation, observed, ready, _ in seen.values())
 
     def rest(self) -> dict:
@@ -175,11 +147,11 @@ class Bench:
         """One record for a topic whose fleets are all at zero: when is each scaled?"""
         delays, asked = [], 0
         # All fleets of a topic wake at once; of a topic with many fewer topics are enough.
-        fleets_each = self.plan.fleets // self.plan.topics
+        fleets_each = self.plan.fleets // objects.TOPICS
         for number in range(max(1, min(self.plan.woken_topics, self.plan.woken_fleets // max(1, fleets_each)))):
-            keys = {self.key(each) for each in range(number, self.plan.fleets, self.plan.topics)}
+            keys = {objects.key(each) for each in range(number, self.plan.fleets, objects.TOPICS)}
             asked += len(keys)
-            produced = self.kafka.produce(self.topic(number), PARTITIONS, 1)
+            produced = self.kafka.produce(objects.topic(number), PARTITIONS, 1)
             missing, deadline = set(keys), time.monotonic() + 60
             while missing and time.monotonic() < deadline:
                 time.sleep(0.2)
@@ -188,36 +160,45 @@ class Bench:
                         missing.discard(write.key)
                         delays.append(write.at - produced)
             if missing:
-                say(f"{self.topic(number)}: {len(missing)} of {len(keys)} fleets were not scaled within a minute")
+                say(f"{objects.topic(number)}: {len(missing)} of {len(keys)} fleets were not scaled within a minute")
             # Nobody runs the pods: what they would have done is done for them, so that these fleets rest again.
             for namespace, name in keys:
-                self.kafka.commit(f"{namespace}.{name}", self.topic(number), PARTITIONS)
+                self.kafka.commit(f"{namespace}.{name}", objects.topic(number), PARTITIONS)
             time.sleep(1)
         delays.sort()
         pick = lambda share: delays[min(len(delays) - 1, int(share * len(delays)))] if delays else None  # noqa: E731
         return {"asked": asked, "scaled": len(delays), "p50": pick(0.5), "p99": pick(0.99), "worst": pick(1)}
 
-    def delete(self) -> dict:
+    def ask(self) -> dict:
+        """The command line's answers, of all fleets that are there; of one of them, before which a record of each partition waits."""
+        namespace, name = objects.key(objects.WITH_LETTERS)
+        there = len(self.fleets.seen)
+        say(f"asking the command line of {there} fleets")
+        return {"fleets": there, "commands": self.command_line.all(namespace, name, there)}
+
+    def delete(self, keep: int = 0) -> dict:
+        """Deletes all, or all but the few."""
         began = time.monotonic()
-        self.api.all([("DELETE", f"{GROUP}/namespaces/team-{number}/kafkaconsumers") for number in range(NAMESPACES)])
-        self.fleets.wait("all to be deleted", lambda seen: not seen, self.plan.patience)
+        which = f"?labelSelector={MANY_LABEL}" if keep else ""
+        self.api.all([("DELETE", f"{GROUP}/namespaces/team-{number}/kafkaconsumers{which}") for number in range(NAMESPACES)])
+        self.fleets.wait("them to be deleted", lambda seen: len(seen) == keep, self.plan.patience)
         deleted = time.monotonic() - began
         # Its own count is taken every few seconds.
-        self.controller.wait("all to be forgotten", lambda: self.controller.metric("drover_controller_fleets") == 0
-                             and self.controller.metric("drover_controller_kafka_clients") == 0, 300)
+        self.controller.wait("them to be forgotten", lambda: self.controller.metric("drover_controller_fleets") == keep
+                             and (keep or self.controller.metric("drover_controller_kafka_clients") == 0), 300)
         return {"deletedSeconds": deleted, "forgottenSeconds": time.monotonic() - began}
 
     def all(self) -> dict:
         plan, figures = self.plan, {}
         self.controller.start()
         self.controller.wait("the controller to lead", lambda: self.controller.metric("drover_controller_leader") == 1, 60)
-        figures["empty"] = {"memoryMiB": self.controller.memory_mib("VmRSS")}
+        figures["empty"] = {"memoryMiB": self.controller.usage.memory_mib("VmRSS")}
         each = plan.fleets // plan.steps
         figures["create"] = []
         for step in range(plan.steps):
             say(f"creating fleets {step * each} to {(step + 1) * each}")
             figures["create"].append(self.watch(self.create, step * each, each))
-            say(f"  {figures['create'][-1]['reconciledSeconds']:.1f} s, {self.controller.memory_mib('VmRSS'):.0f} MiB")
+            say(f"  {figures['create'][-1]['reconciledSeconds']:.1f} s, {self.controller.usage.memory_mib('VmRSS'):.0f} MiB")
         say("waiting for rest")
         figures["settle"] = self.watch(lambda: self.settle() or {})
         say(f"at rest for {plan.rest_seconds:.0f} s")
@@ -231,6 +212,13 @@ class Bench:
         figures["restAgain"] = self.watch(self.rest)
         say("waking fleets")
         figures["wake"] = self.watch(self.wake)
+        # Nobody runs pods that would take these, so from here on the fleets of this topic are at work.
+        self.kafka.produce(objects.topic(objects.WITH_LETTERS), PARTITIONS, PARTITIONS)
+        figures["commandLine"] = [self.ask()]
+        if plan.fleets > FEW:
+            say(f"deleting all but {FEW}")
+            figures["deleteMost"] = self.watch(self.delete, FEW)
+            figures["commandLine"].append(self.ask())
         say("deleting all")
         figures["delete"] = self.watch(self.delete)
         return figures

@@ -9,11 +9,11 @@ import time
 import urllib.request
 from pathlib import Path
 
-TICK = os.sysconf("SC_CLK_TCK")
+from .usage import Usage
 
 
 class Controller:
-    """The controller; what it takes is read from /proc, what it counts from its metrics."""
+    """The controller; what it counts is read from its metrics."""
 
     def __init__(self, program: Path, kubeconfig: Path, port: int, log: Path):
         self.program, self.kubeconfig, self.port, self.log = program, kubeconfig, port, log
@@ -38,42 +38,8 @@ class Controller:
         self.process = None
 
     @property
-    def proc(self) -> Path:
-        return Path(f"/proc/{self.process.pid}")
-
-    def cpu_seconds(self) -> float:
-        """Of all threads, also of those that are over."""
-        fields = (self.proc / "stat").read_text().rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / TICK
-
-    def cpu_by_thread(self) -> dict[str, float]:
-        found: dict[str, float] = {}
-        for thread in (self.proc / "task").iterdir():
-            name = (thread / "comm").read_text().strip()
-            found[name] = found.get(name, 0) + int((thread / "schedstat").read_text().split()[0]) / 1e9
-        return found
-
-    def memory_mib(self, what: str = "VmHWM") -> float:
-        """VmHWM is the most resident memory so far, VmRSS what is resident now."""
-        for line in (self.proc / "status").read_text().splitlines():
-            if line.startswith(what):
-                return int(line.split()[1]) / 1024
-        raise RuntimeError(f"no {what}")
-
-    def connections(self, port: int) -> int:
-        """Established connections to this port of this machine."""
-        own = set()
-        for handle in (self.proc / "fd").iterdir():
-            try:
-                own.add(os.readlink(handle))
-            except OSError:
-                continue
-        count = 0
-        for line in (self.proc / "net" / "tcp").read_text().splitlines()[1:]:
-            fields = line.split()
-            if int(fields[2].split(":")[1], 16) == port and fields[3] == "01" and f"socket:[{fields[9]}]" in own:
-                count += 1
-        return count
+    def usage(self) -> Usage:
+        return Usage(self.process.pid)
 
     def get(self, path: str) -> str | None:
         try:
@@ -134,6 +100,17 @@ class Kafka:
             self.producer.poll(0)
         self.producer.flush(60)
         return first[0]
+
+    def dead_letters(self, topic: str, partitions: int, count: int, origin: str):
+        """Puts so many dead letters into the topic, as a worker writes them."""
+        for number in range(count):
+            about = {"reason": "AttemptsExhausted", "attempts": "5", "status": "500", "error": "no such order", "topic": origin,
+                     "partition": str(number % partitions), "offset": str(number // partitions), "failed-at": "2026-11-01T06:00:00Z"}
+            headers = [(f"drover-dlq-{name}", value.encode()) for name, value in about.items()]
+            self.producer.produce(topic, b"x" * 256, key=f"order-{number}".encode(), partition=number % partitions, headers=headers)
+            self.producer.poll(0)
+        if left := self.producer.flush(60):
+            raise SystemExit(f"{left} dead letters were not taken by the broker")
 
     def commit(self, group: str, topic: str, partitions: int):
         """Says that the group has done everything."""

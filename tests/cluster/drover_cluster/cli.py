@@ -76,7 +76,7 @@ def _down(arguments: argparse.Namespace) -> None:
 
 
 def _control_plane_up(arguments: argparse.Namespace) -> None:
-    parts.control_plane_up(arguments.dir, arguments.controllers)
+    parts.control_plane_up(arguments.dir, arguments.controllers, arguments.aggregation)
     print(arguments.dir / "kubeconfig")
 
 
@@ -149,7 +149,7 @@ def _parser() -> argparse.ArgumentParser:
 
     verb = _verb(verbs, "up", "start the whole cluster (CLUSTER=local, kind or current)", _up)
     _brokers(verb)
-    verb.add_argument("--aggregation", action="store_true", help="the API server passes requests on to others, such as KEDA")
+    _aggregation(verb)
     _verb(verbs, "down", "stop it and remove its folder; works for parts too", _down)
     _verb(verbs, "status", "tell what runs", lambda arguments: status.show(arguments.dir))
     for name, help, run in (("stop", "take Kafka or the API server away, data kept", _stop),
@@ -161,6 +161,7 @@ def _parser() -> argparse.ArgumentParser:
     group = _group(verbs, "control-plane", "etcd and API server only, without root")
     verb = _verb(group, "up", "start it; prints the kubeconfig's path", _control_plane_up, "required")
     verb.add_argument("--controllers", action="store_true", help="run the controller manager too")
+    _aggregation(verb)
     _verb(group, "down", "stop it and remove its folder", _down, "required")
 
     group = _group(verbs, "broker", "Kafka only, on loopback, without root")
@@ -180,7 +181,7 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("tool", help=", ".join(sorted(broker.TOOLS)))
     verb.add_argument("arguments", nargs=argparse.REMAINDER)
 
-    group = _group(verbs, "keda", "real KEDA beside it, for comparisons; needs `up --aggregation`")
+    group = _group(verbs, "keda", "real KEDA beside it, for comparisons; needs `up --aggregation`, or that of `control-plane`")
     _verb(group, "up", "start operator and metrics adapter; builds them the first time", _keda_up)
     _verb(group, "down", "remove its objects and stop them", _keda_down)
 
@@ -224,6 +225,10 @@ def _group(verbs, name: str, help: str):
 
 def _brokers(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--brokers", type=int, choices=[1, 3], default=1, help="how many Kafka brokers")
+
+
+def _aggregation(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("--aggregation", action="store_true", help="the API server passes requests on to others, such as KEDA")
 
 
 def _one_broker(verb: argparse.ArgumentParser) -> None:

@@ -12,6 +12,8 @@ from .plan import Plan
 from .processes import wait_until
 from .tools import program
 
+# Where all of it listens where there is no node.
+LOOPBACK = "127.0.0.1"
 # Every write is one line of DIR/audit.log, so that tests can count who wrote what.
 AUDIT_POLICY = {
     "apiVersion": "audit.k8s.io/v1",
@@ -95,8 +97,9 @@ def start_api_server(plan: Plan, address: str, controllers: bool, node: bool, ag
             "--requestheader-extra-headers-prefix=X-Remote-Extra-",
             f"--proxy-client-cert-file={keys}/{certs.FRONT_PROXY}.crt",
             f"--proxy-client-key-file={keys}/{certs.FRONT_PROXY}.key",
-            "--enable-aggregator-routing=true",  # to the endpoint itself: Services are the node's, not this machine's
         ]
+    if aggregation and node:
+        command += ["--enable-aggregator-routing=true"]  # to the endpoint itself: Services are the node's, not this machine's
     if not controllers:
         command += ["--disable-admission-plugins=ServiceAccount"]  # nobody makes the default accounts
     processes.start(plan.dir, "kube-apiserver", command)

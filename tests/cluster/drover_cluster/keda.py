@@ -1,14 +1,18 @@
-"""Real KEDA on a cluster whose API server has `aggregation`: operator and metrics adapter as processes of this machine."""
+"""Real KEDA on a cluster whose API server has `aggregation`: operator and metrics adapter as processes of this machine.
+
+On a control plane without a node all of it is on loopback, which no EndpointSlice may name: there a Service that is only a name leads to it.
+"""
 
 from __future__ import annotations
 
 import base64
 import json
 import os
+import re
 import subprocess
 from pathlib import Path
 
-from . import certs, control_plane, processes, tools
+from . import certs, control_plane, parts, processes, tools
 from .kafka_service import kubectl
 from .packages import find
 from .plan import Plan
@@ -21,6 +25,8 @@ API = "v1beta1.external.metrics.k8s.io"
 MODULE = "github.com/kedacore/keda/v2"
 KINDS = ("scaledobjects", "scaledjobs", "triggerauthentications", "clustertriggerauthentications")
 PROGRAMS = ("keda-adapter", "keda-operator")
+# As whom each asks the API server where it is not as an administrator: the accounts that KEDA's chart gives them.
+ACCOUNTS = {"keda-operator": "keda-operator", "keda-adapter": "keda-metrics-server"}
 
 
 def ensure() -> None:
@@ -28,13 +34,34 @@ def ensure() -> None:
     tools.ensure(["keda"])
 
 
-def start(plan: Plan) -> None:
-    """Starts both and waits until the API server is answered metrics."""
+def version() -> str:
+    """Of KEDA, as its recipe has it, such as `v2.21.0`."""
+    found = re.search(rf"{re.escape(MODULE)} (v\S+)", (tools.RECIPES / tools.KEDA.recipe / "go.mod").read_text())
+    if not found:
+        raise Failure(f"{tools.KEDA.recipe}/go.mod does not name {MODULE}")
+    return found[1]
+
+
+def account(program: str) -> str:
+    """The user name of the account as which this program asks, where it is started `as_accounts`."""
+    return f"system:serviceaccount:{NAMESPACE}:{ACCOUNTS[program]}"
+
+
+def start(plan: Plan, as_accounts: bool = False) -> None:
+    """Starts both and waits until the API server is answered metrics.
+
+    With `as_accounts` each asks as the account that it has on a user's cluster, with all rights: then the audit log tells who wrote, and
+    the API server gives it the priority that it has there, not an administrator's.
+    """
     keys = _certificates(plan)
+    address = _address(plan)
     _kubectl(plan, "apply", "--server-side", "-f", str(_crds()))
-    _kubectl(plan, "apply", "--server-side", "-f", "-", given=objects(plan, (keys / "ca.crt").read_bytes()))
-    environment = {"KUBECONFIG": str(plan.dir / "kubeconfig"), "WATCH_NAMESPACE": "", "POD_NAMESPACE": NAMESPACE,
-                   "KEDA_CLUSTER_OBJECT_NAMESPACE": NAMESPACE}
+    _kubectl(plan, "apply", "--server-side", "-f", "-", given=objects(plan, (keys / "ca.crt").read_bytes(), address))
+    kubeconfigs = {program: plan.dir / "kubeconfig" for program in PROGRAMS}
+    if as_accounts:
+        _kubectl(plan, "apply", "--server-side", "-f", "-", given=all_rights())
+        kubeconfigs = {program: _kubeconfig(plan, program) for program in PROGRAMS}
+    environment = {"WATCH_NAMESPACE": "", "POD_NAMESPACE": NAMESPACE, "KEDA_CLUSTER_OBJECT_NAMESPACE": NAMESPACE}
     service = f"localhost:{plan.keda_port(1)}"
     processes.start(plan.dir, "keda-operator", [
         str(tools.program("keda-operator")),
@@ -45,11 +72,11 @@ def start(plan: Plan) -> None:
         "--enable-cert-rotation=false",
         "--zap-log-level=info",
         "--zap-encoder=console",
-    ], environment)
-    kubeconfig = plan.dir / "kubeconfig"
+    ], {**environment, "KUBECONFIG": str(kubeconfigs["keda-operator"])})
+    kubeconfig = kubeconfigs["keda-adapter"]
     processes.start(plan.dir, "keda-adapter", [
         str(tools.program("keda-adapter")),
-        f"--bind-address={plan.host_address}",
+        f"--bind-address={address}",
         f"--secure-port={plan.keda_port(0)}",
         f"--port={plan.keda_port(4)}",
         f"--metrics-service-address={service}",
@@ -61,7 +88,7 @@ def start(plan: Plan) -> None:
         f"--authorization-kubeconfig={kubeconfig}",
         f"--lister-kubeconfig={kubeconfig}",
         "--logtostderr=true",
-    ], environment)
+    ], {**environment, "KUBECONFIG": str(kubeconfig)})
     processes.wait_until(plan.dir, "keda-adapter", lambda: _is_available(plan))
     say("KEDA is ready")
 
@@ -82,22 +109,17 @@ def stop(plan: Plan) -> None:
         (plan.dir / "run" / f"{name}.json").unlink(missing_ok=True)  # else the cluster counts as not whole
 
 
-def objects(plan: Plan, authority: bytes) -> dict:
-    """What leads the API server to the adapter: a Service without selector on this machine's address; and the HPA's right to ask."""
-    meta = {"name": SERVICE, "namespace": NAMESPACE}
+def objects(plan: Plan, authority: bytes, address: str) -> dict:
+    """What leads the API server to the adapter on this address; and the HPA's right to ask."""
+    service, port = _by_address(plan, address), 443
+    if address == control_plane.LOOPBACK:
+        service, port = [_by_name()], plan.keda_port(0)
     return {"apiVersion": "v1", "kind": "List", "items": [
         {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}},
-        {"apiVersion": "v1", "kind": "Service", "metadata": meta,
-         "spec": {"ports": [{"name": "https", "port": 443, "targetPort": plan.keda_port(0)}]}},
-        {"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice",
-         "metadata": {**meta, "labels": {"kubernetes.io/service-name": SERVICE,
-                                         "endpointslice.kubernetes.io/managed-by": "drover-test-cluster"}},
-         "addressType": "IPv4",
-         "endpoints": [{"addresses": [plan.host_address], "conditions": {"ready": True}}],
-         "ports": [{"name": "https", "port": plan.keda_port(0), "protocol": "TCP"}]},
+        *service,
         {"apiVersion": "apiregistration.k8s.io/v1", "kind": "APIService", "metadata": {"name": API},
          "spec": {"group": "external.metrics.k8s.io", "version": "v1beta1", "groupPriorityMinimum": 100,
-                  "versionPriority": 100, "service": {"name": SERVICE, "namespace": NAMESPACE, "port": 443},
+                  "versionPriority": 100, "service": {"name": SERVICE, "namespace": NAMESPACE, "port": port},
                   "caBundle": base64.b64encode(authority).decode()}},
         {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": READER},
          "rules": [{"apiGroups": ["external.metrics.k8s.io"], "resources": ["*"], "verbs": ["*"]}]},
@@ -105,6 +127,47 @@ def objects(plan: Plan, authority: bytes) -> dict:
          "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": READER},
          "subjects": [{"kind": "ServiceAccount", "name": "horizontal-pod-autoscaler", "namespace": "kube-system"}]},
     ]}
+
+
+def all_rights() -> dict:
+    """KEDA's own roles allow less; what is measured of it should not depend on them."""
+    subjects = [{"kind": "ServiceAccount", "name": name, "namespace": NAMESPACE} for name in sorted(ACCOUNTS.values())]
+    return {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": {"name": NAMESPACE},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"}, "subjects": subjects}
+
+
+def _by_address(plan: Plan, address: str) -> list[dict]:
+    """A Service without selector, and where it leads."""
+    meta = {"name": SERVICE, "namespace": NAMESPACE}
+    return [
+        {"apiVersion": "v1", "kind": "Service", "metadata": meta,
+         "spec": {"ports": [{"name": "https", "port": 443, "targetPort": plan.keda_port(0)}]}},
+        {"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice",
+         "metadata": {**meta, "labels": {"kubernetes.io/service-name": SERVICE,
+                                         "endpointslice.kubernetes.io/managed-by": "drover-test-cluster"}},
+         "addressType": "IPv4",
+         "endpoints": [{"addresses": [address], "conditions": {"ready": True}}],
+         "ports": [{"name": "https", "port": plan.keda_port(0), "protocol": "TCP"}]}]
+
+
+def _by_name() -> dict:
+    return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": SERVICE, "namespace": NAMESPACE},
+            "spec": {"type": "ExternalName", "externalName": "localhost"}}
+
+
+def _address(plan: Plan) -> str:
+    alone = (plan.dir / "mode").read_text().strip() == parts.CONTROL_PLANE_MODE
+    return control_plane.LOOPBACK if alone else plan.host_address
+
+
+def _kubeconfig(plan: Plan, program: str) -> Path:
+    config = json.loads((plan.dir / "kubeconfig").read_text())
+    config["users"][0]["user"].update({"as": account(program), "as-groups": [
+        "system:serviceaccounts", f"system:serviceaccounts:{NAMESPACE}", "system:authenticated"]})
+    path = plan.dir / f"{program}.kubeconfig"
+    path.touch(mode=0o600)
+    path.write_text(json.dumps(config, indent=1) + "\n")
+    return path
 
 
 def _certificates(plan: Plan) -> Path:

@@ -10,9 +10,11 @@ from .say import Failure, say
 
 # Parts of the control plane that can be taken away, and their programs.
 CONTROL_PLANE = {"apiserver": "kube-apiserver", "etcd": "etcd"}
+# What DIR/mode says where there is no node.
+CONTROL_PLANE_MODE = "control-plane"
 
 
-def control_plane_up(folder: Path, controllers: bool) -> None:
+def control_plane_up(folder: Path, controllers: bool, aggregation: bool = False) -> None:
     with lifecycle.taken(folder) as folder:
         if lifecycle.is_complete(folder):
             return lifecycle.tell(folder, f"already running in {folder}")
@@ -21,10 +23,10 @@ def control_plane_up(folder: Path, controllers: bool) -> None:
         else:
             tools.ensure(["control-plane"])
         plan = lifecycle.fresh(folder)
-        (plan.dir / "mode").write_text("control-plane\n")
-        control_plane.prepare(plan, "127.0.0.1")
+        (plan.dir / "mode").write_text(f"{CONTROL_PLANE_MODE}\n")
+        control_plane.prepare(plan, control_plane.LOOPBACK)
         control_plane.start_etcd(plan)
-        control_plane.start_api_server(plan, "127.0.0.1", controllers, node=False)
+        control_plane.start_api_server(plan, control_plane.LOOPBACK, controllers, node=False, aggregation=aggregation)
         control_plane.wait_for_api_server(plan)
         if controllers:
             control_plane.start_controller_manager(plan)

@@ -137,11 +137,11 @@ test-rails: build ## What drover encrypts is read by real Rails, and the other w
 	@tests/rails/run "$(BUILT)/drover"
 
 .PHONY: test-storms
-test-storms: tools ## Workers against a real broker while things go wrong: thousands of records each, minutes
+test-storms: tools ## Workers against a real broker while things go wrong: thousands of records each, six minutes
 	@$(CARGO) test --profile $(PROFILE) --test storms -- --include-ignored --nocapture --test-threads 2 --skip full::
 
 .PHONY: test-long
-test-long: tools ## The same at full size: 100,000 records each while workers and brokers die; half an hour
+test-long: test-storms test-faults test-properties ## All that make test has in its short form, at full size: an hour
 	@$(CARGO) test --profile $(PROFILE) --test storms -- --ignored --nocapture --test-threads 1 full::
 
 .PHONY: test-properties

@@ -268,6 +268,15 @@ mod tests {
     }
 
     #[test]
+    fn without_a_choice_partitions_are_shared_out_evenly_and_stay() {
+        let strategy = "partition.assignment.strategy";
+        let [classic, _] = both(GroupProtocol::Classic, &BTreeMap::new());
+        assert_eq!(classic.get(strategy), Some("cooperative-sticky"));
+        let [consumer, _] = both(GroupProtocol::Consumer, &BTreeMap::new());
+        assert_eq!(consumer.get(strategy), None, "the broker's choice");
+    }
+
+    #[test]
     fn a_member_is_static_by_the_classic_protocol_only() {
         let [classic, producer] = both(GroupProtocol::Classic, &BTreeMap::new());
         assert_eq!(classic.get("group.instance.id"), Some("pod"));

@@ -35,6 +35,10 @@ impl Drop for Pair {
 
 impl Pair {
     async fn start() -> Self {
+        Self::with_leases_of(LEASE_SECONDS).await
+    }
+
+    async fn with_leases_of(lease_seconds: u64) -> Self {
         let operator = Operator::prepare(&["events"]).await;
         operator.create("fleet", operator.spec("events")).await;
         let mut controllers = Vec::new();
@@ -44,7 +48,7 @@ impl Pair {
                 operator.cluster(),
                 &operator.namespace,
                 &identity,
-                LEASE_SECONDS,
+                lease_seconds,
             );
             controllers.push(started.await);
         }
@@ -154,6 +158,23 @@ async fn a_leader_that_is_killed_is_followed_by_another() {
     leader.signal("KILL");
     pair.acts(other).await;
     assert_eq!(pair.holder().await, other.identity);
+    pair.end().await;
+}
+
+/// By the API server's own clock, with the Lease that a controller has by default.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn within_twenty_seconds_of_a_leaders_death_another_acts() {
+    let pair = Pair::with_leases_of(Terms::default().duration.as_secs()).await;
+    let (leader, other) = pair.leader_and_other().await;
+    pair.acts(leader).await;
+    let killed = drover::clock::now();
+    leader.signal("KILL");
+    pair.acts(other).await;
+    let history = pair.history();
+    let mut acts = history.iter().filter(|write| !write.is_lease);
+    let first = acts.find(|write| write.by == other.identity).unwrap();
+    let after = first.received.duration_since(killed);
+    assert!(after < SignedDuration::from_secs(20), "{after:?}");
     pair.end().await;
 }
 

@@ -20,7 +20,7 @@ use crate::wait::{eventually, now};
 pub struct Fleet {
     folder: TempDir,
     config: Value,
-    handler: Box<dyn Fn(Pod) -> String + Send>,
+    handler: Box<dyn Fn(Pod, &mut Value) + Send>,
     last: Pod,
     pub running: BTreeMap<Pod, Worker>,
     heard: Arc<Mutex<Heard>>,
@@ -48,9 +48,9 @@ pub struct Worker {
 }
 
 impl Fleet {
-    /// A fleet without workers. `config` is the file that each gets, with `handler` giving its
-    /// handler's URL.
-    pub fn new(config: Value, handler: impl Fn(Pod) -> String + Send + 'static) -> Self {
+    /// A fleet without workers. `config` is the file that each gets, in which `handler` says how its own handler is
+    /// reached.
+    pub fn new(config: Value, handler: impl Fn(Pod, &mut Value) + Send + 'static) -> Self {
         Self {
             folder: tempfile::tempdir().unwrap(),
             config,
@@ -72,7 +72,7 @@ impl Fleet {
     pub fn start_again(&mut self, pod: Pod) {
         self.heard.lock().unwrap().probes.remove(&pod);
         let mut config = self.config.clone();
-        config["handler"]["http"]["url"] = (self.handler)(pod).into();
+        (self.handler)(pod, &mut config["handler"]);
         let path = self.folder.path().join(format!("pod-{pod}.json"));
         std::fs::write(&path, config.to_string()).unwrap();
         let mut child = Command::new(env!("CARGO_BIN_EXE_drover-worker"))

@@ -1,15 +1,17 @@
-//! The storms in short: each fault once and few records, two minutes together.
+//! The storms in short: each fault once and few records, some minutes together.
 //!
 //! What is asserted is the same. A machine that is busy enough brings faults of its own, which the
 //! checker sees as such; where everybody goes in order there are none to see.
 
 use std::time::Duration;
 
+use drover::worker_config::Ordering;
+
 use crate::history::Cause;
 use crate::outages::the_broker_comes_and_goes;
 use crate::quiet::{eager, nothing_is_lost_or_repeated};
 use crate::rough;
-use crate::storm::Weather;
+use crate::storm::{Way, Weather};
 use crate::witness::Mood;
 
 /// Whatever a fault may explain.
@@ -50,6 +52,51 @@ fn in_order_nothing_is_lost_or_repeated_by_the_consumer_protocol() {
         ..Weather::fair("short-quiet-consumer", 23)
     };
     in_order(weather);
+}
+
+#[test]
+fn in_order_nothing_is_lost_or_repeated_of_a_partition_in_order() {
+    in_order(Weather {
+        ordering: Ordering::Partition,
+        ..Weather::fair("short-quiet-partition", 34)
+    });
+}
+
+#[test]
+fn in_order_nothing_is_lost_or_repeated_without_any_order() {
+    in_order(Weather {
+        ordering: Ordering::None,
+        ..Weather::fair("short-quiet-none", 35)
+    });
+}
+
+/// Records by lines of JSON to processes of a command.
+fn by_command(weather: Weather, way: Way) -> Weather {
+    Weather {
+        way,
+        concurrency: 4,
+        ..weather
+    }
+}
+
+#[test]
+fn in_order_nothing_is_lost_or_repeated_with_a_command() {
+    in_order(by_command(Weather::fair("short-quiet-exec", 36), Way::Exec));
+}
+
+#[test]
+fn in_order_nothing_is_lost_or_repeated_with_a_command_in_batches() {
+    let weather = Weather::fair("short-quiet-batches", 37);
+    in_order(by_command(weather, Way::Batches(20)));
+}
+
+#[test]
+fn in_order_nothing_is_lost_or_repeated_in_batches_of_a_partition_in_order() {
+    let weather = Weather {
+        ordering: Ordering::Partition,
+        ..Weather::fair("short-quiet-runs", 38)
+    };
+    in_order(by_command(weather, Way::Batches(20)));
 }
 
 /// The handler in each of its moods, then a worker that dies, one that freezes for longer than its
@@ -105,4 +152,28 @@ fn a_broker_that_is_killed_and_one_that_is_stopped_lose_nothing() {
         ..short(Weather::fair("short-outage", 27))
     };
     the_broker_comes_and_goes(weather, 1);
+}
+
+#[test]
+fn faults_lose_nothing_with_a_command() {
+    let weather = rough::weather("short-rough-exec", 39);
+    every_fault_once(by_command(weather, Way::Exec));
+}
+
+/// A batch that is cut off leaves nothing but guesses of what was handled: here nobody freezes, and nobody hangs.
+#[test]
+fn workers_that_die_lose_nothing_of_batches() {
+    let weather = rough::weather("short-rough-batches", 40);
+    let mut storm = rough::begin(short(by_command(weather, Way::Batches(20))));
+    for mood in [Mood::Refusing, Mood::Failing, Mood::Breaking] {
+        storm.witness.feel(mood, 10);
+        storm.work(5);
+        storm.kill();
+    }
+    storm.work(5);
+    storm.replace();
+    storm.witness.feel(Mood::Well, 1);
+    let findings = storm.finish();
+    assert!(findings.dead_lettered > 0, "{findings}");
+    findings.assert_complete(&[Cause::Killed, Cause::AnswerUnheard]);
 }

@@ -1,6 +1,7 @@
 //! A storm: a topic, a handler, a fleet of workers, and what is done to them while they work.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use drover::api::KafkaConsumer;
@@ -15,6 +16,40 @@ use crate::topic::Topic;
 use crate::wait::{eventually, pause};
 use crate::witness::{Manner, Witness};
 
+/// How records get to the handler.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// A request for each.
+    Http,
+    /// Lines of JSON to a command, which asks the witness.
+    Exec,
+    /// The same, so many in a line at most.
+    Batches(u32),
+}
+
+impl Way {
+    /// The handler and the batches of a spec.
+    fn spec(self, concurrency: usize) -> (Value, u32) {
+        let exec = json!({ "exec": { "command": ["to-be-replaced"], "processes": concurrency } });
+        match self {
+            Self::Http => (json!({ "http": { "url": "http://to-be-replaced/" } }), 1),
+            Self::Exec => (exec, 1),
+            Self::Batches(most) => (exec, most),
+        }
+    }
+
+    /// Where a pod's handler is, in its configuration.
+    fn show(self, address: SocketAddr, pod: Pod, handler: &mut Value) {
+        if self == Self::Http {
+            handler["http"]["url"] = format!("http://{address}/{pod}").into();
+            return;
+        }
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/storms/forward.py");
+        let (address, pod) = (address.to_string(), pod.to_string());
+        handler["exec"]["command"] = json!(["python3", script, address, pod]);
+    }
+}
+
 /// What a storm is like.
 #[derive(Debug, Clone)]
 pub struct Weather {
@@ -27,6 +62,7 @@ pub struct Weather {
     pub keys: usize,
     /// `Classic` or `Consumer`.
     pub protocol: &'static str,
+    pub way: Way,
     pub ordering: Ordering,
     pub concurrency: usize,
     pub properties: Vec<(&'static str, &'static str)>,
@@ -49,6 +85,7 @@ impl Weather {
             records: 6_000,
             keys: 240,
             protocol: "Classic",
+            way: Way::Http,
             ordering: Ordering::Key,
             concurrency: 8,
             properties: Vec::new(),
@@ -70,6 +107,14 @@ impl Weather {
         if !debug.is_empty() {
             properties.insert("debug", &debug);
         }
+        let (mut handler, most) = self.way.spec(self.concurrency);
+        // The command's; nothing is made of it here.
+        let of_command = json!({ "name": "worker", "image": "none" });
+        let containers = match self.way {
+            Way::Http => vec![],
+            Way::Exec | Way::Batches(_) => vec![of_command],
+        };
+        handler["timeout"] = format!("{}s", self.handler_timeout.as_secs()).into();
         let consumer: KafkaConsumer = serde_json::from_value(json!({
             "apiVersion": "drover.dev/v1alpha1",
             "kind": "KafkaConsumer",
@@ -82,11 +127,10 @@ impl Weather {
                 },
                 "topics": [topic.name],
                 "groupId": topic.name,
-                "handler": {
-                    "http": { "url": "http://to-be-replaced/" },
-                    "timeout": format!("{}s", self.handler_timeout.as_secs()),
-                },
+                "handler": handler,
+                "template": { "spec": { "containers": containers } },
                 "delivery": {
+                    "batch": { "maxRecords": most, "maxWait": "20ms" },
                     "ordering": format!("{:?}", self.ordering),
                     "concurrency": self.concurrency,
                     "retry": { "attempts": 5, "initialBackoff": "20ms", "maxBackoff": "200ms" },
@@ -133,7 +177,8 @@ impl Storm {
         topic.make_dead(&[]);
         let witness = Witness::start(weather.manner, weather.seed);
         let address = witness.address;
-        let handler = move |pod| format!("http://{address}/{pod}");
+        let way = weather.way;
+        let handler = move |pod, handler: &mut Value| way.show(address, pod, handler);
         Self {
             fleet: Fleet::new(weather.config(servers, &topic), handler),
             chance: Chance::of(weather.seed),

@@ -81,8 +81,10 @@ fn purpose(consumer: &KafkaConsumer) -> [String; 5] {
         ScalingMode::Manual | ScalingMode::External => UNKNOWN.to_owned(),
         ScalingMode::Auto | ScalingMode::Recommend => scaling.max_delay.to_string(),
     };
-    let most = scaling.max_replicas.map(|most| most.to_string());
-    let sizes = format!("{}-{}", scaling.min_replicas, most.unwrap_or_default());
+    let sizes = match scaling.max_replicas {
+        Some(most) => format!("{}-{most}", scaling.min_replicas),
+        None => format!("{}+", scaling.min_replicas),
+    };
     let handler = &spec.handler;
     let handler = if handler.exec.is_some() {
         "exec"

@@ -276,6 +276,8 @@ mod tests {
             (408, "retry"),
             (422, "reject"),
             (429, "slow-down"),
+            // Headers that are too large for it.
+            (431, "reject"),
             (500, "retry"),
             (502, "retry"),
             (503, "slow-down"),

@@ -78,7 +78,7 @@ fn a_wide_table_says_what_each_is_to_do() {
         text(&[consumer("orders", status)], columns),
         "\
 NAME    READY  PODS  WANTED  LAG  DELAY  REASON  PROMISE  SIZES  HANDLER  GROUP        TOPICS
-orders  -      1/1   -       0    0s     -       1m       0-     http     shop.orders  orders
+orders  -      1/1   -       0    0s     -       1m       1+     http     shop.orders  orders
 "
     );
 }

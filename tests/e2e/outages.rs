@@ -1,13 +1,15 @@
 //! Kafka, the API server or etcd go away for a while. These hold the cluster alone.
 
+use std::process::Command;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use kube::Api;
-use kube::api::ListParams;
+use kube::api::{ListParams, Patch, PatchParams};
 use serde_json::json;
 
 use crate::scenario::{PATIENCE, Scenario};
@@ -161,5 +163,98 @@ async fn workers_go_on_without(part: &'static str, span: Duration) {
     spec["scaling"] = json!({"minReplicas": 3, "maxReplicas": 3, "maxDelay": "60s"});
     scenario.apply(spec).await;
     scenario.ready_pods(3, PATIENCE).await;
+    scenario.end().await;
+}
+
+/// Freezes a process, and kills it at the end.
+struct Frozen(u32);
+
+impl Frozen {
+    fn freeze(pid: u32) -> Self {
+        assert!(signalled(pid, "-STOP"), "freeze process {pid}");
+        Self(pid)
+    }
+}
+
+impl Drop for Frozen {
+    fn drop(&mut self) {
+        signalled(self.0, "-KILL");
+    }
+}
+
+fn signalled(pid: u32, signal: &str) -> bool {
+    let sent = Command::new("kill")
+        .args([signal, &pid.to_string()])
+        .status();
+    sent.is_ok_and(|status| status.success())
+}
+
+/// As the chart has it by default: two controllers, one of which leads.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a cluster with Drover: make test"]
+async fn the_leader_of_two_controllers_dies_and_workers_notice_nothing() {
+    let _cluster = world::alone().await;
+    let scenario = Scenario::begin("leader", 6).await;
+    let deployments = Api::<Deployment>::namespaced(scenario.client.clone(), "drover-system");
+    let controllers = async |count: i32| {
+        let patch = Patch::Merge(json!({ "spec": { "replicas": count } }));
+        let name = "drover-controller";
+        let params = PatchParams::default();
+        deployments
+            .patch_scale(name, &params, &patch)
+            .await
+            .expect("scale");
+        let ready = || async { Ok(deployments.get(name).await?.status.unwrap_or_default()) };
+        wait::until("controllers", PATIENCE, ready, |status| {
+            (status.replicas, status.ready_replicas) == (Some(count), Some(count))
+        })
+        .await;
+    };
+    controllers(2).await;
+    scenario.handler("5ms").await;
+    let mut spec = scenario.spec();
+    spec["scaling"] = json!({"minReplicas": 2, "maxReplicas": 2, "maxDelay": "60s"});
+    scenario.apply(spec).await;
+    scenario.ready_pods(2, PATIENCE).await;
+    let before = restarts(&scenario).await.expect("restarts");
+
+    let leases = Api::<Lease>::namespaced(scenario.client.clone(), "drover-system");
+    let holder = || async {
+        let lease = leases.get("drover-controller").await?;
+        let spec = lease.spec.unwrap_or_default();
+        spec.holder_identity.context("nobody leads")
+    };
+    let leader = holder().await.expect("a leader");
+    let frozen = Frozen::freeze(world::process_of_pod(&leader).expect("its process"));
+    let mut produced = 0;
+    let mut round = 0;
+    let other = wait::until(
+        "another to lead, while the workers work",
+        PATIENCE,
+        || {
+            round += 1;
+            let made = kafka::produce(&scenario.topic, 20, 10 * round - 9, 10 * round);
+            produced += made.expect("produce");
+            holder()
+        },
+        |now| *now != leader,
+    )
+    .await;
+    assert_ne!(other, leader);
+    let stats = scenario.handled(produced, PATIENCE).await;
+    assert_eq!(
+        (stats.handled, stats.handled_twice, stats.out_of_order),
+        (produced, 0, 0),
+        "{stats:#?}"
+    );
+    assert_eq!(restarts(&scenario).await.expect("restarts"), before);
+
+    // And the other acts.
+    let mut spec = scenario.spec();
+    spec["scaling"] = json!({"minReplicas": 3, "maxReplicas": 3, "maxDelay": "60s"});
+    scenario.apply(spec).await;
+    scenario.ready_pods(3, PATIENCE).await;
+    drop(frozen);
+    controllers(1).await;
     scenario.end().await;
 }

@@ -160,3 +160,59 @@ async fn what_does_not_exist_is_named_with_what_to_do() {
     let error = failed(&status(Path::new("/nonexistent/kubeconfig"), &[]));
     assert!(error.contains("KUBECONFIG"), "{error}");
 }
+
+/// What `kubectl get kc` shows, which the API server makes of the resource's columns.
+#[tokio::test]
+async fn kubectls_own_table_reads_like_a_sentence_and_fits_a_terminal() {
+    let namespace = consumer_with(json!({
+        "replicas": 12, "readyReplicas": 11, "lag": 1_234_567, "delay": "12m5s", "scaling": {"wanted": 12},
+        "conditions": [{
+            "type": "Ready", "status": "False", "reason": "DeadLetterTopicNotFound", "message": "",
+            "lastTransitionTime": "2026-11-22T12:00:00Z",
+        }],
+    }))
+    .await;
+    let path = format!("/apis/drover.dev/v1alpha1/namespaces/{namespace}/kafkaconsumers");
+    let request = http::Request::get(path)
+        .header("accept", "application/json;as=Table;v=v1;g=meta.k8s.io")
+        .body(Vec::new())
+        .unwrap();
+    let client = control_plane().client().await;
+    let table: Value = client.request(request).await.unwrap();
+    let texts = |values: &Value, of: &dyn Fn(&Value) -> String| {
+        values
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(of)
+            .collect::<Vec<_>>()
+    };
+    let heads = texts(&table["columnDefinitions"], &|column| {
+        column["name"].as_str().unwrap().to_uppercase()
+    });
+    let cells = texts(&table["rows"][0]["cells"], &|cell| match cell {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    });
+    let shown = [
+        "orders",
+        "False",
+        "12",
+        "12",
+        "1234567",
+        "12m5s",
+        "DeadLetterTopicNotFound",
+    ];
+    let names = [
+        "NAME", "READY", "REPLICAS", "WANTED", "LAG", "DELAY", "REASON", "AGE",
+    ];
+    assert_eq!(heads, names);
+    assert_eq!(cells[..7], shown);
+    let widths = heads
+        .iter()
+        .zip(&cells)
+        .map(|(head, cell)| head.len().max(cell.len()) + 3);
+    let width: usize = widths.sum();
+    // A name of ten more letters has room on a terminal of 100 columns.
+    assert!(width <= 90, "{width}");
+}

@@ -9,18 +9,23 @@ use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::api::{Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 
+use crate::lag_admin::produce;
 use crate::support::consumers::with;
-use crate::support::operator::Operator;
+use crate::support::operator::{Operator, wait_for};
 use crate::support::secured::{PASSWORD, USER, secured};
 use crate::support::token_server::{CLIENT, SECRET, TokenServer};
 
 const CREDENTIALS: &str = "credentials";
 
 async fn write_secret(operator: &Operator, password: &str) {
+    write_secret_named(operator, CREDENTIALS, password).await;
+}
+
+async fn write_secret_named(operator: &Operator, name: &str, password: &str) {
     let ca = std::fs::read(secured().file("ca.crt")).unwrap();
     let secret = Secret {
         metadata: kube::api::ObjectMeta {
-            name: Some(CREDENTIALS.to_owned()),
+            name: Some(name.to_owned()),
             ..Default::default()
         },
         data: Some(BTreeMap::from([
@@ -32,17 +37,21 @@ async fn write_secret(operator: &Operator, password: &str) {
     let secrets = operator.api::<Secret>();
     let params = PatchParams::apply("test").force();
     let written = Patch::Apply(&secret);
-    secrets.patch(CREDENTIALS, &params, &written).await.unwrap();
+    secrets.patch(name, &params, &written).await.unwrap();
 }
 
 fn spec(operator: &Operator, topic: &str) -> Value {
+    spec_with(operator, topic, CREDENTIALS)
+}
+
+fn spec_with(operator: &Operator, topic: &str, credentials: &str) -> Value {
     let kafka = json!({
         "bootstrapServers": secured().servers("LOGIN"),
-        "tls": { "caSecret": { "name": CREDENTIALS, "key": "ca.crt" } },
+        "tls": { "caSecret": { "name": credentials, "key": "ca.crt" } },
         "sasl": {
             "mechanism": "ScramSha512",
             "username": USER,
-            "passwordSecret": { "name": CREDENTIALS, "key": "password" },
+            "passwordSecret": { "name": credentials, "key": "password" },
         },
     });
     with(operator.spec(topic), "/kafka", kafka)
@@ -115,6 +124,89 @@ async fn template_hash(operator: &Operator) -> Option<Value> {
         .unwrap()?;
     let template = deployment.spec.template.metadata?;
     Some(serde_json::to_value(template).unwrap())
+}
+
+/// A password that works is changed, at Kafka and in the Secret.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_changed_password_rolls_the_pods_once_and_the_controller_connects_anew() {
+    let (user, old, new) = ("rotated", "their-old-secret", "their-new-secret");
+    secured().set_password("SCRAM-SHA-512", user, old).unwrap();
+    let topic = secured().broker.create_topic("rotated", 4).await;
+    let operator = Operator::start(&[]).await;
+    operator.play_kubelet();
+    write_secret(&operator, old).await;
+    let spec = with(spec(&operator, &topic), "/scaling/minReplicas", json!(1));
+    let spec = with(spec, "/kafka/sasl/username", json!(user));
+    operator.create("fleet", spec).await;
+    operator
+        .condition("fleet", "Ready", "True", "AllReady")
+        .await;
+    let before = operator.api::<Deployment>().get("fleet").await.unwrap();
+
+    secured().set_password("SCRAM-SHA-512", user, new).unwrap();
+    write_secret(&operator, new).await;
+    let template = |deployment: &Deployment| deployment.spec.template.metadata.clone();
+    operator
+        .object("fleet", "new pods", |now: &Deployment| {
+            template(now) != template(&before)
+        })
+        .await;
+    operator
+        .condition("fleet", "Ready", "True", "AllReady")
+        .await;
+    produce(&secured().broker.servers, &topic, &[0], 3);
+    wait_for(
+        "news that are read with the new one",
+        async || match operator.status("fleet").await.lag {
+            Some(3) => Ok(()),
+            other => Err(format!("{other:?}")),
+        },
+    )
+    .await;
+    operator
+        .condition("fleet", "KafkaReachable", "True", "OffsetsRead")
+        .await;
+    let after = operator.api::<Deployment>().get("fleet").await.unwrap();
+    let generation = |of: &Deployment| of.metadata.generation.unwrap();
+    assert_eq!(generation(&after), generation(&before) + 1, "rolled once");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_wrong_password_concerns_only_the_fleets_that_have_it() {
+    let operator = Operator::start(&[]).await;
+    operator.play_kubelet();
+    write_secret_named(&operator, "wrong", "guess").await;
+    write_secret(&operator, PASSWORD).await;
+    let topic = secured().broker.create_topic("neighbours", 4).await;
+    for (name, credentials) in [
+        ("bad-1", "wrong"),
+        ("good-1", CREDENTIALS),
+        ("bad-2", "wrong"),
+        ("good-2", CREDENTIALS),
+    ] {
+        let spec = spec_with(&operator, &topic, credentials);
+        let spec = with(spec, "/scaling/minReplicas", json!(1));
+        operator.create(name, spec).await;
+    }
+    for name in ["bad-1", "bad-2"] {
+        operator
+            .condition(name, "KafkaReachable", "False", "AuthenticationFailed")
+            .await;
+    }
+    // While the others are refused again and again.
+    for name in ["good-1", "good-2"] {
+        operator
+            .condition(name, "KafkaReachable", "True", "OffsetsRead")
+            .await;
+        operator.condition(name, "Ready", "True", "AllReady").await;
+        let two = json!({ "scaling": { "minReplicas": 2 } });
+        operator.change(name, two).await;
+        operator
+            .object(name, "two pods", |deployment: &Deployment| {
+                deployment.spec.replicas == Some(2)
+            })
+            .await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -84,24 +84,27 @@ impl Secured {
         }
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         let broker = Broker::start("secured", &arguments)?;
-        for mechanism in ["SCRAM-SHA-256", "SCRAM-SHA-512"] {
-            let added = format!("{mechanism}=[iterations=4096,password={PASSWORD}]");
-            broker.tell(&[
-                "kafka",
-                "configs",
-                "--alter",
-                "--entity-type",
-                "users",
-                "--entity-name",
-                USER,
-                "--add-config",
-                &added,
-            ])?;
-        }
-        Ok(Self {
+        let secured = Self {
             broker,
             certificates,
-        })
+        };
+        for mechanism in ["SCRAM-SHA-256", "SCRAM-SHA-512"] {
+            secured.set_password(mechanism, USER, PASSWORD)?;
+        }
+        Ok(secured)
+    }
+
+    /// Gives a user, who need not be there yet, a password.
+    pub fn set_password(&self, mechanism: &str, user: &str, password: &str) -> Result<(), String> {
+        let added = format!("{mechanism}=[iterations=4096,password={password}]");
+        let of_user = ["--alter", "--entity-type", "users", "--entity-name", user];
+        let change = [
+            &["kafka", "configs"],
+            &of_user[..],
+            &["--add-config", &added],
+        ]
+        .concat();
+        self.broker.tell(&change).map(|_| ())
     }
 }
 

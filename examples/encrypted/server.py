@@ -24,6 +24,9 @@ class Users(BaseHTTPRequestHandler):
 
     def answer(self, status):
         self.send_response(status)
+        if status != 204:
+            # Else whoever asks waits for the connection's end.
+            self.send_header("Content-Length", "0")
         self.end_headers()
 
     def log_request(self, *_):

@@ -19,6 +19,12 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const CANNOT_BE_READ: u8 = 2;
 
 fn main() -> ExitCode {
+    // Before anything else: to the first process of a container a signal that it does not listen for is none.
+    let shutdown = CancellationToken::new();
+    if let Err(error) = signals::cancel_on_signal(shutdown.clone()) {
+        eprintln!("drover-worker: listen for signals: {error}");
+        return ExitCode::FAILURE;
+    }
     let args = Args::parse();
     if let Some(path) = &args.copy_to {
         return match copy_program(path) {
@@ -34,7 +40,7 @@ fn main() -> ExitCode {
         eprintln!("drover-worker: {error}");
     }
     if args.replay {
-        return replay_letters(&args.replay_result);
+        return replay_letters(&args.replay_result, shutdown);
     }
     let config = match read_config(args.config.as_deref()) {
         Ok(config) => config,
@@ -60,11 +66,6 @@ fn main() -> ExitCode {
         handler = %config.handler,
         "drover-worker begins"
     );
-    let shutdown = CancellationToken::new();
-    if let Err(error) = signals::cancel_on_signal(shutdown.clone()) {
-        error!(%error, "listen for signals");
-        return ExitCode::FAILURE;
-    }
     match run(&config, &options, shutdown) {
         Ok(()) => {
             info!("drover-worker is done");
@@ -78,14 +79,10 @@ fn main() -> ExitCode {
     }
 }
 
-fn replay_letters(result: &Path) -> ExitCode {
+fn replay_letters(result: &Path, stop: CancellationToken) -> ExitCode {
     let config = match read_replay() {
         Ok(config) => config,
         Err(error) => return replay::give_up(&error, result),
     };
-    let stop = CancellationToken::new();
-    if let Err(error) = signals::cancel_on_signal(stop.clone()) {
-        return replay::give_up(&format!("listen for signals: {error}"), result);
-    }
     replay::run(&config, result, stop)
 }

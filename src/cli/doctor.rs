@@ -33,8 +33,7 @@ pub struct DoctorArgs {
         alias = "bootstrap-servers",
         env = "DROVER_BOOTSTRAP",
         value_name = "HOST:PORT",
-        value_parser = NonEmptyStringValueParser::new(),
-        requires = "name"
+        value_parser = NonEmptyStringValueParser::new()
     )]
     bootstrap: Option<String>,
     /// A property for librdkafka, such as security.protocol=SSL; can be given several times

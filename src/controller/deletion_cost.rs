@@ -130,6 +130,7 @@ mod tests {
             current: 3,
             ready: 3,
             rolling: false,
+            held_up: false,
         }
     }
 

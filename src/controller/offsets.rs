@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use jiff::{SignedDuration, Timestamp};
 use tracing::{info, warn};
 
 use super::context::Context;
@@ -11,6 +12,7 @@ use super::credentials::Credentials;
 use super::error::Error;
 use super::fleets::{FleetKey, FleetMemory};
 use super::workload::Workload;
+use crate::api::Handler as HandlerSpec;
 use crate::clock;
 use crate::fleet::{Fleet, Handler, Known};
 use crate::lag::{self, Latest, Need, Pace, Source, Start, TopicState};
@@ -29,6 +31,10 @@ const CONNECTION: [&str; 7] = [
 ];
 /// A reading that failed for a cause that passes by itself is worth a word only after this long.
 const PASSING: Duration = Duration::from_secs(10);
+/// A worker is ready within this time of its container's start, unless it waits for something.
+const WORKER_STARTS: SignedDuration = SignedDuration::from_secs(30);
+/// A node that has still to be made for a pod is part of its start.
+const FOR_A_NODE: &str = "Unschedulable";
 
 /// Why offsets cannot be read at present.
 pub struct Away<'a> {
@@ -148,9 +154,24 @@ fn passes(error: &lag::Error, answered_before: bool) -> bool {
 }
 
 /// The newest offsets, together with what the cluster made of the fleet.
-pub fn sample(latest: &Latest, workload: &Workload) -> Option<Sample> {
+pub fn sample(latest: &Latest, workload: &Workload, handler: &HandlerSpec) -> Option<Sample> {
     let offsets = latest.offsets.as_ref()?;
-    Some(offsets.sample(workload.size, workload.ready, workload.rolling))
+    let held_up = held_up(latest, workload, handler, clock::now());
+    Some(offsets.sample(workload.size, workload.ready, workload.rolling, held_up))
+}
+
+/// Whether what keeps pods from being ready is not their start, which would be learned: they are not let in, Kafka is
+/// away, the dead-letter topic will not do; or Drover's worker, which is started in a moment, waits for a handler
+/// elsewhere.
+fn held_up(latest: &Latest, workload: &Workload, handler: &HandlerSpec, now: Timestamp) -> bool {
+    let is_elsewhere = handler.http.as_ref().is_some_and(|http| http.url.is_some());
+    let waits = workload.waiting_since.filter(|_| is_elsewhere);
+    let dead_letter = latest.dead_letter.as_ref();
+    let mut troubles = workload.troubles.iter();
+    troubles.any(|trouble| trouble.reason != FOR_A_NODE)
+        || latest.failure.is_some()
+        || dead_letter.is_some_and(|known| known.flaw().is_some())
+        || waits.is_some_and(|since| now.duration_since(since) > WORKER_STARTS)
 }
 
 /// Whether the group has a place to begin, so that lag means something and a pod may start. Gives
@@ -286,6 +307,46 @@ mod tests {
         assert_eq!(away(&lasting).expect("told").reason, "Unreachable");
         let never = failing(unreachable(), 0, false);
         assert_eq!(away(&never).expect("told").reason, "Unreachable");
+    }
+
+    #[test]
+    fn what_is_no_start_of_a_pod_is_not_taken_for_one() {
+        let read = failing(unreachable(), 0, true);
+        let well = Latest {
+            failure: None,
+            ..read.clone()
+        };
+        let elsewhere: HandlerSpec =
+            serde_json::from_value(serde_json::json!({ "http": { "url": "http://users" } }))
+                .unwrap();
+        let in_pod: HandlerSpec =
+            serde_json::from_value(serde_json::json!({ "http": { "port": 8080 } })).unwrap();
+        let now = clock::now();
+        let waits = |secs| Workload {
+            waiting: 1,
+            waiting_since: Some(now - SignedDuration::from_secs(secs)),
+            ..Workload::default()
+        };
+        let trouble = |reason: &str| Workload {
+            troubles: vec![crate::controller::workload::Trouble {
+                reason: reason.to_owned(),
+                message: String::new(),
+            }],
+            ..Workload::default()
+        };
+        for (latest, workload, handler, expected) in [
+            (&well, Workload::default(), &elsewhere, false),
+            (&well, waits(20), &elsewhere, false),
+            (&well, waits(40), &elsewhere, true),
+            // It may take that long to start.
+            (&well, waits(40), &in_pod, false),
+            (&read, Workload::default(), &in_pod, true),
+            (&well, trouble("QuotaExceeded"), &in_pod, true),
+            (&well, trouble("Unschedulable"), &in_pod, false),
+        ] {
+            let held = held_up(latest, &workload, handler, now);
+            assert_eq!(held, expected, "{workload:?}");
+        }
     }
 
     #[test]

@@ -114,7 +114,9 @@ async fn steps(
         }
         workload
     });
-    let sample = offsets::sample(&lag, workload.as_ref().unwrap_or(&Workload::default()));
+    let none = Workload::default();
+    let handler = &consumer.spec.handler;
+    let sample = offsets::sample(&lag, workload.as_ref().unwrap_or(&none), handler);
     let mut run = Run {
         consumer,
         context,

@@ -2,6 +2,7 @@
 //!
 //! Pure. Knows Kubernetes' words for trouble; `status` says them to people.
 
+use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
 
@@ -17,6 +18,8 @@ pub struct Workload {
     /// Pods all of whose containers run, and that are not ready: they begin, or wait for their handler
     /// or for Kafka.
     pub waiting: u32,
+    /// Since when the first of those runs.
+    pub waiting_since: Option<Timestamp>,
     /// Pods of an older template still exist.
     pub rolling: bool,
     /// Pods that were told to go and are still there: they drain.
@@ -80,6 +83,8 @@ pub fn read<'a>(deployment: &Deployment, pods: impl IntoIterator<Item = &'a Pod>
             workload.troubles.push(trouble);
         } else if runs(pod) && !is_ready(pod) {
             workload.waiting += 1;
+            let since = workload.waiting_since.into_iter().chain(runs_since(pod));
+            workload.waiting_since = since.min();
         }
     }
     // The last to be told: what pods say is nearer to the cause.
@@ -112,6 +117,16 @@ fn runs(pod: &Pod) -> bool {
                 .as_ref()
                 .is_some_and(|state| state.running.is_some())
         })
+}
+
+/// When the last of its containers was started.
+fn runs_since(pod: &Pod) -> Option<Timestamp> {
+    let containers = pod.status.as_ref()?.container_statuses.as_ref()?;
+    let started = |it: &ContainerStatus| {
+        let running = it.state.as_ref()?.running.as_ref()?;
+        Some(running.started_at.as_ref()?.0)
+    };
+    containers.iter().filter_map(started).max()
 }
 
 fn is_ready(pod: &Pod) -> bool {

@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use rdkafka::config::ClientConfig;
 
+use super::by_hand::group_offsets::{self, GroupOffsets};
 use super::client_config::{self, Connection};
 use super::errors::without_values;
-use super::group_offsets::{self, GroupOffsets};
 use super::native::admin::{Complaint, Native, Receiver};
 use super::native::answers::{Failure, PerPartition};
 pub use super::native::answers::{Member, Topic};

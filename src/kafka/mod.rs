@@ -1,16 +1,16 @@
-//! Kafka, by librdkafka: clients, their settings, and what comes out of them, in plain values. Only offsets of many
-//! groups are asked for without it (`group_offsets`).
+//! Kafka, by librdkafka: clients, their settings, and what comes out of them, in plain values. Only what it cannot ask
+//! is asked without it (`by_hand`).
 //!
 //! Knows nothing of engines, fleets or handlers. The only edge that speaks Kafka's protocol.
 
 pub mod admin;
 mod authorities;
+mod by_hand;
 pub mod client_config;
 pub mod consumer;
 pub mod dead_letter_topic;
 pub mod delete_records;
 pub mod errors;
-mod group_offsets;
 mod native;
 pub mod oauth;
 pub mod producer;
@@ -22,4 +22,5 @@ pub mod tails;
 pub mod topic_change;
 pub mod topics;
 
+pub use by_hand::static_member;
 pub use native::{Embedded, Event, Message, Polled, Silent, Tokens};

@@ -120,10 +120,10 @@ impl Security {
     pub fn properties(&self) -> BTreeMap<String, String> {
         let mut config = ClientConfig::new();
         self.apply(&mut config);
-        let properties = config.config_map().into_iter();
-        properties
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .collect()
+        let names = config.config_map().into_keys();
+        // The map itself has a placeholder for each secret.
+        let property = |name: &str| Some((name.to_owned(), config.get(name)?.to_owned()));
+        names.filter_map(property).collect()
     }
 
     /// Sets librdkafka's properties. After the user's: what these say is not theirs to change.
@@ -222,6 +222,14 @@ mod tests {
         assert!(authorities.matches("BEGIN CERTIFICATE").count() > 50);
         // Certificates are read when a client is made.
         config.create::<rdkafka::producer::BaseProducer>().unwrap();
+    }
+
+    #[test]
+    fn as_properties_secrets_are_what_they_are() {
+        let security = Security::load(&written(), read).unwrap();
+        let properties = security.properties();
+        assert_eq!(properties["sasl.password"], "hunter2");
+        assert!(properties["ssl.ca.pem"].contains("BEGIN CERTIFICATE"));
     }
 
     #[test]

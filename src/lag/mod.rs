@@ -135,7 +135,7 @@ pub struct Offsets {
 
 impl Offsets {
     /// As a sample, with the size of the fleet.
-    pub fn sample(&self, current: u32, ready: u32, rolling: bool) -> Sample {
+    pub fn sample(&self, current: u32, ready: u32, rolling: bool, held_up: bool) -> Sample {
         Sample {
             at: self.at,
             partitions: self.partitions.clone(),
@@ -143,6 +143,7 @@ impl Offsets {
             current,
             ready,
             rolling,
+            held_up,
         }
     }
 

@@ -129,6 +129,7 @@ fn sample(look: &Look, at: Timestamp) -> Sample {
         current: look.current,
         ready: look.ready,
         rolling: look.rolling,
+        held_up: false,
     }
 }
 

@@ -275,7 +275,8 @@ pub(super) fn observe(policy: &Policy, state: &mut State, reading: &Reading<'_>)
     let Some(raise) = &mut orders.raise else {
         return;
     };
-    if sample.rolling || seconds(raise.at, at) > NEVER {
+    let is_no_start = sample.held_up && raise.ready.is_none();
+    if sample.rolling || is_no_start || seconds(raise.at, at) > NEVER {
         orders.raise = None;
         return;
     }

@@ -24,6 +24,9 @@ pub struct Sample {
     pub ready: u32,
     /// A roll-out is under way: old and new pods exist side by side.
     pub rolling: bool,
+    /// Pods are kept from starting, or from being ready, by something that is not their start: nobody lets them in, or
+    /// what they wait for is away.
+    pub held_up: bool,
 }
 
 /// One partition.

@@ -309,6 +309,7 @@ impl World {
             current: pods.len() as u32,
             ready,
             rolling: false,
+            held_up: false,
         }
     }
 }

@@ -48,6 +48,7 @@ pub(super) fn sample(seconds: f64, ends: i64, committed: i64, pods: u32) -> Samp
         current: pods,
         ready: pods,
         rolling: false,
+        held_up: false,
     }
 }
 
@@ -746,6 +747,27 @@ fn what_status_kept_is_used_after_a_restart() {
     let first = last(&policy(), nonsense, &[sample(0.0, 580, 0, 0)]);
     assert_eq!(first.outlook.capacity_per_pod, None);
     assert_eq!(first.outlook.start_up, None);
+}
+
+#[test]
+fn time_in_which_a_pod_is_kept_waiting_is_not_learned_as_its_start() {
+    let learned = |held_up: bool| {
+        let looks = (0..100).map(|second| {
+            let (current, ready) = (u32::from(second > 0), u32::from(second > 90));
+            Sample {
+                current,
+                ready,
+                // Not at once: a pod may be on its way before anything is known to be in it.
+                held_up: held_up && (5..90).contains(&second),
+                ..sample(f64::from(second), 580, 0, 0)
+            }
+        });
+        let samples: Vec<Sample> = looks.collect();
+        let decision = last(&policy(), State::default(), &samples);
+        decision.outlook.start_up.map(|took| took.as_secs())
+    };
+    assert_eq!(learned(true), None);
+    assert_eq!(learned(false), Some(91));
 }
 
 #[test]

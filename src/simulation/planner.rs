@@ -68,6 +68,7 @@ impl Drover {
                 current: 0,
                 ready: 0,
                 rolling: false,
+                held_up: false,
             },
             named: vec![None; setup.partitions.max(1) as usize],
             concurrency: setup.concurrency,

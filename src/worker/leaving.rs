@@ -16,11 +16,14 @@ use tracing::{debug, info, warn};
 use crate::clock::Monotonic;
 use crate::kafka::Polled;
 use crate::kafka::consumer::{Begin, Consumer, log_line};
+use crate::kafka::static_member::Name;
 use crate::topic::TopicPartition;
 
 /// How long a broker may take to hear that we leave, and closing, in which librdkafka has been seen to
 /// hang. With the flush of the producer it fits into what the pod's grace period has for leaving.
 const CLOSE: Duration = Duration::from_secs(4);
+/// How long brokers may take to let go a member by its name.
+const BY_NAME: Duration = Duration::from_secs(3);
 /// What closing has if the broker took all of that.
 const SHORTEST_CLOSE: Duration = Duration::from_millis(500);
 /// How long the wish to join, which follows at once when the coordinator is there, may take to be
@@ -38,8 +41,10 @@ pub(super) struct Leaving {
     pub wake: Arc<Notify>,
     /// A partition of the group's; any will do.
     pub any: TopicPartition,
+    /// Who it is to its group, where that is enough to leave; none of one that is not static.
+    pub name: Option<Name>,
     /// Where the wish to join has no answer yet, it may be waiting for others, who drain: a static member is given
-    /// its id only when all have joined. Not so if something else is known to keep it out.
+    /// its id only when all have joined. Not so if something else is known to keep it out, or if its name is enough.
     pub may_wait_for_others: bool,
 }
 
@@ -69,14 +74,18 @@ impl Leaving {
 
     async fn out_of_the_group(&self, by: Duration) -> bool {
         self.be_known(by).await;
+        let is_known = self.consumer.must_leave();
         self.consumer.unsubscribe();
+        if !is_known && self.name.is_some() {
+            return self.leave_by_name().await;
+        }
         loop {
             self.serve();
             if !self.consumer.must_leave() {
                 break;
             }
             if self.clock.elapsed() >= by {
-                return false;
+                return self.leave_by_name().await;
             }
             tokio::select! {
                 () = self.wake.notified() => {}
@@ -85,6 +94,28 @@ impl Leaving {
         }
         let soon = self.clock.elapsed() + CLOSE;
         self.coordinator_answers(soon).await
+    }
+
+    /// Asks the coordinator to let go whoever bears our name: also in a group that waits for others, where librdkafka
+    /// does not ask, and where it does not know our id.
+    async fn leave_by_name(&self) -> bool {
+        let Some(name) = &self.name else {
+            return false;
+        };
+        let mut asking = std::pin::pin!(timeout(BY_NAME, name.leave()));
+        let outcome = loop {
+            self.serve();
+            tokio::select! {
+                outcome = &mut asking => break outcome,
+                () = sleep(LOOK) => {}
+            }
+        };
+        match outcome {
+            Ok(Ok(())) => return true,
+            Ok(Err(error)) => debug!(%error, "leave the group by name"),
+            Err(_) => debug!("the group's coordinator does not answer"),
+        }
+        false
     }
 
     /// Its first wish to join may be on its way, or about to be: librdkafka must have the answer, to

@@ -49,11 +49,12 @@ use crate::kafka::client_config::{self, Connection, Membership};
 use crate::kafka::consumer::Consumer;
 use crate::kafka::errors;
 use crate::kafka::security::Security;
+use crate::kafka::static_member::Name;
 use crate::telemetry::http;
 use crate::telemetry::spans::{Counters, Identity, Spans};
 use crate::telemetry::worker_metrics::{Outcome, WorkerMetrics};
 use crate::topic::TopicPartition;
-use crate::worker_config::{Handler, HttpProtocol, Ordering, WorkerConfig};
+use crate::worker_config::{GroupProtocol, Handler, HttpProtocol, Ordering, WorkerConfig};
 use consume::{Loop, Parts};
 use dead_letters::{DeadLetters, Letterhead};
 use delivery::answer::class;
@@ -215,6 +216,10 @@ async fn work(
             return Ok(());
         }
     }
+    if shutdown.is_cancelled() {
+        info!("stopped before it asked to join the group");
+        return Ok(());
+    }
     let spans = spans(config, options, &metrics);
     let (dead_letter_watch, looking) = dead_letter_check::watch(config, &security);
     let (journal, left) = journal(config, options);
@@ -242,7 +247,14 @@ async fn work(
         Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
     };
     let leave_by = config.drain_deadline + COMMIT;
-    end(consuming, spans, config, options.is_static, leave_by).await;
+    let name = name(config, options, &security);
+    let may_wait_for_others =
+        options.is_static && name.is_none() && !consuming.health.is_kept_out();
+    let as_whom = AsWhom {
+        name,
+        may_wait_for_others,
+    };
+    end(consuming, spans, config, as_whom, leave_by).await;
     result
 }
 
@@ -465,19 +477,38 @@ fn settings(
     }
 }
 
+/// As whom the group is left: see [`Leaving`].
+struct AsWhom {
+    name: Option<Name>,
+    may_wait_for_others: bool,
+}
+
+/// What a static member is called, where brokers can be told without librdkafka.
+fn name(config: &WorkerConfig, options: &Options, security: &Security) -> Option<Name> {
+    let is_static = options.is_static && config.group_protocol == GroupProtocol::Classic;
+    let connection = Connection {
+        bootstrap_servers: &config.bootstrap_servers,
+        client_id: &options.pod,
+        properties: &config.properties,
+        security,
+    };
+    let name = || Name::of(&connection, &config.group_id, &options.pod);
+    // The mock knows no names.
+    (is_static && !options.mock_kafka).then(name).flatten()
+}
+
 /// Hands over what is still on its way and leaves the group, which may begin as late as `leave_by`
 /// after the wish to stop: a drain and its commit could have taken as long.
 async fn end(
     mut consuming: Loop,
     spans: Option<Spans>,
     config: &WorkerConfig,
-    is_static: bool,
+    as_whom: AsWhom,
     leave_by: Duration,
 ) {
     consuming.answer_takeover();
     consuming.watches.shutdown().await;
     consuming.kafka_watch.shutdown().await;
-    let may_wait_for_others = is_static && !consuming.health.is_kept_out();
     let is_heard = consuming.stopping && !consuming.health.kafka_is_missing();
     let by = if consuming.stopping {
         consuming.stopping_since + leave_by
@@ -499,7 +530,8 @@ async fn end(
         clock,
         wake,
         any: TopicPartition::new(topic, 0),
-        may_wait_for_others,
+        name: as_whom.name,
+        may_wait_for_others: as_whom.may_wait_for_others,
     };
     let exporting = async {
         if let Some(spans) = spans {

@@ -16,11 +16,14 @@ use tempfile::TempDir;
 use crate::history::{End, Holding, Micros, Pod};
 use crate::wait::{eventually, now};
 
+/// Says in a pod's configuration how its own handler is reached.
+type Show = Box<dyn Fn(Pod, &mut Value) + Send>;
+
 /// All workers that ever ran in a storm.
 pub struct Fleet {
     folder: TempDir,
     config: Value,
-    handler: Box<dyn Fn(Pod, &mut Value) + Send>,
+    handler: Show,
     last: Pod,
     pub running: BTreeMap<Pod, Worker>,
     heard: Arc<Mutex<Heard>>,

@@ -6,6 +6,7 @@ use std::time::Duration;
 use drover::clock::Monotonic;
 use drover::kafka::admin::Admin;
 
+use crate::history::Cause;
 use crate::quiet::broker;
 use crate::storm::{Storm, Weather};
 use crate::wait::{DEADLINE, eventually, pause};
@@ -136,4 +137,42 @@ async fn a_worker_that_is_stopped_while_another_drains_commits_and_leaves() {
     storm.stop(&[other]);
     until_members_are(&storm, 3).await;
     storm.finish().assert_complete(&[]);
+}
+
+/// A group that waits for a member that has died gives nobody an id, and lets nobody go who has one: who is stopped
+/// meanwhile leaves by its name. Else it would be waited for next, and so on without end.
+#[tokio::test]
+async fn workers_that_are_stopped_while_the_group_waits_for_a_dead_one_leave() {
+    let weather = Weather {
+        workers: 2,
+        partitions: 4,
+        records: 1_000,
+        keys: 80,
+        // As long as the poll interval lets it be that goes with a drain of some seconds.
+        properties: vec![("session.timeout.ms", "59000")],
+        handler_timeout: Duration::from_secs(4),
+        ..weather("leaving-the-dead")
+    };
+    let mut storm = Storm::begin(&broker().servers, weather);
+    storm.work(2);
+    let dead = storm.any();
+    storm.fleet.kill(dead);
+    let living = storm.any();
+    let asking = storm.fleet.start();
+    eventually("a worker that has begun", || {
+        storm.fleet.has_begun(asking).then_some(())
+    });
+    // A heartbeat later all but the dead one have asked to join.
+    pause(Duration::from_millis(1_500));
+    storm.stop(&[asking]);
+    let left = members(&storm).await;
+    assert!(left <= 2, "{left}");
+    storm.stop(&[living]);
+    let left = members(&storm).await;
+    assert!(left <= 1, "{left}");
+    storm.fleet.start_again(dead);
+    storm.settle();
+    storm
+        .finish()
+        .assert_complete(&[Cause::Killed, Cause::LastCommitFailed]);
 }

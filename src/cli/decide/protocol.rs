@@ -238,6 +238,7 @@ pub(super) fn sample(
         current: read.replicas,
         ready,
         rolling: false,
+        held_up: false,
     };
     Ok((read.at, sample))
 }

@@ -3,7 +3,7 @@
 use kube::ResourceExt;
 
 use super::{is_well, says_again};
-use crate::api::{KafkaConsumer, ScalingMode, names::condition};
+use crate::api::{KafkaConsumer, KafkaConsumerStatus, ScalingMode, names::condition};
 use crate::cli::columns::{UNKNOWN, aligned, count, text as or_unknown};
 use crate::cli::connection::group_id;
 
@@ -103,26 +103,39 @@ fn purpose(consumer: &KafkaConsumer) -> [String; 5] {
     ]
 }
 
+/// The status speaks of an older spec.
+fn behind(consumer: &KafkaConsumer, status: &KafkaConsumerStatus) -> Option<String> {
+    let newest = consumer.metadata.generation?;
+    let observed = status.observed_generation?;
+    (observed < newest).then(|| {
+        format!(
+            "the controller has not seen generation {newest} yet; if that lasts, see drover doctor"
+        )
+    })
+}
+
 /// What is not well, in sentences. A fleet on its way (`Progressing`) needs nobody.
 pub(super) fn complaints(consumer: &KafkaConsumer) -> Vec<String> {
     let Some(status) = &consumer.status else {
         return vec!["no status yet; is the controller running?".to_owned()];
     };
+    let behind = behind(consumer, status);
     let bad: Vec<_> = status
         .conditions
         .iter()
         .filter(|condition| condition.type_ != condition::PROGRESSING)
         .filter(|condition| !is_well(condition))
         .collect();
-    bad.iter()
+    let told = bad
+        .iter()
         .filter(|condition| !says_again(condition, &bad))
         .map(|condition| {
             format!(
                 "{} {} ({}): {}",
                 condition.type_, condition.status, condition.reason, condition.message
             )
-        })
-        .collect()
+        });
+    behind.into_iter().chain(told).collect()
 }
 
 /// Its name, with its namespace where there is a column for it.

@@ -22,7 +22,15 @@ use crate::yaml;
 const LEAST: usize = 7;
 
 /// What was last written of each, by namespace and name, so that nothing is written twice.
-type Written = BTreeMap<(String, String), String>;
+type Written = BTreeMap<(String, String), Shown>;
+
+/// What is shown of one.
+#[derive(Clone, PartialEq, Eq, Default)]
+struct Shown {
+    line: String,
+    /// What is not well.
+    complaints: Vec<String>,
+}
 
 /// Writes those that were found, and then each of them again whenever what is shown of it changes; until nobody reads
 /// any more.
@@ -108,44 +116,55 @@ struct Writer {
 impl Writer {
     /// Writes one, if it looks otherwise than before; false if nobody reads any more.
     fn write(&self, consumer: &KafkaConsumer, written: &mut Written) -> anyhow::Result<bool> {
-        let text = self.text(consumer)?;
+        let now = Shown {
+            line: self.line(consumer)?,
+            complaints: self.complaints(consumer),
+        };
         let key = (
             consumer.namespace().unwrap_or_default(),
             consumer.name_any(),
         );
-        let before = written.insert(key, text.clone());
-        if before.is_some_and(|before| before == text) {
-            return Ok(true);
+        let before = written.insert(key, now.clone()).unwrap_or_default();
+        let mut text = String::new();
+        if now.line != before.line {
+            text.push_str(&now.line);
         }
-        print_if_read(&text)
+        if causes(&now.complaints) != causes(&before.complaints) {
+            text.extend(now.complaints);
+        }
+        match text.as_str() {
+            "" => Ok(true),
+            text => print_if_read(text),
+        }
     }
 
     /// Says that one is no more; false if nobody reads any more.
     fn gone(&self, object: &DynamicObject, written: &mut Written) -> anyhow::Result<bool> {
         let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
         written.remove(&(namespace.clone(), name.clone()));
-        let text = match self.output {
-            Listing::Table | Listing::Wide => {
-                let name = [name, "deleted".to_owned()];
-                let namespace = self.columns.namespaces.then_some(namespace);
-                let row = namespace.into_iter().chain(name).collect();
-                aligned_to(&self.widths, &[row], "")
-            }
-            Listing::Name | Listing::Json | Listing::Yaml => return Ok(true),
-        };
-        print_if_read(&text)
+        if !matches!(self.output, Listing::Table | Listing::Wide) {
+            return Ok(true);
+        }
+        let name = [name, "deleted".to_owned()];
+        let namespace = self.columns.namespaces.then_some(namespace);
+        let row = namespace.into_iter().chain(name).collect();
+        print_if_read(&aligned_to(&self.widths, &[row], ""))
     }
 
-    fn text(&self, consumer: &KafkaConsumer) -> anyhow::Result<String> {
+    fn complaints(&self, consumer: &KafkaConsumer) -> Vec<String> {
+        if !matches!(self.output, Listing::Table | Listing::Wide) {
+            return Vec::new();
+        }
+        let label = list::label(consumer, self.columns);
+        let lines = list::complaints(consumer).into_iter();
+        lines.map(|line| format!("  {label}: {line}\n")).collect()
+    }
+
+    fn line(&self, consumer: &KafkaConsumer) -> anyhow::Result<String> {
         Ok(match self.output {
             Listing::Table | Listing::Wide => {
                 let row = list::row(consumer, self.columns);
-                let mut text = aligned_to(&self.widths, &[row], "");
-                for line in list::complaints(consumer) {
-                    let label = list::label(consumer, self.columns);
-                    text.push_str(&format!("  {label}: {line}\n"));
-                }
-                text
+                aligned_to(&self.widths, &[row], "")
             }
             Listing::Name => format!("{}\n", kubectl_name(consumer)),
             // A line for each, as programs read such streams.
@@ -159,4 +178,10 @@ impl Writer {
             }
         })
     }
+}
+
+/// What is complained of, without its figures: those move all the time, and a new cause is news.
+fn causes(complaints: &[String]) -> Vec<String> {
+    let without = |line: &String| line.replace(|c: char| c.is_ascii_digit(), "");
+    complaints.iter().map(without).collect()
 }

@@ -9,7 +9,7 @@ use super::texts::{
     unreachable_text,
 };
 use super::{Facts, Kafka, Spec, own_consumer};
-use crate::api::names::condition;
+use crate::api::names::{condition, reason};
 use crate::api::{ScalingMode, StuckRecord};
 use crate::controller::size::By;
 use crate::fleet::Problem;
@@ -190,7 +190,17 @@ fn progressing(facts: &Facts<'_>) -> Judgement {
 }
 
 fn kafka_reachable(facts: &Facts<'_>) -> Judgement {
+    // Of a topic that is not there the brokers are not to blame.
+    let missing = match facts.spec {
+        Spec::Bad(problems) => problems
+            .iter()
+            .find(|it| it.reason == reason::TOPIC_NOT_FOUND),
+        Spec::Good(_) => None,
+    };
     match &facts.kafka {
+        Kafka::Read(_) if let Some(problem) = missing => {
+            no("TopicMissing", problem.message.clone())
+        }
         Kafka::Unasked => unknown("NotAskedYet", "offsets have not been read yet"),
         Kafka::Unreachable { reason, error } => no(*reason, unreachable_text(facts, reason, error)),
         Kafka::Read(sample) => {

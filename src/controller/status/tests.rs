@@ -62,6 +62,7 @@ fn sample(stuck: Option<report::Stuck>) -> Sample {
         current: 1,
         ready: 1,
         rolling: false,
+        held_up: false,
     }
 }
 

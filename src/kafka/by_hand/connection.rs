@@ -54,6 +54,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send + Sync> Stream for T {}
 
 /// A connection on which questions may be asked.
 pub struct Connection {
+    /// With whom it is.
+    pub host: String,
+    /// Where.
+    pub port: u16,
     stream: Box<dyn Stream>,
     client_id: StrBytes,
     last: i32,
@@ -81,6 +85,8 @@ impl Connection {
             }
         };
         let mut connection = Self {
+            host: host.to_owned(),
+            port,
             stream,
             client_id: StrBytes::from_string(way.client_id.clone()),
             last: 0,
@@ -92,6 +98,18 @@ impl Connection {
             connection.log_in(login).await?;
         }
         Ok(connection)
+    }
+
+    /// The same with the first of the brokers to begin with that lets us in.
+    pub async fn open_any(way: &Way, asked: &[(ApiKey, i16)]) -> Result<Self, Trouble> {
+        let mut last = Trouble::Unreadable("no broker is named".to_owned());
+        for (host, port) in &way.bootstrap {
+            match Self::open(host, *port, way, asked).await {
+                Ok(connection) => return Ok(connection),
+                Err(trouble) => last = trouble,
+            }
+        }
+        Err(last)
     }
 
     /// The broker will soon want to know anew who we are.

@@ -5,11 +5,6 @@
 //! over a connection of its own to each broker, and only where many groups are asked for. It is never needed: what
 //! it cannot do, does not know or does not get, librdkafka is asked for, in whose words errors are told.
 
-mod connection;
-mod messages;
-mod scram;
-mod way;
-
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
@@ -20,19 +15,19 @@ use kafka_protocol::messages::{
 use kafka_protocol::protocol::{Decodable, Encodable, StrBytes};
 use tokio::sync::Mutex;
 
-use self::connection::{Connection, Trouble};
-use self::messages::{Partitions, questions, read, request};
-use self::way::Way;
-use super::admin::{Answers, Committed};
-use super::client_config;
+use super::connection::{Connection, Trouble};
+use super::messages::{Partitions, questions, read, request};
+use super::way::Way;
+use super::{A_GROUP, FIND_COORDINATOR};
 use crate::clock::Monotonic;
+use crate::kafka::admin::{Answers, Committed};
+use crate::kafka::client_config;
 
 /// For fewer groups a connection of its own is not worth it.
 pub const WORTH_IT: usize = 16;
 /// Groups whose coordinator is asked for in one question.
 const MOST_KEYS: usize = 1000;
-/// The first versions for many groups.
-const FIND_COORDINATOR: i16 = 4;
+/// The first version for many groups.
 const OFFSET_FETCH: i16 = 8;
 const ASKED: [(ApiKey, i16); 2] = [
     (ApiKey::FindCoordinator, FIND_COORDINATOR),
@@ -42,8 +37,6 @@ const ASKED: [(ApiKey, i16); 2] = [
 const MOST_KNOWN: usize = 100_000;
 /// What is known by a broker's address only.
 const BOOTSTRAP: BrokerId = BrokerId(-1);
-/// What a coordinator's key is the name of: a group.
-const A_GROUP: i8 = 0;
 /// After a failure librdkafka is asked for so long, doubled with each: a refused password must not become a
 /// thousand refused passwords.
 const FIRST_PAUSE: Duration = Duration::from_secs(30);
@@ -224,22 +217,14 @@ impl State {
         if let Some(id) = self.brokers.keys().find(|&&id| id != BOOTSTRAP) {
             return Ok(*id);
         }
-        let mut last = Trouble::Unreadable("no broker is named".to_owned());
-        for (host, port) in &way.bootstrap {
-            match Connection::open(host, *port, way, &ASKED).await {
-                Ok(connection) => {
-                    let broker = Broker {
-                        host: host.clone(),
-                        port: *port,
-                        connection: Some(connection),
-                    };
-                    self.brokers.insert(BOOTSTRAP, broker);
-                    return Ok(BOOTSTRAP);
-                }
-                Err(trouble) => last = trouble,
-            }
-        }
-        Err(last)
+        let connection = Connection::open_any(way, &ASKED).await?;
+        let broker = Broker {
+            host: connection.host.clone(),
+            port: connection.port,
+            connection: Some(connection),
+        };
+        self.brokers.insert(BOOTSTRAP, broker);
+        Ok(BOOTSTRAP)
     }
 
     async fn question<Q: Encodable, A: Decodable>(

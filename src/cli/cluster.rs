@@ -83,6 +83,7 @@ impl Cluster {
     /// # Errors
     /// In one line with its remedy, also if it does not exist.
     pub async fn readable(&self, name: &str) -> anyhow::Result<Readable> {
+        let name = plain(name);
         // No other has a path to ask for.
         let possible = |c: char| c.is_ascii_alphanumeric() || "-.".contains(c);
         if name.is_empty() || !name.chars().all(possible) {
@@ -158,6 +159,20 @@ impl Cluster {
     /// There is no such KafkaConsumer.
     pub fn not_found(&self, name: &str) -> anyhow::Error {
         not_found_in(&self.namespace, name)
+    }
+}
+
+/// A name as `drover status -o name` and kubectl write it, without its kind.
+fn plain(name: &str) -> &str {
+    const KINDS: [&str; 4] = [
+        "kafkaconsumer.drover.dev",
+        "kafkaconsumer",
+        "kafkaconsumers",
+        "kc",
+    ];
+    match name.split_once('/') {
+        Some((kind, name)) if KINDS.contains(&kind) => name,
+        _ => name,
     }
 }
 

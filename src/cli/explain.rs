@@ -43,7 +43,7 @@ pub async fn run(args: ExplainArgs) -> anyhow::Result<ExitCode> {
     let events: Api<Event> = Api::namespaced(cluster.client.clone(), &namespace);
     let fields = format!(
         "involvedObject.kind=KafkaConsumer,involvedObject.name={}",
-        args.name
+        consumer.name_any()
     );
     let listed = events.list(&ListParams::default().fields(&fields)).await;
     // Whoever may not read events still gets what the status says.
@@ -55,7 +55,7 @@ pub async fn run(args: ExplainArgs) -> anyhow::Result<ExitCode> {
         || {
             let status = consumer.status.clone().unwrap_or_default();
             json!({
-                "name": args.name,
+                "name": consumer.name_any(),
                 "namespace": namespace,
                 "scaling": status.scaling,
                 "lag": status.lag,

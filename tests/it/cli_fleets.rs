@@ -123,7 +123,9 @@ async fn fleets_are_paused_and_resumed_by_name_and_by_labels() {
         "{both}"
     );
     assert!(stage.is_paused("refunds").await);
-    said(&mut stage.drover(&["resume", "orders", "refunds"]));
+    // As `-o name` and kubectl write it.
+    let one = "kafkaconsumer.drover.dev/orders";
+    said(&mut stage.drover(&["resume", one, "refunds"]));
     assert!(!stage.is_paused("orders").await && !stage.is_paused("refunds").await);
 
     // Nothing is changed unless all of them are there.

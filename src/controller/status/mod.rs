@@ -241,9 +241,7 @@ fn stuck(facts: &Facts<'_>) -> Vec<StuckRecord> {
                 ),
                 // A consumer of the user's own does not report, nor does a worker that hangs: that it does not move is
                 // seen.
-                None if silent?.contains(partition) => {
-                    (seen.position().0, 0, NOT_MOVING.to_owned())
-                }
+                None if silent?.contains(partition) => (seen.position().0, 0, not_moving(seen)),
                 None => return None,
             };
             Some(StuckRecord {
@@ -268,6 +266,15 @@ fn expired(facts: &Facts<'_>, seen: &PartitionSample) -> bool {
 /// What delivers is the user's own program.
 fn own_consumer(facts: &Facts<'_>) -> bool {
     matches!(facts.spec, Spec::Good(fleet) if matches!(fleet.handler, Handler::Consumer { .. }))
+}
+
+/// Why a partition stands still, as far as its last report says it.
+fn not_moving(seen: &PartitionSample) -> String {
+    match seen.beyond.map_or(0, |beyond| beyond.retried) {
+        0 => NOT_MOVING.to_owned(),
+        1 => "it, or a record behind it, failed and is tried again".to_owned(),
+        more => format!("it, or records behind it, failed, {more} in all, and are tried again"),
+    }
 }
 
 /// The error of a record that nobody has reported.

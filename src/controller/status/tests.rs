@@ -14,7 +14,7 @@ use crate::fleet::{References, validate};
 use crate::kafka::admin::Member;
 use crate::lag::dead_letter_topic;
 use crate::report;
-use crate::scaling::{Outlook, PartitionSample, Prospect, Watch, Why};
+use crate::scaling::{Beyond, Outlook, PartitionSample, Prospect, Watch, Why};
 use crate::topic::{Offset, TopicPartition};
 
 const NOW: Timestamp = Timestamp::UNIX_EPOCH;
@@ -598,6 +598,19 @@ fn a_partition_that_does_not_move_is_told_even_if_nobody_reports() {
     // No record is to blame that nobody has failed on.
     assert!(message.contains("no worker says"), "{message}");
     assert!(!message.contains("drover skip"), "{message}");
+
+    // A report that knows of failures is not silence.
+    let sample = day.sample.as_mut().unwrap();
+    let seen = sample.partitions.values_mut().next().unwrap();
+    seen.as_mut().unwrap().beyond = Some(Beyond {
+        next: Offset(4),
+        more: 0,
+        retried: 2,
+    });
+    let message = condition(&day.status(), "Stalled").2;
+    assert!(message.contains("failed, 2 in all"), "{message}");
+    assert!(message.contains("mend the handler"), "{message}");
+    assert!(!message.contains("no worker says"), "{message}");
 
     // Dead letters and skipping are Drover's; this program is not.
     day.fleet = fleet(json!({

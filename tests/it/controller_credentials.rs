@@ -126,6 +126,30 @@ async fn template_hash(operator: &Operator) -> Option<Value> {
     Some(serde_json::to_value(template).unwrap())
 }
 
+/// Of the same Secret, without a word of it in its arguments.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_command_line_logs_in_as_the_fleet_does() {
+    let topic = secured().broker.create_topic("by-hand", 2).await;
+    let operator = Operator::start(&[]).await;
+    write_secret(&operator, PASSWORD).await;
+    operator.create("fleet", spec(&operator, &topic)).await;
+    operator
+        .condition("fleet", "KafkaReachable", "True", "OffsetsRead")
+        .await;
+    let lag = std::process::Command::new(env!("CARGO_BIN_EXE_drover"))
+        .args(["lag", "fleet", "-n", &operator.namespace])
+        .env("KUBECONFIG", operator.cluster().kubeconfig())
+        .env_remove("DROVER_BOOTSTRAP")
+        .output()
+        .unwrap();
+    let (said, error) = (
+        String::from_utf8_lossy(&lag.stdout),
+        String::from_utf8_lossy(&lag.stderr),
+    );
+    assert!(lag.status.success(), "{error}");
+    assert!(said.contains("0 records wait"), "{said}");
+}
+
 /// A password that works is changed, at Kafka and in the Secret.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_changed_password_rolls_the_pods_once_and_the_controller_connects_anew() {

@@ -53,6 +53,7 @@ pub struct LogsArgs {
 pub async fn run(args: LogsArgs) -> anyhow::Result<ExitCode> {
     let cluster = Cluster::connect(&args.cluster).await?;
     let consumer = cluster.consumer(&args.name).await?;
+    let fleet = consumer.name_any();
     let own = consumer.spec.handler.consumer.as_ref();
     let container = match (args.container.clone(), own) {
         (Some(named), _) => Some(named),
@@ -70,7 +71,7 @@ pub async fn run(args: LogsArgs) -> anyhow::Result<ExitCode> {
         ..LogParams::default()
     };
     let pods: Api<Pod> = Api::namespaced(cluster.client.clone(), &cluster.namespace);
-    let ours = ListParams::default().labels(&selector_text(&args.name));
+    let ours = ListParams::default().labels(&selector_text(&fleet));
     let mut known = BTreeSet::new();
     let mut reading = JoinSet::new();
     let mut failed = false;
@@ -85,9 +86,7 @@ pub async fn run(args: LogsArgs) -> anyhow::Result<ExitCode> {
         })?;
         ensure!(
             args.follow || !listed.items.is_empty(),
-            "{} has no pods; see drover status {}",
-            args.name,
-            args.name
+            "{fleet} has no pods; see drover status {fleet}"
         );
         for pod in listed.items {
             let (name, is_new) = (pod.name_any(), begun(&pod));

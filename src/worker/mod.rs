@@ -247,9 +247,11 @@ async fn work(
         Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
     };
     let leave_by = config.drain_deadline + COMMIT;
-    let name = name(config, options, &security);
-    let may_wait_for_others =
-        options.is_static && name.is_none() && !consuming.health.is_kept_out();
+    let is_static = options.is_static && config.group_protocol == GroupProtocol::Classic;
+    let name = is_static
+        .then(|| name(config, options, &security))
+        .flatten();
+    let may_wait_for_others = is_static && name.is_none() && !consuming.health.is_kept_out();
     let as_whom = AsWhom {
         name,
         may_wait_for_others,
@@ -485,7 +487,6 @@ struct AsWhom {
 
 /// What a static member is called, where brokers can be told without librdkafka.
 fn name(config: &WorkerConfig, options: &Options, security: &Security) -> Option<Name> {
-    let is_static = options.is_static && config.group_protocol == GroupProtocol::Classic;
     let connection = Connection {
         bootstrap_servers: &config.bootstrap_servers,
         client_id: &options.pod,
@@ -494,7 +495,7 @@ fn name(config: &WorkerConfig, options: &Options, security: &Security) -> Option
     };
     let name = || Name::of(&connection, &config.group_id, &options.pod);
     // The mock knows no names.
-    (is_static && !options.mock_kafka).then(name).flatten()
+    (!options.mock_kafka).then(name).flatten()
 }
 
 /// Hands over what is still on its way and leaves the group, which may begin as late as `leave_by`

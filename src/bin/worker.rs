@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use drover::telemetry::log;
 use drover::worker::args::{Args, copy_program, host_name, read_config, read_replay};
-use drover::worker::{Options, replay, run, signals};
+use drover::worker::{HANDLER_PATIENCE, Options, replay, run, signals};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
@@ -54,6 +54,7 @@ fn main() -> ExitCode {
         is_static: args.pod.is_some(),
         pod: args.pod.unwrap_or_else(host_name),
         admin: Some(args.admin_address),
+        handler_patience: HANDLER_PATIENCE,
         journal: args.journal,
         mock_kafka: false,
     };

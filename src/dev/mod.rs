@@ -24,7 +24,7 @@ use crate::kafka::security::Security;
 use crate::lag::{self, Need, Source, Start};
 use crate::telemetry::log;
 use crate::worker::onlooker::Onlooker;
-use crate::worker::{self, Options};
+use crate::worker::{self, HANDLER_PATIENCE, Options};
 use eye::Eye;
 pub use news::{News, Summary};
 use news::{Reporter, place_of};
@@ -246,6 +246,7 @@ impl Running {
             pod: setup.pod.clone(),
             is_static: false,
             admin: None,
+            handler_patience: HANDLER_PATIENCE,
             journal: None,
             mock_kafka,
         };

@@ -36,7 +36,7 @@ use super::status::KEPT_OUT;
 use super::unread::Unread;
 use super::{Error, reachability};
 use crate::clock::Monotonic;
-use crate::engine::{Effect, Engine, Event, Incoming, Verdict};
+use crate::engine::{Effect, Engine, Event, Incoming, Totals, Verdict};
 use crate::kafka::consumer::{Consumer, TopicIds, log_line};
 use crate::kafka::errors::Code;
 use crate::kafka::rebalance::Revocation;
@@ -121,6 +121,10 @@ pub(super) struct Loop {
     pub paused: BTreeSet<TopicPartition>,
     /// Records that nothing gets past, and the class of what is in their way.
     pub stalled: BTreeMap<(TopicPartition, Offset), &'static str>,
+    /// When the log was last told that there are some.
+    pub stalled_told: Duration,
+    /// What the metrics were told of the engine's counters.
+    pub told: Totals,
     pub stopping: bool,
     /// When that began.
     pub stopping_since: Duration,
@@ -194,6 +198,8 @@ impl Loop {
             kafka_watch: JoinSet::new(),
             paused: BTreeSet::new(),
             stalled: BTreeMap::new(),
+            stalled_told: Duration::ZERO,
+            told: Totals::default(),
             stopping: false,
             stopping_since: Duration::ZERO,
             stopped: false,

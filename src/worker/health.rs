@@ -32,6 +32,8 @@ struct Troubles {
     topic: Option<String>,
     commits: Option<String>,
     handler: Option<String>,
+    /// Since when.
+    handler_missing_since: Option<Duration>,
     store: Option<String>,
     /// Nothing is delivered without the store.
     store_is_needed: bool,
@@ -61,6 +63,11 @@ impl Health {
     /// The loop has turned.
     pub fn turned(&self, now: Duration) {
         self.turned_at.store(millis(now), Relaxed);
+    }
+
+    /// The loop is over: what follows has its own limits.
+    pub fn turns_no_more(&self) {
+        self.turned_at.store(NOT_BEGUN, Relaxed);
     }
 
     /// The group has answered, if only with nothing to do.
@@ -134,7 +141,21 @@ impl Health {
 
     /// The handler cannot be connected to; or can. True if that is news.
     pub fn handler(&self, trouble: Option<&str>) -> bool {
-        replace(&mut self.troubles().handler, trouble)
+        let mut troubles = self.troubles();
+        match trouble {
+            None => troubles.handler_missing_since = None,
+            Some(_) => {
+                let now = self.clock.elapsed();
+                troubles.handler_missing_since.get_or_insert(now);
+            }
+        }
+        replace(&mut troubles.handler, trouble)
+    }
+
+    /// How long the handler has not been reached, though it was tried all the time.
+    pub fn handler_missing_for(&self) -> Option<Duration> {
+        let since = self.troubles().handler_missing_since?;
+        Some(self.clock.elapsed().saturating_sub(since))
     }
 
     /// What is to be told of the handler's changes in the log.
@@ -169,6 +190,19 @@ impl Health {
     /// The worker drains.
     pub fn stopping(&self) {
         self.troubles().stopping = true;
+    }
+
+    /// The worker has left the group without being told to stop, and joins again later. What is wrong with its handler
+    /// stays so.
+    pub fn begins_anew(&self) {
+        self.joined.store(false, Relaxed);
+        self.outvoted.store(false, Relaxed);
+        let mut troubles = self.troubles();
+        *troubles = Troubles {
+            handler: troubles.handler.take(),
+            handler_missing_since: troubles.handler_missing_since,
+            ..Troubles::default()
+        };
     }
 
     fn troubles(&self) -> MutexGuard<'_, Troubles> {

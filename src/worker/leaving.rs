@@ -13,12 +13,22 @@ use tokio::task::spawn_blocking;
 use tokio::time::{sleep, timeout};
 use tracing::{debug, info, warn};
 
+use super::Options;
+use super::consume::Loop;
 use crate::clock::Monotonic;
 use crate::kafka::Polled;
+use crate::kafka::client_config::Connection;
 use crate::kafka::consumer::{Begin, Consumer, log_line};
+use crate::kafka::security::Security;
 use crate::kafka::static_member::Name;
+use crate::telemetry::spans::Spans;
 use crate::topic::TopicPartition;
+use crate::worker_config::{GroupProtocol, WorkerConfig};
 
+/// How long the commit of what was drained may take.
+const COMMIT: Duration = Duration::from_secs(5);
+/// How long the last spans may take to be exported, beside leaving the group.
+const EXPORT: Duration = Duration::from_secs(1);
 /// How long a broker may take to hear that we leave, and closing, in which librdkafka has been seen to
 /// hang. With the flush of the producer it fits into what the pod's grace period has for leaving.
 const CLOSE: Duration = Duration::from_secs(4);
@@ -34,24 +44,93 @@ const LOOK: Duration = Duration::from_millis(20);
 /// Events taken at once, so that timers have their turn.
 const EVENTS: usize = 1024;
 
+/// What a static member is called, where brokers can be told without librdkafka.
+fn name(config: &WorkerConfig, options: &Options, security: &Security) -> Option<Name> {
+    let connection = Connection {
+        bootstrap_servers: &config.bootstrap_servers,
+        client_id: &options.pod,
+        properties: &config.properties,
+        security,
+    };
+    let name = || Name::of(&connection, &config.group_id, &options.pod);
+    // The mock knows no names.
+    (!options.mock_kafka).then(name).flatten()
+}
+
+/// Hands over what is still on its way and leaves the group. That may begin as late after the wish to stop as a drain
+/// and its commit could have taken.
+pub(super) async fn end(
+    mut consuming: Loop,
+    spans: Option<Spans>,
+    config: &WorkerConfig,
+    options: &Options,
+    security: &Security,
+) {
+    let is_static = options.is_static && config.group_protocol == GroupProtocol::Classic;
+    let name = is_static.then(|| name(config, options, security)).flatten();
+    let may_wait_for_others = is_static && name.is_none() && !consuming.health.is_kept_out();
+    consuming.health.turns_no_more();
+    consuming.publish_last();
+    consuming.answer_takeover();
+    consuming.watches.shutdown().await;
+    consuming.kafka_watch.shutdown().await;
+    let is_heard = consuming.stopping && !consuming.health.kafka_is_missing();
+    let by = if consuming.stopping {
+        consuming.stopping_since + config.drain_deadline + COMMIT
+    } else {
+        consuming.clock.elapsed()
+    };
+    let Loop {
+        consumer,
+        deliveries,
+        dead_letters,
+        clock,
+        wake,
+        ..
+    } = consuming;
+    futures::join!(deliveries.close(), dead_letters.close());
+    let topic = config.topics.first().map_or("", String::as_str);
+    let leaving = Leaving {
+        consumer,
+        clock,
+        wake,
+        any: TopicPartition::new(topic, 0),
+        name,
+        may_wait_for_others,
+    };
+    let exporting = async {
+        if let Some(spans) = spans {
+            spans.close(EXPORT).await;
+        }
+    };
+    let leaving = async {
+        if is_heard {
+            leaving.leave(by).await;
+        } else {
+            leaving.close(by).await;
+        }
+    };
+    futures::join!(leaving, exporting);
+}
+
 /// A consumer that has nothing left to do but to go.
-pub(super) struct Leaving {
-    pub consumer: Consumer,
-    pub clock: Monotonic,
-    pub wake: Arc<Notify>,
+struct Leaving {
+    consumer: Consumer,
+    clock: Monotonic,
+    wake: Arc<Notify>,
     /// A partition of the group's; any will do.
-    pub any: TopicPartition,
+    any: TopicPartition,
     /// Who it is to its group, where that is enough to leave; none of one that is not static.
-    pub name: Option<Name>,
+    name: Option<Name>,
     /// Where the wish to join has no answer yet, it may be waiting for others, who drain: a static member is given
     /// its id only when all have joined. Not so if something else is known to keep it out, or if its name is enough.
-    pub may_wait_for_others: bool,
+    may_wait_for_others: bool,
 }
 
 impl Leaving {
     /// Leaves the group and closes the client. A rebalance that is under way is waited for until
     /// `by`.
-    pub async fn leave(self, by: Duration) {
+    async fn leave(self, by: Duration) {
         let left = self.out_of_the_group(by).await;
         if left {
             info!("left the group");
@@ -62,7 +141,7 @@ impl Leaving {
     }
 
     /// Ends the client without a word to the group beyond what librdkafka says by itself.
-    pub async fn close(self, by: Duration) {
+    async fn close(self, by: Duration) {
         let time = (by + CLOSE).saturating_sub(self.clock.elapsed());
         let time = time.clamp(SHORTEST_CLOSE, CLOSE);
         let consumer = self.consumer;

@@ -13,10 +13,13 @@ use super::delivery::exec;
 use super::delivery::http::target::Target;
 use super::health::Health;
 use super::news::News;
+use crate::clock::Monotonic;
 use crate::worker_config::Handler;
 
 /// Between two looks.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
+/// What lasts is told again after this long, so that a log of the last ten minutes has it.
+const TELL_AGAIN: Duration = Duration::from_secs(300);
 /// How long a look may take.
 const LOOK: Duration = Duration::from_secs(3);
 
@@ -76,17 +79,26 @@ pub(super) fn store(health: &Health, trouble: Option<&str>, records_wait: bool) 
     }
 }
 
-/// Waits until something listens at the handler's address.
-pub(super) async fn wait_for_handler(place: &Place, health: &Health) {
-    let mut told = false;
-    while let Err(why) = place.look().await {
-        health.handler(Some(&why));
-        if !told {
-            info!(
-                why,
-                "waiting for the handler in this pod before joining the group"
-            );
-            told = true;
+/// Waits until something listens at the handler's address, and has been seen there for as long as `proof`.
+pub(super) async fn wait_for_handler(place: &Place, proof: Duration, health: &Health) {
+    let clock = Monotonic::start();
+    let (mut there_since, mut told_at) = (None, None);
+    loop {
+        let now = clock.elapsed();
+        match place.look().await {
+            Ok(()) if now.saturating_sub(*there_since.get_or_insert(now)) >= proof => break,
+            Ok(()) => {}
+            Err(why) => {
+                there_since = None;
+                health.handler(Some(&why));
+                if told_at.is_none_or(|told| now.saturating_sub(told) >= TELL_AGAIN) {
+                    info!(
+                        why,
+                        "waiting for the handler in this pod before joining the group"
+                    );
+                    told_at = Some(now);
+                }
+            }
         }
         sleep(LOOK_AGAIN / 10).await;
     }
@@ -96,6 +108,8 @@ pub(super) async fn wait_for_handler(place: &Place, health: &Health) {
 /// Looks at the handler at the start and whenever it is missing: deliveries tell of it as well, but
 /// there may be none.
 pub(super) async fn watch_handler(place: Place, health: Arc<Health>) {
+    let clock = Monotonic::start();
+    let mut told_at = Duration::ZERO;
     let mut said = health.handler_trouble();
     if health.handler_is_missing()
         && let Err(why) = place.look().await
@@ -118,8 +132,18 @@ pub(super) async fn watch_handler(place: Place, health: Arc<Health>) {
                 }
             }
         }
+        let trouble = health.handler_trouble();
         if let Some(untold) = health.handler_news(News::overdue) {
-            tell_of_handler(health.handler_trouble().as_deref(), untold);
+            tell_of_handler(trouble.as_deref(), untold);
+        }
+        let now = clock.elapsed();
+        match trouble {
+            None => told_at = now,
+            Some(why) if now.saturating_sub(told_at) >= TELL_AGAIN => {
+                warn!(why, "the handler can still not be reached");
+                told_at = now;
+            }
+            Some(_) => {}
         }
         sleep(LOOK_AGAIN).await;
     }
@@ -175,6 +199,8 @@ impl Loop {
         let look = self.consumer.looker(LOOK);
         let health = Arc::clone(&self.health);
         self.kafka_watch.spawn(async move {
+            let clock = Monotonic::start();
+            let mut told_at = Duration::ZERO;
             loop {
                 let look = look.clone();
                 match spawn_blocking(move || look.look()).await {
@@ -183,7 +209,12 @@ impl Loop {
                         debug!(%error, "Kafka cannot be reached");
                         // That no broker is left says less than what became of a connection.
                         let last = health.last_connection();
-                        kafka(&health, Some(last.as_deref().unwrap_or(&why)));
+                        let why = last.as_deref().unwrap_or(&why);
+                        kafka(&health, Some(why));
+                        if clock.elapsed().saturating_sub(told_at) >= TELL_AGAIN {
+                            warn!(why, "Kafka can still not be reached");
+                            told_at = clock.elapsed();
+                        }
                     }
                     Err(error) => debug!(%error, "look at Kafka"),
                 }

@@ -1,7 +1,6 @@
 //! What log, metrics and probes are told.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use tokio::task::spawn_blocking;
@@ -17,6 +16,8 @@ use crate::kafka::security::in_our_words;
 const LOOK: Duration = Duration::from_secs(1);
 /// The same trouble is told again after this long.
 const TELL_AGAIN: Duration = Duration::from_secs(60);
+/// What was told once and lasts is told again after this long.
+const STILL: Duration = Duration::from_secs(300);
 /// A worker that no group has taken in asks this often who else is in it, and waits as long for the
 /// answer.
 pub(super) const KEPT_OUT: Duration = Duration::from_secs(5);
@@ -34,14 +35,27 @@ impl Loop {
         }
         self.status_due = now + LOOK;
         self.deliveries.hang_up_idle(now);
-        let totals = self.engine.totals();
-        for (counter, total) in [
-            (&metrics.retried, totals.retries),
-            (&metrics.late_results, totals.dropped_late),
-            (&metrics.finished_before, totals.finished_before),
-            (&metrics.possible_duplicates, totals.possible_duplicates),
+        let totals = self.engine.totals().clone();
+        let told = std::mem::replace(&mut self.told, totals.clone());
+        for (counter, total, told) in [
+            (&metrics.retried, totals.retries, told.retries),
+            (
+                &metrics.late_results,
+                totals.dropped_late,
+                told.dropped_late,
+            ),
+            (
+                &metrics.finished_before,
+                totals.finished_before,
+                told.finished_before,
+            ),
+            (
+                &metrics.possible_duplicates,
+                totals.possible_duplicates,
+                told.possible_duplicates,
+            ),
         ] {
-            counter.inner().store(total, Relaxed);
+            counter.inc_by(total.saturating_sub(told));
         }
         let oldest = self.engine.oldest_unfinished(now).unwrap_or_default();
         metrics.oldest_unfinished_seconds.set(oldest.as_secs_f64());
@@ -78,6 +92,26 @@ impl Loop {
         self.look_at_topics();
         self.hear_of_dead_letter_topic();
         self.journal_turn();
+        self.tell_of_stalled();
+    }
+
+    /// What stays stalled was told once; a log of the last minutes shall have it too.
+    fn tell_of_stalled(&mut self) {
+        let Some(((partition, offset), class)) = self.stalled.first_key_value() else {
+            self.stalled_told = self.now;
+            return;
+        };
+        if self.now.saturating_sub(self.stalled_told) >= STILL {
+            self.stalled_told = self.now;
+            let records = self.stalled.len();
+            warn!(records, %partition, %offset, class, "still stalled: what must wait for these records waits; this is the first of them");
+        }
+    }
+
+    /// Sets everything once more, when the loop is over.
+    pub fn publish_last(&mut self) {
+        self.status_due = Duration::ZERO;
+        self.publish();
     }
 
     fn hear_of_dead_letter_topic(&mut self) {

@@ -68,6 +68,13 @@ impl Broker {
         name.to_owned()
     }
 
+    /// Has a topic deleted; the broker may still answer for it for a moment.
+    pub async fn delete_topic(&self, name: &str) {
+        let client: AdminClient<DefaultClientContext> = self.config().create().unwrap();
+        let deleted = client.delete_topics(&[name], &AdminOptions::new());
+        deleted.await.unwrap().pop().unwrap().unwrap();
+    }
+
     /// A consumer that has the partitions of `topic`, in the group of its name.
     fn joined(&self, topic: &str) -> BaseConsumer {
         let consumer: BaseConsumer = self

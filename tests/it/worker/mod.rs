@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod acls;
+mod aside;
 mod batches;
 mod cloud_events;
 mod collector;

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use drover::worker::{Error, Options, run};
+use drover::worker::{Error, HANDLER_PATIENCE, Options, run};
 use drover::worker_config::{
     Batch, GroupProtocol, Handler, HeaderStyle, HttpFormat, HttpHandler, HttpProtocol, OnExhausted,
     Ordering, Security, WorkerConfig,
@@ -77,6 +77,18 @@ pub fn http(url: String) -> Handler {
     })
 }
 
+/// A pod's options, at the mock.
+pub fn options(pod: &str) -> Options {
+    Options {
+        pod: pod.to_owned(),
+        is_static: true,
+        admin: None,
+        handler_patience: HANDLER_PATIENCE,
+        journal: None,
+        mock_kafka: true,
+    }
+}
+
 /// A worker that runs until it is stopped or dropped.
 pub struct Worker {
     shutdown: CancellationToken,
@@ -90,7 +102,11 @@ impl Worker {
     }
 
     pub fn start_with_admin(pod: &str, config: WorkerConfig, admin: Option<SocketAddr>) -> Self {
-        Self::run(pod, config, admin, true)
+        let options = Options {
+            admin,
+            ..options(pod)
+        };
+        Self::run(config, options)
     }
 
     /// As in a pod: asks Kafka all that it asks there.
@@ -99,22 +115,18 @@ impl Worker {
     }
 
     pub fn in_pod_with_admin(pod: &str, config: WorkerConfig, admin: Option<SocketAddr>) -> Self {
-        Self::run(pod, config, admin, false)
+        let options = Options {
+            admin,
+            mock_kafka: false,
+            ..options(pod)
+        };
+        Self::run(config, options)
     }
 
-    fn run(pod: &str, config: WorkerConfig, admin: Option<SocketAddr>, mock_kafka: bool) -> Self {
+    pub fn run(config: WorkerConfig, options: Options) -> Self {
         show_logs();
         let shutdown = CancellationToken::new();
-        let (options, token) = (
-            Options {
-                pod: pod.to_owned(),
-                is_static: true,
-                admin,
-                journal: None,
-                mock_kafka,
-            },
-            shutdown.clone(),
-        );
+        let token = shutdown.clone();
         let thread = std::thread::spawn(move || run(&config, &options, token));
         Self {
             shutdown,

@@ -1,0 +1,92 @@
+//! What holds a size: pods that start, a roll-out, a handler that fails.
+
+use std::time::Duration;
+
+use super::{decide, known, labels, last, one, policy, rest, sample};
+use crate::scaling::{PodSample, Sample};
+use crate::topic::Offset;
+
+#[test]
+fn while_pods_start_only_a_broken_promise_raises() {
+    let mut waiting = sample(10.0, 420, 0, 4);
+    waiting.ready = 1;
+    let decision = last(&policy(), known(), &[waiting.clone()]);
+    assert_eq!(decision.replicas, 4, "{decision:?}");
+    let mut broken = waiting;
+    for number in 0..12 {
+        one(&mut broken, number).end = Offset(9_000);
+    }
+    let decision = last(&policy(), known(), &[broken]);
+    assert_eq!(decision.replicas, 12);
+}
+
+#[test]
+fn a_roll_out_holds_the_size_unless_the_promise_breaks() {
+    let mut samples = rest(200, 12);
+    for sample in &mut samples {
+        sample.rolling = true;
+    }
+    let decisions = decide(&policy(), known(), &samples);
+    assert!(decisions.iter().all(|decision| decision.replicas == 12));
+    assert_eq!(labels(&decisions[199])[0], "RollingOut");
+    let mut overrun = sample(0.0, 50_000, 0, 2);
+    overrun.rolling = true;
+    assert_eq!(last(&policy(), known(), &[overrun]).replicas, 12);
+}
+
+#[test]
+fn pods_that_never_come_do_not_hold_an_idle_fleet() {
+    let samples: Vec<Sample> = rest(400, 3)
+        .into_iter()
+        .map(|mut sample| {
+            sample.ready = 1;
+            sample
+        })
+        .collect();
+    let decisions = decide(&policy(), known(), &samples);
+    assert_eq!(decisions[60].replicas, 3);
+    assert_eq!(labels(&decisions[60])[0], "PodsStarting");
+    assert_eq!(decisions[399].replicas, 0);
+}
+
+fn failing(seconds: usize, ends: i64, pods: u32) -> Vec<Sample> {
+    (0..seconds)
+        .map(|second| {
+            let mut sample = sample(second as f64, ends, 0, pods);
+            let report = PodSample {
+                done: second as u64,
+                busy: Duration::from_secs(second as u64),
+                slots: 1,
+                failures: 5 * second as u64,
+                slow_downs: 0,
+            };
+            sample.pods.insert("pod".to_owned(), report);
+            sample
+        })
+        .collect()
+}
+
+#[test]
+fn a_failing_handler_raises_nothing() {
+    let decisions = decide(&policy(), known(), &failing(60, 3, 2));
+    assert_eq!(decisions[59].replicas, 2);
+    let mut samples = failing(60, 3, 2);
+    for number in 0..12 {
+        one(&mut samples[59], number).end = Offset(50_000);
+    }
+    let decision = last(&policy(), known(), &samples);
+    assert_eq!(decision.replicas, 2);
+    assert_eq!(labels(&decision)[0], "HandlerFailing");
+    assert!(
+        decision.reasons[0].to_string().contains("83 %"),
+        "{}",
+        decision.reasons[0]
+    );
+}
+
+#[test]
+fn a_failing_handler_is_never_scaled_to_zero() {
+    // It skips: attempts fail, but nothing waits.
+    let decisions = decide(&policy(), known(), &failing(400, 0, 2));
+    assert!(decisions.iter().all(|decision| decision.replicas > 0));
+}

@@ -1,0 +1,54 @@
+//! What changes no size and is told: hot partitions, and pods that start too slowly for the promise.
+
+use std::time::Duration;
+
+use super::{known, labels, last, one, policy, rest, sample};
+use crate::scaling::State;
+use crate::topic::Offset;
+
+#[test]
+fn a_partition_hotter_than_a_pod_is_named() {
+    let mut samples = Vec::new();
+    for second in 0..60 {
+        let done = 1000 + second * 10;
+        let mut sample = sample(second as f64, done, done, 12);
+        let hot = one(&mut sample, 5);
+        hot.end = Offset(1000 + second * 400);
+        hot.committed = Some(Offset(1000 + second * 190));
+        samples.push(sample);
+    }
+    let decision = last(&policy(), known(), &samples);
+    assert_eq!(decision.replicas, 12);
+    assert!(labels(&decision).contains(&"HotPartition"), "{decision:?}");
+}
+
+/// A record that takes half a minute is as much as its partition gets in that time, not more.
+#[test]
+fn a_single_slow_record_makes_no_partition_hot() {
+    let mut samples = Vec::new();
+    for second in 0..60 {
+        let mut sample = sample(second as f64, 1000, 1000, 12);
+        let partition = one(&mut sample, 5);
+        partition.end = Offset(if second < 50 { 1000 } else { 1001 });
+        samples.push(sample);
+    }
+    let slow = State::resume(Some(0.01), Some(Duration::from_secs(2)));
+    let decision = last(&policy(), slow, &samples);
+    assert!(!labels(&decision).contains(&"HotPartition"), "{decision:?}");
+}
+
+#[test]
+fn pods_that_start_too_slowly_for_the_promise_are_told_with_the_time_that_they_may_take() {
+    let slow = State::resume(Some(195.0), Some(Duration::from_secs(40)));
+    let decision = last(&policy(), slow, &rest(2, 1));
+    let told = decision.reasons.iter();
+    let told: Vec<String> = told
+        .filter(|why| why.label() == "SLOUnreachable")
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(told.len(), 1, "{decision:?}");
+    assert!(told[0].contains("takes 40s"), "{told:?}");
+    assert!(told[0].contains("a start of 16s"), "{told:?}");
+    let quick = last(&policy(), known(), &rest(2, 1));
+    assert!(!labels(&quick).contains(&"SLOUnreachable"));
+}

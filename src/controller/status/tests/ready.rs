@@ -1,0 +1,197 @@
+//! How a fleet stands as a whole, by `Ready` and `Progressing`: good days, bad specs, trouble, and the stages between.
+
+use serde_json::json;
+
+use super::{Day, NOW, condition, decision, fleet, reason, running};
+use crate::controller::status::Trouble;
+use crate::controller::workload::{self, Workload};
+use crate::fleet::Problem;
+use crate::scaling::Why;
+
+#[test]
+fn a_good_day_is_told_with_rounded_numbers() {
+    let status = Day::good().status();
+    assert_eq!(reason(&status, "Ready"), "True AllReady");
+    assert_eq!(reason(&status, "Progressing"), "False Settled");
+    assert_eq!(reason(&status, "KafkaReachable"), "True OffsetsRead");
+    assert_eq!(reason(&status, "ScalingActive"), "True Auto");
+    assert_eq!(reason(&status, "ScalingLimited"), "False NotLimited");
+    assert_eq!(reason(&status, "Stalled"), "False NothingStuck");
+    assert_eq!(reason(&status, "Paused"), "False NotPaused");
+    assert_eq!((status.replicas, status.ready_replicas), (Some(1), Some(1)));
+    assert_eq!((status.lag, status.delay.as_deref()), (Some(6), Some("2s")));
+    assert_eq!(
+        (status.observed_generation, status.partitions),
+        (Some(3), Some(1))
+    );
+    let scaling = status.scaling.unwrap();
+    assert_eq!((scaling.wanted, scaling.since), (Some(1), Some(NOW)));
+    assert_eq!(
+        (scaling.arrival_per_second, scaling.capacity_per_pod),
+        (Some(1.0), None)
+    );
+}
+
+#[test]
+fn numbers_are_absent_while_kafka_is_away_and_what_is_learned_stays() {
+    let mut day = Day::good();
+    day.previous = day.status();
+    day.previous.scaling.as_mut().unwrap().capacity_per_pod = Some(200.0);
+    day.away = Some("no broker answered");
+    day.decision = None;
+    day.order = None;
+    let status = day.status();
+    assert_eq!((status.lag, status.delay.clone()), (None, None));
+    let scaling = status.scaling.clone().unwrap();
+    assert_eq!(
+        (scaling.wanted, scaling.capacity_per_pod),
+        (Some(1), Some(200.0))
+    );
+    let (is, reason, message) = condition(&status, "KafkaReachable");
+    assert_eq!((is.as_str(), reason.as_str()), ("False", "Unreachable"));
+    for part in ["kafka:9092", "no broker answered", "check that Kafka runs"] {
+        assert!(message.contains(part), "{message}");
+    }
+    assert_eq!(
+        super::reason(&status, "ScalingActive"),
+        "False KafkaUnreachable"
+    );
+    assert_eq!(super::reason(&status, "Ready"), "False KafkaUnreachable");
+}
+
+#[test]
+fn a_bad_spec_names_every_problem_and_leaves_the_rest_as_it_was() {
+    let problem = |field: &str, reason: &'static str| Problem {
+        field: field.to_owned(),
+        reason,
+        message: format!("{field} is wrong; mend it"),
+        may_heal: false,
+    };
+    let mut day = Day::good();
+    day.problems = vec![
+        problem("spec.a", "InvalidValue"),
+        problem("spec.b", "Contradiction"),
+    ];
+    let status = day.status();
+    let (is, reason, message) = condition(&status, "Ready");
+    assert_eq!((is.as_str(), reason.as_str()), ("False", "InvalidValue"));
+    for part in [
+        "spec.a is wrong; mend it",
+        "spec.b is wrong",
+        "left as they were",
+    ] {
+        assert!(message.contains(part), "{message}");
+    }
+    assert_eq!(super::reason(&status, "Paused"), "Unknown InvalidValue");
+    day.workload = None;
+    assert!(
+        condition(&day.status(), "Ready")
+            .2
+            .contains("nothing was created")
+    );
+}
+
+#[test]
+fn a_fleet_that_is_held_at_zero_while_records_wait_is_not_called_idle() {
+    let mut day = Day::good();
+    day.workload = Some(running(0));
+    let word = |day: &Day| reason(&day.status(), "Ready");
+    for mode in ["Recommend", "Manual", "External"] {
+        day.fleet = fleet(json!({ "scaling": { "mode": mode } }));
+        day.decision = Some(decision(Why::AtRest, 5_000));
+        assert_eq!(word(&day), "True HeldAtZero", "{mode}");
+        day.decision = Some(decision(Why::AtRest, 0));
+        assert_eq!(word(&day), "True Idle", "{mode}");
+    }
+}
+
+#[test]
+fn trouble_with_pods_and_children_comes_before_everything_else() {
+    let mut day = Day::good();
+    let mut workload = running(1);
+    workload.ready = 0;
+    workload.troubles.push(workload::Trouble {
+        reason: "ImagePullBackOff".to_owned(),
+        message: "pod p, container worker: no such image".to_owned(),
+    });
+    day.workload = Some(workload);
+    assert_eq!(reason(&day.status(), "Ready"), "False ImagePullBackOff");
+    let (.., message) = condition(&day.status(), "Ready");
+    assert!(
+        message.contains("no such image; check the image's name"),
+        "{message}"
+    );
+    assert_eq!(
+        reason(&day.status(), "Progressing"),
+        "False ImagePullBackOff"
+    );
+    day.trouble = Some(Trouble {
+        reason: "NameTaken",
+        message: "taken".to_owned(),
+    });
+    assert_eq!(reason(&day.status(), "Ready"), "False NameTaken");
+}
+
+#[test]
+fn a_command_whose_container_is_killed_again_and_again_is_told_that_a_record_may_be_why() {
+    let mut day = Day::good();
+    let mut workload = running(1);
+    workload.ready = 0;
+    workload.troubles.push(workload::Trouble {
+        reason: "CrashLoopBackOff".to_owned(),
+        message: "pod p, container worker: OOMKilled, exit code 137".to_owned(),
+    });
+    day.workload = Some(workload);
+    let (.., message) = condition(&day.status(), "Ready");
+    assert!(!message.contains("guilty record"), "{message}");
+    day.fleet = fleet(json!({
+        "handler": { "exec": { "command": ["handle"] } },
+        "template": { "spec": { "containers": [{ "name": "worker", "image": "app:1" }] } },
+    }));
+    let (.., message) = condition(&day.status(), "Ready");
+    assert!(message.contains("guilty record"), "{message}");
+}
+
+#[test]
+fn a_pod_that_waits_for_its_handler_is_not_told_to_be_starting() {
+    let mut day = Day::good();
+    day.workload = Some(Workload {
+        ready: 0,
+        waiting: 2,
+        ..running(2)
+    });
+    let (.., message) = condition(&day.status(), "Ready");
+    assert!(!message.contains("starting"), "{message}");
+    for words in ["0 of 2 pods", "handler", "drover logs fleet -n shop"] {
+        assert!(message.contains(words), "{words}: {message}");
+    }
+}
+
+#[test]
+fn each_stage_of_a_fleet_has_its_own_word() {
+    let with = |change: fn(&mut Workload)| {
+        let mut day = Day::good();
+        let mut workload = running(2);
+        change(&mut workload);
+        day.workload = Some(workload);
+        let status = day.status();
+        (reason(&status, "Ready"), reason(&status, "Progressing"))
+    };
+    let words = |ready: &str, progressing: &str| (ready.to_owned(), progressing.to_owned());
+    assert_eq!(
+        with(|w| w.rolling = true),
+        words("False RollingOut", "True RollingOut")
+    );
+    assert_eq!(
+        with(|w| w.ready = 1),
+        words("False PodsNotReady", "True ScalingUp")
+    );
+    assert_eq!(
+        with(|w| w.leaving = 1),
+        words("True AllReady", "True Draining")
+    );
+    assert_eq!(
+        with(|w| *w = running(0)),
+        words("True Idle", "False Settled")
+    );
+}

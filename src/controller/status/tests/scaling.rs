@@ -1,0 +1,42 @@
+//! `ScalingActive` and `ScalingLimited`: who sets the size, and what bounds it.
+
+use serde_json::json;
+
+use super::{Day, condition, decision, fleet, reason};
+use crate::scaling::Why;
+
+#[test]
+fn modes_other_than_auto_say_who_sets_the_size() {
+    for (spec, word) in [
+        (
+            json!({ "scaling": { "mode": "Manual" }, "replicas": 2 }),
+            "False Manual",
+        ),
+        (
+            json!({ "scaling": { "mode": "Recommend" } }),
+            "False RecommendOnly",
+        ),
+        (json!({ "paused": true }), "False Paused"),
+    ] {
+        let mut day = Day::good();
+        day.fleet = fleet(spec);
+        assert_eq!(reason(&day.status(), "ScalingActive"), word);
+    }
+}
+
+#[test]
+fn a_limit_is_told_in_the_policys_words() {
+    let mut day = Day::good();
+    let why = Why::CappedByMax {
+        wanted: 9,
+        max: 2,
+        useful: 2,
+    };
+    day.decision = Some(decision(why, 6));
+    let status = day.status();
+    assert_eq!(
+        reason(&status, "ScalingLimited"),
+        "True CappedByMaxReplicas"
+    );
+    assert!(condition(&status, "ScalingLimited").2.contains("raise it"));
+}

@@ -1,0 +1,205 @@
+//! `Stalled`: which record or partition holds up the rest, why, and what helps.
+
+use serde_json::json;
+
+use super::{Day, condition, fleet, sample};
+use crate::report;
+use crate::scaling::Beyond;
+use crate::topic::{Offset, TopicPartition};
+
+#[test]
+fn a_stuck_record_is_named_with_place_attempts_and_error() {
+    let mut day = Day::good();
+    let stuck = report::Stuck {
+        offset: 4,
+        attempts: 5,
+        error: "HttpStatus 500".to_owned(),
+    };
+    day.sample = Some(sample(Some(stuck)));
+    let status = day.status();
+    let (is, reason, message) = condition(&status, "Stalled");
+    assert_eq!((is.as_str(), reason.as_str()), ("True", "RecordStuck"));
+    for part in [
+        "orders[0]",
+        "offset 4",
+        "5 attempts",
+        "HttpStatus 500",
+        "mend the handler",
+        "--topic orders --partition 0 --offset 4 --reason WHY",
+    ] {
+        assert!(message.contains(part), "{message}");
+    }
+    assert_eq!(super::reason(&status, "Ready"), "False Stalled");
+    assert_eq!(status.stuck[0].offset, 4);
+
+    // While Kafka is away nobody can say that it is mended.
+    day.previous = status;
+    day.away = Some("no broker answered");
+    assert_eq!(super::reason(&day.status(), "Stalled"), "True RecordStuck");
+}
+
+#[test]
+fn a_record_that_waits_for_the_idempotency_store_names_the_store_not_the_handler() {
+    let mut day = Day::good();
+    day.sample = Some(sample(Some(report::Stuck {
+        offset: 4,
+        attempts: 1,
+        error: report::IDEMPOTENCY_STORE.to_owned(),
+    })));
+    let (is, _, message) = condition(&day.status(), "Stalled");
+    assert_eq!(is, "True");
+    for part in ["orders[0]", "offset 4", "idempotency store", "onStoreError"] {
+        assert!(message.contains(part), "{message}");
+    }
+    assert!(!message.contains("handler"), "{message}");
+}
+
+#[test]
+fn a_record_that_has_its_container_killed_is_told_with_what_helps() {
+    let mut day = Day::good();
+    day.sample = Some(sample(Some(report::Stuck {
+        offset: 4,
+        attempts: 1,
+        error: report::WORKER_KILLED.to_owned(),
+    })));
+    let (is, _, message) = condition(&day.status(), "Stalled");
+    assert_eq!(is, "True");
+    for part in [
+        "orders[0]",
+        "offset 4",
+        "memory limit",
+        "rollout restart",
+        "drover skip",
+    ] {
+        assert!(message.contains(part), "{message}");
+    }
+    assert!(!message.contains("goes on by itself"), "{message}");
+}
+
+#[test]
+fn a_handler_that_speaks_another_protocol_is_told_with_the_field_that_says_which() {
+    let mut day = Day::good();
+    day.sample = Some(sample(Some(report::Stuck {
+        offset: 4,
+        attempts: 1,
+        error: "Protocol".to_owned(),
+    })));
+    let (is, _, message) = condition(&day.status(), "Stalled");
+    assert_eq!(is, "True");
+    for part in ["orders[0]", "spec.handler.http.protocol", "Http1", "h2c"] {
+        assert!(message.contains(part), "{message}");
+    }
+}
+
+#[test]
+fn a_misconfigured_handler_is_not_answered_with_a_dead_letter_topic() {
+    let mut day = Day::good();
+    day.fleet = fleet(json!({ "delivery": { "deadLetter": { "topic": "dlq" } } }));
+    for (error, remedy) in [
+        ("Redirect 302", "set spec.handler.http.url"),
+        ("UnknownResult 200", "the handler's answer is none"),
+    ] {
+        day.sample = Some(sample(Some(report::Stuck {
+            offset: 4,
+            attempts: 1,
+            error: error.to_owned(),
+        })));
+        let (status, _, message) = condition(&day.status(), "Stalled");
+        assert_eq!(status, "True");
+        assert!(message.contains(remedy), "{message}");
+        assert!(!message.contains("name a dead-letter topic"), "{message}");
+    }
+}
+
+#[test]
+fn a_partition_that_cannot_be_read_on_is_told_with_what_it_takes() {
+    for (error, reason, remedies) in [
+        (
+            "RecordUnreadable its checksum is wrong",
+            "RecordUnreadable",
+            ["disks of the brokers", "--to-offset"],
+        ),
+        (
+            "OffsetsExpired the log begins at 90",
+            "OffsetsExpired",
+            ["--to-earliest", "retention"],
+        ),
+        (
+            "TopicRecreated the topic was deleted and made anew",
+            "TopicRecreated",
+            ["--group shop.fleet", "spec.paused to true"],
+        ),
+    ] {
+        let mut day = Day::good();
+        day.sample = Some(sample(Some(report::Stuck {
+            offset: 4,
+            attempts: 0,
+            error: error.to_owned(),
+        })));
+        let status = day.status();
+        let (is, said, message) = condition(&status, "Stalled");
+        assert_eq!((is.as_str(), said.as_str()), ("True", reason));
+        for part in remedies.iter().chain(&["orders[0]", "offset 4", error]) {
+            assert!(message.contains(part), "{message}");
+        }
+    }
+}
+
+#[test]
+fn offsets_that_retention_has_overtaken_are_told_even_without_pods() {
+    let mut day = Day::good();
+    let mut sample = sample(None);
+    let slot = sample.partitions.get_mut(&TopicPartition::new("orders", 0));
+    slot.unwrap().as_mut().unwrap().start = Offset(7);
+    day.sample = Some(sample);
+    let status = day.status();
+    assert_eq!(super::reason(&status, "Stalled"), "True OffsetsExpired");
+    assert_eq!(status.stuck[0].offset, 4);
+
+    // A consumer of the user's own has its own way.
+    let consumer = json!({
+        "handler": { "consumer": {} },
+        "template": { "spec": { "containers": [{ "name": "c", "image": "c" }] } },
+    });
+    day.fleet = fleet(consumer);
+    assert_eq!(
+        super::reason(&day.status(), "Stalled"),
+        "False NothingStuck"
+    );
+}
+
+#[test]
+fn a_partition_that_does_not_move_is_told_even_if_nobody_reports() {
+    let mut day = Day::good();
+    let decision = day.decision.as_mut().unwrap();
+    decision.outlook.stuck = vec![TopicPartition::new("orders", 0)];
+    let status = day.status();
+    assert_eq!((status.stuck[0].offset, status.stuck[0].attempts), (4, 0));
+    let message = condition(&status, "Stalled").2;
+    assert!(message.contains("does not move"), "{message}");
+    // No record is to blame that nobody has failed on.
+    assert!(message.contains("no worker says"), "{message}");
+    assert!(!message.contains("drover skip"), "{message}");
+
+    // A report that knows of failures is not silence.
+    let sample = day.sample.as_mut().unwrap();
+    let seen = sample.partitions.values_mut().next().unwrap();
+    seen.as_mut().unwrap().beyond = Some(Beyond {
+        next: Offset(4),
+        more: 0,
+        retried: 2,
+    });
+    let message = condition(&day.status(), "Stalled").2;
+    assert!(message.contains("failed, 2 in all"), "{message}");
+    assert!(message.contains("mend the handler"), "{message}");
+    assert!(!message.contains("no worker says"), "{message}");
+
+    // Dead letters and skipping are Drover's; this program is not.
+    day.fleet = fleet(json!({
+        "handler": { "consumer": {} },
+        "template": { "spec": { "containers": [{ "name": "app", "image": "app:1" }] } },
+    }));
+    let message = condition(&day.status(), "Stalled").2;
+    assert!(message.contains("your consumer logs"), "{message}");
+    assert!(!message.contains("drover skip"), "{message}");
+}

@@ -1,11 +1,18 @@
 //! What a replay cannot move: letters that their topic does not take, and letters that were deleted before their turn.
 
+use std::process::Command;
+use std::time::Duration;
+
+use drover::clock::Monotonic;
+use rdkafka::ClientConfig;
 use rdkafka::admin::{
     AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication,
 };
 use rdkafka::client::DefaultClientContext;
+use rdkafka::producer::Producer;
+use serde_json::Value;
 
-use super::*;
+use super::{DEADLINE, Stage, failed, told};
 
 /// More than a topic takes that a test makes for it.
 const TOO_LARGE: usize = 9_000;

@@ -1,0 +1,92 @@
+//! `drover dlq list` and `show`: what is there, and what of it is shown.
+
+use std::process::Command;
+
+use rdkafka::producer::Producer;
+use serde_json::json;
+
+use super::{DEADLINE, Stage, said, told};
+
+#[tokio::test]
+async fn dead_letters_of_all_styles_are_counted_and_chosen() {
+    let stage = Stage::of("dlq-styles", 2).await;
+    let empty = said(&mut stage.dlq("list", &[]));
+    assert_eq!(empty, format!("No dead letters in {}.\n", stage.dlq));
+
+    stage.write(0, 3, "Rejected");
+    let producer = stage.producer();
+    let sentence = "AttemptsExhausted after 4 attempts: boom";
+    for headers in [
+        [
+            ("kafka_dlt-original-topic", "orders"),
+            ("kafka_dlt-exception-message", sentence),
+        ],
+        [
+            ("__connect.errors.topic", "orders"),
+            ("__connect.errors.exception.message", sentence),
+        ],
+        [("a", "1"), ("b", "2")],
+    ] {
+        stage.put(&producer, "k", "v", &headers);
+    }
+    producer.flush(DEADLINE).unwrap();
+
+    let list = told(&mut stage.dlq("list", &[]));
+    assert_eq!((&list["total"], &list["replayed"]), (&json!(6), &json!(0)));
+    let reasons = json!({ "Rejected": 3, "AttemptsExhausted": 2, "unknown": 1 });
+    assert_eq!(list["reasons"], reasons);
+    assert_eq!(list["statuses"], json!({ "500": 3, "-": 3 }));
+    assert_eq!(list["origins"][format!("{}[0]", stage.topic)], 3);
+    for (filter, count) in [
+        (&["--reason", "Rejected"][..], 3),
+        (&["--reason", "Rejected", "--reason", "unknown"], 4),
+        (&["--origin-topic", "orders"], 2),
+        (&["--key", "key-1"], 1),
+        (&["--header", "tenant=a", "--since", "1h"], 3),
+        (&["--header", "a"], 1),
+        (&["--until", "1h"], 0),
+    ] {
+        let list = told(&mut stage.dlq("list", filter));
+        assert_eq!(list["total"], count, "{filter:?}");
+    }
+    // Nobody looks: no colours, no progress.
+    let output = stage.dlq("list", &[]).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        text.contains("Rejected           3") && !text.contains('\u{1b}'),
+        "{text}"
+    );
+    assert_eq!(output.stderr, b"");
+}
+
+#[tokio::test]
+async fn a_payload_is_shown_and_opened_only_if_asked_for() {
+    let stage = Stage::of("dlq-show", 1).await;
+    let keys = [
+        ("ACTIVE_RECORD_ENCRYPTION_PRIMARY_KEY", "one"),
+        ("ACTIVE_RECORD_ENCRYPTION_KEY_DERIVATION_SALT", "salt"),
+    ];
+    let mut encrypt = Command::new(env!("CARGO_BIN_EXE_drover"));
+    let message = said(encrypt.args(["encrypt", "hush"]).envs(keys));
+    let headers = [("drover-dlq-reason", "DecryptionFailed")];
+    let producer = stage.producer();
+    stage.put(&producer, "a-key", message.trim(), &headers);
+    producer.flush(DEADLINE).unwrap();
+
+    let text = said(&mut stage.dlq("show", &[]));
+    assert!(
+        text.contains("DecryptionFailed") && text.contains("--payload shows it"),
+        "{text}"
+    );
+    assert!(!text.contains("a-key"), "{text}");
+    let shown = told(&mut stage.dlq("show", &["--payload"]));
+    assert_eq!(shown["letters"][0]["payload"], message.trim());
+    assert_eq!(shown["letters"][0]["key"], "a-key");
+    assert_eq!(shown["letters"][0].get("decrypted"), None);
+    let opened = told(stage.dlq("show", &["--payload", "--decrypt"]).envs(keys));
+    assert_eq!(opened["letters"][0]["decrypted"], "hush");
+    let wrong = [keys[1], (keys[0].0, "two")];
+    let not = told(stage.dlq("show", &["--payload", "--decrypt"]).envs(wrong));
+    assert_eq!(not["letters"][0].get("decrypted"), None);
+    assert!(not["letters"][0]["notDecrypted"].is_string(), "{not}");
+}

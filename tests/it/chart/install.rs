@@ -1,6 +1,16 @@
 //! The chart on a real API server: installed, upgraded, removed.
 
-use super::*;
+use std::process::Command;
+use std::time::Duration;
+
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::{Namespace, Pod};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::Client;
+use kube::api::{Api, ListParams, ObjectMeta, Patch, PatchParams, PostParams};
+
+use super::{folder, helm, one, rendered, said};
+use crate::support::control_plane::control_plane_with_controllers;
 
 /// Real Helm, a real API server, and the namespace's own policy as strict as it can be.
 #[tokio::test]

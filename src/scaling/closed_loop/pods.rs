@@ -1,0 +1,105 @@
+//! Pods that do not come, that report nothing, or that report what cannot be.
+
+use std::time::Duration;
+
+use crate::scaling::State;
+use crate::scaling::small_world::World;
+use crate::scaling::tests::known;
+
+#[test]
+fn pods_that_never_become_ready_are_made_up_for_by_others() {
+    for worth in [7.5, 11.5] {
+        // Of those that are made later every second one never comes.
+        let world = World {
+            partitions: 48,
+            per_pod: 100.0,
+            comes: |number, _| number <= 3 || number % 2 > 0,
+            ..World::default()
+        };
+        let state = State::resume(Some(100.0), Some(Duration::from_secs(2)));
+        let outcome = world.run(state, 3, 1800.0, |time| {
+            100.0 * if time < 60.0 { 2.0 } else { worth }
+        });
+        let (changes, late) = (&outcome.changes, outcome.late);
+        // What is missing is known after two minutes; by then as much waits.
+        assert!(late < 220.0, "{worth}: late for {late} s: {changes:?}");
+        assert!(changes.len() <= 6, "{worth}: {changes:?}");
+    }
+}
+
+#[test]
+fn where_there_is_no_room_for_more_pods_more_are_not_ordered_for_ever() {
+    let world = World {
+        comes: |_, before| before < 4,
+        ..World::default()
+    };
+    let outcome = world.run(known(), 4, 3600.0, |time| {
+        195.0 * if time < 60.0 { 2.0 } else { 5.5 }
+    });
+    let changes = &outcome.changes;
+    assert!(changes.len() <= 3, "{changes:?}");
+    assert!(changes.iter().all(|change| change.1 >= 4), "{changes:?}");
+}
+
+#[test]
+fn a_consumer_without_reports_is_measured_by_its_commits() {
+    let world = World {
+        reports: false,
+        ..World::default()
+    };
+    let outcome = world.run(State::default(), 0, 200.0, |time| {
+        if (20.0..22.5).contains(&time) {
+            20_000.0
+        } else {
+            0.0
+        }
+    });
+    let learned = outcome.state.capacity.measured().unwrap();
+    assert!((150.0..240.0).contains(&learned), "learned {learned}");
+    assert_eq!(outcome.changes.last().map(|change| change.1), Some(0));
+}
+
+#[test]
+fn a_consumer_without_reports_is_probed_down_until_it_shows_what_a_pod_can_do() {
+    let world = World {
+        reports: false,
+        ..World::default()
+    };
+    let outcome = world.run(State::default(), 12, 1800.0, |_| 300.0);
+    let size = outcome.changes.last().map(|change| change.1).unwrap();
+    assert!((2..=3).contains(&size), "{:?}", outcome.changes);
+    assert_eq!(outcome.late, 0.0, "worst {}", outcome.worst);
+    assert!(outcome.changes.len() <= 12, "{:?}", outcome.changes);
+}
+
+/// Workers that measure something else than the time inside the handler, or nothing: what is done
+/// while everything is busy says how much a pod can do.
+#[test]
+fn reports_that_cannot_be_are_not_believed() {
+    for reported in [0.0, 0.2, 5.0] {
+        let world = World {
+            reported,
+            ..World::default()
+        };
+        let load = |time: f64| if time < 900.0 { 150.0 } else { 5.0 * 195.0 };
+        let outcome = world.run(State::default(), 1, 3600.0, load);
+        let learned = outcome.state.capacity.measured();
+        assert!(
+            outcome.late <= 30.0,
+            "{reported}: {} s late, {:?}",
+            outcome.late,
+            outcome.changes
+        );
+        let size = outcome.changes.last().map_or(0, |change| change.1);
+        assert!(
+            (6..=12).contains(&size),
+            "{reported}: {learned:?} {:?}",
+            outcome.changes
+        );
+        assert!(
+            outcome.changes.len() <= 12,
+            "{reported}: {:?}",
+            outcome.changes
+        );
+    }
+}

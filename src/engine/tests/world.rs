@@ -1,17 +1,18 @@
 //! A world for the engine: a broker with three logs, a group that gives and takes, a handler and a
 //! producer that answer as a script says. It writes down what happens and judges nothing.
 
+mod group;
+mod handler;
+mod log;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::history::{Answer, Fact, History};
-use super::rig::{broken, failure, ms};
+use super::rig::ms;
 use super::script::{PARTITIONS, Script, Step};
-use crate::engine::{
-    Assignment, Barred, DeadLetterReason, Engine, Event, Failure, FrontierCommit, Incoming,
-    KeyHash, LaneId, Settings, Ticket, Verdict,
-};
-use crate::report::{Outcomes, Report, unread};
+use crate::engine::{Engine, Event, FrontierCommit, LaneId, Settings, Ticket};
+use crate::report::{Outcomes, Report};
 use crate::topic::{Offset, TopicPartition};
 
 /// A record's content: where it is from.
@@ -220,276 +221,11 @@ impl World {
         }
     }
 
-    /// No client goes back behind all that is unfinished by itself.
-    fn is_reset_by(&self, partition: i32, record: usize) -> bool {
-        let (offset, ..) = self.logs[partition as usize].records[record];
-        let name = named(partition);
-        let mut lanes = self.engine.lanes().filter(|lane| *lane.partition == name);
-        lanes.any(|lane| lane.frontier.is_some_and(|first| offset <= first.0))
-    }
-
     fn pick(&self, which: usize) -> Option<i32> {
         self.held
             .keys()
             .nth(which % self.held.len().max(1))
             .copied()
-    }
-
-    pub(super) fn assign(&mut self, partition: i32) {
-        if !self.held.contains_key(&partition) {
-            self.assigned(partition);
-        }
-    }
-
-    fn assigned(&mut self, partition: i32) {
-        let taken: Vec<_> = self.held.values().map(|held| held.lane).collect();
-        let lane = (0..)
-            .map(LaneId)
-            .find(|lane| !taken.contains(lane))
-            .unwrap();
-        let log = &mut self.logs[partition as usize];
-        log.assignments += 1;
-        let committed = log.committed.as_ref().map(|(offset, _)| *offset);
-        let left = log.committed.as_ref();
-        let left = left.map(|(at, text)| Report::decode(text, Offset(*at)).unwrap());
-        let from = committed.unwrap_or(0);
-        let next = log.records.partition_point(|(offset, ..)| *offset < from);
-        let held = Held {
-            lane,
-            next,
-            paused: false,
-            revoked: false,
-        };
-        self.held.insert(partition, held);
-        let assignment = Assignment {
-            partition: named(partition),
-            lane,
-            left_behind: left.clone(),
-            committed: committed.map(Offset),
-            topic_id: None,
-        };
-        let fact = Fact::Assigned {
-            partition,
-            committed,
-            left,
-        };
-        self.tell(vec![fact], Event::Assigned(vec![assignment]));
-    }
-
-    fn revoke(&mut self, partitions: Vec<i32>) {
-        for partition in &partitions {
-            self.held.get_mut(partition).unwrap().revoked = true;
-        }
-        let facts = partitions
-            .iter()
-            .map(|p| Fact::Revoked { partition: *p })
-            .collect();
-        self.tell(
-            facts,
-            Event::Revoked(partitions.into_iter().map(named).collect()),
-        );
-    }
-
-    pub(super) fn shutdown(&mut self) {
-        self.stopping = true;
-        self.held.values_mut().for_each(|held| held.revoked = true);
-        self.tell(vec![Fact::Shutdown], Event::Shutdown);
-    }
-
-    /// Reads the next record, if the partition is read: what was on its way is still delivered
-    /// after a revocation.
-    pub(super) fn read(&mut self, partition: i32) {
-        let Some(held) = self.held.get_mut(&partition) else {
-            return;
-        };
-        let next = held.next;
-        let on_its_way = held.revoked;
-        if next < self.logs[partition as usize].records.len() && (!held.paused || on_its_way) {
-            held.next += 1;
-            self.read_record(partition, next);
-        }
-    }
-
-    fn read_record(&mut self, partition: i32, index: usize) {
-        let (offset, key, bytes) = self.logs[partition as usize].records[index];
-        if is_given_up(offset) {
-            let lane = self.held[&partition].lane;
-            let fact = Fact::GivenUp { partition, offset };
-            let offset = Offset(offset);
-            self.tell(vec![fact], Event::GivenUp { lane, offset });
-            return;
-        }
-        let incoming = Incoming {
-            lane: self.held[&partition].lane,
-            offset: Offset(offset),
-            key: key.map(KeyHash),
-            bytes,
-            payload: (partition, offset),
-        };
-        let fact = Fact::Read {
-            partition,
-            offset,
-            key,
-            bytes,
-        };
-        self.tell(vec![fact], Event::Record(incoming));
-    }
-
-    /// Reading has come to the end of the log, or not yet.
-    pub(super) fn end(&mut self, partition: i32) {
-        let log = &self.logs[partition as usize];
-        let Some(held) = self.held.get(&partition) else {
-            return;
-        };
-        if held.next == log.records.len() {
-            let (next, partition_name) = (log.end, named(partition));
-            let event = Event::Position {
-                partition: partition_name,
-                next: Offset(next),
-            };
-            self.tell(vec![Fact::Position { partition, next }], event);
-        }
-    }
-
-    /// The next record cannot be read; the one behind it, which was read ahead, comes all the same.
-    fn bar(&mut self, partition: i32) {
-        let held = &self.held[&partition];
-        let records = &self.logs[partition as usize].records;
-        let next = held.next;
-        let Some((offset, ..)) = records.get(next).filter(|_| !held.paused) else {
-            return;
-        };
-        let (offset, more) = (*offset, next + 1 < records.len());
-        let event = Event::Barred(Barred {
-            partition: named(partition),
-            at: Some(Offset(offset)),
-            failure: Failure {
-                class: unread::UNREADABLE,
-                status: None,
-                message: "its checksum is wrong".to_owned(),
-            },
-            again: true,
-        });
-        self.tell(vec![Fact::Barred { partition, offset }], event);
-        if more && self.held.contains_key(&partition) {
-            self.read_record(partition, next + 1);
-        }
-    }
-
-    pub(super) fn answer(&mut self, index: usize, answer: Answer, after: Option<Duration>) {
-        let (ticket, payload) = self.out.remove(index);
-        self.answered.push(ticket);
-        let fact = Fact::Answered {
-            partition: self.partition_of(ticket),
-            ticket,
-            answer,
-            genuine: true,
-        };
-        let verdict = match answer {
-            Answer::Done => Verdict::Done,
-            Answer::Skip => Verdict::Skip,
-            Answer::Retry => Verdict::Retry(match ticket.offset.0 % 2 {
-                0 => broken(),
-                _ => failure(),
-            }),
-            Answer::Reject => Verdict::Reject(failure()),
-            Answer::SlowDown => Verdict::SlowDown {
-                after,
-                failure: failure(),
-            },
-            Answer::Misconfigured => Verdict::Misconfigured(failure()),
-            Answer::Duplicate => Verdict::Duplicate,
-            Answer::Postponed => Verdict::Postponed {
-                after: after.unwrap_or(ms(250)),
-                failure: None,
-            },
-            Answer::HeldUp => Verdict::Postponed {
-                after: after.unwrap_or(ms(1000)),
-                failure: Some(failure()),
-            },
-            Answer::Undeliverable => Verdict::Undeliverable {
-                reason: DeadLetterReason::DecryptionFailed,
-                failure: failure(),
-            },
-            Answer::NotYet => Verdict::NotYet(failure()),
-            Answer::Cancelled => Verdict::Cancelled,
-        };
-        let took = ms(5);
-        self.tell(
-            vec![fact],
-            Event::Finished {
-                ticket,
-                verdict,
-                took,
-                payload,
-            },
-        );
-    }
-
-    pub(super) fn letter(&mut self, index: usize, taken: bool) {
-        let (ticket, payload) = self.letters.remove(index);
-        self.answered.push(ticket);
-        let partition = self.partition_of(ticket);
-        let fact = Fact::LetterAnswered {
-            partition,
-            ticket,
-            taken,
-            genuine: true,
-        };
-        let result = if taken {
-            Ok(())
-        } else {
-            Err("no such topic".to_owned())
-        };
-        self.tell(
-            vec![fact],
-            Event::DeadLettered {
-                ticket,
-                result,
-                payload,
-            },
-        );
-    }
-
-    /// A second answer to what was answered: it does not count.
-    fn echo(&mut self, ticket: Ticket, letter: bool) {
-        let open = |open: &[(Ticket, Content)]| open.iter().any(|(other, _)| *other == ticket);
-        let (genuine, payload) = (false, (-1, -1));
-        let partition = self.partition_of(ticket);
-        if letter && !open(&self.letters) {
-            let fact = Fact::LetterAnswered {
-                partition,
-                ticket,
-                taken: true,
-                genuine,
-            };
-            let result = Ok(());
-            self.tell(
-                vec![fact],
-                Event::DeadLettered {
-                    ticket,
-                    result,
-                    payload,
-                },
-            );
-        } else if !letter && !open(&self.out) {
-            let fact = Fact::Answered {
-                partition,
-                ticket,
-                answer: Answer::Done,
-                genuine,
-            };
-            let (verdict, took) = (Verdict::Done, ms(5));
-            self.tell(
-                vec![fact],
-                Event::Finished {
-                    ticket,
-                    verdict,
-                    took,
-                    payload,
-                },
-            );
-        }
     }
 
     pub(super) fn pass(&mut self, time: Duration) {

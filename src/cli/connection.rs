@@ -56,7 +56,7 @@ pub(super) struct Connection {
     pub properties: BTreeMap<String, String>,
     pub timeout: Duration,
     pub consumer: Option<KafkaConsumer>,
-    /// Nothing: what secures the connection is among the properties.
+    /// As the KafkaConsumer's Secrets have it; nothing where flags say it, as properties.
     security: Security,
 }
 
@@ -75,15 +75,15 @@ impl ConnectionArgs {
                         "spec.kafka names Secrets, and a file has none; name the KafkaConsumer of the cluster without -f, or say with --property how to connect"
                     );
                 }
-                self.of(Some(consumer), BTreeMap::new())
+                self.of(Some(consumer), Security::default())
             }
             (None, Some(name)) => {
                 let cluster = Cluster::connect(&self.cluster).await?;
                 let consumer = cluster.consumer(name).await?;
-                let secrets = self.secrets(&cluster, &consumer).await?;
-                self.of(Some(consumer), secrets)
+                let security = self.secrets(&cluster, &consumer).await?;
+                self.of(Some(consumer), security)
             }
-            (None, None) => self.of(None, BTreeMap::new()),
+            (None, None) => self.of(None, Security::default()),
         }
     }
 
@@ -102,21 +102,21 @@ impl ConnectionArgs {
         &self,
         cluster: &Cluster,
         consumer: &KafkaConsumer,
-    ) -> anyhow::Result<BTreeMap<String, String>> {
+    ) -> anyhow::Result<Security> {
         if self.says_how() {
-            return Ok(BTreeMap::new());
+            return Ok(Security::default());
         }
-        credentials::properties(cluster, consumer).await
+        credentials::security(cluster, consumer).await
     }
 
-    /// As [`ConnectionArgs::resolve`], for a KafkaConsumer that was found already, with its `secrets`.
+    /// As [`ConnectionArgs::resolve`], for a KafkaConsumer that was found already, with what its Secrets say.
     ///
     /// # Errors
     /// If neither names brokers.
     pub(super) fn of(
         &self,
         consumer: Option<KafkaConsumer>,
-        secrets: BTreeMap<String, String>,
+        security: Security,
     ) -> anyhow::Result<Connection> {
         let kafka = consumer.as_ref().map(|consumer| &consumer.spec.kafka);
         let theirs = kafka.map(|kafka| kafka.bootstrap_servers.clone());
@@ -128,14 +128,13 @@ impl ConnectionArgs {
             .unwrap_or_default();
         // Its group is the workers'; nothing here is a member of it.
         leave_out_members_only(&mut properties);
-        properties.extend(secrets);
         properties.extend(self.properties.iter().cloned());
         Ok(Connection {
             bootstrap,
             properties,
             timeout: self.timeout.0,
             consumer,
-            security: Security::default(),
+            security,
         })
     }
 }
@@ -151,7 +150,7 @@ impl Connection {
     /// # Errors
     /// If librdkafka refuses a property.
     pub fn admin(&self) -> anyhow::Result<Admin> {
-        Admin::open(&self.bootstrap, &self.properties)
+        Admin::secured(&self.bootstrap, &self.properties, &self.security)
             .map_err(|error| anyhow!("{error}; check --bootstrap and --property"))
     }
 

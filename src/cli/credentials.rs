@@ -13,17 +13,17 @@ use crate::fleet::{References, SecretValue, references, validate};
 use crate::k8s::chain;
 use crate::kafka::security::Security;
 
-/// As properties for librdkafka. Nothing is asked where the KafkaConsumer names no Secret.
+/// Nothing is asked where the KafkaConsumer names no Secret.
 ///
 /// # Errors
 /// In one line with its remedy, if a Secret may not be read, is not there, or makes no sense.
-pub(super) async fn properties(
+pub(super) async fn security(
     cluster: &Cluster,
     consumer: &KafkaConsumer,
-) -> anyhow::Result<BTreeMap<String, String>> {
+) -> anyhow::Result<Security> {
     let kafka = &consumer.spec.kafka;
     if kafka.tls.is_none() && kafka.sasl.is_none() {
-        return Ok(BTreeMap::new());
+        return Ok(Security::default());
     }
     let fleet = validate(consumer, &References::default()).map_err(|problems| {
         let first = problems.first().map(|problem| problem.message.clone());
@@ -50,11 +50,11 @@ pub(super) async fn properties(
         };
         values.insert(SecretValue { secret, key }, value);
     }
-    let security = Security::load(&fleet.security, |path: &Path| {
+    Security::load(&fleet.security, |path: &Path| {
         let mut files = fleet.security_files.iter();
         let file = files.find(|file| file.path() == path);
         let value = file.and_then(|file| values.get(&file.value()));
         value.cloned().ok_or("no Secret is named for it")
-    });
-    Ok(security.map_err(|error| anyhow!(error))?.properties())
+    })
+    .map_err(|error| anyhow!(error))
 }

@@ -82,8 +82,8 @@ pub async fn run(args: DoctorArgs) -> anyhow::Result<ExitCode> {
                         cluster: args.cluster.clone(),
                     };
                     match connection.secrets(&cluster, consumer).await {
-                        Ok(secrets) => {
-                            let connection = connection.of(Some(consumer.clone()), secrets)?;
+                        Ok(security) => {
+                            let connection = connection.of(Some(consumer.clone()), security)?;
                             kafka::look(&connection, consumer, &mut chain).await;
                         }
                         Err(error) => chain.wrong("credentials for Kafka", &format!("{error:#}")),

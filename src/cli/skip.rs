@@ -80,8 +80,8 @@ pub async fn run(args: SkipArgs) -> anyhow::Result<ExitCode> {
     );
     let partition = TopicPartition::new(topic(&args, &consumer)?, args.partition);
     let entries = list::written(&consumer)?;
-    let secrets = args.connection.secrets(&cluster, &consumer).await?;
-    let connection = args.connection.of(Some(consumer.clone()), secrets)?;
+    let security = args.connection.secrets(&cluster, &consumer).await?;
+    let connection = args.connection.of(Some(consumer.clone()), security)?;
     let found = look::look(&connection, &consumer, &partition, args.offset, &entries).await?;
     let skip = Skip {
         topic: partition.topic.to_string(),

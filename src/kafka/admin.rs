@@ -11,6 +11,7 @@ use std::time::Duration;
 use rdkafka::config::ClientConfig;
 
 use super::by_hand::group_offsets::{self, GroupOffsets};
+use super::by_hand::handshake::Handshake;
 use super::client_config::{self, Connection};
 use super::errors::without_values;
 use super::native::admin::{Complaint, Native, Receiver};
@@ -32,6 +33,7 @@ pub struct Admin {
     config: ClientConfig,
     native: Mutex<Current>,
     together: Option<GroupOffsets>,
+    handshake: Option<Handshake>,
     /// The cluster's brokers, the one to ask last.
     brokers: Mutex<Vec<i32>>,
 }
@@ -84,9 +86,7 @@ pub enum Error {
     #[error("no Kafka broker answered in time: {0}")]
     Unreachable(String),
     /// A broker is there, and TLS with it fails: its certificate, ours, or no TLS on its side.
-    #[error(
-        "no TLS connection to Kafka: {0}; check spec.kafka.tls, the certificates' authorities, names and dates, and that the port speaks TLS"
-    )]
+    #[error("no TLS connection to Kafka: {0}")]
     Tls(String),
     /// A broker is there, and does not believe who we are.
     #[error(
@@ -145,13 +145,20 @@ impl Error {
         }
     }
 
+    /// In OpenSSL's words, which leave open what it is.
+    fn tls(said: &str) -> Self {
+        Self::Tls(format!(
+            "{said}; check spec.kafka.tls, the certificates' authorities, names and dates, and that the port speaks TLS"
+        ))
+    }
+
     pub(super) fn of(failure: Failure) -> Self {
         let Failure { code, message } = failure;
         match code {
             // librdkafka's own: transport, resolve, brokers down, timed out, waiting for the
             // coordinator, outdated, destroyed; the broker's request time-out.
             -195 | -193 | -187 | -185 | -180 | -167 | -197 | 7 => Self::Unreachable(message),
-            -181 => Self::Tls(message),
+            -181 => Self::tls(&message),
             // librdkafka's; mechanism not enabled; refused.
             -169 | 33 | 34 | 58 => Self::Authentication(message),
             29..=31 => Self::NotAuthorized(message),
@@ -202,6 +209,7 @@ impl Admin {
                 since: Monotonic::start(),
             }),
             together: GroupOffsets::of(&connection),
+            handshake: Handshake::of(&connection),
             brokers: Mutex::default(),
         })
     }
@@ -238,7 +246,8 @@ impl Admin {
         let broker = self.broker(timeout).await?;
         let native = self.native();
         let receiver = native.topics(broker, &names, rights, timeout);
-        let answer = answer(&native, receiver, timeout + GRACE)
+        let answer = self
+            .answer(&native, receiver, timeout + GRACE)
             .await
             .inspect_err(|_| {
                 self.lock_brokers().retain(|&other| other != broker);
@@ -264,7 +273,7 @@ impl Admin {
         }
         let native = self.native();
         let receiver = native.topic_configs(&names, timeout);
-        let answer = answer(&native, receiver, timeout + GRACE).await?;
+        let answer = self.answer(&native, receiver, timeout + GRACE).await?;
         let read =
             |(topic, settings): (String, Result<_, Failure>)| (topic, settings.map_err(Error::of));
         Ok(answer.into_iter().map(read).collect())
@@ -291,7 +300,7 @@ impl Admin {
         // cannot be read yet and are nobody's backlog.
         let native = self.native();
         let receiver = native.list_offsets(&asked, true, timeout);
-        let answer = answer(&native, receiver, timeout + GRACE).await?;
+        let answer = self.answer(&native, receiver, timeout + GRACE).await?;
         Ok(by_partition(answer, |offset| {
             (offset >= 0).then_some(Offset(offset))
         }))
@@ -354,18 +363,18 @@ impl Admin {
                 (partition.clone(), offset.0, text)
             })
             .collect();
-        let native = self.native_for(&group)?;
+        let native = self.native_for(&group).await?;
         let receiver = native.alter(&group, &offsets);
-        let answer = answer(&native, receiver, timeout).await;
+        let answer = self.answer(&native, receiver, timeout).await;
         self.learn(&native, answer.map(|answer| by_partition(answer, |()| ())))
     }
 
     /// Members and state of a group.
     pub async fn group(&self, group: &str, timeout: Duration) -> Result<Group, Error> {
         let group = c_string(group)?;
-        let native = self.native_for(&group)?;
+        let native = self.native_for(&group).await?;
         let receiver = native.group(&group);
-        let group = answer(&native, receiver, timeout).await?;
+        let group = self.answer(&native, receiver, timeout).await?;
         Ok(Group {
             members: group.members,
             state: group.state,
@@ -378,10 +387,12 @@ impl Admin {
             return Ok(broker);
         }
         let native = self.native();
-        let brokers = tokio::task::spawn_blocking(native.brokers(timeout))
-            .await
-            .map_err(|error| Error::Later(format!("ask for brokers: {error}")))?
-            .map_err(|failure| explain(&native, Error::of(failure)))?;
+        let asked = tokio::task::spawn_blocking(native.brokers(timeout)).await;
+        let brokers = match asked {
+            Ok(Ok(brokers)) => brokers,
+            Ok(Err(failure)) => return Err(self.explain(&native, Error::of(failure)).await),
+            Err(error) => return Err(Error::Later(format!("ask for brokers: {error}"))),
+        };
         let broker = brokers.last().copied();
         *self.lock_brokers() = brokers;
         broker.ok_or_else(|| Error::Later("the cluster names no broker".to_owned()))
@@ -398,9 +409,9 @@ impl Admin {
         timeout: Duration,
     ) -> Result<Answers<Committed>, Error> {
         let group = c_string(group)?;
-        let native = self.native_for(&group)?;
+        let native = self.native_for(&group).await?;
         let receiver = native.committed(&group, partitions);
-        let answer = answer(&native, receiver, timeout).await;
+        let answer = self.answer(&native, receiver, timeout).await;
         let committed = answer.map(|answer| {
             by_partition(answer, |committed| Committed {
                 offset: (committed.offset >= 0).then_some(Offset(committed.offset)),
@@ -455,31 +466,48 @@ impl Admin {
     }
 
     /// The client for a question to a group's coordinator, if the last one is not still open.
-    fn native_for(&self, group: &CStr) -> Result<Arc<Native>, Error> {
+    async fn native_for(&self, group: &CStr) -> Result<Arc<Native>, Error> {
         let native = self.native();
         if native.is_abandoned(group) {
             let error = Error::Unreachable("the group's coordinator does not answer".to_owned());
-            return Err(explain(&native, error));
+            return Err(self.explain(&native, error).await);
         }
         Ok(native)
     }
-}
 
-/// Waits for the answer for as long as `patience`.
-async fn answer<T>(native: &Native, receiver: Receiver<T>, patience: Duration) -> Result<T, Error> {
-    let error = match tokio::time::timeout(patience, receiver).await {
-        Ok(Ok(Ok(answer))) => return Ok(answer),
-        Ok(Ok(Err(failure))) => Error::of(failure),
-        Ok(Err(_)) => Error::Unreachable("the client was closed".to_owned()),
-        Err(_) => Error::Unreachable(format!("no answer within {patience:?}")),
-    };
-    Err(explain(native, error))
+    /// Waits for the answer for as long as `patience`.
+    async fn answer<T>(
+        &self,
+        native: &Native,
+        receiver: Receiver<T>,
+        patience: Duration,
+    ) -> Result<T, Error> {
+        let error = match tokio::time::timeout(patience, receiver).await {
+            Ok(Ok(Ok(answer))) => return Ok(answer),
+            Ok(Ok(Err(failure))) => Error::of(failure),
+            Ok(Err(_)) => Error::Unreachable("the client was closed".to_owned()),
+            Err(_) => Error::Unreachable(format!("no answer within {patience:?}")),
+        };
+        Err(self.explain(native, error).await)
+    }
+
+    /// What connections ended with; and where that may be TLS, what a handshake of our own ends with.
+    async fn explain(&self, native: &Native, error: Error) -> Error {
+        let error = with_complaint(error, native.complaint());
+        match (&error, &self.handshake) {
+            (Error::Tls(said) | Error::Unreachable(said), Some(handshake)) => {
+                let why = handshake.explain(said).await;
+                why.map_or(error, Error::Tls)
+            }
+            _ => error,
+        }
+    }
 }
 
 /// "Timed out" says less than what the connections ended with.
-fn explain(native: &Native, error: Error) -> Error {
-    match (error, native.complaint()) {
-        (Error::Unreachable(_), Some(Complaint::Tls(why))) => Error::Tls(why),
+fn with_complaint(error: Error, complaint: Option<Complaint>) -> Error {
+    match (error, complaint) {
+        (Error::Unreachable(_), Some(Complaint::Tls(why))) => Error::tls(&why),
         (Error::Unreachable(_), Some(Complaint::Authentication(why))) => Error::Authentication(why),
         (Error::Unreachable(_) | Error::Authentication(_), Some(Complaint::Token(why))) => {
             Error::Token(why)

@@ -22,5 +22,6 @@ pub mod tails;
 pub mod topic_change;
 pub mod topics;
 
+pub use by_hand::handshake::Handshake;
 pub use by_hand::static_member;
 pub use native::{Embedded, Event, Message, Polled, Silent, Tokens};

@@ -1,6 +1,5 @@
 //! How connections to Kafka are encrypted and authenticated, secrets included.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 
@@ -116,16 +115,6 @@ impl Security {
         self.oauth.as_ref()
     }
 
-    /// As librdkafka's properties, secrets among them: not to be printed.
-    pub fn properties(&self) -> BTreeMap<String, String> {
-        let mut config = ClientConfig::new();
-        self.apply(&mut config);
-        let names = config.config_map().into_keys();
-        // The map itself has a placeholder for each secret.
-        let property = |name: &str| Some((name.to_owned(), config.get(name)?.to_owned()));
-        names.filter_map(property).collect()
-    }
-
     /// Sets librdkafka's properties. After the user's: what these say is not theirs to change.
     pub fn apply(&self, config: &mut ClientConfig) {
         let asked = self.sasl.is_some() || self.oauth.is_some();
@@ -222,14 +211,6 @@ mod tests {
         assert!(authorities.matches("BEGIN CERTIFICATE").count() > 50);
         // Certificates are read when a client is made.
         config.create::<rdkafka::producer::BaseProducer>().unwrap();
-    }
-
-    #[test]
-    fn as_properties_secrets_are_what_they_are() {
-        let security = Security::load(&written(), read).unwrap();
-        let properties = security.properties();
-        assert_eq!(properties["sasl.password"], "hunter2");
-        assert!(properties["ssl.ca.pem"].contains("BEGIN CERTIFICATE"));
     }
 
     #[test]

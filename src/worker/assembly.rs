@@ -27,6 +27,7 @@ use super::skips::Skips;
 use super::{Error, Options};
 use crate::clock::{self, Monotonic};
 use crate::engine::{Breaker, Engine, RateLimit, Run, Settings};
+use crate::kafka::Handshake;
 use crate::kafka::client_config::{self, Connection, Membership};
 use crate::kafka::consumer::Consumer;
 use crate::kafka::security::Security;
@@ -148,6 +149,7 @@ pub(super) fn begin(
         shares: config.rate_limit.map(|_| Shares::new(&config.topics)),
         skips: Skips::new(&config.skips),
         budget_bytes,
+        handshake: Handshake::of(&connection),
         mock_kafka: options.mock_kafka,
     }))
 }

@@ -41,7 +41,7 @@ use crate::kafka::consumer::{Consumer, TopicIds, log_line};
 use crate::kafka::errors::Code;
 use crate::kafka::rebalance::Revocation;
 use crate::kafka::topic_change::TopicChange;
-use crate::kafka::{Message, Polled};
+use crate::kafka::{Handshake, Message, Polled};
 use crate::telemetry::worker_metrics::{Class, WorkerMetrics};
 use crate::topic::{Offset, TopicPartition};
 
@@ -117,6 +117,8 @@ pub(super) struct Loop {
     pub kept_out_due: Duration,
     pub watches: JoinSet<()>,
     pub kafka_watch: JoinSet<()>,
+    /// Where connections are encrypted: to learn why they fail.
+    pub handshake: Option<Arc<Handshake>>,
     /// Partitions that are not read because the memory is used up.
     pub paused: BTreeSet<TopicPartition>,
     /// Records that nothing gets past, and the class of what is in their way.
@@ -158,6 +160,7 @@ pub(super) struct Parts {
     pub shares: Option<Shares>,
     pub skips: Skips,
     pub budget_bytes: usize,
+    pub handshake: Option<Handshake>,
     pub mock_kafka: bool,
 }
 
@@ -196,6 +199,7 @@ impl Loop {
             kept_out_due: parts.clock.elapsed() + KEPT_OUT,
             watches: JoinSet::new(),
             kafka_watch: JoinSet::new(),
+            handshake: parts.handshake.map(Arc::new),
             paused: BTreeSet::new(),
             stalled: BTreeMap::new(),
             stalled_told: Duration::ZERO,

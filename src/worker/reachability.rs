@@ -198,6 +198,7 @@ impl Loop {
         }
         let look = self.consumer.looker(LOOK);
         let health = Arc::clone(&self.health);
+        let handshake = self.handshake.clone();
         self.kafka_watch.spawn(async move {
             let clock = Monotonic::start();
             let mut told_at = Duration::ZERO;
@@ -207,9 +208,15 @@ impl Loop {
                     Ok(Ok(())) => return kafka(&health, None),
                     Ok(Err(error)) => {
                         debug!(%error, "Kafka cannot be reached");
-                        // That no broker is left says less than what became of a connection.
+                        // That no broker is left says less than what became of a connection, and
+                        // that, of TLS, less than a handshake.
                         let last = health.last_connection();
-                        let why = last.as_deref().unwrap_or(&why);
+                        let last = last.as_deref().unwrap_or(&why);
+                        let explained = match &handshake {
+                            Some(handshake) => handshake.explain(last).await,
+                            None => None,
+                        };
+                        let why = explained.as_deref().unwrap_or(last);
                         kafka(&health, Some(why));
                         if clock.elapsed().saturating_sub(told_at) >= TELL_AGAIN {
                             warn!(why, "Kafka can still not be reached");

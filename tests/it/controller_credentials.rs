@@ -150,6 +150,41 @@ async fn the_command_line_logs_in_as_the_fleet_does() {
     assert!(said.contains("0 records wait"), "{said}");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_brokers_certificate_that_has_expired_is_told_in_status_and_by_the_command_line() {
+    let topic = secured().broker.create_topic("expired", 1).await;
+    let operator = Operator::start(&[]).await;
+    write_secret(&operator, PASSWORD).await;
+    let kafka = json!({
+        "bootstrapServers": secured().servers("EXPIRED"),
+        "tls": { "caSecret": { "name": CREDENTIALS, "key": "ca.crt" } },
+    });
+    let spec = with(operator.spec(&topic), "/kafka", kafka);
+    operator.create("fleet", spec).await;
+    let words = "has expired at 20";
+    wait_for("the date in status", async || {
+        let told = operator
+            .condition("fleet", "KafkaReachable", "False", "TlsFailed")
+            .await;
+        match told.message.contains(words) {
+            true => Ok(()),
+            false => Err(told.message),
+        }
+    })
+    .await;
+
+    let lag = std::process::Command::new(env!("CARGO_BIN_EXE_drover"))
+        .args(["lag", "fleet", "-n", &operator.namespace])
+        .args(["--timeout", "10s"])
+        .env("KUBECONFIG", operator.cluster().kubeconfig())
+        .env_remove("DROVER_BOOTSTRAP")
+        .output()
+        .unwrap();
+    let error = String::from_utf8_lossy(&lag.stderr);
+    assert!(!lag.status.success());
+    assert!(error.contains(words), "{error}");
+}
+
 /// A password that works is changed, at Kafka and in the Secret.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_changed_password_rolls_the_pods_once_and_the_controller_connects_anew() {

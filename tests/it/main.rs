@@ -55,6 +55,7 @@ mod failure_modes;
 mod fleet;
 mod fuzz;
 mod fuzz_specs;
+mod kafka_tls;
 mod lag;
 mod lag_admin;
 mod lag_broker;

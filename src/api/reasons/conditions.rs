@@ -184,7 +184,7 @@ pub const ALL: &[Condition] = &[
                     reason(
                         "TlsFailed",
                         "a broker is there, and TLS with it fails",
-                        "check spec.kafka.tls: authorities, names and dates of certificates, and that the port speaks TLS",
+                        "do what the message says of a certificate or a port; where it does not say, check spec.kafka.tls: authorities, names and dates of certificates, and that the port speaks TLS",
                     ),
                     reason(
                         "AuthenticationFailed",

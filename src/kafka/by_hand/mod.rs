@@ -2,10 +2,12 @@
 //! question follows the other, and the few questions.
 //!
 //! It is never needed: where it is not known how brokers are reached ([`way`]), or they do not answer, all goes on as
-//! librdkafka alone would have it, in whose words errors are told.
+//! librdkafka alone would have it. In its words errors are told too, but for those of TLS, of which it knows too little
+//! ([`handshake`]).
 
 mod connection;
 pub mod group_offsets;
+pub mod handshake;
 mod messages;
 mod scram;
 pub mod static_member;

@@ -96,7 +96,7 @@ impl Way {
 }
 
 /// `HOST`, `HOST:PORT` or `[IPV6]:PORT`, without a protocol before it.
-fn address(text: &str) -> Option<(String, u16)> {
+pub(super) fn address(text: &str) -> Option<(String, u16)> {
     let text = text.trim();
     let (host, port) = match text.rsplit_once(':') {
         Some((host, port)) => (host, port.parse().ok()?),

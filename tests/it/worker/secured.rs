@@ -154,21 +154,45 @@ fn records_are_handled_and_dead_lettered_over_every_kind_of_connection() {
     }
 }
 
-/// librdkafka tells these three apart in its log alone.
-const UNTRUSTED: &str =
-    "its authority is not one of spec.kafka.tls.caSecret, its name is another, or its time is over";
-
 #[test]
 fn what_keeps_a_worker_out_is_told_apart_and_is_no_reason_to_restart() {
+    let with = |name: &str| Tls {
+        certificate: Some(Certificate {
+            certificate_file: secured().file(&format!("{name}.crt")),
+            key_file: secured().file(&format!("{name}.key")),
+        }),
+        ..tls("ca.crt")
+    };
     let wrong = [
-        ("untrusted", "TLS", encrypted(tls("other.crt")), UNTRUSTED),
-        ("misnamed", "ELSEWHERE", encrypted(tls("ca.crt")), UNTRUSTED),
-        ("expired", "EXPIRED", encrypted(tls("ca.crt")), UNTRUSTED),
+        (
+            "untrusted",
+            "TLS",
+            encrypted(tls("other.crt")),
+            "of an authority that is not in spec.kafka.tls.caSecret",
+        ),
+        (
+            "misnamed",
+            "ELSEWHERE",
+            encrypted(tls("ca.crt")),
+            "is for elsewhere.example, not for 127.0.0.1",
+        ),
+        (
+            "expired",
+            "EXPIRED",
+            encrypted(tls("ca.crt")),
+            "has expired at ",
+        ),
         (
             "certless",
             "MUTUAL",
             encrypted(tls("ca.crt")),
-            "certificate",
+            "asks for a certificate of ours",
+        ),
+        (
+            "stranger",
+            "MUTUAL",
+            encrypted(with("other")),
+            "refuses our certificate",
         ),
         (
             "password",

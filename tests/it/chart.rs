@@ -1,5 +1,6 @@
 //! The Helm chart, by real Helm: what it renders, what it refuses, and that an API server takes it. Here is Helm itself.
 
+mod each_value;
 mod install;
 mod namespaces;
 mod render;

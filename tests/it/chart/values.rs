@@ -135,10 +135,9 @@ fn texts_in(folder: &Path) -> String {
     texts.collect()
 }
 
-#[test]
-fn every_value_is_in_the_schema_used_by_a_template_and_in_the_table() {
-    let chart = folder();
-    let read = |path: &str| std::fs::read_to_string(chart.join(path)).unwrap();
+/// The names of all values.
+pub(super) fn names_of_values() -> Vec<String> {
+    let read = |path: &str| std::fs::read_to_string(folder().join(path)).unwrap();
     let values = objects(&read("values.yaml")).remove(0);
     let schema: Value = serde_json::from_str(&read("values.schema.json")).unwrap();
     // References to what is one value end here; images and monitors have values of their own.
@@ -154,10 +153,14 @@ fn every_value_is_in_the_schema_used_by_a_template_and_in_the_table() {
         names.contains(&"worker.image.digest".to_owned()),
         "{names:?}"
     );
+    names
+}
 
-    let templates = texts_in(&chart.join("templates"));
-    let table = read("README.md");
-    for name in names {
+#[test]
+fn every_value_is_in_the_schema_used_by_a_template_and_in_the_table() {
+    let templates = texts_in(&folder().join("templates"));
+    let table = std::fs::read_to_string(folder().join("README.md")).unwrap();
+    for name in names_of_values() {
         assert!(
             table.contains(&format!("| `{name}` |")),
             "the table has no {name}"

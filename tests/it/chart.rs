@@ -4,6 +4,7 @@ mod each_value;
 mod install;
 mod namespaces;
 mod render;
+mod user_roles;
 mod values;
 
 use std::path::{Path, PathBuf};

@@ -3,14 +3,17 @@
 use std::fmt::Debug;
 
 use drover::api::{DeadLetterReplay, KafkaConsumer};
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::{Pod, Secret};
 use k8s_openapi::api::rbac::v1::{ClusterRole, RoleBinding};
-use kube::Config;
-use kube::api::DeleteParams;
+use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Client, Config};
+use serde_json::{Value, json};
 
-use super::*;
+use super::{objects, one, release};
 use crate::support::consumers::{http_url, typed, with};
+use crate::support::control_plane::{ControlPlane, control_plane_with_controllers};
 use crate::support::operator::wait_for;
 
 /// Not `drover`: other tests install a release of that name.

@@ -105,11 +105,11 @@ impl Cluster {
     ///
     /// # Errors
     /// In one line with its remedy.
-    pub async fn list(
+    pub async fn readables(
         &self,
         everywhere: bool,
         selector: Option<&str>,
-    ) -> anyhow::Result<Vec<KafkaConsumer>> {
+    ) -> anyhow::Result<Vec<Readable>> {
         let api = self.consumers(everywhere);
         let mut params = ListParams::default();
         if let Some(selector) = selector {
@@ -119,10 +119,7 @@ impl Cluster {
         let listed = listed.map_err(|error| self.unanswered(error))?.items;
         let objects = listed.into_iter().map(serde_json::to_value);
         let objects: Vec<_> = objects.collect::<Result<_, _>>()?;
-        Ok(objects
-            .into_iter()
-            .filter_map(|object| Some(read(object)?.consumer))
-            .collect())
+        Ok(objects.into_iter().filter_map(read).collect())
     }
 
     /// What is wrong, and what to do, where KafkaConsumers were asked for.

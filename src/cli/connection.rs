@@ -57,7 +57,7 @@ pub(super) struct Connection {
     pub timeout: Duration,
     pub consumer: Option<KafkaConsumer>,
     /// As the KafkaConsumer's Secrets have it; nothing where flags say it, as properties.
-    security: Security,
+    pub security: Security,
 }
 
 impl ConnectionArgs {
@@ -80,11 +80,28 @@ impl ConnectionArgs {
             (None, Some(name)) => {
                 let cluster = Cluster::connect(&self.cluster).await?;
                 let consumer = cluster.consumer(name).await?;
-                let security = self.secrets(&cluster, &consumer).await?;
-                self.of(Some(consumer), security)
+                self.to(&cluster, consumer).await
             }
             (None, None) => self.of(None, Security::default()),
         }
+    }
+
+    /// As [`ConnectionArgs::resolve`], for a KafkaConsumer of the cluster that was found already.
+    ///
+    /// # Errors
+    /// In one line with its remedy.
+    pub(super) async fn to(
+        &self,
+        cluster: &Cluster,
+        consumer: KafkaConsumer,
+    ) -> anyhow::Result<Connection> {
+        let security = self.secrets(cluster, &consumer).await?;
+        self.of(Some(consumer), security)
+    }
+
+    /// Neither Kafka nor a KafkaConsumer is named.
+    pub(super) fn names_nothing(&self) -> bool {
+        self.name.is_none() && self.file.is_none() && self.bootstrap.is_none()
     }
 
     /// Flags say how to encrypt or who we are.

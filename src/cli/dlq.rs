@@ -58,9 +58,14 @@ async fn blocking<T: Send + 'static>(
     let stop = Arc::new(AtomicBool::new(false));
     let told = Arc::clone(&stop);
     let work = tokio::task::spawn_blocking(move || work(&told));
+    interruptible(&stop, async { work.await? }).await
+}
+
+/// Does the work, and notes the first Ctrl-C or SIGTERM in `stop`; the second ends the process.
+async fn interruptible<T>(stop: &AtomicBool, work: impl Future<Output = T>) -> T {
     tokio::select! {
-        done = work => done?,
-        () = interrupted_twice(&stop) => {
+        done = work => done,
+        () = interrupted_twice(stop) => {
             eprintln!("drover: stopped at once; what was not committed is taken back by the brokers");
             std::process::exit(130);
         }

@@ -15,6 +15,7 @@ use serde_json::json;
 
 use super::cluster::{Cluster, ClusterArgs};
 use super::connection::ConnectionArgs;
+use super::fleets::FleetsArgs;
 use super::format::Format;
 use crate::api::Span;
 use chain::{Chain, Finding};
@@ -60,7 +61,7 @@ pub async fn run(args: DoctorArgs) -> anyhow::Result<ExitCode> {
     if goes_on {
         let consumers = match &args.name {
             Some(name) => cluster.consumer(name).await.map(|found| vec![found]),
-            None => cluster.list(false, None).await,
+            None => FleetsArgs::default().list(&cluster).await,
         };
         match consumers {
             Err(error) => chain.wrong("KafkaConsumers", &format!("{error:#}")),

@@ -10,21 +10,28 @@ use clap::Args;
 use k8s_openapi::api::core::v1::Event;
 use kube::api::ListParams;
 use kube::{Api, ResourceExt};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::cluster::{Cluster, ClusterArgs};
+use super::fleets::{self, Answer, FleetsArgs};
 use super::format::Format;
+use crate::api::KafkaConsumer;
 use crate::clock;
 use words::Change;
 
 /// Changes of size that are shown at most.
 const CHANGES: usize = 10;
+/// The reason of their events.
+const SCALED: &str = "Scaled";
 
 /// Arguments of `drover explain`.
 #[derive(Args, Clone, Debug)]
 pub struct ExplainArgs {
-    /// The KafkaConsumer
-    pub name: String,
+    /// The KafkaConsumer; without it, all of the namespace
+    #[arg(conflicts_with_all = ["selector", "all_namespaces"])]
+    name: Option<String>,
+    #[command(flatten)]
+    fleets: FleetsArgs,
     #[command(flatten)]
     cluster: ClusterArgs,
     /// How to write it
@@ -32,53 +39,88 @@ pub struct ExplainArgs {
     output: Format,
 }
 
-/// Prints the last decisions about a fleet's size.
+/// Prints the last decisions about a fleet's size, or about those of many.
 ///
 /// # Errors
 /// In one line with its remedy.
 pub async fn run(args: ExplainArgs) -> anyhow::Result<ExitCode> {
     let cluster = Cluster::connect(&args.cluster).await?;
-    let consumer = cluster.consumer(&args.name).await?;
-    let namespace = consumer.namespace().unwrap_or_default();
-    let events: Api<Event> = Api::namespaced(cluster.client.clone(), &namespace);
-    let fields = format!(
-        "involvedObject.kind=KafkaConsumer,involvedObject.name={}",
-        consumer.name_any()
-    );
-    let listed = events.list(&ListParams::default().fields(&fields)).await;
-    // Whoever may not read events still gets what the status says.
-    let changes = listed
-        .ok()
-        .map(|listed| changes(listed.items, consumer.uid().as_deref()));
+    let Some(name) = &args.name else {
+        return of_many(&args, &cluster).await;
+    };
+    let consumer = cluster.consumer(name).await?;
+    let scaled = events(&cluster, false, Some(&consumer.name_any())).await;
+    let scaled = scaled.as_deref();
+    let changes = scaled.map(|scaled| changes(scaled, consumer.uid().as_deref()));
+    let changes = changes.as_deref();
     let now = clock::now();
     args.output.print(
-        || {
-            let status = consumer.status.clone().unwrap_or_default();
-            json!({
-                "name": consumer.name_any(),
-                "namespace": namespace,
-                "scaling": status.scaling,
-                "lag": status.lag,
-                "delay": status.delay,
-                "partitions": status.partitions,
-                "spec": consumer.spec.scaling,
-                "paused": consumer.spec.paused,
-                "next": words::next(&consumer),
-                "conditions": status.conditions,
-                "changes": changes.as_ref().map(|changes| changes.iter().map(Change::value).collect::<Vec<_>>()),
-            })
-        },
-        || words::text(&consumer, changes.as_deref(), now),
+        || value(&consumer, changes),
+        || words::text(&consumer, changes, now),
     )?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// The newest changes of size first. Events of one that had the same name before are none.
-fn changes(events: Vec<Event>, uid: Option<&str>) -> Vec<Change> {
-    let scaled = events.into_iter().filter(|event| {
-        event.reason.as_deref() == Some("Scaled") && event.involved_object.uid.as_deref() == uid
+/// Of all that are asked for, each in its place.
+async fn of_many(args: &ExplainArgs, cluster: &Cluster) -> anyhow::Result<ExitCode> {
+    let found = args.fleets.readables(cluster).await?;
+    // Once for all of them.
+    let scaled = match found.as_slice() {
+        [] => None,
+        _ => events(cluster, args.fleets.all_namespaces, None).await,
+    };
+    let now = clock::now();
+    let all = fleets::ask(found, async |consumer| {
+        let scaled = scaled.as_deref();
+        let changes = scaled.map(|scaled| changes(scaled, consumer.uid().as_deref()));
+        Ok(Answer {
+            value: value(&consumer, changes.as_deref()),
+            text: words::told(&consumer, changes.as_deref(), now),
+        })
     });
-    let mut changes: Vec<Change> = scaled
+    let all = all.await;
+    let none_found = args.fleets.none_found(&cluster.namespace);
+    fleets::print(args.output, &none_found, &all)
+}
+
+fn value(consumer: &KafkaConsumer, changes: Option<&[Change]>) -> Value {
+    let status = consumer.status.clone().unwrap_or_default();
+    json!({
+        "name": consumer.name_any(),
+        "namespace": consumer.namespace().unwrap_or_default(),
+        "scaling": status.scaling,
+        "lag": status.lag,
+        "delay": status.delay,
+        "partitions": status.partitions,
+        "spec": consumer.spec.scaling,
+        "paused": consumer.spec.paused,
+        "next": words::next(consumer),
+        "conditions": status.conditions,
+        "changes": changes.map(|changes| changes.iter().map(Change::value).collect::<Vec<_>>()),
+    })
+}
+
+/// The events of changes of size, of one or of all; none where they may not be read: whoever may not still gets what
+/// the status says.
+async fn events(cluster: &Cluster, everywhere: bool, name: Option<&str>) -> Option<Vec<Event>> {
+    let api: Api<Event> = match everywhere {
+        true => Api::all(cluster.client.clone()),
+        false => Api::namespaced(cluster.client.clone(), &cluster.namespace),
+    };
+    let mut fields = format!("involvedObject.kind=KafkaConsumer,reason={SCALED}");
+    if let Some(name) = name {
+        fields.push_str(&format!(",involvedObject.name={name}"));
+    }
+    let listed = api.list(&ListParams::default().fields(&fields)).await;
+    Some(listed.ok()?.items)
+}
+
+/// The newest changes of size first. Events of one that had the same name before are none.
+fn changes(scaled: &[Event], uid: Option<&str>) -> Vec<Change> {
+    let ours = scaled
+        .iter()
+        .filter(|event| event.involved_object.uid.as_deref() == uid);
+    let mut changes: Vec<Change> = ours
         .filter_map(|event| {
             let series = event
                 .series
@@ -88,7 +130,7 @@ fn changes(events: Vec<Event>, uid: Option<&str>) -> Vec<Change> {
             let at = at.or(event.last_timestamp.as_ref().map(|time| time.0))?;
             Some(Change {
                 at,
-                note: event.message.unwrap_or_default(),
+                note: event.message.clone().unwrap_or_default(),
             })
         })
         .collect();

@@ -10,10 +10,13 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{anyhow, bail, ensure};
-use clap::Args;
-use serde_json::json;
+use clap::{ArgGroup, Args};
+use serde_json::{Value, json};
 
+use super::brokers::Brokers;
+use super::cluster::Cluster;
 use super::connection::{Connection, ConnectionArgs, group_id};
+use super::fleets::{self, Answer, FleetsArgs};
 use super::format::Format;
 use crate::clock::{self, Monotonic};
 use crate::kafka::admin::{Admin, Error, Group, Spec};
@@ -27,9 +30,12 @@ const LOOK: Duration = Duration::from_millis(50);
 
 /// Arguments of `drover lag`.
 #[derive(Args, Clone, Debug)]
+#[command(group = ArgGroup::new("one group").multiple(true).args(["name", "file", "group", "topics"]).conflicts_with_all(["selector", "all_namespaces"]))]
 pub struct LagArgs {
     #[command(flatten)]
     connection: ConnectionArgs,
+    #[command(flatten)]
+    fleets: FleetsArgs,
     /// The consumer group, where no KafkaConsumer is named
     #[arg(long, requires = "topics", conflicts_with = "name")]
     group: Option<String>,
@@ -44,47 +50,98 @@ pub struct LagArgs {
     output: Format,
 }
 
-/// Prints the lag of a group.
+/// Prints the lag of a group, or of the groups of many KafkaConsumers.
 ///
 /// # Errors
 /// In one line with its remedy.
 pub async fn run(args: LagArgs) -> anyhow::Result<ExitCode> {
+    let nothing_named = args.connection.names_nothing() && args.group.is_none();
+    if args.fleets.are_asked_for() || nothing_named {
+        return of_many(&args).await;
+    }
     let connection = args.connection.resolve().await?;
     let (group, topics) = match (&connection.consumer, args.group.clone()) {
         (Some(consumer), None) => (group_id(consumer), consumer.spec.consumed_topics()),
         (None, Some(group)) => (group, args.topics.clone()),
         (Some(_), Some(_)) => bail!("a KafkaConsumer says its group; leave --group away"),
         (None, None) => {
-            bail!("no group is named; name a KafkaConsumer, or add --group and --topic")
+            bail!(
+                "no group is named; name a KafkaConsumer, or many with -l or -A, or add --group and --topic"
+            )
         }
     };
     let admin = connection.admin()?;
+    let lag = look(&connection, &admin, group, topics, args.offsets_only).await?;
+    args.output.print(|| lag.value(), || lag.text())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Of all that are asked for, each in its place.
+async fn of_many(args: &LagArgs) -> anyhow::Result<ExitCode> {
+    let cluster = Cluster::connect(&args.connection.cluster).await?;
+    let brokers = Brokers::default();
+    let all = fleets::ask(args.fleets.readables(&cluster).await?, async |consumer| {
+        let (group, topics) = (group_id(&consumer), consumer.spec.consumed_topics());
+        let connection = args.connection.to(&cluster, consumer).await?;
+        let admin = brokers.admin(&connection).await?;
+        let lag = look(&connection, &admin, group, topics, args.offsets_only).await?;
+        Ok(Answer {
+            value: lag.value(),
+            text: format!("group {}", lag.text()),
+        })
+    });
+    let all = all.await;
+    let none_found = args.fleets.none_found(&cluster.namespace);
+    fleets::print(args.output, &none_found, &all)
+}
+
+/// What is known of a group.
+struct Lag {
+    group: String,
+    state: Result<Group, Error>,
+    rows: Vec<Row>,
+}
+
+impl Lag {
+    fn value(&self) -> Value {
+        let members = self.state.as_ref().ok();
+        json!({
+            "group": self.group,
+            "state": members.map(|group| &group.state),
+            "members": members.map(|group| group.members.len()),
+            "lag": row::total(&self.rows),
+            "partitions": self.rows.iter().map(Row::value).collect::<Vec<_>>(),
+        })
+    }
+
+    fn text(&self) -> String {
+        let head = head(&self.group, &self.state, &self.rows);
+        format!("{head}\n{}", row::table(&self.rows))
+    }
+}
+
+/// Asks Kafka for all of it.
+async fn look(
+    connection: &Connection,
+    admin: &Admin,
+    group: String,
+    topics: Vec<String>,
+    offsets_only: bool,
+) -> anyhow::Result<Lag> {
     // Side by side: without Kafka both take all of the time-out.
     let state = connection.ask(async |timeout| admin.group(&group, timeout).await);
-    let (state, rows) = tokio::join!(state, rows(&connection, &admin, &group, &topics));
+    let (state, rows) = tokio::join!(state, rows(connection, admin, &group, &topics));
     let mut rows = rows?;
-    if !args.offsets_only {
+    if !offsets_only {
         for topic in topics {
-            rows = delays(&connection, topic, rows).await?;
+            rows = delays(connection, topic, rows).await?;
         }
     }
     let members = state.as_ref().ok();
     for row in &mut rows {
         row.owner = row::Owner::of(members, &row.partition);
     }
-    args.output.print(
-        || {
-            json!({
-                "group": group,
-                "state": members.map(|group| &group.state),
-                "members": members.map(|group| group.members.len()),
-                "lag": row::total(&rows),
-                "partitions": rows.iter().map(Row::value).collect::<Vec<_>>(),
-            })
-        },
-        || format!("{}\n{}", head(&group, &state, &rows), row::table(&rows)),
-    )?;
-    Ok(ExitCode::SUCCESS)
+    Ok(Lag { group, state, rows })
 }
 
 fn head(group: &str, state: &Result<Group, Error>, rows: &[Row]) -> String {

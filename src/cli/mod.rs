@@ -1,6 +1,7 @@
 //! `drover`, also `kubectl drover`: one file per subcommand.
 
 mod args;
+mod brokers;
 mod cluster;
 mod columns;
 mod completion;
@@ -14,6 +15,7 @@ mod docs;
 mod doctor;
 mod encryption;
 mod explain;
+mod fleets;
 mod format;
 mod grouped;
 mod lag;

@@ -40,7 +40,8 @@ pub async fn run(args: PauseArgs, paused: bool) -> anyhow::Result<ExitCode> {
     let mut consumers = Vec::new();
     match &args.selector {
         Some(selector) => {
-            consumers = cluster.list(false, Some(selector)).await?;
+            let found = cluster.readables(false, Some(selector)).await?;
+            consumers.extend(found.into_iter().map(|readable| readable.consumer));
             ensure!(
                 !consumers.is_empty(),
                 "no KafkaConsumer in namespace {} has the labels {selector}; see kubectl get kc --show-labels",

@@ -14,6 +14,7 @@ use kube::ResourceExt;
 use serde_json::{Value, json};
 
 use super::cluster::{Cluster, ClusterArgs};
+use super::fleets::FleetsArgs;
 use super::format::Listing;
 use super::output;
 use crate::api::{KafkaConsumer, ScalingMode, Span, names::condition, reasons};
@@ -24,13 +25,11 @@ use list::Columns;
 #[derive(Args, Clone, Debug)]
 pub struct StatusArgs {
     /// One KafkaConsumer, with everything that is known of it; without it, all in a table
+    #[arg(conflicts_with_all = ["selector", "all_namespaces"])]
     pub name: Option<String>,
-    /// Only those with these labels, such as team=shop
-    #[arg(long, short = 'l', value_name = "LABELS", conflicts_with = "name")]
-    pub selector: Option<String>,
-    /// All namespaces
-    #[arg(long, short = 'A', conflicts_with_all = ["name", "namespace"])]
-    pub all_namespaces: bool,
+    /// Which, where none is named.
+    #[command(flatten)]
+    pub fleets: FleetsArgs,
     /// Go on, with a line for whatever changes, until Ctrl-C
     #[arg(long, short = 'w')]
     pub watch: bool,
@@ -45,7 +44,7 @@ pub struct StatusArgs {
 impl StatusArgs {
     fn columns(&self) -> Columns {
         Columns {
-            namespaces: self.all_namespaces,
+            namespaces: self.fleets.all_namespaces,
             wide: self.output == Listing::Wide,
         }
     }
@@ -60,10 +59,7 @@ pub async fn run(args: StatusArgs) -> anyhow::Result<ExitCode> {
     let cluster = Cluster::connect(&args.cluster).await?;
     let found = match &args.name {
         Some(name) => vec![cluster.readable(name).await?.consumer],
-        None => {
-            let selector = args.selector.as_deref();
-            cluster.list(args.all_namespaces, selector).await?
-        }
+        None => args.fleets.list(&cluster).await?,
     };
     if args.watch {
         watch::watch(&args, &cluster, found).await?;
@@ -71,7 +67,7 @@ pub async fn run(args: StatusArgs) -> anyhow::Result<ExitCode> {
     }
     match (args.output.document(), found.as_slice()) {
         (Some(format), found) => format.print(|| document(&args, found), String::new)?,
-        (None, []) => output::print(&format!("{}\n", none_found(&args, &cluster.namespace)))?,
+        (None, []) => output::print(&format!("{}\n", args.fleets.none_found(&cluster.namespace)))?,
         (None, found) => output::print(&format!("{}\n", text(&args, found).trim_end()))?,
     }
     Ok(ExitCode::SUCCESS)
@@ -105,14 +101,6 @@ fn kubectl_name(consumer: &KafkaConsumer) -> String {
 /// One KafkaConsumer, with everything that its status knows, in several lines.
 pub(super) fn one(consumer: &KafkaConsumer, now: jiff::Timestamp) -> String {
     fleet::text(consumer, now)
-}
-
-fn none_found(args: &StatusArgs, namespace: &str) -> String {
-    if args.all_namespaces {
-        "No KafkaConsumers.".to_owned()
-    } else {
-        format!("No KafkaConsumers in namespace {namespace}; -A shows all namespaces.")
-    }
 }
 
 fn object(consumer: &KafkaConsumer) -> Value {

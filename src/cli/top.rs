@@ -21,6 +21,7 @@ use tokio::time::{sleep, timeout};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::cluster::{Cluster, ClusterArgs};
+use super::fleets::FleetsArgs;
 use super::{output, pause};
 use crate::api::{KafkaConsumer, Span};
 use crate::clock::{self, Monotonic};
@@ -40,12 +41,9 @@ const SHORTEST: Duration = Duration::from_millis(100);
 /// Arguments of `drover top`.
 #[derive(Args, Clone, Debug)]
 pub struct TopArgs {
-    /// Only those with these labels, such as team=shop
-    #[arg(long, short = 'l', value_name = "LABELS")]
-    selector: Option<String>,
-    /// All namespaces
-    #[arg(long, short = 'A', conflicts_with = "namespace")]
-    all_namespaces: bool,
+    /// Which.
+    #[command(flatten)]
+    fleets: FleetsArgs,
     /// Where they are.
     #[command(flatten)]
     cluster: ClusterArgs,
@@ -70,18 +68,13 @@ pub async fn run(args: TopArgs) -> anyhow::Result<ExitCode> {
         "top draws on a terminal, and this is none; use drover status, with -o json for programs"
     );
     let cluster = Arc::new(Cluster::connect(&args.cluster).await?);
-    let place = match args.all_namespaces {
+    let place = match args.fleets.all_namespaces {
         true => "all namespaces".to_owned(),
         false => format!("namespace {}", cluster.namespace),
     };
-    let first = list(&args, &cluster).await?;
-    let model = Model::new(place, args.all_namespaces, first, clock::now());
+    let first = args.fleets.list(&cluster).await?;
+    let model = Model::new(place, args.fleets.all_namespaces, first, clock::now());
     live(args, cluster, model).await
-}
-
-async fn list(args: &TopArgs, cluster: &Cluster) -> anyhow::Result<Vec<KafkaConsumer>> {
-    let selector = args.selector.as_deref();
-    cluster.list(args.all_namespaces, selector).await
 }
 
 /// Until somebody wants to go, or the terminal has gone.
@@ -187,7 +180,7 @@ async fn ask(
         // The first one was asked before.
         let _ = timeout(rest, hurry.notified()).await;
         let asked = Monotonic::start();
-        let answer = match timeout(PATIENCE, list(&args, &cluster)).await {
+        let answer = match timeout(PATIENCE, args.fleets.list(&cluster)).await {
             Ok(Ok(found)) => Ok(found),
             Ok(Err(error)) => Err(format!("{error:#}")),
             Err(_) => Err(no_answer(&cluster)),

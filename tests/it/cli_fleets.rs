@@ -2,6 +2,7 @@
 //! broker: lag, explain, pause, resume, doctor, render, version, logs, completion.
 
 mod malformed;
+mod many;
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;

@@ -1,17 +1,23 @@
 //! `drover dlq list`: how many dead letters, by what.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use clap::Args;
+use anyhow::ensure;
+use clap::{ArgGroup, Args};
 use serde_json::{Value, json};
 
 use super::filter::FilterArgs;
-use super::place::PlaceArgs;
+use super::place::{PlaceArgs, dead_letter_topic};
 use super::table::{number, tables};
+use crate::cli::brokers::Brokers;
+use crate::cli::cluster::Cluster;
+use crate::cli::fleets::{self, Answer, FleetsArgs};
 use crate::cli::format::Format;
 use crate::clock;
+use crate::kafka::admin::Admin;
 use crate::kafka::scan::Step;
 use crate::redrive::filter::Filter;
 use crate::redrive::histogram::Histogram;
@@ -24,9 +30,12 @@ const LOOK: Duration = Duration::from_millis(100);
 
 /// Arguments of `drover dlq list`.
 #[derive(Args, Clone, Debug)]
+#[command(group = ArgGroup::new("one topic").multiple(true).args(["name", "file", "topic"]).conflicts_with_all(["selector", "all_namespaces"]))]
 pub struct ListArgs {
     #[command(flatten)]
     place: PlaceArgs,
+    #[command(flatten)]
+    fleets: FleetsArgs,
     /// How to write it
     #[arg(long, short, value_enum, default_value_t)]
     output: Format,
@@ -37,6 +46,9 @@ pub struct ListArgs {
 
 /// What was found.
 struct Found {
+    topic: String,
+    /// Only such as a filter meant.
+    filtered: bool,
     histogram: Histogram,
     /// Those of them that were replayed to their topic; none where that cannot be known.
     replayed: Option<u64>,
@@ -44,18 +56,15 @@ struct Found {
 }
 
 pub(super) async fn run(args: ListArgs) -> anyhow::Result<ExitCode> {
-    let (place, _) = args.place.resolve().await?;
     let filter = args.filter.filter(clock::now())?;
+    let stop = Arc::new(AtomicBool::new(false));
+    if args.fleets.are_asked_for() || args.place.names_nothing() {
+        return super::interruptible(&stop, of_many(&args, &filter, &stop)).await;
+    }
+    let (place, _) = args.place.resolve().await?;
     let admin = place.reach.admin()?;
-    let log = place.log(&admin).await?;
-    // Whoever may not read the group may still look at the letters.
-    let noted = place.marks(&admin, &log).await.ok();
-    let topic = place.topic.clone();
-    let such = if filter.is_all() { "" } else { "such " };
-    let found =
-        super::blocking(move |stop| count(&place, &log, noted.as_ref(), &filter, stop)).await?;
-    args.output
-        .print(|| value(&topic, &found), || text(&topic, &found, such))?;
+    let found = super::interruptible(&stop, look(place, &admin, &filter, &stop)).await?;
+    args.output.print(|| found.value(), || found.text())?;
     Ok(if found.interrupted {
         ExitCode::from(130)
     } else {
@@ -63,8 +72,59 @@ pub(super) async fn run(args: ListArgs) -> anyhow::Result<ExitCode> {
     })
 }
 
+/// Of all that are asked for, each in its place.
+async fn of_many(
+    args: &ListArgs,
+    filter: &Filter,
+    stop: &Arc<AtomicBool>,
+) -> anyhow::Result<ExitCode> {
+    let cluster = Cluster::connect(&args.place.connection.cluster).await?;
+    let brokers = Brokers::default();
+    let all = fleets::ask(args.fleets.readables(&cluster).await?, async |consumer| {
+        ensure!(
+            !stop.load(Ordering::Relaxed),
+            "interrupted before it was looked at"
+        );
+        if dead_letter_topic(&consumer).is_none() {
+            return Ok(Answer {
+                value: json!({ "topic": null }),
+                text: "it has no dead-letter topic (spec.delivery.deadLetter.topic)".to_owned(),
+            });
+        }
+        let connection = args.place.connection.to(&cluster, consumer).await?;
+        let admin = brokers.admin(&connection).await?;
+        let (place, _) = args.place.of(connection)?;
+        let found = look(place, &admin, filter, stop).await?;
+        Ok(Answer {
+            value: found.value(),
+            text: found.text(),
+        })
+    });
+    let all = all.await;
+    let none_found = args.fleets.none_found(&cluster.namespace);
+    let code = fleets::print(args.output, &none_found, &all)?;
+    match stop.load(Ordering::Relaxed) {
+        true => Ok(ExitCode::from(130)),
+        false => Ok(code),
+    }
+}
+
+async fn look(
+    place: Place,
+    admin: &Admin,
+    filter: &Filter,
+    stop: &Arc<AtomicBool>,
+) -> anyhow::Result<Found> {
+    let log = place.log(admin).await?;
+    // Whoever may not read the group may still look at the letters.
+    let noted = place.marks(admin, &log).await.ok();
+    let (filter, stop) = (filter.clone(), Arc::clone(stop));
+    let work = move || count(place, &log, noted.as_ref(), &filter, &stop);
+    tokio::task::spawn_blocking(work).await?
+}
+
 fn count(
-    place: &Place,
+    place: Place,
     log: &Log,
     noted: Option<&Noted>,
     filter: &Filter,
@@ -103,43 +163,50 @@ fn count(
         }
     }
     Ok(Found {
+        filtered: !filter.is_all(),
+        topic: place.topic,
         histogram,
         replayed: known.then_some(replayed),
         interrupted,
     })
 }
 
-fn value(topic: &str, found: &Found) -> Value {
-    let mut value = json!({
-        "topic": topic,
-        "replayed": found.replayed,
-        "complete": !found.interrupted,
-    });
-    if let (Value::Object(value), Value::Object(counts)) = (&mut value, found.histogram.value()) {
-        value.extend(counts);
+impl Found {
+    fn value(&self) -> Value {
+        let mut value = json!({
+            "topic": self.topic,
+            "replayed": self.replayed,
+            "complete": !self.interrupted,
+        });
+        if let (Value::Object(value), Value::Object(counts)) = (&mut value, self.histogram.value())
+        {
+            value.extend(counts);
+        }
+        value
     }
-    value
-}
 
-fn text(topic: &str, found: &Found, such: &str) -> String {
-    let total = found.histogram.total;
-    if total == 0 {
-        return format!("No {such}dead letters in {topic}.");
+    fn text(&self) -> String {
+        let topic = &self.topic;
+        let total = self.histogram.total;
+        if total == 0 {
+            let such = if self.filtered { "such " } else { "" };
+            return format!("No {such}dead letters in {topic}.");
+        }
+        let letters = if total == 1 {
+            "dead letter"
+        } else {
+            "dead letters"
+        };
+        let replayed = match self.replayed {
+            Some(replayed) => format!("{} of them replayed before", number(replayed)),
+            None => "how many were replayed is not known".to_owned(),
+        };
+        let partly = if self.interrupted {
+            " (interrupted, so not all)"
+        } else {
+            ""
+        };
+        let head = format!("{} {letters} in {topic}{partly}, {replayed}", number(total));
+        format!("{head}\n\n{}", tables(&self.histogram))
     }
-    let letters = if total == 1 {
-        "dead letter"
-    } else {
-        "dead letters"
-    };
-    let replayed = match found.replayed {
-        Some(replayed) => format!("{} of them replayed before", number(replayed)),
-        None => "how many were replayed is not known".to_owned(),
-    };
-    let partly = if found.interrupted {
-        " (interrupted, so not all)"
-    } else {
-        ""
-    };
-    let head = format!("{} {letters} in {topic}{partly}, {replayed}", number(total));
-    format!("{head}\n\n{}", tables(&found.histogram))
 }

@@ -5,7 +5,7 @@ use clap::Args;
 use kube::ResourceExt;
 
 use crate::api::KafkaConsumer;
-use crate::cli::connection::ConnectionArgs;
+use crate::cli::connection::{Connection, ConnectionArgs};
 use crate::redrive::place::{Fleet, Place};
 
 /// Which dead-letter topic.
@@ -15,17 +15,24 @@ pub(super) struct PlaceArgs {
     #[arg(long)]
     topic: Option<String>,
     #[command(flatten)]
-    connection: ConnectionArgs,
+    pub connection: ConnectionArgs,
 }
 
 impl PlaceArgs {
     /// The topic, and the KafkaConsumer if one was named.
     pub async fn resolve(&self) -> anyhow::Result<(Place, Option<KafkaConsumer>)> {
-        let (reach, consumer) = self.connection.resolve().await?.reach();
-        let theirs = || {
-            let delivery = consumer.as_ref()?.spec.delivery.as_ref()?;
-            Some(delivery.dead_letter.as_ref()?.topic.clone())
-        };
+        self.of(self.connection.resolve().await?)
+    }
+
+    /// Neither a topic nor a KafkaConsumer is named.
+    pub fn names_nothing(&self) -> bool {
+        self.topic.is_none() && self.connection.names_nothing()
+    }
+
+    /// As [`PlaceArgs::resolve`], for a connection that was found already.
+    pub fn of(&self, connection: Connection) -> anyhow::Result<(Place, Option<KafkaConsumer>)> {
+        let (reach, consumer) = connection.reach();
+        let theirs = || dead_letter_topic(consumer.as_ref()?).map(str::to_owned);
         let topic = match (self.topic.clone().or_else(theirs), &consumer) {
             (Some(topic), _) => topic,
             (None, Some(consumer)) => bail!(
@@ -46,4 +53,10 @@ impl PlaceArgs {
         };
         Ok((place, consumer))
     }
+}
+
+/// The topic that a KafkaConsumer names for its dead letters.
+pub(super) fn dead_letter_topic(consumer: &KafkaConsumer) -> Option<&str> {
+    let dead_letter = consumer.spec.delivery.as_ref()?.dead_letter.as_ref()?;
+    Some(&dead_letter.topic)
 }

@@ -27,15 +27,20 @@ impl Change {
 pub(super) fn text(consumer: &KafkaConsumer, changes: Option<&[Change]>, now: Timestamp) -> String {
     let name = consumer.name_any();
     let namespace = consumer.namespace().unwrap_or_default();
+    format!("{name} in {namespace}: {}", told(consumer, changes, now))
+}
+
+/// The same without the name.
+pub(super) fn told(consumer: &KafkaConsumer, changes: Option<&[Change]>, now: Timestamp) -> String {
     let Some(status) = &consumer.status else {
-        return format!("{name} in {namespace}: no status yet; is the controller running?\n");
+        return "no status yet; is the controller running?\n".to_owned();
     };
     let scaling = status.scaling.clone().unwrap_or_default();
     let since = scaling
         .since
         .map(|since| format!(" since {} ago", ago(since, now)));
     let mut text = format!(
-        "{name} in {namespace}: {} pods wanted{}\n",
+        "{} pods wanted{}\n",
         count(scaling.wanted),
         since.unwrap_or_default()
     );

@@ -64,13 +64,13 @@ pub(super) async fn watch(
         return Ok(());
     }
     let mut config = watcher::Config::default();
-    if let Some(labels) = &args.selector {
+    if let Some(labels) = &args.fleets.selector {
         config = config.labels(labels);
     }
     if let Some(name) = &args.name {
         config = config.fields(&format!("metadata.name={name}"));
     }
-    let changes = watcher(cluster.consumers(args.all_namespaces), config).default_backoff();
+    let changes = watcher(cluster.consumers(args.fleets.all_namespaces), config).default_backoff();
     let mut changes = std::pin::pin!(changes);
     let mut silent = false;
     loop {

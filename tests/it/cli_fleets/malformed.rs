@@ -7,7 +7,7 @@ use super::*;
 use crate::support::consumers::with;
 
 impl Stage {
-    async fn create_raw(&self, name: &str, mut document: Value) {
+    pub async fn create_raw(&self, name: &str, mut document: Value) {
         document["metadata"] = json!({ "name": name, "labels": { "team": "odd" } });
         let kind = ApiResource::erase::<KafkaConsumer>(&());
         let api: Api<DynamicObject> =

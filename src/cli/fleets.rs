@@ -1,0 +1,255 @@
+//! The fleets that a command is asked about where it is not asked about one by its name.
+
+use std::process::ExitCode;
+
+use anyhow::anyhow;
+use clap::Args;
+use futures::{StreamExt as _, stream};
+use kube::ResourceExt;
+use serde_json::{Value, json};
+
+use super::cluster::Cluster;
+use super::format::Format;
+use super::readable::Readable;
+use crate::api::KafkaConsumer;
+
+/// Fleets that are asked about at the same time: brokers and the API server have other work.
+const AT_ONCE: usize = 8;
+
+/// Which KafkaConsumers, where none is named.
+#[derive(Args, Clone, Debug, Default)]
+pub struct FleetsArgs {
+    /// Only those with these labels, such as team=shop
+    #[arg(long, short = 'l', value_name = "LABELS")]
+    pub selector: Option<String>,
+    /// All namespaces
+    #[arg(long, short = 'A', conflicts_with = "namespace")]
+    pub all_namespaces: bool,
+}
+
+impl FleetsArgs {
+    /// Many are asked for in so many words.
+    pub(super) fn are_asked_for(&self) -> bool {
+        self.all_namespaces || self.selector.is_some()
+    }
+
+    /// All of them, each as far as it can be read.
+    ///
+    /// # Errors
+    /// In one line with its remedy.
+    pub(super) async fn list(&self, cluster: &Cluster) -> anyhow::Result<Vec<KafkaConsumer>> {
+        let found = self.readables(cluster).await?.into_iter();
+        Ok(found.map(|readable| readable.consumer).collect())
+    }
+
+    /// The same, with what is wrong with each.
+    ///
+    /// # Errors
+    /// In one line with its remedy.
+    pub(super) async fn readables(&self, cluster: &Cluster) -> anyhow::Result<Vec<Readable>> {
+        let selector = self.selector.as_deref();
+        cluster.readables(self.all_namespaces, selector).await
+    }
+
+    /// That there are none.
+    pub(super) fn none_found(&self, namespace: &str) -> String {
+        let labels = self.selector.as_ref();
+        let labels = labels.map(|labels| format!(" with the labels {labels}"));
+        let labels = labels.unwrap_or_default();
+        if self.all_namespaces {
+            format!("No KafkaConsumers{labels}.")
+        } else {
+            format!("No KafkaConsumers{labels} in namespace {namespace}; -A shows all namespaces.")
+        }
+    }
+}
+
+/// What a command says of one fleet.
+pub(super) struct Answer {
+    /// For programs.
+    pub value: Value,
+    /// For people.
+    pub text: String,
+}
+
+/// One fleet of many.
+pub(super) struct Told {
+    namespace: String,
+    name: String,
+    answer: anyhow::Result<Answer>,
+}
+
+/// Asks about each, a few at a time; one that cannot be told of hides no other.
+pub(super) async fn ask(
+    fleets: Vec<Readable>,
+    question: impl AsyncFn(KafkaConsumer) -> anyhow::Result<Answer>,
+) -> Vec<Told> {
+    let question = &question;
+    let asked = fleets.into_iter().map(|readable| async move {
+        let Readable { consumer, wrong } = readable;
+        Told {
+            namespace: consumer.namespace().unwrap_or_default(),
+            name: consumer.name_any(),
+            answer: match wrong {
+                Some(why) => Err(anyhow!("it cannot be read: {why}")),
+                None => question(consumer).await,
+            },
+        }
+    });
+    stream::iter(asked).buffered(AT_ONCE).collect().await
+}
+
+/// Writes what was found out of each, with its error in the place of one that could not be told of; ends with 2 if
+/// there was one.
+///
+/// # Errors
+/// If standard output cannot be written to.
+pub(super) fn print(format: Format, none_found: &str, all: &[Told]) -> anyhow::Result<ExitCode> {
+    format.print(
+        || json!({ "items": all.iter().map(Told::value).collect::<Vec<_>>() }),
+        || match all {
+            [] => none_found.to_owned(),
+            all => text(all),
+        },
+    )?;
+    let failed = all.iter().filter(|told| told.answer.is_err()).count();
+    if failed == 0 {
+        return Ok(ExitCode::SUCCESS);
+    }
+    eprintln!(
+        "drover: {failed} of {} KafkaConsumers could not be told of; what is wrong stands in their places",
+        all.len()
+    );
+    Ok(ExitCode::from(2))
+}
+
+impl Told {
+    fn value(&self) -> Value {
+        let mut value = json!({ "namespace": self.namespace, "name": self.name });
+        let said = match &self.answer {
+            Ok(answer) => answer.value.clone(),
+            Err(error) => json!({ "error": format!("{error:#}") }),
+        };
+        if let (Value::Object(value), Value::Object(said)) = (&mut value, said) {
+            value.extend(said);
+        }
+        value
+    }
+
+    fn text(&self) -> String {
+        let said = match &self.answer {
+            Ok(answer) => answer.text.trim_end().to_owned(),
+            Err(error) => format!("{error:#}").replace('\n', " "),
+        };
+        format!("{}/{}: {said}", self.namespace, self.name)
+    }
+}
+
+/// Each below its name; what has several lines stands apart.
+fn text(all: &[Told]) -> String {
+    let mut text = String::new();
+    let mut was_long = false;
+    for told in all {
+        let told = told.text();
+        let is_long = told.contains('\n');
+        if !text.is_empty() && (is_long || was_long) {
+            text.push('\n');
+        }
+        text.push_str(&told);
+        text.push('\n');
+        was_long = is_long;
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    fn told(name: &str, answer: Result<&str, &str>) -> Told {
+        let answer = answer.map(|text| Answer {
+            value: json!({ "lag": 3 }),
+            text: text.to_owned(),
+        });
+        Told {
+            namespace: "shop".to_owned(),
+            name: name.to_owned(),
+            answer: answer.map_err(|why| anyhow!("{why}")),
+        }
+    }
+
+    #[test]
+    fn each_stands_below_its_name_and_an_error_in_its_place() {
+        let all = [
+            told("a", Ok("nothing waits\n")),
+            told("b", Err("no broker\nanswers")),
+            told("c", Ok("3 wait\n\nTOPIC\norders\n")),
+            told("d", Ok("nothing waits")),
+        ];
+        assert_eq!(
+            text(&all),
+            "shop/a: nothing waits\nshop/b: no broker answers\n\nshop/c: 3 wait\n\nTOPIC\norders\n\nshop/d: nothing waits\n"
+        );
+        assert_eq!(
+            all[0].value(),
+            json!({ "namespace": "shop", "name": "a", "lag": 3 })
+        );
+        assert_eq!(
+            all[1].value(),
+            json!({ "namespace": "shop", "name": "b", "error": "no broker\nanswers" })
+        );
+    }
+
+    #[test]
+    fn who_finds_none_is_told_where_there_might_be_some() {
+        let mut fleets = FleetsArgs::default();
+        assert_eq!(
+            fleets.none_found("shop"),
+            "No KafkaConsumers in namespace shop; -A shows all namespaces."
+        );
+        fleets.selector = Some("team=a".to_owned());
+        fleets.all_namespaces = true;
+        assert_eq!(
+            fleets.none_found("shop"),
+            "No KafkaConsumers with the labels team=a."
+        );
+    }
+
+    #[tokio::test]
+    async fn a_few_are_asked_at_a_time_and_stay_in_their_order() {
+        let fleets = (0..30).map(|number| {
+            let consumer = serde_json::from_value(json!({
+                "apiVersion": "drover.dev/v1alpha1", "kind": "KafkaConsumer",
+                "metadata": { "name": format!("fleet-{number}"), "namespace": "shop" },
+                "spec": { "kafka": { "bootstrapServers": "kafka:9092" }, "topics": ["orders"],
+                    "handler": { "http": { "url": "http://orders/kafka" } } },
+            }));
+            Readable {
+                consumer: consumer.unwrap(),
+                wrong: (number == 7).then(|| "spec.topics must be a list".to_owned()),
+            }
+        });
+        let (now, most) = (Cell::new(0), Cell::new(0));
+        let all = ask(fleets.collect(), async |consumer| {
+            now.set(now.get() + 1);
+            most.set(most.get().max(now.get()));
+            tokio::task::yield_now().await;
+            now.set(now.get() - 1);
+            Ok(Answer {
+                value: json!({}),
+                text: consumer.name_any(),
+            })
+        });
+        let text = text(&all.await);
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines[6], "shop/fleet-6: fleet-6");
+        assert_eq!(
+            lines[7],
+            "shop/fleet-7: it cannot be read: spec.topics must be a list"
+        );
+        assert_eq!(lines[29], "shop/fleet-29: fleet-29");
+        assert_eq!(most.get(), AT_ONCE);
+    }
+}

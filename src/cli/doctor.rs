@@ -24,7 +24,10 @@ use chain::{Chain, Finding};
 #[derive(Args, Clone, Debug)]
 pub struct DoctorArgs {
     /// One KafkaConsumer, and its Kafka as it is seen from here; without it, all of the namespace
+    #[arg(conflicts_with_all = ["selector", "all_namespaces"])]
     name: Option<String>,
+    #[command(flatten)]
+    fleets: FleetsArgs,
     /// The namespace that the controller runs in; default is to look everywhere
     #[arg(long, value_name = "NAMESPACE")]
     controller_namespace: Option<String>,
@@ -56,18 +59,21 @@ pub struct DoctorArgs {
 /// If the kubeconfig cannot be used.
 pub async fn run(args: DoctorArgs) -> anyhow::Result<ExitCode> {
     let cluster = Cluster::connect(&args.cluster).await?;
-    let mut chain = Chain::default();
-    let goes_on = installed::look(&cluster, args.controller_namespace.as_deref(), &mut chain).await;
+    let everywhere = args.fleets.all_namespaces;
+    let mut chain = Chain::new(everywhere);
+    let rights_in = (!everywhere).then_some(cluster.namespace.as_str());
+    let controller_in = args.controller_namespace.as_deref();
+    let goes_on = installed::look(&cluster, rights_in, controller_in, &mut chain).await;
     if goes_on {
         let consumers = match &args.name {
             Some(name) => cluster.consumer(name).await.map(|found| vec![found]),
-            None => FleetsArgs::default().list(&cluster).await,
+            None => args.fleets.list(&cluster).await,
         };
         match consumers {
             Err(error) => chain.wrong("KafkaConsumers", &format!("{error:#}")),
             Ok(consumers) => {
                 if consumers.is_empty() {
-                    let none = format!("there are none in namespace {}", cluster.namespace);
+                    let none = args.fleets.none_found(&cluster.namespace);
                     chain.well("KafkaConsumers", &none);
                 }
                 for consumer in &consumers {

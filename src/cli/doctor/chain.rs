@@ -36,6 +36,8 @@ impl Finding {
 #[derive(Debug, Default)]
 pub(super) struct Chain {
     pub findings: Vec<Finding>,
+    /// Names alone do not say which is meant.
+    namespaces: bool,
 }
 
 /// In the order in which one makes the next: who has no Kafka has no dead-letter topic either.
@@ -52,6 +54,14 @@ const ORDER: [&str; 9] = [
 ];
 
 impl Chain {
+    /// Of fleets of one namespace, or of several.
+    pub fn new(namespaces: bool) -> Self {
+        Self {
+            findings: Vec::new(),
+            namespaces,
+        }
+    }
+
     fn add(&mut self, state: State, what: &str, says: &str) {
         self.findings.push(Finding {
             what: what.to_owned(),
@@ -74,7 +84,11 @@ impl Chain {
 
     /// What the controller says of a KafkaConsumer.
     pub fn conditions(&mut self, consumer: &KafkaConsumer) {
-        let name = consumer.name_any();
+        let whose = consumer.namespace().unwrap_or_default();
+        let name = match self.namespaces {
+            true => format!("{whose}/{}", consumer.name_any()),
+            false => consumer.name_any(),
+        };
         let Some(status) = &consumer.status else {
             return self.wrong(
                 &name,
@@ -109,7 +123,7 @@ impl Chain {
         }
         if let Some((delay, promise)) = late(consumer).filter(|_| !consumer.spec.paused) {
             bad = true;
-            let whose = format!("{name} -n {}", consumer.namespace().unwrap_or_default());
+            let whose = format!("{} -n {whose}", consumer.name_any());
             let says = format!(
                 "the oldest record waits {delay}, and spec.scaling.maxDelay promises {promise}; drover lag {whose} says in which partition, and whether its attempts fail; drover explain {whose} why the fleet is not larger"
             );
@@ -252,6 +266,20 @@ mod tests {
             chain.conditions(&theirs);
             assert_eq!(chain.first_wrong(), None);
         }
+    }
+
+    #[test]
+    fn of_several_namespaces_each_is_named_with_its_own() {
+        let mut of_shop = consumer(&[("Stalled", "True")]);
+        of_shop.metadata.namespace = Some("shop".to_owned());
+        of_shop.status.as_mut().unwrap().delay = Some("61s".to_owned());
+        let mut chain = Chain::new(true);
+        chain.conditions(&of_shop);
+        let whats: Vec<&str> = chain.findings.iter().map(|it| it.what.as_str()).collect();
+        assert_eq!(whats, ["shop/orders Stalled", "shop/orders promise"]);
+        // A command takes the name and the namespace apart.
+        let promise = &chain.findings[1].says;
+        assert!(promise.contains("drover lag orders -n shop "), "{promise}");
     }
 
     #[test]

@@ -22,9 +22,10 @@ const REPLAYS_CRD: &str = "deadletterreplays.drover.dev";
 /// What the name of the controller's Lease ends with, in every way of installing it.
 const LEASE: &str = "drover-controller";
 
-/// False where nothing further can be found out.
+/// False where nothing further can be found out. Our rights are looked at in one namespace, or in all.
 pub(super) async fn look(
     cluster: &Cluster,
+    rights_in: Option<&str>,
     controller_namespace: Option<&str>,
     chain: &mut Chain,
 ) -> bool {
@@ -42,7 +43,7 @@ pub(super) async fn look(
         }
     }
     let installed = crd(cluster, chain).await;
-    rights(cluster, chain).await;
+    rights(cluster, rights_in, chain).await;
     controller(cluster, controller_namespace, chain).await;
     installed
 }
@@ -127,10 +128,10 @@ fn collect(schema: &Value, path: &str, names: &mut BTreeSet<String>) {
 }
 
 /// What people do with KafkaConsumers.
-async fn rights(cluster: &Cluster, chain: &mut Chain) {
+async fn rights(cluster: &Cluster, namespace: Option<&str>, chain: &mut Chain) {
     let mut lacking = Vec::new();
     for verb in ["get", "list", "patch"] {
-        match may(cluster, verb).await {
+        match may(cluster, namespace, verb).await {
             Ok(true) => {}
             Ok(false) => lacking.push(verb),
             Err(error) => {
@@ -142,7 +143,7 @@ async fn rights(cluster: &Cluster, chain: &mut Chain) {
             }
         }
     }
-    let namespace = &cluster.namespace;
+    let namespace = namespace.unwrap_or("all namespaces");
     match lacking.as_slice() {
         [] => chain.well(
             "your rights",
@@ -165,12 +166,13 @@ async fn rights(cluster: &Cluster, chain: &mut Chain) {
     }
 }
 
-async fn may(cluster: &Cluster, verb: &str) -> Result<bool, kube::Error> {
+async fn may(cluster: &Cluster, namespace: Option<&str>, verb: &str) -> Result<bool, kube::Error> {
     let reviews: Api<SelfSubjectAccessReview> = Api::all(cluster.client.clone());
     let review = SelfSubjectAccessReview {
         spec: SelfSubjectAccessReviewSpec {
             resource_attributes: Some(ResourceAttributes {
-                namespace: Some(cluster.namespace.clone()),
+                // None means all.
+                namespace: namespace.map(str::to_owned),
                 verb: Some(verb.to_owned()),
                 group: Some("drover.dev".to_owned()),
                 resource: Some("kafkaconsumers".to_owned()),

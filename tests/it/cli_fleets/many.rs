@@ -147,12 +147,46 @@ async fn sizes_of_many_are_explained_and_one_that_is_malformed_is_named() {
 }
 
 #[tokio::test]
+async fn the_doctor_looks_at_those_with_labels_in_all_namespaces() {
+    let stage = Stage::new().await;
+    for name in ["orders", "refunds"] {
+        stage
+            .create(name, |document| {
+                document["metadata"]["labels"]["run"] = json!(stage.namespace);
+            })
+            .await;
+    }
+    let run = format!("run={}", stage.namespace);
+    let doctor = ["doctor", "-A", "-l", &run, "-o", "json"];
+    let output = drover(&stage.kubeconfig, &doctor).output().unwrap();
+    let json: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let findings = json["findings"].as_array().unwrap();
+    let find = |what: &str| findings.iter().find(|finding| finding["what"] == what);
+    for name in ["orders", "refunds"] {
+        let found = find(&format!("{}/{name}", stage.namespace));
+        let says = found.unwrap()["says"].as_str().unwrap();
+        assert!(says.contains("no status yet"), "{json}");
+    }
+    let rights = find("your rights").unwrap();
+    assert!(
+        rights["says"]
+            .as_str()
+            .unwrap()
+            .contains("in all namespaces"),
+        "{json}"
+    );
+    let versions = findings.iter().filter(|it| it["what"] == "API server");
+    assert_eq!(versions.count(), 1, "{json}");
+}
+
+#[tokio::test]
 async fn a_name_and_many_are_not_asked_for_together_and_none_are_said() {
     let stage = Stage::new().await;
     for arguments in [
         &["lag", "orders", "-l", "team=shop"][..],
         &["lag", "-l", "team=shop", "--group", "g", "--topic", "t"],
         &["explain", "orders", "-l", "team=shop"],
+        &["doctor", "orders", "-l", "team=shop"],
         &["dlq", "list", "orders", "-l", "team=shop"],
         &["dlq", "list", "--topic", "t", "-l", "team=shop"],
         &["lag", "-A"],

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use crate::api::KafkaConsumerStatus;
+use crate::cli::fit::{wrapped, wrapped_lines};
 use crate::cli::grouped::grouped;
 
 /// What stands where nothing is known. Never a zero.
@@ -11,6 +12,38 @@ pub(super) const UNKNOWN: &str = "-";
 /// Rows with their columns below each other, two spaces between them. The last is not filled up.
 pub(super) fn aligned(rows: &[Vec<String>], indent: &str) -> String {
     aligned_to(&widths(rows), rows, indent)
+}
+
+/// The least room in which the last column is broken below itself.
+const LEAST_ROOM: usize = 24;
+
+/// As [`aligned`], with lines not longer than `room`: a last column that is too long goes on below itself.
+pub(super) fn aligned_within(rows: &[Vec<String>], indent: &str, room: Option<usize>) -> String {
+    let Some(room) = room else {
+        return aligned(rows, indent);
+    };
+    let widths = widths(rows);
+    let before = widths.split_last().map_or(&[][..], |(_, before)| before);
+    let at = indent.len() + before.iter().map(|width| width + 2).sum::<usize>();
+    if room < at + LEAST_ROOM {
+        return wrapped_lines(&aligned(rows, indent), Some(room));
+    }
+    let mut lines = Vec::new();
+    for row in rows {
+        let Some((last, before)) = row.split_last().filter(|_| row.len() == widths.len()) else {
+            lines.push(row.clone());
+            continue;
+        };
+        let mut cells = before.to_vec();
+        for part in wrapped(last, room - at) {
+            cells.push(part.trim().to_owned());
+            lines.push(std::mem::replace(
+                &mut cells,
+                vec![String::new(); before.len()],
+            ));
+        }
+    }
+    aligned_to(&widths, &lines, indent)
 }
 
 /// How wide each column is.
@@ -98,6 +131,44 @@ mod tests {
             vec!["long".into(), "c".into()],
         ];
         assert_eq!(aligned(&rows, "  "), "  A     BB\n  long  c\n");
+    }
+
+    #[test]
+    fn a_last_column_goes_on_below_itself_in_a_narrow_terminal() {
+        let says = "the oldest record waits 61s, drover lag says where";
+        let rows = [
+            vec!["WRONG".into(), "orders".into(), says.into()],
+            vec!["well".into(), "CRD".into(), "installed".into()],
+        ];
+        let whole = aligned(&rows, "");
+        assert_eq!(aligned_within(&rows, "", None), whole);
+        assert_eq!(aligned_within(&rows, "", Some(65)), whole);
+        assert_eq!(
+            aligned_within(&rows, "", Some(44)),
+            "\
+WRONG  orders  the oldest record waits 61s,
+               drover lag says where
+well   CRD     installed
+"
+        );
+        // Too narrow for columns: every line is broken as it is.
+        assert_eq!(
+            aligned_within(&rows, "", Some(24)),
+            "\
+WRONG  orders  the
+  oldest record waits
+  61s, drover lag says
+  where
+well   CRD     installed
+"
+        );
+        for room in 1..120 {
+            let text = aligned_within(&rows, "", Some(room));
+            assert!(
+                text.lines().all(|line| line.chars().count() <= room),
+                "{room}: {text}"
+            );
+        }
     }
 
     #[test]

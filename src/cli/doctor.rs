@@ -17,6 +17,7 @@ use super::cluster::{Cluster, ClusterArgs};
 use super::connection::ConnectionArgs;
 use super::fleets::FleetsArgs;
 use super::format::Format;
+use super::output;
 use crate::api::Span;
 use chain::{Chain, Finding};
 
@@ -108,7 +109,7 @@ pub async fn run(args: DoctorArgs) -> anyhow::Result<ExitCode> {
                 "findings": chain.findings.iter().map(Finding::value).collect::<Vec<_>>(),
             })
         },
-        || chain.text(),
+        || chain.text(output::width()),
     )?;
     Ok(ExitCode::from(u8::from(first.is_some())))
 }

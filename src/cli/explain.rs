@@ -13,8 +13,10 @@ use kube::{Api, ResourceExt};
 use serde_json::{Value, json};
 
 use super::cluster::{Cluster, ClusterArgs};
+use super::fit::wrapped_lines;
 use super::fleets::{self, Answer, FleetsArgs};
 use super::format::Format;
+use super::output;
 use crate::api::KafkaConsumer;
 use crate::clock;
 use words::Change;
@@ -56,7 +58,7 @@ pub async fn run(args: ExplainArgs) -> anyhow::Result<ExitCode> {
     let now = clock::now();
     args.output.print(
         || value(&consumer, changes),
-        || words::text(&consumer, changes, now),
+        || wrapped_lines(&words::text(&consumer, changes, now), output::width()),
     )?;
     Ok(ExitCode::SUCCESS)
 }

@@ -9,7 +9,9 @@ use kube::ResourceExt;
 use serde_json::{Value, json};
 
 use super::cluster::Cluster;
+use super::fit::wrapped_lines;
 use super::format::Format;
+use super::output;
 use super::readable::Readable;
 use crate::api::KafkaConsumer;
 
@@ -109,7 +111,7 @@ pub(super) fn print(format: Format, none_found: &str, all: &[Told]) -> anyhow::R
         || json!({ "items": all.iter().map(Told::value).collect::<Vec<_>>() }),
         || match all {
             [] => none_found.to_owned(),
-            all => text(all),
+            all => wrapped_lines(&text(all), output::width()),
         },
     )?;
     let failed = all.iter().filter(|told| told.answer.is_err()).count();

@@ -18,6 +18,7 @@ use super::cluster::Cluster;
 use super::connection::{Connection, ConnectionArgs, group_id};
 use super::fleets::{self, Answer, FleetsArgs};
 use super::format::Format;
+use super::output;
 use crate::clock::{self, Monotonic};
 use crate::kafka::admin::{Admin, Error, Group, Spec};
 use crate::kafka::scan::{Scan, Step};
@@ -116,7 +117,7 @@ impl Lag {
 
     fn text(&self) -> String {
         let head = head(&self.group, &self.state, &self.rows);
-        format!("{head}\n{}", row::table(&self.rows))
+        format!("{head}\n{}", row::table(&self.rows, output::width()))
     }
 }
 

@@ -15,6 +15,7 @@ mod docs;
 mod doctor;
 mod encryption;
 mod explain;
+mod fit;
 mod fleets;
 mod format;
 mod grouped;

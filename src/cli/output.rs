@@ -1,8 +1,9 @@
 //! What every subcommand writes the same way.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 
 use anyhow::Context;
+use ratatui_crossterm::crossterm::terminal;
 
 /// Writes to standard output. A reader that has gone away (`drover crd | head`) is no error.
 pub(super) fn print(text: &str) -> anyhow::Result<()> {
@@ -16,6 +17,15 @@ pub(super) fn print_if_read(text: &str) -> anyhow::Result<bool> {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
         other => other.map(|()| true).context("write to standard output"),
     }
+}
+
+/// The columns of the terminal that standard output is; none where it is none: programs get every line whole.
+pub(super) fn width() -> Option<usize> {
+    if !io::stdout().is_terminal() {
+        return None;
+    }
+    let (columns, _) = terminal::size().ok()?;
+    (columns > 0).then_some(usize::from(columns))
 }
 
 /// An error and its causes in one line.

@@ -14,6 +14,7 @@ use kube::ResourceExt;
 use serde_json::{Value, json};
 
 use super::cluster::{Cluster, ClusterArgs};
+use super::fit::wrapped_lines;
 use super::fleets::FleetsArgs;
 use super::format::Listing;
 use super::output;
@@ -80,9 +81,12 @@ fn text(args: &StatusArgs, found: &[KafkaConsumer]) -> String {
             let names: Vec<_> = found.iter().map(kubectl_name).collect();
             names.join("\n")
         }
-        (Listing::Wide, found) => list::text(found, args.columns()),
-        (_, [one]) if args.name.is_some() => fleet::text(one, clock::now()),
-        (_, found) => list::text(found, args.columns()),
+        // Who asks for more columns has room for them, or a file.
+        (Listing::Wide, found) => list::text(found, args.columns(), None),
+        (_, [one]) if args.name.is_some() => {
+            wrapped_lines(&fleet::text(one, clock::now()), output::width())
+        }
+        (_, found) => list::text(found, args.columns(), output::width()),
     }
 }
 

@@ -9,6 +9,7 @@ use kube::Api;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 
+use crate::cli_top::terminal::Terminal;
 use crate::support::consumers::http_url;
 use crate::support::control_plane::control_plane;
 
@@ -103,6 +104,38 @@ async fn names_and_a_wide_table_are_listed_as_kubectl_does() {
     let lines: Vec<_> = wide.lines().map(of_each).collect();
     assert_eq!(lines[0][9..], ["HANDLER", "GROUP", "TOPICS"], "{wide}");
     assert_eq!(lines[1][10], format!("{namespace}.orders"), "{wide}");
+}
+
+#[tokio::test]
+async fn in_a_terminal_lines_follow_its_width_and_programs_get_them_whole() {
+    let kubeconfig = control_plane().kubeconfig();
+    let message = "topic orders.dlq does not exist; create it, or correct delivery.deadLetter";
+    let namespace = consumer_with(json!({ "observedGeneration": 1, "conditions": [{
+        "type": "Ready", "status": "False", "reason": "DeadLetterTopicNotFound", "message": message,
+        "lastTransitionTime": "2026-11-22T12:00:00Z",
+    }] }))
+    .await;
+    for arguments in [
+        &["status", "-n", &namespace][..],
+        &["status", "-n", &namespace, "orders"],
+    ] {
+        let piped = said(&status(&kubeconfig, &arguments[1..]));
+        assert!(piped.lines().any(|line| line.ends_with(message)), "{piped}");
+        let mut terminal = Terminal::start(arguments, &kubeconfig, (50, 30));
+        let screen = terminal.wait_for("its last words", |screen| {
+            screen.contains("delivery.deadLetter")
+        });
+        for line in screen.lines() {
+            assert!(line.chars().count() <= 50, "{line}: {screen}");
+        }
+        let words = screen.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(words.contains(message), "{screen}");
+        assert_eq!(terminal.ended(), Some(0));
+    }
+    let wide = ["status", "-n", &namespace, "-o", "wide"];
+    let mut terminal = Terminal::start(&wide, &kubeconfig, (50, 30));
+    let heading = "NAME    READY  PODS  WANTED  LAG  DELAY  REASON                   PROMISE";
+    terminal.wait_for("a heading in whole", |screen| screen.contains(heading));
 }
 
 #[tokio::test]

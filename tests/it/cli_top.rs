@@ -1,7 +1,7 @@
 //! `drover top` as a program, in a pseudo-terminal, against a real API server or one that refuses.
 
 mod gate;
-mod terminal;
+pub mod terminal;
 
 use std::process::{Command, Stdio};
 use std::sync::Arc;

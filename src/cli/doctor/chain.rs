@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 
 use crate::api::KafkaConsumer;
 use crate::api::names::condition;
-use crate::cli::columns::aligned;
+use crate::cli::columns::aligned_within;
+use crate::cli::fit::wrapped_lines;
 use crate::cli::status::{is_well, late, says_again};
 
 /// How something is.
@@ -147,7 +148,8 @@ impl Chain {
             .find(|finding| finding.state == State::Wrong)
     }
 
-    pub fn text(&self) -> String {
+    /// For people, in lines of this width where there is one.
+    pub fn text(&self, width: Option<usize>) -> String {
         let rows: Vec<Vec<String>> = self
             .findings
             .iter()
@@ -164,7 +166,8 @@ impl Chain {
             Some(Finding { what, says, .. }) => format!("First of all, {what}: {says}"),
             None => "Nothing is wrong that can be seen from here.".to_owned(),
         };
-        format!("{}\n{last}\n", aligned(&rows, ""))
+        let rows = aligned_within(&rows, "", width);
+        format!("{rows}\n{}\n", wrapped_lines(&last, width))
     }
 }
 
@@ -209,7 +212,7 @@ mod tests {
         assert_eq!(first.what, "orders KafkaReachable");
         assert!(
             chain
-                .text()
+                .text(None)
                 .ends_with("First of all, orders KafkaReachable: False (R): KafkaReachable says\n")
         );
     }
@@ -229,7 +232,7 @@ mod tests {
             .iter()
             .find(|finding| finding.state == State::Unknown);
         assert_eq!(unknown.unwrap().what, "orders DeadLetterWritable");
-        assert!(chain.text().contains("orders Paused"));
+        assert!(chain.text(None).contains("orders Paused"));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::api::Span;
-use crate::cli::columns::{UNKNOWN, aligned, count};
+use crate::cli::columns::{UNKNOWN, aligned_within, count};
 use crate::kafka::admin::Group;
 use crate::report::Report;
 use crate::topic::{Offset, TopicPartition};
@@ -147,7 +147,8 @@ pub(super) fn total(rows: &[Row]) -> Option<i64> {
     rows.iter().map(Row::lag).sum()
 }
 
-pub(super) fn table(rows: &[Row]) -> String {
+/// In lines of this width where there is one.
+pub(super) fn table(rows: &[Row], width: Option<usize>) -> String {
     let heading = [
         "TOPIC",
         "PARTITION",
@@ -162,7 +163,7 @@ pub(super) fn table(rows: &[Row]) -> String {
     ];
     let mut lines = vec![heading.map(str::to_owned).to_vec()];
     lines.extend(rows.iter().map(Row::cells));
-    aligned(&lines, "")
+    aligned_within(&lines, "", width)
 }
 
 #[cfg(test)]
@@ -220,7 +221,7 @@ mod tests {
         let rows = [row(Some(3), 10), row(None, 10)];
         assert_eq!(total(&rows[..1]), Some(7));
         assert_eq!(total(&rows), None);
-        let table = table(&rows);
+        let table = table(&rows, None);
         assert!(
             table.contains("orders  0          -          10   -    -"),
             "{table}"
@@ -250,7 +251,7 @@ mod tests {
             }),
             ..Report::default()
         });
-        let text = table(&[row.clone()]);
+        let text = table(&[row.clone()], None);
         for words in ["1m30s", "orders-1", "3 (2): HttpStatus 500"] {
             assert!(text.contains(words), "{words}: {text}");
         }

@@ -6,6 +6,7 @@ use super::{is_well, says_again};
 use crate::api::{KafkaConsumer, KafkaConsumerStatus, ScalingMode, names::condition};
 use crate::cli::columns::{UNKNOWN, aligned, count, text as or_unknown};
 use crate::cli::connection::group_id;
+use crate::cli::fit::{cut_lines, wrapped_lines};
 
 /// Which columns a table has beside the usual ones.
 #[derive(Clone, Copy, Debug, Default)]
@@ -16,12 +17,14 @@ pub(super) struct Columns {
     pub wide: bool,
 }
 
-/// The table, and below it what needs somebody.
-pub(super) fn text(consumers: &[KafkaConsumer], columns: Columns) -> String {
-    let mut text = aligned(&table(consumers, columns), "");
+/// The table, cut to the width where there is one: its rows stay lines. Below it what needs somebody, in whole.
+pub(super) fn text(consumers: &[KafkaConsumer], columns: Columns, width: Option<usize>) -> String {
+    let mut text = cut_lines(&aligned(&table(consumers, columns), ""), width);
     for consumer in consumers {
         for line in complaints(consumer) {
-            text.push_str(&format!("\n{}: {line}", label(consumer, columns)));
+            let line = format!("{}: {line}", label(consumer, columns));
+            text.push('\n');
+            text.push_str(&wrapped_lines(&line, width));
         }
     }
     text

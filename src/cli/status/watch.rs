@@ -13,8 +13,9 @@ use super::{StatusArgs, kubectl_name, object};
 use crate::api::KafkaConsumer;
 use crate::cli::cluster::Cluster;
 use crate::cli::columns::{aligned_to, widths};
+use crate::cli::fit::{cut_lines, wrapped_lines};
 use crate::cli::format::Listing;
-use crate::cli::output::print_if_read;
+use crate::cli::output::{print_if_read, width};
 use crate::cli::readable::read;
 use crate::yaml;
 
@@ -53,7 +54,8 @@ pub(super) async fn watch(
     let mut written = Written::new();
     let mut read_on = match args.output {
         Listing::Table | Listing::Wide => {
-            print_if_read(&aligned_to(&writer.widths, &first[..1], ""))?
+            let heading = aligned_to(&writer.widths, &first[..1], "");
+            print_if_read(&cut_lines(&heading, writer.room()))?
         }
         Listing::Name | Listing::Json | Listing::Yaml => true,
     };
@@ -114,6 +116,14 @@ struct Writer {
 }
 
 impl Writer {
+    /// How wide lines may be, of a terminal that may have been made wider or narrower since the last.
+    fn room(&self) -> Option<usize> {
+        match self.output {
+            Listing::Table => width(),
+            Listing::Wide | Listing::Name | Listing::Json | Listing::Yaml => None,
+        }
+    }
+
     /// Writes one, if it looks otherwise than before; false if nobody reads any more.
     fn write(&self, consumer: &KafkaConsumer, written: &mut Written) -> anyhow::Result<bool> {
         let now = Shown {
@@ -127,10 +137,10 @@ impl Writer {
         let before = written.insert(key, now.clone()).unwrap_or_default();
         let mut text = String::new();
         if now.line != before.line {
-            text.push_str(&now.line);
+            text.push_str(&cut_lines(&now.line, self.room()));
         }
         if causes(&now.complaints) != causes(&before.complaints) {
-            text.extend(now.complaints);
+            text.push_str(&wrapped_lines(&now.complaints.concat(), self.room()));
         }
         match text.as_str() {
             "" => Ok(true),
@@ -148,7 +158,8 @@ impl Writer {
         let name = [name, "deleted".to_owned()];
         let namespace = self.columns.namespaces.then_some(namespace);
         let row = namespace.into_iter().chain(name).collect();
-        print_if_read(&aligned_to(&self.widths, &[row], ""))
+        let line = aligned_to(&self.widths, &[row], "");
+        print_if_read(&cut_lines(&line, self.room()))
     }
 
     fn complaints(&self, consumer: &KafkaConsumer) -> Vec<String> {

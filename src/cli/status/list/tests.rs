@@ -48,7 +48,7 @@ fn each_is_a_line_and_what_is_not_well_follows() {
         json!({"conditions": [condition("Stalled", "True", "RecordStuck")]}),
     );
     assert_eq!(
-        text(&[well, ill], EVERYWHERE),
+        text(&[well, ill], EVERYWHERE, None),
         "\
 NAMESPACE  NAME    READY  PODS  WANTED  LAG     DELAY  REASON
 shop       orders  True   2/3   6       12,345  12s    AsWanted
@@ -62,7 +62,7 @@ shop/mails: Stalled True (RecordStuck): said so"
 fn a_resource_without_status_asks_for_the_controller() {
     let new = consumer("orders", serde_json::Value::Null);
     assert!(
-        text(&[new], Columns::default())
+        text(&[new], Columns::default(), None)
             .ends_with("orders: no status yet; is the controller running?")
     );
 }
@@ -75,10 +75,29 @@ fn a_wide_table_says_what_each_is_to_do() {
         ..Columns::default()
     };
     assert_eq!(
-        text(&[consumer("orders", status)], columns),
+        text(&[consumer("orders", status)], columns, None),
         "\
 NAME    READY  PODS  WANTED  LAG  DELAY  REASON  PROMISE  SIZES  HANDLER  GROUP        TOPICS
 orders  -      1/1   -       0    0s     -       1m       1+     http     shop.orders  orders
 "
+    );
+}
+
+#[test]
+fn a_table_is_cut_to_the_terminal_and_what_is_not_well_is_told_in_whole() {
+    let mut ready = condition("Ready", "False", "DeadLetterTopicNotFound");
+    ready["message"] = json!("topic orders.dlq does not exist; create it");
+    let ill = consumer(
+        "orders",
+        json!({ "replicas": 3, "lag": 5, "conditions": [ready] }),
+    );
+    assert_eq!(
+        text(&[ill], Columns::default(), Some(55)),
+        "\
+NAME    READY  PODS  WANTED  LAG  DELAY  REASON
+orders  False  -/3   -       5    -      DeadLetterTop…
+
+orders: Ready False (DeadLetterTopicNotFound): topic
+  orders.dlq does not exist; create it"
     );
 }

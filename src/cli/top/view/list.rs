@@ -5,10 +5,11 @@ use std::ops::Range;
 use ratatui_core::style::{Modifier, Style};
 
 use super::spark::spark;
-use super::words::{fit, number, width, wrapped};
+use super::words::{fit, number};
 use super::{BOLD, DIM, PLAIN, Page, colour, word};
 use crate::api::names::condition;
 use crate::cli::columns::{UNKNOWN, text as or_unknown};
+use crate::cli::fit::{width, wrapped};
 use crate::cli::top::model::{Model, Row};
 
 const CURSOR: Style = Style::new().add_modifier(Modifier::REVERSED);

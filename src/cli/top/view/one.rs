@@ -5,9 +5,9 @@ use std::ops::Range;
 use jiff::Timestamp;
 
 use super::spark::spark;
-use super::words::wrapped;
 use super::{BOLD, CYAN, DIM, PLAIN, Page, colour, word};
 use crate::cli::columns::count;
+use crate::cli::fit::wrapped;
 use crate::cli::status;
 use crate::cli::top::model::Row;
 

@@ -2,6 +2,7 @@ use ratatui_core::layout::Rect;
 use serde_json::json;
 
 use super::*;
+use crate::cli::fit;
 use crate::cli::top::model::Key;
 use crate::cli::top::model::tests::{condition, fleet};
 
@@ -57,7 +58,7 @@ fn text(buffer: &Buffer) -> String {
             let symbol = buffer[(x, y)].symbol();
             line.push_str(symbol);
             // A wide one hides the cell behind it.
-            x += u16::try_from(words::width(symbol)).unwrap().max(1);
+            x += u16::try_from(fit::width(symbol)).unwrap().max(1);
         }
         line.trim_end().to_owned() + "\n"
     });

@@ -1,23 +1,11 @@
-//! Text in a given number of columns, whatever it is made of. Pure.
-
-use ratatui_core::text::Span;
+//! Text in a given number of columns, filled up where there is room. Pure.
 
 use crate::cli::columns::{UNKNOWN, count};
-
-/// Columns that a terminal needs for it; wide characters take two.
-pub(super) fn width(text: &str) -> usize {
-    Span::raw(text).width()
-}
+use crate::cli::fit::{cut, width};
 
 /// In exactly so many columns; what is cut away is told by `…`.
 pub(super) fn fit(text: &str, room: usize, at_right: bool) -> String {
-    let mut text = text.to_owned();
-    if width(&text) > room {
-        while width(&text) >= room.max(1) {
-            text.pop();
-        }
-        text.push_str(if room > 0 { "…" } else { "" });
-    }
+    let text = cut(text, room);
     let blank = " ".repeat(room.saturating_sub(width(&text)));
     match at_right {
         true => blank + &text,
@@ -43,30 +31,6 @@ pub(super) fn number(value: Option<i64>, room: usize) -> String {
         }
     }
     "#".repeat(room)
-}
-
-/// Broken at spaces, or anywhere if there is none; further lines are indented as the first, and more.
-pub(super) fn wrapped(text: &str, room: usize) -> Vec<String> {
-    let indent = text.len() - text.trim_start_matches(' ').len();
-    let further = " ".repeat(if indent + 2 < room / 2 { indent + 2 } else { 0 });
-    let mut lines = Vec::new();
-    let mut line = String::new();
-    for word in text.split_inclusive(' ') {
-        if !line.trim().is_empty() && width(&line) + width(word.trim_end()) > room {
-            lines.push(std::mem::replace(&mut line, further.clone()));
-        }
-        for c in word.chars() {
-            if c != ' '
-                && !line.is_empty()
-                && width(&line) + width(c.encode_utf8(&mut [0; 4])) > room
-            {
-                lines.push(std::mem::replace(&mut line, further.clone()));
-            }
-            line.push(c);
-        }
-    }
-    lines.push(line);
-    lines
 }
 
 #[cfg(test)]
@@ -101,17 +65,5 @@ mod tests {
         ] {
             assert_eq!(number(value, room), text);
         }
-    }
-
-    #[test]
-    fn lines_are_broken_and_indented() {
-        assert_eq!(
-            wrapped("  one two three four five", 14),
-            ["  one two ", "    three four ", "    five"]
-        );
-        assert_eq!(wrapped("abcdefghij", 4), ["abcd", "efgh", "ij"]);
-        assert_eq!(wrapped("注文注文", 5), ["注文", "注文"]);
-        assert_eq!(wrapped("", 4), [""]);
-        assert_eq!(wrapped("ab", 1), ["a", "b"]);
     }
 }

@@ -20,6 +20,7 @@ mod fleets;
 mod format;
 mod grouped;
 mod lag;
+mod leadership;
 mod logs;
 mod man;
 mod output;

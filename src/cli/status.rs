@@ -4,6 +4,7 @@
 
 mod fleet;
 mod list;
+mod unseen;
 mod watch;
 
 use std::process::ExitCode;
@@ -17,7 +18,7 @@ use super::cluster::{Cluster, ClusterArgs};
 use super::fit::wrapped_lines;
 use super::fleets::FleetsArgs;
 use super::format::Listing;
-use super::output;
+use super::{leadership, output};
 use crate::api::{KafkaConsumer, ScalingMode, Span, names::condition, reasons};
 use crate::clock;
 use list::Columns;
@@ -58,10 +59,19 @@ impl StatusArgs {
 /// NAME does not exist; in one line with the remedy.
 pub async fn run(args: StatusArgs) -> anyhow::Result<ExitCode> {
     let cluster = Cluster::connect(&args.cluster).await?;
-    let found = match &args.name {
-        Some(name) => vec![cluster.readable(name).await?.consumer],
-        None => args.fleets.list(&cluster).await?,
+    let find = async {
+        match &args.name {
+            Some(name) => Ok(vec![cluster.readable(name).await?.consumer]),
+            None => args.fleets.list(&cluster).await,
+        }
     };
+    let (found, vacancy) = tokio::join!(find, vacancy(&args, &cluster));
+    let found = found?;
+    // Beside what is shown, which may go to a program.
+    if let Some(vacancy) = vacancy.filter(|_| !found.is_empty()) {
+        let line = format!("drover: {vacancy}");
+        eprintln!("{}", wrapped_lines(&line, output::width()));
+    }
     if args.watch {
         watch::watch(&args, &cluster, found).await?;
         return Ok(ExitCode::SUCCESS);
@@ -74,19 +84,26 @@ pub async fn run(args: StatusArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// That nobody writes any more what is shown here, for people.
+async fn vacancy(args: &StatusArgs, cluster: &Cluster) -> Option<String> {
+    match args.output {
+        Listing::Table | Listing::Wide => leadership::vacancy(cluster, clock::now()).await,
+        Listing::Name | Listing::Json | Listing::Yaml => None,
+    }
+}
+
 /// For people.
 fn text(args: &StatusArgs, found: &[KafkaConsumer]) -> String {
+    let now = clock::now();
     match (args.output, found) {
         (Listing::Name, found) => {
             let names: Vec<_> = found.iter().map(kubectl_name).collect();
             names.join("\n")
         }
         // Who asks for more columns has room for them, or a file.
-        (Listing::Wide, found) => list::text(found, args.columns(), None),
-        (_, [one]) if args.name.is_some() => {
-            wrapped_lines(&fleet::text(one, clock::now()), output::width())
-        }
-        (_, found) => list::text(found, args.columns(), output::width()),
+        (Listing::Wide, found) => list::text(found, args.columns(), None, now),
+        (_, [one]) if args.name.is_some() => wrapped_lines(&fleet::text(one, now), output::width()),
+        (_, found) => list::text(found, args.columns(), output::width(), now),
     }
 }
 

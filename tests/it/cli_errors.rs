@@ -380,6 +380,89 @@ fn nothing_found_and_no_controller_are_said() {
     }
 }
 
+#[test]
+fn who_looks_at_statuses_that_nobody_writes_any_more_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut fleet = http_url();
+    fleet["metadata"] = json!({
+        "name": "orders", "namespace": "shop", "generation": 2, "creationTimestamp": "2026-01-01T00:00:00Z",
+    });
+    fleet["status"] = json!({ "observedGeneration": 1, "lag": 5 });
+    let lease = |renewed: &str| {
+        json!({
+            "metadata": { "name": "drover-controller", "namespace": "drover-system" },
+            "spec": { "holderIdentity": "controller-0", "leaseDurationSeconds": 15, "renewTime": renewed },
+        })
+    };
+    let leases = |items: Value| {
+        let list = json!({
+            "apiVersion": "coordination.k8s.io/v1", "kind": "LeaseList", "metadata": {}, "items": items,
+        });
+        (200, list)
+    };
+    let now = format!("{:.6}", drover::clock::now());
+    let silent = "controller-0 led, and is silent since ";
+    let worlds = [
+        (
+            leases(json!([lease("2026-01-01T00:00:00.000000Z")])),
+            silent,
+        ),
+        (leases(json!([])), "none ever did"),
+        (leases(json!([lease(&now)])), ""),
+        // Whoever may not know is told nothing.
+        (
+            (
+                403,
+                failure(403, "Forbidden", "User \"ann\" cannot list leases"),
+            ),
+            "",
+        ),
+    ];
+    for ((code, answer), words) in worlds {
+        let fleet = fleet.clone();
+        let kubeconfig = kubeconfig(
+            folder.path(),
+            api_server_that(move |head| {
+                let list = json!({
+                    "apiVersion": "drover.dev/v1alpha1", "kind": "KafkaConsumerList", "metadata": {}, "items": [fleet],
+                });
+                match head.split_whitespace().nth(1).unwrap_or_default() {
+                    path if path.contains("/leases") => (code, answer.clone()),
+                    path if path.contains("/kafkaconsumers/orders") => (200, fleet.clone()),
+                    _ => (200, list),
+                }
+            }),
+        );
+        for arguments in [
+            &["status"][..],
+            &["status", "orders"],
+            &["status", "-ojson"],
+        ] {
+            let mut command = drover(arguments);
+            let output = command.env("KUBECONFIG", &kubeconfig).output().unwrap();
+            let (out, error) = said(&output);
+            let what = format!("{arguments:?} {words}: {out}{error}");
+            assert!(output.status.success(), "{what}");
+            if arguments.contains(&"-ojson") {
+                assert_eq!(error, "", "{what}");
+                continue;
+            }
+            assert_eq!(error.is_empty(), words.is_empty(), "{what}");
+            assert!(error.contains(words), "{what}");
+            assert!(
+                words != silent || error.contains("kubectl -n drover-system get pods -l"),
+                "{what}"
+            );
+            // Nobody has looked at the second generation either.
+            assert!(
+                out.contains("no controller has looked at it for "),
+                "{what}"
+            );
+            assert!(out.contains("drover doctor orders -n shop"), "{what}");
+        }
+    }
+}
+
 /// Flags for a Kafka there, and a password for it.
 fn at(address: SocketAddr, timeout: &str) -> Vec<String> {
     let password = format!("sasl.password={SECRET}-password");

@@ -177,6 +177,25 @@ async fn a_watch_writes_a_line_for_whatever_changes() {
     watching.wait().unwrap();
 }
 
+/// A minute is too long to wait for: the API server keeps who wrote when, and does not let it be written otherwise.
+#[tokio::test]
+async fn one_that_was_just_written_is_not_complained_of() {
+    let kubeconfig = control_plane().kubeconfig();
+    let namespace = consumer_with(json!({ "observedGeneration": 1, "lag": 5 })).await;
+    let client = control_plane().client().await;
+    let api: Api<KafkaConsumer> = Api::namespaced(client, &namespace);
+    let patch = Patch::Merge(json!({ "spec": { "paused": true } }));
+    api.patch("orders", &PatchParams::default(), &patch)
+        .await
+        .unwrap();
+    let one = said(&status(&kubeconfig, &["-n", &namespace, "orders"]));
+    assert!(
+        one.contains("the controller has not seen generation 2 yet"),
+        "{one}"
+    );
+    assert!(!one.contains("no controller has looked"), "{one}");
+}
+
 #[tokio::test]
 async fn what_does_not_exist_is_named_with_what_to_do() {
     let kubeconfig = control_plane().kubeconfig();

@@ -7,20 +7,18 @@ use k8s_openapi::api::authorization::v1::{
 };
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::api::{ListParams, PostParams};
+use kube::api::PostParams;
 use kube::{Api, ResourceExt};
 use serde_json::Value;
 
-use super::chain::{Chain, State};
+use super::chain::Chain;
 use crate::api;
 use crate::cli::cluster::Cluster;
-use crate::cli::columns::ago;
+use crate::cli::leadership::{Leadership, leadership, leases};
 use crate::clock;
 
 const CRD: &str = "kafkaconsumers.drover.dev";
 const REPLAYS_CRD: &str = "deadletterreplays.drover.dev";
-/// What the name of the controller's Lease ends with, in every way of installing it.
-const LEASE: &str = "drover-controller";
 
 /// False where nothing further can be found out. Our rights are looked at in one namespace, or in all.
 pub(super) async fn look(
@@ -189,12 +187,8 @@ async fn may(cluster: &Cluster, namespace: Option<&str>, verb: &str) -> Result<b
 /// Somebody holds the Lease and renews it.
 async fn controller(cluster: &Cluster, namespace: Option<&str>, chain: &mut Chain) {
     let what = "controller";
-    let leases: Api<Lease> = match namespace {
-        Some(namespace) => Api::namespaced(cluster.client.clone(), namespace),
-        None => Api::all(cluster.client.clone()),
-    };
-    let listed = match leases.list(&ListParams::default()).await {
-        Ok(listed) => listed.items,
+    let ours = match leases(cluster, namespace).await {
+        Ok(ours) => ours,
         Err(kube::Error::Api(answer)) if answer.code == 403 => {
             return chain.unknown(what, "this user may not list Leases; name its namespace with --controller-namespace, or ask somebody who may");
         }
@@ -208,58 +202,26 @@ async fn controller(cluster: &Cluster, namespace: Option<&str>, chain: &mut Chai
             );
         }
     };
-    let ours: Vec<Lease> = listed
-        .into_iter()
-        .filter(|lease| lease.name_any().ends_with(LEASE))
-        .collect();
     if ours.is_empty() {
         return chain.wrong(what, "no controller has ever led here (there is no Lease drover-controller); install it: helm install drover charts/drover");
     }
-    let leads = |lease: &Lease| matches!(leadership(lease), (State::Well, _));
-    let leaders = ours.iter().filter(|lease| leads(lease)).count();
+    let now = clock::now();
+    let leads = |lease: &&Lease| leadership(lease, now).leads;
+    let leaders = ours.iter().filter(leads).count();
     let some = leaders > 0;
     for lease in &ours {
         let what = format!("controller in {}", lease.namespace().unwrap_or_default());
-        match leadership(lease) {
-            (State::Well, says) if leaders > 1 => chain.unknown(&what, &format!("{says}; {leaders} installations lead, which is well only if no namespace is looked after by two of them (the chart's value namespaces)")),
-            (State::Well, says) => chain.well(&what, &says),
+        let Leadership { leads, says } = leadership(lease, now);
+        match leads {
+            true if leaders > 1 => chain.unknown(&what, &format!("{says}; {leaders} installations lead, which is well only if no namespace is looked after by two of them (the chart's value namespaces)")),
+            true => chain.well(&what, &says),
             // One that has gone leaves its Lease behind.
-            (_, says) if some => {
+            false if some => {
                 let name = lease.name_any();
                 let namespace = lease.namespace().unwrap_or_default();
                 chain.unknown(&what, &format!("{says}; another one leads, so if this one was removed: kubectl -n {namespace} delete lease {name}"));
             }
-            (_, says) => chain.wrong(&what, &says),
+            false => chain.wrong(&what, &says),
         }
-    }
-}
-
-/// Whether somebody leads by this Lease, in words.
-fn leadership(lease: &Lease) -> (State, String) {
-    let spec = lease.spec.clone().unwrap_or_default();
-    let holder = spec.holder_identity.filter(|holder| !holder.is_empty());
-    let Some(holder) = holder else {
-        let says = "nobody leads; see that its pods run and are ready";
-        return (State::Wrong, says.to_owned());
-    };
-    let Some(renewed) = spec.renew_time.map(|time| time.0) else {
-        let says = format!("{holder} holds the Lease and never renewed it; see its log");
-        return (State::Wrong, says);
-    };
-    let now = clock::now();
-    let lasts = i64::from(spec.lease_duration_seconds.unwrap_or(15));
-    let silent = now.duration_since(renewed).as_secs();
-    let since = ago(renewed, now);
-    // Clocks differ; twice the Lease is more than that.
-    if silent > lasts * 2 {
-        let says = format!(
-            "{holder} led, and is silent since {since}; see that its pods run and reach the API server"
-        );
-        (State::Wrong, says)
-    } else {
-        (
-            State::Well,
-            format!("{holder} leads, last heard of {since} ago"),
-        )
     }
 }

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::ResourceExt;
 
+use super::unseen::{no_status, unseen};
 use super::{is_well, late, says_again};
 use crate::api::{KafkaConsumer, KafkaConsumerStatus, ScalingStatus, names::condition};
 use crate::cli::columns::{UNKNOWN, ago, aligned, arrival, count, per_second, text as or_unknown};
@@ -16,10 +17,10 @@ pub(super) fn text(consumer: &KafkaConsumer, now: Timestamp) -> String {
         consumer.namespace().unwrap_or_default()
     );
     let Some(status) = &consumer.status else {
-        return format!("{name}: no status yet; is the controller running?\n");
+        return format!("{name}: {}\n", no_status(consumer, now));
     };
     let mut text = format!("{name}: {}\n", headline(status));
-    if let Some(late) = behind(consumer, status) {
+    if let Some(late) = behind(consumer, status, now) {
         text.push_str(&late);
     }
     text.push_str(&aligned(&figures(consumer, status, now), "  "));
@@ -46,12 +47,19 @@ fn headline(status: &KafkaConsumerStatus) -> String {
 }
 
 /// A status that speaks of an older spec says so, and one that nobody writes any more.
-fn behind(consumer: &KafkaConsumer, status: &KafkaConsumerStatus) -> Option<String> {
+fn behind(
+    consumer: &KafkaConsumer,
+    status: &KafkaConsumerStatus,
+    now: Timestamp,
+) -> Option<String> {
     if consumer.metadata.deletion_timestamp.is_some() {
         let finalizers = consumer.finalizers().join(", ");
         return Some(format!(
             "  (it is being deleted, and looked after no more; it is still there for the sake of {finalizers})\n"
         ));
+    }
+    if let Some(unseen) = unseen(consumer, now) {
+        return Some(format!("  ({unseen})\n"));
     }
     let newest = consumer.metadata.generation?;
     let observed = status.observed_generation.unwrap_or(0);

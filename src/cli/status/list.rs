@@ -1,7 +1,9 @@
 //! Many KafkaConsumers: one line each, then what needs somebody. Pure.
 
+use jiff::Timestamp;
 use kube::ResourceExt;
 
+use super::unseen::{no_status, unseen};
 use super::{is_well, says_again};
 use crate::api::{KafkaConsumer, KafkaConsumerStatus, ScalingMode, names::condition};
 use crate::cli::columns::{UNKNOWN, aligned, count, text as or_unknown};
@@ -18,10 +20,15 @@ pub(super) struct Columns {
 }
 
 /// The table, cut to the width where there is one: its rows stay lines. Below it what needs somebody, in whole.
-pub(super) fn text(consumers: &[KafkaConsumer], columns: Columns, width: Option<usize>) -> String {
+pub(super) fn text(
+    consumers: &[KafkaConsumer],
+    columns: Columns,
+    width: Option<usize>,
+    now: Timestamp,
+) -> String {
     let mut text = cut_lines(&aligned(&table(consumers, columns), ""), width);
     for consumer in consumers {
-        for line in complaints(consumer) {
+        for line in complaints(consumer, now) {
             let line = format!("{}: {line}", label(consumer, columns));
             text.push('\n');
             text.push_str(&wrapped_lines(&line, width));
@@ -107,7 +114,14 @@ fn purpose(consumer: &KafkaConsumer) -> [String; 5] {
 }
 
 /// The status speaks of an older spec.
-fn behind(consumer: &KafkaConsumer, status: &KafkaConsumerStatus) -> Option<String> {
+fn behind(
+    consumer: &KafkaConsumer,
+    status: &KafkaConsumerStatus,
+    now: Timestamp,
+) -> Option<String> {
+    if let Some(unseen) = unseen(consumer, now) {
+        return Some(unseen);
+    }
     let newest = consumer.metadata.generation?;
     let observed = status.observed_generation?;
     (observed < newest).then(|| {
@@ -118,11 +132,11 @@ fn behind(consumer: &KafkaConsumer, status: &KafkaConsumerStatus) -> Option<Stri
 }
 
 /// What is not well, in sentences. A fleet on its way (`Progressing`) needs nobody.
-pub(super) fn complaints(consumer: &KafkaConsumer) -> Vec<String> {
+pub(super) fn complaints(consumer: &KafkaConsumer, now: Timestamp) -> Vec<String> {
     let Some(status) = &consumer.status else {
-        return vec!["no status yet; is the controller running?".to_owned()];
+        return vec![no_status(consumer, now)];
     };
-    let behind = behind(consumer, status);
+    let behind = behind(consumer, status, now);
     let bad: Vec<_> = status
         .conditions
         .iter()

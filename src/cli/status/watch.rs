@@ -17,6 +17,7 @@ use crate::cli::fit::{cut_lines, wrapped_lines};
 use crate::cli::format::Listing;
 use crate::cli::output::{print_if_read, width};
 use crate::cli::readable::read;
+use crate::clock;
 use crate::yaml;
 
 /// Narrower than this no column of figures is: they grow.
@@ -167,7 +168,7 @@ impl Writer {
             return Vec::new();
         }
         let label = list::label(consumer, self.columns);
-        let lines = list::complaints(consumer).into_iter();
+        let lines = list::complaints(consumer, clock::now()).into_iter();
         lines.map(|line| format!("  {label}: {line}\n")).collect()
     }
 

@@ -24,6 +24,10 @@ fn condition(kind: &str, status: &str, reason: &str) -> serde_json::Value {
     })
 }
 
+fn now() -> Timestamp {
+    "2026-11-22T12:10:00Z".parse().unwrap()
+}
+
 const EVERYWHERE: Columns = Columns {
     namespaces: true,
     wide: false,
@@ -48,7 +52,7 @@ fn each_is_a_line_and_what_is_not_well_follows() {
         json!({"conditions": [condition("Stalled", "True", "RecordStuck")]}),
     );
     assert_eq!(
-        text(&[well, ill], EVERYWHERE, None),
+        text(&[well, ill], EVERYWHERE, None, now()),
         "\
 NAMESPACE  NAME    READY  PODS  WANTED  LAG     DELAY  REASON
 shop       orders  True   2/3   6       12,345  12s    AsWanted
@@ -62,7 +66,7 @@ shop/mails: Stalled True (RecordStuck): said so"
 fn a_resource_without_status_asks_for_the_controller() {
     let new = consumer("orders", serde_json::Value::Null);
     assert!(
-        text(&[new], Columns::default(), None)
+        text(&[new], Columns::default(), None, now())
             .ends_with("orders: no status yet; is the controller running?")
     );
 }
@@ -75,7 +79,7 @@ fn a_wide_table_says_what_each_is_to_do() {
         ..Columns::default()
     };
     assert_eq!(
-        text(&[consumer("orders", status)], columns, None),
+        text(&[consumer("orders", status)], columns, None, now()),
         "\
 NAME    READY  PODS  WANTED  LAG  DELAY  REASON  PROMISE  SIZES  HANDLER  GROUP        TOPICS
 orders  -      1/1   -       0    0s     -       1m       1+     http     shop.orders  orders
@@ -92,12 +96,25 @@ fn a_table_is_cut_to_the_terminal_and_what_is_not_well_is_told_in_whole() {
         json!({ "replicas": 3, "lag": 5, "conditions": [ready] }),
     );
     assert_eq!(
-        text(&[ill], Columns::default(), Some(55)),
+        text(&[ill], Columns::default(), Some(55), now()),
         "\
 NAME    READY  PODS  WANTED  LAG  DELAY  REASON
 orders  False  -/3   -       5    -      DeadLetterTop…
 
 orders: Ready False (DeadLetterTopicNotFound): topic
   orders.dlq does not exist; create it"
+    );
+}
+
+#[test]
+fn one_that_no_controller_looks_at_is_named_with_what_to_do() {
+    let mut unseen = consumer("orders", json!({ "replicas": 1 }));
+    unseen.metadata.generation = Some(1);
+    unseen.metadata.creation_timestamp =
+        serde_json::from_value(json!("2026-11-22T12:00:00Z")).unwrap();
+    let told = text(&[unseen], Columns::default(), None, now());
+    assert!(
+        told.ends_with("orders: no controller has looked at it for 10m; see that one runs and looks after namespace shop: drover doctor orders -n shop"),
+        "{told}"
     );
 }

@@ -1,0 +1,149 @@
+//! Who leads: the Leases by which controllers say so, as far as they may be read.
+
+use jiff::Timestamp;
+use k8s_openapi::api::coordination::v1::Lease;
+use kube::api::ListParams;
+use kube::{Api, ResourceExt};
+
+use super::cluster::Cluster;
+use super::columns::ago;
+
+/// What the name of the controller's Lease ends with, in every way of installing it.
+const LEASE: &str = "drover-controller";
+/// Where each node has one.
+const NOT_OF_NODES: &str = "metadata.namespace!=kube-node-lease";
+
+/// What a Lease says.
+pub(super) struct Leadership {
+    /// Somebody holds it and renews it.
+    pub leads: bool,
+    /// Who, or what became of it.
+    pub says: String,
+}
+
+/// The controllers' Leases, of a namespace or of all.
+pub(super) async fn leases(
+    cluster: &Cluster,
+    namespace: Option<&str>,
+) -> Result<Vec<Lease>, kube::Error> {
+    let api: Api<Lease> = match namespace {
+        Some(namespace) => Api::namespaced(cluster.client.clone(), namespace),
+        None => Api::all(cluster.client.clone()),
+    };
+    let listed = api
+        .list(&ListParams::default().fields(NOT_OF_NODES))
+        .await?;
+    let is_ours = |lease: &Lease| lease.name_any().ends_with(LEASE);
+    Ok(listed.items.into_iter().filter(is_ours).collect())
+}
+
+/// Whether somebody leads by this Lease.
+pub(super) fn leadership(lease: &Lease, now: Timestamp) -> Leadership {
+    let nobody = |says: String| Leadership { leads: false, says };
+    let spec = lease.spec.clone().unwrap_or_default();
+    let holder = spec.holder_identity.filter(|holder| !holder.is_empty());
+    let Some(holder) = holder else {
+        return nobody("nobody leads; see that its pods run and are ready".to_owned());
+    };
+    let Some(renewed) = spec.renew_time.map(|time| time.0) else {
+        return nobody(format!(
+            "{holder} holds the Lease and never renewed it; see its log"
+        ));
+    };
+    let lasts = i64::from(spec.lease_duration_seconds.unwrap_or(15));
+    let silent = now.duration_since(renewed).as_secs();
+    let since = ago(renewed, now);
+    // Clocks differ; twice the Lease is more than that.
+    if silent > lasts * 2 {
+        return nobody(format!(
+            "{holder} led, and is silent since {since}; see that its pods run and reach the API server"
+        ));
+    }
+    Leadership {
+        leads: true,
+        says: format!("{holder} leads, last heard of {since} ago"),
+    }
+}
+
+/// That no controller leads anywhere, with what to do; none where one does, and where this user may not know.
+pub(super) async fn vacancy(cluster: &Cluster, now: Timestamp) -> Option<String> {
+    let leases = leases(cluster, None).await.ok()?;
+    vacant(&leases, now)
+}
+
+fn vacant(leases: &[Lease], now: Timestamp) -> Option<String> {
+    let what = "what is shown may be old, since no controller leads";
+    if leases.iter().any(|lease| leadership(lease, now).leads) {
+        return None;
+    }
+    let renewed = |lease: &&Lease| Some(lease.spec.as_ref()?.renew_time.as_ref()?.0);
+    let Some(last) = leases.iter().max_by_key(renewed) else {
+        return Some(format!(
+            "{what}, and none ever did (there is no Lease {LEASE}); install it: helm install drover charts/drover"
+        ));
+    };
+    let namespace = last.namespace().unwrap_or_default();
+    Some(format!(
+        "{what}: {}: kubectl -n {namespace} get pods -l app.kubernetes.io/name={LEASE}, and drover doctor",
+        leadership(last, now).says
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn lease(namespace: &str, spec: Value) -> Lease {
+        serde_json::from_value(json!({
+            "metadata": { "name": "drover-controller", "namespace": namespace }, "spec": spec,
+        }))
+        .unwrap()
+    }
+
+    fn held(namespace: &str, renewed: &str) -> Lease {
+        let spec = json!({ "holderIdentity": "controller-0", "leaseDurationSeconds": 15, "renewTime": renewed });
+        lease(namespace, spec)
+    }
+
+    fn now() -> Timestamp {
+        "2026-11-22T12:10:00Z".parse().unwrap()
+    }
+
+    const FRESH: &str = "2026-11-22T12:09:55.000000Z";
+    const OLD: &str = "2026-11-22T12:05:00.000000Z";
+    const OLDER: &str = "2026-11-22T11:05:00.000000Z";
+
+    #[test]
+    fn one_that_leads_is_enough_wherever_it_runs() {
+        assert_eq!(vacant(&[held("a", OLD), held("b", FRESH)], now()), None);
+        // Clocks differ.
+        assert_eq!(
+            vacant(&[held("a", "2026-11-22T12:09:31.000000Z")], now()),
+            None
+        );
+    }
+
+    #[test]
+    fn the_last_one_that_led_is_named_with_where_its_pods_are() {
+        let says = vacant(&[held("a", OLDER), held("drover-system", OLD)], now()).unwrap();
+        for words in [
+            "what is shown may be old, since no controller leads: controller-0 led, and is silent since 5m",
+            "kubectl -n drover-system get pods -l app.kubernetes.io/name=drover-controller",
+            "drover doctor",
+        ] {
+            assert!(says.contains(words), "{words}: {says}");
+        }
+        // A controller that ended in order has given it back.
+        let given_back = json!({ "holderIdentity": "", "renewTime": FRESH });
+        let says = vacant(&[lease("drover-system", given_back)], now()).unwrap();
+        assert!(says.contains("leads: nobody leads; see that"), "{says}");
+    }
+
+    #[test]
+    fn where_none_ever_led_it_is_said_how_to_install_one() {
+        let says = vacant(&[], now()).unwrap();
+        assert!(says.contains("helm install drover charts/drover"), "{says}");
+    }
+}

@@ -9,6 +9,7 @@ pub mod encryption;
 pub mod engine;
 pub mod fleet;
 pub mod idempotency;
+pub mod plural;
 pub mod report;
 pub mod resources;
 pub mod scaling;

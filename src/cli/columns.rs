@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use crate::api::KafkaConsumerStatus;
 use crate::cli::fit::{wrapped, wrapped_lines};
 use crate::cli::grouped::grouped;
+use crate::plural::noun;
 
 /// What stands where nothing is known. Never a zero.
 pub(super) const UNKNOWN: &str = "-";
@@ -83,6 +84,13 @@ pub(super) fn aligned_to(widths: &[usize], rows: &[Vec<String>], indent: &str) -
 /// A count, or [`UNKNOWN`].
 pub(super) fn count<T: Into<i64>>(number: Option<T>) -> String {
     number.map_or_else(|| UNKNOWN.to_owned(), |number| grouped(number.into()))
+}
+
+/// The same with what is counted: `1 record`, `12,345 records`, `- records`.
+pub(super) fn counted<T: Into<i64>>(number: Option<T>, one: &str) -> String {
+    let number = number.map(Into::into);
+    let what = noun(one, number.unwrap_or_default());
+    format!("{} {what}", count(number))
 }
 
 /// A text, or [`UNKNOWN`].
@@ -175,6 +183,14 @@ well   CRD     installed
     fn unknown_is_not_zero() {
         assert_eq!(count(None::<i64>), "-");
         assert_eq!(count(Some(0_i64)), "0");
+        assert_eq!(counted(None::<i64>, "record"), "- records");
+        assert_eq!(counted(Some(0_i64), "record"), "0 records");
+    }
+
+    #[test]
+    fn of_one_the_word_is_singular() {
+        assert_eq!(counted(Some(1_i64), "record"), "1 record");
+        assert_eq!(counted(Some(12_345_i64), "record"), "12,345 records");
     }
 
     #[test]

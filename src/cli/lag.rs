@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 
 use super::brokers::Brokers;
 use super::cluster::Cluster;
+use super::columns::counted;
 use super::connection::{Connection, ConnectionArgs, group_id};
 use super::fleets::{self, Answer, FleetsArgs};
 use super::format::Format;
@@ -22,6 +23,7 @@ use super::output;
 use crate::clock::{self, Monotonic};
 use crate::kafka::admin::{Admin, Error, Group, Spec};
 use crate::kafka::scan::{Scan, Step};
+use crate::plural::noun;
 use crate::report::Report;
 use crate::topic::{Offset, TopicPartition};
 use row::Row;
@@ -147,12 +149,20 @@ async fn look(
 
 fn head(group: &str, state: &Result<Group, Error>, rows: &[Row]) -> String {
     let state = match state {
-        Ok(found) => format!("{}, {} members", found.state, found.members.len()),
+        Ok(found) => members(found),
         Err(Error::NoSuchGroup) => "it does not exist yet".to_owned(),
         Err(error) => format!("its members are not known: {error}"),
     };
-    let lag = super::columns::count(row::total(rows));
-    format!("{group}: {lag} records wait ({state})\n")
+    let total = row::total(rows);
+    let lag = counted(total, "record");
+    let wait = if total == Some(1) { "waits" } else { "wait" };
+    format!("{group}: {lag} {wait} ({state})\n")
+}
+
+/// A group's state, and how many share its partitions.
+pub(super) fn members(group: &Group) -> String {
+    let count = group.members.len();
+    format!("{}, {count} {}", group.state, noun("member", count))
 }
 
 async fn rows(
@@ -276,4 +286,41 @@ fn first_times(
         }
     }
     Ok(times)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kafka::admin::Member;
+
+    #[test]
+    fn of_one_record_and_one_member_the_head_is_singular() {
+        let row = |end| Row {
+            partition: TopicPartition::new("orders", 0),
+            start: Some(Offset(0)),
+            end: Some(Offset(end)),
+            committed: Some(Offset(3)),
+            report: None,
+            owner: row::Owner::Unsaid,
+            waits: None,
+        };
+        let member = Member {
+            id: "orders-1-abc".to_owned(),
+            client_id: "orders-1".to_owned(),
+            host: "10.0.0.1".into(),
+            partitions: Vec::new(),
+        };
+        let group = |members: usize| Group {
+            members: vec![member.clone(); members],
+            state: "Stable".to_owned(),
+        };
+        assert_eq!(
+            head("g", &Ok(group(1)), &[row(4)]),
+            "g: 1 record waits (Stable, 1 member)\n"
+        );
+        assert_eq!(
+            head("g", &Ok(group(2)), &[row(3)]),
+            "g: 0 records wait (Stable, 2 members)\n"
+        );
+    }
 }

@@ -4,6 +4,7 @@ use std::io::Write;
 use std::time::Duration;
 
 use super::grouped::grouped;
+use crate::plural::noun;
 
 const EVERY: Duration = Duration::from_millis(250);
 
@@ -34,9 +35,10 @@ impl Progress {
             .map(|expected| format!(" of {}", grouped(expected as i64)));
         let rate = acknowledged as f64 / elapsed.as_secs_f64();
         eprint!(
-            "\r\x1b[K{}{} records, {} a second",
+            "\r\x1b[K{}{} {}, {} a second",
             grouped(acknowledged as i64),
             of.unwrap_or_default(),
+            noun("record", self.expected.unwrap_or(acknowledged)),
             grouped(rate as i64)
         );
         let _ = std::io::stderr().flush();

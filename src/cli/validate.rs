@@ -17,6 +17,7 @@ use serde_json::Value;
 use super::output;
 use crate::api::names::reason;
 use crate::fleet::{Contents, Known, Problem, References, check_document_with, check_replay};
+use crate::plural::noun;
 use crate::yaml::{self, Place, Places};
 
 /// Arguments of `drover validate`.
@@ -317,8 +318,7 @@ fn text(report: &Report) -> String {
         .map(|checked| checked.problems.len())
         .sum();
     if problems > 0 {
-        let plural = if problems == 1 { "" } else { "s" };
-        out += &format!("{problems} problem{plural}\n");
+        out += &format!("{problems} {}\n", noun("problem", problems));
     }
     out
 }

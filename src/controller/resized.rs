@@ -9,6 +9,7 @@ use k8s_openapi::api::apps::v1::Deployment;
 use super::apply::size_set_by;
 use super::fleets::FleetMemory;
 use crate::k8s::apply::version_of;
+use crate::plural::noun;
 
 /// It is told once in this time: an autoscaler looks every 15 s.
 const AGAIN: Duration = Duration::from_secs(600);
@@ -29,7 +30,8 @@ impl fmt::Display for Resized {
         let Self { from, to, by } = self;
         write!(
             f,
-            "{by} set the Deployment from {from} to {to} pods; Drover decides its size. An autoscaler must target the KafkaConsumer, with scaling.mode: External; by hand it is scaling.mode: Manual and kubectl scale kc"
+            "{by} set the Deployment from {from} to {to} {}; Drover decides its size. An autoscaler must target the KafkaConsumer, with scaling.mode: External; by hand it is scaling.mode: Manual and kubectl scale kc",
+            noun("pod", *to)
         )
     }
 }

@@ -128,8 +128,12 @@ impl Report {
         let mut parts = Vec::new();
         if self.deleted > 0 {
             parts.push(format!(
-                "{} offsets were deleted, by retention or by somebody, before their turn came; what was in them is lost here",
-                self.deleted
+                "{} {} deleted, by retention or by somebody, before their turn came; what was in them is lost here",
+                self.deleted,
+                match self.deleted {
+                    1 => "offset was",
+                    _ => "offsets were",
+                }
             ));
         }
         if !self.refused.is_empty() {

@@ -119,7 +119,7 @@ class Objects(unittest.TestCase):
 class CommandLine(unittest.TestCase):
     def test_what_is_not_well_is_no_row_of_its_own(self):
         said = ("NAMESPACE  NAME         READY\nteam-0     fleet-00000  False  0/0\nteam-1     fleet-00001  True   0/0\n\n"
-                "team-0/fleet-00000: Ready False (PodsNotReady): 0 of 1 pods are ready\n")
+                "team-0/fleet-00000: Ready False (PodsNotReady): 0 of 1 pod is ready\n")
         self.assertEqual(command_line.rows(said), 2)
 
     def test_an_answer_that_is_not_whole_ends_it(self):

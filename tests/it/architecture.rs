@@ -11,10 +11,11 @@ use std::path::{Path, PathBuf};
 const ARROWS: &[(&str, &[&str])] = &[
     // Pure.
     ("topic", &[]),
+    ("plural", &[]),
     ("yaml", &[]),
     ("api", &[]),
     ("report", &["topic"]),
-    ("scaling", &["topic", "report"]),
+    ("scaling", &["topic", "report", "plural"]),
     ("simulation", &["scaling", "topic", "report"]),
     ("worker_config", &["api"]),
     ("idempotency", &["worker_config"]),
@@ -33,7 +34,10 @@ const ARROWS: &[(&str, &[&str])] = &[
         &["api", "topic", "report", "scaling", "kafka", "clock"],
     ),
     // What applications share.
-    ("redrive", &["topic", "worker_config", "kafka", "clock"]),
+    (
+        "redrive",
+        &["topic", "plural", "worker_config", "kafka", "clock"],
+    ),
     // Applications. Controller and worker never import each other; the binaries read arguments and
     // start what an application is handed. Only `dev` runs a worker within another program.
     (
@@ -44,6 +48,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "resources",
             "scaling",
             "report",
+            "plural",
             "topic",
             "worker_config",
             "k8s",
@@ -76,6 +81,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "engine",
             "fleet",
             "resources",
+            "plural",
             "topic",
             "worker_config",
             "yaml",
@@ -96,6 +102,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "scaling",
             "simulation",
             "report",
+            "plural",
             "topic",
             "worker_config",
             "yaml",
@@ -148,6 +155,7 @@ const FORBIDDEN_IN_PURE: &[(&str, &str)] = &[
 
 const PURE: &[&str] = &[
     "topic",
+    "plural",
     "yaml",
     "api",
     "report",

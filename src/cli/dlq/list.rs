@@ -19,6 +19,7 @@ use crate::cli::format::Format;
 use crate::clock;
 use crate::kafka::admin::Admin;
 use crate::kafka::scan::Step;
+use crate::plural::noun;
 use crate::redrive::filter::Filter;
 use crate::redrive::histogram::Histogram;
 use crate::redrive::letter::Letter;
@@ -192,11 +193,7 @@ impl Found {
             let such = if self.filtered { "such " } else { "" };
             return format!("No {such}dead letters in {topic}.");
         }
-        let letters = if total == 1 {
-            "dead letter"
-        } else {
-            "dead letters"
-        };
+        let letters = noun("dead letter", total);
         let replayed = match self.replayed {
             Some(replayed) => format!("{} of them replayed before", number(replayed)),
             None => "how many were replayed is not known".to_owned(),

@@ -1,6 +1,7 @@
 //! `drover dlq purge`: deletes dead letters up to an offset. What is deleted is gone, so it asks.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::process::ExitCode;
 
@@ -9,9 +10,10 @@ use clap::{ArgGroup, Args};
 use serde_json::json;
 
 use super::place::PlaceArgs;
-use super::table::number;
+use crate::cli::columns::counted;
 use crate::cli::format::Format;
 use crate::kafka::delete_records::delete_records;
+use crate::plural::noun;
 use crate::redrive::filter::Filter;
 use crate::redrive::marks::Kind;
 use crate::redrive::place::{Log, Noted, Place};
@@ -74,8 +76,8 @@ pub(super) async fn run(args: PurgeArgs) -> anyhow::Result<ExitCode> {
         || json!({ "topic": place.topic, "deleted": count, "oldest": below }),
         || {
             format!(
-                "{} offsets deleted from {}",
-                number(count.unsigned_abs()),
+                "{} deleted from {}",
+                counted(Some(count), "offset"),
                 place.topic
             )
         },
@@ -88,8 +90,9 @@ fn below(args: &PurgeArgs, log: &Log, noted: Option<&Noted>) -> anyhow::Result<B
     if let Some(only) = args.partition {
         ensure!(
             log.contains_key(&only),
-            "--partition {only}: the topic has {} partitions, from 0",
-            log.len()
+            "--partition {only}: the topic has {} {}, from 0",
+            log.len(),
+            noun("partition", log.len())
         );
     }
     let mut below = BTreeMap::new();
@@ -133,8 +136,8 @@ fn confirm(place: &Place, below: &BTreeMap<i32, i64>, log: &Log) -> anyhow::Resu
     );
     let mut err = io::stderr().lock();
     for (number, end) in below {
-        let count = super::table::number((end - log[number].start).unsigned_abs());
-        writeln!(err, "{topic}[{number}]: {count} offsets below {end}")?;
+        let count = counted(Some(end - log[number].start), "offset");
+        writeln!(err, "{topic}[{number}]: {count} below {end}")?;
     }
     write!(
         err,
@@ -164,17 +167,65 @@ async fn delete(place: &Place, below: &BTreeMap<i32, i64>) -> anyhow::Result<()>
     let answers = answers
         .await
         .map_err(|error| reach.explain(&what, &error))?;
-    let mut failed = Vec::new();
-    for (partition, answer) in answers {
-        if let Err(error) = answer {
-            failed.push(format!("{partition}: {error}"));
+    let answers = answers.into_iter();
+    match failure(answers.map(|(partition, answer)| (partition, answer.err()))) {
+        Some(failed) => Err(anyhow!("{what}: {failed}")),
+        None => Ok(()),
+    }
+}
+
+/// Which partitions kept what they had, and why; none where none did. All of them had something to delete.
+fn failure(
+    answers: impl Iterator<Item = (TopicPartition, Option<impl Display>)>,
+) -> Option<String> {
+    let (mut failed, mut others) = (Vec::new(), 0_u64);
+    for (partition, error) in answers {
+        match error {
+            Some(error) => failed.push(format!("{partition}: {error}")),
+            None => others += 1,
         }
     }
-    if failed.is_empty() {
-        return Ok(());
+    let others = match others {
+        _ if failed.is_empty() => return None,
+        0 => "nothing was deleted",
+        1 => "what the other one had is deleted",
+        _ => "what the others had is deleted",
+    };
+    Some(format!("{}; {others}", failed.join(", ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_others_had_is_said_to_be_deleted_only_where_there_are_others() {
+        let said = |answers: &[Option<&'static str>]| {
+            let answers = answers.iter().enumerate().map(|(number, error)| {
+                let partition = TopicPartition::new("orders.dlq", number as i32);
+                (partition, *error)
+            });
+            failure(answers)
+        };
+        let refused = Some("Kafka refuses it");
+        let first = "orders.dlq[0]: Kafka refuses it";
+        assert_eq!(said(&[None, None]), None);
+        for (answers, words) in [
+            (&[refused][..], format!("{first}; nothing was deleted")),
+            (
+                &[refused, None],
+                format!("{first}; what the other one had is deleted"),
+            ),
+            (
+                &[refused, None, None],
+                format!("{first}; what the others had is deleted"),
+            ),
+            (
+                &[refused, refused],
+                format!("{first}, orders.dlq[1]: Kafka refuses it; nothing was deleted"),
+            ),
+        ] {
+            assert_eq!(said(answers), Some(words));
+        }
     }
-    Err(anyhow!(
-        "{what}: {}; what the others had is deleted",
-        failed.join(", ")
-    ))
 }

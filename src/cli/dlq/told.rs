@@ -14,8 +14,11 @@ pub(super) fn text(report: &Report) -> String {
     };
     if report.passed > 0 {
         text.push_str(&format!(
-            "  {} offsets before were dealt with by an earlier replay; --again replays them once more\n",
-            number(report.passed)
+            "  {} dealt with by an earlier replay; --again replays them once more\n",
+            match report.passed {
+                1 => "1 offset before was".to_owned(),
+                many => format!("{} offsets before were", number(many)),
+            }
         ));
     }
     if let Some(missing) = report.missing() {
@@ -96,8 +99,11 @@ fn done(report: &Report, id: &str) -> String {
     );
     if report.failed_again > 0 {
         text.push_str(&format!(
-            "  {} are dead letters again\n",
-            number(report.failed_again)
+            "  {} again\n",
+            match report.failed_again {
+                1 => "1 is a dead letter".to_owned(),
+                many => format!("{} are dead letters", number(many)),
+            }
         ));
     }
     match report.outcome {

@@ -11,7 +11,9 @@ use kube::ResourceExt;
 use super::chain::Chain;
 use crate::api::KafkaConsumer;
 use crate::api::names::condition;
+use crate::cli::columns::counted;
 use crate::cli::connection::{Connection, group_id};
+use crate::cli::lag::members;
 use crate::kafka::admin::{Admin, Error, Spec};
 use crate::kafka::dead_letter_topic;
 use crate::topic::TopicPartition;
@@ -40,7 +42,9 @@ pub(super) async fn look(connection: &Connection, consumer: &KafkaConsumer, chai
     for (topic, partitions) in found {
         let what = format!("topic {topic}");
         match partitions {
-            Ok(partitions) => chain.well(&what, &format!("{} partitions", partitions.len())),
+            Ok(partitions) => {
+                chain.well(&what, &counted(Some(partitions.len() as i64), "partition"))
+            }
             Err(Error::Missing) => chain.wrong(
                 &what,
                 "it does not exist; create it, or correct the KafkaConsumer",
@@ -72,10 +76,7 @@ async fn group(
     let what = format!("group {group}");
     let found = connection.ask(async |timeout| admin.group(&group, timeout).await);
     match found.await {
-        Ok(found) => chain.well(
-            &what,
-            &format!("{}, {} members", found.state, found.members.len()),
-        ),
+        Ok(found) => chain.well(&what, &members(&found)),
         Err(Error::NoSuchGroup) => chain.well(
             &what,
             "it does not exist yet: it begins with its first offsets",

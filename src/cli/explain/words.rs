@@ -7,7 +7,9 @@ use serde_json::{Value, json};
 
 use crate::api::names::condition;
 use crate::api::{KafkaConsumer, KafkaConsumerStatus, ScalingMode, SizeCost};
-use crate::cli::columns::{UNKNOWN, ago, aligned, arrival, count, per_second, text as or_unknown};
+use crate::cli::columns::{
+    UNKNOWN, ago, aligned, arrival, count, counted, per_second, text as or_unknown,
+};
 use crate::cli::grouped::grouped;
 
 /// A change of size.
@@ -40,8 +42,8 @@ pub(super) fn told(consumer: &KafkaConsumer, changes: Option<&[Change]>, now: Ti
         .since
         .map(|since| format!(" since {} ago", ago(since, now)));
     let mut text = format!(
-        "{} pods wanted{}\n",
-        count(scaling.wanted),
+        "{} wanted{}\n",
+        counted(scaling.wanted, "pod"),
         since.unwrap_or_default()
     );
     part(
@@ -111,7 +113,7 @@ fn seen(status: &KafkaConsumerStatus) -> Vec<Vec<String>> {
         .map(|seconds| format!("{seconds:.1}s"));
     let line = |name: &str, value: String| vec![name.to_owned(), value];
     vec![
-        line("lag", format!("{} records", count(status.lag))),
+        line("lag", counted(status.lag, "record")),
         line("delay", or_unknown(status.delay.as_deref())),
         line("arrival", arrival(status)),
         line("a pod does", rate(scaling.capacity_per_pod)),
@@ -134,7 +136,7 @@ fn sizes(status: &KafkaConsumerStatus) -> Vec<Vec<String>> {
     let line = |size: &SizeCost| {
         let cost = grouped(size.cost.round() as i64);
         vec![
-            format!("{} pods", size.replicas),
+            counted(Some(size.replicas), "pod"),
             format!("{cost} pod-seconds"),
             format!("a record waits {} at most", size.delay),
         ]

@@ -15,6 +15,7 @@ use crate::kafka::Tokens;
 use crate::kafka::errors::without_values;
 use crate::kafka::oauth::Grant;
 use crate::kafka::topics::Topics;
+use crate::plural::noun;
 
 /// What the producer has heard.
 #[derive(Debug)]
@@ -218,8 +219,9 @@ pub(super) fn topic(producer: &BaseProducer<Heard>, args: &ProduceArgs) -> anyho
         Some(found) => {
             if let Some(wanted) = args.partitions.filter(|wanted| *wanted as usize != found) {
                 eprintln!(
-                    "topic {} exists with {found} partitions and is left so; --partitions {wanted} is for a new one",
-                    args.topic
+                    "topic {} exists with {found} {} and is left so; --partitions {wanted} is for a new one",
+                    args.topic,
+                    noun("partition", found)
                 );
             }
             Ok(found)

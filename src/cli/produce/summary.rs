@@ -5,6 +5,7 @@ use serde_json::json;
 use super::send::Sent;
 use super::{Output, ProduceArgs};
 use crate::cli::grouped::grouped;
+use crate::plural::noun;
 
 /// The last line.
 pub(super) fn line(sent: &Sent, args: &ProduceArgs, partitions: usize) -> String {
@@ -38,16 +39,8 @@ pub(super) fn before(records: u64) -> String {
 
 fn text(sent: &Sent, topic: &str, partitions: usize) -> String {
     let seconds = sent.took.as_secs_f64();
-    let records = if sent.records == 1 {
-        "record"
-    } else {
-        "records"
-    };
-    let spread = if partitions == 1 {
-        "partition"
-    } else {
-        "partitions"
-    };
+    let records = noun("record", sent.records);
+    let spread = noun("partition", partitions);
     let rate = match sent.records {
         0 | 1 => String::new(),
         many => format!(", {} a second", grouped((many as f64 / seconds) as i64)),

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::plural::noun;
 use crate::topic::{Offset, TopicPartition};
 
 type Ends = BTreeMap<TopicPartition, Offset>;
@@ -65,7 +66,13 @@ impl Recorder {
     }
 
     pub(super) fn summary(&self, file: Option<&Path>) -> String {
-        let lines = format!("{} lines with {} records", self.lines, self.records);
+        let lines = format!(
+            "{} {} with {} {}",
+            self.lines,
+            noun("line", self.lines),
+            self.records,
+            noun("record", self.records)
+        );
         match file {
             Some(file) if self.lines >= 2 => {
                 let file = file.display();

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::{BUSIEST, Run};
 use crate::api::Span;
+use crate::plural::noun;
 use crate::simulation::{self, Drawing, Setup, Trace};
 
 pub(super) fn table(title: &str, setup: &Setup, trace: &Trace, runs: &[Run]) -> String {
@@ -72,8 +73,9 @@ fn load(trace: &Trace) -> String {
 
 fn world(setup: &Setup) -> String {
     let mut text = format!(
-        "{} partitions; a pod does {} per second and starts in about {}; no record shall wait longer than {}; seed {}",
+        "{} {}; a pod does {} per second and starts in about {}; no record shall wait longer than {}; seed {}",
         setup.partitions,
+        noun("partition", setup.partitions),
         number(setup.per_pod),
         span(setup.start_up),
         span(setup.promise),

@@ -11,6 +11,7 @@ use crate::api::{KafkaConsumer, Skip};
 use crate::cli::connection::{Connection, group_id};
 use crate::kafka::admin::{Admin, Committed, Error, Spec};
 use crate::kafka::scan::{Scan, Step};
+use crate::plural::noun;
 use crate::report::Report;
 use crate::topic::{Offset, TopicPartition};
 
@@ -76,9 +77,10 @@ async fn range(
     let numbers = numbers.map_err(explain)?;
     if !numbers.contains(&partition.partition) {
         bail!(
-            "--partition {}: topic {topic} has {} partitions, from 0",
+            "--partition {}: topic {topic} has {} {}, from 0",
             partition.partition,
-            numbers.len()
+            numbers.len(),
+            noun("partition", numbers.len())
         );
     }
     let asked = [partition.clone()];

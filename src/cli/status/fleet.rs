@@ -7,7 +7,9 @@ use kube::ResourceExt;
 use super::unseen::{no_status, unseen};
 use super::{is_well, late, says_again};
 use crate::api::{KafkaConsumer, KafkaConsumerStatus, ScalingStatus, names::condition};
-use crate::cli::columns::{UNKNOWN, ago, aligned, arrival, count, per_second, text as or_unknown};
+use crate::cli::columns::{
+    UNKNOWN, ago, aligned, arrival, count, counted, per_second, text as or_unknown,
+};
 
 /// The whole text, several lines.
 pub(super) fn text(consumer: &KafkaConsumer, now: Timestamp) -> String {
@@ -88,15 +90,15 @@ fn figures(
         since.unwrap_or_default()
     );
     let group = format!(
-        "{}, {} partitions",
+        "{}, {}",
         or_unknown(status.group_id.as_deref()),
-        count(status.partitions)
+        counted(status.partitions, "partition")
     );
     let late = late(consumer)
         .map(|(_, promise)| format!(", longer than the {promise} of spec.scaling.maxDelay"));
     let lag = format!(
-        "{} records, the oldest waits {}{}",
-        count(status.lag),
+        "{}, the oldest waits {}{}",
+        counted(status.lag, "record"),
         or_unknown(status.delay.as_deref()),
         late.unwrap_or_default()
     );
@@ -128,11 +130,7 @@ fn decision(status: &KafkaConsumerStatus) -> String {
     else {
         return String::new();
     };
-    let pods = match scaling.wanted {
-        Some(1) => "pod",
-        _ => "pods",
-    };
-    let mut text = format!("Why {} {pods}\n", count(scaling.wanted));
+    let mut text = format!("Why {}\n", counted(scaling.wanted, "pod"));
     for reason in &scaling.reasons {
         text.push_str(&format!("  {reason}\n"));
     }

@@ -7,6 +7,7 @@ use super::status::Said;
 use crate::api::names::{WORKER_CONTAINER, replay_reason as reason};
 use crate::api::{LeftOut, ReplayPhase, WouldReplay};
 use crate::controller::workload::pod_trouble;
+use crate::plural::noun;
 use crate::worker_config::replay::{Ending, ReplayResult};
 
 /// What is known by number. None where nothing said it.
@@ -96,8 +97,9 @@ fn complete(last: Option<&ReplayResult>, counts: &Counts, silent: usize) -> Word
     };
     if let Some(would) = &last.would_replay {
         let message = format!(
-            "{} dead letters would be replayed {}",
+            "{} {} would be replayed {}",
             would.total,
+            noun("dead letter", would.total),
             target(counts)
         );
         return (ReplayPhase::Complete, reason::COUNTED, message);
@@ -127,6 +129,7 @@ fn given_up(last: Option<&ReplayResult>, failed: &JobCondition, counts: &Counts)
             (ReplayPhase::Failed, reason::INCOMPLETE, message)
         }
         last => {
+            let attempts = counts.attempts.unwrap_or_default();
             let why = last.and_then(|last| last.error.clone());
             let why = why
                 .or_else(|| failed.message.clone())
@@ -135,8 +138,9 @@ fn given_up(last: Option<&ReplayResult>, failed: &JobCondition, counts: &Counts)
                 ReplayPhase::Failed,
                 reason::JOB_FAILED,
                 format!(
-                    "given up after {} attempts: {why}; mend it, then another DeadLetterReplay goes on where this one was",
-                    counts.attempts.unwrap_or_default()
+                    "given up after {} {}: {why}; mend it, then another DeadLetterReplay goes on where this one was",
+                    attempts,
+                    noun("attempt", attempts)
                 ),
             )
         }
@@ -185,8 +189,12 @@ fn target(counts: &Counts) -> String {
 
 fn replayed(counts: &Counts) -> String {
     let count = |count: Option<u64>| count.map_or("-".to_owned(), |count| count.to_string());
+    let were = match counts.replayed {
+        Some(1) => "dead letter was",
+        _ => "dead letters were",
+    };
     format!(
-        "{} dead letters were replayed {}, {} {} again",
+        "{} {were} replayed {}, {} {} again",
         count(counts.replayed),
         target(counts),
         count(counts.failed_again),
@@ -326,7 +334,7 @@ mod tests {
             (ReplayPhase::Failed, reason::JOB_FAILED)
         );
         assert!(
-            said.message.contains("1 attempts: no right"),
+            said.message.contains("1 attempt: no right"),
             "{}",
             said.message
         );

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 use super::texts::{
-    not_ready_text, problems_text, remedy, rolling_text, stalled_reason, stalled_text,
+    not_ready_text, problems_text, ready_text, remedy, rolling_text, stalled_reason, stalled_text,
     unreachable_text,
 };
 use super::{Facts, Kafka, Spec, own_consumer};
@@ -14,6 +14,7 @@ use crate::api::{ScalingMode, StuckRecord};
 use crate::controller::size::By;
 use crate::fleet::Problem;
 use crate::lag::dead_letter_topic;
+use crate::plural::noun;
 
 /// `True`, `False` or `Unknown`, with reason and message.
 struct Judgement {
@@ -145,7 +146,7 @@ fn ready(facts: &Facts<'_>, stuck: &[StuckRecord]) -> Judgement {
             "records wait, and no pod is started, as spec.scaling.mode leaves the size to others: set spec.replicas, or spec.scaling.mode to Auto",
         ),
         0 => yes("Idle", "at zero: there is nothing to do"),
-        _ => yes("AllReady", format!("{ready} of {size} pods are ready")),
+        _ => yes("AllReady", ready_text(ready, size)),
     }
 }
 
@@ -175,10 +176,7 @@ fn progressing(facts: &Facts<'_>) -> Judgement {
     if workload.rolling {
         yes("RollingOut", rolling_text(replicas))
     } else if replicas < size || workload.ready < size {
-        yes(
-            "ScalingUp",
-            format!("{} of {size} pods are ready", workload.ready),
-        )
+        yes("ScalingUp", ready_text(workload.ready, size))
     } else if replicas > size || workload.leaving > 0 {
         yes(
             "Draining",
@@ -210,8 +208,9 @@ fn kafka_reachable(facts: &Facts<'_>) -> Judgement {
                 count => no(
                     "PartitionsUnread",
                     format!(
-                        "offsets of {count} of {} partitions cannot be read; the brokers that lead them may be down",
-                        sample.partitions.len()
+                        "offsets of {count} of {} {} cannot be read; the brokers that lead them may be down",
+                        sample.partitions.len(),
+                        noun("partition", sample.partitions.len())
                     ),
                 ),
             }

@@ -2,6 +2,7 @@
 
 use crate::controller::fleets::FleetKey;
 use crate::kafka::admin::Member;
+use crate::plural::noun;
 
 /// Members and fleets that a message names.
 const NAMED: usize = 3;
@@ -30,7 +31,8 @@ impl Sharing<'_> {
                 id => id,
             };
             let count = member.partitions.len();
-            format!("{client} from {} with {count} partitions", member.host)
+            let partitions = noun("partition", count);
+            format!("{client} from {} with {count} {partitions}", member.host)
         };
         let named = named(self.strangers.iter().map(has));
         format!("the group has members that are no pods of this fleet: {named}; {REMEDY}")
@@ -43,8 +45,9 @@ impl Sharing<'_> {
 
     pub(super) fn foreign_text(&self) -> String {
         format!(
-            "offsets of {} partitions move without reports of this fleet's workers: another program commits for its group; stop it, or give it another group",
-            self.foreign
+            "offsets of {} {} move without reports of this fleet's workers: another program commits for its group; stop it, or give it another group",
+            self.foreign,
+            noun("partition", self.foreign)
         )
     }
 }

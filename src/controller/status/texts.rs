@@ -5,6 +5,7 @@ use crate::api::StuckRecord;
 use crate::api::names::WORKER_CONTAINER;
 use crate::controller::workload::Workload;
 use crate::fleet::{Fleet, Handler, Problem};
+use crate::plural::{noun, part_are};
 use crate::report::{IDEMPOTENCY_STORE, WORKER_KILLED, unread};
 
 /// Every problem at once, as far as a message has room.
@@ -70,7 +71,7 @@ pub(super) fn stalled_text(facts: &Facts<'_>, record: &StuckRecord, count: usize
     };
     let tried = match attempts {
         0 => String::new(),
-        attempts => format!(" after {attempts} attempts"),
+        attempts => format!(" after {attempts} {}", noun("attempt", *attempts)),
     };
     if error.starts_with(IDEMPOTENCY_STORE) {
         return format!(
@@ -192,7 +193,7 @@ pub(super) fn remedy(reason: &str, fleet: &Fleet) -> Option<String> {
 /// A pod that runs says what it waits for in its log and in `/readyz`, which nobody has read here.
 pub(super) fn not_ready_text(facts: &Facts<'_>, fleet: &Fleet, workload: &Workload) -> String {
     let (name, namespace) = (&fleet.name, &fleet.namespace);
-    let so = format!("{} of {} pods are ready", workload.ready, workload.size);
+    let so = ready_text(workload.ready, workload.size);
     match workload.waiting {
         0 => format!("{so}; the others are starting"),
         waiting if own_consumer(facts) => format!(
@@ -202,6 +203,11 @@ pub(super) fn not_ready_text(facts: &Facts<'_>, fleet: &Fleet, workload: &Worklo
             "{so}; {waiting} run, and begin or wait for their handler or for Kafka: drover logs {name} -n {namespace} says for what"
         ),
     }
+}
+
+/// How many of the pods are ready.
+pub(super) fn ready_text(ready: u32, size: u32) -> String {
+    format!("{} ready", part_are(ready.into(), size.into(), "pod"))
 }
 
 /// A roll-out is under way.

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use super::{Content, Failed, News, Place, Summary};
+use crate::plural::noun;
 use crate::worker::delivery::answer::class;
 
 /// The most characters of a value in a line.
@@ -185,8 +186,7 @@ impl Summary {
 
 /// `1 record`, `2 records`.
 fn several(count: u64, what: &str) -> String {
-    let plural = if count == 1 { "" } else { "s" };
-    format!("{count} {what}{plural}")
+    format!("{count} {}", noun(what, count))
 }
 
 fn shown(content: &Content) -> String {

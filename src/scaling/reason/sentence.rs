@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::Why;
+use crate::plural::{are, noun, part_are};
 use crate::scaling::schedule::Floor;
 
 impl fmt::Display for Why {
@@ -15,7 +16,7 @@ impl fmt::Display for Why {
                 arrival,
                 projected,
             } => {
-                write!(f, "{} enough: ", are(*replicas))?;
+                write!(f, "{} enough: ", pods_are(*replicas))?;
                 load(f, *backlog, *arrival)?;
                 match backlog {
                     0 => Ok(()),
@@ -83,7 +84,8 @@ impl fmt::Display for Why {
             } => {
                 write!(
                     f,
-                    "the lag of {unknown} of {partitions} partitions is unknown ({first}: "
+                    "the lag of {unknown} of {partitions} {} is unknown ({first}: ",
+                    noun("partition", *partitions)
                 )?;
                 match cause {
                     Some(cause) => write!(f, "{cause}")?,
@@ -101,7 +103,8 @@ impl fmt::Display for Why {
             ),
             Self::Starting { ready, ordered } => write!(
                 f,
-                "{ready} of {ordered} ordered pods are ready; the next decision waits for the rest"
+                "{} ready; the next decision waits for the rest",
+                part_are((*ready).into(), (*ordered).into(), "ordered pod")
             ),
             Self::Rolling => f.write_str("a roll-out is under way; the next decision waits for it"),
             Self::Settling => f.write_str(
@@ -114,21 +117,20 @@ impl fmt::Display for Why {
             ),
             Self::MostlyStuck { stuck, partitions } => write!(
                 f,
-                "{stuck} of {partitions} partitions are stuck: more pods cannot help; see Stalled"
+                "{} stuck: more pods cannot help; see Stalled",
+                part_are(*stuck as u64, *partitions as u64, "partition")
             ),
             Self::MorePodsDoNotHelp { most } => write!(
                 f,
-                "more than {most} pods brought no capacity: something behind the handler is the limit; this is tried again later"
+                "more than {most} {} brought no capacity: something behind the handler is the limit; this is tried again later",
+                noun("pod", *most)
             ),
             Self::CappedByPartitions { wanted, partitions } => {
-                let most = match partitions {
-                    1 => "1 partition",
-                    more => &format!("{more} partitions"),
-                };
                 write!(
                     f,
-                    "{} wanted, but {most} cannot feed more than {partitions}; add partitions or make the handler faster",
-                    beyond(*wanted, *partitions)
+                    "{} wanted, but {partitions} {} cannot feed more than {partitions}; add partitions or make the handler faster",
+                    beyond(*wanted, *partitions),
+                    noun("partition", *partitions)
                 )
             }
             Self::CappedByMax {
@@ -166,10 +168,7 @@ impl fmt::Display for Why {
             },
             Self::AtLeastMin { min, partitions } => {
                 write!(f, "scaling.minReplicas keeps {min}")?;
-                if *partitions > 0 && partitions < min {
-                    write!(f, ", but only {partitions} partitions are there to share")?;
-                }
-                Ok(())
+                few(f, *min, *partitions)
             }
             Self::Scheduled { peak, partitions } => scheduled(f, peak, *partitions),
             Self::ZeroTooSlow { takes, promise } => write!(
@@ -200,13 +199,11 @@ impl fmt::Display for Why {
                 offset,
                 error,
             } => {
-                write!(f, "{stuck} stuck ")?;
-                f.write_str(if *stuck == 1 {
-                    "partition is"
-                } else {
-                    "partitions are"
-                })?;
-                write!(f, " left out: {first} at offset {offset}")?;
+                let (what, are) = (noun("partition", *stuck), are(*stuck));
+                write!(
+                    f,
+                    "{stuck} stuck {what} {are} left out: {first} at offset {offset}"
+                )?;
                 match error {
                     Some(error) => write!(f, " ({error})"),
                     None => f.write_str(" has not moved while others have"),
@@ -218,7 +215,8 @@ impl fmt::Display for Why {
                 records,
             } => write!(
                 f,
-                "{first} was stuck and works off the {records} records that came meanwhile: the pod that has it does that alone"
+                "{first} was stuck and works off the {records} {} that came meanwhile: the pod that has it does that alone",
+                noun("record", *records)
             ),
             Self::CatchingUp {
                 partitions,
@@ -226,24 +224,26 @@ impl fmt::Display for Why {
                 records,
             } => write!(
                 f,
-                "{partitions} partitions, {first} among them, were stuck and work off the {records} records that came meanwhile: the pods that have them do that alone"
+                "{partitions} partitions, {first} among them, were stuck and work off the {records} {} that came meanwhile: the pods that have them do that alone",
+                noun("record", *records)
             ),
             Self::PodsMissing { missing, ordered } => write!(
                 f,
-                "{missing} of {ordered} pods have not become ready for a long time, and are not reckoned with; drover status and kubectl get pods say why"
+                "{missing} of {ordered} {} {} not become ready for a long time, and {} not reckoned with; drover status and kubectl get pods say why",
+                noun("pod", *ordered),
+                if *missing == 1 { "has" } else { "have" },
+                are(*missing)
             ),
             Self::RetriesLeftOut {
                 records,
                 partition,
                 seconds,
             } => {
-                match records {
-                    1 => f.write_str("1 record failed and is tried again")?,
-                    more => write!(f, "{more} records failed and are tried again")?,
-                }
                 write!(
                     f,
-                    ", in {partition} for {seconds:.0}s: no number of pods helps; drover lag shows where, drover logs why"
+                    "{records} {} failed and {} tried again, in {partition} for {seconds:.0}s: no number of pods helps; drover lag shows where, drover logs why",
+                    noun("record", *records),
+                    are(*records)
                 )
             }
             Self::HotPartition {
@@ -274,10 +274,16 @@ fn scheduled(f: &mut fmt::Formatter<'_>, peak: &Floor, partitions: u32) -> fmt::
         )?,
         None => write!(f, "until {until} ({zone})")?,
     }
-    if partitions > 0 && partitions < min {
-        write!(f, ", but only {partitions} partitions are there to share")?;
+    few(f, min, partitions)
+}
+
+/// That partitions are fewer than the pods that are kept, if they are.
+fn few(f: &mut fmt::Formatter<'_>, min: u32, partitions: u32) -> fmt::Result {
+    if partitions == 0 || partitions >= min {
+        return Ok(());
     }
-    Ok(())
+    let (what, are) = (noun("partition", partitions), are(partitions));
+    write!(f, ", but only {partitions} {what} {are} there to share")
 }
 
 fn load(f: &mut fmt::Formatter<'_>, backlog: u64, arrival: Option<f64>) -> fmt::Result {
@@ -295,7 +301,7 @@ fn load(f: &mut fmt::Formatter<'_>, backlog: u64, arrival: Option<f64>) -> fmt::
 fn beyond(wanted: u32, limit: u32) -> String {
     match limit.checked_mul(10) {
         Some(many) if limit > 0 && wanted > many => "far more pods are".to_owned(),
-        _ => are(wanted),
+        _ => pods_are(wanted),
     }
 }
 
@@ -312,14 +318,12 @@ fn rate_of(per_second: f64) -> String {
         true => format!("{records:.0}"),
         false => number(records),
     };
-    format!("{records} records a {unit}")
+    let what = if records == "1" { "record" } else { "records" };
+    format!("{records} {what} a {unit}")
 }
 
-fn are(pods: u32) -> String {
-    match pods {
-        1 => "1 pod is".to_owned(),
-        pods => format!("{pods} pods are"),
-    }
+fn pods_are(pods: u32) -> String {
+    format!("{pods} {} {}", noun("pod", pods), are(pods))
 }
 
 /// Three digits are enough for people.
@@ -328,5 +332,48 @@ fn number(value: f64) -> String {
         format!("{value:.0}")
     } else {
         format!("{value:.2}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_one_the_sentence_is_singular() {
+        let starting = |ready, ordered| Why::Starting { ready, ordered };
+        let missing = |missing, ordered| Why::PodsMissing { missing, ordered };
+        let stuck = |stuck, partitions| Why::MostlyStuck { stuck, partitions };
+        for (why, words) in [
+            (starting(0, 1), "0 of 1 ordered pod is ready;"),
+            (starting(1, 3), "1 of 3 ordered pods is ready;"),
+            (
+                missing(1, 1),
+                "1 of 1 pod has not become ready for a long time, and is not",
+            ),
+            (
+                missing(2, 3),
+                "2 of 3 pods have not become ready for a long time, and are not",
+            ),
+            (stuck(1, 1), "1 of 1 partition is stuck:"),
+            (stuck(3, 4), "3 of 4 partitions are stuck:"),
+            (
+                Why::AtLeastMin {
+                    min: 2,
+                    partitions: 1,
+                },
+                "keeps 2, but only 1 partition is there to share",
+            ),
+            (
+                Why::CappedByRate {
+                    pods: 1,
+                    rate: 1.0 / 60.0,
+                },
+                "allows the fleet 1 record a minute, which 1 pod uses up",
+            ),
+        ] {
+            let text = why.to_string();
+            assert!(text.contains(words), "{words}: {text}");
+        }
     }
 }

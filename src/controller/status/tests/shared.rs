@@ -36,7 +36,7 @@ fn whoever_else_has_the_group_is_named() {
     let (status, word_now, message) = condition(&day.status(), "GroupShared");
     assert_eq!((&*status, &*word_now), ("True", "OtherMembers"));
     assert!(
-        message.contains("rdkafka from 10.0.0.9 with 1 partitions; "),
+        message.contains("rdkafka from 10.0.0.9 with 1 partition; "),
         "{message}"
     );
     // The fleet does what it is there for.

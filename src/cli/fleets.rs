@@ -252,6 +252,6 @@ mod tests {
             "shop/fleet-7: it cannot be read: spec.topics must be a list"
         );
         assert_eq!(lines[29], "shop/fleet-29: fleet-29");
-        assert_eq!(most.get(), AT_ONCE);
+        assert!((2..=AT_ONCE).contains(&most.get()), "{}", most.get());
     }
 }

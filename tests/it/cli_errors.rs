@@ -19,7 +19,7 @@ use crate::worker::kafka::eventually;
 pub const SECRET: &str = "hush";
 
 /// All that ask the API server for KafkaConsumers first.
-const OF_CLUSTERS: [&[&str]; 14] = [
+const OF_CLUSTERS: [&[&str]; 18] = [
     &["status"],
     &["status", "orders"],
     &["explain", "orders"],
@@ -40,6 +40,10 @@ const OF_CLUSTERS: [&[&str]; 14] = [
         "r",
         "-y",
     ],
+    &["lag"],
+    &["lag", "-A"],
+    &["explain", "-l", "team=shop"],
+    &["dlq", "list", "-A"],
     &["dlq", "list", "orders"],
     &["dlq", "show", "orders"],
     &["dlq", "replay", "orders"],

@@ -68,7 +68,7 @@ async fn lag_and_dead_letters_of_many_are_told_though_the_brokers_of_one_are_awa
             "{text}"
         );
         for name in ["orders", "plain"] {
-            let head = format!("{namespace}/{name}: group {topic}: 6 records wait (Empty, ");
+            let head = format!("{namespace}/{name}: group {topic}: 6 records wait (");
             assert!(lines.iter().any(|line| line.starts_with(&head)), "{text}");
         }
     }

@@ -147,7 +147,7 @@ async fn where_names_do_not_matter_the_date_still_does() {
     };
     let expired = admin(&secured().servers("EXPIRED"), unnamed());
     told("expired", &expired, "has expired at 20").await;
-    let topic = secured().broker.create_topic("unnamed", 1).await;
+    let topic = secured().broker.create_topic("tls-unnamed", 1).await;
     let elsewhere = admin(&secured().servers("ELSEWHERE"), unnamed());
     let found = elsewhere
         .partitions(&BTreeSet::from([topic.clone()]), Duration::from_secs(60))

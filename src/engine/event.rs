@@ -206,6 +206,8 @@ impl Verdict {
 
 /// The class of a failure where the handler had the record and the connection to it broke before its answer.
 pub const CONNECTION_BROKE: &str = "Connection";
+/// The class of a failure where no connection to the handler could be made, so that it had nothing of the record.
+pub const NOT_CONNECTED: &str = "Connect";
 
 /// Why a delivery failed.
 #[derive(Debug, Clone, PartialEq, Eq)]

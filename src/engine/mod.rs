@@ -39,7 +39,8 @@ mod view;
 pub use breaker::Breaker;
 pub use effect::{DeadLetterReason, Effect, FrontierCommit};
 pub use event::{
-    Assignment, Barred, CONNECTION_BROKE, CommitFailure, Event, Failure, Incoming, Verdict,
+    Assignment, Barred, CONNECTION_BROKE, CommitFailure, Event, Failure, Incoming, NOT_CONNECTED,
+    Verdict,
 };
 pub use pace::RateLimit;
 pub use view::{Gauges, LaneState, LaneView, Totals};

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::effect::{DeadLetterReason, Effect};
-use super::event::{Failure, Verdict};
+use super::event::{Failure, NOT_CONNECTED, Verdict};
 use super::lane::Tried;
 use super::record::{State, Trouble};
 use super::slab::Handle;
@@ -15,6 +15,9 @@ use crate::worker_config::OnExhausted;
 const LONGEST_ASKED_WAIT: Duration = Duration::from_secs(3600);
 /// The shortest wait after a handler asked for less without saying for how long.
 const SHORTEST_SLOW_DOWN: Duration = Duration::from_millis(100);
+/// A handler that is not there is tried so often at least: it costs it nothing, and one that crashes again and again is
+/// not there for long.
+const ABSENT: Duration = Duration::from_secs(2);
 /// The most characters of an error in a report.
 const ERROR_CHARS: usize = 100;
 
@@ -68,8 +71,9 @@ impl<P> Engine<P> {
                 let reason = DeadLetterReason::Rejected;
                 self.exhausted(index, handle, reason, failure, effects);
             }
-            Verdict::SlowDown { after, failure: _ } => {
-                let wait = self.slow_down(handle, after);
+            Verdict::SlowDown { after, failure } => {
+                let is_absent = failure.class == NOT_CONNECTED;
+                let wait = self.slow_down(handle, after, is_absent);
                 self.try_again(index, handle, wait, effects);
             }
             Verdict::Misconfigured(failure) => {
@@ -306,14 +310,17 @@ impl<P> Engine<P> {
         }
     }
 
-    /// The handler asked for less: how long this record waits.
-    fn slow_down(&mut self, handle: Handle, after: Option<Duration>) -> Duration {
+    /// The handler asked for less, or is not there: how long this record waits.
+    fn slow_down(&mut self, handle: Handle, after: Option<Duration>, is_absent: bool) -> Duration {
         self.totals.slow_downs += 1;
         let record = &mut self.records[handle];
         record.slow_downs = record.slow_downs.saturating_add(1);
         let (started, times) = (record.delivery, record.slow_downs);
         let growing = |times| match after {
             Some(after) => after.min(LONGEST_ASKED_WAIT),
+            None if is_absent => self
+                .growing(handle, times)
+                .clamp(SHORTEST_SLOW_DOWN, ABSENT),
             None => self.growing(handle, times).max(SHORTEST_SLOW_DOWN),
         };
         let own = growing(times);

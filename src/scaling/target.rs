@@ -344,7 +344,10 @@ pub(super) fn propose(
             replicas: current,
             backlog: needs.backlog as u64,
             arrival: needs.arrival,
-            projected: needs.projected.max(rate::wait(policy, needs.backlog)),
+            projected: match reading.sample.ready {
+                0 => f64::INFINITY,
+                _ => needs.projected.max(rate::wait(policy, needs.backlog)),
+            },
         }),
     }
 }

@@ -24,12 +24,12 @@ const LONGEST_PROOF: Duration = Duration::from_secs(300);
 /// After so long in the group all is forgotten, as the kubelet forgets a container's crashes.
 const FORGOTTEN: Duration = Duration::from_secs(600);
 
-/// Returns when the handler has been out of reach for as long as `patience`. While Kafka is out of reach as well,
+/// Returns when the handler has been out of reach for as long as `patience`, and is. While Kafka is out of reach as well,
 /// nobody could be told, and others may be no better off.
 pub(super) async fn until_others_are_better(health: &Health, patience: Duration) {
     loop {
-        let missing_for = health.handler_missing_for().unwrap_or_default();
-        if missing_for >= patience && !health.kafka_is_missing() {
+        let is_gone = health.handler_is_missing() && health.handler_absence() >= patience;
+        if is_gone && !health.kafka_is_missing() {
             break;
         }
         sleep(LOOK).await;
@@ -40,6 +40,40 @@ pub(super) async fn until_others_are_better(health: &Health, patience: Duration)
         why,
         "the handler in this pod could not be reached for long: others of the group have its partitions until it is back"
     );
+}
+
+/// How long the handler was out of reach lately: time in reach takes half as much away, so that a handler that is up for
+/// a few seconds between two crashes is as good as gone.
+#[derive(Debug, Default)]
+pub(super) struct Absence {
+    owed: Duration,
+    at: Duration,
+    is_absent: bool,
+}
+
+impl Absence {
+    /// It is out of reach now, or not.
+    pub fn set(&mut self, is_absent: bool, now: Duration) {
+        self.owed = self.so_far(now);
+        self.at = now;
+        self.is_absent = is_absent;
+    }
+
+    /// How long, by now.
+    pub fn so_far(&self, now: Duration) -> Duration {
+        let since = now.saturating_sub(self.at);
+        if self.is_absent {
+            self.owed + since
+        } else {
+            self.owed.saturating_sub(since / 2)
+        }
+    }
+
+    /// Nothing is held against it any more.
+    pub fn forget(&mut self, now: Duration) {
+        self.owed = Duration::ZERO;
+        self.at = now;
+    }
 }
 
 /// How often the worker has stood aside lately.
@@ -70,6 +104,33 @@ impl Returns {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_that_is_up_for_seconds_between_two_crashes_is_as_good_as_gone() {
+        let at = Duration::from_secs;
+        let mut absence = Absence::default();
+        absence.set(true, at(100));
+        assert_eq!(absence.so_far(at(112)), at(12));
+        // Told again, it is no other absence.
+        absence.set(true, at(112));
+        absence.set(false, at(113));
+        assert_eq!(absence.so_far(at(117)), at(11));
+        absence.set(true, at(117));
+        assert_eq!(absence.so_far(at(136)), HANDLER_PATIENCE);
+        absence.forget(at(136));
+        assert_eq!(absence.so_far(at(137)), at(1));
+    }
+
+    #[test]
+    fn one_that_is_started_again_and_stays_is_forgiven() {
+        let at = Duration::from_secs;
+        let mut absence = Absence::default();
+        absence.set(true, at(100));
+        absence.set(false, at(125));
+        assert_eq!(absence.so_far(at(175)), Duration::ZERO);
+        absence.set(true, at(1_000));
+        assert_eq!(absence.so_far(at(1_020)), at(20));
+    }
 
     #[test]
     fn a_handler_that_goes_again_and_again_has_to_stay_longer_each_time() {

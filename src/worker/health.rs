@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::aside::Absence;
 use super::news::News;
 use crate::clock::Monotonic;
 use crate::telemetry::http::Probes;
@@ -32,8 +33,9 @@ struct Troubles {
     topic: Option<String>,
     commits: Option<String>,
     handler: Option<String>,
-    /// Since when.
-    handler_missing_since: Option<Duration>,
+    handler_absence: Absence,
+    /// When it was last tried.
+    handler_tried_at: Duration,
     store: Option<String>,
     /// Nothing is delivered without the store.
     store_is_needed: bool,
@@ -142,20 +144,23 @@ impl Health {
     /// The handler cannot be connected to; or can. True if that is news.
     pub fn handler(&self, trouble: Option<&str>) -> bool {
         let mut troubles = self.troubles();
-        match trouble {
-            None => troubles.handler_missing_since = None,
-            Some(_) => {
-                let now = self.clock.elapsed();
-                troubles.handler_missing_since.get_or_insert(now);
-            }
-        }
+        let is_absent = trouble.is_some();
+        troubles
+            .handler_absence
+            .set(is_absent, self.clock.elapsed());
         replace(&mut troubles.handler, trouble)
     }
 
-    /// How long the handler has not been reached, though it was tried all the time.
-    pub fn handler_missing_for(&self) -> Option<Duration> {
-        let since = self.troubles().handler_missing_since?;
-        Some(self.clock.elapsed().saturating_sub(since))
+    /// How long the handler has not been tried.
+    pub fn handler_untried_for(&self) -> Duration {
+        let now = self.clock.elapsed();
+        now.saturating_sub(self.troubles().handler_tried_at)
+    }
+
+    /// How long the handler was out of reach lately.
+    pub fn handler_absence(&self) -> Duration {
+        let now = self.clock.elapsed();
+        self.troubles().handler_absence.so_far(now)
     }
 
     /// What is to be told of the handler's changes in the log.
@@ -198,11 +203,17 @@ impl Health {
         self.joined.store(false, Relaxed);
         self.outvoted.store(false, Relaxed);
         let mut troubles = self.troubles();
+        let handler = troubles.handler.take();
         *troubles = Troubles {
-            handler: troubles.handler.take(),
-            handler_missing_since: troubles.handler_missing_since,
+            handler,
             ..Troubles::default()
         };
+    }
+
+    /// The handler was waited for, and is there: what was before is not held against it.
+    pub fn handler_is_back(&self) {
+        let now = self.clock.elapsed();
+        self.troubles().handler_absence.forget(now);
     }
 
     fn troubles(&self) -> MutexGuard<'_, Troubles> {

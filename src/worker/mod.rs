@@ -255,6 +255,7 @@ impl Worker<'_> {
         let mut beside = JoinSet::new();
         beside.spawn(reachability::watch_handler(
             self.place.clone(),
+            self.has_own_handler(),
             Arc::clone(health),
         ));
         if self.has_own_handler() {

@@ -18,6 +18,8 @@ use crate::worker_config::Handler;
 
 /// Between two looks.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
+/// Between two looks at an own handler that nothing is delivered to.
+const LOOK_AT_REST: Duration = Duration::from_secs(5);
 /// What lasts is told again after this long, so that a log of the last ten minutes has it.
 const TELL_AGAIN: Duration = Duration::from_secs(300);
 /// How long a look may take.
@@ -103,11 +105,12 @@ pub(super) async fn wait_for_handler(place: &Place, proof: Duration, health: &He
         sleep(LOOK_AGAIN / 10).await;
     }
     handler(health, None);
+    health.handler_is_back();
 }
 
-/// Looks at the handler at the start and whenever it is missing: deliveries tell of it as well, but
-/// there may be none.
-pub(super) async fn watch_handler(place: Place, health: Arc<Health>) {
+/// Looks at the handler at the start and whenever it is missing, and at one of this pod's `own` also while nothing is
+/// delivered: deliveries tell of it as well, but there may be none.
+pub(super) async fn watch_handler(place: Place, own: bool, health: Arc<Health>) {
     let clock = Monotonic::start();
     let mut told_at = Duration::ZERO;
     let mut said = health.handler_trouble();
@@ -119,6 +122,9 @@ pub(super) async fn watch_handler(place: Place, health: Arc<Health>) {
         said = Some(why);
     }
     loop {
+        if own && !health.handler_is_missing() && health.handler_untried_for() >= LOOK_AT_REST {
+            handler(&health, place.look().await.err().as_deref());
+        }
         if health.handler_is_missing() {
             // That a command is there does not say that it runs: what deliveries said of it only they take back.
             let by_look = matches!(place, Place::Http(_)) || health.handler_trouble() == said;

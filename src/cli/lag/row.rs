@@ -40,10 +40,12 @@ pub(super) enum Owner {
 }
 
 impl Owner {
-    /// Who has each partition, of a group that has shared all out.
+    /// Who has each partition, of a group that has shared all out, or that nobody is in.
     pub fn of(group: Option<&Group>, partition: &TopicPartition) -> Self {
-        let Some(group) = group.filter(|group| group.state == "Stable") else {
-            return Self::Unsaid;
+        let group = match group {
+            Some(group) if group.state == "Stable" => group,
+            Some(group) if group.state == "Empty" => return Self::Nobody,
+            _ => return Self::Unsaid,
         };
         let mut members = group.members.iter();
         match members.find(|member| member.partitions.contains(partition)) {
@@ -205,6 +207,7 @@ mod tests {
         for (group, owner) in [
             (Some(group("Stable", vec![member])), Some("orders-2")),
             (Some(group("Stable", Vec::new())), None),
+            (Some(group("Empty", Vec::new())), None),
             (
                 Some(group("CompletingRebalance", Vec::new())),
                 Some("orders-1"),

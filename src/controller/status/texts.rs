@@ -124,7 +124,8 @@ pub(super) fn stalled_text(facts: &Facts<'_>, record: &StuckRecord, count: usize
             "look at what your consumer logs of this partition; mend it and it goes on by itself".to_owned()
         }
         _ => format!(
-            "mend the handler and it goes on by itself, or name a dead-letter topic in spec.delivery.deadLetter; if the record is not worth it, {}",
+            "mend the handler and it goes on by itself{}; if the record is not worth it, {}",
+            or_a_dead_letter(facts),
             skip(facts, record)
         ),
     };
@@ -138,6 +139,17 @@ fn whose(facts: &Facts<'_>) -> String {
     match facts.spec {
         Spec::Good(fleet) => format!("{} -n {}", fleet.name, fleet.namespace),
         Spec::Bad(_) => "NAME".to_owned(),
+    }
+}
+
+/// What would get a record out of the way that the handler does not take, where that is not so already.
+fn or_a_dead_letter(facts: &Facts<'_>) -> &'static str {
+    match facts.spec {
+        Spec::Good(fleet) if fleet.delivery.used_dead_letter_topic().is_some() => "",
+        Spec::Good(fleet) if fleet.delivery.dead_letter_topic.is_some() => {
+            ", or let spec.delivery.onExhausted be DeadLetter"
+        }
+        _ => ", or name a dead-letter topic in spec.delivery.deadLetter",
     }
 }
 

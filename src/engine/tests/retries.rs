@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::rig::{Rig, failure, ms, retry, settings};
-use crate::engine::{Effect, Settings, Verdict};
+use crate::engine::{Effect, Failure, NOT_CONNECTED, Settings, Verdict};
 use crate::worker_config::{OnExhausted, Ordering};
 
 fn slow_down(after: Option<Duration>) -> Verdict {
@@ -147,6 +147,49 @@ fn a_handler_that_refuses_even_one_is_left_alone_for_the_time_it_asked() {
     assert_eq!(rig.delivered(), [], "not even another record");
     rig.pass(ms(1));
     assert_eq!(rig.delivered().len(), 1);
+}
+
+#[test]
+fn a_handler_that_is_not_there_is_tried_every_two_seconds_however_long_that_lasts() {
+    let settings = Settings {
+        initial_backoff: ms(500),
+        max_backoff: ms(60_000),
+        ..settings()
+    };
+    let mut rig = Rig::new(settings, 1);
+    for offset in 0..100 {
+        rig.read(0, offset, offset);
+    }
+    let absent = Verdict::SlowDown {
+        after: None,
+        failure: Failure {
+            class: NOT_CONNECTED,
+            ..failure()
+        },
+    };
+    let (mut tried_at, mut tries) = (rig.now, 0);
+    let end = rig.now + ms(600_000);
+    while rig.now < end {
+        for ticket in rig.delivered() {
+            assert!(rig.now <= tried_at + ms(2_000), "{:?}", rig.now - tried_at);
+            (tried_at, tries) = (rig.now, tries + 1);
+            rig.answer(ticket, absent.clone());
+        }
+        rig.pass_to_deadline();
+    }
+    assert!(
+        (300..1_000).contains(&tries),
+        "{tries}: neither seldom nor without a pause"
+    );
+    // It is back: what waits goes on at once.
+    while rig.now < end + ms(10_000) {
+        for ticket in rig.delivered() {
+            rig.done(ticket);
+        }
+        rig.commits();
+        rig.pass(ms(100));
+    }
+    assert_eq!(rig.engine.totals().done, 100);
 }
 
 /// How many of `records`, one after the other or `concurrency` at once, are done within `time` where one of them is

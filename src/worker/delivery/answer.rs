@@ -26,10 +26,10 @@ pub mod class {
     pub const RESULT: &str = "HandlerResult";
     /// No whole answer within the handler's time-out.
     pub const TIMEOUT: &str = "Timeout";
-    /// The handler could not be connected to.
-    pub const CONNECT: &str = "Connect";
     /// The connection broke before the answer was complete.
     pub use crate::engine::CONNECTION_BROKE as CONNECTION;
+    /// The handler could not be connected to.
+    pub use crate::engine::NOT_CONNECTED as CONNECT;
     /// The handler answers in another protocol than `spec.handler.http.protocol` says.
     pub const PROTOCOL: &str = "Protocol";
     /// The command ended in the middle of a delivery.

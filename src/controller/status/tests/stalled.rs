@@ -39,6 +39,31 @@ fn a_stuck_record_is_named_with_place_attempts_and_error() {
 }
 
 #[test]
+fn dead_letters_are_named_as_a_remedy_only_where_there_are_none() {
+    let topic = json!({ "topic": "dlq" });
+    for (delivery, named) in [
+        (json!({}), "or name a dead-letter topic"),
+        (
+            json!({ "deadLetter": topic, "onExhausted": "Stall" }),
+            "or let spec.delivery.onExhausted be DeadLetter",
+        ),
+        (json!({ "deadLetter": topic }), ""),
+    ] {
+        let mut day = Day::good();
+        day.fleet = fleet(json!({ "delivery": delivery }));
+        day.sample = Some(sample(Some(report::Stuck {
+            offset: 4,
+            attempts: 2,
+            error: "HttpStatus 500".to_owned(),
+        })));
+        let (.., message) = condition(&day.status(), "Stalled");
+        assert!(message.contains(named), "{message}");
+        let names_some = message.contains("spec.delivery.");
+        assert_eq!(names_some, !named.is_empty(), "{message}");
+    }
+}
+
+#[test]
 fn a_record_that_waits_for_the_idempotency_store_names_the_store_not_the_handler() {
     let mut day = Day::good();
     day.sample = Some(sample(Some(report::Stuck {

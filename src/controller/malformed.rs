@@ -1,5 +1,6 @@
 //! A resource that passes the schema and still cannot be read, such as one that an older version
-//! stored. It is told so in its own status and otherwise left alone.
+//! stored. It is told so in its own status and otherwise left alone; but if it says that it is paused, which is the
+//! first thing to do about a fleet that does harm, its pods are stopped.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::api::{DynamicObject, ListParams, Patch, PatchParams};
@@ -10,8 +11,13 @@ use serde_json::json;
 use tracing::warn;
 
 use super::context::Context;
-use super::fleets::FleetKey;
+use super::dereference;
+use super::error::Error;
+use super::fleets::{FleetKey, FleetMemory};
 use super::gauges;
+use super::reconcile::is_owned;
+use super::scale::scale;
+use super::size;
 use crate::api::KafkaConsumer;
 use crate::api::names::{STATUS_MANAGER, condition};
 use crate::clock;
@@ -30,14 +36,14 @@ const LONGEST_ERROR: usize = 2000;
 pub async fn tell(context: &Context, key: &FleetKey, invalid: &InvalidObject) -> Action {
     let uid = invalid.metadata.uid.clone().unwrap_or_default();
     let mut memory = context.fleets.take(key, &uid);
-    let told = try_to_tell(context, key, invalid).await;
-    let action = match told {
+    let done = try_to_tell(context, key, invalid, &mut memory).await;
+    let action = match done {
         Ok(()) => {
             memory.failures.none();
             Action::await_change()
         }
         Err(error) => {
-            warn!(consumer = %key, error = %chain(&error), "status not written; it is tried again");
+            warn!(consumer = %key, error = %chain(&error), "status not written, or pods not stopped; it is tried again");
             Action::requeue(memory.failures.another(&uid))
         }
     };
@@ -45,38 +51,81 @@ pub async fn tell(context: &Context, key: &FleetKey, invalid: &InvalidObject) ->
     action
 }
 
-/// The fields that are wrong, and what to do. The object itself is asked for once more: what a watch gives of it is
-/// its metadata and where its reader stopped, which names no field.
-async fn why(
+/// The object itself, asked for once more: what a watch gives of it is its metadata and where its reader stopped, which
+/// names no field.
+async fn whole(
     api: &Api<DynamicObject>,
     key: &FleetKey,
-    invalid: &InvalidObject,
-) -> Result<String, kube::Error> {
+) -> Result<Option<serde_json::Value>, kube::Error> {
     let this = ListParams::default().fields(&format!("metadata.name={}", key.name));
     let found = api.list(&this).await?.items.pop();
-    let document = found.and_then(|found| serde_json::to_value(found).ok());
-    Ok(match document {
-        Some(document) => why_unreadable(&document, &invalid.error),
-        None => format!("{}; correct it", invalid.error),
-    })
+    Ok(found.and_then(|found| serde_json::to_value(found).ok()))
+}
+
+/// Takes its pods away.
+async fn stop(
+    context: &Context,
+    key: &FleetKey,
+    uid: &str,
+    memory: &mut FleetMemory,
+) -> Result<(), Error> {
+    let observed = dereference::observe(context, key);
+    let deployment = observed.deployment.as_deref();
+    let Some(deployment) = deployment.filter(|deployment| is_owned(deployment, uid)) else {
+        return Ok(());
+    };
+    let mut deployment = deployment.clone();
+    let order = size::stop();
+    scale(context, &mut deployment, memory, &observed, &order, None).await?;
+    Ok(())
+}
+
+/// Since when it has been so: the time of a condition that says the same, else now.
+fn since(document: Option<&serde_json::Value>) -> Time {
+    let conditions = document.and_then(|document| document["status"]["conditions"].as_array());
+    let mut conditions = conditions.into_iter().flatten();
+    let same = conditions.find(|it| it["type"] == condition::READY && it["status"] == "False");
+    let time = same.and_then(|it| serde_json::from_value(it["lastTransitionTime"].clone()).ok());
+    time.unwrap_or_else(|| Time(clock::now()))
 }
 
 async fn try_to_tell(
     context: &Context,
     key: &FleetKey,
     invalid: &InvalidObject,
-) -> Result<(), kube::Error> {
+    memory: &mut FleetMemory,
+) -> Result<(), Error> {
     // As raw JSON: it cannot be read as a KafkaConsumer.
     let api: Api<DynamicObject> = Api::namespaced_with(
         context.client.clone(),
         &key.namespace,
         &kube::core::ApiResource::erase::<KafkaConsumer>(&()),
     );
-    let why = why(&api, key, invalid).await?;
+    let failed = |verb: &'static str| {
+        move |source| Error::Api {
+            verb,
+            kind: "KafkaConsumer",
+            name: key.name.clone(),
+            source,
+        }
+    };
+    let document = whole(&api, key).await.map_err(failed("list"))?;
+    let document = document.as_ref();
+    let why = match document {
+        Some(document) => why_unreadable(document, &invalid.error),
+        None => format!("{}; correct it", invalid.error),
+    };
     // It may repeat what was written, which may be a megabyte.
     let error: String = why.chars().take(LONGEST_ERROR).collect();
-    let message =
-        format!("the resource cannot be read: {error}; its children are left as they were");
+    let is_paused = document.is_some_and(|document| document["spec"]["paused"] == true);
+    let children = if is_paused {
+        let uid = invalid.metadata.uid.as_deref().unwrap_or_default();
+        stop(context, key, uid, memory).await?;
+        "it is paused, so its pods are stopped, and its other children are left as they were"
+    } else {
+        "its children are left as they were"
+    };
+    let message = format!("the resource cannot be read: {error}; {children}");
     warn!(consumer = %key, error, "resource cannot be read; it is left alone");
     context.metrics.reconcile_failed();
     let ready = Condition {
@@ -85,7 +134,7 @@ async fn try_to_tell(
         reason: REASON.to_owned(),
         message: message.clone(),
         observed_generation: invalid.metadata.generation,
-        last_transition_time: Time(clock::now()),
+        last_transition_time: since(document),
     };
     let known = FleetGauges {
         ready: Some(false),
@@ -107,7 +156,7 @@ async fn try_to_tell(
         Ok(_) => {}
         // It was deleted in between.
         Err(kube::Error::Api(status)) if status.code == 404 => return Ok(()),
-        Err(error) => return Err(error),
+        Err(error) => return Err(failed("patch the status of")(error)),
     }
     let about = k8s_openapi::api::core::v1::ObjectReference {
         api_version: Some(KafkaConsumer::api_version(&()).into_owned()),

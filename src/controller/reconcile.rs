@@ -167,7 +167,7 @@ fn read(deployment: &Deployment, observed: &Observed) -> Workload {
     workload::read(deployment, observed.pods.iter().map(AsRef::as_ref))
 }
 
-fn is_owned(deployment: &Deployment, uid: &str) -> bool {
+pub(super) fn is_owned(deployment: &Deployment, uid: &str) -> bool {
     let mut owners = deployment.owner_references().iter();
     owners.any(|owner| owner.controller == Some(true) && owner.uid == uid)
 }

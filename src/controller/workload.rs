@@ -152,6 +152,11 @@ fn failure_reason(message: &str, reason: Option<String>) -> String {
     }
 }
 
+/// What Kubernetes calls a container that ends again and again,
+const CRASH_LOOP: &str = "CrashLoopBackOff";
+/// which is after so many restarts.
+const ENDS_AGAIN: i32 = 2;
+
 /// What keeps a pod from running, if something does.
 pub fn pod_trouble(pod: &Pod) -> Option<Trouble> {
     let name = pod.metadata.name.as_deref().unwrap_or_default();
@@ -175,7 +180,22 @@ pub fn pod_trouble(pod: &Pod) -> Option<Trouble> {
 }
 
 fn container_trouble(pod: &str, container: &ContainerStatus) -> Option<Trouble> {
-    let waiting = container.state.as_ref()?.waiting.as_ref()?;
+    let state = container.state.as_ref()?;
+    if let Some(ended) = &state.terminated
+        && ended.exit_code != 0
+        && container.restart_count >= ENDS_AGAIN
+    {
+        // In between it is not called so: it has just ended, and its wait has not begun.
+        let why = ended.reason.as_deref().unwrap_or("ended");
+        return Some(Trouble {
+            reason: CRASH_LOOP.to_owned(),
+            message: format!(
+                "pod {pod}, container {}: it ends again and again; last run: {why}, exit code {}",
+                container.name, ended.exit_code
+            ),
+        });
+    }
+    let waiting = state.waiting.as_ref()?;
     let reason = waiting.reason.as_deref().unwrap_or_default();
     if ORDINARY_WAITS.contains(&reason) {
         return None;
@@ -233,6 +253,12 @@ mod tests {
                     "lastState": { "terminated": { "exitCode": 3, "reason": "Error" } } }] }),
                 "CrashLoopBackOff",
                 "pod p, container worker: back-off 40s; last run: Error, exit code 3",
+            ),
+            (
+                json!({ "initContainerStatuses": [{ "name": "app", "image": "", "imageID": "", "ready": false, "restartCount": 2,
+                    "state": { "terminated": { "exitCode": 1, "reason": "Error" } } }] }),
+                "CrashLoopBackOff",
+                "pod p, container app: it ends again and again; last run: Error, exit code 1",
             ),
             (
                 json!({ "conditions": [{ "type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/3 nodes" }] }),

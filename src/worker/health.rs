@@ -25,6 +25,9 @@ pub struct Health {
     handler_news: Mutex<News>,
 }
 
+/// Of a handler that nothing has asked for so far.
+const NOT_TRIED: &str = "not tried yet";
+
 #[derive(Default)]
 struct Troubles {
     kafka: Option<String>,
@@ -49,7 +52,7 @@ impl Health {
     /// A worker that begins.
     pub fn new(clock: Monotonic) -> Self {
         let troubles = Troubles {
-            handler: Some("not tried yet".to_owned()),
+            handler: Some(NOT_TRIED.to_owned()),
             ..Troubles::default()
         };
         Self {
@@ -242,7 +245,8 @@ impl Probes for Health {
         if troubles.stopping {
             missing.push("the worker is draining before it stops".to_owned());
         }
-        if let Some(why) = &troubles.handler {
+        let untried = troubles.handler.as_deref() == Some(NOT_TRIED);
+        if let Some(why) = troubles.handler.as_ref().filter(|_| !untried) {
             missing.push(format!("handler not reachable: {why}"));
         }
         if let Some(why) = &troubles.kafka {
@@ -262,6 +266,10 @@ impl Probes for Health {
         }
         if let Some(why) = &troubles.commits {
             missing.push(format!("offsets cannot be committed: {why}"));
+        }
+        if untried {
+            // Whatever else is in the way comes before it.
+            missing.push(format!("handler {NOT_TRIED}"));
         }
         if !self.is_member() && !self.outvoted.load(Relaxed) {
             missing.push("not yet a member of the consumer group".to_owned());

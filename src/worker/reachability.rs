@@ -88,8 +88,22 @@ pub(super) async fn wait_for_handler(place: &Place, proof: Duration, health: &He
     loop {
         let now = clock.elapsed();
         match place.look().await {
-            Ok(()) if now.saturating_sub(*there_since.get_or_insert(now)) >= proof => break,
-            Ok(()) => {}
+            Ok(()) => {
+                let is_news = there_since.is_none();
+                if now.saturating_sub(*there_since.get_or_insert(now)) >= proof {
+                    break;
+                }
+                if is_news {
+                    let seconds = proof.as_secs();
+                    info!(
+                        seconds,
+                        "the handler is back; it has to stay so long before the group is joined"
+                    );
+                    health.handler(Some(&format!(
+                        "it is back, and has to stay for {seconds} s before records are taken, since it went before"
+                    )));
+                }
+            }
             Err(why) => {
                 there_since = None;
                 health.handler(Some(&why));

@@ -204,6 +204,52 @@ async fn a_poisoned_resource_stops_neither_others_nor_the_controller() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_resource_that_cannot_be_read_is_stopped_when_it_is_paused() {
+    let operator = Operator::start(&["events"]).await;
+    operator.play_kubelet();
+    let spec = with(operator.spec("events"), "/scaling/minReplicas", json!(1));
+    operator.create("fleet", spec).await;
+    operator
+        .condition("fleet", "Ready", "True", "AllReady")
+        .await;
+    let patch = async |spec: Value| {
+        let patch = Patch::Merge(json!({ "spec": spec }));
+        let raw = operator.raw();
+        raw.patch("fleet", &PatchParams::default(), &patch)
+            .await
+            .unwrap();
+    };
+    let told = async |words: &str| {
+        wait_for(words, async || {
+            let told = operator.raw().get_status("fleet").await.unwrap();
+            let conditions = told.data["status"]["conditions"]
+                .as_array()
+                .unwrap()
+                .clone();
+            let ready = conditions.iter().find(|it| it["type"] == "Ready").unwrap();
+            let message = ready["message"].as_str().unwrap_or_default();
+            let is_so = ready["reason"] == "Unreadable" && message.contains(words);
+            is_so
+                .then(|| ready["lastTransitionTime"].clone())
+                .ok_or_else(|| ready.to_string())
+        })
+        .await
+    };
+    patch(
+        json!({ "template": { "spec": { "containers": [{ "name": "worker", "resources": 7 }] } } }),
+    )
+    .await;
+    let since = told("its children are left as they were").await;
+    let is_of_size = |size: i32| move |it: &Deployment| it.spec.replicas == Some(size);
+    operator.object("fleet", "one pod", is_of_size(1)).await;
+
+    patch(json!({ "paused": true })).await;
+    operator.object("fleet", "no pod", is_of_size(0)).await;
+    // It is as unreadable as before, and has been for as long.
+    assert_eq!(told("it is paused, so its pods are stopped").await, since);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_status_that_cannot_be_read_keeps_no_fleet_from_being_run() {
     let operator = Operator::start(&["events"]).await;
     operator.create("good", operator.spec("events")).await;

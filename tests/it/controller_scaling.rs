@@ -4,10 +4,11 @@
 
 use std::time::Duration;
 
+use futures::StreamExt;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
-use kube::api::{ListParams, Patch, PatchParams};
+use kube::api::{ListParams, Patch, PatchParams, WatchEvent, WatchParams};
 use serde_json::json;
 
 use crate::lag_admin::{commit, produce};
@@ -403,4 +404,39 @@ async fn records_that_are_tried_again_ask_for_no_pods_and_status_says_so() {
     assert_eq!(told.lag, Some(80));
     assert_eq!(told.scaling.unwrap().wanted, Some(1));
     operator.object("fleet", "one pod still", sized(1)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_fleet_that_is_paused_with_another_template_gets_no_pod_of_it() {
+    let operator = Operator::start(&["events"]).await;
+    operator.play_kubelet();
+    let spec = with(operator.spec("events"), "/scaling/minReplicas", json!(1));
+    operator.create("fleet", spec).await;
+    operator
+        .condition("fleet", "Ready", "True", "AllReady")
+        .await;
+    let deployments = operator.api::<Deployment>();
+    let this = WatchParams::default().fields("metadata.name=fleet");
+    let before = deployments.get("fleet").await.unwrap();
+    let version = before.metadata.resource_version.unwrap();
+    let mut changes = deployments.watch(&this, &version).await.unwrap().boxed();
+
+    let template = json!({ "metadata": { "annotations": { "try": "1" } } });
+    let patch = json!({ "paused": true, "template": template });
+    operator.change("fleet", patch).await;
+    let is_new = |deployment: &Deployment| {
+        let annotations = deployment.spec.template.metadata.as_ref();
+        let annotations = annotations.and_then(|meta| meta.annotations.as_ref());
+        annotations.is_some_and(|annotations| annotations.contains_key("try"))
+    };
+    // The first version with the new template wants no pod any more.
+    let first = loop {
+        match changes.next().await {
+            Some(Ok(WatchEvent::Modified(deployment))) if is_new(&deployment) => break deployment,
+            Some(Ok(_)) => {}
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(first.spec.replicas, Some(0));
+    operator.event("fleet", "Scaled").await;
 }

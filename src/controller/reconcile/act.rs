@@ -21,6 +21,10 @@ impl Run<'_> {
         let Self {
             context, observed, ..
         } = *self;
+        if fleet.paused {
+            // Before anything else: a new template of a fleet that is to stop would have a pod made of it.
+            self.stop(memory).await;
+        }
         let applied = self.apply(fleet, memory).await;
         let observed_deployment = || observed.deployment.as_deref().cloned();
         let deployment = applied.or_else(observed_deployment);
@@ -39,7 +43,7 @@ impl Run<'_> {
         self.carry_out(deployment, memory).await;
     }
 
-    /// Stops a fleet whose spec is not good, if that is what it says: who wants it stopped has mostly seen why.
+    /// Stops a fleet, if that is what its spec says, be it good otherwise or not: who wants it stopped has mostly seen why.
     pub(super) async fn stop(&mut self, memory: &mut FleetMemory) {
         let uid = self.consumer.uid().unwrap_or_default();
         let deployment = self.observed.deployment.as_deref();
@@ -61,13 +65,14 @@ impl Run<'_> {
         };
         if order.set.is_some() {
             let now = context.clock.elapsed();
-            self.happenings.resized = resized::by_other(&deployment, memory, now);
+            let resized = resized::by_other(&deployment, memory, now);
+            self.happenings.resized = self.happenings.resized.take().or(resized);
         }
         let sample = self.sample.as_ref();
         match scale(context, &mut deployment, memory, observed, order, sample).await {
             Ok(scaled) => {
                 self.happenings.why = order.reasons.first().cloned();
-                self.happenings.scaled = scaled;
+                self.happenings.scaled = self.happenings.scaled.take().or(scaled);
             }
             Err(error) => self.failed(&error, memory),
         }

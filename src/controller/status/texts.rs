@@ -208,11 +208,17 @@ pub(super) fn not_ready_text(facts: &Facts<'_>, fleet: &Fleet, workload: &Worklo
     let so = ready_text(workload.ready, workload.size);
     match workload.waiting {
         0 => format!("{so}; the others are starting"),
+        1 if own_consumer(facts) => format!(
+            "{so}; 1 runs, and its readiness probe does not say yes so far: drover logs {name} -n {namespace} has what it says"
+        ),
         waiting if own_consumer(facts) => format!(
-            "{so}; {waiting} run, and their readiness probe does not say yes so far: drover logs {name} -n {namespace} has what they say"
+            "{so}; {waiting} run, and their readiness probes do not say yes so far: drover logs {name} -n {namespace} has what they say"
+        ),
+        1 => format!(
+            "{so}; 1 runs, and begins, or waits for its handler or for Kafka: drover logs {name} -n {namespace} says for what"
         ),
         waiting => format!(
-            "{so}; {waiting} run, and begin or wait for their handler or for Kafka: drover logs {name} -n {namespace} says for what"
+            "{so}; {waiting} run, and begin, or wait for their handler or for Kafka: drover logs {name} -n {namespace} says for what"
         ),
     }
 }

@@ -17,6 +17,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::{Args, Subcommand};
+use tokio::signal::unix::{SignalKind, signal};
+
+/// The exit code of what was interrupted.
+const INTERRUPTED: i32 = 130;
 
 /// Arguments of `drover dlq`.
 #[derive(Args, Clone, Debug)]
@@ -58,36 +62,42 @@ async fn blocking<T: Send + 'static>(
     let stop = Arc::new(AtomicBool::new(false));
     let told = Arc::clone(&stop);
     let work = tokio::task::spawn_blocking(move || work(&told));
-    interruptible(&stop, async { work.await? }).await
-}
-
-/// Does the work, and notes the first Ctrl-C or SIGTERM in `stop`; the second ends the process.
-async fn interruptible<T>(stop: &AtomicBool, work: impl Future<Output = T>) -> T {
     tokio::select! {
-        done = work => done,
-        () = interrupted_twice(stop) => {
+        done = work => done?,
+        () = interrupted_twice(&stop) => {
             eprintln!("drover: stopped at once; what was not committed is taken back by the brokers");
-            std::process::exit(130);
+            std::process::exit(INTERRUPTED);
         }
     }
 }
 
+/// Does what only reads: the first Ctrl-C or SIGTERM ends the process, whoever is being waited for.
+async fn reading<T>(work: impl Future<Output = T>) -> T {
+    tokio::select! {
+        // Listens before the work begins.
+        biased;
+        () = interrupted() => std::process::exit(INTERRUPTED),
+        done = work => done,
+    }
+}
+
 async fn interrupted_twice(stop: &AtomicBool) {
-    use tokio::signal::unix::{SignalKind, signal};
+    interrupted().await;
+    stop.store(true, Ordering::Relaxed);
+    interrupted().await;
+}
+
+/// The next Ctrl-C or SIGTERM; never where the system does not tell of them.
+async fn interrupted() {
     let Ok(mut terminate) = signal(SignalKind::terminate()) else {
         return std::future::pending().await;
     };
-    loop {
-        tokio::select! {
-            heard = tokio::signal::ctrl_c() => {
-                if heard.is_err() {
-                    return std::future::pending().await;
-                }
+    tokio::select! {
+        heard = tokio::signal::ctrl_c() => {
+            if heard.is_err() {
+                std::future::pending::<()>().await;
             }
-            _ = terminate.recv() => {}
         }
-        if stop.swap(true, Ordering::Relaxed) {
-            return;
-        }
+        _ = terminate.recv() => {}
     }
 }

@@ -583,6 +583,37 @@ fn whoever_interrupts_is_obeyed_and_nothing_is_spilt() {
 }
 
 #[test]
+fn what_only_reads_dead_letters_ends_at_the_first_interrupt_while_brokers_are_waited_for() {
+    for (arguments, interrupt) in [
+        ("list", "INT"),
+        ("list", "TERM"),
+        ("show", "INT"),
+        ("show", "TERM"),
+    ] {
+        let (address, taken) = silent();
+        let mut command = drover(&["dlq", arguments, "--topic", "t"]);
+        command
+            .args(at(address, "300s"))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        eventually("a connection", || {
+            (taken.load(Ordering::SeqCst) > 0).then_some(())
+        });
+        let id = child.id().to_string();
+        let told = Command::new("kill")
+            .args([&format!("-{interrupt}"), &id])
+            .status();
+        assert!(told.unwrap().success());
+        let status = eventually("its end", || child.try_wait().unwrap());
+        let (out, error) = said(&child.wait_with_output().unwrap());
+        let what = format!("{arguments} {interrupt}: {out}{error}");
+        assert_eq!(status.code(), Some(130), "{what}");
+        assert_eq!((out.as_str(), error.as_str()), ("", ""), "{what}");
+    }
+}
+
+#[test]
 fn what_asks_says_so_where_there_is_no_terminal() {
     let mock = mock(&[("dead", 1)]);
     let servers = mock.bootstrap_servers();

@@ -1,11 +1,8 @@
 //! `drover dlq list`: how many dead letters, by what.
 
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use anyhow::ensure;
 use clap::{ArgGroup, Args};
 use serde_json::{Value, json};
 
@@ -53,39 +50,28 @@ struct Found {
     histogram: Histogram,
     /// Those of them that were replayed to their topic; none where that cannot be known.
     replayed: Option<u64>,
-    interrupted: bool,
 }
 
 pub(super) async fn run(args: ListArgs) -> anyhow::Result<ExitCode> {
     let filter = args.filter.filter(clock::now())?;
-    let stop = Arc::new(AtomicBool::new(false));
     if args.fleets.are_asked_for() || args.place.names_nothing() {
-        return super::interruptible(&stop, of_many(&args, &filter, &stop)).await;
+        return super::reading(of_many(&args, &filter)).await;
     }
-    let (place, _) = args.place.resolve().await?;
-    let admin = place.reach.admin()?;
-    let found = super::interruptible(&stop, look(place, &admin, &filter, &stop)).await?;
+    let found = super::reading(async {
+        let (place, _) = args.place.resolve().await?;
+        let admin = place.reach.admin()?;
+        look(place, &admin, &filter).await
+    });
+    let found = found.await?;
     args.output.print(|| found.value(), || found.text())?;
-    Ok(if found.interrupted {
-        ExitCode::from(130)
-    } else {
-        ExitCode::SUCCESS
-    })
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Of all that are asked for, each in its place.
-async fn of_many(
-    args: &ListArgs,
-    filter: &Filter,
-    stop: &Arc<AtomicBool>,
-) -> anyhow::Result<ExitCode> {
+async fn of_many(args: &ListArgs, filter: &Filter) -> anyhow::Result<ExitCode> {
     let cluster = Cluster::connect(&args.place.connection.cluster).await?;
     let brokers = Brokers::default();
     let all = fleets::ask(args.fleets.readables(&cluster).await?, async |consumer| {
-        ensure!(
-            !stop.load(Ordering::Relaxed),
-            "interrupted before it was looked at"
-        );
         if dead_letter_topic(&consumer).is_none() {
             return Ok(Answer {
                 value: json!({ "topic": null }),
@@ -95,7 +81,7 @@ async fn of_many(
         let connection = args.place.connection.to(&cluster, consumer).await?;
         let admin = brokers.admin(&connection).await?;
         let (place, _) = args.place.of(connection)?;
-        let found = look(place, &admin, filter, stop).await?;
+        let found = look(place, &admin, filter).await?;
         Ok(Answer {
             value: found.value(),
             text: found.text(),
@@ -103,34 +89,19 @@ async fn of_many(
     });
     let all = all.await;
     let none_found = args.fleets.none_found(&cluster.namespace);
-    let code = fleets::print(args.output, &none_found, &all)?;
-    match stop.load(Ordering::Relaxed) {
-        true => Ok(ExitCode::from(130)),
-        false => Ok(code),
-    }
+    fleets::print(args.output, &none_found, &all)
 }
 
-async fn look(
-    place: Place,
-    admin: &Admin,
-    filter: &Filter,
-    stop: &Arc<AtomicBool>,
-) -> anyhow::Result<Found> {
+async fn look(place: Place, admin: &Admin, filter: &Filter) -> anyhow::Result<Found> {
     let log = place.log(admin).await?;
     // Whoever may not read the group may still look at the letters.
     let noted = place.marks(admin, &log).await.ok();
-    let (filter, stop) = (filter.clone(), Arc::clone(stop));
-    let work = move || count(place, &log, noted.as_ref(), &filter, &stop);
+    let filter = filter.clone();
+    let work = move || count(place, &log, noted.as_ref(), &filter);
     tokio::task::spawn_blocking(work).await?
 }
 
-fn count(
-    place: Place,
-    log: &Log,
-    noted: Option<&Noted>,
-    filter: &Filter,
-    stop: &AtomicBool,
-) -> anyhow::Result<Found> {
+fn count(place: Place, log: &Log, noted: Option<&Noted>, filter: &Filter) -> anyhow::Result<Found> {
     let ranges = log
         .iter()
         .map(|(&number, range)| (number, filter.within(number, range.clone())));
@@ -143,7 +114,6 @@ fn count(
     };
     let mut histogram = Histogram::default();
     let mut replayed = 0;
-    let mut interrupted = false;
     let known = noted.is_some_and(|noted| noted.values().all(Option::is_some));
     loop {
         let step = scan.step(LOOK, |message| {
@@ -154,13 +124,8 @@ fn count(
                 replayed += u64::from(marks.is_some_and(|marks| marks.has(&kind, &letter)));
             }
         });
-        match step.map_err(|error| place.cannot_read(&error))? {
-            Step::End => break,
-            _ if stop.load(Ordering::Relaxed) => {
-                interrupted = true;
-                break;
-            }
-            _ => {}
+        if step.map_err(|error| place.cannot_read(&error))? == Step::End {
+            break;
         }
     }
     Ok(Found {
@@ -168,7 +133,6 @@ fn count(
         topic: place.topic,
         histogram,
         replayed: known.then_some(replayed),
-        interrupted,
     })
 }
 
@@ -177,7 +141,6 @@ impl Found {
         let mut value = json!({
             "topic": self.topic,
             "replayed": self.replayed,
-            "complete": !self.interrupted,
         });
         if let (Value::Object(value), Value::Object(counts)) = (&mut value, self.histogram.value())
         {
@@ -198,12 +161,7 @@ impl Found {
             Some(replayed) => format!("{} of them replayed before", number(replayed)),
             None => "how many were replayed is not known".to_owned(),
         };
-        let partly = if self.interrupted {
-            " (interrupted, so not all)"
-        } else {
-            ""
-        };
-        let head = format!("{} {letters} in {topic}{partly}, {replayed}", number(total));
+        let head = format!("{} {letters} in {topic}, {replayed}", number(total));
         format!("{head}\n\n{}", tables(&self.histogram))
     }
 }

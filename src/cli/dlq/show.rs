@@ -1,7 +1,6 @@
 //! `drover dlq show`: single dead letters, decoded. Their payload is shown only if asked for.
 
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{anyhow, ensure};
@@ -72,11 +71,14 @@ pub(super) async fn run(args: ShowArgs) -> anyhow::Result<ExitCode> {
     let such = if filter.is_all() { "" } else { "such " };
     let opener = args.decrypt.then(|| opener(&args, consumer.as_ref()));
     let opener = opener.transpose()?;
-    let admin = place.reach.admin()?;
-    let log = place.log(&admin).await?;
     let topic = place.topic.clone();
     let limit = usize::try_from(args.limit).unwrap_or(usize::MAX);
-    let found = super::blocking(move |stop| read(&place, &log, &filter, limit, stop)).await?;
+    let found = super::reading(async {
+        let admin = place.reach.admin()?;
+        let log = place.log(&admin).await?;
+        tokio::task::spawn_blocking(move || read(&place, &log, &filter, limit)).await?
+    });
+    let found = found.await?;
     let shown: Vec<Value> = found
         .iter()
         .map(|letter| value(letter, args.payload, opener.as_ref()))
@@ -116,14 +118,13 @@ fn read(
     log: &Log,
     filter: &Filter,
     limit: usize,
-    stop: &AtomicBool,
 ) -> anyhow::Result<Vec<Letter<'static>>> {
     let ranges = log
         .iter()
         .map(|(&number, range)| (number, filter.within(number, range.clone())));
     let mut scan = place.scan(&ranges.collect())?;
     let mut found = Vec::new();
-    while found.len() < limit && !stop.load(Ordering::Relaxed) {
+    while found.len() < limit {
         let step = scan.step(LOOK, |message| {
             let letter = Letter::of(message);
             if filter.matches(&letter) {

@@ -72,17 +72,16 @@ async fn of_many(args: &ExplainArgs, cluster: &Cluster) -> anyhow::Result<ExitCo
         _ => events(cluster, args.fleets.all_namespaces, None).await,
     };
     let now = clock::now();
-    let all = fleets::ask(found, async |consumer| {
+    let none_found = args.fleets.none_found(&cluster.namespace);
+    fleets::tell(args.output, &none_found, found, async |consumer| {
         let scaled = scaled.as_deref();
         let changes = scaled.map(|scaled| changes(scaled, consumer.uid().as_deref()));
         Ok(Answer {
             value: value(&consumer, changes.as_deref()),
             text: words::told(&consumer, changes.as_deref(), now),
         })
-    });
-    let all = all.await;
-    let none_found = args.fleets.none_found(&cluster.namespace);
-    fleets::print(args.output, &none_found, &all)
+    })
+    .await
 }
 
 fn value(consumer: &KafkaConsumer, changes: Option<&[Change]>) -> Value {

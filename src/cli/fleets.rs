@@ -1,10 +1,11 @@
 //! The fleets that a command is asked about where it is not asked about one by its name.
 
+use std::pin::pin;
 use std::process::ExitCode;
 
 use anyhow::anyhow;
 use clap::Args;
-use futures::{StreamExt as _, stream};
+use futures::{Stream, StreamExt as _, stream};
 use kube::ResourceExt;
 use serde_json::{Value, json};
 
@@ -81,13 +82,54 @@ pub(super) struct Told {
     answer: anyhow::Result<Answer>,
 }
 
-/// Asks about each, a few at a time; one that cannot be told of hides no other.
-pub(super) async fn ask(
+/// Asks about each and writes what was found out, with its error in the place of one that could not be told of: for
+/// people as soon as it is known of a fleet and of all before it, for programs as one document at the end. Ends with
+/// 2 if there was one that could not be told of.
+///
+/// # Errors
+/// If standard output cannot be written to.
+pub(super) async fn tell(
+    format: Format,
+    none_found: &str,
     fleets: Vec<Readable>,
     question: impl AsyncFn(KafkaConsumer) -> anyhow::Result<Answer>,
-) -> Vec<Told> {
-    let question = &question;
-    let asked = fleets.into_iter().map(|readable| async move {
+) -> anyhow::Result<ExitCode> {
+    let count = fleets.len();
+    let told = ask(fleets, &question);
+    let failed = match format {
+        Format::Table if count == 0 => {
+            output::print(&format!("{none_found}\n"))?;
+            0
+        }
+        Format::Table => {
+            let width = output::width();
+            write_each(told, |text| {
+                output::print_if_read(&wrapped_lines(text, width))
+            })
+            .await?
+        }
+        Format::Json | Format::Yaml => {
+            let all: Vec<Told> = told.collect().await;
+            let items: Vec<_> = all.iter().map(Told::value).collect();
+            format.print(|| json!({ "items": items }), String::new)?;
+            all.iter().filter(|told| told.answer.is_err()).count()
+        }
+    };
+    if failed == 0 {
+        return Ok(ExitCode::SUCCESS);
+    }
+    eprintln!(
+        "drover: {failed} of {count} KafkaConsumers could not be told of; what is wrong stands in their places"
+    );
+    Ok(ExitCode::from(2))
+}
+
+/// Asks about each, a few at a time, in their order; one that cannot be told of hides no other.
+fn ask(
+    fleets: Vec<Readable>,
+    question: &impl AsyncFn(KafkaConsumer) -> anyhow::Result<Answer>,
+) -> impl Stream<Item = Told> {
+    let asked = fleets.into_iter().map(move |readable| async move {
         let Readable { consumer, wrong } = readable;
         Told {
             namespace: consumer.namespace().unwrap_or_default(),
@@ -98,31 +140,30 @@ pub(super) async fn ask(
             },
         }
     });
-    stream::iter(asked).buffered(AT_ONCE).collect().await
+    stream::iter(asked).buffered(AT_ONCE)
 }
 
-/// Writes what was found out of each, with its error in the place of one that could not be told of; ends with 2 if
-/// there was one.
-///
-/// # Errors
-/// If standard output cannot be written to.
-pub(super) fn print(format: Format, none_found: &str, all: &[Told]) -> anyhow::Result<ExitCode> {
-    format.print(
-        || json!({ "items": all.iter().map(Told::value).collect::<Vec<_>>() }),
-        || match all {
-            [] => none_found.to_owned(),
-            all => wrapped_lines(&text(all), output::width()),
-        },
-    )?;
-    let failed = all.iter().filter(|told| told.answer.is_err()).count();
-    if failed == 0 {
-        return Ok(ExitCode::SUCCESS);
+/// Each below its name; what has several lines stands apart. Ends when nobody reads any more, which `write` tells by
+/// false. How many could not be told of.
+async fn write_each(
+    told: impl Stream<Item = Told>,
+    mut write: impl FnMut(&str) -> anyhow::Result<bool>,
+) -> anyhow::Result<usize> {
+    let mut told = pin!(told);
+    let mut failed = 0;
+    let mut was_long = None;
+    while let Some(one) = told.next().await {
+        failed += usize::from(one.answer.is_err());
+        let text = one.text();
+        let is_long = text.contains('\n');
+        let apart = was_long.is_some_and(|was_long| is_long || was_long);
+        was_long = Some(is_long);
+        let before = if apart { "\n" } else { "" };
+        if !write(&format!("{before}{text}\n"))? {
+            break;
+        }
     }
-    eprintln!(
-        "drover: {failed} of {} KafkaConsumers could not be told of; what is wrong stands in their places",
-        all.len()
-    );
-    Ok(ExitCode::from(2))
+    Ok(failed)
 }
 
 impl Told {
@@ -147,26 +188,11 @@ impl Told {
     }
 }
 
-/// Each below its name; what has several lines stands apart.
-fn text(all: &[Told]) -> String {
-    let mut text = String::new();
-    let mut was_long = false;
-    for told in all {
-        let told = told.text();
-        let is_long = told.contains('\n');
-        if !text.is_empty() && (is_long || was_long) {
-            text.push('\n');
-        }
-        text.push_str(&told);
-        text.push('\n');
-        was_long = is_long;
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
-    use std::cell::Cell;
+    use std::cell::{Cell, RefCell};
+
+    use tokio::sync::Notify;
 
     use super::*;
 
@@ -182,24 +208,49 @@ mod tests {
         }
     }
 
-    #[test]
-    fn each_stands_below_its_name_and_an_error_in_its_place() {
+    /// What is written of them.
+    async fn text(told: impl Stream<Item = Told>) -> String {
+        let mut text = String::new();
+        let write = |part: &str| {
+            text.push_str(part);
+            Ok(true)
+        };
+        write_each(told, write).await.unwrap();
+        text
+    }
+
+    fn readable(number: usize) -> Readable {
+        let consumer = serde_json::from_value(json!({
+            "apiVersion": "drover.dev/v1alpha1", "kind": "KafkaConsumer",
+            "metadata": { "name": format!("fleet-{number}"), "namespace": "shop" },
+            "spec": { "kafka": { "bootstrapServers": "kafka:9092" }, "topics": ["orders"],
+                "handler": { "http": { "url": "http://orders/kafka" } } },
+        }));
+        Readable {
+            consumer: consumer.unwrap(),
+            wrong: (number == 7).then(|| "spec.topics must be a list".to_owned()),
+        }
+    }
+
+    #[tokio::test]
+    async fn each_stands_below_its_name_and_an_error_in_its_place() {
         let all = [
             told("a", Ok("nothing waits\n")),
             told("b", Err("no broker\nanswers")),
             told("c", Ok("3 wait\n\nTOPIC\norders\n")),
             told("d", Ok("nothing waits")),
         ];
+        let values: Vec<Value> = all.iter().map(Told::value).collect();
         assert_eq!(
-            text(&all),
+            text(stream::iter(all)).await,
             "shop/a: nothing waits\nshop/b: no broker answers\n\nshop/c: 3 wait\n\nTOPIC\norders\n\nshop/d: nothing waits\n"
         );
         assert_eq!(
-            all[0].value(),
+            values[0],
             json!({ "namespace": "shop", "name": "a", "lag": 3 })
         );
         assert_eq!(
-            all[1].value(),
+            values[1],
             json!({ "namespace": "shop", "name": "b", "error": "no broker\nanswers" })
         );
     }
@@ -221,20 +272,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_few_are_asked_at_a_time_and_stay_in_their_order() {
-        let fleets = (0..30).map(|number| {
-            let consumer = serde_json::from_value(json!({
-                "apiVersion": "drover.dev/v1alpha1", "kind": "KafkaConsumer",
-                "metadata": { "name": format!("fleet-{number}"), "namespace": "shop" },
-                "spec": { "kafka": { "bootstrapServers": "kafka:9092" }, "topics": ["orders"],
-                    "handler": { "http": { "url": "http://orders/kafka" } } },
-            }));
-            Readable {
-                consumer: consumer.unwrap(),
-                wrong: (number == 7).then(|| "spec.topics must be a list".to_owned()),
-            }
-        });
+        let fleets = (0..30).map(readable).collect();
         let (now, most) = (Cell::new(0), Cell::new(0));
-        let all = ask(fleets.collect(), async |consumer| {
+        let question = async |consumer: KafkaConsumer| {
             now.set(now.get() + 1);
             most.set(most.get().max(now.get()));
             tokio::task::yield_now().await;
@@ -243,8 +283,8 @@ mod tests {
                 value: json!({}),
                 text: consumer.name_any(),
             })
-        });
-        let text = text(&all.await);
+        };
+        let text = text(ask(fleets, &question)).await;
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines[6], "shop/fleet-6: fleet-6");
         assert_eq!(
@@ -253,5 +293,36 @@ mod tests {
         );
         assert_eq!(lines[29], "shop/fleet-29: fleet-29");
         assert!((2..=AT_ONCE).contains(&most.get()), "{}", most.get());
+    }
+    #[tokio::test]
+    async fn a_fleet_is_told_of_while_later_ones_are_waited_for() {
+        let (written, was_written) = (RefCell::new(Vec::new()), Notify::new());
+        let question = async |consumer: KafkaConsumer| {
+            let name = consumer.name_any();
+            // The brokers of the second answer only once the first stands there.
+            if name == "fleet-1" {
+                was_written.notified().await;
+                assert_eq!(written.borrow().len(), 1);
+            }
+            Ok(Answer {
+                value: json!({}),
+                text: name,
+            })
+        };
+        let told = ask((0..3).map(readable).collect(), &question);
+        let failed = write_each(told, |text| {
+            written.borrow_mut().push(text.to_owned());
+            was_written.notify_one();
+            Ok(true)
+        });
+        assert_eq!(failed.await.unwrap(), 0);
+        let lines = ["fleet-0", "fleet-1", "fleet-2"].map(|name| format!("shop/{name}: {name}\n"));
+        assert_eq!(*written.borrow(), lines);
+    }
+
+    #[tokio::test]
+    async fn where_nobody_reads_any_more_no_other_is_waited_for() {
+        let all = stream::iter([told("a", Ok("1 waits"))]).chain(stream::pending());
+        assert_eq!(write_each(all, |_| Ok(false)).await.unwrap(), 0);
     }
 }

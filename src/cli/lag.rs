@@ -83,7 +83,9 @@ pub async fn run(args: LagArgs) -> anyhow::Result<ExitCode> {
 async fn of_many(args: &LagArgs) -> anyhow::Result<ExitCode> {
     let cluster = Cluster::connect(&args.connection.cluster).await?;
     let brokers = Brokers::default();
-    let all = fleets::ask(args.fleets.readables(&cluster).await?, async |consumer| {
+    let found = args.fleets.readables(&cluster).await?;
+    let none_found = args.fleets.none_found(&cluster.namespace);
+    fleets::tell(args.output, &none_found, found, async |consumer| {
         let (group, topics) = (group_id(&consumer), consumer.spec.consumed_topics());
         let connection = args.connection.to(&cluster, consumer).await?;
         let admin = brokers.admin(&connection).await?;
@@ -92,10 +94,8 @@ async fn of_many(args: &LagArgs) -> anyhow::Result<ExitCode> {
             value: lag.value(),
             text: format!("group {}", lag.text()),
         })
-    });
-    let all = all.await;
-    let none_found = args.fleets.none_found(&cluster.namespace);
-    fleets::print(args.output, &none_found, &all)
+    })
+    .await
 }
 
 /// What is known of a group.

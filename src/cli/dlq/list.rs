@@ -71,7 +71,9 @@ pub(super) async fn run(args: ListArgs) -> anyhow::Result<ExitCode> {
 async fn of_many(args: &ListArgs, filter: &Filter) -> anyhow::Result<ExitCode> {
     let cluster = Cluster::connect(&args.place.connection.cluster).await?;
     let brokers = Brokers::default();
-    let all = fleets::ask(args.fleets.readables(&cluster).await?, async |consumer| {
+    let found = args.fleets.readables(&cluster).await?;
+    let none_found = args.fleets.none_found(&cluster.namespace);
+    fleets::tell(args.output, &none_found, found, async |consumer| {
         if dead_letter_topic(&consumer).is_none() {
             return Ok(Answer {
                 value: json!({ "topic": null }),
@@ -86,10 +88,8 @@ async fn of_many(args: &ListArgs, filter: &Filter) -> anyhow::Result<ExitCode> {
             value: found.value(),
             text: found.text(),
         })
-    });
-    let all = all.await;
-    let none_found = args.fleets.none_found(&cluster.namespace);
-    fleets::print(args.output, &none_found, &all)
+    })
+    .await
 }
 
 async fn look(place: Place, admin: &Admin, filter: &Filter) -> anyhow::Result<Found> {

@@ -16,6 +16,7 @@ use super::cluster::{Cluster, ClusterArgs};
 use super::fit::wrapped_lines;
 use super::fleets::{self, Answer, FleetsArgs};
 use super::format::Format;
+use super::leadership::{self, Consequence};
 use super::output;
 use crate::api::KafkaConsumer;
 use crate::clock;
@@ -56,6 +57,11 @@ pub async fn run(args: ExplainArgs) -> anyhow::Result<ExitCode> {
     let changes = scaled.map(|scaled| changes(scaled, consumer.uid().as_deref()));
     let changes = changes.as_deref();
     let now = clock::now();
+    if args.output == Format::Table
+        && let Some(vacancy) = leadership::vacancy(&cluster, Consequence::MayBeOld, now).await
+    {
+        leadership::say(&vacancy);
+    }
     args.output.print(
         || value(&consumer, changes),
         || wrapped_lines(&words::text(&consumer, changes, now), output::width()),
@@ -72,6 +78,12 @@ async fn of_many(args: &ExplainArgs, cluster: &Cluster) -> anyhow::Result<ExitCo
         _ => events(cluster, args.fleets.all_namespaces, None).await,
     };
     let now = clock::now();
+    if args.output == Format::Table
+        && !found.is_empty()
+        && let Some(vacancy) = leadership::vacancy(cluster, Consequence::MayBeOld, now).await
+    {
+        leadership::say(&vacancy);
+    }
     let none_found = args.fleets.none_found(&cluster.namespace);
     fleets::tell(args.output, &none_found, found, async |consumer| {
         let scaled = scaled.as_deref();

@@ -7,6 +7,8 @@ use kube::{Api, ResourceExt};
 
 use super::cluster::Cluster;
 use super::columns::ago;
+use super::fit::wrapped_lines;
+use super::output;
 
 /// What the name of the controller's Lease ends with, in every way of installing it.
 const LEASE: &str = "drover-controller";
@@ -65,14 +67,42 @@ pub(super) fn leadership(lease: &Lease, now: Timestamp) -> Leadership {
     }
 }
 
-/// That no controller leads anywhere, with what to do; none where one does, and where this user may not know.
-pub(super) async fn vacancy(cluster: &Cluster, now: Timestamp) -> Option<String> {
-    let leases = leases(cluster, None).await.ok()?;
-    vacant(&leases, now)
+/// What comes of it where no controller leads.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Consequence {
+    /// Of what a controller wrote before.
+    MayBeOld,
+    /// Of what was asked for.
+    NothingActs,
 }
 
-fn vacant(leases: &[Lease], now: Timestamp) -> Option<String> {
-    let what = "what is shown may be old, since no controller leads";
+impl Consequence {
+    fn says(self) -> &'static str {
+        match self {
+            Self::MayBeOld => "what is shown may be old, since no controller leads",
+            Self::NothingActs => "nothing acts on it yet, since no controller leads",
+        }
+    }
+}
+
+/// That no controller leads anywhere, with what to do; none where one does, and where this user may not know.
+pub(super) async fn vacancy(
+    cluster: &Cluster,
+    consequence: Consequence,
+    now: Timestamp,
+) -> Option<String> {
+    let leases = leases(cluster, None).await.ok()?;
+    vacant(&leases, consequence, now)
+}
+
+/// Says it beside what is shown, which may go to a program.
+pub(super) fn say(vacancy: &str) {
+    let line = format!("drover: {vacancy}");
+    eprintln!("{}", wrapped_lines(&line, output::width()));
+}
+
+fn vacant(leases: &[Lease], consequence: Consequence, now: Timestamp) -> Option<String> {
+    let what = consequence.says();
     if leases.iter().any(|lease| leadership(lease, now).leads) {
         return None;
     }
@@ -117,17 +147,16 @@ mod tests {
 
     #[test]
     fn one_that_leads_is_enough_wherever_it_runs() {
-        assert_eq!(vacant(&[held("a", OLD), held("b", FRESH)], now()), None);
+        let vacant = |leases: &[Lease]| vacant(leases, Consequence::MayBeOld, now());
+        assert_eq!(vacant(&[held("a", OLD), held("b", FRESH)]), None);
         // Clocks differ.
-        assert_eq!(
-            vacant(&[held("a", "2026-11-22T12:09:31.000000Z")], now()),
-            None
-        );
+        assert_eq!(vacant(&[held("a", "2026-11-22T12:09:31.000000Z")]), None);
     }
 
     #[test]
     fn the_last_one_that_led_is_named_with_where_its_pods_are() {
-        let says = vacant(&[held("a", OLDER), held("drover-system", OLD)], now()).unwrap();
+        let vacant = |leases: &[Lease]| vacant(leases, Consequence::MayBeOld, now()).unwrap();
+        let says = vacant(&[held("a", OLDER), held("drover-system", OLD)]);
         for words in [
             "what is shown may be old, since no controller leads: controller-0 led, and is silent since 5m",
             "kubectl -n drover-system get pods -l app.kubernetes.io/name=drover-controller",
@@ -137,13 +166,19 @@ mod tests {
         }
         // A controller that ended in order has given it back.
         let given_back = json!({ "holderIdentity": "", "renewTime": FRESH });
-        let says = vacant(&[lease("drover-system", given_back)], now()).unwrap();
+        let says = vacant(&[lease("drover-system", given_back)]);
         assert!(says.contains("leads: nobody leads; see that"), "{says}");
     }
 
     #[test]
     fn where_none_ever_led_it_is_said_how_to_install_one() {
-        let says = vacant(&[], now()).unwrap();
+        let says = vacant(&[], Consequence::NothingActs, now()).unwrap();
+        assert!(
+            says.starts_with(
+                "nothing acts on it yet, since no controller leads, and none ever did"
+            ),
+            "{says}"
+        );
         assert!(says.contains("helm install drover charts/drover"), "{says}");
     }
 }

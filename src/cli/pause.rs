@@ -9,7 +9,9 @@ use kube::api::{Patch, PatchParams};
 use serde_json::json;
 
 use super::cluster::{Cluster, ClusterArgs, not_found_in, some_labels};
+use super::leadership::{self, Consequence};
 use super::output;
+use crate::clock;
 
 /// Who wrote it, in the resource's managed fields.
 const FIELD_MANAGER: &str = "drover-cli";
@@ -55,6 +57,7 @@ pub async fn run(args: PauseArgs, paused: bool) -> anyhow::Result<ExitCode> {
             }
         }
     }
+    let mut changed = false;
     for consumer in consumers {
         let name = consumer.name_any();
         let done = match (paused, consumer.spec.paused == paused) {
@@ -67,8 +70,15 @@ pub async fn run(args: PauseArgs, paused: bool) -> anyhow::Result<ExitCode> {
         };
         if consumer.spec.paused != paused {
             set(&cluster, &cluster.namespace, &name, paused).await?;
+            changed = true;
         }
         output::print(&format!("{name} {done}\n"))?;
+    }
+    if changed {
+        let vacancy = leadership::vacancy(&cluster, Consequence::NothingActs, clock::now());
+        if let Some(vacancy) = vacancy.await {
+            leadership::say(&vacancy);
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

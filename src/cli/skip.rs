@@ -18,6 +18,7 @@ use serde_json::json;
 
 use super::cluster::Cluster;
 use super::connection::ConnectionArgs;
+use super::leadership::{self, Consequence};
 use super::output;
 use crate::api::names::ANNOTATION_SKIP;
 use crate::api::{KafkaConsumer, Skip, reason_flaw};
@@ -109,6 +110,10 @@ pub async fn run(args: SkipArgs) -> anyhow::Result<ExitCode> {
         "{name} skips {partition} offset {}: {waits}; see drover status {name}\n",
         args.offset
     ))?;
+    let vacancy = leadership::vacancy(&cluster, Consequence::NothingActs, clock::now());
+    if let Some(vacancy) = vacancy.await {
+        leadership::say(&vacancy);
+    }
     if let Err(error) = tell(&cluster, &consumer, &skip).await {
         // The annotation has it all; whoever may not write events may still skip.
         eprintln!(

@@ -18,6 +18,7 @@ use super::cluster::{Cluster, ClusterArgs};
 use super::fit::wrapped_lines;
 use super::fleets::FleetsArgs;
 use super::format::Listing;
+use super::leadership::Consequence;
 use super::{leadership, output};
 use crate::api::{KafkaConsumer, ScalingMode, Span, names::condition, reasons};
 use crate::clock;
@@ -67,10 +68,8 @@ pub async fn run(args: StatusArgs) -> anyhow::Result<ExitCode> {
     };
     let (found, vacancy) = tokio::join!(find, vacancy(&args, &cluster));
     let found = found?;
-    // Beside what is shown, which may go to a program.
     if let Some(vacancy) = vacancy.filter(|_| !found.is_empty()) {
-        let line = format!("drover: {vacancy}");
-        eprintln!("{}", wrapped_lines(&line, output::width()));
+        leadership::say(&vacancy);
     }
     if args.watch {
         watch::watch(&args, &cluster, found).await?;
@@ -87,7 +86,9 @@ pub async fn run(args: StatusArgs) -> anyhow::Result<ExitCode> {
 /// That nobody writes any more what is shown here, for people.
 async fn vacancy(args: &StatusArgs, cluster: &Cluster) -> Option<String> {
     match args.output {
-        Listing::Table | Listing::Wide => leadership::vacancy(cluster, clock::now()).await,
+        Listing::Table | Listing::Wide => {
+            leadership::vacancy(cluster, Consequence::MayBeOld, clock::now()).await
+        }
         Listing::Name | Listing::Json | Listing::Yaml => None,
     }
 }

@@ -5,7 +5,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::ResourceExt;
 use serde_json::{Value, json};
 
-use crate::api::names::condition;
+use crate::api::names::{condition, reason};
 use crate::api::{KafkaConsumer, KafkaConsumerStatus, ScalingMode, SizeCost};
 use crate::cli::columns::{
     UNKNOWN, ago, aligned, arrival, count, counted, per_second, text as or_unknown,
@@ -37,6 +37,10 @@ pub(super) fn told(consumer: &KafkaConsumer, changes: Option<&[Change]>, now: Ti
     let Some(status) = &consumer.status else {
         return "no status yet; is the controller running?\n".to_owned();
     };
+    // Nobody decides anything then, and what is known of it may be a stand-in.
+    if let Some(unreadable) = unreadable(status) {
+        return format!("{unreadable}\n");
+    }
     let scaling = status.scaling.clone().unwrap_or_default();
     let since = scaling
         .since
@@ -79,6 +83,13 @@ pub(super) fn told(consumer: &KafkaConsumer, changes: Option<&[Change]>, now: Ti
     };
     part(&mut text, "Last changes", &told);
     text
+}
+
+/// What is wrong with a resource that the controller cannot read.
+fn unreadable(status: &KafkaConsumerStatus) -> Option<&str> {
+    let ready = find(status, condition::READY);
+    let found = ready.filter(|found| found.reason == reason::UNREADABLE)?;
+    Some(&found.message)
 }
 
 fn part(text: &mut String, title: &str, lines: &str) {
@@ -177,6 +188,13 @@ pub(super) fn next(consumer: &KafkaConsumer) -> String {
         let status = consumer.status.as_ref()?;
         find(status, kind).filter(|found| found.status == wanted)
     };
+    if consumer
+        .status
+        .as_ref()
+        .is_some_and(|status| unreadable(status).is_some())
+    {
+        return "when its spec can be read again".to_owned();
+    }
     if consumer.spec.paused {
         return format!(
             "not while it is paused; drover resume {} ends that",
@@ -281,5 +299,21 @@ mod tests {
             d["status"]["conditions"][0]["status"] = json!("False");
         };
         assert!(of(unreachable).contains("when Kafka answers"));
+    }
+
+    #[test]
+    fn of_one_that_cannot_be_read_that_is_said_and_nothing_that_would_follow_from_its_spec() {
+        let unreadable = consumer(|document| {
+            document["status"] = json!({ "conditions": [{
+                "type": "Ready", "status": "False", "reason": "Unreadable",
+                "message": "the resource cannot be read: spec.template is wrong; its children are left as they were",
+                "lastTransitionTime": "2026-11-01T00:00:00Z",
+            }] });
+        });
+        assert_eq!(
+            text(&unreadable, Some(&[]), Timestamp::UNIX_EPOCH),
+            "orders in shop: the resource cannot be read: spec.template is wrong; its children are left as they were\n"
+        );
+        assert_eq!(next(&unreadable), "when its spec can be read again");
     }
 }

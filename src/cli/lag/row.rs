@@ -70,6 +70,14 @@ impl Row {
         Some((self.partition.partition, end - lag..end))
     }
 
+    /// How long its first record that is not finished has been there; no time where there is none.
+    pub fn delay(&self) -> Option<Duration> {
+        match self.lag() {
+            Some(0) => Some(Duration::ZERO),
+            _ => self.waits,
+        }
+    }
+
     /// Finished beyond the committed offset.
     fn ahead(&self) -> Option<i64> {
         let report = self.report.as_ref()?;
@@ -112,7 +120,7 @@ impl Row {
             "committed": self.committed,
             "end": self.end,
             "lag": self.lag(),
-            "delaySeconds": self.waits.map(|waits| waits.as_secs_f64()),
+            "delaySeconds": self.delay().map(|delay| delay.as_secs_f64()),
             "owner": self.owner(),
             "finishedAhead": self.ahead(),
             "attempts": self.attempts(),
@@ -125,10 +133,8 @@ impl Row {
     fn cells(&self) -> Vec<String> {
         let offset = |offset: Option<Offset>| count(offset.map(|offset| offset.0));
         let text = |text: Option<String>| text.unwrap_or_else(|| UNKNOWN.to_owned());
-        let delay = match (self.lag(), self.waits) {
-            (Some(0), _) => Some("0s".to_owned()),
-            (_, waits) => waits.map(|waits| Span::secs(waits.as_secs()).to_string()),
-        };
+        let delay = self.delay();
+        let delay = delay.map(|delay| Span::secs(delay.as_secs()).to_string());
         vec![
             self.partition.topic.to_string(),
             self.partition.partition.to_string(),
@@ -229,6 +235,14 @@ mod tests {
             table.contains("orders  0          -          10   -    -"),
             "{table}"
         );
+    }
+
+    #[test]
+    fn where_nothing_waits_the_delay_is_known() {
+        assert_eq!(row(Some(10), 10).value()["delaySeconds"], 0.0);
+        assert_eq!(row(Some(3), 10).value()["delaySeconds"], Value::Null);
+        assert_eq!(row(None, 10).value()["delaySeconds"], Value::Null);
+        assert!(table(&[row(Some(10), 10)], None).contains("  0s  "));
     }
 
     #[test]

@@ -19,7 +19,7 @@ use crate::kafka::admin::{Admin, Error};
 use crate::kafka::client_config;
 use crate::kafka::security::Security;
 use crate::redrive::reach::{Reach, leave_out_members_only};
-use crate::redrive::words;
+use crate::redrive::words::{self, Words};
 use crate::yaml;
 
 /// Which Kafka, and which KafkaConsumer if there is one.
@@ -56,6 +56,8 @@ pub(super) struct Connection {
     pub properties: BTreeMap<String, String>,
     pub timeout: Duration,
     pub consumer: Option<KafkaConsumer>,
+    /// Where all of this was said.
+    pub words: Words,
     /// As the KafkaConsumer's Secrets have it; nothing where flags say it, as properties.
     pub security: Security,
 }
@@ -140,6 +142,16 @@ impl ConnectionArgs {
         let bootstrap = self.bootstrap.clone().or(theirs).ok_or_else(|| {
             anyhow!("no Kafka is named; name a KafkaConsumer, give a file with -f, or brokers with --bootstrap")
         })?;
+        let mut words = words::FLAGS;
+        if kafka.is_some() {
+            words = words::FLAGS_AND_CONSUMER;
+            if self.bootstrap.is_some() {
+                words.bootstrap = words::FLAGS.bootstrap;
+            }
+            if !self.properties.is_empty() {
+                words.property = words::FLAGS.property;
+            }
+        }
         let mut properties = kafka
             .map(|kafka| kafka.properties.clone())
             .unwrap_or_default();
@@ -151,6 +163,7 @@ impl ConnectionArgs {
             properties,
             timeout: self.timeout.0,
             consumer,
+            words,
             security,
         })
     }
@@ -167,8 +180,13 @@ impl Connection {
     /// # Errors
     /// If librdkafka refuses a property.
     pub fn admin(&self) -> anyhow::Result<Admin> {
+        let Words {
+            bootstrap,
+            property,
+            ..
+        } = self.words;
         Admin::secured(&self.bootstrap, &self.properties, &self.security)
-            .map_err(|error| anyhow!("{error}; check --bootstrap and --property"))
+            .map_err(|error| anyhow!("{error}; check {bootstrap} and {property}"))
     }
 
     /// For clients of other kinds.
@@ -189,7 +207,7 @@ impl Connection {
             security: self.security,
             client_id: CLIENT_ID,
             timeout: self.timeout,
-            words: &words::FLAGS,
+            words: self.words,
         };
         (reach, self.consumer)
     }
@@ -216,16 +234,21 @@ impl Connection {
 
     /// What went wrong while `what` was done, and what to do.
     pub fn explain(&self, what: &str, error: &Error) -> anyhow::Error {
-        let bootstrap = &self.bootstrap;
+        let address = &self.bootstrap;
+        let Words {
+            bootstrap,
+            property,
+            ..
+        } = self.words;
         match error {
             Error::Unreachable(_) => anyhow!(
-                "{what}: {error}; check --bootstrap {bootstrap} and that the brokers run and can be reached from here"
+                "{what}: {error}; check {bootstrap} {address} and that the brokers run and can be reached from here"
             ),
             Error::NotAuthorized(_) => anyhow!(
-                "{what}: {error}; give this user the right, or other credentials with --property"
+                "{what}: {error}; give this user the right, or other credentials with {property}"
             ),
-            Error::Config(_) => anyhow!("{error}; check --property"),
-            error => anyhow!("{what} at {bootstrap}: {error}"),
+            Error::Config(_) => anyhow!("{error}; check {property}"),
+            error => anyhow!("{what} at {address}: {error}"),
         }
     }
 }
@@ -255,5 +278,65 @@ pub(super) fn pair(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         _ => Err("write NAME=VALUE".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+
+    #[derive(clap::Parser)]
+    struct Flags {
+        #[command(flatten)]
+        connection: ConnectionArgs,
+    }
+
+    fn consumer() -> KafkaConsumer {
+        serde_json::from_value(serde_json::json!({
+            "apiVersion": "drover.dev/v1alpha1", "kind": "KafkaConsumer",
+            "metadata": { "name": "orders", "namespace": "shop" },
+            "spec": { "kafka": { "bootstrapServers": "kafka:9092" }, "topics": ["orders"],
+                "handler": { "http": { "url": "http://orders/kafka" } } },
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn what_to_check_is_called_as_it_was_said() {
+        let error = Error::Unreachable("refused".to_owned());
+        for (flags, consumer, words) in [
+            (
+                &[][..],
+                Some(consumer()),
+                "check the KafkaConsumer's spec.kafka.bootstrapServers kafka:9092 and",
+            ),
+            (
+                &["--bootstrap", "there:1"],
+                Some(consumer()),
+                "check --bootstrap there:1 and",
+            ),
+            (
+                &["--bootstrap", "there:1"],
+                None,
+                "check --bootstrap there:1 and",
+            ),
+        ] {
+            let flags = Flags::parse_from([&["drover"], flags].concat());
+            let connection = flags.connection.of(consumer, Security::default()).unwrap();
+            let says = format!("{:#}", connection.explain("ask", &error));
+            assert!(says.contains(words), "{says}");
+        }
+        let refused = Error::NotAuthorized("group".to_owned());
+        for (flags, words) in [
+            (&[][..], "with the KafkaConsumer's spec.kafka"),
+            (&["--property", "client.rack=a"], "with --property"),
+        ] {
+            let flags = Flags::parse_from([&["drover"], flags].concat());
+            let connection = flags.connection.of(Some(consumer()), Security::default());
+            let says = format!("{:#}", connection.unwrap().explain("ask", &refused));
+            assert!(says.ends_with(words), "{says}");
+        }
     }
 }

@@ -23,7 +23,7 @@ pub struct Reach {
     /// How long brokers are waited for.
     pub timeout: Duration,
     /// What all of this is called where it was written.
-    pub words: &'static Words,
+    pub words: Words,
 }
 
 impl Reach {

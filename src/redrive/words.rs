@@ -1,7 +1,7 @@
 //! What settings are called where a replay was asked for: flags, or fields of a resource. Pure.
 
 /// The names of settings in sentences that say what to do.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Words {
     /// Where the brokers are named.
     pub bootstrap: &'static str,
@@ -28,6 +28,14 @@ pub const FLAGS: Words = Words {
     origin_topic: "--origin-topic",
     again: "add --again",
     next: "the same command",
+};
+
+/// As flags of a command that is told of Kafka by a KafkaConsumer.
+pub const FLAGS_AND_CONSUMER: Words = Words {
+    bootstrap: "the KafkaConsumer's spec.kafka.bootstrapServers",
+    property: "the KafkaConsumer's spec.kafka",
+    topic: "the KafkaConsumer's spec.delivery.deadLetter.topic",
+    ..FLAGS
 };
 
 /// As fields of a `DeadLetterReplay` and its KafkaConsumer.

@@ -135,7 +135,7 @@ fn place(config: &ReplayConfig) -> anyhow::Result<Place> {
             security: security.map_err(|error| anyhow::anyhow!(error))?,
             client_id: "drover-replay",
             timeout: TIMEOUT,
-            words: &words::FIELDS,
+            words: words::FIELDS,
         },
         topic: config.dead_letter_topic.clone(),
         fleet: Some(Fleet {

@@ -7,6 +7,7 @@ use kube::ResourceExt;
 use crate::api::KafkaConsumer;
 use crate::cli::connection::{Connection, ConnectionArgs};
 use crate::redrive::place::{Fleet, Place};
+use crate::redrive::words;
 
 /// Which dead-letter topic.
 #[derive(Args, Clone, Debug)]
@@ -31,7 +32,10 @@ impl PlaceArgs {
 
     /// As [`PlaceArgs::resolve`], for a connection that was found already.
     pub fn of(&self, connection: Connection) -> anyhow::Result<(Place, Option<KafkaConsumer>)> {
-        let (reach, consumer) = connection.reach();
+        let (mut reach, consumer) = connection.reach();
+        if self.topic.is_some() {
+            reach.words.topic = words::FLAGS.topic;
+        }
         let theirs = || dead_letter_topic(consumer.as_ref()?).map(str::to_owned);
         let topic = match (self.topic.clone().or_else(theirs), &consumer) {
             (Some(topic), _) => topic,

@@ -64,7 +64,7 @@ async fn lag_and_dead_letters_of_many_are_told_though_the_brokers_of_one_are_awa
         let lines: Vec<&str> = text.lines().collect();
         assert!(
             lines[0].starts_with(&format!("{namespace}/away: "))
-                && lines[0].contains("check --bootstrap 127.0.0.1:1"),
+                && lines[0].contains("spec.kafka.bootstrapServers 127.0.0.1:1"),
             "{text}"
         );
         for name in ["orders", "plain"] {

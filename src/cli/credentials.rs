@@ -40,15 +40,9 @@ pub(super) async fn security(
         let found = secrets.get_opt(&secret).await.map_err(|error| {
             anyhow!("read Secret {secret}, which spec.kafka names: {}; use credentials that may, or give --bootstrap and --property", chain(&error))
         })?;
-        let value = found
-            .and_then(|found| found.data?.remove(&key))
-            .map(|value| value.0);
-        let Some(value) = value else {
-            bail!(
-                "Secret {secret} in namespace {namespace} has no key {key}, which spec.kafka names; add it, or correct the name"
-            );
-        };
-        values.insert(SecretValue { secret, key }, value);
+        let wanted = SecretValue { secret, key };
+        let value = value(found, &wanted, &namespace)?;
+        values.insert(wanted, value);
     }
     Security::load(&fleet.security, |path: &Path| {
         let mut files = fleet.security_files.iter();
@@ -57,4 +51,46 @@ pub(super) async fn security(
         value.cloned().ok_or("no Secret is named for it")
     })
     .map_err(|error| anyhow!(error))
+}
+
+fn value(
+    found: Option<Secret>,
+    SecretValue { secret, key }: &SecretValue,
+    namespace: &str,
+) -> anyhow::Result<Vec<u8>> {
+    let Some(found) = found else {
+        bail!(
+            "Secret {secret} in namespace {namespace}, which spec.kafka names, does not exist; create it, or correct the name"
+        );
+    };
+    let value = found.data.and_then(|mut data| data.remove(key));
+    let value = value.ok_or_else(|| {
+        anyhow!(
+            "Secret {secret} in namespace {namespace} has no key {key}, which spec.kafka names; add it, or correct the name"
+        )
+    })?;
+    Ok(value.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_that_does_not_exist_is_told_apart_from_one_without_the_key() {
+        let wanted = SecretValue {
+            secret: "kafka-ca".to_owned(),
+            key: "ca.crt".to_owned(),
+        };
+        let found = |secret| value(secret, &wanted, "shop").map_err(|error| error.to_string());
+        let missing = found(None).unwrap_err();
+        assert!(
+            missing.contains(
+                "Secret kafka-ca in namespace shop, which spec.kafka names, does not exist"
+            ),
+            "{missing}"
+        );
+        let empty = found(Some(Secret::default())).unwrap_err();
+        assert!(empty.contains("has no key ca.crt"), "{empty}");
+    }
 }

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use anyhow::{anyhow, bail};
 use clap::Args;
-use clap::builder::NonEmptyStringValueParser;
 use kube::ResourceExt;
 
+use super::bootstrap::{self, Bootstrap, BootstrapParser};
 use super::cluster::{Cluster, ClusterArgs};
 use super::credentials;
 use super::validate::read;
@@ -34,11 +34,11 @@ pub struct ConnectionArgs {
     #[arg(
         long,
         alias = "bootstrap-servers",
-        env = "DROVER_BOOTSTRAP",
+        env = bootstrap::VARIABLE,
         value_name = "HOST:PORT",
-        value_parser = NonEmptyStringValueParser::new()
+        value_parser = BootstrapParser
     )]
-    pub bootstrap: Option<String>,
+    pub bootstrap: Option<Bootstrap>,
     /// A property for librdkafka, such as security.protocol=SSL; can be given several times
     #[arg(long = "property", value_name = "NAME=VALUE", value_parser = pair)]
     pub properties: Vec<(String, String)>,
@@ -101,6 +101,20 @@ impl ConnectionArgs {
         self.of(Some(consumer), security)
     }
 
+    /// As many KafkaConsumers are asked about, each at its own brokers: what the environment names is one Kafka, and
+    /// theirs may be several. It is left aside, which is said; what the command names counts for all of them.
+    pub(super) fn of_many(&self) -> Self {
+        let mut args = self.clone();
+        let from_environment = |bootstrap: &mut Bootstrap| bootstrap.from_environment;
+        if args.bootstrap.take_if(from_environment).is_some() {
+            eprintln!(
+                "drover: {} is left aside: of many KafkaConsumers each is asked about at its own brokers; --bootstrap names brokers for all of them",
+                bootstrap::VARIABLE
+            );
+        }
+        args
+    }
+
     /// Neither Kafka nor a KafkaConsumer is named.
     pub(super) fn names_nothing(&self) -> bool {
         self.name.is_none() && self.file.is_none() && self.bootstrap.is_none()
@@ -139,7 +153,9 @@ impl ConnectionArgs {
     ) -> anyhow::Result<Connection> {
         let kafka = consumer.as_ref().map(|consumer| &consumer.spec.kafka);
         let theirs = kafka.map(|kafka| kafka.bootstrap_servers.clone());
-        let bootstrap = self.bootstrap.clone().or(theirs).ok_or_else(|| {
+        let named = self.bootstrap.as_ref();
+        let named = named.map(|named| named.servers.clone());
+        let bootstrap = named.or(theirs).ok_or_else(|| {
             anyhow!("no Kafka is named; name a KafkaConsumer, give a file with -f, or brokers with --bootstrap")
         })?;
         let mut words = words::FLAGS;
@@ -301,6 +317,20 @@ mod tests {
                 "handler": { "http": { "url": "http://orders/kafka" } } },
         }))
         .unwrap()
+    }
+
+    #[test]
+    fn of_many_brokers_that_the_environment_names_are_left_aside() {
+        let mut connection = Flags::parse_from(["drover", "--bootstrap", "there:1"]).connection;
+        let asked = |connection: &ConnectionArgs| {
+            let of = connection
+                .of_many()
+                .of(Some(consumer()), Security::default());
+            of.unwrap().bootstrap
+        };
+        assert_eq!(asked(&connection), "there:1");
+        connection.bootstrap.as_mut().unwrap().from_environment = true;
+        assert_eq!(asked(&connection), "kafka:9092");
     }
 
     #[test]

@@ -10,9 +10,9 @@ mod kafka;
 use std::process::ExitCode;
 
 use clap::Args;
-use clap::builder::NonEmptyStringValueParser;
 use serde_json::json;
 
+use super::bootstrap::{self, Bootstrap, BootstrapParser};
 use super::cluster::{Cluster, ClusterArgs};
 use super::connection::ConnectionArgs;
 use super::fleets::FleetsArgs;
@@ -36,11 +36,11 @@ pub struct DoctorArgs {
     #[arg(
         long,
         alias = "bootstrap-servers",
-        env = "DROVER_BOOTSTRAP",
+        env = bootstrap::VARIABLE,
         value_name = "HOST:PORT",
-        value_parser = NonEmptyStringValueParser::new()
+        value_parser = BootstrapParser
     )]
-    bootstrap: Option<String>,
+    bootstrap: Option<Bootstrap>,
     /// A property for librdkafka, such as security.protocol=SSL; can be given several times
     #[arg(long = "property", value_name = "NAME=VALUE", value_parser = super::connection::pair)]
     properties: Vec<(String, String)>,

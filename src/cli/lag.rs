@@ -83,11 +83,12 @@ pub async fn run(args: LagArgs) -> anyhow::Result<ExitCode> {
 async fn of_many(args: &LagArgs) -> anyhow::Result<ExitCode> {
     let cluster = Cluster::connect(&args.connection.cluster).await?;
     let brokers = Brokers::default();
+    let connection = args.connection.of_many();
     let found = args.fleets.readables(&cluster).await?;
     let none_found = args.fleets.none_found(&cluster.namespace);
     fleets::tell(args.output, &none_found, found, async |consumer| {
         let (group, topics) = (group_id(&consumer), consumer.spec.consumed_topics());
-        let connection = args.connection.to(&cluster, consumer).await?;
+        let connection = connection.to(&cluster, consumer).await?;
         let admin = brokers.admin(&connection).await?;
         let lag = look(&connection, &admin, group, topics, args.offsets_only).await?;
         Ok(Answer {

@@ -1,6 +1,7 @@
 //! `drover`, also `kubectl drover`: one file per subcommand.
 
 mod args;
+mod bootstrap;
 mod brokers;
 mod cluster;
 mod columns;

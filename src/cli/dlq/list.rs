@@ -71,6 +71,7 @@ pub(super) async fn run(args: ListArgs) -> anyhow::Result<ExitCode> {
 async fn of_many(args: &ListArgs, filter: &Filter) -> anyhow::Result<ExitCode> {
     let cluster = Cluster::connect(&args.place.connection.cluster).await?;
     let brokers = Brokers::default();
+    let connection = args.place.connection.of_many();
     let found = args.fleets.readables(&cluster).await?;
     let none_found = args.fleets.none_found(&cluster.namespace);
     fleets::tell(args.output, &none_found, found, async |consumer| {
@@ -80,7 +81,7 @@ async fn of_many(args: &ListArgs, filter: &Filter) -> anyhow::Result<ExitCode> {
                 text: "it has no dead-letter topic (spec.delivery.deadLetter.topic)".to_owned(),
             });
         }
-        let connection = args.place.connection.to(&cluster, consumer).await?;
+        let connection = connection.to(&cluster, consumer).await?;
         let admin = brokers.admin(&connection).await?;
         let (place, _) = args.place.of(connection)?;
         let found = look(place, &admin, filter).await?;

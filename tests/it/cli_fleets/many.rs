@@ -72,6 +72,18 @@ async fn lag_and_dead_letters_of_many_are_told_though_the_brokers_of_one_are_awa
             assert!(lines.iter().any(|line| line.starts_with(&head)), "{text}");
         }
     }
+    // Brokers of the environment are one Kafka, and may be nobody's here.
+    let mut elsewhere = stage.drover(&["lag", "-l", "team=shop"]);
+    elsewhere
+        .args(PATIENT)
+        .env("DROVER_BOOTSTRAP", "127.0.0.1:2");
+    let output = elsewhere.output().unwrap();
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(error.contains("DROVER_BOOTSTRAP is left aside"), "{error}");
+    let text = String::from_utf8_lossy(&output.stdout);
+    let head = format!("{namespace}/orders: group {topic}: 6 records wait (");
+    assert!(text.contains(&head), "{text}");
+
     let json = told_in_part(stage.drover(&["lag", "-o", "json"]).args(PATIENT));
     let [(_, away), (name, orders), _] = &items(&json)[..] else {
         panic!("{json}");

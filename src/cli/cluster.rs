@@ -23,6 +23,15 @@ pub struct ClusterArgs {
     pub context: Option<String>,
 }
 
+impl ClusterArgs {
+    /// What a command in a message needs behind a name, where the namespace was said: ` -n shop`.
+    pub(super) fn here(&self) -> String {
+        let namespace = self.namespace.as_ref();
+        let here = namespace.map(|namespace| format!(" -n {namespace}"));
+        here.unwrap_or_default()
+    }
+}
+
 /// A cluster that can be asked.
 pub(super) struct Cluster {
     pub client: Client,

@@ -72,6 +72,7 @@ pub async fn run(args: LogsArgs) -> anyhow::Result<ExitCode> {
     };
     let pods: Api<Pod> = Api::namespaced(cluster.client.clone(), &cluster.namespace);
     let ours = ListParams::default().labels(&selector_text(&fleet));
+    let here = args.cluster.here();
     let mut known = BTreeSet::new();
     let mut reading = JoinSet::new();
     let mut failed = false;
@@ -86,7 +87,7 @@ pub async fn run(args: LogsArgs) -> anyhow::Result<ExitCode> {
         })?;
         ensure!(
             args.follow || !listed.items.is_empty(),
-            "{fleet} has no pods; see drover status {fleet}"
+            "{fleet} has no pods; see drover status {fleet}{here}"
         );
         for pod in listed.items {
             let (name, is_new) = (pod.name_any(), begun(&pod));

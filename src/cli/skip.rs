@@ -83,7 +83,17 @@ pub async fn run(args: SkipArgs) -> anyhow::Result<ExitCode> {
     let entries = list::written(&consumer)?;
     let security = args.connection.secrets(&cluster, &consumer).await?;
     let connection = args.connection.of(Some(consumer.clone()), security)?;
-    let found = look::look(&connection, &consumer, &partition, args.offset, &entries).await?;
+    let here = args.connection.cluster.here();
+    let lag = format!("drover lag {name}{here}");
+    let found = look::look(
+        &connection,
+        &consumer,
+        &partition,
+        args.offset,
+        &entries,
+        &lag,
+    )
+    .await?;
     let skip = Skip {
         topic: partition.topic.to_string(),
         partition: args.partition,
@@ -107,7 +117,7 @@ pub async fn run(args: SkipArgs) -> anyhow::Result<ExitCode> {
         "new pods come up for it, the old ones finish what they hold and go, and then the record is passed over"
     };
     output::print(&format!(
-        "{name} skips {partition} offset {}: {waits}; see drover status {name}\n",
+        "{name} skips {partition} offset {}: {waits}; see drover status {name}{here}\n",
         args.offset
     ))?;
     let vacancy = leadership::vacancy(&cluster, Consequence::NothingActs, clock::now());

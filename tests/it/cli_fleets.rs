@@ -500,7 +500,12 @@ async fn versions_logs_and_completion_say_what_there_is() {
     );
     stage.create("orders", |_| {}).await;
     let none = stage.drover(&["logs", "orders"]).output().unwrap();
-    assert!(failed(&none, 2).contains("orders has no pods; see drover status orders"));
+    let none = failed(&none, 2);
+    let hint = format!(
+        "orders has no pods; see drover status orders -n {}",
+        stage.namespace
+    );
+    assert!(none.contains(&hint), "{none}");
     for shell in ["bash", "zsh", "fish"] {
         let script = said(&mut drover(
             Path::new("/nonexistent"),

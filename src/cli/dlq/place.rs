@@ -40,8 +40,9 @@ impl PlaceArgs {
         let topic = match (self.topic.clone().or_else(theirs), &consumer) {
             (Some(topic), _) => topic,
             (None, Some(consumer)) => bail!(
-                "KafkaConsumer {name} has no dead-letter topic (spec.delivery.deadLetter.topic): what its handler refuses stays where it is, and drover status {name} names it; to look into another topic, name that with --topic",
-                name = consumer.name_any()
+                "KafkaConsumer {name} has no dead-letter topic (spec.delivery.deadLetter.topic): what its handler refuses stays where it is, and drover status {name}{here} names it; to look into another topic, name that with --topic",
+                name = consumer.name_any(),
+                here = self.connection.cluster.here()
             ),
             (None, None) => bail!("no dead-letter topic is named; add --topic"),
         };

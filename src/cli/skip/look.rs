@@ -26,7 +26,7 @@ pub(super) struct Found {
     pub done: Vec<(TopicPartition, i64)>,
 }
 
-/// Looks for the record at `offset`.
+/// Looks for the record at `offset`. `lag` is the command that shows where the group stands.
 ///
 /// # Errors
 /// In one line with its remedy, if it is not there, not there any more, done with, or cannot be read.
@@ -36,12 +36,13 @@ pub(super) async fn look(
     partition: &TopicPartition,
     offset: i64,
     entries: &[Skip],
+    lag: &str,
 ) -> anyhow::Result<Found> {
     let admin = connection.admin()?;
     let range = range(connection, &admin, partition).await?;
     if offset >= range.end {
         bail!(
-            "{partition} offset {offset} is not there yet: the partition ends before {}; see drover lag",
+            "{partition} offset {offset} is not there yet: the partition ends before {}; see {lag}",
             range.end
         );
     }
@@ -53,7 +54,7 @@ pub(super) async fn look(
     }
     let group = group_id(consumer);
     let done = committed(connection, &admin, &group, partition, offset, entries).await?;
-    let timestamp = timestamp(connection, partition, offset).await?;
+    let timestamp = timestamp(connection, partition, offset, lag).await?;
     Ok(Found { timestamp, done })
 }
 
@@ -157,6 +158,7 @@ async fn timestamp(
     connection: &Connection,
     partition: &TopicPartition,
     offset: i64,
+    lag: &str,
 ) -> anyhow::Result<i64> {
     let what = format!("read {partition} offset {offset}");
     let ranges = BTreeMap::from([(partition.partition, offset..offset + 1)]);
@@ -172,7 +174,7 @@ async fn timestamp(
     })?;
     match found {
         None => bail!(
-            "there is no record at {partition} offset {offset}: it is a transaction's marker, or was taken back or compacted, and holds nothing up; see drover lag for the one that does"
+            "there is no record at {partition} offset {offset}: it is a transaction's marker, or was taken back or compacted, and holds nothing up; see {lag} for the one that does"
         ),
         Some(None) => bail!(
             "{what}: it has no timestamp, by which another record at its place could be told apart; set the group's offset instead (docs/outcomes.md)"

@@ -24,8 +24,7 @@ pub(super) fn aligned_within(rows: &[Vec<String>], indent: &str, room: Option<us
         return aligned(rows, indent);
     };
     let widths = widths(rows);
-    let before = widths.split_last().map_or(&[][..], |(_, before)| before);
-    let at = indent.len() + before.iter().map(|width| width + 2).sum::<usize>();
+    let at = indent.len() + last_begins(&widths);
     if room < at + LEAST_ROOM {
         return wrapped_lines(&aligned(rows, indent), Some(room));
     }
@@ -40,11 +39,22 @@ pub(super) fn aligned_within(rows: &[Vec<String>], indent: &str, room: Option<us
             cells.push(part.trim().to_owned());
             lines.push(std::mem::replace(
                 &mut cells,
-                vec![String::new(); before.len()],
+                vec![String::new(); widths.len() - 1],
             ));
         }
     }
     aligned_to(&widths, &lines, indent)
+}
+
+/// Whether a last column that is too long can go on below itself in lines of this length.
+pub(super) fn last_has_room(rows: &[Vec<String>], room: usize) -> bool {
+    room >= last_begins(&widths(rows)) + LEAST_ROOM
+}
+
+/// Where the last of these columns begins.
+fn last_begins(widths: &[usize]) -> usize {
+    let before = widths.split_last().map_or(&[][..], |(_, before)| before);
+    before.iter().map(|width| width + 2).sum()
 }
 
 /// How wide each column is.

@@ -17,6 +17,7 @@ use super::brokers::Brokers;
 use super::cluster::Cluster;
 use super::columns::counted;
 use super::connection::{Connection, ConnectionArgs, group_id};
+use super::fit::wrapped_lines;
 use super::fleets::{self, Answer, FleetsArgs};
 use super::format::Format;
 use super::output;
@@ -75,7 +76,10 @@ pub async fn run(args: LagArgs) -> anyhow::Result<ExitCode> {
     };
     let admin = connection.admin()?;
     let lag = look(&connection, &admin, group, topics, args.offsets_only).await?;
-    args.output.print(|| lag.value(), || lag.text())?;
+    args.output.print(
+        || lag.value(),
+        || wrapped_lines(&lag.text(), output::width()),
+    )?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -6,7 +6,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::api::Span;
-use crate::cli::columns::{UNKNOWN, aligned_within, count};
+use crate::cli::columns::{UNKNOWN, aligned, aligned_within, count, last_has_room};
+use crate::cli::fit::{cut_lines, wrapped_lines};
 use crate::kafka::admin::Group;
 use crate::report::Report;
 use crate::topic::{Offset, TopicPartition};
@@ -155,7 +156,8 @@ pub(super) fn total(rows: &[Row]) -> Option<i64> {
     rows.iter().map(Row::lag).sum()
 }
 
-/// In lines of this width where there is one.
+/// In lines of this width where there is one. Where it is too narrow for all columns rows are cut, and what holds a
+/// partition up stands below them.
 pub(super) fn table(rows: &[Row], width: Option<usize>) -> String {
     let heading = [
         "TOPIC",
@@ -171,7 +173,20 @@ pub(super) fn table(rows: &[Row], width: Option<usize>) -> String {
     ];
     let mut lines = vec![heading.map(str::to_owned).to_vec()];
     lines.extend(rows.iter().map(Row::cells));
-    aligned_within(&lines, "", width)
+    if width.is_none_or(|room| last_has_room(&lines, room)) {
+        return aligned_within(&lines, "", width);
+    }
+    let whole = aligned(&lines, "");
+    let mut text = cut_lines(&whole, width);
+    if text != whole {
+        for row in rows {
+            if let Some(stuck) = row.stuck() {
+                let line = format!("{} is stuck at {stuck}\n", row.partition);
+                text.push_str(&wrapped_lines(&line, width));
+            }
+        }
+    }
+    text
 }
 
 #[cfg(test)]
@@ -274,5 +289,44 @@ mod tests {
         }
         assert_eq!(row.value()["finishedAhead"], 3);
         assert_eq!(row.value()["delaySeconds"], 90.0);
+    }
+
+    #[test]
+    fn in_a_narrow_terminal_rows_are_cut_and_what_is_stuck_is_told_below() {
+        let mut stuck = row(Some(3), 10);
+        stuck.report = Some(Report {
+            pod: "orders-5d8f9c7b6-x2v4k".to_owned(),
+            stuck: Some(Stuck {
+                offset: 3,
+                attempts: 2,
+                error: "HttpStatus 500 of a handler that says much about it".to_owned(),
+            }),
+            ..Report::default()
+        });
+        let rows = [stuck, row(Some(10), 10)];
+        let text = table(&rows, Some(80));
+        let lines: Vec<&str> = text.lines().collect();
+        assert!(
+            lines.iter().all(|line| line.chars().count() <= 80),
+            "{text}"
+        );
+        assert!(lines[0].starts_with("TOPIC "), "{text}");
+        assert!(
+            lines[1].starts_with("orders  0 ") && lines[1].ends_with('…'),
+            "{text}"
+        );
+        assert!(lines[2].starts_with("orders  0 "), "{text}");
+        assert!(
+            lines[3].starts_with("orders[0] is stuck at 3 (2): HttpStatus 500"),
+            "{text}"
+        );
+        // With room for it, the last column goes on below itself; programs get all of it.
+        for width in [Some(120), None] {
+            let text = table(&rows, width);
+            assert!(!text.contains('…') && !text.contains("is stuck"), "{text}");
+        }
+        // What fits is not cut.
+        let short = table(&[row(Some(10), 10)], Some(80));
+        assert_eq!(short, table(&[row(Some(10), 10)], None));
     }
 }

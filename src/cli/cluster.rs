@@ -2,7 +2,7 @@
 
 use std::io;
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, bail};
 use clap::Args;
 use kube::api::ListParams;
 use kube::config::{InferConfigError, KubeConfigOptions, Kubeconfig, KubeconfigError};
@@ -212,7 +212,7 @@ fn is_written(error: &InferConfigError) -> bool {
 
 async fn config(context: Option<String>) -> anyhow::Result<Config> {
     let missing = "no cluster to ask; set KUBECONFIG, or write ~/.kube/config";
-    if context.is_none() {
+    let Some(context) = context else {
         return Config::infer().await.map_err(|error| {
             // In a cluster or not: what is wrong with a kubeconfig that is there comes first.
             let kubeconfig = std::error::Error::source(&error).map(ToString::to_string);
@@ -223,24 +223,48 @@ async fn config(context: Option<String>) -> anyhow::Result<Config> {
                 None => anyhow::Error::new(error).context(missing),
             }
         });
-    }
+    };
     let kubeconfig = Kubeconfig::read().context(missing)?;
-    let names: Vec<&str> = kubeconfig
-        .contexts
-        .iter()
-        .map(|c| c.name.as_str())
-        .collect();
-    let known = names.join(", ");
+    let names = kubeconfig.contexts.iter().map(|known| known.name.as_str());
+    if let Some(why) = unknown_context(&context, &names.collect::<Vec<_>>()) {
+        bail!(why);
+    }
     let options = KubeConfigOptions {
-        context: context.clone(),
+        context: Some(context.clone()),
         ..KubeConfigOptions::default()
     };
     Config::from_custom_kubeconfig(kubeconfig, &options)
         .await
-        .with_context(|| {
-            format!(
-                "context {} of the kubeconfig; it has: {known}",
-                context.unwrap_or_default()
-            )
-        })
+        .with_context(|| format!("context {context} of the kubeconfig"))
+}
+
+/// That the kubeconfig has no such context, and which it has.
+fn unknown_context(context: &str, known: &[&str]) -> Option<String> {
+    if known.contains(&context) {
+        return None;
+    }
+    let has = match known {
+        [] => "it has none".to_owned(),
+        known => format!("it has {}", known.join(", ")),
+    };
+    Some(format!("the kubeconfig has no context {context}: {has}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_context_that_is_not_there_those_that_are_are_named() {
+        assert_eq!(unknown_context("home", &["work", "home"]), None);
+        assert_eq!(
+            unknown_context("nope", &["work", "home"]).unwrap(),
+            "the kubeconfig has no context nope: it has work, home"
+        );
+        assert!(
+            unknown_context("nope", &[])
+                .unwrap()
+                .ends_with("it has none")
+        );
+    }
 }

@@ -9,7 +9,7 @@ use futures::{Stream, StreamExt as _, stream};
 use kube::ResourceExt;
 use serde_json::{Value, json};
 
-use super::cluster::Cluster;
+use super::cluster::{Cluster, some_labels};
 use super::fit::wrapped_lines;
 use super::format::Format;
 use super::output;
@@ -23,7 +23,7 @@ const AT_ONCE: usize = 8;
 #[derive(Args, Clone, Debug, Default)]
 pub struct FleetsArgs {
     /// Only those with these labels, such as team=shop
-    #[arg(long, short = 'l', value_name = "LABELS")]
+    #[arg(long, short = 'l', value_name = "LABELS", value_parser = some_labels)]
     pub selector: Option<String>,
     /// All namespaces
     #[arg(long, short = 'A', conflicts_with = "namespace")]
@@ -54,11 +54,16 @@ impl FleetsArgs {
         cluster.readables(self.all_namespaces, selector).await
     }
 
-    /// That there are none.
-    pub(super) fn none_found(&self, namespace: &str) -> String {
+    /// Which labels they have, behind other words.
+    pub(super) fn with_labels(&self) -> String {
         let labels = self.selector.as_ref();
         let labels = labels.map(|labels| format!(" with the labels {labels}"));
-        let labels = labels.unwrap_or_default();
+        labels.unwrap_or_default()
+    }
+
+    /// That there are none.
+    pub(super) fn none_found(&self, namespace: &str) -> String {
+        let labels = self.with_labels();
         if self.all_namespaces {
             format!("No KafkaConsumers{labels}.")
         } else {

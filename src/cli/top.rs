@@ -72,6 +72,7 @@ pub async fn run(args: TopArgs) -> anyhow::Result<ExitCode> {
         true => "all namespaces".to_owned(),
         false => format!("namespace {}", cluster.namespace),
     };
+    let place = format!("{place}{}", args.fleets.with_labels());
     let first = args.fleets.list(&cluster).await?;
     let model = Model::new(place, args.fleets.all_namespaces, first, clock::now());
     live(args, cluster, model).await

@@ -13,6 +13,7 @@ use super::cluster::{Cluster, ClusterArgs};
 use super::columns::aligned;
 use super::format::Format;
 use crate::api::names::{APP_NAME, MANAGED_BY, WORKER_CONTAINER};
+use crate::plural::noun;
 
 /// Arguments of `drover version`.
 #[derive(Args, Clone, Debug)]
@@ -102,9 +103,26 @@ fn lines(name: &str, images: &Images) -> Vec<Vec<String>> {
         Ok(images) if images.is_empty() => vec![line("none".to_owned(), String::new())],
         Ok(images) => {
             let each = images.iter();
-            each.map(|(image, count)| line(image.clone(), format!("in {count}")))
+            each.map(|(image, count)| line(image.clone(), in_deployments(*count)))
                 .collect()
         }
         Err(why) => vec![line(format!("not known: {why}"), String::new())],
+    }
+}
+
+fn in_deployments(count: usize) -> String {
+    format!("in {count} {}", noun("Deployment", count))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_said_of_what_an_image_is_in_so_many() {
+        let images = [("worker:1".to_owned(), 24), ("worker:2".to_owned(), 1)];
+        let lines = lines("workers", &Ok(images.into()));
+        let counts: Vec<&str> = lines.iter().map(|line| line[2].as_str()).collect();
+        assert_eq!(counts, ["in 24 Deployments", "in 1 Deployment"]);
     }
 }

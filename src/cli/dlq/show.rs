@@ -17,6 +17,7 @@ use crate::cli::format::Format;
 use crate::clock;
 use crate::encryption::{Field, Keyring, Pointer};
 use crate::kafka::scan::Step;
+use crate::plural::noun;
 use crate::redrive::filter::Filter;
 use crate::redrive::letter::{Letter, Origin};
 use crate::redrive::place::{Log, Place};
@@ -261,13 +262,19 @@ fn text(topic: &str, letter: &Value) -> String {
             "replayed",
             match &letter["replays"] {
                 Value::Null => "how often cannot be read".to_owned(),
-                times => format!("{times} times"),
+                times => format!(
+                    "{times} {}",
+                    noun("time", times.as_u64().unwrap_or_default())
+                ),
             },
         );
     }
     let size = |name: &str| match &letter[name] {
         Value::Null => "null".to_owned(),
-        bytes => format!("{bytes} bytes"),
+        bytes => format!(
+            "{bytes} {}",
+            noun("byte", bytes.as_u64().unwrap_or_default())
+        ),
     };
     let hidden = letter.get("payload").is_none();
     let aside = |name: &str, bytes: &str| match letter.get(name) {
@@ -330,6 +337,22 @@ mod tests {
             shown.contains("hush-key") && shown.contains("hush-value"),
             "{shown}"
         );
+    }
+
+    #[test]
+    fn of_one_byte_and_one_replay_it_speaks_in_the_singular() {
+        let mut letter = letter(&[("drover-dlq-reason", "Rejected")]);
+        letter.key = Some(b"k".as_slice().into());
+        let mut letter = value(&letter, false, None);
+        letter["replays"] = json!(1);
+        let shown = text("dlq", &letter);
+        assert!(
+            shown.contains("1 byte\n") && shown.contains("1 time\n"),
+            "{shown}"
+        );
+        letter["replays"] = json!(0);
+        let shown = text("dlq", &letter);
+        assert!(shown.contains("0 times\n"), "{shown}");
     }
 
     #[test]

@@ -90,8 +90,18 @@ pub async fn run(args: LogsArgs) -> anyhow::Result<ExitCode> {
             "{fleet} has no pods; see drover status {fleet}{here}"
         );
         for pod in listed.items {
-            let (name, is_new) = (pod.name_any(), begun(&pod));
-            if is_new && known.insert(name.clone()) {
+            let name = pod.name_any();
+            if !begun(&pod) {
+                // With --follow it may come yet.
+                if !args.follow {
+                    eprintln!(
+                        "drover: pod {name} has no log yet, since it waits: {}; see drover status {fleet}{here}",
+                        waits(&pod)
+                    );
+                }
+                continue;
+            }
+            if known.insert(name.clone()) {
                 let params = LogParams {
                     container: params.container.clone().or_else(|| first_container(&pod)),
                     ..params.clone()
@@ -132,6 +142,34 @@ fn begun(pod: &Pod) -> bool {
         .as_ref()
         .and_then(|status| status.phase.as_deref());
     phase.is_none_or(|phase| phase != "Pending")
+}
+
+/// What a pod that has not begun waits for, as its containers say, else its conditions.
+fn waits(pod: &Pod) -> String {
+    let Some(status) = &pod.status else {
+        return "it has no status".to_owned();
+    };
+    let init = status.init_container_statuses.iter().flatten();
+    let containers = init.chain(status.container_statuses.iter().flatten());
+    let waiting: Vec<_> = containers
+        .filter_map(|container| {
+            let waiting = container.state.as_ref()?.waiting.as_ref()?;
+            Some((&container.name, waiting))
+        })
+        .collect();
+    // Others wait only for one that says why.
+    let told = waiting
+        .iter()
+        .find(|(_, waiting)| waiting.message.is_some());
+    if let Some((name, waiting)) = told.or(waiting.first()) {
+        let said = [&waiting.reason, &waiting.message].into_iter().flatten();
+        let said: Vec<&str> = said.map(String::as_str).collect();
+        return format!("container {name}: {}", said.join(": "));
+    }
+    let mut conditions = status.conditions.iter().flatten();
+    let bad = conditions.find(|found| found.status == "False" && found.message.is_some());
+    let said = bad.and_then(|found| found.message.clone());
+    said.unwrap_or_else(|| "it is not scheduled yet".to_owned())
 }
 
 /// How the reading of a pod's log ended.
@@ -184,4 +222,54 @@ fn said(ended: Ended, failed: &mut bool) -> anyhow::Result<String> {
         );
     }
     Ok(ended.pod)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn pod(status: Value) -> Pod {
+        serde_json::from_value(json!({ "metadata": { "name": "orders-1" }, "status": status }))
+            .unwrap()
+    }
+
+    #[test]
+    fn a_pod_that_never_began_says_what_it_waits_for() {
+        let container = |name: &str, waiting: Value| {
+            json!({
+                "name": name, "image": "i", "imageID": "", "ready": false, "restartCount": 0,
+                "state": { "waiting": waiting },
+            })
+        };
+        let image = json!({ "reason": "ErrImageNeverPull", "message": "image is not present" });
+        let containers = [
+            container("worker", json!({ "reason": "ContainerCreating" })),
+            container("app", image),
+        ];
+        let unschedulable = json!([{
+            "type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/3 nodes are available",
+        }]);
+        for (status, says) in [
+            (
+                json!({ "phase": "Pending", "containerStatuses": containers }),
+                "container app: ErrImageNeverPull: image is not present",
+            ),
+            (
+                json!({ "phase": "Pending", "containerStatuses": [containers[0]] }),
+                "container worker: ContainerCreating",
+            ),
+            (
+                json!({ "phase": "Pending", "conditions": unschedulable }),
+                "0/3 nodes are available",
+            ),
+            (json!({ "phase": "Pending" }), "it is not scheduled yet"),
+        ] {
+            let pod = pod(status);
+            assert!(!begun(&pod));
+            assert_eq!(waits(&pod), says);
+        }
+        assert!(begun(&pod(json!({ "phase": "Running" }))));
+    }
 }

@@ -245,9 +245,9 @@ fn unknown_context(context: &str, known: &[&str]) -> Option<String> {
     }
     let has = match known {
         [] => "it has none".to_owned(),
-        known => format!("it has {}", known.join(", ")),
+        known => format!("it has: {}", known.join(", ")),
     };
-    Some(format!("the kubeconfig has no context {context}: {has}"))
+    Some(format!("the kubeconfig has no context {context}; {has}"))
 }
 
 #[cfg(test)]
@@ -259,7 +259,7 @@ mod tests {
         assert_eq!(unknown_context("home", &["work", "home"]), None);
         assert_eq!(
             unknown_context("nope", &["work", "home"]).unwrap(),
-            "the kubeconfig has no context nope: it has work, home"
+            "the kubeconfig has no context nope; it has: work, home"
         );
         assert!(
             unknown_context("nope", &[])

@@ -221,7 +221,7 @@ fn what_is_wrong_with_a_cluster_is_said_with_what_to_do() {
             .env("KUBECONFIG", &kubeconfig);
         fails(
             &mut elsewhere,
-            &["context elsewhere of the kubeconfig; it has: there"],
+            &["the kubeconfig has no context elsewhere; it has: there"],
         );
     }
 }
@@ -291,7 +291,7 @@ fn what_tells_of_a_cluster_tells_what_is_wrong_with_it() {
             .env("KUBECONFIG", &kubeconfig);
         fails(
             &mut elsewhere,
-            &["context elsewhere of the kubeconfig; it has: there"],
+            &["the kubeconfig has no context elsewhere; it has: there"],
         );
     }
 }

@@ -152,6 +152,34 @@ async fn look(
     Ok(Lag { group, state, rows })
 }
 
+/// What waits for a group, as Kafka itself has it.
+pub(super) struct Waiting {
+    /// Records; none where a partition's lag is not known.
+    pub lag: Option<i64>,
+    /// For how long the oldest of them has been there, by its own time; none where nothing is known to wait.
+    pub delay: Option<Duration>,
+}
+
+/// Asks Kafka what waits for a group, and reads the first of it in each partition for its time.
+///
+/// # Errors
+/// In one line with its remedy.
+pub(super) async fn waiting(
+    connection: &Connection,
+    admin: &Admin,
+    group: &str,
+    topics: Vec<String>,
+) -> anyhow::Result<Waiting> {
+    let mut found = rows(connection, admin, group, &topics).await?;
+    for topic in topics {
+        found = delays(connection, topic, found).await?;
+    }
+    Ok(Waiting {
+        lag: row::total(&found),
+        delay: found.iter().filter_map(|row| row.waits).max(),
+    })
+}
+
 fn head(group: &str, state: &Result<Group, Error>, rows: &[Row]) -> String {
     let state = match state {
         Ok(found) => members(found),

@@ -154,14 +154,18 @@ pub(super) fn says_again(ready: &Condition, bad: &[&Condition]) -> bool {
     ready.type_ == condition::READY && bad.iter().any(same)
 }
 
-/// How long the oldest record waits and how long one may, where that is more than was promised: where
-/// somebody else sets the size, Drover promises nothing.
-pub(super) fn late(consumer: &KafkaConsumer) -> Option<(Span, Span)> {
+/// How long a record may wait: where somebody else sets the size, Drover promises nothing.
+pub(super) fn promised(consumer: &KafkaConsumer) -> Option<Span> {
     let scaling = &consumer.spec.scaling;
-    if matches!(scaling.mode, ScalingMode::Manual | ScalingMode::External) {
-        return None;
+    match scaling.mode {
+        ScalingMode::Manual | ScalingMode::External => None,
+        ScalingMode::Auto | ScalingMode::Recommend => Some(scaling.max_delay),
     }
-    let promise = scaling.max_delay;
+}
+
+/// How long the oldest record waits and how long one may, where that is more than was promised.
+pub(super) fn late(consumer: &KafkaConsumer) -> Option<(Span, Span)> {
+    let promise = promised(consumer)?;
     let delay: Span = consumer.status.as_ref()?.delay.as_deref()?.parse().ok()?;
     (delay.0 > promise.0).then_some((delay, promise))
 }

@@ -5,18 +5,24 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use kube::ResourceExt;
 
 use super::chain::Chain;
-use crate::api::KafkaConsumer;
 use crate::api::names::condition;
+use crate::api::{KafkaConsumer, Span};
 use crate::cli::columns::counted;
 use crate::cli::connection::{Connection, group_id};
-use crate::cli::lag::members;
+use crate::cli::lag::{Waiting, members, waiting};
+use crate::cli::status::{late, promised};
 use crate::kafka::admin::{Admin, Error, Spec};
 use crate::kafka::dead_letter_topic;
+use crate::plural::are;
 use crate::topic::TopicPartition;
+
+/// So long the controller may not have noticed what waits: it asks every few seconds.
+const UNNOTICED: Duration = Duration::from_secs(60);
 
 pub(super) async fn look(connection: &Connection, consumer: &KafkaConsumer, chain: &mut Chain) {
     let admin = match connection.admin() {
@@ -56,6 +62,7 @@ pub(super) async fn look(connection: &Connection, consumer: &KafkaConsumer, chai
         }
     }
     group(connection, &admin, consumer, chain).await;
+    waits(connection, &admin, consumer, chain).await;
     dead_letters(connection, &admin, consumer, chain).await;
 }
 
@@ -86,6 +93,47 @@ async fn group(
             &format!("{:#}", connection.explain("ask for it", &error)),
         ),
     }
+}
+
+/// What waits, as Kafka itself has it: a status may be well only because nobody writes it any more.
+async fn waits(
+    connection: &Connection,
+    admin: &Admin,
+    consumer: &KafkaConsumer,
+    chain: &mut Chain,
+) {
+    let (group, topics) = (group_id(consumer), consumer.spec.consumed_topics());
+    // What is wrong with the topics or the group was said.
+    let Ok(found) = waiting(connection, admin, &group, topics).await else {
+        return;
+    };
+    if let Some(says) = overdue(consumer, &found) {
+        chain.wrong("records in Kafka", &says);
+    }
+}
+
+/// That records wait for too long of which the status knows nothing, with what to do.
+fn overdue(consumer: &KafkaConsumer, found: &Waiting) -> Option<String> {
+    let delay = found.delay?;
+    // What the status itself knows was said.
+    if consumer.spec.paused || late(consumer).is_some() {
+        return None;
+    }
+    let namespace = consumer.namespace().unwrap_or_default();
+    let whose = format!("{} -n {namespace}", consumer.name_any());
+    let waited = Span::secs(delay.as_secs());
+    let status = consumer.status.as_ref()?;
+    if status.lag == Some(0) && delay > UNNOTICED {
+        let records = counted(found.lag, "record");
+        return Some(format!(
+            "{records} {} waiting there, the oldest for {waited}, and the status knows of none: see that a controller runs and looks after namespace {namespace} (namespaces of the chart); drover lag {whose} shows them",
+            are(found.lag.unwrap_or_default())
+        ));
+    }
+    let promise = promised(consumer).filter(|promise| delay > promise.0)?;
+    Some(format!(
+        "the oldest record waits {waited}, and spec.scaling.maxDelay promises {promise}; drover lag {whose} says in which partition, and whether its attempts fail; drover explain {whose} why the fleet is not larger"
+    ))
 }
 
 async fn dead_letters(
@@ -155,15 +203,58 @@ fn takes(held: Option<u64>, consumer: &KafkaConsumer) -> String {
 mod tests {
     use super::*;
 
-    #[test]
-    fn what_a_dead_letter_topic_holds_is_told_with_the_command_that_counts_it() {
-        let consumer: KafkaConsumer = serde_json::from_value(serde_json::json!({
+    fn consumer(status: serde_json::Value) -> KafkaConsumer {
+        serde_json::from_value(serde_json::json!({
             "apiVersion": "drover.dev/v1alpha1", "kind": "KafkaConsumer",
             "metadata": { "name": "orders", "namespace": "shop" },
             "spec": { "kafka": { "bootstrapServers": "kafka:9092" }, "topics": ["orders"],
-                "handler": { "http": { "url": "http://orders/kafka" } } },
+                "handler": { "http": { "url": "http://orders/kafka" } },
+                "scaling": { "maxDelay": "2m" } },
+            "status": status,
         }))
-        .unwrap();
+        .unwrap()
+    }
+
+    #[test]
+    fn records_that_wait_in_kafka_are_wrong_where_the_status_knows_of_none_or_the_promise_is_broken()
+     {
+        let waiting = |seconds| Waiting {
+            lag: Some(3),
+            delay: Some(Duration::from_secs(seconds)),
+        };
+        let none = Waiting {
+            lag: Some(0),
+            delay: None,
+        };
+        let at_rest = consumer(serde_json::json!({ "lag": 0, "conditions": [] }));
+        assert_eq!(overdue(&at_rest, &none), None);
+        assert_eq!(overdue(&at_rest, &waiting(60)), None);
+        let says = overdue(&at_rest, &waiting(63)).unwrap();
+        for words in [
+            "3 records are waiting there, the oldest for 1m3s, and the status knows of none",
+            "looks after namespace shop",
+            "drover lag orders -n shop",
+        ] {
+            assert!(says.contains(words), "{words}: {says}");
+        }
+        let seen = consumer(serde_json::json!({ "lag": 3, "delay": "5s", "conditions": [] }));
+        assert_eq!(overdue(&seen, &waiting(120)), None);
+        let says = overdue(&seen, &waiting(125)).unwrap();
+        assert!(
+            says.contains("waits 2m5s, and spec.scaling.maxDelay promises 2m"),
+            "{says}"
+        );
+        // What the status says itself is not said twice, and who pauses a fleet lets records wait.
+        let late = consumer(serde_json::json!({ "lag": 3, "delay": "3m", "conditions": [] }));
+        assert_eq!(overdue(&late, &waiting(180)), None);
+        let mut paused = at_rest;
+        paused.spec.paused = true;
+        assert_eq!(overdue(&paused, &waiting(180)), None);
+    }
+
+    #[test]
+    fn what_a_dead_letter_topic_holds_is_told_with_the_command_that_counts_it() {
+        let consumer = consumer(serde_json::Value::Null);
         let held = takes(Some(111), &consumer);
         assert!(
             held.contains("holds 111; drover dlq list orders -n shop"),

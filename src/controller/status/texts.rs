@@ -41,12 +41,36 @@ pub(super) fn unreachable_text(facts: &Facts<'_>, reason: &str, error: &str) -> 
     };
     // What else goes wrong says itself what to do.
     let remedy = match reason {
-        "Unreachable" | "Later" | "Other" => {
-            "; check that Kafka runs and can be reached from the controller"
+        "Unreachable" => format!(
+            "; check that Kafka runs and can be reached from the controller{}",
+            or_another_port(facts)
+        ),
+        "Later" | "Other" => {
+            "; check that Kafka runs and can be reached from the controller".to_owned()
         }
-        _ => "",
+        "ClientConfig" => {
+            "; correct the Secrets that spec.kafka names, or spec.kafka.properties".to_owned()
+        }
+        _ => String::new(),
     };
     format!("offsets cannot be read from {servers}: {error}; the size is left as it is{remedy}")
+}
+
+/// A port that wants more than we say hangs up, as one does behind which nobody is.
+fn or_another_port(facts: &Facts<'_>) -> &'static str {
+    let Spec::Good(fleet) = facts.spec else {
+        return "";
+    };
+    let security = &fleet.security;
+    let logs_in = security.sasl.is_some() || security.oauth.is_some();
+    match (security.tls.is_some(), logs_in) {
+        (true, true) => "",
+        (true, false) => ", and whether its port wants a login (spec.kafka.sasl)",
+        (false, true) => ", and whether its port wants TLS (spec.kafka.tls)",
+        (false, false) => {
+            ", and whether its port wants TLS or a login (spec.kafka.tls, spec.kafka.sasl)"
+        }
+    }
 }
 
 /// What kind of trouble it is: of a record that cannot be handled, or one that cannot be read.

@@ -49,7 +49,12 @@ fn numbers_are_absent_while_kafka_is_away_and_what_is_learned_stays() {
     );
     let (is, reason, message) = condition(&status, "KafkaReachable");
     assert_eq!((is.as_str(), reason.as_str()), ("False", "Unreachable"));
-    for part in ["kafka:9092", "no broker answered", "check that Kafka runs"] {
+    for part in [
+        "kafka:9092",
+        "no broker answered",
+        "check that Kafka runs",
+        "whether its port wants TLS or a login (spec.kafka.tls, spec.kafka.sasl)",
+    ] {
         assert!(message.contains(part), "{message}");
     }
     assert_eq!(

@@ -257,6 +257,7 @@ impl Worker<'_> {
             self.place.clone(),
             self.has_own_handler(),
             Arc::clone(health),
+            Arc::clone(metrics),
         ));
         if self.has_own_handler() {
             let (health, shutdown) = (Arc::clone(health), shutdown.clone());

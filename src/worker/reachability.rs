@@ -14,6 +14,7 @@ use super::delivery::http::target::Target;
 use super::health::Health;
 use super::news::News;
 use crate::clock::Monotonic;
+use crate::telemetry::worker_metrics::WorkerMetrics;
 use crate::worker_config::Handler;
 
 /// Between two looks.
@@ -124,7 +125,12 @@ pub(super) async fn wait_for_handler(place: &Place, proof: Duration, health: &He
 
 /// Looks at the handler at the start and whenever it is missing, and at one of this pod's `own` also while nothing is
 /// delivered: deliveries tell of it as well, but there may be none.
-pub(super) async fn watch_handler(place: Place, own: bool, health: Arc<Health>) {
+pub(super) async fn watch_handler(
+    place: Place,
+    own: bool,
+    health: Arc<Health>,
+    metrics: Arc<WorkerMetrics>,
+) {
     let clock = Monotonic::start();
     let mut told_at = Duration::ZERO;
     let mut said = health.handler_trouble();
@@ -136,7 +142,9 @@ pub(super) async fn watch_handler(place: Place, own: bool, health: Arc<Health>) 
         said = Some(why);
     }
     loop {
-        if own && !health.handler_is_missing() && health.handler_untried_for() >= LOOK_AT_REST {
+        // One that is at work may have no room for another connection.
+        let at_rest = metrics.in_flight.get() == 0 && health.handler_untried_for() >= LOOK_AT_REST;
+        if own && at_rest && !health.handler_is_missing() {
             handler(&health, place.look().await.err().as_deref());
         }
         if health.handler_is_missing() {

@@ -118,15 +118,17 @@ async fn try_to_tell(
     // It may repeat what was written, which may be a megabyte.
     let error: String = why.chars().take(LONGEST_ERROR).collect();
     let is_paused = document.is_some_and(|document| document["spec"]["paused"] == true);
+    let mut stopped = Ok(());
     let children = if is_paused {
         let uid = invalid.metadata.uid.as_deref().unwrap_or_default();
-        stop(context, key, uid, memory).await?;
+        // It is told whether or not that succeeds.
+        stopped = stop(context, key, uid, memory).await;
         "it is paused, so its pods are stopped, and its other children are left as they were"
     } else {
         "its children are left as they were"
     };
     let message = format!("the resource cannot be read: {error}; {children}");
-    warn!(consumer = %key, error, "resource cannot be read; it is left alone");
+    warn!(consumer = %key, error, "resource cannot be read; {children}");
     context.metrics.reconcile_failed();
     let ready = Condition {
         type_: condition::READY.to_owned(),
@@ -173,5 +175,5 @@ async fn try_to_tell(
         note: message,
     };
     context.announcer.tell(&about, announcement).await;
-    Ok(())
+    stopped
 }

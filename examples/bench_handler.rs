@@ -1,7 +1,9 @@
 //! Benchmark: a handler that answers 200 with nothing, in one thread, over TCP or a Unix socket.
 //!
 //! It writes a line when it listens and one at each MARK, which is a number of records, for whoever
-//! measures. A batch counts as many records as its `Drover-Batch` says.
+//! measures. A batch counts as many records as its `Drover-Batch` says. With a delay the line tells how
+//! long requests were held since the last, in microseconds on average: the delay, and what the timer and
+//! the core added to it.
 
 use std::cell::RefCell;
 use std::convert::Infallible;
@@ -54,6 +56,9 @@ struct Seen {
     marks: usize,
     /// Ages in microseconds since the last mark.
     ages: Vec<i64>,
+    /// Since the last mark.
+    requests: u32,
+    held: Duration,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -99,7 +104,7 @@ async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin + 'static, handler: R
             let body = request.into_body().collect().await;
             let body = body.map(|body| body.to_bytes()).unwrap_or_default();
             if let Some(delay) = &handler.delay {
-                delay.wait().await;
+                handler.held(delay.wait().await);
             }
             handler.count(records.unwrap_or(1), &body);
             Ok::<_, Infallible>(Response::new(Empty::<Bytes>::new()))
@@ -111,6 +116,12 @@ async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin + 'static, handler: R
 }
 
 impl Handler {
+    fn held(&self, time: Duration) {
+        let mut seen = self.seen.borrow_mut();
+        seen.requests += 1;
+        seen.held += time;
+    }
+
     fn count(&self, records: u64, body: &Bytes) {
         let mut seen = self.seen.borrow_mut();
         seen.records += records;
@@ -130,6 +141,10 @@ impl Handler {
                 ages.sort_unstable();
                 let part = |share: usize| ages.get(ages.len() * share / 1000).unwrap_or(&0);
                 println!("at {mark} p50 {} p99 {}", part(500), part(990));
+            } else if self.delay.is_some() {
+                let requests = std::mem::take(&mut seen.requests).max(1);
+                let held = std::mem::take(&mut seen.held) / requests;
+                println!("at {mark} held {}", held.as_micros());
             } else {
                 println!("at {mark}");
             }
@@ -165,9 +180,12 @@ impl Delay {
         })
     }
 
-    async fn wait(&self) {
+    /// How long it was.
+    async fn wait(&self) -> Duration {
+        let begun = self.clock.elapsed();
         let (over, waiting) = oneshot::channel();
-        let _ = self.waits.send((self.clock.elapsed() + self.length, over));
+        let _ = self.waits.send((begun + self.length, over));
         let _ = waiting.await;
+        self.clock.elapsed() - begun
     }
 }

@@ -78,13 +78,15 @@ class Bench:
         with Handler(self.programs, address, marks, delay_ms) as handler, Consumer(command) as consumer:
             seen = []
             for mark in marks:
-                handler.wait_for(f"at {mark}", consumer)
+                told = handler.wait_for(f"at {mark}", consumer)
                 seen.append((mark, time.monotonic(), consumer.cpu_seconds()))
             (from_count, from_time, from_cpu), (to_count, to_time, to_cpu) = seen[-2:]
             count = to_count - from_count
             return {
                 "perSecond": count / (to_time - from_time), "perCpuSecond": count / (to_cpu - from_cpu),
                 "cpuSeconds": to_cpu - from_cpu, "peakMiB": consumer.memory_mib(),
+                # With a delay: how long the handler held a request on average.
+                **({"heldMs": int(told[1]) / 1000} if told[:1] == ["held"] else {}),
             }
 
     def pair(self, way: Way) -> dict | None:
@@ -190,6 +192,11 @@ class Bench:
         for kind, consumer in (("bare", self.bare()), ("worker", self.worker())):
             run = self.run(consumer.command(self.topic, TCP_WAY), TCP, [count // 10, count], HANDLER_MS)
             figures[kind] = run["perSecond"] / figures["possible"]
+            # Where the time of a slot goes, record for record: with the handler, on the consumer's core, and the rest.
+            figures[f"{kind}Parts"] = {
+                "slotMs": IN_FLIGHT * 1000 / run["perSecond"], "heldMs": run["heldMs"],
+                "cpuMs": 1000 / run["perCpuSecond"], "cpuPercent": 100 * run["perSecond"] / run["perCpuSecond"],
+            }
         say(f"64 in flight to a handler of 5 ms: bare {figures['bare']:.3f}, worker {figures['worker']:.3f} of the possible")
         return figures
 

@@ -358,6 +358,13 @@ fn settle(
     if plan.replicas == current || urgent || current == 0 {
         return plan;
     }
+    let reaction = state.orders.start_up(policy) + state.orders.rebalance(policy);
+    let early = !plan.at_once && state.orders.since_change(reading) < reaction;
+    // Where nothing waits no pod is needed, whatever becomes of those that there are: one that crashes again and again,
+    // or a roll-out that comes to no end, keeps no fleet awake.
+    if plan.replicas == 0 && needs.idle.is_some() && !early {
+        return plan;
+    }
     if reading.sample.rolling {
         return plan.hold(Why::Rolling);
     }
@@ -366,11 +373,10 @@ fn settle(
             .hold(Why::Starting {
                 ready: reading.sample.ready,
                 ordered: current,
+                given_up: state.orders.given_up(),
             })
             .due_in(1.0);
     }
-    let reaction = state.orders.start_up(policy) + state.orders.rebalance(policy);
-    let early = current > 0 && !plan.at_once && state.orders.since_change(reading) < reaction;
     if early || !state.orders.settled(reading, policy) {
         return plan.hold(Why::Settling).due_in(1.0);
     }

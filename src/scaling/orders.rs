@@ -138,8 +138,12 @@ impl Orders {
 
     /// Ordered pods are awaited, and there is reason to believe that they come. Pods that take
     /// three times as long as ever, and two minutes at least, are given up: an image that cannot
-    /// be pulled must not hold a fleet at its size for ever.
+    /// be pulled must not hold a fleet at its size for ever. A change of size makes nobody hope for them again.
     pub(super) fn awaiting(&self, reading: &Reading<'_>, policy: &Policy) -> bool {
+        let sample = reading.sample;
+        if sample.current.saturating_sub(sample.ready) <= self.absent {
+            return false;
+        }
         let patience = (LATE * self.start_up(policy)).max(AT_LEAST);
         self.lacking
             .is_some_and(|since| seconds(since, reading.now) < patience)

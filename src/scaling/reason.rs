@@ -104,6 +104,8 @@ pub enum Why {
         ready: u32,
         /// Pods ordered.
         ordered: u32,
+        /// Of those that are not ready, so many are not awaited any more.
+        given_up: u32,
     },
     /// A roll-out is under way.
     Rolling,

@@ -101,11 +101,18 @@ impl fmt::Display for Why {
             Self::NoPartitions => f.write_str(
                 "no partition of the topics is known; nothing changes until Kafka names them",
             ),
-            Self::Starting { ready, ordered } => write!(
-                f,
-                "{} ready; the next decision waits for the rest",
-                part_are((*ready).into(), (*ordered).into(), "ordered pod")
-            ),
+            Self::Starting {
+                ready,
+                ordered,
+                given_up,
+            } => {
+                let are = part_are((*ready).into(), (*ordered).into(), "ordered pod");
+                write!(f, "{are} ready; the next decision waits for ")?;
+                match given_up {
+                    0 => f.write_str("the rest"),
+                    _ => write!(f, "{} more", ordered.saturating_sub(ready + given_up)),
+                }
+            }
             Self::Rolling => f.write_str("a roll-out is under way; the next decision waits for it"),
             Self::Settling => f.write_str(
                 "the group is sharing its partitions out; the next decision waits for it",
@@ -341,12 +348,25 @@ mod tests {
 
     #[test]
     fn of_one_the_sentence_is_singular() {
-        let starting = |ready, ordered| Why::Starting { ready, ordered };
+        let starting = |ready, ordered| Why::Starting {
+            ready,
+            ordered,
+            given_up: 0,
+        };
         let missing = |missing, ordered| Why::PodsMissing { missing, ordered };
         let stuck = |stuck, partitions| Why::MostlyStuck { stuck, partitions };
         for (why, words) in [
             (starting(0, 1), "0 of 1 ordered pod is ready;"),
             (starting(1, 3), "1 of 3 ordered pods is ready;"),
+            (starting(1, 3), "waits for the rest"),
+            (
+                Why::Starting {
+                    ready: 2,
+                    ordered: 5,
+                    given_up: 1,
+                },
+                "2 of 5 ordered pods are ready; the next decision waits for 2 more",
+            ),
             (
                 missing(1, 1),
                 "1 of 1 pod has not become ready for a long time, and is not",

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{decide, known, labels, last, one, policy, rest, sample};
-use crate::scaling::{PodSample, Sample};
+use crate::scaling::{PodSample, Policy, Sample};
 use crate::topic::Offset;
 
 #[test]
@@ -26,7 +26,7 @@ fn a_roll_out_holds_the_size_unless_the_promise_breaks() {
     for sample in &mut samples {
         sample.rolling = true;
     }
-    let decisions = decide(&policy(), known(), &samples);
+    let decisions = decide(&at_least_one(), known(), &samples);
     assert!(decisions.iter().all(|decision| decision.replicas == 12));
     assert_eq!(labels(&decisions[199])[0], "RollingOut");
     let mut overrun = sample(0.0, 50_000, 0, 2);
@@ -34,19 +34,54 @@ fn a_roll_out_holds_the_size_unless_the_promise_breaks() {
     assert_eq!(last(&policy(), known(), &[overrun]).replicas, 12);
 }
 
+fn at_least_one() -> Policy {
+    Policy { min: 1, ..policy() }
+}
+
+/// `seconds` of rest, with so many of `pods` ready.
+fn lacking(seconds: usize, pods: u32, ready: u32) -> Vec<Sample> {
+    let mut samples = rest(seconds, pods);
+    for sample in &mut samples {
+        sample.ready = ready;
+    }
+    samples
+}
+
 #[test]
 fn pods_that_never_come_do_not_hold_an_idle_fleet() {
-    let samples: Vec<Sample> = rest(400, 3)
-        .into_iter()
-        .map(|mut sample| {
-            sample.ready = 1;
-            sample
-        })
-        .collect();
-    let decisions = decide(&policy(), known(), &samples);
+    let decisions = decide(&at_least_one(), known(), &lacking(400, 3, 1));
     assert_eq!(decisions[60].replicas, 3);
     assert_eq!(labels(&decisions[60])[0], "PodsStarting");
-    assert_eq!(decisions[399].replicas, 0);
+    assert_eq!(decisions[399].replicas, 1);
+}
+
+/// One of three never comes and was given up; then a fourth is ordered, or one is let go.
+#[test]
+fn a_pod_that_was_given_up_is_not_waited_for_once_more() {
+    let after = |pods: u32, ready: u32| {
+        let mut samples = lacking(400, 3, 2);
+        for mut sample in lacking(430, pods, ready).split_off(400) {
+            for number in 0..12 {
+                one(&mut sample, number).end = Offset(1001);
+            }
+            samples.push(sample);
+        }
+        let decisions = decide(&at_least_one(), known(), &samples);
+        assert!(labels(&decisions[399]).contains(&"PodsMissing"));
+        decisions
+    };
+    let lowered = after(2, 1);
+    for decision in &lowered[400..] {
+        assert!(!labels(decision).contains(&"PodsStarting"), "{decision:?}");
+    }
+    let raised = after(6, 3);
+    let told = raised[405..].iter().flat_map(|decision| &decision.reasons);
+    let told: Vec<String> = told.map(ToString::to_string).collect();
+    let starting: Vec<_> = told.iter().filter(|why| why.contains("ordered")).collect();
+    assert!(!starting.is_empty(), "{told:?}");
+    for why in starting {
+        assert!(why.ends_with("waits for 2 more"), "{why}");
+    }
 }
 
 fn failing(seconds: usize, ends: i64, pods: u32) -> Vec<Sample> {

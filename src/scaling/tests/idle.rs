@@ -28,6 +28,30 @@ fn the_last_pod_stays_as_long_as_the_user_wants_it_to() {
     assert!(soon.look_again_at <= at(zero as f64 + 1.0), "{soon:?}");
 }
 
+/// One of two crashes again and again, now and then ready for a moment; or a roll-out comes to no end.
+#[test]
+fn what_pods_do_keeps_no_idle_fleet_awake() {
+    let mut never = rest(100, 2);
+    let mut again = rest(100, 2);
+    let mut rolling = rest(100, 2);
+    for second in 0..100 {
+        never[second].ready = 1;
+        again[second].ready = if second % 25 == 3 { 2 } else { 1 };
+        rolling[second].rolling = true;
+    }
+    for samples in [never, again, rolling] {
+        let decisions = decide(&half_a_minute(), known(), &samples);
+        let zero = decisions
+            .iter()
+            .position(|decision| decision.replicas == 0)
+            .expect("it goes to zero");
+        assert!((30..32).contains(&zero), "{zero}");
+        // Nor where it is Drover's to say when that is worth it.
+        let decisions = decide(&policy(), known(), &samples);
+        assert_eq!(decisions.last().unwrap().replicas, 0);
+    }
+}
+
 #[test]
 fn the_others_of_an_idle_fleet_go_before_the_last_one_if_that_is_worth_it() {
     let decisions = decide(&half_a_minute(), known(), &rest(100, 12));

@@ -13,6 +13,8 @@ use crate::topic::Offset;
 const POINTS: usize = 40;
 /// Points of a partition's past are this far apart at least, seconds.
 const APART: f64 = 0.5;
+/// What comes to a partition lasts if it has come for so many windows.
+const LASTS: u32 = 3;
 /// Retention takes records in lumps of a segment; its pace is a mean of so many seconds.
 const RETENTION: f64 = 1800.0;
 /// Time constant of a partition's share of the load, seconds.
@@ -324,13 +326,31 @@ impl Track {
         first.map_or_else(|| self.waited(now), |first| first.waited(now))
     }
 
-    /// Records per second over the last window or what is remembered of it.
-    pub(super) fn rate(&self) -> Option<f64> {
-        let &(last_at, last_end) = self.ends.back()?;
+    /// Records per second that have come for some windows now: as many as in the least of them. A batch of a moment
+    /// lies in one of them, or in two. None where the past does not reach so far.
+    pub(super) fn lasting_rate(&self) -> Option<f64> {
+        let ends: Option<Vec<f64>> = (0..=LASTS)
+            .map(|windows| self.end_before(WINDOW * f64::from(windows)))
+            .collect();
+        let ends = ends?;
+        let windows = ends.iter().zip(&ends[1..]);
+        let rates = windows.map(|(later, earlier)| (later - earlier) / WINDOW);
+        rates.min_by(f64::total_cmp)
+    }
+
+    /// The end so many seconds before the last look, by interpolation.
+    fn end_before(&self, ago: f64) -> Option<f64> {
+        let last_at = self.ends.back()?.0;
+        let point = |&(at, end): &(Timestamp, i64)| (seconds(at, last_at), end as f64);
         let old = self
             .ends
-            .partition_point(|(at, _)| seconds(*at, last_at) >= WINDOW);
-        let from = self.ends.get(old.checked_sub(1)?)?;
-        Some((last_end - from.1) as f64 / seconds(from.0, last_at))
+            .partition_point(|(at, _)| seconds(*at, last_at) >= ago);
+        let before = point(self.ends.get(old.checked_sub(1)?)?);
+        let after = self.ends.get(old).map_or(before, point);
+        let stretch = before.0 - after.0;
+        if stretch <= 0.0 {
+            return Some(before.1);
+        }
+        Some(after.1 + (before.1 - after.1) * (ago - after.0) / stretch)
     }
 }

@@ -334,11 +334,11 @@ impl State {
         Duration::try_from_secs_f64(waited).ok()
     }
 
-    /// The partition with the most arrivals, and its records per second.
+    /// The partition with the most arrivals that last, and its records per second.
     pub(super) fn hottest(&self) -> Option<(&TopicPartition, f64)> {
         self.tracks
             .iter()
-            .filter_map(|(partition, track)| Some((partition, track.rate()?)))
+            .filter_map(|(partition, track)| Some((partition, track.lasting_rate()?)))
             .max_by(|a, b| a.1.total_cmp(&b.1))
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{known, labels, last, one, policy, rest, sample};
+use super::{decide, known, labels, last, one, policy, rest, sample};
 use crate::scaling::State;
 use crate::topic::Offset;
 
@@ -20,6 +20,26 @@ fn a_partition_hotter_than_a_pod_is_named() {
     let decision = last(&policy(), known(), &samples);
     assert_eq!(decision.replicas, 12);
     assert!(labels(&decision).contains(&"HotPartition"), "{decision:?}");
+}
+
+/// All of one second's records have one key: that is over before anybody could spread keys.
+#[test]
+fn a_batch_of_one_second_makes_no_partition_hot() {
+    for period in [1, 5] {
+        let mut samples = Vec::new();
+        for second in (0..90).filter(|second| second % period == 0) {
+            let mut sample = sample(second as f64, 1000, 1000, 12);
+            let batch = one(&mut sample, 5);
+            if second >= 50 {
+                batch.end = Offset(7000);
+                batch.committed = Some(Offset((1000 + (second - 50) * 190).min(7000)));
+            }
+            samples.push(sample);
+        }
+        for decision in decide(&policy(), known(), &samples) {
+            assert!(!labels(&decision).contains(&"HotPartition"), "{decision:?}");
+        }
+    }
 }
 
 /// A record that takes half a minute is as much as its partition gets in that time, not more.

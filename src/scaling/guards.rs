@@ -45,8 +45,8 @@ const LEAP: u32 = 2;
 /// What earlier samples say about the handler.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Guards {
-    /// Every pod's failed attempts and records done.
-    pods: BTreeMap<String, (u64, u64)>,
+    /// What every pod said.
+    pods: BTreeMap<String, Told>,
     /// Of late, with weights that fade.
     failed: f64,
     done: f64,
@@ -63,6 +63,15 @@ pub(super) struct Guards {
     recovering: BTreeMap<TopicPartition, Offset>,
     /// Partitions that were stuck at the last look.
     stood: BTreeSet<TopicPartition>,
+}
+
+/// What a pod said.
+#[derive(Clone, Debug, PartialEq)]
+struct Told {
+    /// Failed attempts and records done.
+    counts: (u64, u64),
+    /// Since when it has finished nothing more.
+    idle_since: Timestamp,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -93,6 +102,12 @@ impl Guards {
     fn failing(&self) -> Option<f64> {
         let ratio = self.failed / (self.failed + self.done).max(1e-9);
         (self.failed >= FEW && ratio > 0.5).then_some(ratio)
+    }
+
+    /// Seconds for which this pod has finished nothing, as far as anybody watched.
+    pub(super) fn finished_nothing_for(&self, pod: &str, now: Timestamp) -> Option<f64> {
+        let told = self.pods.get(pod)?;
+        Some(seconds(told.idle_since, now))
     }
 
     /// Whether this partition works off what came while it was stuck.
@@ -165,12 +180,19 @@ pub(super) fn observe(policy: &Policy, state: &mut State, reading: &Reading<'_>)
         let now = (pod.failures, pod.done);
         let (failures, done) = match guards.pods.get_mut(name) {
             Some(known) => {
-                let before = std::mem::replace(known, now);
+                let before = std::mem::replace(&mut known.counts, now);
+                if now.1 != before.1 {
+                    known.idle_since = reading.at;
+                }
                 let again = now.0 < before.0 || now.1 < before.1;
                 if again { (0, 0) } else { before }
             }
             None => {
-                guards.pods.insert(name.clone(), now);
+                let told = Told {
+                    counts: now,
+                    idle_since: reading.at,
+                };
+                guards.pods.insert(name.clone(), told);
                 if watched { (0, 0) } else { now }
             }
         };

@@ -11,6 +11,8 @@ use super::{Policy, Why};
 const NOTICE: f64 = 10.0;
 /// By so many deviations of its number a partition has to be hotter than a pod: one slow record is none.
 const CLEARLY: f64 = 3.0;
+/// A pod that has finished nothing for so much of the time for which its records fail is a pod that fails.
+const MOST: f64 = 0.5;
 
 /// What is worth knowing beside the decision.
 pub(super) fn add(
@@ -62,6 +64,7 @@ pub(super) fn add(
             records: reading.retried(),
             partition: partition.clone(),
             seconds,
+            pod: blamed(state, reading, seconds).map(str::to_owned),
         });
     }
     let arrivals = state.arrivals.rate(WINDOW, 1.0).unwrap_or(0.0);
@@ -78,4 +81,15 @@ pub(super) fn add(
         });
     }
     plan
+}
+
+/// The pod that has all records which failed, if it has finished nothing else for most of that time: then it may be the
+/// pod, whose own handler is gone, say, and another would handle them. Where several pods fail, or the one finishes
+/// others, it is the records.
+fn blamed<'a>(state: &State, reading: &Reading<'a>, seconds: f64) -> Option<&'a str> {
+    let mut owners = reading.retrying().map(|known| known.sample.pod.as_deref());
+    let pod = owners.next()??;
+    let idle = state.guards.finished_nothing_for(pod, reading.at)?;
+    let alone = owners.all(|owner| owner == Some(pod));
+    (alone && idle > MOST * seconds).then_some(pod)
 }

@@ -128,6 +128,14 @@ impl<'a> Reading<'a> {
         beyond.map(|beyond| beyond.retried).sum()
     }
 
+    /// Known partitions with records that failed and are tried again.
+    pub(super) fn retrying(&self) -> impl Iterator<Item = &Known<'a>> {
+        self.known.iter().filter(|known| {
+            let beyond = known.sample.beyond;
+            beyond.is_some_and(|beyond| beyond.retried > 0)
+        })
+    }
+
     /// Known partitions that do not move.
     pub(super) fn stuck(&self) -> impl Iterator<Item = &Known<'a>> {
         self.known.iter().filter(|known| known.stuck)

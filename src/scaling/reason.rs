@@ -233,6 +233,8 @@ pub enum Why {
         partition: TopicPartition,
         /// For so many seconds.
         seconds: f64,
+        /// The pod that has all of them and finishes nothing else: it may be the pod that fails, not they.
+        pod: Option<String>,
     },
     /// One partition gets more than a pod can do.
     HotPartition {

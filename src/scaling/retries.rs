@@ -69,6 +69,53 @@ fn records_that_are_tried_again_ask_for_no_pods_and_that_is_told() {
     assert!(largest(&decisions[20..]) > PODS);
 }
 
+/// One of the pods has two partitions with a record that fails; the pods finish records or not, as is said.
+fn at_one_pod(finishes: bool, pods: [&str; 2]) -> String {
+    let samples: Vec<_> = (0..60)
+        .map(|second| {
+            let mut sample = sample(f64::from(second), 402, 401, PODS);
+            for (number, pod) in pods.iter().enumerate() {
+                let held = one(&mut sample, number);
+                held.committed = Some(Offset(400));
+                held.pod = Some((*pod).to_owned());
+                held.beyond = Some(Beyond {
+                    next: Offset(401),
+                    more: 0,
+                    retried: 1,
+                });
+                let report = PodSample {
+                    done: 100 + if finishes { second as u64 } else { 0 },
+                    busy: Duration::from_secs(second as u64),
+                    slots: 1,
+                    failures: second as u64 / 20,
+                    slow_downs: 0,
+                };
+                sample.pods.insert((*pod).to_owned(), report);
+            }
+            sample
+        })
+        .collect();
+    let last = decide(&policy(), known(), &samples).pop().unwrap();
+    let told = last.reasons.iter().map(ToString::to_string);
+    let told: Vec<_> = told.filter(|why| why.contains("tried again")).collect();
+    assert_eq!(told.len(), 1, "{:?}", last.reasons);
+    told[0].clone()
+}
+
+/// Its own handler may be gone, and then any other pod would handle them.
+#[test]
+fn that_no_number_of_pods_helps_is_not_said_of_one_pod_that_finishes_nothing() {
+    let one = at_one_pod(false, ["pod-1", "pod-1"]);
+    assert!(one.contains("all at pod pod-1"), "{one}");
+    assert!(!one.contains("no number of pods"), "{one}");
+    // A handler that answers others, and one that fails at several pods, tell of the records.
+    for (finishes, pods) in [(true, ["pod-1", "pod-1"]), (false, ["pod-1", "pod-2"])] {
+        let told = at_one_pod(finishes, pods);
+        assert!(told.contains("no number of pods helps"), "{told}");
+        assert!(!told.contains("pod-1"), "{told}");
+    }
+}
+
 /// All that is left failed, and is tried again.
 fn only_retries(second: f64, pods: u32) -> Sample {
     let mut sample = sample(second, 10, 10, pods);

@@ -299,11 +299,9 @@ impl State {
         reading: &Reading<'a>,
     ) -> Option<(&'a TopicPartition, f64)> {
         let mut tracks = self.tracks_in_order();
-        let known = reading.known.iter().filter(|known| {
-            let beyond = known.sample.beyond;
-            !known.stuck && known.lag > 0 && beyond.is_some_and(|beyond| beyond.retried > 0)
-        });
+        let known = reading.retrying();
         known
+            .filter(|known| !known.stuck && known.lag > 0)
             .filter_map(|known| {
                 let waited = tracks.of(known.partition)?.unfinished(reading.now);
                 Some((known.partition, waited.seconds()))

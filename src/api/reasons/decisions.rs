@@ -122,7 +122,7 @@ pub const ALL: &[Reason] = &[
     ),
     reason(
         "RetriesLeftOut",
-        "records failed and are tried again; they are left out of the plan, since no pod more helps them",
+        "records failed and are tried again; they are left out of the plan, since what they wait for is their next try. The sentence says where it may be one pod that fails, and not the records",
         "drover lag shows where they are and how often they were tried, drover logs why they fail",
     ),
     reason(

@@ -245,10 +245,17 @@ impl fmt::Display for Why {
                 records,
                 partition,
                 seconds,
+                pod,
             } => {
+                let so = match pod {
+                    None => ": no number of pods helps".to_owned(),
+                    Some(pod) => format!(
+                        ", all at pod {pod}, which finishes nothing else: it may be that pod's own handler that fails"
+                    ),
+                };
                 write!(
                     f,
-                    "{records} {} failed and {} tried again, in {partition} for {seconds:.0}s: no number of pods helps; drover lag shows where, drover logs why",
+                    "{records} {} failed and {} tried again, in {partition} for {seconds:.0}s{so}; drover lag shows where, drover logs why",
                     noun("record", *records),
                     are(*records)
                 )

@@ -294,6 +294,7 @@ fn beyond(report: &Report, at: Offset) -> Option<Beyond> {
         next: Offset(next),
         more,
         retried: report.tries.len() as u64,
+        tried: report.tried,
     };
     (beyond.next > at || beyond.more > 0).then_some(beyond)
 }

@@ -97,6 +97,7 @@ fn sample(look: &Look, at: Timestamp) -> Sample {
                     next: Offset(offset.saturating_add(end / 2)),
                     more: end.unsigned_abs() / 4,
                     retried: 2,
+                    tried: 1,
                 }),
             stuck: stuck.then(|| Stuck {
                 offset: start,

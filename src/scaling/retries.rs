@@ -31,6 +31,7 @@ fn some_fail(seconds: usize, told: bool) -> Vec<Sample> {
                     next: Offset(end - 2),
                     more: 0,
                     retried: 1,
+                    tried: 1,
                 });
             }
             sample
@@ -82,6 +83,7 @@ fn at_one_pod(finishes: bool, pods: [&str; 2]) -> String {
                     next: Offset(401),
                     more: 0,
                     retried: 1,
+                    tried: 1,
                 });
                 let report = PodSample {
                     done: 100 + if finishes { second as u64 } else { 0 },
@@ -125,6 +127,7 @@ fn only_retries(second: f64, pods: u32) -> Sample {
         next: Offset(10),
         more: 0,
         retried: 3,
+        tried: 1,
     });
     sample
 }
@@ -155,6 +158,7 @@ fn what_waits_is_neither_finished_nor_failed() {
         next: Offset(30),
         more: 20,
         retried: 1,
+        tried: 1,
     });
     assert_eq!((held.next(), held.waits()), (Offset(30), 50));
     // An end that is older than the report, or a start beyond it.

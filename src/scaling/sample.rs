@@ -56,6 +56,8 @@ pub struct Beyond {
     pub more: u64,
     /// Of all of them, those that failed and are tried again.
     pub retried: u64,
+    /// Failed attempts on the first record that is not committed.
+    pub tried: u32,
 }
 
 /// Why offsets give no lag.

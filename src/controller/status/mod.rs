@@ -241,7 +241,10 @@ fn stuck(facts: &Facts<'_>) -> Vec<StuckRecord> {
                 ),
                 // A consumer of the user's own does not report, nor does a worker that hangs: that it does not move is
                 // seen.
-                None if silent?.contains(partition) => (seen.position().0, 0, not_moving(seen)),
+                None if silent?.contains(partition) => {
+                    let tried = seen.beyond.map_or(0, |beyond| beyond.tried);
+                    (seen.position().0, tried, not_moving(seen))
+                }
                 None => return None,
             };
             Some(StuckRecord {

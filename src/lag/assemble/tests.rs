@@ -49,7 +49,7 @@ fn what_is_finished_or_failed_beyond_the_committed_offset_waits_for_no_pod() {
     let found = beyond(&report, Offset(3)).unwrap();
     // 12 and 13 wait, and so does 19.
     assert_eq!(found.next, Offset(12));
-    assert_eq!((found.more, found.retried), (5, 3));
+    assert_eq!((found.more, found.retried, found.tried), (5, 3, 2));
     assert_eq!(beyond(&Report::default(), Offset(3)), None);
 
     // The same through the text of a commit.

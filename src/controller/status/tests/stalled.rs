@@ -213,8 +213,12 @@ fn a_partition_that_does_not_move_is_told_even_if_nobody_reports() {
         next: Offset(4),
         more: 0,
         retried: 2,
+        tried: 4,
     });
-    let message = condition(&day.status(), "Stalled").2;
+    let status = day.status();
+    assert_eq!((status.stuck[0].offset, status.stuck[0].attempts), (4, 4));
+    let message = condition(&status, "Stalled").2;
+    assert!(message.contains("offset 4 after 4 attempts"), "{message}");
     assert!(message.contains("failed, 2 in all"), "{message}");
     assert!(message.contains("mend the handler"), "{message}");
     assert!(!message.contains("no worker says"), "{message}");

@@ -338,7 +338,7 @@ pub const ALL: &[Condition] = &[
     },
     Condition {
         type_: condition::STALLED,
-        meaning: "A record that nothing gets past.",
+        meaning: "Records wait and do not move: nothing gets past one, or no pod is there for them.",
         good: Some("False"),
         reasons: &[
             (
@@ -378,6 +378,11 @@ pub const ALL: &[Condition] = &[
                         "OffsetOutOfRange",
                         "Kafka does not have the committed offset, and it is not known why",
                         "set the group's offsets where it shall go on",
+                    ),
+                    reason(
+                        "NoPodReady",
+                        "records wait, and not one pod has been ready for longer than pods take to start: their handlers are gone, say",
+                        "mend what keeps the pods from being ready, which the message and the condition Ready name; it goes on by itself",
                     ),
                 ],
             ),

@@ -5,16 +5,18 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 use super::texts::{
-    not_ready_text, problems_text, ready_text, remedy, rolling_text, stalled_reason, stalled_text,
-    unreachable_text,
+    nobody_handles_text, not_ready_text, problems_text, ready_text, remedy, rolling_text,
+    stalled_reason, stalled_text, unreachable_text,
 };
 use super::{Facts, Kafka, Spec, own_consumer};
 use crate::api::names::{condition, reason};
 use crate::api::{ScalingMode, StuckRecord};
 use crate::controller::size::By;
+use crate::controller::workload::Workload;
 use crate::fleet::Problem;
 use crate::lag::dead_letter_topic;
 use crate::plural::noun;
+use crate::scaling::Why;
 
 /// `True`, `False` or `Unknown`, with reason and message.
 struct Judgement {
@@ -306,8 +308,36 @@ fn stalled(facts: &Facts<'_>, stuck: &[StuckRecord]) -> Judgement {
             stalled_reason(record),
             stalled_text(facts, record, stuck.len()),
         ),
-        (None, Kafka::Read(_)) => no("NothingStuck", "no record is reported as stuck"),
+        (None, Kafka::Read(_)) => match nobody_handles(facts) {
+            Some(workload) => yes("NoPodReady", nobody_handles_text(facts, workload)),
+            None => no("NothingStuck", "no record is reported as stuck"),
+        },
         (None, _) => unknown("NotRead", "reports of the pods cannot be read"),
+    }
+}
+
+/// Records wait, and not one pod is ready, for longer than pods take: their handlers are gone, say. It is said until a pod
+/// is ready again or nothing waits; another size or another template, for which pods are awaited anew, ends nothing.
+fn nobody_handles<'a>(facts: &Facts<'a>) -> Option<&'a Workload> {
+    let ordered = |workload: &&Workload| workload.size > 0 && workload.ready == 0;
+    let workload = facts.workload.filter(ordered)?;
+    if facts.order.is_some_and(|order| order.by == By::Pause) {
+        return None;
+    }
+    let mut before = facts.previous.conditions.iter();
+    let was_so = before.any(|old| old.type_ == condition::STALLED && old.reason == "NoPodReady");
+    let lag = facts.decision.and_then(|decision| decision.outlook.lag);
+    let all_given_up = || {
+        let mut reasons = facts.decision.iter().flat_map(|it| &it.reasons);
+        reasons
+            .any(|why| matches!(why, Why::PodsMissing { missing, ordered } if missing == ordered))
+    };
+    match lag {
+        Some(0) => None,
+        Some(_) if was_so || all_given_up() => Some(workload),
+        // Not to know what waits is not to know that it is over.
+        None if was_so => Some(workload),
+        _ => None,
     }
 }
 

@@ -247,6 +247,22 @@ pub(super) fn not_ready_text(facts: &Facts<'_>, fleet: &Fleet, workload: &Worklo
     }
 }
 
+/// Records wait, and not one pod is ready.
+pub(super) fn nobody_handles_text(facts: &Facts<'_>, workload: &Workload) -> String {
+    let why = match (facts.spec, workload.troubles.first()) {
+        (Spec::Good(fleet), Some(trouble)) => {
+            let remedy = remedy(&trouble.reason, fleet).unwrap_or_default();
+            format!("{}{remedy}", trouble.message)
+        }
+        (Spec::Bad(_), Some(trouble)) => trouble.message.clone(),
+        (Spec::Good(fleet), None) => not_ready_text(facts, fleet, workload),
+        (Spec::Bad(_), None) => ready_text(workload.ready, workload.size),
+    };
+    format!(
+        "records wait, and no pod has been ready for longer than pods take to start; they are handled as soon as one is: {why}"
+    )
+}
+
 /// How many of the pods are ready.
 pub(super) fn ready_text(ready: u32, size: u32) -> String {
     format!("{} ready", part_are(ready.into(), size.into(), "pod"))

@@ -3,8 +3,9 @@
 use serde_json::json;
 
 use super::{Day, condition, fleet, sample};
+use crate::controller::workload::{Trouble, Workload};
 use crate::report;
-use crate::scaling::Beyond;
+use crate::scaling::{Beyond, Why};
 use crate::topic::{Offset, TopicPartition};
 
 #[test]
@@ -231,4 +232,60 @@ fn a_partition_that_does_not_move_is_told_even_if_nobody_reports() {
     let message = condition(&day.status(), "Stalled").2;
     assert!(message.contains("your consumer logs"), "{message}");
     assert!(!message.contains("drover skip"), "{message}");
+}
+
+/// The handlers of all pods crash: their workers have left the group, and nobody reports.
+#[test]
+fn records_that_wait_while_no_pod_has_been_ready_for_long_are_stalled() {
+    let missing = |missing, ordered| Why::PodsMissing { missing, ordered };
+    let mut day = Day::good();
+    day.workload = Some(Workload {
+        size: 1,
+        replicas: 1,
+        troubles: vec![Trouble {
+            reason: "CrashLoopBackOff".to_owned(),
+            message: "pod fleet-a, container app: it ends again and again".to_owned(),
+        }],
+        ..Default::default()
+    });
+    // So it is at every start.
+    let started = day.status();
+    assert_eq!(super::reason(&started, "Stalled"), "False NothingStuck");
+
+    day.decision.as_mut().unwrap().reasons.push(missing(1, 1));
+    let stalled = day.status();
+    let (is, reason, message) = condition(&stalled, "Stalled");
+    assert_eq!((is.as_str(), reason.as_str()), ("True", "NoPodReady"));
+    for part in ["records wait", "container app", "drover logs fleet"] {
+        assert!(message.contains(part), "{message}");
+    }
+    assert_eq!(
+        super::reason(&stalled, "Ready"),
+        "False CrashLoopBackOff",
+        "what keeps pods from being ready is said there"
+    );
+
+    // More pods are ordered, and awaited: that mends nothing.
+    day.previous = stalled;
+    day.workload.as_mut().unwrap().size = 2;
+    day.decision.as_mut().unwrap().reasons = vec![missing(1, 2)];
+    assert_eq!(super::reason(&day.status(), "Stalled"), "True NoPodReady");
+    day.workload.as_mut().unwrap().ready = 1;
+    let mended = day.status();
+    assert_eq!(super::reason(&mended, "Stalled"), "False NothingStuck");
+
+    // Where some pods work, or nothing waits, nothing is stalled.
+    day.previous = started;
+    assert_eq!(
+        super::reason(&day.status(), "Stalled"),
+        "False NothingStuck"
+    );
+    day.workload.as_mut().unwrap().ready = 0;
+    let decision = day.decision.as_mut().unwrap();
+    decision.reasons = vec![missing(2, 2)];
+    decision.outlook.lag = Some(0);
+    assert_eq!(
+        super::reason(&day.status(), "Stalled"),
+        "False NothingStuck"
+    );
 }

@@ -80,7 +80,9 @@ impl Cluster {
     /// # Errors
     /// In one line with its remedy, also if it does not exist or cannot be read.
     pub async fn consumer(&self, name: &str) -> anyhow::Result<KafkaConsumer> {
-        let Readable { consumer, wrong } = self.readable(name).await?;
+        let Readable {
+            consumer, wrong, ..
+        } = self.readable(name).await?;
         match wrong {
             Some(why) => Err(anyhow!("KafkaConsumer {name} cannot be read: {why}")),
             None => Ok(consumer),

@@ -135,7 +135,9 @@ fn ask(
     question: &impl AsyncFn(KafkaConsumer) -> anyhow::Result<Answer>,
 ) -> impl Stream<Item = Told> {
     let asked = fleets.into_iter().map(move |readable| async move {
-        let Readable { consumer, wrong } = readable;
+        let Readable {
+            consumer, wrong, ..
+        } = readable;
         Told {
             namespace: consumer.namespace().unwrap_or_default(),
             name: consumer.name_any(),
@@ -234,6 +236,7 @@ mod tests {
         Readable {
             consumer: consumer.unwrap(),
             wrong: (number == 7).then(|| "spec.topics must be a list".to_owned()),
+            malformed: number == 7,
         }
     }
 

@@ -39,13 +39,12 @@ pub struct PauseArgs {
 /// In one line with its remedy; the fleets before it are changed then, and were told.
 pub async fn run(args: PauseArgs, paused: bool) -> anyhow::Result<ExitCode> {
     let cluster = Cluster::connect(&args.cluster).await?;
-    let mut consumers = Vec::new();
+    let mut readables = Vec::new();
     match &args.selector {
         Some(selector) => {
-            let found = cluster.readables(false, Some(selector)).await?;
-            consumers.extend(found.into_iter().map(|readable| readable.consumer));
+            readables = cluster.readables(false, Some(selector)).await?;
             ensure!(
-                !consumers.is_empty(),
+                !readables.is_empty(),
                 "no KafkaConsumer in namespace {} has the labels {selector}; see kubectl get kc --show-labels",
                 cluster.namespace
             );
@@ -53,18 +52,23 @@ pub async fn run(args: PauseArgs, paused: bool) -> anyhow::Result<ExitCode> {
         // All of them must be there before one is changed.
         None => {
             for name in &args.names {
-                consumers.push(cluster.readable(name).await?.consumer);
+                readables.push(cluster.readable(name).await?);
             }
         }
     }
     let mut changed = false;
-    for consumer in consumers {
+    for readable in readables {
+        let consumer = readable.consumer;
         let name = consumer.name_any();
         let done = match (paused, consumer.spec.paused == paused) {
             (true, true) => "is paused already",
             (false, true) => "is not paused",
             (true, false) => {
                 "paused: its pods finish what they hold, commit and go; nothing is lost"
+            }
+            // What size it should have nobody knows.
+            (false, false) if readable.malformed => {
+                "is not paused any more, but it cannot be read, and no pod of it starts before that is mended; drover status says what is wrong"
             }
             (false, false) => "resumed: it goes on where it was",
         };

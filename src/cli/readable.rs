@@ -14,6 +14,8 @@ pub(super) struct Readable {
     pub consumer: KafkaConsumer,
     /// What is wrong, in one line with what to do, where `spec` is a stand-in.
     pub wrong: Option<String>,
+    /// It cannot be read as a whole, be it for its template alone: the controller starts nothing of it.
+    pub malformed: bool,
 }
 
 /// Reads what it can of an object that the API server gave for a KafkaConsumer. None where even its name and its
@@ -24,6 +26,7 @@ pub(super) fn read(object: Value) -> Option<Readable> {
             return Some(Readable {
                 consumer,
                 wrong: None,
+                malformed: false,
             });
         }
         Err(error) => error.to_string(),
@@ -35,7 +38,11 @@ pub(super) fn read(object: Value) -> Option<Readable> {
         None => (stand_in(object)?, Some(why.clone())),
     };
     say(&mut consumer, &why);
-    Some(Readable { consumer, wrong })
+    Some(Readable {
+        consumer,
+        wrong,
+        malformed: true,
+    })
 }
 
 /// With a spec that promises nothing in place of one that cannot be read.

@@ -2,6 +2,7 @@
 //! stored. It is told so in its own status and otherwise left alone; but if it says that it is paused, which is the
 //! first thing to do about a fleet that does harm, its pods are stopped.
 
+use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::api::{DynamicObject, ListParams, Patch, PatchParams};
 use kube::core::error_boundary::InvalidObject;
@@ -62,6 +63,12 @@ async fn whole(
     Ok(found.and_then(|found| serde_json::to_value(found).ok()))
 }
 
+/// Its Deployment, if it has one.
+fn deployment(context: &Context, key: &FleetKey, uid: &str) -> Option<Deployment> {
+    let deployment = dereference::observe(context, key).deployment?;
+    is_owned(&deployment, uid).then(|| deployment.as_ref().clone())
+}
+
 /// Takes its pods away.
 async fn stop(
     context: &Context,
@@ -69,12 +76,10 @@ async fn stop(
     uid: &str,
     memory: &mut FleetMemory,
 ) -> Result<(), Error> {
-    let observed = dereference::observe(context, key);
-    let deployment = observed.deployment.as_deref();
-    let Some(deployment) = deployment.filter(|deployment| is_owned(deployment, uid)) else {
+    let Some(mut deployment) = deployment(context, key, uid) else {
         return Ok(());
     };
-    let mut deployment = deployment.clone();
+    let observed = dereference::observe(context, key);
     let order = size::stop();
     scale(context, &mut deployment, memory, &observed, &order, None).await?;
     Ok(())
@@ -119,11 +124,14 @@ async fn try_to_tell(
     let error: String = why.chars().take(LONGEST_ERROR).collect();
     let is_paused = document.is_some_and(|document| document["spec"]["paused"] == true);
     let mut stopped = Ok(());
+    let uid = invalid.metadata.uid.as_deref().unwrap_or_default();
     let children = if is_paused {
-        let uid = invalid.metadata.uid.as_deref().unwrap_or_default();
         // It is told whether or not that succeeds.
         stopped = stop(context, key, uid, memory).await;
         "it is paused, so its pods are stopped, and its other children are left as they were"
+    } else if deployment(context, key, uid).is_some_and(|it| it.spec.replicas == Some(0)) {
+        // How many it should have nobody knows, since its limits cannot be read either.
+        "its children are left as they were, so that no pod starts before it can be read"
     } else {
         "its children are left as they were"
     };

@@ -247,6 +247,13 @@ async fn a_resource_that_cannot_be_read_is_stopped_when_it_is_paused() {
     operator.object("fleet", "no pod", is_of_size(0)).await;
     // It is as unreadable as before, and has been for as long.
     assert_eq!(told("it is paused, so its pods are stopped").await, since);
+
+    // Nobody knows how many pods it should have.
+    patch(json!({ "paused": false })).await;
+    told("no pod starts before it can be read").await;
+    operator
+        .object("fleet", "no pod still", is_of_size(0))
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -77,7 +77,9 @@ async fn one_that_is_malformed_can_be_paused() {
     assert!(stage.says_paused("ports").await && stage.says_paused("dates").await);
     let again = said(&mut stage.drover(&["pause", "dates", "ports"]));
     assert_eq!(again.matches("is paused already").count(), 2, "{again}");
-    said(&mut stage.drover(&["resume", "dates", "ports"]));
+    let resumed = said(&mut stage.drover(&["resume", "dates", "ports"]));
+    let words = "it cannot be read, and no pod of it starts before that is mended";
+    assert_eq!(resumed.matches(words).count(), 2, "{resumed}");
     assert!(!stage.says_paused("ports").await && !stage.says_paused("dates").await);
 }
 

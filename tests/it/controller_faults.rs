@@ -4,6 +4,7 @@
 
 mod lives;
 mod lost_size;
+mod paused;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -13,6 +13,7 @@ use crate::controller::resized;
 use crate::controller::scale::{offer, scale};
 use crate::controller::size;
 use crate::fleet::Fleet;
+use crate::k8s::apply::version_of;
 
 impl Run<'_> {
     /// Children first, then their number. A child that cannot be applied does not keep the size
@@ -21,9 +22,9 @@ impl Run<'_> {
         let Self {
             context, observed, ..
         } = *self;
-        if fleet.paused {
-            // Before anything else: a new template of a fleet that is to stop would have a pod made of it.
-            self.stop(memory).await;
+        // Before anything else: a new template of a fleet that is to stop would have a pod made of it.
+        if fleet.paused && !self.stop(memory).await {
+            return;
         }
         let applied = self.apply(fleet, memory).await;
         let observed_deployment = || observed.deployment.as_deref().cloned();
@@ -44,14 +45,22 @@ impl Run<'_> {
     }
 
     /// Stops a fleet, if that is what its spec says, be it good otherwise or not: who wants it stopped has mostly seen why.
-    pub(super) async fn stop(&mut self, memory: &mut FleetMemory) {
+    /// Returns whether it is known then that no pod of it is ordered.
+    pub(super) async fn stop(&mut self, memory: &mut FleetMemory) -> bool {
         let uid = self.consumer.uid().unwrap_or_default();
         let deployment = self.observed.deployment.as_deref();
         let deployment = deployment.filter(|deployment| is_owned(deployment, &uid));
-        if let Some(deployment) = deployment.filter(|_| self.consumer.spec.paused) {
-            self.order = Some(size::stop());
-            self.carry_out(deployment.clone(), memory).await;
-        }
+        let Some(deployment) = deployment.filter(|_| self.consumer.spec.paused) else {
+            return true;
+        };
+        self.order = Some(size::stop());
+        self.carry_out(deployment.clone(), memory).await;
+        // What was set a moment ago the cache may not show yet.
+        let raised = memory
+            .size_set
+            .is_some_and(|set| set.size > 0 && version_of(&deployment.metadata) < set.version);
+        let workload = self.workload.as_ref();
+        !raised && workload.is_some_and(|workload| workload.size == 0)
     }
 
     /// Sets the size that was ordered.

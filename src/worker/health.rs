@@ -25,12 +25,23 @@ pub struct Health {
     handler_news: Mutex<News>,
 }
 
+/// What makes it doubtful that Kafka is there, the weightiest last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Doubt {
+    /// A connection has ended, or a request was not answered in time: it may be one broker's matter.
+    Connection,
+    /// librdkafka has no broker left.
+    AllBrokers,
+}
+
 /// Of a handler that nothing has asked for so far.
 const NOT_TRIED: &str = "not tried yet";
 
 #[derive(Default)]
 struct Troubles {
     kafka: Option<String>,
+    /// Has come up since Kafka was last looked at.
+    doubt: Option<Doubt>,
     /// What a connection to Kafka last ended with.
     connection: Option<String>,
     topic: Option<String>,
@@ -94,6 +105,22 @@ impl Health {
             troubles.connection = None;
         }
         replace(&mut troubles.kafka, trouble)
+    }
+
+    /// Kafka may be gone: somebody should look.
+    pub fn doubt_kafka(&self, doubt: Doubt) {
+        let mut troubles = self.troubles();
+        troubles.doubt = troubles.doubt.max(Some(doubt));
+    }
+
+    /// Somebody begins to look, for what has come up until now.
+    pub fn take_doubt(&self) -> Option<Doubt> {
+        self.troubles().doubt.take()
+    }
+
+    /// Something has come up since somebody last began to look.
+    pub fn kafka_is_doubted(&self) -> bool {
+        self.troubles().doubt.is_some()
     }
 
     /// A connection to Kafka has ended, or could not be made. That says more than that no broker
@@ -327,6 +354,21 @@ mod tests {
         health.store(Some("refused"), true);
         let missing = health.ready().unwrap_err();
         assert_eq!(missing, "idempotency store does not answer: refused");
+    }
+
+    /// librdkafka says it once. While somebody looks Kafka may answer, and then go.
+    #[test]
+    fn a_doubt_that_comes_up_while_somebody_looks_is_kept() {
+        let health = Health::new(Monotonic::start());
+        assert!(!health.kafka_is_doubted());
+        health.doubt_kafka(Doubt::Connection);
+        assert_eq!(health.take_doubt(), Some(Doubt::Connection));
+        health.doubt_kafka(Doubt::AllBrokers);
+        health.doubt_kafka(Doubt::Connection);
+        health.kafka(None);
+        assert!(health.kafka_is_doubted());
+        assert_eq!(health.take_doubt(), Some(Doubt::AllBrokers));
+        assert_eq!(health.take_doubt(), None);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use tracing::{debug, info, warn};
 use super::consume::Loop;
 use super::delivery::exec;
 use super::delivery::http::target::Target;
-use super::health::Health;
+use super::health::{Doubt, Health};
 use super::news::News;
 use crate::clock::Monotonic;
 use crate::telemetry::worker_metrics::WorkerMetrics;
@@ -23,6 +23,8 @@ const LOOK_AGAIN: Duration = Duration::from_secs(2);
 const LOOK_AT_REST: Duration = Duration::from_secs(5);
 /// What lasts is told again after this long, so that a log of the last ten minutes has it.
 const TELL_AGAIN: Duration = Duration::from_secs(300);
+/// So many looks in vain are not believed where only a connection has ended.
+const UNBELIEVED: u32 = 2;
 /// How long a look may take.
 const LOOK: Duration = Duration::from_secs(3);
 
@@ -219,7 +221,11 @@ impl Loop {
     /// librdkafka says that no broker can be reached. With one broker a connection that was merely
     /// idle looks the same, so it is only believed after a look of our own; then looked at until
     /// one answers, since a worker without records hears of no recovery.
-    pub fn watch_kafka(&mut self, why: String) {
+    ///
+    /// It says so once, and not where brokers go and come in some orders: so there is a look when a connection ends as well,
+    /// which is believed more slowly, as the broker that is asked may be the one that is gone.
+    pub fn watch_kafka(&mut self, why: String, doubt: Doubt) {
+        self.health.doubt_kafka(doubt);
         while self.kafka_watch.try_join_next().is_some() {}
         if !self.kafka_watch.is_empty() || self.stopping {
             return;
@@ -230,10 +236,31 @@ impl Loop {
         self.kafka_watch.spawn(async move {
             let clock = Monotonic::start();
             let mut told_at = Duration::ZERO;
+            let mut unbelieved = UNBELIEVED;
             loop {
+                let mut doubt = health.take_doubt();
                 let look = look.clone();
-                match spawn_blocking(move || look.look()).await {
-                    Ok(Ok(())) => return kafka(&health, None),
+                let answer = spawn_blocking(move || look.look()).await;
+                if matches!(answer, Ok(Err(_))) {
+                    // What has come up meanwhile is of the same outage.
+                    doubt = doubt.max(health.take_doubt());
+                }
+                if doubt == Some(Doubt::AllBrokers) {
+                    unbelieved = 0;
+                }
+                match answer {
+                    Ok(Ok(())) => {
+                        kafka(&health, None);
+                        if !health.kafka_is_doubted() {
+                            return;
+                        }
+                        // It has answered, and may have gone since.
+                        unbelieved = UNBELIEVED;
+                    }
+                    Ok(Err(error)) if unbelieved > 0 => {
+                        debug!(%error, "Kafka has not answered; looking again");
+                        unbelieved -= 1;
+                    }
                     Ok(Err(error)) => {
                         debug!(%error, "Kafka cannot be reached");
                         // That no broker is left says less than what became of a connection, and

@@ -7,6 +7,7 @@ use tokio::task::spawn_blocking;
 use tracing::{debug, warn};
 
 use super::consume::Loop;
+use super::health::Doubt;
 use super::{Error, reachability};
 use crate::engine::Event;
 use crate::kafka::errors::{Code, Trouble};
@@ -158,11 +159,12 @@ impl Loop {
             return Err(Error::KafkaFatal(reason.to_owned()));
         }
         match Trouble::of(code) {
-            Trouble::Unreachable => self.watch_kafka(reason.to_owned()),
-            // librdkafka goes on by itself, and says so when there is no broker left.
+            Trouble::Unreachable => self.watch_kafka(reason.to_owned(), Doubt::AllBrokers),
+            // librdkafka goes on by itself, and mostly says so when there is no broker left.
             Trouble::Passing => {
                 debug!(%code, reason, "Kafka connection");
                 self.health.connection_ended(reason);
+                self.watch_kafka(reason.to_owned(), Doubt::Connection);
             }
             Trouble::Topic => {
                 if self.health.topic(Some(reason)) {
@@ -183,7 +185,7 @@ impl Loop {
             Trouble::Refused if matches!(code, Code::SSL | Code::Authentication) => {
                 let reason = in_our_words(reason);
                 self.health.connection_ended(&reason);
-                self.watch_kafka(reason);
+                self.watch_kafka(reason, Doubt::AllBrokers);
             }
             Trouble::Refused => {
                 if self.health.kafka(Some(reason)) {

@@ -61,16 +61,17 @@ impl Kafka {
         let cluster = Embedded::start().unwrap();
         cluster.create_topic(topic, partitions).unwrap();
         let servers = cluster.servers().to_owned();
-        let producer = ClientConfig::new()
-            .set("bootstrap.servers", &servers)
-            .set("linger.ms", "1")
-            .create()
-            .unwrap();
-        let observer = ClientConfig::new()
-            .set("bootstrap.servers", &servers)
-            .set("group.id", GROUP)
-            .create()
-            .unwrap();
+        // Where a broker goes and comes back they must not take all of a test's patience to see it.
+        let client = || {
+            let mut config = ClientConfig::new();
+            config
+                .set("bootstrap.servers", &servers)
+                .set("reconnect.backoff.max.ms", "300")
+                .set("socket.connection.setup.timeout.ms", "5000");
+            config
+        };
+        let producer = client().set("linger.ms", "1").create().unwrap();
+        let observer = client().set("group.id", GROUP).create().unwrap();
         Self {
             cluster,
             servers,

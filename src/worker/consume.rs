@@ -4,6 +4,9 @@
 //! the latest, a tenth of a second, a second at rest, so that polling, and with it membership, never depends on a
 //! handler.
 
+mod answers;
+mod reading;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::pin::pin;
 use std::rc::Rc;
@@ -16,41 +19,33 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
+use super::Error;
 use super::commit_watch::CommitWatch;
 use super::dead_letter_check;
 use super::dead_letters::{DeadLetters, Written};
-use super::delivery::answer::class;
 use super::delivery::{Delivered, Deliveries};
 use super::health::Health;
 use super::journal::Journal;
 use super::lanes::Lanes;
 use super::membership::Takeover;
 use super::news::News;
-use super::onlooker::{Onlooker, Sight};
+use super::onlooker::Onlooker;
 use super::others::Others;
 use super::record::Record;
 use super::refusals::Refusals;
 use super::shares::Shares;
-use super::skips::{Skips, is_meant};
+use super::skips::Skips;
 use super::status::KEPT_OUT;
 use super::unread::Unread;
-use super::{Error, reachability};
 use crate::clock::Monotonic;
-use crate::engine::{Effect, Engine, Event, Incoming, Totals, Verdict};
-use crate::kafka::consumer::{Consumer, TopicIds, log_line};
+use crate::engine::{Effect, Engine, Event, Totals};
+use crate::kafka::Handshake;
+use crate::kafka::consumer::{Consumer, TopicIds};
 use crate::kafka::errors::Code;
 use crate::kafka::rebalance::Revocation;
-use crate::kafka::topic_change::TopicChange;
-use crate::kafka::{Handshake, Message, Polled};
-use crate::telemetry::worker_metrics::{Class, WorkerMetrics};
+use crate::telemetry::worker_metrics::WorkerMetrics;
 use crate::topic::{Offset, TopicPartition};
 
-/// Events taken from Kafka in one turn: enough to be worth the turn, few enough that handlers'
-/// answers do not wait, and that what is copied is sent while it is still in the processor's cache.
-const EVENTS: usize = 64;
-/// The same while the handler is busy anyway: what the group wants comes through the same queue, behind
-/// all the records that were read ahead.
-const EVENTS_WHILE_BUSY: usize = 256;
 /// Bytes of records that are enough to keep the handler busy, whatever the budget allows.
 const ENOUGH: usize = 4 << 20;
 /// A loop that has not turned for so long was frozen, or its machine was: others may have its
@@ -317,255 +312,5 @@ impl Loop {
     /// Tells the engine; what it wants is added to `effects`.
     pub fn tell(&mut self, event: Event<Box<Record>>) {
         self.engine.on(event, self.now, &mut self.effects);
-    }
-
-    fn take_answers(&mut self) {
-        for (ticket, hindered) in self.deliveries.take_handled() {
-            self.tell(Event::Handled { ticket, hindered });
-        }
-        let mut delivered = std::mem::take(&mut self.delivered);
-        self.deliveries.take_over(&mut delivered);
-        let any = !delivered.is_empty();
-        for answer in delivered.drain(..) {
-            self.count(&answer);
-            let Delivered {
-                ticket,
-                verdict,
-                took,
-                record,
-                ..
-            } = answer;
-            self.show(&Sight::Answered {
-                record: &record,
-                verdict: &verdict,
-                took,
-            });
-            self.tell_one_of_many(Event::Finished {
-                ticket,
-                verdict,
-                took,
-                payload: record,
-            });
-        }
-        if any {
-            self.tell(Event::Tick);
-        }
-        self.delivered = delivered;
-        self.act();
-    }
-
-    fn count(&self, answer: &Delivered) {
-        let metrics = &self.metrics;
-        let failed = |class| metrics.failed.get_or_create(&Class { class }).inc();
-        if !matches!(
-            answer.verdict,
-            Verdict::Duplicate | Verdict::Postponed { .. }
-        ) {
-            metrics.handler_seconds.observe(answer.took.as_secs_f64());
-        }
-        match &answer.verdict {
-            Verdict::Done => metrics.done.inc(),
-            Verdict::Skip => 0,
-            Verdict::SlowDown { failure, .. }
-                if [class::CONNECT, class::START].contains(&failure.class) =>
-            {
-                failed(failure.class)
-            }
-            Verdict::SlowDown { .. } => metrics.slow_downs.inc(),
-            Verdict::Duplicate => metrics.duplicates.inc(),
-            // Counted as a claim.
-            Verdict::Postponed { .. } => 0,
-            Verdict::Cancelled => metrics.cancelled.inc(),
-            Verdict::Retry(failure)
-            | Verdict::Reject(failure)
-            | Verdict::Misconfigured(failure)
-            | Verdict::Undeliverable { failure, .. }
-            | Verdict::NotYet(failure) => failed(failure.class),
-        };
-        match (answer.reached, &answer.verdict) {
-            (Some(true), _) => reachability::handler(&self.health, None),
-            (Some(false), Verdict::Retry(failure) | Verdict::SlowDown { failure, .. }) => {
-                reachability::handler(&self.health, Some(&failure.message));
-            }
-            _ => {}
-        }
-    }
-
-    fn take_dead_letters(&mut self) {
-        let mut written = std::mem::take(&mut self.written);
-        self.dead_letters.take_over(&mut written);
-        for Written {
-            ticket,
-            result,
-            record,
-        } in written.drain(..)
-        {
-            self.show(&Sight::DeadLettered {
-                record: &record,
-                result: &result,
-            });
-            match &result {
-                Ok(()) => self.metrics.dead_lettered.inc(),
-                Err(error) => {
-                    self.tell_of_refusal(&record, error);
-                    self.dead_letter_watch.refused.notify_one();
-                    self.metrics.dead_letters_failed.inc()
-                }
-            };
-            self.tell(Event::DeadLettered {
-                ticket,
-                result,
-                payload: record,
-            });
-        }
-        self.written = written;
-        self.act();
-    }
-
-    /// While a dead-letter topic takes nothing, each record of many is refused again and again.
-    fn tell_of_refusal(&mut self, record: &Record, error: &str) {
-        let Record {
-            topic,
-            partition,
-            offset,
-            ..
-        } = record;
-        let record = format_args!("{topic}/{partition}/{offset}");
-        match self.refused_letters.change(self.now) {
-            Some(0) => warn!(
-                %record,
-                error, "a dead letter was not taken; its record waits and is tried again"
-            ),
-            Some(untold) => warn!(
-                %record,
-                error,
-                untold,
-                "dead letters were not taken; their records wait and are tried again"
-            ),
-            None => {}
-        }
-    }
-
-    /// Takes what Kafka has; true if that was more than one turn takes.
-    fn poll(&mut self) -> Result<bool, Error> {
-        let most = match self.has_enough() {
-            true if self.now < self.last_poll + TURN => return Ok(false),
-            true => EVENTS_WHILE_BUSY,
-            false => EVENTS,
-        };
-        self.last_poll = self.now;
-        let more = self.poll_events(most)?;
-        self.tell(Event::Tick);
-        Ok(more && !self.has_enough())
-    }
-
-    /// Takes up to `most` events; true if there were as many.
-    fn poll_events(&mut self, most: usize) -> Result<bool, Error> {
-        for _ in 0..most {
-            let Some(event) = self.consumer.poll() else {
-                return Ok(false);
-            };
-            match event.read() {
-                Polled::Message(message) => match message.error() {
-                    None => self.read(&message),
-                    Some(code) => {
-                        let partition = TopicPartition::new(message.topic(), message.partition());
-                        let offset = Some(message.offset()).filter(|offset| offset.0 >= 0);
-                        self.not_read(partition, offset, code, "")?;
-                    }
-                },
-                Polled::End { partition, next } => {
-                    self.heard_from_kafka();
-                    self.topic_allows(&partition.topic);
-                    if self.lanes.holds(&partition) {
-                        self.tell(Event::Position { partition, next });
-                    }
-                }
-                // The rest may change whose records follow: what was read before comes first.
-                Polled::Assign(partitions) => {
-                    self.act();
-                    self.assigned(partitions);
-                }
-                Polled::Revoke(partitions) => {
-                    self.act();
-                    self.revoked(partitions);
-                }
-                Polled::Committed { error, partitions } => {
-                    self.committed(error, &partitions);
-                    self.act();
-                }
-                Polled::Error {
-                    code,
-                    fatal: false,
-                    place: Some((partition, offset)),
-                    reason,
-                } => self.not_read(partition, offset, code, &reason)?,
-                Polled::Error {
-                    code,
-                    fatal,
-                    reason,
-                    ..
-                } => self.trouble(code, fatal, &reason)?,
-                Polled::Log {
-                    level,
-                    facility,
-                    text,
-                } => {
-                    if let Some(change) = TopicChange::of(&facility, &text) {
-                        self.topic_changed(change);
-                    }
-                    log_line(level, &facility, &text);
-                }
-                Polled::Other => {}
-            }
-        }
-        Ok(true)
-    }
-
-    /// The handler has all it takes at once, and more is waiting: reading on would only fill the
-    /// memory, and in the end pause partitions, which throws away what librdkafka has read ahead.
-    /// Little is enough, since a turn is short.
-    fn has_enough(&self) -> bool {
-        let engine = self.engine.gauges();
-        let waiting = engine.records.saturating_sub(engine.in_flight);
-        engine.in_flight >= engine.in_flight_limit
-            && (waiting >= EVENTS || engine.bytes > self.enough_bytes)
-    }
-
-    fn read(&mut self, message: &Message<'_>) {
-        let Some((lane, topic)) = self.lanes.of(message) else {
-            debug!(
-                topic = message.topic(),
-                partition = message.partition(),
-                "a record of a partition that is not ours"
-            );
-            return;
-        };
-        if self.stopping {
-            return;
-        }
-        self.metrics.received.inc();
-        self.topic_allows(&topic);
-        if let Some(skip) = self.skips.of(message) {
-            let offset = message.offset();
-            if is_meant(skip, message.timestamp()) {
-                return self.tell(Event::GivenUp { lane, offset });
-            }
-            let partition = message.partition();
-            warn!(
-                %topic,
-                partition,
-                %offset,
-                "not skipped: the record that drover skip named had another timestamp, so the topic was made anew"
-            );
-        }
-        let record = Record::copy(message, topic);
-        self.tell_one_of_many(Event::Record(Incoming {
-            lane,
-            offset: record.offset,
-            key: record.key_hash(),
-            bytes: record.footprint(),
-            payload: Box::new(record),
-        }));
     }
 }

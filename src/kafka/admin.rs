@@ -3,8 +3,13 @@
 //! One [`Admin`] for each cluster and set of credentials, kept for as long as it is needed; it
 //! serves any number of callers side by side and never blocks a task.
 
+mod asking;
+mod error;
+
+pub use error::Error;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::{CStr, CString};
+use std::ffi::CString;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -14,7 +19,7 @@ use super::by_hand::group_offsets::{self, GroupOffsets};
 use super::by_hand::handshake::Handshake;
 use super::client_config::{self, Connection};
 use super::errors::without_values;
-use super::native::admin::{Complaint, Native, Receiver};
+use super::native::admin::Native;
 use super::native::answers::{Failure, PerPartition};
 pub use super::native::answers::{Member, Topic};
 use super::security::Security;
@@ -23,10 +28,6 @@ use crate::topic::{Offset, TopicPartition};
 
 /// What librdkafka is given beyond its own time-out before we stop waiting for it.
 const GRACE: Duration = Duration::from_secs(1);
-/// A client with a question to a coordinator that has waited for so long is replaced.
-const WORN_OUT: Duration = Duration::from_secs(600);
-/// A client that knows a coordinator from before it moved is replaced, but not more often.
-const REPLACED_AFTER: Duration = Duration::from_secs(5);
 
 /// A client for questions to one cluster.
 pub struct Admin {
@@ -75,104 +76,6 @@ pub struct Group {
 
 /// Values by partition, each with its own failure.
 pub type Answers<T> = BTreeMap<TopicPartition, Result<T, Error>>;
-
-/// Why Kafka gave no answer.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Error {
-    /// The client cannot be made.
-    #[error("make a Kafka client: {0}")]
-    Config(String),
-    /// No broker answers in time.
-    #[error("no Kafka broker answered in time: {0}")]
-    Unreachable(String),
-    /// A broker is there, and TLS with it fails: its certificate, ours, or no TLS on its side.
-    #[error("no TLS connection to Kafka: {0}")]
-    Tls(String),
-    /// A broker is there, and does not believe who we are.
-    #[error(
-        "Kafka does not accept our credentials: {0}; check mechanism, user and password, or oauth, in spec.kafka.sasl"
-    )]
-    Authentication(String),
-    /// There is no token to show to brokers.
-    #[error("no OAuth token for Kafka: {0}; check spec.kafka.sasl.oauth")]
-    Token(String),
-    /// The topic or partition does not exist.
-    #[error("the topic or partition does not exist")]
-    Missing,
-    /// Wrong credentials, or too few rights.
-    #[error("Kafka refuses it: {0}")]
-    NotAuthorized(String),
-    /// The group has members, so its offsets are theirs.
-    #[error("the group has members")]
-    GroupBusy,
-    /// The group does not exist.
-    #[error("the group does not exist")]
-    NoSuchGroup,
-    /// The broker does not know this request.
-    #[error("the broker does not support it: {0}")]
-    Unsupported(String),
-    /// The broker is no longer the group's coordinator; the next question goes to the new one.
-    #[error("the group's coordinator has moved")]
-    Moved,
-    /// It may work if asked again: a leader or coordinator is moving.
-    #[error("not at this moment: {0}")]
-    Later(String),
-    /// Anything else.
-    #[error("{message} (code {code})")]
-    Other {
-        /// Kafka's or librdkafka's number.
-        code: i32,
-        /// In words.
-        message: String,
-    },
-}
-
-impl Error {
-    /// A stable word for metrics and conditions.
-    pub fn label(&self) -> &'static str {
-        match self {
-            Self::Config(_) => "ClientConfig",
-            Self::Unreachable(_) => "Unreachable",
-            Self::Tls(_) => "TlsFailed",
-            Self::Authentication(_) | Self::Token(_) => "AuthenticationFailed",
-            Self::Missing => "TopicMissing",
-            Self::NotAuthorized(_) => "NotAuthorized",
-            Self::GroupBusy => "GroupBusy",
-            Self::NoSuchGroup => "NoSuchGroup",
-            Self::Unsupported(_) => "Unsupported",
-            Self::Later(_) | Self::Moved => "Later",
-            Self::Other { .. } => "Other",
-        }
-    }
-
-    /// In OpenSSL's words, which leave open what it is.
-    fn tls(said: &str) -> Self {
-        Self::Tls(format!(
-            "{said}; check spec.kafka.tls, the certificates' authorities, names and dates, and that the port speaks TLS"
-        ))
-    }
-
-    pub(super) fn of(failure: Failure) -> Self {
-        let Failure { code, message } = failure;
-        match code {
-            // librdkafka's own: transport, resolve, brokers down, timed out, waiting for the
-            // coordinator, outdated, destroyed; the broker's request time-out.
-            -195 | -193 | -187 | -185 | -180 | -167 | -197 | 7 => Self::Unreachable(message),
-            -181 => Self::tls(&message),
-            // librdkafka's; mechanism not enabled; refused.
-            -169 | 33 | 34 | 58 => Self::Authentication(message),
-            29..=31 => Self::NotAuthorized(message),
-            -190 | -188 | 3 | 17 | 100 => Self::Missing,
-            25 | 68 | 27 => Self::GroupBusy,
-            69 => Self::NoSuchGroup,
-            -165 | 35 => Self::Unsupported(message),
-            16 => Self::Moved,
-            // No leader is known; no leader, no coordinator, loading, fenced epochs.
-            -156 | 5 | 6 | 9 | 13 | 14 | 15 | 72 | 74 | 75 | 76 | 77 | 80 => Self::Later(message),
-            code => Self::Other { code, message },
-        }
-    }
-}
 
 impl Admin {
     /// Opens a client that neither encrypts nor says who it is, unless `properties`, which are
@@ -419,103 +322,6 @@ impl Admin {
             })
         });
         self.learn(&native, committed)
-    }
-
-    /// The client; a new one where the old one is worn out. See `native::admin`.
-    fn native(&self) -> Arc<Native> {
-        let mut current = self.lock_native();
-        if current.native.longest_wait() > WORN_OUT {
-            self.replace(&mut current);
-        }
-        Arc::clone(&current.native)
-    }
-
-    fn lock_native(&self) -> MutexGuard<'_, Current> {
-        self.native.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn replace(&self, current: &mut Current) {
-        match Native::open(&self.config) {
-            Ok(native) => {
-                current.native = Arc::new(native);
-                current.since = Monotonic::start();
-            }
-            Err(error) => tracing::warn!(%error, "replacing a Kafka client failed"),
-        }
-    }
-
-    /// Takes note of a coordinator that has moved: the client would go on asking the old one.
-    fn learn<T>(
-        &self,
-        asked: &Arc<Native>,
-        answer: Result<Answers<T>, Error>,
-    ) -> Result<Answers<T>, Error> {
-        let moved = match &answer {
-            Ok(answers) => answers
-                .values()
-                .any(|answer| matches!(answer, Err(Error::Moved))),
-            Err(error) => *error == Error::Moved,
-        };
-        if moved {
-            let mut current = self.lock_native();
-            if Arc::ptr_eq(&current.native, asked) && current.since.elapsed() > REPLACED_AFTER {
-                self.replace(&mut current);
-            }
-        }
-        answer
-    }
-
-    /// The client for a question to a group's coordinator, if the last one is not still open.
-    async fn native_for(&self, group: &CStr) -> Result<Arc<Native>, Error> {
-        let native = self.native();
-        if native.is_abandoned(group) {
-            let error = Error::Unreachable("the group's coordinator does not answer".to_owned());
-            return Err(self.explain(&native, error).await);
-        }
-        Ok(native)
-    }
-
-    /// Waits for the answer for as long as `patience`.
-    async fn answer<T>(
-        &self,
-        native: &Native,
-        receiver: Receiver<T>,
-        patience: Duration,
-    ) -> Result<T, Error> {
-        let error = match tokio::time::timeout(patience, receiver).await {
-            Ok(Ok(Ok(answer))) => return Ok(answer),
-            Ok(Ok(Err(failure))) => Error::of(failure),
-            Ok(Err(_)) => Error::Unreachable("the client was closed".to_owned()),
-            Err(_) => Error::Unreachable(format!("no answer within {patience:?}")),
-        };
-        Err(self.explain(native, error).await)
-    }
-
-    /// What connections ended with; and where that may be TLS, what a handshake of our own ends with.
-    async fn explain(&self, native: &Native, error: Error) -> Error {
-        let error = with_complaint(error, native.complaint());
-        match (&error, &self.handshake) {
-            (Error::Tls(said) | Error::Unreachable(said), Some(handshake)) => {
-                let why = handshake.explain(said).await;
-                why.map_or(error, Error::Tls)
-            }
-            _ => error,
-        }
-    }
-}
-
-/// "Timed out" says less than what the connections ended with.
-fn with_complaint(error: Error, complaint: Option<Complaint>) -> Error {
-    match (error, complaint) {
-        (Error::Unreachable(_), Some(Complaint::Tls(why))) => Error::tls(&why),
-        (Error::Unreachable(_), Some(Complaint::Authentication(why))) => Error::Authentication(why),
-        (Error::Unreachable(_) | Error::Authentication(_), Some(Complaint::Token(why))) => {
-            Error::Token(why)
-        }
-        (Error::Unreachable(message), Some(Complaint::Connection(why))) => {
-            Error::Unreachable(format!("{message}; last: {why}"))
-        }
-        (error, _) => error,
     }
 }
 

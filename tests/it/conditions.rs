@@ -75,7 +75,7 @@ const JUDGES: [(&str, &str); 9] = [
 fn from_elsewhere(condition: &str) -> Vec<(&'static str, BTreeSet<String>)> {
     match condition {
         names::condition::KAFKA_REACHABLE => {
-            let text = source("src/kafka/admin.rs");
+            let text = source("src/kafka/admin/error.rs");
             let labels = arms(function(&text, "pub fn label("));
             // `Later` and `Other` stand behind patterns with more than one variant, or fields.
             let labels = labels.into_values().collect::<BTreeSet<_>>();

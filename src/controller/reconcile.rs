@@ -4,13 +4,13 @@
 //! reconcile itself never fails.
 
 mod act;
+mod decide;
 mod first_answer;
 
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::ObjectMeta;
@@ -19,7 +19,6 @@ use kube::{Resource, ResourceExt};
 use tracing::{Instrument, debug, info_span, warn};
 
 use super::announce::{Happenings, announcements};
-use super::apply::size_is_placeholder;
 use super::backoff::jittered;
 use super::context::{Context, Guarded};
 use super::dereference::{self, Observed};
@@ -27,21 +26,21 @@ use super::error::Error;
 use super::fleets::{FleetKey, FleetMemory};
 use super::gauges;
 use super::malformed;
-use super::offsets::{self, Group};
+use super::offsets;
 use super::publish::publish;
-use super::size::{self, Order, Situation};
+use super::size::Order;
 use super::status::{Facts, Kafka, Sharing, Spec, Trouble, status};
 use super::strangers::{Ours, Strangers};
 use super::watches::whole;
 use super::workload::{self, Workload};
-use crate::api::{KafkaConsumer, ScalingMode, Span};
+use crate::api::KafkaConsumer;
 use crate::clock;
-use crate::fleet::{self, Fleet, Handler};
+use crate::fleet::{self, Handler};
 use crate::k8s::apply::version_of;
 use crate::k8s::chain;
 use crate::lag::Latest;
 use crate::resources::selector_text;
-use crate::scaling::{self, Bounded, Decision, Outlook, Sample};
+use crate::scaling::{self, Decision, Sample};
 use crate::telemetry::controller_metrics::FleetGauges;
 
 /// A resource at rest is looked at this often, whatever the watches say.
@@ -203,81 +202,6 @@ impl Run<'_> {
         self.trouble.get_or_insert_with(|| error.trouble());
     }
 
-    /// What size the fleet should have. Without offsets nothing is decided: unknown is not zero.
-    fn decide(&mut self, key: &FleetKey, fleet: &Fleet, lag: &Latest, memory: &mut FleetMemory) {
-        let context = self.context;
-        let size = self.workload.as_ref().map_or(0, |workload| workload.size);
-        let ready = offsets::ready(context, key, fleet, lag, size, memory);
-        let offsets_ready = match ready {
-            Ok(ready) => ready,
-            Err(error) => {
-                self.failed(&error, memory);
-                memory.not_begun = Some(error.trouble());
-                false
-            }
-        };
-        // What went wrong stays said while it is tried again.
-        if matches!(memory.group, Group::Given | Group::Begun) || lag.failure.is_some() {
-            memory.not_begun = None;
-        }
-        self.trouble = self.trouble.take().or_else(|| memory.not_begun.clone());
-        if let Some(wait) = offsets::away_in(lag) {
-            self.within(wait.max(MOMENT));
-        }
-        let decidable = offsets_ready && offsets::away(lag).is_none();
-        if let Some(sample) = self.sample.as_ref().filter(|_| decidable) {
-            let now = clock::now();
-            let state = memory
-                .scaling
-                .take()
-                .unwrap_or_else(|| resumed(self.consumer));
-            let (state, decision) = scaling::step(&fleet.policy, state, sample, now);
-            memory.scaling = Some(state);
-            let again = decision.look_again_at.duration_since(now);
-            self.wait = self
-                .wait
-                .min(again.try_into().unwrap_or(Duration::ZERO).max(MOMENT));
-            offsets::pace(context, key, &decision);
-            self.decision = Some(decision);
-        }
-        let deployment = self.observed.deployment.as_deref();
-        let bounded = self.bounded(fleet);
-        self.order = size::order(
-            fleet,
-            &Situation {
-                decision: self.decision.as_ref(),
-                current: deployment.map(|_| size),
-                never_sized: deployment.is_none_or(size_is_placeholder),
-                offsets_ready,
-                bounded,
-            },
-        );
-    }
-
-    /// What is allowed of a size from outside, with or without an answer of Kafka: how many partitions there
-    /// are does not change because it is away.
-    fn bounded(&mut self, fleet: &Fleet) -> Option<Bounded> {
-        let chosen = fleet.manual_replicas?;
-        if fleet.mode != ScalingMode::External || fleet.paused {
-            return None;
-        }
-        let outlook = self.decision.as_ref().map(|decision| &decision.outlook);
-        let status = self.consumer.status.as_ref();
-        let kept = status.and_then(|status| u32::try_from(status.partitions?).ok());
-        let partitions = outlook.map(|outlook| outlook.partitions).or(kept);
-        let start =
-            |outlook: &Outlook| Some(outlook.start_up? + outlook.rebalance.unwrap_or_default());
-        let lead = outlook.and_then(start).unwrap_or_default();
-        let now = clock::now();
-        let partitions = partitions.filter(|count| *count > 0);
-        let bounded = scaling::bounded(&fleet.policy, chosen, partitions, lead, now);
-        if let Some(at) = bounded.changes_at {
-            let wait = Duration::try_from(at.duration_since(now)).unwrap_or_default();
-            self.within(wait.max(MOMENT));
-        }
-        Some(bounded)
-    }
-
     /// Status, on good and bad days; then the events that the change is worth.
     async fn tell(&mut self, spec: Spec<'_>, lag: &Latest, memory: &mut FleetMemory) {
         let consumer = self.consumer;
@@ -412,57 +336,10 @@ impl Run<'_> {
     }
 }
 
-/// What a controller that has just started knows from what status kept.
-fn resumed(consumer: &KafkaConsumer) -> scaling::State {
-    let kept = consumer
-        .status
-        .as_ref()
-        .and_then(|status| status.scaling.as_ref());
-    let start_up = kept.and_then(|kept| kept.start_up_seconds);
-    let status = consumer.status.as_ref();
-    let delay = status.and_then(|status| status.delay.as_deref());
-    scaling::State::resume(
-        kept.and_then(|kept| kept.capacity_per_pod),
-        start_up.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()),
-    )
-    .late_since(delay.and_then(late_since))
-}
-
-/// Since when the oldest record has waited at least: status does not say when that was written.
-fn late_since(delay: &str) -> Option<Timestamp> {
-    let delay: Span = delay.parse().ok()?;
-    let delay = SignedDuration::try_from(delay.0).ok()?;
-    // Anybody with the right may write a status: what no time is is not believed.
-    let since = clock::now().checked_sub(delay).ok()?;
-    (!delay.is_zero()).then_some(since)
-}
-
 fn first_reason(decision: &Decision) -> &'static str {
     decision.reasons.first().map_or("None", scaling::Why::label)
 }
 
 fn labels(decision: &Decision) -> Vec<&'static str> {
     decision.reasons.iter().map(scaling::Why::label).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn whatever_a_status_says_of_the_delay_is_no_reason_to_fall_over() {
-        for nothing in [
-            "0s",
-            "",
-            "soon",
-            "-5s",
-            "18446744073709551615ms",
-            "5000000000h",
-        ] {
-            assert_eq!(late_since(nothing), None, "{nothing}");
-        }
-        let since = late_since("22m").unwrap();
-        let waited = clock::now().duration_since(since).as_secs();
-        assert!((1320..1330).contains(&waited), "{waited}");
-    }
 }

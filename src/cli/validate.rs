@@ -84,32 +84,59 @@ struct Origin<'a> {
     places: &'a Places,
 }
 
+/// A file that cannot be read, and why.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Unread {
+    file: String,
+    message: String,
+}
+
 /// What is wrong with all of them.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Report {
     valid: bool,
     documents: Vec<Checked>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    unread: Vec<Unread>,
 }
 
 pub(super) fn run(args: &ValidateArgs) -> anyhow::Result<ExitCode> {
-    // Every file is read before anything is said, so that the answer is whole or an error.
-    let texts = args.files.iter().map(|file| read(file));
-    let texts = texts.collect::<anyhow::Result<Vec<_>>>()?;
-    let beside = Beside::of(texts.iter().map(String::as_str));
+    let mut texts = Vec::new();
+    let mut unread = Vec::new();
+    for file in &args.files {
+        let shown = file.display().to_string();
+        match read(file) {
+            Ok(text) => texts.push((shown, text)),
+            // It hides nothing of the others.
+            Err(error) => {
+                eprintln!("{}", output::error_line(&error));
+                unread.push(Unread {
+                    file: shown,
+                    message: format!("{error:#}"),
+                });
+            }
+        }
+    }
+    let beside = Beside::of(texts.iter().map(|(_, text)| text.as_str()));
     let mut documents = Vec::new();
-    for (file, text) in args.files.iter().zip(&texts) {
-        check_text(&file.display().to_string(), text, &beside, &mut documents);
+    for (file, text) in &texts {
+        check_text(file, text, &beside, &mut documents);
     }
     let report = Report {
-        valid: documents.iter().all(|checked| checked.problems.is_empty()),
+        valid: unread.is_empty() && documents.iter().all(|checked| checked.problems.is_empty()),
         documents,
+        unread,
     };
     output::print(&match args.output {
         Output::Text => text(&report),
         Output::Json => serde_json::to_string_pretty(&report)? + "\n",
     })?;
-    Ok(ExitCode::from(u8::from(!report.valid)))
+    Ok(ExitCode::from(match &report {
+        Report { unread, .. } if !unread.is_empty() => 2,
+        Report { valid, .. } => u8::from(!valid),
+    }))
 }
 
 pub(super) fn read(file: &Path) -> anyhow::Result<String> {
@@ -196,12 +223,14 @@ fn check_value(
         let place = origin.places.find(&format!("{within}{}", problem.field));
         Placed::at(problem, place)
     };
+    let mut problems: Vec<Placed> = problems.into_iter().map(placed).collect();
+    problems.sort_by_key(|placed| (placed.line, placed.column));
     found.push(Checked {
         file: origin.file.to_owned(),
         line: origin.line,
         skipped,
         name: name(value),
-        problems: problems.into_iter().map(placed).collect(),
+        problems,
     });
 }
 

@@ -158,6 +158,13 @@ spec:
         let found = lines.any(|line| line.starts_with(&head) && line.contains(told));
         assert!(found, "{place} {told}\n{out}");
     }
+    let places: Vec<(usize, usize)> = out
+        .lines()
+        .filter_map(|line| line.strip_prefix(&format!("{path}:"))?.split_once(' '))
+        .filter_map(|(place, _)| place.split_once(':'))
+        .filter_map(|(line, column)| Some((line.parse().ok()?, column.parse().ok()?)))
+        .collect();
+    assert!(places.len() >= 4 && places.is_sorted(), "{out}");
     let output = drover(&["validate", "-o", "json", &path], "");
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     let problems = report["documents"][1]["problems"].as_array().unwrap();
@@ -267,6 +274,35 @@ fn wrong_usage_and_missing_files_end_with_2_and_one_line() {
         err.contains("/does/not/exist.yaml") && err.contains("give a file"),
         "{err}"
     );
+}
+
+#[test]
+fn a_file_that_cannot_be_read_hides_no_problem_of_another() {
+    let folder = TempDir::new().unwrap();
+    let wrong = with(own_consumer(), "/spec/delivery/ordering", json!("Keys"));
+    let wrong = file(&folder, "wrong.yaml", &wrong.to_string());
+    let latin = folder.path().join("latin.yaml");
+    std::fs::write(&latin, b"name: caf\xe9").unwrap();
+    let latin = latin.display().to_string();
+    let files = ["/does/not/exist.yaml", &wrong, &latin];
+    let output = drover(&[&["validate"], &files[..]].concat(), "");
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        out(&output).contains("cannot be \"Keys\""),
+        "{}",
+        out(&output)
+    );
+    let err = err(&output);
+    let unread: Vec<&str> = err.lines().collect();
+    assert_eq!(unread.len(), 2, "{err}");
+    assert!(unread[0].contains("read /does/not/exist.yaml"), "{err}");
+    assert!(unread[1].contains(&latin), "{err}");
+    let output = drover(&[&["validate", "-o", "json"], &files[..]].concat(), "");
+    assert_eq!(output.status.code(), Some(2));
+    let report: Value = serde_json::from_str(&out(&output)).unwrap();
+    assert_eq!(report["valid"], false);
+    assert_eq!(report["documents"][0]["file"], json!(wrong));
+    assert_eq!(report["unread"][1]["file"], json!(latin));
 }
 
 #[test]

@@ -65,6 +65,7 @@ pub async fn run(args: RecordArgs) -> anyhow::Result<ExitCode> {
     );
     let properties: BTreeMap<_, _> = args.properties.iter().cloned().collect();
     let admin = Admin::open(&args.bootstrap, &properties)
+        .map(Admin::ending_when_refused)
         .map_err(|error| anyhow!("{error}; check --bootstrap and --property"))?;
     let partitions = partitions(&admin, &args).await;
     let mut partitions = partitions.map_err(|failed| explain(&failed, &args))?;

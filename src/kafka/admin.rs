@@ -5,6 +5,7 @@
 
 mod asking;
 mod error;
+mod refusal;
 
 pub use error::Error;
 
@@ -25,6 +26,7 @@ pub use super::native::answers::{Member, Topic};
 use super::security::Security;
 use crate::clock::Monotonic;
 use crate::topic::{Offset, TopicPartition};
+use refusal::Refusal;
 
 /// What librdkafka is given beyond its own time-out before we stop waiting for it.
 const GRACE: Duration = Duration::from_secs(1);
@@ -37,6 +39,7 @@ pub struct Admin {
     handshake: Option<Handshake>,
     /// The cluster's brokers, the one to ask last.
     brokers: Mutex<Vec<i32>>,
+    refusal: Refusal,
 }
 
 /// The client in use.
@@ -114,7 +117,15 @@ impl Admin {
             together: GroupOffsets::of(&connection),
             handshake: Handshake::of(&connection),
             brokers: Mutex::default(),
+            refusal: Refusal::default(),
         })
+    }
+
+    /// Where no broker lets us in, for a reason that somebody has to correct (a certificate, a password), questions end
+    /// soon, and not only with their time-out: for who waits for the answer, and does not ask again.
+    pub fn ending_when_refused(mut self) -> Self {
+        self.refusal = Refusal::ends();
+        self
     }
 
     /// The partitions of each topic; [`Error::Missing`] for one that does not exist.
@@ -290,9 +301,12 @@ impl Admin {
             return Ok(broker);
         }
         let native = self.native();
-        let asked = tokio::task::spawn_blocking(native.brokers(timeout)).await;
+        let asked = self.refusal.of_brokers(&native, timeout).await;
         let brokers = match asked {
-            Ok(Ok(brokers)) => brokers,
+            Ok(Ok(brokers)) => {
+                self.refusal.answered();
+                brokers
+            }
             Ok(Err(failure)) => return Err(self.explain(&native, Error::of(failure)).await),
             Err(error) => return Err(Error::Later(format!("ask for brokers: {error}"))),
         };

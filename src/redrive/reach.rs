@@ -38,6 +38,7 @@ impl Reach {
             ..
         } = self.words;
         Admin::secured(&self.bootstrap, &self.properties, &self.security)
+            .map(Admin::ending_when_refused)
             .map_err(|error| anyhow!("{error}; check {bootstrap} and {property}"))
     }
 

@@ -1,6 +1,8 @@
 //! What the command line says when something is not as it should be, over all subcommands that ask somebody:
 //! one line with a remedy, exit code 2, nothing on standard output, and never a secret.
 
+mod refused;
+
 use std::collections::BTreeSet;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener};

@@ -75,8 +75,18 @@ impl Admin {
         receiver: Receiver<T>,
         patience: Duration,
     ) -> Result<T, Error> {
-        let error = match tokio::time::timeout(patience, receiver).await {
-            Ok(Ok(Ok(answer))) => return Ok(answer),
+        let waited = tokio::select! {
+            waited = tokio::time::timeout(patience, receiver) => waited,
+            () = self.refusal.ends_it(native) => {
+                let error = Error::Unreachable("no broker lets us in".to_owned());
+                return Err(self.explain(native, error).await);
+            }
+        };
+        let error = match waited {
+            Ok(Ok(Ok(answer))) => {
+                self.refusal.answered();
+                return Ok(answer);
+            }
             Ok(Ok(Err(failure))) => Error::of(failure),
             Ok(Err(_)) => Error::Unreachable("the client was closed".to_owned()),
             Err(_) => Error::Unreachable(format!("no answer within {patience:?}")),

@@ -128,9 +128,7 @@ impl Drop for Queue {
 impl Native {
     /// Opens a client. Nothing is connected yet.
     pub fn open(config: &ClientConfig) -> KafkaResult<Self> {
-        let context = Context {
-            complaint: Mutex::new(None),
-        };
+        let context = Context::default();
         let (config, grant) = Grant::take(config);
         let native_config = config.create_native_config()?;
         let client = Client::new(
@@ -181,7 +179,13 @@ impl Native {
         let missing = shared.tokens.as_ref().and_then(Tokens::missing);
         missing
             .map(Complaint::Token)
-            .or_else(|| lock(&shared.client.context().complaint).clone())
+            .or_else(|| lock(&shared.client.context().said).complaint.clone())
+    }
+
+    /// For how long no broker has let us in, for a reason that waiting does not mend; none where one may.
+    pub fn refused_for(&self) -> Option<Duration> {
+        let shared = self.shared.as_ref()?;
+        lock(&shared.client.context().said).refused_for()
     }
 
     /// Whether a question to this group's coordinator is unanswered although nobody waits for it

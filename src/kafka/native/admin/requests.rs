@@ -108,10 +108,10 @@ impl Native {
     pub fn brokers(
         &self,
         timeout: Duration,
-    ) -> impl FnOnce() -> Result<Vec<i32>, Failure> + Send + 'static {
+    ) -> impl Fn() -> Result<Vec<i32>, Failure> + Send + Sync + 'static {
         let shared = self.shared.clone();
         move || {
-            let Some(shared) = shared else {
+            let Some(shared) = &shared else {
                 return Ok(Vec::new());
             };
             let timeout_ms = c_int::try_from(timeout.as_millis()).unwrap_or(c_int::MAX);

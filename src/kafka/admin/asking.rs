@@ -111,7 +111,9 @@ impl Admin {
 fn with_complaint(error: Error, complaint: Option<Complaint>) -> Error {
     match (error, complaint) {
         (Error::Unreachable(_), Some(Complaint::Tls(why))) => Error::tls(&why),
-        (Error::Unreachable(_), Some(Complaint::Authentication(why))) => Error::Authentication(why),
+        (Error::Unreachable(_), Some(Complaint::Authentication(why))) => {
+            Error::authentication(&why)
+        }
         (Error::Unreachable(_) | Error::Authentication(_), Some(Complaint::Token(why))) => {
             Error::Token(why)
         }

@@ -15,9 +15,7 @@ pub enum Error {
     #[error("no TLS connection to Kafka: {0}")]
     Tls(String),
     /// A broker is there, and does not believe who we are.
-    #[error(
-        "Kafka does not accept our credentials: {0}; check mechanism, user and password, or oauth, in spec.kafka.sasl"
-    )]
+    #[error("Kafka does not accept our credentials: {0}")]
     Authentication(String),
     /// There is no token to show to brokers.
     #[error("no OAuth token for Kafka: {0}; check spec.kafka.sasl.oauth")]
@@ -78,6 +76,18 @@ impl Error {
         ))
     }
 
+    pub(super) fn authentication(said: &str) -> Self {
+        // So a broker answers where it asks nobody who he is.
+        Self::Authentication(match said.contains("not valid in current SASL state") {
+            true => format!(
+                "the port wants none ({said}); name a port with SASL in spec.kafka.bootstrapServers, or leave spec.kafka.sasl out"
+            ),
+            false => {
+                format!("{said}; check mechanism, user and password, or oauth, in spec.kafka.sasl")
+            }
+        })
+    }
+
     pub(in crate::kafka) fn of(failure: Failure) -> Self {
         let Failure { code, message } = failure;
         match code {
@@ -86,7 +96,7 @@ impl Error {
             -195 | -193 | -187 | -185 | -180 | -167 | -197 | 7 => Self::Unreachable(message),
             -181 => Self::tls(&message),
             // librdkafka's; mechanism not enabled; refused.
-            -169 | 33 | 34 | 58 => Self::Authentication(message),
+            -169 | 33 | 34 | 58 => Self::authentication(&message),
             29..=31 => Self::NotAuthorized(message),
             -190 | -188 | 3 | 17 | 100 => Self::Missing,
             25 | 68 | 27 => Self::GroupBusy,

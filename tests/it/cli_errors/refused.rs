@@ -61,3 +61,20 @@ fn a_wrong_password_and_an_expired_certificate_are_told_long_before_the_timeout(
         &["no TLS connection to Kafka"],
     );
 }
+
+#[test]
+fn a_port_that_wants_no_credentials_is_not_taken_for_one_that_refuses_them() {
+    end_early(
+        &secured().broker.servers,
+        &login("SASL_PLAINTEXT"),
+        &[
+            "the port wants none",
+            "name a port with SASL in spec.kafka.bootstrapServers, or leave spec.kafka.sasl out",
+        ],
+    );
+    end_early(
+        &secured().servers("TLS"),
+        &login("SASL_SSL"),
+        &["the port wants none"],
+    );
+}

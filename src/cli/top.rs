@@ -22,6 +22,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::cluster::{Cluster, ClusterArgs};
 use super::fleets::FleetsArgs;
+use super::leadership::{self, Consequence};
 use super::{output, pause};
 use crate::api::{KafkaConsumer, Span};
 use crate::clock::{self, Monotonic};
@@ -35,6 +36,8 @@ use view::Paint;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// What is said in seconds is drawn anew this often, and a terminal that has gone is noticed.
 const TICK: Duration = Duration::from_secs(1);
+/// It is looked this often whether a controller leads.
+const LEADERS: Duration = Duration::from_secs(5);
 /// Nobody sees more, and the API server has other work.
 const SHORTEST: Duration = Duration::from_millis(100);
 
@@ -73,8 +76,9 @@ pub async fn run(args: TopArgs) -> anyhow::Result<ExitCode> {
         false => format!("namespace {}", cluster.namespace),
     };
     let place = format!("{place}{}", args.fleets.with_labels());
-    let first = args.fleets.list(&cluster).await?;
-    let model = Model::new(place, args.fleets.all_namespaces, first, clock::now());
+    let (first, vacancy) = tokio::join!(args.fleets.list(&cluster), vacancy(&cluster));
+    let mut model = Model::new(place, args.fleets.all_namespaces, first?, clock::now());
+    model.vacancy = vacancy;
     live(args, cluster, model).await
 }
 
@@ -103,8 +107,9 @@ async fn live(args: TopArgs, cluster: Arc<Cluster>, mut model: Model) -> anyhow:
         let told = tokio::select! {
             Some(answer) = answers.recv() => {
                 match answer {
-                    Ok(consumers) => model.heard(consumers, clock::now()),
-                    Err(why) => model.unheard(why),
+                    Answer::Fleets(consumers) => model.heard(consumers, clock::now()),
+                    Answer::Vacancy(vacancy) => model.vacancy = vacancy,
+                    Answer::None(why) => model.unheard(why),
                 }
                 continue;
             }
@@ -167,7 +172,18 @@ async fn finish(mut changes: JoinSet<String>, signals: &mut Signals) -> anyhow::
     }
 }
 
-type Answer = Result<Vec<KafkaConsumer>, String>;
+/// Of the API server.
+enum Answer {
+    Fleets(Vec<KafkaConsumer>),
+    /// Whether anybody leads.
+    Vacancy(Option<String>),
+    /// Why there is none.
+    None(String),
+}
+
+async fn vacancy(cluster: &Cluster) -> Option<String> {
+    leadership::vacancy(cluster, Consequence::MayBeOld, clock::now()).await
+}
 
 /// Asks the API server again and again; whatever it answers, or does not, is an answer.
 async fn ask(
@@ -177,19 +193,29 @@ async fn ask(
     tell: mpsc::UnboundedSender<Answer>,
 ) {
     let mut rest = args.interval.0;
+    let mut looked = Monotonic::start();
     loop {
         // The first one was asked before.
         let _ = timeout(rest, hurry.notified()).await;
         let asked = Monotonic::start();
         let answer = match timeout(PATIENCE, args.fleets.list(&cluster)).await {
-            Ok(Ok(found)) => Ok(found),
-            Ok(Err(error)) => Err(format!("{error:#}")),
-            Err(_) => Err(no_answer(&cluster)),
+            Ok(Ok(found)) => Answer::Fleets(found),
+            Ok(Err(error)) => Answer::None(format!("{error:#}")),
+            Err(_) => Answer::None(no_answer(&cluster)),
         };
+        let answers = matches!(answer, Answer::Fleets(_));
         // Thousands of fleets are work for the API server: at least half of the time it has none with us.
         rest = args.interval.0.max(asked.elapsed());
         if tell.send(answer).is_err() {
             return;
+        }
+        if answers && looked.elapsed() >= LEADERS {
+            looked = Monotonic::start();
+            if let Ok(vacancy) = timeout(PATIENCE, vacancy(&cluster)).await
+                && tell.send(Answer::Vacancy(vacancy)).is_err()
+            {
+                return;
+            }
         }
     }
 }

@@ -141,6 +141,42 @@ async fn a_lost_connection_is_said_and_found_again() {
     assert!(!terminal.is_alternate());
 }
 
+#[test]
+fn that_no_controller_leads_is_said_until_one_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let led = Arc::new(AtomicBool::new(false));
+    let leads = Arc::clone(&led);
+    let address = api_server_that(move |head| {
+        if !head.contains("/leases") {
+            return (200, listed());
+        }
+        let renewed = match leads.load(Ordering::SeqCst) {
+            true => format!("{:.6}", drover::clock::now()),
+            false => "2026-01-01T00:00:00.000000Z".to_owned(),
+        };
+        let lease = json!({
+            "metadata": { "name": "drover-controller", "namespace": "drover-system" },
+            "spec": { "holderIdentity": "controller-0", "leaseDurationSeconds": 15, "renewTime": renewed },
+        });
+        let list = json!({
+            "apiVersion": "coordination.k8s.io/v1", "kind": "LeaseList", "metadata": {}, "items": [lease],
+        });
+        (200, list)
+    });
+    let kubeconfig = kubeconfig(folder.path(), address);
+    let arguments = ["top", "--interval", "200ms"];
+    let mut terminal = Terminal::start(&arguments, &kubeconfig, (160, 8));
+    let silent = "since no controller leads: controller-0 led, and is silent since ";
+    let screen = terminal.wait_for("nobody leads", |screen| screen.contains(silent));
+    assert!(screen.contains("orders"), "{screen}");
+    led.store(true, Ordering::SeqCst);
+    terminal.wait_for("one leads", |screen| {
+        screen.contains("orders") && !screen.contains("no controller leads")
+    });
+    terminal.press("q");
+    assert_eq!(terminal.ended(), Some(0));
+}
+
 #[tokio::test]
 async fn labels_choose_from_all_namespaces() {
     let (_, one) = fleets(&[("here", json!({}))]).await;

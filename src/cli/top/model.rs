@@ -35,6 +35,8 @@ pub(super) struct Model {
     pub heard: Timestamp,
     /// What keeps it from answering now.
     pub lost: Option<String>,
+    /// That nobody writes statuses any more.
+    pub vacancy: Option<String>,
     past: BTreeMap<Name, Past>,
 }
 
@@ -107,6 +109,7 @@ impl Model {
             notice: None,
             heard: now,
             lost: None,
+            vacancy: None,
             past: BTreeMap::new(),
         };
         model.heard(consumers, now);

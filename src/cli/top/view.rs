@@ -119,6 +119,8 @@ fn head(model: &Model, now: Timestamp, page: &mut Page<'_>) {
         let age = ago(model.heard, now);
         let text = format!("nothing new for {age}, still asking: {why}");
         page.write(0, 1, &text, RED);
+    } else if let Some(vacancy) = &model.vacancy {
+        page.write(0, 1, vacancy, RED);
     }
 }
 

@@ -95,6 +95,20 @@ fn a_lost_connection_is_said_and_what_was_known_stays() {
 }
 
 #[test]
+fn that_nobody_leads_is_said_in_one_line_and_a_lost_connection_before_it() {
+    let mut model = model();
+    let before = drawn(&model, 58, 120, 9);
+    model.vacancy = Some("what is shown may be old, since no controller leads".to_owned());
+    let text = drawn(&model, 58, 120, 9);
+    let differs = |line: &usize| text.lines().nth(*line) != before.lines().nth(*line);
+    assert_eq!((0..9).filter(differs).collect::<Vec<_>>(), [1], "{text}");
+    assert!(text.lines().nth(1).unwrap().contains("no controller leads"));
+    model.unheard("connection refused".to_owned());
+    let text = drawn(&model, 58, 120, 9);
+    assert!(text.contains("connection refused") && !text.contains("no controller"));
+}
+
+#[test]
 fn any_size_is_drawn_with_any_number_of_fleets() {
     let many = |count: usize| {
         let fleets =

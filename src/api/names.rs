@@ -31,6 +31,11 @@ pub const ANNOTATION_DELETION_COST: &str = "controller.kubernetes.io/pod-deletio
 /// Annotation of a KafkaConsumer: records that somebody gave up, see [`crate::api::Skip`].
 pub const ANNOTATION_SKIP: &str = "drover.dev/skip";
 
+/// Annotation of a controller's Lease: the namespaces that its holder looks after, with commas; [`ALL_NAMESPACES`] for all.
+pub const ANNOTATION_NAMESPACES: &str = "drover.dev/namespaces";
+/// In [`ANNOTATION_NAMESPACES`], whatever there is.
+pub const ALL_NAMESPACES: &str = "*";
+
 /// The container of the worker in a pod template.
 pub const WORKER_CONTAINER: &str = "worker";
 /// The volume with the Secrets that the worker needs, in a pod template.

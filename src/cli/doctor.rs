@@ -17,8 +17,9 @@ use super::cluster::{Cluster, ClusterArgs};
 use super::connection::ConnectionArgs;
 use super::fleets::FleetsArgs;
 use super::format::Format;
-use super::output;
+use super::{leadership, output};
 use crate::api::Span;
+use crate::clock;
 use chain::{Chain, Finding};
 
 /// Arguments of `drover doctor`.
@@ -76,6 +77,11 @@ pub async fn run(args: DoctorArgs) -> anyhow::Result<ExitCode> {
                 if consumers.is_empty() {
                     let none = args.fleets.none_found(&cluster.namespace);
                     chain.well("KafkaConsumers", &none);
+                }
+                let neglect =
+                    leadership::neglect(&cluster, controller_in, &consumers, clock::now());
+                if let Some(neglect) = neglect.await {
+                    chain.wrong("controller", &neglect);
                 }
                 for consumer in &consumers {
                     chain.conditions(consumer);

@@ -7,6 +7,7 @@ mod words;
 use std::process::ExitCode;
 
 use clap::Args;
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Event;
 use kube::api::ListParams;
 use kube::{Api, ResourceExt};
@@ -57,10 +58,8 @@ pub async fn run(args: ExplainArgs) -> anyhow::Result<ExitCode> {
     let changes = scaled.map(|scaled| changes(scaled, consumer.uid().as_deref()));
     let changes = changes.as_deref();
     let now = clock::now();
-    if args.output == Format::Table
-        && let Some(vacancy) = leadership::vacancy(&cluster, Consequence::MayBeOld, now).await
-    {
-        leadership::say(&vacancy);
+    if args.output == Format::Table {
+        say_vacancy(&cluster, std::slice::from_ref(&consumer), now).await;
     }
     args.output.print(
         || value(&consumer, changes),
@@ -78,11 +77,9 @@ async fn of_many(args: &ExplainArgs, cluster: &Cluster) -> anyhow::Result<ExitCo
         _ => events(cluster, args.fleets.all_namespaces, None).await,
     };
     let now = clock::now();
-    if args.output == Format::Table
-        && !found.is_empty()
-        && let Some(vacancy) = leadership::vacancy(cluster, Consequence::MayBeOld, now).await
-    {
-        leadership::say(&vacancy);
+    if args.output == Format::Table && !found.is_empty() {
+        let consumers = found.iter().map(|readable| readable.consumer.clone());
+        say_vacancy(cluster, &consumers.collect::<Vec<_>>(), now).await;
     }
     let none_found = args.fleets.none_found(&cluster.namespace);
     fleets::tell(args.output, &none_found, found, async |consumer| {
@@ -94,6 +91,14 @@ async fn of_many(args: &ExplainArgs, cluster: &Cluster) -> anyhow::Result<ExitCo
         })
     })
     .await
+}
+
+/// Where nobody writes any more what is shown here.
+async fn say_vacancy(cluster: &Cluster, fleets: &[KafkaConsumer], now: Timestamp) {
+    let vacancy = leadership::vacancy(cluster, Consequence::MayBeOld, fleets, now);
+    if let Some(vacancy) = vacancy.await {
+        leadership::say(&vacancy);
+    }
 }
 
 fn value(consumer: &KafkaConsumer, changes: Option<&[Change]>) -> Value {

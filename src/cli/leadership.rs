@@ -1,4 +1,6 @@
-//! Who leads: the Leases by which controllers say so, as far as they may be read.
+//! Who leads, and of which namespaces: the Leases by which controllers say so, as far as they may be read.
+
+use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::Lease;
@@ -9,6 +11,9 @@ use super::cluster::Cluster;
 use super::columns::ago;
 use super::fit::wrapped_lines;
 use super::output;
+use crate::api::KafkaConsumer;
+use crate::api::names::{ALL_NAMESPACES, ANNOTATION_NAMESPACES};
+use crate::plural::noun;
 
 /// What the name of the controller's Lease ends with, in every way of installing it.
 const LEASE: &str = "drover-controller";
@@ -67,7 +72,13 @@ pub(super) fn leadership(lease: &Lease, now: Timestamp) -> Leadership {
     }
 }
 
-/// What comes of it where no controller leads.
+/// The namespaces that the holder of this Lease looks after; none where it looks after all, or does not say.
+pub(super) fn looked_after(lease: &Lease) -> Option<Vec<&str>> {
+    let named = lease.annotations().get(ANNOTATION_NAMESPACES)?;
+    (named != ALL_NAMESPACES).then(|| named.split(',').collect())
+}
+
+/// What comes of it where no controller leads, or none that looks after a namespace.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Consequence {
     /// Of what a controller wrote before.
@@ -79,20 +90,22 @@ pub(super) enum Consequence {
 impl Consequence {
     fn says(self) -> &'static str {
         match self {
-            Self::MayBeOld => "what is shown may be old, since no controller leads",
-            Self::NothingActs => "nothing acts on it yet, since no controller leads",
+            Self::MayBeOld => "what is shown may be old",
+            Self::NothingActs => "nothing acts on it yet",
         }
     }
 }
 
-/// That no controller leads anywhere, with what to do; none where one does, and where this user may not know.
+/// That no controller that leads looks after these fleets, with what to do; none where one does, and where this user
+/// may not know.
 pub(super) async fn vacancy(
     cluster: &Cluster,
     consequence: Consequence,
+    fleets: &[KafkaConsumer],
     now: Timestamp,
 ) -> Option<String> {
     let leases = leases(cluster, None).await.ok()?;
-    vacant(&leases, consequence, now)
+    vacant(&leases, consequence, fleets, now)
 }
 
 /// Says it beside what is shown, which may go to a program.
@@ -101,21 +114,68 @@ pub(super) fn say(vacancy: &str) {
     eprintln!("{}", wrapped_lines(&line, output::width()));
 }
 
-fn vacant(leases: &[Lease], consequence: Consequence, now: Timestamp) -> Option<String> {
+/// As [`vacancy`], by these Leases.
+pub(super) fn vacant(
+    leases: &[Lease],
+    consequence: Consequence,
+    fleets: &[KafkaConsumer],
+    now: Timestamp,
+) -> Option<String> {
     let what = consequence.says();
-    if leases.iter().any(|lease| leadership(lease, now).leads) {
-        return None;
+    let leads = |lease: &&Lease| leadership(lease, now).leads;
+    let leading: Vec<&Lease> = leases.iter().filter(leads).collect();
+    if !leading.is_empty() {
+        return unattended(&leading, fleets).map(|why| format!("{what}, since {why}"));
     }
     let renewed = |lease: &&Lease| Some(lease.spec.as_ref()?.renew_time.as_ref()?.0);
     let Some(last) = leases.iter().max_by_key(renewed) else {
         return Some(format!(
-            "{what}, and none ever did (there is no Lease {LEASE}); install it: helm install drover charts/drover"
+            "{what}, since no controller leads, and none ever did (there is no Lease {LEASE}); install it: helm install drover charts/drover"
         ));
     };
     let namespace = last.namespace().unwrap_or_default();
     Some(format!(
-        "{what}: {}: kubectl -n {namespace} get pods -l app.kubernetes.io/name={LEASE}, and drover doctor",
+        "{what}, since no controller leads: {}: kubectl -n {namespace} get pods -l app.kubernetes.io/name={LEASE}, and drover doctor",
         leadership(last, now).says
+    ))
+}
+
+/// That some of these fleets are in namespaces that no controller looks after, of those whose Lease is in this namespace,
+/// or in any; none where that is not known.
+pub(super) async fn neglect(
+    cluster: &Cluster,
+    controllers_in: Option<&str>,
+    fleets: &[KafkaConsumer],
+    now: Timestamp,
+) -> Option<String> {
+    let leases = leases(cluster, controllers_in).await.ok()?;
+    let leads = |lease: &&Lease| leadership(lease, now).leads;
+    unattended(&leases.iter().filter(leads).collect::<Vec<_>>(), fleets)
+}
+
+/// That some of these fleets are in namespaces that none of those who lead looks after; none where one does not say.
+fn unattended(leading: &[&Lease], fleets: &[KafkaConsumer]) -> Option<String> {
+    let named: Option<Vec<_>> = leading.iter().map(|lease| looked_after(lease)).collect();
+    let named: BTreeSet<&str> = named?.into_iter().flatten().collect();
+    if leading.is_empty() {
+        return None;
+    }
+    let namespaces = fleets.iter().filter_map(|fleet| fleet.namespace());
+    let left: BTreeSet<String> = namespaces
+        .filter(|namespace| !named.contains(namespace.as_str()))
+        .collect();
+    if left.is_empty() {
+        return None;
+    }
+    let listed = |names: Vec<&str>| names.join(", ");
+    let homes = leading.iter().filter_map(|lease| lease.namespace());
+    let homes: BTreeSet<String> = homes.collect();
+    Some(format!(
+        "no controller looks after {} {} (the one in {} looks after {}); add it there to the chart's value namespaces",
+        noun("namespace", left.len()),
+        listed(left.iter().map(String::as_str).collect()),
+        listed(homes.iter().map(String::as_str).collect()),
+        listed(named.into_iter().collect()),
     ))
 }
 
@@ -147,7 +207,7 @@ mod tests {
 
     #[test]
     fn one_that_leads_is_enough_wherever_it_runs() {
-        let vacant = |leases: &[Lease]| vacant(leases, Consequence::MayBeOld, now());
+        let vacant = |leases: &[Lease]| vacant(leases, Consequence::MayBeOld, &[], now());
         assert_eq!(vacant(&[held("a", OLD), held("b", FRESH)]), None);
         // Clocks differ.
         assert_eq!(vacant(&[held("a", "2026-11-22T12:09:31.000000Z")]), None);
@@ -155,7 +215,7 @@ mod tests {
 
     #[test]
     fn the_last_one_that_led_is_named_with_where_its_pods_are() {
-        let vacant = |leases: &[Lease]| vacant(leases, Consequence::MayBeOld, now()).unwrap();
+        let vacant = |leases: &[Lease]| vacant(leases, Consequence::MayBeOld, &[], now()).unwrap();
         let says = vacant(&[held("a", OLDER), held("drover-system", OLD)]);
         for words in [
             "what is shown may be old, since no controller leads: controller-0 led, and is silent since 5m",
@@ -172,7 +232,7 @@ mod tests {
 
     #[test]
     fn where_none_ever_led_it_is_said_how_to_install_one() {
-        let says = vacant(&[], Consequence::NothingActs, now()).unwrap();
+        let says = vacant(&[], Consequence::NothingActs, &[], now()).unwrap();
         assert!(
             says.starts_with(
                 "nothing acts on it yet, since no controller leads, and none ever did"
@@ -180,5 +240,41 @@ mod tests {
             "{says}"
         );
         assert!(says.contains("helm install drover charts/drover"), "{says}");
+    }
+
+    fn looks_after(mut lease: Lease, namespaces: &str) -> Lease {
+        let named = (ANNOTATION_NAMESPACES.to_owned(), namespaces.to_owned());
+        lease.metadata.annotations = Some([named].into());
+        lease
+    }
+
+    #[test]
+    fn a_namespace_that_none_of_those_who_lead_looks_after_is_named_with_what_they_do() {
+        let fleet = |namespace: &str| -> KafkaConsumer {
+            serde_json::from_value(json!({
+                "apiVersion": "drover.dev/v1alpha1", "kind": "KafkaConsumer",
+                "metadata": { "name": "orders", "namespace": namespace },
+                "spec": { "kafka": { "bootstrapServers": "kafka:9092" }, "topics": ["orders"],
+                    "handler": { "http": { "url": "http://orders/kafka" } } },
+            }))
+            .unwrap()
+        };
+        let fleets = [fleet("shop"), fleet("mail")];
+        let vacant = |leases: &[Lease]| vacant(leases, Consequence::MayBeOld, &fleets, now());
+        let here = || looks_after(held("drover-system", FRESH), "mail,books");
+        assert_eq!(
+            vacant(&[here()]).unwrap(),
+            "what is shown may be old, since no controller looks after namespace shop (the one in drover-system looks after books, mail); add it there to the chart's value namespaces"
+        );
+        // Another one does, or may do; one that is gone does not.
+        for other in [
+            looks_after(held("b", FRESH), "shop"),
+            looks_after(held("b", FRESH), ALL_NAMESPACES),
+            held("b", FRESH),
+        ] {
+            assert_eq!(vacant(&[here(), other]), None);
+        }
+        let gone = looks_after(held("b", OLD), "shop");
+        assert!(vacant(&[here(), gone]).is_some());
     }
 }

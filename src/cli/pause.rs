@@ -56,7 +56,7 @@ pub async fn run(args: PauseArgs, paused: bool) -> anyhow::Result<ExitCode> {
             }
         }
     }
-    let mut changed = false;
+    let mut changed = Vec::new();
     for readable in readables {
         let consumer = readable.consumer;
         let name = consumer.name_any();
@@ -74,12 +74,13 @@ pub async fn run(args: PauseArgs, paused: bool) -> anyhow::Result<ExitCode> {
         };
         if consumer.spec.paused != paused {
             set(&cluster, &cluster.namespace, &name, paused).await?;
-            changed = true;
+            changed.push(consumer);
         }
         output::print(&format!("{name} {done}\n"))?;
     }
-    if changed {
-        let vacancy = leadership::vacancy(&cluster, Consequence::NothingActs, clock::now());
+    if !changed.is_empty() {
+        let consequence = Consequence::NothingActs;
+        let vacancy = leadership::vacancy(&cluster, consequence, &changed, clock::now());
         if let Some(vacancy) = vacancy.await {
             leadership::say(&vacancy);
         }

@@ -120,7 +120,8 @@ pub async fn run(args: SkipArgs) -> anyhow::Result<ExitCode> {
         "{name} skips {partition} offset {}: {waits}; see drover status {name}{here}\n",
         args.offset
     ))?;
-    let vacancy = leadership::vacancy(&cluster, Consequence::NothingActs, clock::now());
+    let fleets = std::slice::from_ref(&consumer);
+    let vacancy = leadership::vacancy(&cluster, Consequence::NothingActs, fleets, clock::now());
     if let Some(vacancy) = vacancy.await {
         leadership::say(&vacancy);
     }

@@ -10,6 +10,7 @@ mod watch;
 use std::process::ExitCode;
 
 use clap::Args;
+use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::ResourceExt;
 use serde_json::{Value, json};
@@ -18,7 +19,7 @@ use super::cluster::{Cluster, ClusterArgs};
 use super::fit::wrapped_lines;
 use super::fleets::FleetsArgs;
 use super::format::Listing;
-use super::leadership::Consequence;
+use super::leadership::{Consequence, vacant};
 use super::{leadership, output};
 use crate::api::{KafkaConsumer, ScalingMode, Span, names::condition, reasons};
 use crate::clock;
@@ -66,9 +67,11 @@ pub async fn run(args: StatusArgs) -> anyhow::Result<ExitCode> {
             None => args.fleets.list(&cluster).await,
         }
     };
-    let (found, vacancy) = tokio::join!(find, vacancy(&args, &cluster));
+    let (found, leases) = tokio::join!(find, leases(&args, &cluster));
     let found = found?;
-    if let Some(vacancy) = vacancy.filter(|_| !found.is_empty()) {
+    if let Some(leases) = leases.filter(|_| !found.is_empty())
+        && let Some(vacancy) = vacant(&leases, Consequence::MayBeOld, &found, clock::now())
+    {
         leadership::say(&vacancy);
     }
     if args.watch {
@@ -83,12 +86,10 @@ pub async fn run(args: StatusArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// That nobody writes any more what is shown here, for people.
-async fn vacancy(args: &StatusArgs, cluster: &Cluster) -> Option<String> {
+/// By which it is known, for people, whether anybody writes any more what is shown here.
+async fn leases(args: &StatusArgs, cluster: &Cluster) -> Option<Vec<Lease>> {
     match args.output {
-        Listing::Table | Listing::Wide => {
-            leadership::vacancy(cluster, Consequence::MayBeOld, clock::now()).await
-        }
+        Listing::Table | Listing::Wide => leadership::leases(cluster, None).await.ok(),
         Listing::Name | Listing::Json | Listing::Yaml => None,
     }
 }

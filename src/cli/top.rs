@@ -76,9 +76,10 @@ pub async fn run(args: TopArgs) -> anyhow::Result<ExitCode> {
         false => format!("namespace {}", cluster.namespace),
     };
     let place = format!("{place}{}", args.fleets.with_labels());
-    let (first, vacancy) = tokio::join!(args.fleets.list(&cluster), vacancy(&cluster));
-    let mut model = Model::new(place, args.fleets.all_namespaces, first?, clock::now());
-    model.vacancy = vacancy;
+    let first = args.fleets.list(&cluster).await?;
+    let vacancy = timeout(PATIENCE, vacancy(&cluster, &first)).await;
+    let mut model = Model::new(place, args.fleets.all_namespaces, first, clock::now());
+    model.vacancy = vacancy.unwrap_or_default();
     live(args, cluster, model).await
 }
 
@@ -181,8 +182,8 @@ enum Answer {
     None(String),
 }
 
-async fn vacancy(cluster: &Cluster) -> Option<String> {
-    leadership::vacancy(cluster, Consequence::MayBeOld, clock::now()).await
+async fn vacancy(cluster: &Cluster, fleets: &[KafkaConsumer]) -> Option<String> {
+    leadership::vacancy(cluster, Consequence::MayBeOld, fleets, clock::now()).await
 }
 
 /// Asks the API server again and again; whatever it answers, or does not, is an answer.
@@ -203,19 +204,21 @@ async fn ask(
             Ok(Err(error)) => Answer::None(format!("{error:#}")),
             Err(_) => Answer::None(no_answer(&cluster)),
         };
-        let answers = matches!(answer, Answer::Fleets(_));
-        // Thousands of fleets are work for the API server: at least half of the time it has none with us.
-        rest = args.interval.0.max(asked.elapsed());
-        if tell.send(answer).is_err() {
-            return;
-        }
-        if answers && looked.elapsed() >= LEADERS {
+        // Where there is no answer it is not known either.
+        if let Answer::Fleets(fleets) = &answer
+            && looked.elapsed() >= LEADERS
+        {
             looked = Monotonic::start();
-            if let Ok(vacancy) = timeout(PATIENCE, vacancy(&cluster)).await
+            if let Ok(vacancy) = timeout(PATIENCE, vacancy(&cluster, fleets)).await
                 && tell.send(Answer::Vacancy(vacancy)).is_err()
             {
                 return;
             }
+        }
+        // Thousands of fleets are work for the API server: at least half of the time it has none with us.
+        rest = args.interval.0.max(asked.elapsed());
+        if tell.send(answer).is_err() {
+            return;
         }
     }
 }

@@ -47,6 +47,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info};
 
+use crate::api::names::{ALL_NAMESPACES, ANNOTATION_NAMESPACES};
 use crate::clock::Monotonic;
 use crate::k8s::chain;
 use crate::k8s::client::{self, Call, Fence};
@@ -160,6 +161,11 @@ async fn lead(
         clock,
         fence.clone(),
     );
+    let looked_after = match settings.namespaces.as_slice() {
+        [] => ALL_NAMESPACES.to_owned(),
+        named => named.join(","),
+    };
+    let candidate = candidate.annotated(ANNOTATION_NAMESPACES, looked_after);
     // Acting ends before the campaign does, so that nobody else begins in between.
     let campaign_over = CancellationToken::new();
     let leader = Leader {

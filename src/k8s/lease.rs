@@ -5,6 +5,7 @@
 //! lease. Others judge the lease by when they saw it change, never by the holder's clock.
 //! Losing the lease does not end the process: it campaigns again.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -82,6 +83,7 @@ pub struct Candidate {
     api: Api<Lease>,
     name: String,
     identity: String,
+    annotations: BTreeMap<String, String>,
     terms: Terms,
     clock: Monotonic,
     fence: Fence,
@@ -111,6 +113,7 @@ impl Candidate {
             api: Api::namespaced(client, namespace),
             name: name.to_owned(),
             identity,
+            annotations: BTreeMap::new(),
             terms,
             clock,
             fence,
@@ -118,6 +121,12 @@ impl Candidate {
             renewed_at: None,
             complained: false,
         }
+    }
+
+    /// What the lease says of its holder while that is this one.
+    pub fn annotated(mut self, name: &str, value: String) -> Self {
+        self.annotations.insert(name.to_owned(), value);
+        self
     }
 
     /// Campaigns until `stop`, telling `role` of every change. Gives the lease back at the end: the
@@ -286,6 +295,7 @@ impl Candidate {
         Lease {
             metadata: ObjectMeta {
                 name: Some(self.name.clone()),
+                annotations: Some(self.annotations.clone()),
                 ..Default::default()
             },
             spec: Some(self.spec(None, 0)),
@@ -294,6 +304,8 @@ impl Candidate {
 
     /// `lease` in our name; its resource version stays, so that only one of two writers succeeds.
     fn renewed(&self, mut lease: Lease, holder: &str) -> Lease {
+        let annotations = lease.metadata.annotations.get_or_insert_default();
+        annotations.extend(self.annotations.clone());
         let old = lease.spec.take().unwrap_or_default();
         let transitions = old.lease_transitions.unwrap_or_default();
         lease.spec = Some(if holder == self.identity {

@@ -407,7 +407,13 @@ fn who_looks_at_statuses_that_nobody_writes_any_more_is_told() {
         (200, list)
     };
     let now = format!("{:.6}", drover::clock::now());
+    let looks_after = |namespaces: &str| {
+        let mut lease = lease(&now);
+        lease["metadata"]["annotations"] = json!({ "drover.dev/namespaces": namespaces });
+        lease
+    };
     let silent = "controller-0 led, and is silent since ";
+    let neglected = "since no controller looks after namespace shop (the one in drover-system looks after mail)";
     let worlds = [
         (
             leases(json!([lease("2026-01-01T00:00:00.000000Z")])),
@@ -415,6 +421,8 @@ fn who_looks_at_statuses_that_nobody_writes_any_more_is_told() {
         ),
         (leases(json!([])), "none ever did"),
         (leases(json!([lease(&now)])), ""),
+        (leases(json!([looks_after("shop")])), ""),
+        (leases(json!([looks_after("mail")])), neglected),
         // Whoever may not know is told nothing.
         (
             (

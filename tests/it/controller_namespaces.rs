@@ -3,10 +3,12 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic wherever it stands")]
 
 use drover::api::KafkaConsumer;
+use drover::api::names::ANNOTATION_NAMESPACES;
 use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
-use kube::Api;
 use kube::api::{Patch, PatchParams, PostParams};
+use kube::{Api, ResourceExt};
 use serde_json::json;
 
 use crate::chart;
@@ -102,6 +104,12 @@ async fn each_named_namespace_is_looked_after_and_none_else_and_one_without_righ
         }
     })
     .await;
+
+    // Whoever asks what is looked after finds it at the Lease.
+    let leases = Api::<Lease>::namespaced(operator.client.clone(), &home);
+    let lease = leases.get("drover-controller").await.unwrap();
+    let named = lease.annotations().get(ANNOTATION_NAMESPACES);
+    assert_eq!(named, Some(&operator.namespaces.join(",")));
 
     // It says what it waits for.
     let (status, body) = operator.get("/readyz").await;

@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::chain::Chain;
 use crate::api;
 use crate::cli::cluster::Cluster;
-use crate::cli::leadership::{Leadership, leadership, leases};
+use crate::cli::leadership::{Leadership, leadership, leases, looked_after};
 use crate::clock;
 
 const CRD: &str = "kafkaconsumers.drover.dev";
@@ -211,7 +211,10 @@ async fn controller(cluster: &Cluster, namespace: Option<&str>, chain: &mut Chai
     let some = leaders > 0;
     for lease in &ours {
         let what = format!("controller in {}", lease.namespace().unwrap_or_default());
-        let Leadership { leads, says } = leadership(lease, now);
+        let Leadership { leads, mut says } = leadership(lease, now);
+        if let Some(named) = looked_after(lease).filter(|_| leads) {
+            says = format!("{says}; it looks after {}", named.join(", "));
+        }
         match leads {
             true if leaders > 1 => chain.unknown(&what, &format!("{says}; {leaders} installations lead, which is well only if no namespace is looked after by two of them (the chart's value namespaces)")),
             true => chain.well(&what, &says),

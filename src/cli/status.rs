@@ -155,6 +155,62 @@ pub(super) fn says_again(ready: &Condition, bad: &[&Condition]) -> bool {
     ready.type_ == condition::READY && bad.iter().any(same)
 }
 
+/// A condition that is not well, with what is not well because of it.
+pub(super) struct Told<'a> {
+    pub condition: &'a Condition,
+    because_of_it: Vec<&'a str>,
+}
+
+impl Told<'_> {
+    /// What it is, with its status and its reason.
+    pub fn head(&self) -> String {
+        let Condition {
+            type_,
+            status,
+            reason,
+            ..
+        } = self.condition;
+        format!("{type_} {status} ({reason})")
+    }
+
+    /// What it says, and what else is not well for the same cause, by name.
+    pub fn says(&self) -> String {
+        let message = &self.condition.message;
+        match self.because_of_it.join(", ") {
+            others if others.is_empty() => message.clone(),
+            others => format!("{message}; also not well because of it: {others}"),
+        }
+    }
+}
+
+/// Of all that is not well, each cause once: without Kafka most conditions say nothing else.
+pub(super) fn causes<'a>(bad: &[&'a Condition]) -> Vec<Told<'a>> {
+    let told = bad.iter().copied();
+    let told = told.filter(|condition| !says_again(condition, bad));
+    let (follow, told): (Vec<_>, Vec<_>) = told.partition(|condition| follows(condition, bad));
+    let told = told.into_iter().map(|condition| Told {
+        condition,
+        because_of_it: match condition.type_ == condition::KAFKA_REACHABLE {
+            true => follow.iter().map(|other| other.type_.as_str()).collect(),
+            false => Vec::new(),
+        },
+    });
+    told.collect()
+}
+
+/// Whether a condition is what it is since Kafka does not answer, or has not been asked yet, which another of `bad` says.
+fn follows(condition: &Condition, bad: &[&Condition]) -> bool {
+    let of_kafka = |condition: &&&Condition| condition.type_ == condition::KAFKA_REACHABLE;
+    let Some(kafka) = bad.iter().find(of_kafka) else {
+        return false;
+    };
+    // It answers then, and what cannot be read has a cause of its own.
+    let answers = ["PartitionsUnread", "TopicMissing"].contains(&kafka.reason.as_str());
+    condition.type_ != condition::KAFKA_REACHABLE
+        && !answers
+        && ["KafkaUnreachable", "NotAskedYet", "NotRead"].contains(&condition.reason.as_str())
+}
+
 /// How long a record may wait: where somebody else sets the size, Drover promises nothing.
 pub(super) fn promised(consumer: &KafkaConsumer) -> Option<Span> {
     let scaling = &consumer.spec.scaling;

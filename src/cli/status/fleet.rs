@@ -5,7 +5,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::ResourceExt;
 
 use super::unseen::{no_status, unseen};
-use super::{is_well, late, says_again};
+use super::{causes, is_well, late};
 use crate::api::{KafkaConsumer, KafkaConsumerStatus, ScalingStatus, names::condition};
 use crate::cli::columns::{
     UNKNOWN, ago, aligned, arrival, count, counted, per_second, text as or_unknown,
@@ -151,17 +151,12 @@ fn conditions(status: &KafkaConsumerStatus, now: Timestamp) -> String {
         return text;
     }
     text.push_str("Not well\n");
-    for condition in &not_well {
-        if says_again(condition, &not_well) {
-            continue;
-        }
+    for told in causes(&not_well) {
         text.push_str(&format!(
-            "  {} {} ({}) for {}: {}\n",
-            condition.type_,
-            condition.status,
-            condition.reason,
-            ago(condition.last_transition_time.0, now),
-            condition.message
+            "  {} for {}: {}\n",
+            told.head(),
+            ago(told.condition.last_transition_time.0, now),
+            told.says()
         ));
     }
     text

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 
 use super::unseen::{no_status, unseen};
-use super::{is_well, says_again};
+use super::{causes, is_well};
 use crate::api::{KafkaConsumer, KafkaConsumerStatus, ScalingMode, names::condition};
 use crate::cli::columns::{UNKNOWN, aligned, count, text as or_unknown};
 use crate::cli::connection::group_id;
@@ -143,15 +143,10 @@ pub(super) fn complaints(consumer: &KafkaConsumer, now: Timestamp) -> Vec<String
         .filter(|condition| condition.type_ != condition::PROGRESSING)
         .filter(|condition| !is_well(condition))
         .collect();
-    let told = bad
+    let told = causes(&bad);
+    let told = told
         .iter()
-        .filter(|condition| !says_again(condition, &bad))
-        .map(|condition| {
-            format!(
-                "{} {} ({}): {}",
-                condition.type_, condition.status, condition.reason, condition.message
-            )
-        });
+        .map(|told| format!("{}: {}", told.head(), told.says()));
     behind.into_iter().chain(told).collect()
 }
 

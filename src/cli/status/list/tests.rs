@@ -118,3 +118,32 @@ fn one_that_no_controller_looks_at_is_named_with_what_to_do() {
         "{told}"
     );
 }
+
+/// Each of what a controller writes of a fleet whose Kafka is away.
+#[test]
+fn without_kafka_its_absence_is_told_and_what_follows_from_it_is_only_named() {
+    let told = |kafka: serde_json::Value| {
+        let conditions = json!([
+            condition("Ready", "False", "KafkaUnreachable"),
+            kafka,
+            condition("ScalingActive", "False", "KafkaUnreachable"),
+            condition("Stalled", "Unknown", "NotRead"),
+            condition("GroupShared", "Unknown", "NotRead"),
+            condition("DeadLetterWritable", "False", "TopicMissing"),
+        ]);
+        let ill = consumer("orders", json!({ "conditions": conditions }));
+        complaints(&ill, now())
+    };
+    assert_eq!(
+        told(condition("KafkaReachable", "False", "Unreachable")),
+        [
+            "KafkaReachable False (Unreachable): said so; also not well because of it: ScalingActive, Stalled, GroupShared",
+            "DeadLetterWritable False (TopicMissing): said so",
+        ]
+    );
+    // What has another cause is told.
+    let all = told(condition("KafkaReachable", "False", "PartitionsUnread"));
+    assert_eq!(all.len(), 5, "{all:?}");
+    let all = told(condition("KafkaReachable", "True", "OffsetsRead"));
+    assert_eq!(all.len(), 4, "{all:?}");
+}

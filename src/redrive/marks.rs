@@ -90,6 +90,11 @@ impl Marks {
         Self(Vec::new())
     }
 
+    /// Whether no replay has noted anything.
+    pub fn is_nothing(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Reads what was committed at `offset`. `end` is the partition's: marks beyond it speak of
     /// another log. None where the text is there, and is not ours or not to be read.
     pub fn read(offset: Offset, metadata: &[u8], end: i64) -> Option<Self> {

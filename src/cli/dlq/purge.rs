@@ -62,9 +62,10 @@ pub(super) async fn run(args: PurgeArgs) -> anyhow::Result<ExitCode> {
         .map(|(number, end)| end - log[number].start)
         .sum();
     if count == 0 {
+        let why = why_nothing(&args, &log, noted.as_ref());
         args.output.print(
-            || json!({ "topic": place.topic, "deleted": 0 }),
-            || format!("Nothing to delete in {}.", place.topic),
+            || json!({ "topic": place.topic, "deleted": 0, "why": why }),
+            || format!("Nothing to delete in {}: {why}.", place.topic),
         )?;
         return Ok(ExitCode::SUCCESS);
     }
@@ -126,6 +127,35 @@ fn passed(noted: &Noted, number: i32) -> Option<i64> {
         to: None,
     };
     noted.get(&number)?.as_ref()?.start(&whole)
+}
+
+/// Why nothing goes, though it was asked for.
+fn why_nothing(args: &PurgeArgs, log: &Log, noted: Option<&Noted>) -> &'static str {
+    let meant = |number: &i32| args.partition.is_none_or(|only| only == *number);
+    let held = log
+        .iter()
+        .filter(|(number, range)| meant(number) && !range.is_empty());
+    let held: Vec<i32> = held.map(|(&number, _)| number).collect();
+    let Some(noted) = noted.filter(|_| !held.is_empty()) else {
+        return match args.before.filter(|_| !held.is_empty()) {
+            Some(_) => "what lay below the offset is gone already",
+            None => "it holds no dead letter",
+        };
+    };
+    let marks = |number: &i32| noted.get(number).and_then(Option::as_ref);
+    let some = |is: &dyn Fn(&i32) -> bool| held.iter().any(is);
+    let is_partial = |number: &i32| {
+        marks(number).is_some_and(|marks| !marks.is_nothing()) && passed(noted, *number).is_none()
+    };
+    if some(&is_partial) {
+        "only replays with a filter, or to another topic with --to, are noted, and what they left out lies among what they moved; replay the rest without a filter, or name an offset with --partition and --before"
+    } else if some(&|number| passed(noted, *number).is_some()) {
+        "what replays have passed is gone already"
+    } else if some(&|number| marks(number).is_none()) {
+        "of what its partitions hold it cannot be read how far replays came; name an offset with --partition and --before"
+    } else {
+        "no replay has passed anything yet"
+    }
 }
 
 fn confirm(place: &Place, below: &BTreeMap<i32, i64>, log: &Log) -> anyhow::Result<()> {

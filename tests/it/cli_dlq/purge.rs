@@ -17,7 +17,9 @@ async fn purge_deletes_up_to_an_offset_and_never_without_being_told_to() {
     assert_eq!(stage.read(&stage.dlq)[0].value, "4");
     // Nothing was replayed yet.
     let replayed = ["--replayed", "--yes"];
-    assert_eq!(told(&mut stage.dlq("purge", &replayed))["deleted"], 0);
+    let nothing = told(&mut stage.dlq("purge", &replayed));
+    assert_eq!(nothing["deleted"], 0);
+    assert_eq!(nothing["why"], "no replay has passed anything yet");
     assert_eq!(told(&mut stage.dlq("replay", &[]))["replayed"], 6);
     stage.write(10, 2, "Rejected");
     assert_eq!(told(&mut stage.dlq("purge", &replayed))["deleted"], 6);
@@ -27,5 +29,27 @@ async fn purge_deletes_up_to_an_offset_and_never_without_being_told_to() {
         told(&mut stage.dlq("purge", &["--all", "--yes"]))["deleted"],
         2
     );
+    let nothing = told(&mut stage.dlq("purge", &replayed));
+    assert_eq!(nothing["why"], "it holds no dead letter");
     assert!(stage.read(&stage.dlq).is_empty());
+}
+
+#[tokio::test]
+async fn after_replays_with_a_filter_it_is_said_why_nothing_is_deleted() {
+    let stage = Stage::of("dlq-purge-filtered", 1).await;
+    stage.write(0, 4, "Rejected");
+    stage.write(4, 2, "Timeout");
+    let some = ["--reason", "Rejected"];
+    assert_eq!(told(&mut stage.dlq("replay", &some))["replayed"], 4);
+    let replayed = ["--replayed", "--yes"];
+    let nothing = told(&mut stage.dlq("purge", &replayed));
+    assert_eq!(nothing["deleted"], 0);
+    let why = nothing["why"].as_str().unwrap();
+    assert!(why.starts_with("only replays with a filter"), "{why}");
+    // As it says.
+    assert_eq!(told(&mut stage.dlq("replay", &[]))["replayed"], 2);
+    assert_eq!(told(&mut stage.dlq("purge", &replayed))["deleted"], 6);
+    stage.write(6, 1, "Rejected");
+    let nothing = told(&mut stage.dlq("purge", &replayed));
+    assert_eq!(nothing["why"], "what replays have passed is gone already");
 }

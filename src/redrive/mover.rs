@@ -139,6 +139,7 @@ impl<'a> Mover<'a> {
     pub fn resume(&mut self, redrive: Redrive, noted: Noted) {
         self.redrive = redrive;
         self.noted = noted;
+        self.report.came_to_the_end = false;
     }
 
     /// So many offsets were gone before they were read.
@@ -322,6 +323,7 @@ impl<'a> Mover<'a> {
 
     /// Everything was read, so everything up to the ends was dealt with.
     pub fn reached_the_end(&mut self) {
+        self.report.came_to_the_end = true;
         for (&number, all) in &self.replay.log {
             let within = self.replay.kind.filter.within(number, all.clone());
             // What a filter by offsets or partition leaves out is not its business.

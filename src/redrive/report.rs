@@ -95,6 +95,8 @@ pub struct Report {
     pub took: Duration,
     /// How it ended.
     pub outcome: Outcome,
+    /// It came to the end of what there was, whatever came afterwards.
+    pub came_to_the_end: bool,
     /// What would be moved, where nothing is done.
     pub histogram: Histogram,
 }
@@ -114,6 +116,7 @@ impl Report {
             failed_again: 0,
             took: Duration::ZERO,
             outcome: Outcome::Complete,
+            came_to_the_end: false,
             histogram: Histogram::default(),
         }
     }

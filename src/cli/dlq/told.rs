@@ -106,12 +106,18 @@ fn done(report: &Report, id: &str) -> String {
             }
         ));
     }
+    let goes_on = match report.came_to_the_end {
+        true => {
+            "nothing is left for the same command; what becomes a dead letter again from now on is not counted here: drover dlq list"
+        }
+        false => "the same command goes on where it was",
+    };
     match report.outcome {
         Outcome::Complete | Outcome::Incomplete => {}
-        Outcome::Interrupted => text.push_str("  the same command goes on where it was\n"),
-        Outcome::Failing => text.push_str(
-            "  that is too large a share: mend the cause; the same command goes on where it was\n",
-        ),
+        Outcome::Interrupted => text.push_str(&format!("  {goes_on}\n")),
+        Outcome::Failing => text.push_str(&format!(
+            "  that is too large a share: mend the cause; {goes_on}\n"
+        )),
     }
     text
 }
@@ -150,6 +156,22 @@ mod tests {
         }
         assert_eq!(report.value()["replayed"], 60_000);
         assert_eq!(report.value()["outcome"], "Failing");
+    }
+
+    #[test]
+    fn what_was_interrupted_when_all_was_replayed_is_not_said_to_go_on() {
+        let mut report = Report::new("orders.dlq", None, Some("id".to_owned()));
+        report.moved = 12;
+        report.outcome = Outcome::Interrupted;
+        assert!(text(&report).ends_with("  the same command goes on where it was\n"));
+        report.came_to_the_end = true;
+        let text = text(&report);
+        assert!(text.starts_with("Interrupted: 12 dead letters"), "{text}");
+        assert!(
+            text.contains("nothing is left for the same command"),
+            "{text}"
+        );
+        assert!(!text.contains("goes on"), "{text}");
     }
 
     #[test]

@@ -122,6 +122,27 @@ async fn ctrl_c_ends_a_replay_with_a_report_and_the_same_command_goes_on() {
 }
 
 #[tokio::test]
+async fn ctrl_c_while_it_looks_for_what_comes_back_leaves_nothing_to_go_on_with() {
+    let stage = Stage::of("dlq-settling", 1).await;
+    stage.write(0, 30, "Rejected");
+    let mut command = stage.dlq("replay", &["--settle", "10m"]);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut replaying = Replaying(command.spawn().unwrap());
+    stage.wait_for_more_than(29, &mut replaying).await;
+    let pid = replaying.0.id().to_string();
+    let told = Command::new("kill").args(["-INT", &pid]).status();
+    assert!(told.unwrap().success());
+    let mut text = String::new();
+    std::io::Read::read_to_string(&mut replaying.0.stdout.take().unwrap(), &mut text).unwrap();
+    assert_eq!(replaying.0.wait().unwrap().code(), Some(130));
+    assert!(text.starts_with("Interrupted: 30 dead letters"), "{text}");
+    assert!(
+        text.contains("nothing is left for the same command"),
+        "{text}"
+    );
+}
+
+#[tokio::test]
 async fn a_replay_stops_when_most_of_it_fails_again() {
     let stage = Stage::of("dlq-fails", 1).await;
     stage.write(0, 2_000, "Rejected");

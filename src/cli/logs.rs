@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{anyhow, ensure};
 use clap::Args;
-use futures::{AsyncBufReadExt as _, TryStreamExt as _};
+use futures::{AsyncBufReadExt as _, Stream, TryStreamExt as _};
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{ListParams, LogParams};
 use kube::{Api, ResourceExt};
@@ -76,6 +76,7 @@ pub async fn run(args: LogsArgs) -> anyhow::Result<ExitCode> {
     let mut known = BTreeSet::new();
     let mut reading = JoinSet::new();
     let mut failed = false;
+    let mut unread = std::pin::pin!(output::unread());
     loop {
         let listed = pods.list(&ours).await.map_err(|error| match error {
             kube::Error::Api(answer) if answer.code == 403 => anyhow!(
@@ -115,8 +116,11 @@ pub async fn run(args: LogsArgs) -> anyhow::Result<ExitCode> {
         tokio::select! {
             () = sleep(LOOK_FOR_PODS) => {}
             _ = tokio::signal::ctrl_c() => return Ok(ExitCode::SUCCESS),
+            () = &mut unread => return Ok(ExitCode::SUCCESS),
             Some(ended) = reading.join_next() => {
-                let name = said(ended?, &mut failed)?;
+                let Some(name) = said(ended?, &mut failed)? else {
+                    return Ok(ExitCode::SUCCESS);
+                };
                 // It ended with its container, which may come back.
                 known.remove(&name);
                 sleep(LOOK_FOR_PODS).await;
@@ -124,7 +128,9 @@ pub async fn run(args: LogsArgs) -> anyhow::Result<ExitCode> {
         }
     }
     while let Some(ended) = reading.join_next().await {
-        said(ended?, &mut failed)?;
+        if said(ended?, &mut failed)?.is_none() {
+            break;
+        }
     }
     Ok(ExitCode::from(u8::from(failed)))
 }
@@ -175,53 +181,54 @@ fn waits(pod: &Pod) -> String {
 /// How the reading of a pod's log ended.
 struct Ended {
     pod: String,
-    error: Option<String>,
+    how: How,
+}
+
+enum How {
+    /// There is no more of it.
+    Read,
+    Failed(String),
     /// Nobody reads what we write.
-    unheard: bool,
+    Unread,
+    /// It cannot be written.
+    Unwritten(anyhow::Error),
 }
 
 async fn read(pods: Api<Pod>, pod: String, params: LogParams) -> Ended {
-    let mut ended = Ended {
-        pod,
-        error: None,
-        unheard: false,
+    let how = match pods.log_stream(&pod, &params).await {
+        Ok(stream) => copy(&pod, stream.lines()).await,
+        Err(error) => How::Failed(crate::k8s::chain(&error)),
     };
-    let lines = match pods.log_stream(&ended.pod, &params).await {
-        Ok(stream) => stream.lines(),
-        Err(error) => {
-            ended.error = Some(crate::k8s::chain(&error));
-            return ended;
-        }
-    };
+    Ended { pod, how }
+}
+
+async fn copy(pod: &str, lines: impl Stream<Item = std::io::Result<String>>) -> How {
     let mut lines = std::pin::pin!(lines);
     loop {
         match lines.try_next().await {
-            Ok(Some(line)) => {
-                if output::print(&format!("{} {line}\n", ended.pod)).is_err() {
-                    ended.unheard = true;
-                    return ended;
-                }
-            }
-            Ok(None) => return ended,
-            Err(error) => {
-                ended.error = Some(error.to_string());
-                return ended;
-            }
+            Ok(Some(line)) => match output::print_if_read(&format!("{pod} {line}\n")) {
+                Ok(true) => {}
+                Ok(false) => return How::Unread,
+                Err(error) => return How::Unwritten(error),
+            },
+            Ok(None) => return How::Read,
+            Err(error) => return How::Failed(error.to_string()),
         }
     }
 }
 
-/// Says what went wrong; gives the pod's name.
-fn said(ended: Ended, failed: &mut bool) -> anyhow::Result<String> {
-    ensure!(!ended.unheard, "write to standard output");
-    if let Some(error) = ended.error {
-        *failed = true;
-        eprintln!(
-            "drover: the log of pod {} cannot be read: {error}",
-            ended.pod
-        );
+/// Says what went wrong; gives the pod's name, and none where nobody reads any more.
+fn said(Ended { pod, how }: Ended, failed: &mut bool) -> anyhow::Result<Option<String>> {
+    match how {
+        How::Read => {}
+        How::Failed(error) => {
+            *failed = true;
+            eprintln!("drover: the log of pod {pod} cannot be read: {error}");
+        }
+        How::Unread => return Ok(None),
+        How::Unwritten(error) => return Err(error),
     }
-    Ok(ended.pod)
+    Ok(Some(pod))
 }
 
 #[cfg(test)]

@@ -4,6 +4,8 @@ use std::io::{self, IsTerminal, Write};
 
 use anyhow::Context;
 use ratatui_crossterm::crossterm::terminal;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 
 /// Writes to standard output. A reader that has gone away (`drover crd | head`) is no error.
 pub(super) fn print(text: &str) -> anyhow::Result<()> {
@@ -17,6 +19,21 @@ pub(super) fn print_if_read(text: &str) -> anyhow::Result<bool> {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
         other => other.map(|()| true).context("write to standard output"),
     }
+}
+
+/// Comes back when the reader of standard output has gone away (`drover logs -f | head -1`), for what waits for a next line
+/// to write; never where nobody can go, as of a file.
+#[allow(
+    deprecated,
+    reason = "its unsafe successor wants a promise that standard output keeps: its number is the same for ever"
+)]
+pub(super) async fn unread() {
+    if let Ok(out) = AsyncFd::with_interest(io::stdout(), Interest::ERROR)
+        && out.ready(Interest::ERROR).await.is_ok()
+    {
+        return;
+    }
+    std::future::pending().await
 }
 
 /// The columns of the terminal that standard output is; none where it is none: programs get every line whole.

@@ -17,6 +17,7 @@ mod cli_encryption;
 mod cli_errors;
 mod cli_fleets;
 mod cli_kubectl;
+mod cli_logs;
 mod cli_oauth;
 mod cli_produce;
 mod cli_record;

@@ -15,7 +15,7 @@ use crate::cli::cluster::Cluster;
 use crate::cli::columns::{aligned_to, widths};
 use crate::cli::fit::{cut_lines, wrapped_lines};
 use crate::cli::format::Listing;
-use crate::cli::output::{print_if_read, width};
+use crate::cli::output::{print_if_read, unread, width};
 use crate::cli::readable::read;
 use crate::clock;
 use crate::yaml;
@@ -76,8 +76,13 @@ pub(super) async fn watch(
     let changes = watcher(cluster.consumers(args.fleets.all_namespaces), config).default_backoff();
     let mut changes = std::pin::pin!(changes);
     let mut silent = false;
+    let mut unread = std::pin::pin!(unread());
     loop {
-        let change = match changes.try_next().await {
+        let change = tokio::select! {
+            change = changes.try_next() => change,
+            () = &mut unread => return Ok(()),
+        };
+        let change = match change {
             Ok(Some(change)) => change,
             Ok(None) => return Ok(()),
             Err(error) => {

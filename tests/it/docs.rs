@@ -61,8 +61,9 @@ fn links(text: &str) -> Vec<String> {
         .collect()
 }
 
-/// What headings are reached by.
-fn anchors(text: &str) -> BTreeSet<String> {
+/// What headings are reached by, in their order. In code a line that begins with # is none.
+fn anchors(text: &str) -> Vec<String> {
+    let text = prose(text);
     let headings = text
         .lines()
         .filter(|line| line.starts_with('#'))
@@ -96,7 +97,7 @@ fn every_link_leads_to_a_file_and_to_a_heading_of_it() {
             if !target.exists() {
                 wrong.push(format!("{}: {link}", path.display()));
             } else if !anchor.is_empty()
-                && !anchors(&fs::read_to_string(&target).unwrap()).contains(anchor)
+                && !anchors(&fs::read_to_string(&target).unwrap()).contains(&anchor.to_owned())
             {
                 wrong.push(format!("{}: {link}: no such heading", path.display()));
             }
@@ -122,6 +123,76 @@ fn every_page_is_in_the_contents_of_the_site() {
             "{} is not in docs/SUMMARY.md",
             path.display()
         );
+    }
+}
+
+/// A link would lead to the first of them, whichever is meant.
+#[test]
+fn no_page_has_two_headings_of_one_name() {
+    for (path, text) in documents() {
+        let mut seen = BTreeSet::new();
+        // The changes of each version have the same headings.
+        let unique =
+            path.ends_with("CHANGELOG.md") || anchors(&text).into_iter().all(|it| seen.insert(it));
+        assert!(unique, "{}: {seen:?} and one of them again", path.display());
+    }
+}
+
+/// Anything else mdBook refuses, or leaves out.
+#[test]
+fn the_contents_of_the_site_are_written_as_mdbook_reads_them() {
+    let summary = fs::read_to_string(root().join("docs/SUMMARY.md")).unwrap();
+    let mut pages = BTreeSet::new();
+    let mut depth = None;
+    for line in summary.lines().filter(|line| !line.is_empty()) {
+        if line.starts_with("# ") {
+            depth = None;
+            continue;
+        }
+        let item = line.trim_start();
+        let indent = line.len() - item.len();
+        let link = item.strip_prefix("- ").or(pages.is_empty().then_some(item));
+        let link = link.and_then(|link| link.strip_prefix('[')?.strip_suffix(')'));
+        let (title, page) = link
+            .and_then(|link| link.split_once("]("))
+            .unwrap_or_else(|| panic!("{line}"));
+        assert!(!title.is_empty() && indent % 2 == 0, "{line}");
+        assert!(indent / 2 <= depth.map_or(0, |depth| depth + 1), "{line}");
+        assert!(page.is_empty() || pages.insert(page), "twice: {line}");
+        depth = Some(indent / 2);
+    }
+    assert!(pages.len() > 50, "only {} pages", pages.len());
+}
+
+/// Lines of prose without the code within them.
+fn plain(text: &str) -> Vec<String> {
+    let words = |line: &str| line.split('`').step_by(2).collect::<String>();
+    prose(text).lines().map(words).collect()
+}
+
+/// mdBook takes what looks like a tag for one: it is not seen on the page, and warned of where it does not end.
+#[test]
+fn what_looks_like_a_tag_is_code() {
+    for (path, text) in documents() {
+        for line in plain(&text) {
+            let tag = line.match_indices('<').any(|(at, _)| {
+                let next = line[at + 1..].chars().next();
+                next.is_some_and(|next| next.is_ascii_alphabetic() || next == '/')
+            });
+            assert!(!tag, "{}: {line}", path.display());
+        }
+    }
+}
+
+/// The only form that the tests here and the site's own look into.
+#[test]
+fn links_are_written_beside_their_words() {
+    for (path, text) in documents() {
+        for line in plain(&text) {
+            let elsewhere = line.contains("][") || (line.starts_with('[') && line.contains("]: "));
+            let odd = links(&line).iter().any(|link| link.contains([' ', '<']));
+            assert!(!elsewhere && !odd, "{}: {line}", path.display());
+        }
     }
 }
 

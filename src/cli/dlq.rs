@@ -12,6 +12,7 @@ mod show;
 mod table;
 mod told;
 
+use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -76,7 +77,13 @@ async fn reading<T>(work: impl Future<Output = T>) -> T {
     tokio::select! {
         // Listens before the work begins.
         biased;
-        () = interrupted() => std::process::exit(INTERRUPTED),
+        () = interrupted() => {
+            if io::stderr().is_terminal() {
+                // Behind the line that tells how far it was.
+                eprintln!();
+            }
+            std::process::exit(INTERRUPTED)
+        }
         done = work => done,
     }
 }

@@ -1,18 +1,23 @@
 //! A line on a terminal that is written over and over while a command runs.
 
-use std::io::Write;
+use std::cell::Cell;
+use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
 use super::grouped::grouped;
+use crate::clock::Monotonic;
+use crate::kafka::scan::Scan;
 use crate::plural::noun;
 
 const EVERY: Duration = Duration::from_millis(250);
 
-/// A line on standard error that is written over and over; nothing where that is no terminal.
+/// A line on standard error that is written over and over; nothing where that is no terminal. It goes with this.
 pub(super) struct Progress {
     shown: bool,
     expected: Option<u64>,
     next: Duration,
+    /// The line is there.
+    written: Cell<bool>,
 }
 
 impl Progress {
@@ -21,6 +26,7 @@ impl Progress {
             shown,
             expected,
             next: EVERY,
+            written: Cell::new(false),
         }
     }
 
@@ -28,25 +34,70 @@ impl Progress {
         self.shown && elapsed >= self.next
     }
 
-    pub fn show(&mut self, acknowledged: u64, elapsed: Duration) {
-        self.next = elapsed + EVERY;
+    /// So many records were dealt with, at such a rate.
+    pub fn show(&mut self, count: u64, elapsed: Duration) {
         let of = self
             .expected
             .map(|expected| format!(" of {}", grouped(expected as i64)));
-        let rate = acknowledged as f64 / elapsed.as_secs_f64();
-        eprint!(
-            "\r\x1b[K{}{} {}, {} a second",
-            grouped(acknowledged as i64),
+        let rate = count as f64 / elapsed.as_secs_f64();
+        let line = format!(
+            "{}{} {}, {} a second",
+            grouped(count as i64),
             of.unwrap_or_default(),
-            noun("record", self.expected.unwrap_or(acknowledged)),
+            noun("record", self.expected.unwrap_or(count)),
             grouped(rate as i64)
         );
-        let _ = std::io::stderr().flush();
+        self.say(&line, elapsed);
+    }
+
+    /// In words of one's own.
+    pub fn say(&mut self, line: &str, elapsed: Duration) {
+        if self.shown {
+            self.next = elapsed + EVERY;
+            self.written.set(true);
+            eprint!("\r\x1b[K{line}");
+            let _ = io::stderr().flush();
+        }
     }
 
     pub fn clear(&self) {
-        if self.shown {
+        if self.written.take() {
             eprint!("\r\x1b[K");
+            let _ = io::stderr().flush();
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}
+
+/// How far the reading of a topic has come.
+pub(super) struct Reading {
+    progress: Progress,
+    total: u64,
+    clock: Monotonic,
+}
+
+impl Reading {
+    /// Of what is left to read now.
+    pub fn of(scan: &Scan) -> Self {
+        let total = scan.left();
+        Self {
+            progress: Progress::new(io::stderr().is_terminal(), Some(total)),
+            total,
+            clock: Monotonic::start(),
+        }
+    }
+
+    /// After each step.
+    pub fn look(&mut self, scan: &Scan) {
+        let elapsed = self.clock.elapsed();
+        if self.progress.is_due(elapsed) {
+            self.progress
+                .show(self.total.saturating_sub(scan.left()), elapsed);
         }
     }
 }

@@ -6,7 +6,7 @@ mod lines;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -16,6 +16,7 @@ use clap::builder::NonEmptyStringValueParser;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::connection::pair;
+use super::progress::Progress;
 use crate::api::Span;
 use crate::clock;
 use crate::kafka::admin::{Admin, Error, Spec};
@@ -85,6 +86,8 @@ pub async fn run(args: RecordArgs) -> anyhow::Result<ExitCode> {
     // One for all readings, so that it is heard during one of them too.
     let mut stop = std::pin::pin!(tokio::signal::ctrl_c());
     let mut failing = false;
+    // Without a file the lines themselves show it.
+    let mut progress = Progress::new(args.out.is_some() && io::stderr().is_terminal(), None);
     loop {
         let tick = tokio::select! {
             tick = ticks.tick() => tick,
@@ -101,9 +104,13 @@ pub async fn run(args: RecordArgs) -> anyhow::Result<ExitCode> {
             Ok(ends) => {
                 failing = false;
                 put(&mut *out, &recorder.reading(number, ends))?;
+                let of = readings.map(|readings| format!(" of {readings}"));
+                let line = format!("reading {number}{}", of.unwrap_or_default());
+                progress.say(&line, tick.duration_since(began));
             }
             Err(error) if !failing => {
                 failing = true;
+                progress.clear();
                 eprintln!("a reading failed, and is left out: {error}");
             }
             Err(_) => {}
@@ -112,6 +119,7 @@ pub async fn run(args: RecordArgs) -> anyhow::Result<ExitCode> {
             break;
         }
     }
+    progress.clear();
     eprintln!("{}", recorder.summary(args.out.as_deref()));
     Ok(ExitCode::SUCCESS)
 }

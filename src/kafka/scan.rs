@@ -171,6 +171,12 @@ impl Scan {
         self.finished(partition);
     }
 
+    /// How many offsets are still to be read.
+    pub fn left(&self) -> u64 {
+        let left = self.left.values().map(|range| range.end - range.start);
+        left.map(|left| u64::try_from(left).unwrap_or(0)).sum()
+    }
+
     /// How many offsets were deleted, by retention or by somebody, before reading came to them.
     pub fn deleted(&self) -> u64 {
         self.deleted

@@ -13,6 +13,7 @@ use crate::cli::brokers::Brokers;
 use crate::cli::cluster::Cluster;
 use crate::cli::fleets::{self, Answer, FleetsArgs};
 use crate::cli::format::Format;
+use crate::cli::progress::Reading;
 use crate::clock;
 use crate::kafka::admin::Admin;
 use crate::kafka::scan::Step;
@@ -60,7 +61,7 @@ pub(super) async fn run(args: ListArgs) -> anyhow::Result<ExitCode> {
     let found = super::reading(async {
         let (place, _) = args.place.resolve().await?;
         let admin = place.reach.admin()?;
-        look(place, &admin, &filter).await
+        look(place, &admin, &filter, true).await
     });
     let found = found.await?;
     args.output.print(|| found.value(), || found.text())?;
@@ -84,7 +85,7 @@ async fn of_many(args: &ListArgs, filter: &Filter) -> anyhow::Result<ExitCode> {
         let connection = connection.to(&cluster, consumer).await?;
         let admin = brokers.admin(&connection).await?;
         let (place, _) = args.place.of(connection)?;
-        let found = look(place, &admin, filter).await?;
+        let found = look(place, &admin, filter, false).await?;
         Ok(Answer {
             value: found.value(),
             text: found.text(),
@@ -93,16 +94,23 @@ async fn of_many(args: &ListArgs, filter: &Filter) -> anyhow::Result<ExitCode> {
     .await
 }
 
-async fn look(place: Place, admin: &Admin, filter: &Filter) -> anyhow::Result<Found> {
+/// With `alone`, nobody else writes to the terminal.
+async fn look(place: Place, admin: &Admin, filter: &Filter, alone: bool) -> anyhow::Result<Found> {
     let log = place.log(admin).await?;
     // Whoever may not read the group may still look at the letters.
     let noted = place.marks(admin, &log).await.ok();
     let filter = filter.clone();
-    let work = move || count(place, &log, noted.as_ref(), &filter);
+    let work = move || count(place, &log, noted.as_ref(), &filter, alone);
     tokio::task::spawn_blocking(work).await?
 }
 
-fn count(place: Place, log: &Log, noted: Option<&Noted>, filter: &Filter) -> anyhow::Result<Found> {
+fn count(
+    place: Place,
+    log: &Log,
+    noted: Option<&Noted>,
+    filter: &Filter,
+    alone: bool,
+) -> anyhow::Result<Found> {
     let ranges = log
         .iter()
         .map(|(&number, range)| (number, filter.within(number, range.clone())));
@@ -115,6 +123,7 @@ fn count(place: Place, log: &Log, noted: Option<&Noted>, filter: &Filter) -> any
     };
     let mut histogram = Histogram::default();
     let mut replayed = 0;
+    let mut reading = alone.then(|| Reading::of(&scan));
     let known = noted.is_some_and(|noted| noted.values().all(Option::is_some));
     loop {
         let step = scan.step(LOOK, |message| {
@@ -127,6 +136,9 @@ fn count(place: Place, log: &Log, noted: Option<&Noted>, filter: &Filter) -> any
         });
         if step.map_err(|error| place.cannot_read(&error))? == Step::End {
             break;
+        }
+        if let Some(reading) = &mut reading {
+            reading.look(&scan);
         }
     }
     Ok(Found {

@@ -14,6 +14,7 @@ use super::place::PlaceArgs;
 use crate::api::KafkaConsumer;
 use crate::cli::encryption::keys::KeyArgs;
 use crate::cli::format::Format;
+use crate::cli::progress::Reading;
 use crate::clock;
 use crate::encryption::{Field, Keyring, Pointer};
 use crate::kafka::scan::Step;
@@ -125,6 +126,7 @@ fn read(
         .map(|(&number, range)| (number, filter.within(number, range.clone())));
     let mut scan = place.scan(&ranges.collect())?;
     let mut found = Vec::new();
+    let mut reading = Reading::of(&scan);
     while found.len() < limit {
         let step = scan.step(LOOK, |message| {
             let letter = Letter::of(message);
@@ -135,6 +137,7 @@ fn read(
         if step.map_err(|error| place.cannot_read(&error))? == Step::End {
             break;
         }
+        reading.look(&scan);
     }
     found.sort_by_key(|letter| (letter.partition, letter.offset));
     Ok(found)

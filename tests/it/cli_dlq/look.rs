@@ -2,10 +2,15 @@
 
 use std::process::Command;
 
+use std::path::Path;
+use std::time::Duration;
+
 use rdkafka::producer::Producer;
 use serde_json::json;
 
 use super::{DEADLINE, Stage, said, told};
+use crate::cli_top::terminal::Terminal;
+use crate::lag_admin::{mock, produce};
 
 #[tokio::test]
 async fn dead_letters_of_all_styles_are_counted_and_chosen() {
@@ -89,4 +94,25 @@ async fn a_payload_is_shown_and_opened_only_if_asked_for() {
     let not = told(stage.dlq("show", &["--payload", "--decrypt"]).envs(wrong));
     assert_eq!(not["letters"][0].get("decrypted"), None);
     assert!(not["letters"][0]["notDecrypted"].is_string(), "{not}");
+}
+
+/// Of brokers that are slow; none is shown where nobody looks, see above.
+#[test]
+fn on_a_terminal_it_is_shown_how_far_the_reading_of_a_long_topic_has_come() {
+    let mock = mock(&[("dead", 1)]);
+    let servers = mock.bootstrap_servers();
+    produce(&servers, "dead", &[0], 5);
+    mock.broker_round_trip_time(1, Duration::from_secs(1))
+        .unwrap();
+    for (verb, end) in [
+        ("list", "5 dead letters in dead"),
+        ("show", "dead[0] offset 4"),
+    ] {
+        let arguments = ["dlq", verb, "--topic", "dead", "--bootstrap", &servers];
+        let mut terminal = Terminal::start(&arguments, Path::new("/nonexistent"), (80, 60));
+        terminal.wait_for("how far it is", |screen| screen.contains(" of 5 records, "));
+        let screen = terminal.wait_for("what was found", |screen| screen.contains(end));
+        assert!(!screen.contains("of 5 records"), "{screen}");
+        assert_eq!(terminal.ended(), Some(0));
+    }
 }

@@ -238,6 +238,12 @@ impl Screen {
         match last {
             'H' => (self.line, self.column) = (number(0) - 1, number(1) - 1),
             'J' => self.cells.clear(),
+            'K' => {
+                let (line, column) = (self.line, self.column);
+                if let Some(line) = self.cells.get_mut(line) {
+                    line.truncate(column);
+                }
+            }
             'm' => {
                 let is_colour = |n: &str| {
                     n.parse()

@@ -1,25 +1,20 @@
 //! What people ask the command line about fleets, as a program, against a real API server and a real
 //! broker: lag, explain, pause, resume, doctor, render, version, logs, completion.
 
+mod doctor;
+mod lag;
 mod malformed;
 mod many;
 
-use std::io::{Read as _, Write as _};
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use drover::api::KafkaConsumer;
-use drover::report::{Report, Stuck};
-use drover::topic::Offset;
-use k8s_openapi::api::coordination::v1::Lease;
 use kube::api::{Patch, PatchParams, PostParams};
 use kube::config::Kubeconfig;
 use kube::{Api, Client};
 use serde_json::{Value, json};
 
-use crate::lag_admin::{commit, produce};
-use crate::lag_broker::broker;
 use crate::support::consumers::http_url;
 use crate::support::control_plane::control_plane;
 
@@ -187,237 +182,6 @@ async fn a_decision_is_explained_with_numbers_bounds_and_changes() {
         yaml["changes"][0]["note"], "from 2 to 6: much waits",
         "{yaml}"
     );
-}
-
-#[tokio::test]
-async fn lag_says_of_each_partition_what_waits_and_what_holds_it_up() {
-    let broker = broker();
-    let topic = broker.create_topic("cli-lag", 3).await;
-    produce(&broker.servers, &topic, &[0, 1], 10);
-    let report = Report {
-        pod: "orders-1".to_owned(),
-        tried: 2,
-        ahead: vec![6..7, 8..9],
-        stuck: Some(Stuck {
-            offset: 4,
-            attempts: 2,
-            error: "HttpStatus 500".to_owned(),
-        }),
-        ..Report::default()
-    };
-    let text = report.encode(Offset(4));
-    commit(
-        &broker.servers,
-        &topic,
-        &topic,
-        &[(0, 4, &text), (1, 10, "")],
-    );
-    let group = [
-        "lag",
-        "--bootstrap",
-        &broker.servers,
-        "--group",
-        &topic,
-        "--topic",
-        &topic,
-    ];
-    let nowhere = Path::new("/nonexistent/kubeconfig");
-    let json = said(drover(nowhere, &group).args(["-o", "json"]));
-    let json: Value = serde_json::from_str(&json).unwrap();
-    let [stuck, done, fresh] = [0, 1, 2].map(|number| &json["partitions"][number]);
-    // Nobody is in the group: who committed last has it no more.
-    assert_eq!(
-        (&stuck["lag"], &stuck["owner"], &stuck["attempts"]),
-        (&json!(6), &Value::Null, &json!(2))
-    );
-    assert_eq!(
-        (&stuck["finishedAhead"], &stuck["stuck"]["error"]),
-        (&json!(2), &json!("HttpStatus 500"))
-    );
-    assert!(
-        stuck["delaySeconds"]
-            .as_f64()
-            .is_some_and(|delay| delay >= 0.0),
-        "{stuck}"
-    );
-    assert_eq!(
-        (&done["lag"], &done["delaySeconds"]),
-        (&json!(0), &json!(0.0))
-    );
-    // Nothing is committed: that is not known to be zero.
-    assert_eq!((&fresh["lag"], &json["lag"]), (&Value::Null, &Value::Null));
-    let table = said(&mut drover(nowhere, &group));
-    assert!(table.contains("4 (2): HttpStatus 500"), "{table}");
-
-    // The same by the KafkaConsumer's name.
-    let stage = Stage::new().await;
-    stage
-        .create("orders", |document| {
-            document["spec"]["kafka"]["bootstrapServers"] = json!(broker.servers);
-            document["spec"]["topics"] = json!([topic]);
-            document["spec"]["groupId"] = json!(topic);
-        })
-        .await;
-    let named = said(&mut stage.drover(&["lag", "orders", "--offsets-only"]));
-    assert!(named.contains("4 (2): HttpStatus 500"), "{named}");
-    let away = [
-        "lag",
-        "orders",
-        "--bootstrap",
-        "127.0.0.1:1",
-        "--timeout",
-        "1s",
-    ];
-    let away = stage.drover(&away).output().unwrap();
-    assert!(failed(&away, 2).contains("check --bootstrap 127.0.0.1:1"));
-    let missing = [
-        "lag",
-        "--bootstrap",
-        &broker.servers,
-        "--group",
-        "g",
-        "--topic",
-        "nowhere-at-all",
-    ];
-    let missing = drover(nowhere, &missing).output().unwrap();
-    assert!(failed(&missing, 2).contains("topic nowhere-at-all does not exist"));
-}
-
-#[tokio::test]
-async fn the_doctor_names_what_is_wrong_first() {
-    let broker = broker();
-    let topic = broker.create_topic("cli-doctor", 1).await;
-    let stage = Stage::new().await;
-    let here = ["--controller-namespace", &stage.namespace, "-o", "json"];
-    let look = |arguments: &[&str]| {
-        let output = stage
-            .drover(&[&["doctor"], arguments, &here].concat())
-            .output()
-            .unwrap();
-        let json: Value = serde_json::from_slice(&output.stdout).unwrap();
-        assert_eq!(output.status.code(), Some(i32::from(json["well"] != true)));
-        json
-    };
-    let none = look(&[]);
-    assert!(
-        none["first"]["says"]
-            .as_str()
-            .unwrap()
-            .contains("no controller has ever led"),
-        "{none}"
-    );
-
-    // Somebody leads.
-    let leases: Api<Lease> = Api::namespaced(stage.client.clone(), &stage.namespace);
-    let lease = |renewed: String| {
-        serde_json::from_value::<Lease>(json!({
-            "metadata": { "name": "drover-controller" },
-            "spec": { "holderIdentity": "controller-0", "leaseDurationSeconds": 300, "renewTime": renewed },
-        }))
-        .unwrap()
-    };
-    let now = format!("{:.6}", drover::clock::now());
-    leases
-        .create(&PostParams::default(), &lease(now))
-        .await
-        .unwrap();
-    assert_eq!(look(&[])["well"], true, "{}", look(&[]));
-
-    stage
-        .create("orders", |document| {
-            document["spec"]["kafka"]["bootstrapServers"] = json!(broker.servers);
-            document["spec"]["topics"] = json!([topic]);
-            document["spec"]["delivery"] = json!({ "deadLetter": { "topic": "nowhere-at-all" } });
-        })
-        .await;
-    let silent = look(&[]);
-    assert!(
-        silent["first"]["says"]
-            .as_str()
-            .unwrap()
-            .contains("no status yet"),
-        "{silent}"
-    );
-    stage
-        .tell(
-            "orders",
-            json!({ "observedGeneration": 1, "conditions": [] }),
-        )
-        .await;
-    let dead = look(&["orders"]);
-    assert_eq!(
-        dead["first"]["what"], "dead-letter topic nowhere-at-all",
-        "{dead}"
-    );
-    let findings = dead["findings"].as_array().unwrap();
-    let group = format!("group {}.orders", stage.namespace);
-    for well in [
-        "API server",
-        "CRD",
-        "your rights",
-        "Kafka from here",
-        &format!("topic {topic}"),
-        &group,
-    ] {
-        let found = findings.iter().find(|finding| finding["what"] == *well);
-        assert_eq!(found.unwrap()["state"], "Well", "{well}: {dead}");
-    }
-    let away = look(&["orders", "--bootstrap", "127.0.0.1:1", "--timeout", "1s"]);
-    assert_eq!(away["first"]["what"], "Kafka from here", "{away}");
-}
-
-#[tokio::test]
-async fn who_may_nothing_and_where_nothing_is_installed_is_said() {
-    let folder = tempfile::TempDir::new().unwrap();
-    let nobody = nobody(folder.path());
-    for arguments in [
-        &["status"][..],
-        &["explain", "orders"],
-        &["pause", "orders"],
-        &["logs", "orders"],
-        &["lag", "orders"],
-    ] {
-        let error = failed(&drover(&nobody, arguments).output().unwrap(), 2);
-        assert!(
-            error.contains("refuses: ") && error.contains("nobody"),
-            "{error}"
-        );
-    }
-    let doctor = drover(&nobody, &["doctor", "-o", "json"]).output().unwrap();
-    let doctor: Value = serde_json::from_slice(&doctor.stdout).unwrap();
-    assert_eq!(doctor["first"]["what"], "your rights", "{doctor}");
-    let crd = doctor["findings"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .find(|finding| finding["what"] == "CRD");
-    assert_eq!(crd.unwrap()["state"], "Unknown", "{doctor}");
-
-    // A server that knows no KafkaConsumers.
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let Ok(mut stream) = stream else { return };
-            let _ = stream.read(&mut [0; 4096]);
-            let body = r#"{"kind":"Status","apiVersion":"v1","status":"Failure","message":"404 page not found","reason":"NotFound","code":404}"#;
-            let head = format!(
-                "HTTP/1.1 404 Not Found\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
-                body.len()
-            );
-            let _ = stream.write_all(format!("{head}{body}").as_bytes());
-        }
-    });
-    let bare = folder.path().join("bare");
-    let config = json!({
-        "apiVersion": "v1", "kind": "Config", "current-context": "bare",
-        "clusters": [{ "name": "bare", "cluster": { "server": format!("http://{address}") } }],
-        "contexts": [{ "name": "bare", "context": { "cluster": "bare", "user": "bare" } }],
-        "users": [{ "name": "bare", "user": {} }],
-    });
-    std::fs::write(&bare, config.to_string()).unwrap();
-    let error = failed(&drover(&bare, &["status"]).output().unwrap(), 2);
-    assert!(error.contains("drover crd | kubectl apply"), "{error}");
 }
 
 #[tokio::test]

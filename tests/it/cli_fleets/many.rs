@@ -1,6 +1,8 @@
 //! Many fleets are asked about at once: each is told in its place, and none hides another.
 
 use super::*;
+use crate::lag_admin::{commit, produce};
+use crate::lag_broker::broker;
 
 /// Brokers may be busy, and one that is away is waited for so long.
 const PATIENT: [&str; 2] = ["--timeout", "10s"];

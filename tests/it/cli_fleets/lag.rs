@@ -1,0 +1,105 @@
+//! `drover lag` of one fleet.
+
+use std::path::Path;
+
+use drover::report::{Report, Stuck};
+use drover::topic::Offset;
+use serde_json::{Value, json};
+
+use super::{Stage, drover, failed, said};
+use crate::lag_admin::{commit, produce};
+use crate::lag_broker::broker;
+
+#[tokio::test]
+async fn lag_says_of_each_partition_what_waits_and_what_holds_it_up() {
+    let broker = broker();
+    let topic = broker.create_topic("cli-lag", 3).await;
+    produce(&broker.servers, &topic, &[0, 1], 10);
+    let report = Report {
+        pod: "orders-1".to_owned(),
+        tried: 2,
+        ahead: vec![6..7, 8..9],
+        stuck: Some(Stuck {
+            offset: 4,
+            attempts: 2,
+            error: "HttpStatus 500".to_owned(),
+        }),
+        ..Report::default()
+    };
+    let text = report.encode(Offset(4));
+    commit(
+        &broker.servers,
+        &topic,
+        &topic,
+        &[(0, 4, &text), (1, 10, "")],
+    );
+    let group = [
+        "lag",
+        "--bootstrap",
+        &broker.servers,
+        "--group",
+        &topic,
+        "--topic",
+        &topic,
+    ];
+    let nowhere = Path::new("/nonexistent/kubeconfig");
+    let json = said(drover(nowhere, &group).args(["-o", "json"]));
+    let json: Value = serde_json::from_str(&json).unwrap();
+    let [stuck, done, fresh] = [0, 1, 2].map(|number| &json["partitions"][number]);
+    // Nobody is in the group: who committed last has it no more.
+    assert_eq!(
+        (&stuck["lag"], &stuck["owner"], &stuck["attempts"]),
+        (&json!(6), &Value::Null, &json!(2))
+    );
+    assert_eq!(
+        (&stuck["finishedAhead"], &stuck["stuck"]["error"]),
+        (&json!(2), &json!("HttpStatus 500"))
+    );
+    assert!(
+        stuck["delaySeconds"]
+            .as_f64()
+            .is_some_and(|delay| delay >= 0.0),
+        "{stuck}"
+    );
+    assert_eq!(
+        (&done["lag"], &done["delaySeconds"]),
+        (&json!(0), &json!(0.0))
+    );
+    // Nothing is committed: that is not known to be zero.
+    assert_eq!((&fresh["lag"], &json["lag"]), (&Value::Null, &Value::Null));
+    let table = said(&mut drover(nowhere, &group));
+    assert!(table.contains("4 (2): HttpStatus 500"), "{table}");
+
+    // The same by the KafkaConsumer's name.
+    let stage = Stage::new().await;
+    stage
+        .create("orders", |document| {
+            document["spec"]["kafka"]["bootstrapServers"] = json!(broker.servers);
+            document["spec"]["topics"] = json!([topic]);
+            document["spec"]["groupId"] = json!(topic);
+        })
+        .await;
+    let named = said(&mut stage.drover(&["lag", "orders", "--offsets-only"]));
+    assert!(named.contains("4 (2): HttpStatus 500"), "{named}");
+    let away = [
+        "lag",
+        "orders",
+        "--bootstrap",
+        "127.0.0.1:1",
+        "--timeout",
+        "1s",
+    ];
+    let away = stage.drover(&away).output().unwrap();
+    assert!(failed(&away, 2).contains("check --bootstrap 127.0.0.1:1"));
+    let missing = [
+        "lag",
+        "--bootstrap",
+        &broker.servers,
+        "--group",
+        "g",
+        "--topic",
+        "nowhere-at-all",
+    ];
+    let missing = drover(nowhere, &missing).output().unwrap();
+    assert!(failed(&missing, 2).contains("topic nowhere-at-all does not exist"));
+}

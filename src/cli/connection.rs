@@ -60,6 +60,14 @@ pub(super) struct Connection {
     pub words: Words,
     /// As the KafkaConsumer's Secrets have it; nothing where flags say it, as properties.
     pub security: Security,
+    /// The environment names other brokers than the KafkaConsumer.
+    elsewhere: Option<Elsewhere>,
+}
+
+struct Elsewhere {
+    of: String,
+    theirs: String,
+    ours: String,
 }
 
 impl ConnectionArgs {
@@ -153,6 +161,7 @@ impl ConnectionArgs {
     ) -> anyhow::Result<Connection> {
         let kafka = consumer.as_ref().map(|consumer| &consumer.spec.kafka);
         let theirs = kafka.map(|kafka| kafka.bootstrap_servers.clone());
+        let elsewhere = consumer.as_ref().and_then(|it| self.elsewhere(it));
         let named = self.bootstrap.as_ref();
         let named = named.map(|named| named.servers.clone());
         let bootstrap = named.or(theirs).ok_or_else(|| {
@@ -161,8 +170,10 @@ impl ConnectionArgs {
         let mut words = words::FLAGS;
         if kafka.is_some() {
             words = words::FLAGS_AND_CONSUMER;
-            if self.bootstrap.is_some() {
-                words.bootstrap = words::FLAGS.bootstrap;
+            match &self.bootstrap {
+                Some(named) if named.from_environment => words.bootstrap = bootstrap::VARIABLE,
+                Some(_) => words.bootstrap = words::FLAGS.bootstrap,
+                None => {}
             }
             if !self.properties.is_empty() {
                 words.property = words::FLAGS.property;
@@ -181,6 +192,20 @@ impl ConnectionArgs {
             consumer,
             words,
             security,
+            elsewhere,
+        })
+    }
+
+    /// That the environment names other brokers than a KafkaConsumer of the cluster does: it may have been set for
+    /// something else, long ago.
+    fn elsewhere(&self, consumer: &KafkaConsumer) -> Option<Elsewhere> {
+        let named = self.bootstrap.as_ref();
+        let named = named.filter(|named| named.from_environment && self.file.is_none())?;
+        let theirs = &consumer.spec.kafka.bootstrap_servers;
+        (named.servers != *theirs).then(|| Elsewhere {
+            of: consumer.name_any(),
+            theirs: theirs.clone(),
+            ours: named.servers.clone(),
         })
     }
 }
@@ -191,6 +216,32 @@ const ASK_AGAIN: Duration = Duration::from_millis(250);
 const CLIENT_ID: &str = "drover-cli";
 
 impl Connection {
+    /// Says so where the environment names other brokers than the KafkaConsumer.
+    pub fn said_where(self) -> Self {
+        if let Some(Elsewhere { of, theirs, ours }) = &self.elsewhere {
+            eprintln!(
+                "drover: {} names {ours}: {of} is looked at there, and not at its own brokers, {theirs}",
+                bootstrap::VARIABLE
+            );
+        }
+        self
+    }
+
+    /// Before something is written or deleted: it happens at the KafkaConsumer's own brokers, or at those that the
+    /// command itself names, and not where the environment happens to lead.
+    ///
+    /// # Errors
+    /// If the environment names others.
+    pub fn is_meant(&self) -> anyhow::Result<()> {
+        match &self.elsewhere {
+            None => Ok(()),
+            Some(Elsewhere { of, theirs, ours }) => bail!(
+                "nothing was done: the brokers of {of} are {theirs}, and {variable} names {ours}; add --bootstrap {ours} if those lead to the same Kafka, or unset {variable}",
+                variable = bootstrap::VARIABLE
+            ),
+        }
+    }
+
     /// A client for questions.
     ///
     /// # Errors
@@ -258,9 +309,15 @@ impl Connection {
             ..
         } = self.words;
         match error {
-            Error::Unreachable(_) => anyhow!(
-                "{what}: {error}; check {bootstrap} {address} and that the brokers run and can be reached from here"
-            ),
+            Error::Unreachable(_) => {
+                let other = match bootstrap == words::FLAGS_AND_CONSUMER.bootstrap {
+                    true => ", or name with --bootstrap what leads to them",
+                    false => "",
+                };
+                anyhow!(
+                    "{what}: {error}; check {bootstrap} {address} and that the brokers run and can be reached from here{other}"
+                )
+            }
             Error::NotAuthorized(_) => anyhow!(
                 "{what}: {error}; give this user the right, or other credentials with {property}"
             ),
@@ -332,6 +389,34 @@ mod tests {
         assert_eq!(asked(&connection), "there:1");
         connection.bootstrap.as_mut().unwrap().from_environment = true;
         assert_eq!(asked(&connection), "kafka:9092");
+    }
+
+    #[test]
+    fn what_writes_goes_to_other_brokers_only_where_the_command_names_them() {
+        let mut args = Flags::parse_from(["drover", "orders", "--bootstrap", "there:1"]).connection;
+        let of = |args: &ConnectionArgs| {
+            let connection = args.of(Some(consumer()), Security::default()).unwrap();
+            (connection.bootstrap.clone(), connection.is_meant())
+        };
+        assert!(of(&args).1.is_ok());
+        args.bootstrap.as_mut().unwrap().from_environment = true;
+        let (asked, meant) = of(&args);
+        assert_eq!(asked, "there:1");
+        let error = meant.unwrap_err().to_string();
+        for part in [
+            "orders",
+            "kafka:9092",
+            "DROVER_BOOTSTRAP",
+            "--bootstrap there:1",
+        ] {
+            assert!(error.contains(part), "{error}");
+        }
+        // The same brokers; and a file, which is for trying things out.
+        args.bootstrap.as_mut().unwrap().servers = "kafka:9092".to_owned();
+        assert!(of(&args).1.is_ok());
+        args.bootstrap.as_mut().unwrap().servers = "there:1".to_owned();
+        args.file = Some("orders.yaml".into());
+        assert!(of(&args).1.is_ok());
     }
 
     #[test]

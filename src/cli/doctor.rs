@@ -98,6 +98,7 @@ pub async fn run(args: DoctorArgs) -> anyhow::Result<ExitCode> {
                     match connection.secrets(&cluster, consumer).await {
                         Ok(security) => {
                             let connection = connection.of(Some(consumer.clone()), security)?;
+                            let connection = connection.said_where();
                             kafka::look(&connection, consumer, &mut chain).await;
                         }
                         Err(error) => chain.wrong("credentials for Kafka", &format!("{error:#}")),

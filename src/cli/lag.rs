@@ -63,7 +63,7 @@ pub async fn run(args: LagArgs) -> anyhow::Result<ExitCode> {
     if args.fleets.are_asked_for() || nothing_named {
         return of_many(&args).await;
     }
-    let connection = args.connection.resolve().await?;
+    let connection = args.connection.resolve().await?.said_where();
     let (group, topics) = match (&connection.consumer, args.group.clone()) {
         (Some(consumer), None) => (group_id(consumer), consumer.spec.consumed_topics()),
         (None, Some(group)) => (group, args.topics.clone()),

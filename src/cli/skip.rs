@@ -83,6 +83,7 @@ pub async fn run(args: SkipArgs) -> anyhow::Result<ExitCode> {
     let entries = list::written(&consumer)?;
     let security = args.connection.secrets(&cluster, &consumer).await?;
     let connection = args.connection.of(Some(consumer.clone()), security)?;
+    let connection = connection.said_where();
     let here = args.connection.cluster.here();
     let lag = format!("drover lag {name}{here}");
     let found = look::look(

@@ -1,12 +1,28 @@
 //! The controller at a broker that does not let it see what it needs: named in status, and never taken for no lag.
 #![allow(clippy::unwrap_used, reason = "a test may panic wherever it stands")]
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use drover::clock::Monotonic;
+use drover::kafka::client_config::Connection;
+use drover::kafka::scan::{Scan, Step};
+use drover::kafka::security::Security;
 use k8s_openapi::api::apps::v1::Deployment;
+use rdkafka::ClientConfig;
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use serde_json::{Value, json};
 
 use crate::support::acls::{DESCRIBE_CONFIGS, Of, READ, allow, broker, disallow};
 use crate::support::consumers::with;
 use crate::support::operator::Operator;
+
+const DEADLINE: Duration = Duration::from_secs(90);
+
+fn producer(servers: &str) -> BaseProducer {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", servers).create().unwrap()
+}
 
 fn spec(operator: &Operator, topic: &str) -> Value {
     let kafka = json!({ "bootstrapServers": broker().servers });
@@ -56,6 +72,46 @@ async fn a_topic_that_may_not_be_seen_is_named_in_status() {
         &format!("topic {topic} may not be read"),
     )
     .await;
+}
+
+/// Who reads dead letters needs rights to their topic and to no group.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_range_is_read_without_any_right_to_a_group() {
+    let topic = broker().create_topic("acl-no-group", 1).await;
+    allow(Of::Group("no-right-to-it"), DESCRIBE_CONFIGS);
+    let producer = producer(&broker().servers);
+    let write = |value: &str| {
+        let record = BaseRecord::<(), _>::to(&topic).payload(value);
+        producer.send(record).unwrap();
+        producer.flush(DEADLINE).unwrap();
+    };
+    write("first");
+    let security = Security::default();
+    let connection = Connection {
+        bootstrap_servers: &broker().servers,
+        client_id: "no-right-to-it",
+        properties: &BTreeMap::new(),
+        security: &security,
+    };
+    let ranges = BTreeMap::from([(0, 0..2)]);
+    let mut scan = Scan::open(&connection, &topic, &ranges, Some(DEADLINE)).unwrap();
+    let (began, mut read) = (Monotonic::start(), 0);
+    let mut late = false;
+    loop {
+        match scan
+            .step(Duration::from_millis(100), |_| read += 1)
+            .unwrap()
+        {
+            Step::End => break,
+            // The broker has refused the group a dozen times by then.
+            _ if !late && read == 1 && began.elapsed() > Duration::from_secs(3) => {
+                write("second");
+                late = true;
+            }
+            _ => {}
+        }
+    }
+    assert_eq!(read, 2);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

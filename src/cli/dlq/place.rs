@@ -22,7 +22,17 @@ pub(super) struct PlaceArgs {
 impl PlaceArgs {
     /// The topic, and the KafkaConsumer if one was named.
     pub async fn resolve(&self) -> anyhow::Result<(Place, Option<KafkaConsumer>)> {
-        self.of(self.connection.resolve().await?)
+        self.of(self.connection.resolve().await?.said_where())
+    }
+
+    /// As [`PlaceArgs::resolve`], for what writes there or deletes.
+    ///
+    /// # Errors
+    /// Also if only the environment says at which brokers.
+    pub async fn resolve_to_change(&self) -> anyhow::Result<(Place, Option<KafkaConsumer>)> {
+        let connection = self.connection.resolve().await?;
+        connection.is_meant()?;
+        self.of(connection)
     }
 
     /// Neither a topic nor a KafkaConsumer is named.

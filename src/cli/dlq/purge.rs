@@ -46,7 +46,7 @@ pub struct PurgeArgs {
 }
 
 pub(super) async fn run(args: PurgeArgs) -> anyhow::Result<ExitCode> {
-    let (place, _) = args.place.resolve().await?;
+    let (place, _) = args.place.resolve_to_change().await?;
     let admin = place.reach.admin()?;
     let log = place.log(&admin).await?;
     let noted = match args.replayed {
@@ -171,7 +171,8 @@ fn confirm(place: &Place, below: &BTreeMap<i32, i64>, log: &Log) -> anyhow::Resu
     }
     write!(
         err,
-        "Delete them for ever? Write the topic's name to go on: "
+        "Delete them at {} for ever? Write the topic's name to go on: ",
+        place.reach.bootstrap
     )?;
     err.flush()?;
     let mut answer = String::new();

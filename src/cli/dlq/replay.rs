@@ -67,7 +67,10 @@ pub struct ReplayArgs {
 }
 
 pub(super) async fn run(args: ReplayArgs) -> anyhow::Result<ExitCode> {
-    let (place, consumer) = args.place.resolve().await?;
+    let (place, consumer) = match args.dry_run {
+        true => args.place.resolve().await?,
+        false => args.place.resolve_to_change().await?,
+    };
     let kind = Kind {
         filter: args.filter.filter(clock::now())?,
         max_replays: args.max_replays,

@@ -54,6 +54,27 @@ async fn a_kafka_consumer_says_where_its_dead_letters_are() {
     let document = serde_json::from_value(consumer(&stage, true)).unwrap();
     api.create(&PostParams::default(), &document).await.unwrap();
     assert_eq!(told(&mut in_cluster(&["list", "orders"]))["total"], 2);
+    // Where only the environment says at which Kafka nothing is moved and nothing deleted.
+    for arguments in [
+        &["replay", "orders"][..],
+        &["purge", "orders", "--all", "-y"],
+    ] {
+        let mut command = in_cluster(arguments);
+        let elsewhere = command.env("DROVER_BOOTSTRAP", "127.0.0.1:2").output();
+        let error = failed(&elsewhere.unwrap(), 2);
+        for part in [
+            "nothing was done",
+            stage.servers,
+            "DROVER_BOOTSTRAP names 127.0.0.1:2",
+        ] {
+            assert!(error.contains(part), "{error}");
+        }
+    }
+    let mut looked = in_cluster(&["list", "orders", "--timeout", "1s"]);
+    let output = looked.env("DROVER_BOOTSTRAP", "127.0.0.1:2").output();
+    let error = String::from_utf8(output.unwrap().stderr).unwrap();
+    assert!(error.contains("orders is looked at there"), "{error}");
+    assert!(error.contains("check DROVER_BOOTSTRAP"), "{error}");
     assert_eq!(told(&mut in_cluster(&["replay", "orders"]))["replayed"], 2);
 
     // A record that says to be from a topic of somebody else's stays.

@@ -69,6 +69,11 @@ impl Said {
             // It follows on what took the last of them down, and says less.
             self.all_are_down = true;
         } else {
+            // Some connections end so in librdkafka's words for what passes.
+            let code = match message.contains("certificate verify failed") {
+                true => TLS,
+                false => code,
+            };
             let broker = message.split_once(": ").map_or("", |(broker, _)| broker);
             let lasts = matches!(code, TLS | AUTHENTICATION);
             self.lasting.insert(broker.to_owned(), lasts);
@@ -120,6 +125,16 @@ mod tests {
             (&[(TLS, one), (AUTHENTICATION, other), all_down], true),
             (&[(TLS, one), (AWAY, other), all_down], false),
             (&[(AWAY, one), (TLS, other), all_down], false),
+            (
+                &[
+                    (
+                        AWAY,
+                        "ssl://a:1/bootstrap: SSL routines::certificate verify failed",
+                    ),
+                    all_down,
+                ],
+                true,
+            ),
             // Its first moments over, it says what it thinks of us; or it goes away.
             (&[(AWAY, one), all_down, (AUTHENTICATION, one)], true),
             (&[(TLS, one), all_down, (AWAY, one)], false),

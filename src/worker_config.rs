@@ -52,7 +52,7 @@ pub struct WorkerConfig {
     pub concurrency: u32,
     /// Records that are delivered together.
     pub batch: Batch,
-    /// Attempts in all.
+    /// Attempts in quick succession.
     pub attempts: u32,
     /// The wait before the second attempt.
     #[serde(with = "millis")]
@@ -60,6 +60,9 @@ pub struct WorkerConfig {
     /// The longest wait between attempts.
     #[serde(with = "millis")]
     pub max_backoff: Duration,
+    /// Waits before later attempts, one each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", with = "many_millis")]
+    pub then: Vec<Duration>,
     /// The dead-letter topic.
     pub dead_letter_topic: Option<String>,
     /// Names of a dead letter's headers.
@@ -105,6 +108,12 @@ pub use security::Security;
 pub use skip::Skip;
 
 impl WorkerConfig {
+    /// Attempts in all, the quick and the later ones.
+    pub fn attempts_in_all(&self) -> u32 {
+        let later = u32::try_from(self.then.len()).unwrap_or(u32::MAX);
+        self.attempts.saturating_add(later)
+    }
+
     /// How long the brokers may take to acknowledge a dead letter: what the drain has left for it
     /// behind an attempt that used all of its time, but not less than it takes them to do without a broker
     /// that has died. What is not acknowledged is written again, and may be there twice then.
@@ -236,6 +245,24 @@ pub use crate::api::Ordering;
 pub use crate::api::librdkafka::{OWNED_PROPERTIES, OwnedProperty, owned_property};
 
 /// Durations are whole milliseconds in the file.
+mod many_millis {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub fn serialize<S: Serializer>(values: &[Duration], serializer: S) -> Result<S::Ok, S::Error> {
+        let millis = |value: &Duration| u64::try_from(value.as_millis()).unwrap_or(u64::MAX);
+        serializer.collect_seq(values.iter().map(millis))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Vec<Duration>, D::Error> {
+        let millis = Vec::<u64>::deserialize(deserializer)?;
+        Ok(millis.into_iter().map(Duration::from_millis).collect())
+    }
+}
+
 mod millis {
     use std::time::Duration;
 

@@ -66,7 +66,7 @@ impl<P> Engine<P> {
             self.suspects.waiting.push_back((handle, generation));
         } else {
             record.state = State::Ready;
-            lane.ready.push(offset, handle);
+            lane.is_ready(offset, handle, record.attempts > 0);
             self.enter_ring(id);
         }
     }
@@ -280,7 +280,7 @@ impl<P> Engine<P> {
         }
         let record = &self.records[handle];
         // The last attempt, at the latest, is not lost to another record.
-        if record.attempts >= BREAKS.min(self.settings.attempts - 1)
+        if record.attempts >= BREAKS.min(self.settings.attempts_in_all() - 1)
             && let Some(lane) = self.lanes[record.lane.0 as usize].as_mut()
         {
             lane.suspects.entry(record.offset.0).or_default();

@@ -1,4 +1,4 @@
-//! How long to wait before the next attempt: doubled each time, capped, with jitter.
+//! How long to wait before the next attempt: doubled each time, capped, with jitter; or as long as is written for it.
 //!
 //! Jitter comes from a hash of what is tried, not from a random number: the same history gives the
 //! same waits, and a thousand records that failed together still come back apart.
@@ -11,6 +11,16 @@ pub(super) fn growing(initial: Duration, max: Duration, failures: u32, seed: u64
     let doublings = failures.saturating_sub(1).min(31);
     let full = initial.saturating_mul(1 << doublings).min(max);
     jittered(full, seed)
+}
+
+/// At least `wait`, and up to a twentieth more: what somebody has written is never cut short.
+pub(super) fn at_least(wait: Duration, seed: u64) -> Duration {
+    wait + jittered(wait / 10, seed).saturating_sub(wait / 20)
+}
+
+/// The longest that [`at_least`] gives.
+pub(super) fn longest(wait: Duration) -> Duration {
+    wait + wait / 10
 }
 
 /// Between half and all of `full`.
@@ -49,6 +59,15 @@ mod tests {
                 let full = Duration::from_millis(full_ms);
                 assert!(wait <= full && wait >= full / 2, "{failures}: {wait:?}");
             }
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_waited_and_a_twentieth_more_at_most() {
+        let hour = Duration::from_secs(3600);
+        for offset in 0..100 {
+            let wait = at_least(hour, seed(0, offset, 6));
+            assert!(wait >= hour && wait <= hour + hour / 20, "{wait:?}");
         }
     }
 

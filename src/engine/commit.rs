@@ -83,6 +83,11 @@ impl Commits {
     }
 }
 
+/// The whole second, since 1970, in which `due` is over.
+pub(super) fn no_earlier(due: Duration) -> u64 {
+    due.as_secs() + u64::from(due.subsec_nanos() > 0)
+}
+
 impl<P> Engine<P> {
     /// The lane's next report will differ from its last.
     pub(super) fn changed(&mut self, id: LaneId) {
@@ -177,6 +182,8 @@ impl<P> Engine<P> {
                 offset: frontier.offset,
                 finished: lane.uncommitted,
             });
+            // Of a crowd some may have been compacted away.
+            self.enter_ring(id);
             self.suspects.passed(&frontier.partition, frontier.offset);
             self.suspects.commit_sent(id, epoch);
             frontiers.push(frontier);
@@ -200,7 +207,7 @@ impl<P> Engine<P> {
         let tries = lane.tried.range(offset.0..).map(|(offset, tried)| Tries {
             offset: *offset,
             attempts: tried.attempts,
-            next_at: tried.due.map(|due| (began + due).as_secs()),
+            next_at: tried.due.map(|due| no_earlier(began + due)),
         });
         let tries: Vec<_> = tries.take(MOST_TRIES).collect();
         let suspects = lane.suspects.range(offset.0..);
@@ -222,7 +229,9 @@ impl<P> Engine<P> {
                     .values()
                     .next()
                     .cloned()
-                    .or_else(|| self.held_back(lane)),
+                    .or_else(|| self.held_back(lane))
+                    .or_else(|| lane.crowd()),
+                later: self.later(lane),
                 ahead: lane.ahead(MOST_RANGES),
                 ..self.pod_report()
             },
@@ -268,6 +277,7 @@ impl<P> Engine<P> {
             topic_id: None,
             tried: 0,
             stuck: None,
+            later: None,
             tries: Vec::new(),
             suspects: Vec::new(),
             ahead: Vec::new(),

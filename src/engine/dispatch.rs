@@ -23,13 +23,7 @@ impl<P> Engine<P> {
         self.records[handle].state = State::BackingOff;
         self.backing_off += 1;
         let due = self.now.saturating_add(wait);
-        let record = &self.records[handle];
-        let (id, offset) = (record.lane, record.offset);
-        if record.attempts > 0
-            && let Some(lane) = self.lane_mut(id)
-        {
-            lane.tried.entry(offset.0).or_default().due = Some(due);
-        }
+        self.note_due(handle, due);
         self.timers.push(Reverse(Timer {
             due,
             handle,
@@ -80,10 +74,7 @@ impl<P> Engine<P> {
                 continue;
             };
             lane.in_ring = false;
-            if !lane.can_start() {
-                continue;
-            }
-            let Some(handle) = lane.ready.pop() else {
+            let Some(handle) = lane.take_ready(self.now) else {
                 continue;
             };
             self.deliver(id, handle, false, effects);
@@ -152,6 +143,9 @@ impl<P> Engine<P> {
         };
         record.state = State::InFlight;
         record.delivery = self.throttle.start();
+        if record.attempts == 0 && lane.is_crowded() {
+            lane.probe = Some(record.offset);
+        }
         if let Some(pace) = &mut self.pace {
             pace.start();
         }

@@ -63,9 +63,14 @@ impl<P> Engine<P> {
                 strangers.push(partition.clone());
                 continue;
             };
-            let Some(lane) = self.lane_mut(id).filter(|lane| !lane.draining) else {
+            let Some(lane) = self.lane(id).filter(|lane| !lane.draining) else {
                 continue; // revoked twice
             };
+            let later = self.later(lane);
+            let Some(lane) = self.lane_mut(id) else {
+                continue;
+            };
+            lane.said_later = later;
             lane.draining = true;
             lanes.push((id, lane.epoch));
             if !lane.paused {
@@ -238,6 +243,9 @@ impl<P> Engine<P> {
             return;
         };
         self.by_partition.remove(&lane.partition);
+        if self.by_partition.is_empty() {
+            self.next_probe = None;
+        }
         self.ring.retain(|other| *other != id);
         for drain in &mut self.drains {
             drain.lanes.retain(|(other, _)| *other != id);
@@ -267,6 +275,7 @@ impl<P> Engine<P> {
             return;
         };
         lane.ready.clear();
+        lane.again.clear();
         lane.keys.clear();
         let held: Vec<_> = lane.ledger.held().collect();
         self.take_announcements_back(id, false);

@@ -1,10 +1,8 @@
 //! What comes in: partitions, records, positions.
 
-use std::time::Duration;
-
 use super::effect::Effect;
 use super::event::{Assignment, Incoming};
-use super::lane::{Lane, Tried};
+use super::lane::Lane;
 use super::ledger::Reading;
 use super::record::{Record, State};
 use super::{Engine, LaneId};
@@ -119,6 +117,7 @@ impl<P> Engine<P> {
         }
         self.is_no_suspect(id, offset);
         self.changed(id);
+        self.enter_ring(id);
     }
 
     /// A record was read at `offset`. None if it is not to be taken; else whether the lane has something
@@ -151,14 +150,6 @@ impl<P> Engine<P> {
         let lane = self.lane_mut(id)?;
         let readable = lane.is_readable_again(offset);
         Some(lane.pass(offset) || readable)
-    }
-
-    /// How much longer a record waits that failed before it was read here; none where its turn is
-    /// now.
-    fn rest_of_wait(&self, tried: Tried) -> Option<Duration> {
-        let wait = tried.due?.checked_sub(self.now)?;
-        // Clocks differ; and the settings may have changed since.
-        (!wait.is_zero()).then(|| wait.min(self.settings.max_backoff))
     }
 
     /// The log was cut or made anew, and the client was reset to where it begins now: what was known
@@ -229,9 +220,10 @@ impl<P> Engine<P> {
 
     /// The lane stands in the ring if a record of it can be started.
     pub(super) fn enter_ring(&mut self, id: LaneId) {
+        let now = self.now;
         if let Some(lane) = self.lanes.get_mut(id.0 as usize).and_then(Option::as_mut)
             && !lane.in_ring
-            && lane.can_start()
+            && lane.can_start(now)
         {
             lane.in_ring = true;
             self.ring.push_back(id);

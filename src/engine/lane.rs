@@ -12,7 +12,7 @@ use super::ready::Ready;
 use super::slab::Handle;
 use super::suspects::Suspect;
 use super::{LaneId, Settings, Ticket};
-use crate::report::{Report, Stuck};
+use crate::report::{Later, Report, Stuck};
 use crate::topic::{Offset, TopicPartition};
 
 /// Failed attempts on a record.
@@ -31,8 +31,9 @@ pub(super) struct Lane {
     /// The id of the topic that offsets are of.
     pub topic_id: Option<String>,
     pub ledger: Ledger,
-    /// Records whose turn it is, the oldest first.
+    /// Records whose turn it is, the oldest first; unless they come in order, those that failed before are in `again`.
     pub ready: Ready,
+    pub again: Ready,
     /// It stands in the ring of lanes with ready records.
     pub in_ring: bool,
     /// With ordering Partition: a record is started only when all before it are finished.
@@ -57,6 +58,13 @@ pub(super) struct Lane {
     pub inherited: Option<Offset>,
     /// Failed attempts on records that are not finished, by whoever had them.
     pub tried: BTreeMap<i64, Tried>,
+    /// What was said last of those that wait for a later attempt, by the previous owner or before what waits was let go.
+    pub said_later: Option<Later>,
+    /// More of these are a crowd (see `crowd`).
+    pub room: usize,
+    /// In a crowd: the record that is tried for the first time, and when there may be another.
+    pub probe: Option<Offset>,
+    pub probe_at: Duration,
     /// Records that the handler had when a worker was killed.
     pub suspects: BTreeMap<i64, Suspect>,
     /// Records that nothing gets past, with their place in the report.
@@ -90,6 +98,7 @@ impl Lane {
             topic_id: assignment.topic_id,
             ledger: Ledger::new(assignment.committed),
             ready: Ready::default(),
+            again: Ready::default(),
             in_ring: false,
             in_order,
             keys: HashMap::default(),
@@ -103,6 +112,10 @@ impl Lane {
             left_behind: VecDeque::new(),
             inherited: None,
             tried: BTreeMap::new(),
+            said_later: None,
+            room: super::crowd::room(settings),
+            probe: None,
+            probe_at: Duration::ZERO,
             suspects: BTreeMap::new(),
             stuck: BTreeMap::new(),
             reported_stuck: None,
@@ -121,6 +134,7 @@ impl Lane {
 
     fn take_over(&mut self, committed: Offset, report: Report, settings: &Settings) {
         let same_revision = revision(&report.pod) == revision(&settings.pod);
+        self.said_later = report.later;
         let mut after = committed.0;
         for range in report.ahead {
             // Ranges that overlap or begin too early come from no worker of ours.
@@ -169,6 +183,7 @@ impl Lane {
     /// The log is not the one that the previous owner spoke of.
     pub(super) fn forget_predecessor(&mut self) {
         self.left_behind.clear();
+        self.said_later = None;
         self.tried.clear();
         self.suspects.clear();
         if let Some(offset) = self.inherited.take() {
@@ -236,12 +251,6 @@ impl Lane {
             epoch: self.epoch,
             offset,
         }
-    }
-
-    /// A record can be started now.
-    pub(super) fn can_start(&self) -> bool {
-        let first = self.ready.first();
-        first.is_some() && (!self.in_order || first == self.ledger.oldest())
     }
 
     /// What is finished beyond the frontier, here or by the previous owner: at most `most` ranges.

@@ -16,6 +16,7 @@ mod bar;
 mod breaker;
 mod budget;
 mod commit;
+mod crowd;
 mod dispatch;
 mod effect;
 mod event;
@@ -23,6 +24,7 @@ mod flow;
 mod handover;
 mod intake;
 mod lane;
+mod later;
 mod ledger;
 mod outcome;
 mod pace;
@@ -35,6 +37,7 @@ mod suspects;
 mod tests;
 mod throttle;
 mod view;
+mod waits;
 
 pub use breaker::Breaker;
 pub use effect::{DeadLetterReason, Effect, FrontierCommit};
@@ -117,14 +120,18 @@ pub struct Settings {
     pub concurrency: usize,
     /// With ordering Partition: successive records that may be delivered together.
     pub run: Run,
-    /// Attempts in all.
+    /// Attempts in quick succession.
     pub attempts: u32,
     /// The handler is a process beside this one, which one record may bring down for all that it has.
     pub own_handler: bool,
     /// The wait before the second attempt.
     pub initial_backoff: Duration,
-    /// The longest wait between attempts.
+    /// The longest wait between these attempts.
     pub max_backoff: Duration,
+    /// Later attempts: one after each of these waits.
+    pub then: Vec<Duration>,
+    /// With later attempts: records of one partition that may have failed and wait, so that its report has room for all.
+    pub waiting: usize,
     /// What happens after the last attempt.
     pub on_exhausted: OnExhausted,
     /// When to stop dead-lettering; none for never.
@@ -139,6 +146,20 @@ pub struct Settings {
     pub report_interval: Duration,
     /// Bytes of records that may be held.
     pub budget_bytes: usize,
+}
+
+impl Settings {
+    /// Attempts in all, the quick and the later ones.
+    pub fn attempts_in_all(&self) -> u32 {
+        let later = u32::try_from(self.then.len()).unwrap_or(u32::MAX);
+        self.attempts.saturating_add(later)
+    }
+
+    /// The wait before the later attempt that follows so many failures; none before and after those.
+    fn later(&self, failures: u32) -> Option<Duration> {
+        let passed = failures.checked_sub(self.attempts)?;
+        self.then.get(passed as usize).copied()
+    }
 }
 
 /// The consumer. `P` is a record's content, which the engine holds but never looks at.
@@ -166,6 +187,8 @@ pub struct Engine<P> {
     /// Lanes that cannot be read on.
     barred_lanes: usize,
     commits: Commits,
+    /// When some crowded lane may try another record.
+    next_probe: Option<Duration>,
     /// What is wrong with the dead-letter topic.
     dead_letter_flaw: Option<&'static str>,
     drains: Vec<Drain>,
@@ -200,6 +223,7 @@ impl<P> Engine<P> {
             over_share: 0,
             barred_lanes: 0,
             commits: Commits::default(),
+            next_probe: None,
             dead_letter_flaw: None,
             drains: Vec::new(),
             suspects: Suspects::default(),
@@ -258,6 +282,7 @@ impl<P> Engine<P> {
     /// Everything that time, or what just happened, makes due.
     fn settle(&mut self, effects: &mut Vec<Effect<P>>) {
         self.wake(effects);
+        self.probe_again();
         self.read_again(effects);
         self.advance_drains(effects);
         self.commit(effects);
@@ -279,6 +304,7 @@ impl<P> Engine<P> {
         let leave = self.pace.as_ref().filter(|_| paced).and_then(Pace::next);
         [
             self.next_timer(),
+            self.next_probe,
             self.next_reading(),
             self.commit_due(),
             self.suspects.due(),

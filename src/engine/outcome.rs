@@ -7,7 +7,7 @@ use super::event::{Failure, NOT_CONNECTED, Verdict};
 use super::lane::Tried;
 use super::record::{State, Trouble};
 use super::slab::Handle;
-use super::{Engine, Ticket, backoff};
+use super::{Engine, Ticket};
 use crate::report::{Stuck, unread};
 use crate::worker_config::OnExhausted;
 
@@ -38,6 +38,7 @@ impl<P> Engine<P> {
         };
         self.in_flight -= 1;
         self.suspect_answered(handle, &verdict);
+        self.probe_came_back(ticket, &verdict);
         match verdict {
             Verdict::Done => {
                 self.went_well(handle, effects);
@@ -53,13 +54,13 @@ impl<P> Engine<P> {
             Verdict::Retry(failure) => {
                 let attempts = self.failed(handle);
                 self.probe_failed(handle);
-                if attempts >= self.settings.attempts {
-                    let reason = DeadLetterReason::AttemptsExhausted;
-                    self.exhausted(index, handle, reason, failure, effects);
-                } else {
+                if let Some(wait) = self.wait_after(handle, attempts) {
                     self.suspect_if_broken(handle, &failure);
                     self.note(handle, failure);
-                    self.try_again(index, handle, self.growing(handle, attempts), effects);
+                    self.try_again(index, handle, wait, effects);
+                } else {
+                    let reason = DeadLetterReason::AttemptsExhausted;
+                    self.exhausted(index, handle, reason, failure, effects);
                 }
             }
             Verdict::Reject(failure) => {
@@ -341,22 +342,6 @@ impl<P> Engine<P> {
         before.is_some_and(|before| mark > before)
     }
 
-    pub(super) fn growing(&self, handle: Handle, failures: u32) -> Duration {
-        let record = &self.records[handle];
-        backoff::growing(
-            self.settings.initial_backoff,
-            self.settings.max_backoff,
-            failures,
-            backoff::seed(record.lane.0, record.offset.0, failures),
-        )
-    }
-
-    fn longest_wait(&self, handle: Handle) -> Duration {
-        let record = &self.records[handle];
-        let seed = backoff::seed(record.lane.0, record.offset.0, record.attempts);
-        backoff::jittered(self.settings.max_backoff, seed)
-    }
-
     /// The record waits and is tried again, unless its lane is to be given back.
     fn try_again(
         &mut self,
@@ -367,6 +352,8 @@ impl<P> Engine<P> {
     ) {
         let id = self.records[handle].lane;
         if self.lane(id).is_some_and(|lane| lane.draining) {
+            // The next owner is to wait as long.
+            self.note_due(handle, self.now.saturating_add(wait));
             self.let_go(index, handle, effects);
         } else {
             self.back_off(handle, wait);
@@ -422,7 +409,7 @@ impl<P> Engine<P> {
         self.is_no_suspect(record.lane, record.offset);
         self.changed(record.lane);
         if let Some(follower) = record.follower {
-            self.turn_has_come(follower);
+            self.follows(follower);
         }
         self.enter_ring(record.lane);
         self.refund(record.lane, record.bytes, effects);

@@ -28,12 +28,12 @@ impl Ready {
     }
 
     /// The oldest.
-    pub(super) fn first(&self) -> Option<Handle> {
+    pub(super) fn first(&self) -> Option<(Offset, Handle)> {
         let oldest = match self.late_is_first() {
             true => self.late.peek().map(|Reverse(late)| late),
             false => self.in_turn.front(),
         };
-        oldest.map(|(_, handle)| *handle)
+        oldest.copied()
     }
 
     /// Takes the oldest.
@@ -81,7 +81,7 @@ mod tests {
                     }
                     None => {
                         let oldest = all.pop_first().map(|(_, handle)| handle);
-                        prop_assert_eq!(ready.first(), oldest);
+                        prop_assert_eq!(ready.first().map(|(_, handle)| handle), oldest);
                         prop_assert_eq!(ready.pop(), oldest);
                     }
                 }

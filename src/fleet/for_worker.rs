@@ -103,6 +103,7 @@ fn complete(fleet: &Fleet, handler: worker_config::Handler) -> WorkerConfig {
         attempts: fleet.delivery.attempts.get(),
         initial_backoff: fleet.delivery.initial_backoff,
         max_backoff: fleet.delivery.max_backoff,
+        then: fleet.delivery.then.clone(),
         dead_letter_topic: fleet.delivery.dead_letter_topic.clone(),
         dead_letter_headers: fleet.delivery.header_style,
         retry_topic: fleet.delivery.retry_topic.clone(),

@@ -153,7 +153,7 @@ pub struct Delivery {
     pub concurrency: NonZeroU32,
     /// Records that are delivered together.
     pub batch: Batch,
-    /// Attempts in all.
+    /// Attempts in quick succession.
     pub attempts: NonZeroU32,
     /// Records that the whole fleet may deliver within a time.
     pub rate_limit: Option<RateLimit>,
@@ -161,6 +161,8 @@ pub struct Delivery {
     pub initial_backoff: Duration,
     /// The longest wait.
     pub max_backoff: Duration,
+    /// Waits before later attempts.
+    pub then: Vec<Duration>,
     /// The dead-letter topic.
     pub dead_letter_topic: Option<String>,
     /// What happens after the last attempt; `DeadLetter` only with a topic.

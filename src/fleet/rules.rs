@@ -186,6 +186,13 @@ fn retry(retry: &Retry, problems: &mut Problems) {
             "spec.delivery.retry: initialBackoff must be at least 10ms and maxBackoff at most 1h",
         );
     }
+    let (least, most) = (Duration::from_secs(1), Duration::from_secs(24 * 3600));
+    if !retry.then.iter().all(|wait| within(*wait, least, most)) {
+        problems.invalid(
+            "spec.delivery.retry",
+            "spec.delivery.retry.then has a wait that is not between 1s and 24h; write times such as 1m, 10m and 1h",
+        );
+    }
 }
 
 fn scaling(scaling: &Scaling, problems: &mut Problems) {

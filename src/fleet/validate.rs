@@ -215,6 +215,7 @@ fn delivery(written: &api::Delivery) -> Delivery {
         attempts: NonZeroU32::new(written.retry.attempts).unwrap_or(NonZeroU32::MIN),
         initial_backoff: written.retry.initial_backoff.0,
         max_backoff: written.retry.max_backoff.0,
+        then: written.retry.then.iter().map(|wait| wait.0).collect(),
         on_exhausted: written.on_exhausted.unwrap_or(default),
         retry_topic: written
             .dead_letter

@@ -290,11 +290,23 @@ fn beyond(report: &Report, at: Offset) -> Option<Beyond> {
             more += run.end.saturating_sub(run.start).unsigned_abs();
         }
     }
+    let retried = report.tries.len() as u64;
+    if let Some(later) = report.later.filter(|later| later.next >= at.0) {
+        // The worker has counted what its text has no room for, too.
+        return Some(Beyond {
+            next: Offset(later.next),
+            more: later.more,
+            retried: retried.max(later.records),
+            tried: report.tried,
+            later: Some(later),
+        });
+    }
     let beyond = Beyond {
         next: Offset(next),
         more,
-        retried: report.tries.len() as u64,
+        retried,
         tried: report.tried,
+        later: None,
     };
     (beyond.next > at || beyond.more > 0).then_some(beyond)
 }

@@ -41,6 +41,8 @@ pub struct Report {
     pub tried: u32,
     /// The record of this partition that nothing gets past.
     pub stuck: Option<Stuck>,
+    /// Records that wait for a later attempt, where some do.
+    pub later: Option<Later>,
     /// Records that failed and are not finished, by offset; the one at the committed offset is
     /// among them. As far as the text has room.
     pub tries: Vec<Tries>,
@@ -59,6 +61,22 @@ pub struct Outcomes {
     pub of: u32,
     /// When this was counted, seconds since 1970.
     pub at: u64,
+}
+
+/// Records that have used up their quick attempts and wait for a later one; and which records of the partition wait
+/// for neither that nor behind one of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Later {
+    /// So many wait for a later attempt, or have it under way.
+    pub records: u64,
+    /// So many wait behind one of them, since they are of its key, or of its partition.
+    pub behind: u64,
+    /// When the first of these attempts is due, seconds since 1970.
+    pub next_at: u64,
+    /// The first record that is not finished, has not failed, and waits behind none of these.
+    pub next: i64,
+    /// Offsets read beyond that one of which the same cannot be said.
+    pub more: u64,
 }
 
 /// A record that failed and is tried again.
@@ -114,9 +132,12 @@ pub mod unread {
     pub const OFFSET_OUT_OF_RANGE: &str = "OffsetOutOfRange";
     /// Too many records would be dead-lettered: none is, and they are tried one at a time.
     pub const BREAKER_OPEN: &str = "BreakerOpen";
+    /// So many records of the partition failed and wait that its report has no room for more: others are tried one at a time.
+    pub const RETRIES_FULL: &str = "RetriesFull";
     /// All of them.
-    pub const ALL: [&str; 6] = [
+    pub const ALL: [&str; 7] = [
         BREAKER_OPEN,
+        RETRIES_FULL,
         UNREADABLE,
         OFFSETS_EXPIRED,
         OFFSET_BEYOND_END,

@@ -23,6 +23,13 @@ fn report() -> Report {
             attempts: 6,
             error: "HttpStatus 500".to_owned(),
         }),
+        later: Some(Later {
+            records: 1,
+            behind: 4,
+            next_at: 1_800_000_030,
+            next: 506,
+            more: 7,
+        }),
         tries: vec![
             Tries {
                 offset: 500,
@@ -63,7 +70,7 @@ fn the_text_is_for_people_too() {
         summed(
             "drover/1 at=500 pod=users-7f-x2 done=1200 busy-ms=90000 slots=16 fail=3 slow=1 \
              outcomes=3/50@1800000000 dead-letter=TooSmall topic-id=lZtYPFWLTF2NS84pTXLvCA tried=2 \
-             stuck=500,6,HttpStatus%20500 tries=0:2@1800000030,7:1 suspects=3:1,9:0 ahead=1-5,9"
+             stuck=500,6,HttpStatus%20500 later=1,4,1800000030,6,7 tries=0:2@1800000030,7:1 suspects=3:1,9:0 ahead=1-5,9"
         )
     );
 }
@@ -85,6 +92,7 @@ fn a_report_of_the_version_before_is_read_and_ours_has_all_that_it_reads() {
         outcomes: None,
         dead_letter: None,
         topic_id: None,
+        later: None,
         tries: Vec::new(),
         suspects: Vec::new(),
         ..report()
@@ -101,6 +109,7 @@ fn a_report_of_the_version_before_is_read_and_ours_has_all_that_it_reads() {
                 "outcomes=",
                 "dead-letter=",
                 "topic-id=",
+                "later=",
                 "tries=",
                 "suspects=",
             ];
@@ -118,6 +127,25 @@ fn suspects_that_make_no_sense_are_refused() {
         ));
         let refused = Err(NotAReport::Damaged("suspects"));
         assert_eq!(Report::decode(&text, Offset(5)), refused, "{suspects}");
+    }
+}
+
+#[test]
+fn later_attempts_that_make_no_sense_are_refused() {
+    for later in [
+        "",
+        "1",
+        "1,2,3,4",
+        "0,2,3,4,5",
+        "1,2,3,-4,5",
+        "1,2,3,4,5,6",
+        "1,2,3,x,5",
+    ] {
+        let text = summed(&format!(
+            "drover/1 at=5 pod=a done=1 busy-ms=1 slots=1 fail=0 slow=0 later={later}"
+        ));
+        let refused = Err(NotAReport::Damaged("later"));
+        assert_eq!(Report::decode(&text, Offset(5)), refused, "{later}");
     }
 }
 
@@ -188,7 +216,7 @@ fn a_text_copied_to_another_offset_makes_nobody_skip_records() {
     assert_eq!(read.done, 1200);
     assert_eq!((read.tried, &read.topic_id), (0, &None));
     assert_eq!(read.tries, []);
-    assert_eq!(read.stuck, None);
+    assert_eq!((read.stuck, read.later), (None, None));
     assert_eq!(read.ahead, []);
 }
 
@@ -284,6 +312,7 @@ prop_compose! {
         stuck in proptest::option::of(any::<(i64, u32, String)>()),
         dead_letter in proptest::option::of("[A-Za-z]{1,40}"),
         topic_id in proptest::option::of("[-_A-Za-z0-9]{22}"),
+        later in proptest::option::of((1..u64::MAX, any::<(u64, u64, u64)>(), 0..5_000_i64)),
         tries in tries(at),
         suspects in suspects(at),
         ahead in ranges(at),
@@ -294,7 +323,11 @@ prop_compose! {
         let outcomes = outcomes.map(|(some, others, at)| Outcomes {
             given_up: some.min(others), of: some.max(others), at,
         });
+        let later = later.map(|(records, (behind, next_at, more), next)| Later {
+            records, behind, next_at, next: at + next, more,
+        });
         Report {
+            later,
             pod, done, busy, slots, failures, slow_downs, outcomes, dead_letter, topic_id, tried, stuck, tries, suspects,
             ahead,
         }

@@ -15,7 +15,7 @@ use std::fmt::Write;
 use std::ops::Range;
 use std::time::Duration;
 
-use super::{MAX_BYTES, Outcomes, Report, Stuck, Suspect, Tries};
+use super::{Later, MAX_BYTES, Outcomes, Report, Stuck, Suspect, Tries};
 use crate::topic::Offset;
 
 const MAGIC: &str = "drover/";
@@ -24,8 +24,8 @@ const VERSION: u32 = 1;
 const SUM_BYTES: usize = 13;
 /// Kubernetes names are at most 253 characters.
 const POD_CHARS: usize = 253;
-/// Enough for a hundred records; the rest is for `ahead`.
-const TRIES_BYTES: usize = 2000;
+/// Enough for a hundred records that lie millions of offsets apart; the rest is for `ahead`.
+const TRIES_BYTES: usize = 2400;
 /// Enough for a hundred of these.
 const SUSPECTS_BYTES: usize = 800;
 /// Base64 of 16 bytes.
@@ -88,12 +88,29 @@ impl Report {
             let room = most - text.len();
             push_escaped(&mut text, &stuck.error, ERROR_CHARS, room);
         }
+        self.push_later(&mut text, committed);
         self.push_tries(&mut text, committed, most);
         self.push_suspects(&mut text, committed, most);
         self.push_ahead(&mut text, committed, most);
         let sum = sum(&text);
         push(&mut text, format_args!(" sum={sum:08x}"));
         text
+    }
+
+    fn push_later(&self, text: &mut String, committed: Offset) {
+        let Some(later) = self.later else {
+            return;
+        };
+        let next = later.next.checked_sub(committed.0);
+        if let Some(next) = next.filter(|next| *next >= 0) {
+            push(
+                text,
+                format_args!(
+                    " later={},{},{},{next},{}",
+                    later.records, later.behind, later.next_at, later.more
+                ),
+            );
+        }
     }
 
     fn push_tries(&self, text: &mut String, committed: Offset, most: usize) {
@@ -210,6 +227,7 @@ struct Words<'a> {
     topic_id: Option<&'a str>,
     tried: Option<&'a str>,
     stuck: Option<&'a str>,
+    later: Option<&'a str>,
     tries: Option<&'a str>,
     suspects: Option<&'a str>,
     ahead: Option<&'a str>,
@@ -235,6 +253,7 @@ impl<'a> Words<'a> {
                 "topic-id" => &mut words.topic_id,
                 "tried" => &mut words.tried,
                 "stuck" => &mut words.stuck,
+                "later" => &mut words.later,
                 "tries" => &mut words.tries,
                 "suspects" => &mut words.suspects,
                 "ahead" => &mut words.ahead,
@@ -269,6 +288,7 @@ impl<'a> Words<'a> {
                 .tried
                 .map_or(Ok(0), |tried| number(Some(tried), "tried"))?,
             stuck: self.stuck.map(stuck).transpose()?,
+            later: self.later.map(|text| later(text, at)).transpose()?,
             tries: self.tries.map_or(Ok(Vec::new()), |text| tries(text, at))?,
             suspects: self
                 .suspects
@@ -279,6 +299,7 @@ impl<'a> Words<'a> {
             report.topic_id = None;
             report.tried = 0;
             report.stuck = None;
+            report.later = None;
             report.tries.clear();
             report.suspects.clear();
             report.ahead.clear();
@@ -315,6 +336,25 @@ fn stuck(text: &str) -> Result<Stuck, NotAReport> {
         error: parts.next().and_then(unescaped).ok_or(bad("stuck"))?,
     };
     Ok(stuck)
+}
+
+fn later(text: &str, at: i64) -> Result<Later, NotAReport> {
+    let mut parts = text.split(',');
+    let mut number = || number::<u64>(parts.next(), "later");
+    let (records, behind, next_at) = (number()?, number()?, number()?);
+    let (next, more) = (number()?, number()?);
+    let next = i64::try_from(next)
+        .ok()
+        .and_then(|next| at.checked_add(next));
+    let later = Later {
+        records,
+        behind,
+        next_at,
+        next: next.ok_or(bad("later"))?,
+        more,
+    };
+    let sensible = records > 0 && parts.next().is_none();
+    sensible.then_some(later).ok_or(bad("later"))
 }
 
 fn tries(text: &str, at: i64) -> Result<Vec<Tries>, NotAReport> {

@@ -98,6 +98,7 @@ fn sample(look: &Look, at: Timestamp) -> Sample {
                     more: end.unsigned_abs() / 4,
                     retried: 2,
                     tried: 1,
+                    later: None,
                 }),
             stuck: stuck.then(|| Stuck {
                 offset: start,

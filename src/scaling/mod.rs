@@ -118,7 +118,7 @@ pub struct Outlook {
     pub partitions: u32,
     /// Records that are not committed yet, stuck partitions included; none if any is unknown.
     pub lag: Option<u64>,
-    /// How long the oldest unfinished record has waited.
+    /// How long the oldest unfinished record has waited, those that wait for a later attempt left out.
     pub delay: Option<Duration>,
     /// Records that arrive per second.
     pub arrival_per_second: Option<f64>,

@@ -62,6 +62,7 @@ pub(super) fn add(
     {
         plan = plan.note(Why::RetriesLeftOut {
             records: reading.retried(),
+            later: reading.later(),
             partition: partition.clone(),
             seconds,
             pod: blamed(state, reading, seconds).map(str::to_owned),

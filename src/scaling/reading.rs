@@ -136,6 +136,18 @@ impl<'a> Reading<'a> {
         })
     }
 
+    /// Of these, those that wait for a later attempt, and when the first is due; none where none does.
+    pub(super) fn later(&self) -> Option<(u64, Timestamp)> {
+        let beyond = self.known.iter().filter_map(|known| known.sample.beyond);
+        let later = beyond.filter_map(|beyond| beyond.later);
+        let (records, next_at) = later.fold((0_u64, u64::MAX), |(records, next_at), later| {
+            let records = records.saturating_add(later.records);
+            (records, next_at.min(later.next_at))
+        });
+        let next_at = i64::try_from(next_at).ok()?;
+        Some((records, Timestamp::from_second(next_at).ok()?))
+    }
+
     /// Known partitions that do not move.
     pub(super) fn stuck(&self) -> impl Iterator<Item = &Known<'a>> {
         self.known.iter().filter(|known| known.stuck)

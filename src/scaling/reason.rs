@@ -4,6 +4,8 @@ mod sentence;
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::Policy;
 use super::sample::LagUnknown;
 use super::schedule::Floor;
@@ -229,6 +231,8 @@ pub enum Why {
     RetriesLeftOut {
         /// How many.
         records: u64,
+        /// How many of them wait for a later attempt, and when the first of these is due.
+        later: Option<(u64, Timestamp)>,
         /// The partition of the one that has waited longest.
         partition: TopicPartition,
         /// For so many seconds.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::tests::{decide, known, labels, one, policy, sample};
 use super::{Beyond, Decision, PodSample, Sample};
+use crate::report::Later;
 use crate::topic::Offset;
 
 const PODS: u32 = 4;
@@ -32,6 +33,7 @@ fn some_fail(seconds: usize, told: bool) -> Vec<Sample> {
                     more: 0,
                     retried: 1,
                     tried: 1,
+                    later: None,
                 });
             }
             sample
@@ -83,6 +85,7 @@ fn at_one_pod(finishes: bool, pods: [&str; 2]) -> String {
                     next: Offset(401),
                     more: 0,
                     retried: 1,
+                    later: None,
                     tried: 1,
                 });
                 let report = PodSample {
@@ -128,6 +131,7 @@ fn only_retries(second: f64, pods: u32) -> Sample {
         more: 0,
         retried: 3,
         tried: 1,
+        later: None,
     });
     sample
 }
@@ -159,6 +163,7 @@ fn what_waits_is_neither_finished_nor_failed() {
         more: 20,
         retried: 1,
         tried: 1,
+        later: None,
     });
     assert_eq!((held.next(), held.waits()), (Offset(30), 50));
     // An end that is older than the report, or a start beyond it.
@@ -166,4 +171,74 @@ fn what_waits_is_neither_finished_nor_failed() {
     assert_eq!((held.next(), held.waits()), (Offset(25), 0));
     (held.start, held.end) = (Offset(60), Offset(100));
     assert_eq!((held.next(), held.waits()), (Offset(60), 20));
+}
+
+/// In each partition the record at 400 has failed at second 10, and waits an hour for its later attempt, 5 of its key behind
+/// it; all others are done at once: 480 a second for two minutes, then 12.
+fn some_wait_for_an_hour(seconds: i64) -> Vec<Sample> {
+    const DUE: u64 = 1_800_003_610;
+    (0..seconds)
+        .map(|second| {
+            let end = 40 * second.min(120) + second;
+            let mut sample = sample(second as f64, end, end, PODS);
+            for pod in 0..PODS {
+                let report = PodSample {
+                    done: 120 * second.min(120).unsigned_abs(),
+                    busy: Duration::from_millis(120 * 5 * second.min(120).unsigned_abs()),
+                    slots: 1,
+                    failures: 0,
+                    slow_downs: 0,
+                };
+                sample.pods.insert(format!("pod-{pod}"), report);
+            }
+            for number in (0..12).filter(|_| second >= 12) {
+                let held = one(&mut sample, number);
+                held.committed = Some(Offset(400));
+                held.beyond = Some(Beyond {
+                    next: Offset(end),
+                    more: 0,
+                    retried: 1,
+                    tried: 0,
+                    later: Some(Later {
+                        records: 1,
+                        behind: 5,
+                        next_at: DUE,
+                        next: end,
+                        more: 0,
+                    }),
+                });
+            }
+            sample
+        })
+        .collect()
+}
+
+#[test]
+fn records_that_wait_for_an_hour_neither_raise_nor_hold_the_size_and_are_no_delay() {
+    let decisions = decide(&policy(), known(), &some_wait_for_an_hour(3_000));
+    assert!(largest(&decisions[20..]) <= PODS);
+    let last = decisions.last().unwrap();
+    assert_eq!(last.replicas, 1, "what the rest needs: {:?}", last.reasons);
+    assert_eq!(last.outlook.stuck, [], "that is no defect");
+    // It is wanted so: no promise is broken by it. They are part of the lag, though.
+    assert!(last.outlook.delay.unwrap() < Duration::from_secs(10));
+    assert!(last.outlook.lag.unwrap() > 12);
+    let told = last.reasons.iter().map(ToString::to_string);
+    let told: Vec<_> = told.filter(|why| why.contains("tried again")).collect();
+    assert!(
+        told[0].contains("12 as spec.delivery.retry.then has it, the next at 2027-01-15T09:00:10Z"),
+        "{told:?}"
+    );
+}
+
+#[test]
+fn where_all_that_is_left_waits_for_an_hour_one_pod_stays() {
+    let mut samples = some_wait_for_an_hour(3_000);
+    let (end, at) = (samples[200].clone(), |second: usize| samples[second].at);
+    let times: Vec<_> = (0..3_000).map(at).collect();
+    for (sample, at) in samples.iter_mut().zip(times).skip(200) {
+        *sample = Sample { at, ..end.clone() };
+    }
+    let decisions = decide(&policy(), known(), &samples);
+    assert_eq!(decisions.last().unwrap().replicas, 1);
 }

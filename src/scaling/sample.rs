@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::report::Stuck;
+use crate::report::{Later, Stuck};
 use crate::topic::{Lag, Offset, TopicPartition};
 
 /// One observation of a fleet.
@@ -58,6 +58,8 @@ pub struct Beyond {
     pub retried: u64,
     /// Failed attempts on the first record that is not committed.
     pub tried: u32,
+    /// Those that wait for a later attempt, as the spec has it, where some do.
+    pub later: Option<Later>,
 }
 
 /// Why offsets give no lag.

@@ -271,12 +271,20 @@ impl State {
             .max_by(|a, b| a.seconds().total_cmp(&b.seconds()))
     }
 
-    /// How long the oldest unfinished record has waited, whatever for.
+    /// How long the oldest unfinished record has waited, whatever for; but where records wait for a later attempt, which the
+    /// spec wants, the oldest that waits for a pod.
     pub(super) fn unfinished(&self, reading: &Reading<'_>) -> Option<Waited> {
         let mut tracks = self.tracks_in_order();
         let known = reading.known.iter();
         known
-            .filter_map(|known| Some(tracks.of(known.partition)?.unfinished(reading.now)))
+            .filter_map(|known| {
+                let track = tracks.of(known.partition)?;
+                let later = known.sample.beyond.and_then(|beyond| beyond.later);
+                Some(match later {
+                    Some(_) if !known.stuck => track.waited(reading.now),
+                    _ => track.unfinished(reading.now),
+                })
+            })
             .max_by(|a, b| a.seconds().total_cmp(&b.seconds()))
     }
 

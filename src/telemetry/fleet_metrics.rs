@@ -109,7 +109,7 @@ const NUMBERS: [Number; 13] = [
     },
     Number {
         name: "delay",
-        help: "How long the oldest unfinished record has waited; absent while unknown",
+        help: "How long the oldest unfinished record has waited, those that wait for a later attempt left out; absent while unknown",
         unit: Some(Unit::Seconds),
         value: |fleet| seconds(fleet.delay),
     },

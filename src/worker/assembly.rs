@@ -35,6 +35,9 @@ use crate::telemetry::spans::{Counters, Identity, Spans};
 use crate::telemetry::worker_metrics::{Outcome, WorkerMetrics};
 use crate::worker_config::{Handler, HttpProtocol, Ordering, WorkerConfig};
 
+/// Records of a partition that may have failed and wait: the report has room for so many and a few that are in flight, with
+/// what is finished between them, if they lie among some millions (`engine/tests/later.rs` counts).
+const MOST_WAITING: usize = 90;
 /// A moved frontier is committed this often: what a crash makes others repeat.
 const COMMIT_INTERVAL: Duration = Duration::from_secs(1);
 /// An unmoved frontier is committed again, with a fresh report, this often.
@@ -247,6 +250,8 @@ fn settings(
         own_handler: matches!(&config.handler, Handler::Http(http) if http.in_pod),
         initial_backoff: config.initial_backoff,
         max_backoff: config.max_backoff,
+        then: config.then.clone(),
+        waiting: MOST_WAITING,
         on_exhausted: config.on_exhausted,
         breaker: Some(Breaker {
             percent: config.breaker_percent,

@@ -29,6 +29,8 @@ fn settings(ordering: Ordering) -> Settings {
         own_handler: false,
         initial_backoff: Duration::from_millis(500),
         max_backoff: Duration::from_secs(30),
+        then: Vec::new(),
+        waiting: 90,
         on_exhausted: OnExhausted::Stall,
         breaker: None,
         rate_limit: None,

@@ -355,6 +355,11 @@ pub const ALL: &[Condition] = &[
                         "mend the handler and it goes on by itself; or raise spec.delivery.deadLetter.breaker.percent",
                     ),
                     reason(
+                        "RetriesFull",
+                        "as many records of a partition failed and wait for another attempt as its report has room for: others are tried one at a time",
+                        "mend the handler and it goes on by itself; or shorten spec.delivery.retry.then",
+                    ),
+                    reason(
                         "RecordUnreadable",
                         "Kafka gives a record with an error, such as a wrong checksum",
                         "look at the brokers' disks and the network between; it goes on by itself once the record can be read; to give it up, set the group's offset behind it",

@@ -252,16 +252,23 @@ fn one_second() -> Span {
 #[serde(rename_all = "camelCase", default)]
 #[schemars(extend("x-kubernetes-validations" = [
     { "rule": "duration(self.initialBackoff) <= duration(self.maxBackoff)", "message": "spec.delivery.retry.initialBackoff is longer than spec.delivery.retry.maxBackoff; lower the first or raise the second" },
-    { "rule": "duration(self.initialBackoff) >= duration('10ms') && duration(self.maxBackoff) <= duration('1h')", "message": "spec.delivery.retry: initialBackoff must be at least 10ms and maxBackoff at most 1h" }
+    { "rule": "duration(self.initialBackoff) >= duration('10ms') && duration(self.maxBackoff) <= duration('1h')", "message": "spec.delivery.retry: initialBackoff must be at least 10ms and maxBackoff at most 1h" },
+    { "rule": "!has(self.then) || self.then.all(wait, duration(wait) >= duration('1s') && duration(wait) <= duration('24h'))", "message": "spec.delivery.retry.then has a wait that is not between 1s and 24h; write times such as 1m, 10m and 1h" }
 ]))]
 pub struct Retry {
-    /// Attempts in all, the first included. Default 5.
+    /// Attempts in quick succession, the first included. Default 5.
     #[schemars(range(min = 1, max = 1000))]
     pub attempts: u32,
     /// The wait before the second attempt; it doubles each time, with jitter. Default 500ms.
     pub initial_backoff: Span,
-    /// The longest wait between two attempts. Default 30s.
+    /// The longest wait between two of these attempts. Default 30s.
     pub max_backoff: Span,
+    /// Later attempts: one more after each of these waits, once the quick ones have failed, such as
+    /// `[1m, 10m, 1h]`. A record that waits keeps its place: with ordering `Key` records of other keys go on, those of its own
+    /// key wait behind it. Each from 1s to 24h, ten at most. Default: none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 10))]
+    pub then: Vec<Span>,
 }
 
 impl Default for Retry {
@@ -270,6 +277,7 @@ impl Default for Retry {
             attempts: 5,
             initial_backoff: Span::millis(500),
             max_backoff: Span::secs(30),
+            then: Vec::new(),
         }
     }
 }

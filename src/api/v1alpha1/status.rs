@@ -29,7 +29,8 @@ pub struct KafkaConsumerStatus {
     /// Records that are not committed yet, all partitions together.
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "readable")]
     pub lag: Option<i64>,
-    /// How long the oldest unfinished record has waited, such as `12s`.
+    /// How long the oldest unfinished record has waited, such as `12s`; those that wait for a later attempt, as
+    /// `spec.delivery.retry.then` has it, are left out.
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "readable")]
     pub delay: Option<String>,
     /// Partitions of all topics together.

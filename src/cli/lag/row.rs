@@ -3,13 +3,15 @@
 use std::ops::Range;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::api::Span;
 use crate::cli::columns::{UNKNOWN, aligned, aligned_within, count, last_has_room};
 use crate::cli::fit::{cut_lines, wrapped_lines};
 use crate::kafka::admin::Group;
-use crate::report::Report;
+use crate::plural::noun;
+use crate::report::{Later, Report};
 use crate::topic::{Offset, TopicPartition};
 
 /// What is known of a partition; what is not known is none.
@@ -113,6 +115,29 @@ impl Row {
         ))
     }
 
+    /// Its records that wait for a later attempt, in words.
+    fn later(&self) -> Option<String> {
+        let Later {
+            records,
+            behind,
+            next_at,
+            ..
+        } = self.report.as_ref()?.later?;
+        let next = moment(next_at)?;
+        let behind = match behind {
+            0 => String::new(),
+            some => format!("; {some} {} behind", noun("record", some)),
+        };
+        Some(format!(
+            "{}: {} for a later attempt, the next at {next}{behind}\n",
+            self.partition,
+            match records {
+                1 => "1 record waits".to_owned(),
+                more => format!("{more} records wait"),
+            }
+        ))
+    }
+
     pub fn value(&self) -> Value {
         let report = self.report.as_ref();
         json!({
@@ -127,6 +152,10 @@ impl Row {
             "attempts": self.attempts(),
             "stuck": report.and_then(|report| report.stuck.as_ref()).map(|stuck| json!({
                 "offset": stuck.offset, "attempts": stuck.attempts, "error": stuck.error,
+            })),
+            "later": report.and_then(|report| report.later).map(|later| json!({
+                "records": later.records, "behind": later.behind,
+                "nextAt": moment(later.next_at).map(|at| at.to_string()),
             })),
         })
     }
@@ -173,8 +202,10 @@ pub(super) fn table(rows: &[Row], width: Option<usize>) -> String {
     ];
     let mut lines = vec![heading.map(str::to_owned).to_vec()];
     lines.extend(rows.iter().map(Row::cells));
+    let later = rows.iter().filter_map(Row::later);
+    let later: String = later.map(|line| wrapped_lines(&line, width)).collect();
     if width.is_none_or(|room| last_has_room(&lines, room)) {
-        return aligned_within(&lines, "", width);
+        return aligned_within(&lines, "", width) + &later;
     }
     let whole = aligned(&lines, "");
     let mut text = cut_lines(&whole, width);
@@ -186,7 +217,11 @@ pub(super) fn table(rows: &[Row], width: Option<usize>) -> String {
             }
         }
     }
-    text
+    text + &later
+}
+
+fn moment(since_1970: u64) -> Option<Timestamp> {
+    Timestamp::from_second(i64::try_from(since_1970).ok()?).ok()
 }
 
 #[cfg(test)]
@@ -289,6 +324,30 @@ mod tests {
         }
         assert_eq!(row.value()["finishedAhead"], 3);
         assert_eq!(row.value()["delaySeconds"], 90.0);
+    }
+
+    #[test]
+    fn what_waits_for_a_later_attempt_is_told_below_with_when_it_is_due() {
+        let mut row = row(Some(3), 10);
+        row.report = Some(Report {
+            later: Some(Later {
+                records: 2,
+                behind: 1,
+                next_at: 1_800_000_000,
+                next: 8,
+                more: 0,
+            }),
+            ..Report::default()
+        });
+        for width in [None, Some(200)] {
+            let text = table(&[row.clone()], width);
+            let told = "orders[0]: 2 records wait for a later attempt, the next at 2027-01-15";
+            assert!(text.contains(told), "{text}");
+        }
+        assert_eq!(
+            row.value()["later"],
+            json!({ "records": 2, "behind": 1, "nextAt": "2027-01-15T08:00:00Z" })
+        );
     }
 
     #[test]

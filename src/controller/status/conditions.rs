@@ -5,8 +5,8 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 use super::texts::{
-    nobody_handles_text, not_ready_text, problems_text, ready_text, remedy, rolling_text,
-    stalled_reason, stalled_text, unreachable_text,
+    nobody_handles_text, not_ready_text, nothing_stuck_text, problems_text, ready_text, remedy,
+    rolling_text, stalled_reason, stalled_text, unreachable_text,
 };
 use super::{Facts, Kafka, Spec, own_consumer};
 use crate::api::names::{condition, reason};
@@ -308,9 +308,9 @@ fn stalled(facts: &Facts<'_>, stuck: &[StuckRecord]) -> Judgement {
             stalled_reason(record),
             stalled_text(facts, record, stuck.len()),
         ),
-        (None, Kafka::Read(_)) => match nobody_handles(facts) {
+        (None, Kafka::Read(sample)) => match nobody_handles(facts) {
             Some(workload) => yes("NoPodReady", nobody_handles_text(facts, workload)),
-            None => no("NothingStuck", "no record is reported as stuck"),
+            None => no("NothingStuck", nothing_stuck_text(sample)),
         },
         (None, _) => unknown("NotRead", "reports of the pods cannot be read"),
     }

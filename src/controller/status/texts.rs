@@ -7,6 +7,7 @@ use crate::controller::workload::Workload;
 use crate::fleet::{Fleet, Handler, Problem};
 use crate::plural::{noun, part_are};
 use crate::report::{IDEMPOTENCY_STORE, WORKER_KILLED, unread};
+use crate::scaling::Sample;
 
 /// Every problem at once, as far as a message has room.
 pub(super) fn problems_text(problems: &[Problem], facts: &Facts<'_>) -> String {
@@ -73,6 +74,17 @@ fn or_another_port(facts: &Facts<'_>) -> &'static str {
     }
 }
 
+/// Without numbers, which would be news at each look.
+pub(super) fn nothing_stuck_text(sample: &Sample) -> &'static str {
+    let mut beyond = sample.partitions.values().flatten();
+    match beyond.any(|seen| seen.beyond.is_some_and(|beyond| beyond.later.is_some())) {
+        true => {
+            "no record is stuck; some failed and wait for a later attempt, as spec.delivery.retry.then has it: drover lag says how many, and until when"
+        }
+        false => "no record is reported as stuck",
+    }
+}
+
 /// What kind of trouble it is: of a record that cannot be handled, or one that cannot be read.
 pub(super) fn stalled_reason(record: &StuckRecord) -> &'static str {
     let class = record.error.split(' ').next().unwrap_or_default();
@@ -111,6 +123,9 @@ pub(super) fn stalled_text(facts: &Facts<'_>, record: &StuckRecord, count: usize
     let remedy = match stalled_reason(record) {
         unread::BREAKER_OPEN => {
             "none is dead-lettered meanwhile: they are tried one at a time and go on by themselves once the handler takes them; mend it, or raise spec.delivery.deadLetter.breaker.percent".to_owned()
+        }
+        unread::RETRIES_FULL => {
+            "its partition has no room for more of them, so that other records are tried one at a time: mend the handler and it goes on by itself; shorten spec.delivery.retry.then where so many fail".to_owned()
         }
         unread::UNREADABLE => format!(
             "it is read again and again and goes on by itself once that works; look at the disks of the brokers and the network between; to give it up, {}",

@@ -45,7 +45,7 @@ impl Reporter {
     /// A worker with this configuration begins; what the last one left open comes again.
     pub fn expect(&self, config: &WorkerConfig) {
         let mut book = self.book();
-        book.attempts = config.attempts;
+        book.attempts = config.attempts_in_all();
         book.dead_letter_topic = config.dead_letter_topic.clone().unwrap_or_default();
         book.stalled.clear();
         book.letters.clear();

@@ -327,7 +327,7 @@ impl RecordBook {
             | Answer::HeldUp
             | Answer::NotYet
             | Answer::Cancelled => false,
-            Answer::Retry => self.failures + 1 >= settings.attempts,
+            Answer::Retry => self.failures + 1 >= settings.attempts_in_all(),
             Answer::Reject | Answer::Undeliverable => true,
         };
         self.failures += u32::from(matches!(answer, Answer::Retry | Answer::Reject));

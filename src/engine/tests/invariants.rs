@@ -76,6 +76,14 @@ proptest! {
         })?;
     }
 
+    #[test]
+    fn no_later_attempt_comes_before_its_wait_is_over(script in script()) {
+        let mut due = Due::new();
+        holds(&play(script).history, |books, fact, at, settings| {
+            waits_for_its_later_attempt(&mut due, books, fact, at, settings)
+        })?;
+    }
+
     /// Invariant 4.
     #[test]
     fn a_record_is_not_started_before_those_it_waits_for(script in script()) {

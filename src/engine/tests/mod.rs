@@ -16,6 +16,7 @@ mod given_up;
 mod handover;
 mod history;
 mod invariants;
+mod later;
 mod liveness;
 mod order;
 mod postponed;

@@ -21,6 +21,8 @@ pub(super) fn settings() -> Settings {
         own_handler: true,
         initial_backoff: ms(100),
         max_backoff: ms(10_000),
+        then: Vec::new(),
+        waiting: 90,
         on_exhausted: OnExhausted::Stall,
         breaker: None,
         rate_limit: None,
@@ -94,6 +96,17 @@ impl Rig {
             left_behind: left,
             committed: committed.map(Offset),
             topic_id: None,
+        }]));
+    }
+
+    /// A partition of the topic with this id, of which so much was committed.
+    pub(super) fn assign_of(&mut self, lane: u32, committed: i64, topic_id: &str) {
+        self.on(Event::Assigned(vec![Assignment {
+            partition: partition(lane),
+            lane: LaneId(lane),
+            left_behind: None,
+            committed: Some(Offset(committed)),
+            topic_id: Some(topic_id.to_owned()),
         }]));
     }
 

@@ -194,12 +194,16 @@ fn settings() -> impl Strategy<Value = Settings> {
         per: ms(1_000 * seconds),
     });
     let rate_limit = proptest::option::of(rate_limit);
-    let sizes = (1..6_usize, run, 1..4_u32, budget);
+    let then = prop_oneof![
+        1 => Just(Vec::new()),
+        2 => vec((1..30_u64).prop_map(|seconds| ms(1_000 * seconds)), 1..4),
+    ];
+    let sizes = (1..6_usize, run, (1..4_u32, then, 1..5_usize), budget);
     let limits = (breaker, rate_limit, any::<bool>());
     (ordering, sizes, on_exhausted, limits).prop_map(
         |(
             ordering,
-            (concurrency, run, attempts, budget_bytes),
+            (concurrency, run, (attempts, then, waiting), budget_bytes),
             on_exhausted,
             (breaker, rate_limit, own_handler),
         )| Settings {
@@ -212,6 +216,8 @@ fn settings() -> impl Strategy<Value = Settings> {
             own_handler,
             initial_backoff: ms(100),
             max_backoff: ms(1_000),
+            then,
+            waiting,
             on_exhausted,
             breaker,
             rate_limit,

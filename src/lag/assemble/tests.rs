@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::report::Tries;
+use crate::report::{Later, Tries};
 
 fn partition(number: i32) -> TopicPartition {
     TopicPartition::new("t", number)
@@ -268,4 +268,27 @@ fn partitions_are_made_once_and_fleets_share_the_name_of_their_topic() {
     let others = other.partitions(&topics, &states);
     let name = |all: &BTreeSet<TopicPartition>| Arc::clone(&all.first().unwrap().topic);
     assert!(Arc::ptr_eq(&name(&first), &name(&others)));
+}
+
+#[test]
+fn what_waits_for_a_later_attempt_and_what_waits_behind_it_wait_for_no_pod() {
+    let later = Later {
+        records: 200,
+        behind: 3,
+        next_at: 1_800_000_000,
+        next: 30,
+        more: 4,
+    };
+    let report = Report {
+        later: Some(later),
+        tries: vec![Tries {
+            offset: 10,
+            attempts: 6,
+            next_at: Some(1_800_000_000),
+        }],
+        ..Default::default()
+    };
+    let beyond = beyond(&report, Offset(10)).unwrap();
+    assert_eq!((beyond.next, beyond.more), (Offset(30), 4));
+    assert_eq!((beyond.retried, beyond.later), (200, Some(later)));
 }

@@ -243,6 +243,7 @@ impl fmt::Display for Why {
             ),
             Self::RetriesLeftOut {
                 records,
+                later,
                 partition,
                 seconds,
                 pod,
@@ -255,10 +256,17 @@ impl fmt::Display for Why {
                 };
                 write!(
                     f,
-                    "{records} {} failed and {} tried again, in {partition} for {seconds:.0}s{so}; drover lag shows where, drover logs why",
+                    "{records} {} failed and {} tried again, in {partition} for {seconds:.0}s",
                     noun("record", *records),
                     are(*records)
-                )
+                )?;
+                if let Some((later, next)) = later {
+                    write!(
+                        f,
+                        ", {later} as spec.delivery.retry.then has it, the next at {next}"
+                    )?;
+                }
+                write!(f, "{so}; drover lag shows where, drover logs why")
             }
             Self::HotPartition {
                 partition,

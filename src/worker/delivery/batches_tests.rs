@@ -151,6 +151,8 @@ impl World {
             own_handler: false,
             initial_backoff: ms(100),
             max_backoff: ms(1_000),
+            then: Vec::new(),
+            waiting: 90,
             on_exhausted: OnExhausted::Skip,
             drain_deadline: ms(2_000),
             commit_interval: ms(500),

@@ -37,7 +37,7 @@ pub fn http_port() -> Value {
                 "ordering": "Partition",
                 "concurrency": 4,
                 "rateLimit": { "records": 600, "per": "1m" },
-                "retry": { "attempts": 3, "initialBackoff": "1s", "maxBackoff": "1m" },
+                "retry": { "attempts": 3, "initialBackoff": "1s", "maxBackoff": "1m", "then": ["1m", "10m"] },
                 "deadLetter": { "topic": "orders.dlq" },
             },
             "idempotency": {

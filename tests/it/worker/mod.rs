@@ -22,6 +22,7 @@ mod idempotency_batches;
 mod idempotency_lost;
 pub mod kafka;
 mod killed;
+mod later;
 mod membership;
 mod oauth;
 mod outages;

@@ -46,6 +46,7 @@ pub fn config(kafka: &Kafka, web: &Web) -> WorkerConfig {
         attempts: 5,
         initial_backoff: Duration::from_millis(20),
         max_backoff: Duration::from_millis(100),
+        then: Vec::new(),
         dead_letter_topic: None,
         dead_letter_headers: HeaderStyle::Drover,
         retry_topic: None,

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::{Day, condition, fleet, sample};
 use crate::controller::workload::{Trouble, Workload};
-use crate::report;
+use crate::report::{self, Later};
 use crate::scaling::{Beyond, Why};
 use crate::topic::{Offset, TopicPartition};
 
@@ -215,6 +215,7 @@ fn a_partition_that_does_not_move_is_told_even_if_nobody_reports() {
         more: 0,
         retried: 2,
         tried: 4,
+        later: None,
     });
     let status = day.status();
     assert_eq!((status.stuck[0].offset, status.stuck[0].attempts), (4, 4));
@@ -288,4 +289,30 @@ fn records_that_wait_while_no_pod_has_been_ready_for_long_are_stalled() {
         super::reason(&day.status(), "Stalled"),
         "False NothingStuck"
     );
+}
+
+#[test]
+fn what_waits_for_a_later_attempt_is_not_stuck_and_told_without_a_number() {
+    let mut day = Day::good();
+    let sample = day.sample.as_mut().unwrap();
+    let seen = sample.partitions.values_mut().next().unwrap();
+    seen.as_mut().unwrap().beyond = Some(Beyond {
+        next: Offset(9),
+        more: 0,
+        retried: 3,
+        tried: 0,
+        later: Some(Later {
+            records: 3,
+            behind: 0,
+            next_at: 1_800_000_000,
+            next: 9,
+            more: 0,
+        }),
+    });
+    let status = day.status();
+    let (value, reason, message) = condition(&status, "Stalled");
+    assert_eq!((&*value, &*reason), ("False", "NothingStuck"));
+    assert!(message.contains("wait for a later attempt"), "{message}");
+    assert!(!message.contains(|c: char| c.is_ascii_digit()), "{message}");
+    assert_eq!(status.stuck, []);
 }

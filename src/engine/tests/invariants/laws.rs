@@ -87,7 +87,7 @@ pub(super) fn counts_failures_only(books: &Books, fact: &Fact, settings: &Settin
             if let Some(failures) = failures(partition, ticket) {
                 prop_assert_eq!(failures + kills, attempts);
             }
-            let enough = attempts >= settings.attempts;
+            let enough = attempts >= settings.attempts_in_all();
             prop_assert!(
                 enough || reason != DeadLetterReason::AttemptsExhausted,
                 "{fact:?}"
@@ -100,6 +100,49 @@ pub(super) fn counts_failures_only(books: &Books, fact: &Fact, settings: &Settin
         } => {
             let record = &books.lanes[&partition].records[&offset];
             prop_assert_eq!(attempts, record.failures.max(1));
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+/// When a later attempt of a record is due, and which one it is, by partition and offset.
+pub(super) type Due = BTreeMap<(i32, i64), (u32, Duration)>;
+
+/// No later attempt comes before its wait is over, whoever has the partition by then.
+pub(super) fn waits_for_its_later_attempt(
+    due: &mut Due,
+    books: &Books,
+    fact: &Fact,
+    at: Duration,
+    settings: &Settings,
+) -> Held {
+    match *fact {
+        Fact::Answered {
+            partition: Some(partition),
+            ticket,
+            answer: Answer::Retry,
+            genuine: true,
+        } => {
+            let Some(record) = books.record(Some(partition), ticket) else {
+                return Ok(());
+            };
+            let failures = record.failures + 1;
+            let passed = failures.checked_sub(settings.attempts);
+            let wait = passed.and_then(|passed| settings.then.get(passed as usize));
+            if let Some(wait) = wait {
+                due.insert((partition, ticket.offset.0), (failures + 1, at + *wait));
+            }
+        }
+        Fact::Delivered {
+            partition: Some(partition),
+            ticket,
+            attempt,
+            ..
+        } => {
+            if let Some((number, from)) = due.get(&(partition, ticket.offset.0)) {
+                prop_assert!(attempt != *number || at >= *from, "{from:?}: {fact:?}");
+            }
         }
         _ => {}
     }

@@ -133,6 +133,21 @@ pub(super) fn wrong_delivery() -> Vec<Wrong> {
             "at most 1h",
         ),
         wrong(
+            url("/spec/delivery/retry/then", json!(["1m", "500ms"])),
+            "spec.delivery.retry",
+            "not between 1s and 24h",
+        ),
+        wrong(
+            url("/spec/delivery/retry/then", json!(["25h"])),
+            "spec.delivery.retry",
+            "not between 1s and 24h",
+        ),
+        wrong(
+            url("/spec/delivery/retry/then", json!(vec!["1m"; 11])),
+            "spec.delivery.retry.then",
+            "10 items",
+        ),
+        wrong(
             with(own_consumer(), "/spec/delivery", json!({})),
             "spec.delivery",
             "remove spec.delivery",

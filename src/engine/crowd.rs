@@ -1,0 +1,130 @@
+//! A partition in which very many records failed and wait: its report, which tells the next owner of each, has no room
+//! for more.
+//!
+//! With later attempts a record may wait for an hour while others go past it. Were nothing done, any number could: what is
+//! finished beyond them would be handled again after each hand-over, and attempts would be counted anew. So where as many wait
+//! as the report has room for, records that were never tried go one at a time: the next as soon as one went well, so
+//! that a handler that is well again is noticed, and `max_backoff` after one that did not. Those that wait keep their times.
+//! With ordering Partition there is no crowd: all wait behind the first.
+
+use std::time::Duration;
+
+use super::event::Verdict;
+use super::lane::Lane;
+use super::slab::Handle;
+use super::{Engine, LaneId, Settings, Ticket};
+use crate::report::{Stuck, unread};
+use crate::topic::Offset;
+use crate::worker_config::Ordering;
+
+/// Records of a partition that may wait before they are a crowd.
+pub(super) fn room(settings: &Settings) -> usize {
+    if settings.then.is_empty() || settings.ordering == Ordering::Partition {
+        return usize::MAX;
+    }
+    settings.waiting
+}
+
+impl Lane {
+    /// As many records failed and wait as its report has room for.
+    pub(super) fn is_crowded(&self) -> bool {
+        self.tried.len() >= self.room
+    }
+
+    /// The turn of a record has come; `again` if it failed before.
+    pub(super) fn is_ready(&mut self, offset: Offset, handle: Handle, again: bool) {
+        match again && !self.in_order {
+            true => self.again.push(offset, handle),
+            false => self.ready.push(offset, handle),
+        }
+    }
+
+    /// A record can be started now.
+    pub(super) fn can_start(&self, now: Duration) -> bool {
+        let (ready, again) = self.startable(now);
+        ready.or(again).is_some()
+    }
+
+    /// Takes the oldest record that can be started now.
+    pub(super) fn take_ready(&mut self, now: Duration) -> Option<Handle> {
+        match self.startable(now) {
+            (Some(ready), Some(again)) if again < ready => self.again.pop(),
+            (Some(_), _) => self.ready.pop(),
+            (None, Some(_)) => self.again.pop(),
+            (None, None) => None,
+        }
+    }
+
+    /// The oldest that can be started of those never tried, and of those that failed before.
+    fn startable(&self, now: Duration) -> (Option<Offset>, Option<Offset>) {
+        let ready = self.ready.first();
+        if self.in_order {
+            let oldest = self.ledger.oldest();
+            let is_first = ready.filter(|(_, handle)| oldest == Some(*handle));
+            return (is_first.map(|(offset, _)| offset), None);
+        }
+        let may_begin = !self.is_crowded() || (self.probe.is_none() && now >= self.probe_at);
+        let ready = ready.filter(|_| may_begin);
+        (
+            ready.map(|(offset, _)| offset),
+            self.again.first().map(|(offset, _)| offset),
+        )
+    }
+
+    /// What its report says of the crowd.
+    pub(super) fn crowd(&self) -> Option<Stuck> {
+        let (first, _) = self.tried.first_key_value()?;
+        self.is_crowded().then(|| Stuck {
+            offset: *first,
+            // No failure of this very record's: whoever takes over goes by `tries`.
+            attempts: 0,
+            error: format!(
+                "{} {} records or more failed and wait for another attempt",
+                unread::RETRIES_FULL,
+                self.room
+            ),
+        })
+    }
+}
+
+impl<P> Engine<P> {
+    /// The handler has said something of a record that may have been the one of a crowded lane.
+    pub(super) fn probe_came_back(&mut self, ticket: Ticket, verdict: &Verdict) {
+        let again = self.now.saturating_add(self.settings.max_backoff);
+        let failed = matches!(
+            verdict,
+            Verdict::Retry(_)
+                | Verdict::Reject(_)
+                | Verdict::Undeliverable { .. }
+                | Verdict::Misconfigured(_)
+                | Verdict::NotYet(_)
+        );
+        let Some(lane) = self.lane_mut(ticket.lane) else {
+            return;
+        };
+        if lane.probe != Some(ticket.offset) {
+            return;
+        }
+        lane.probe = None;
+        if failed {
+            lane.probe_at = again;
+            self.next_probe = Some(self.next_probe.map_or(again, |next| next.min(again)));
+        } else {
+            self.enter_ring(ticket.lane);
+        }
+    }
+
+    /// Crowded lanes that have waited long enough try another record.
+    pub(super) fn probe_again(&mut self) {
+        if self.next_probe.is_none_or(|due| due > self.now) {
+            return;
+        }
+        let lanes = self.lanes.iter().flatten();
+        let due: Vec<(LaneId, Duration)> = lanes.map(|lane| (lane.id, lane.probe_at)).collect();
+        let later = due.iter().map(|(_, at)| *at).filter(|at| *at > self.now);
+        self.next_probe = later.min();
+        for (id, _) in due {
+            self.enter_ring(id);
+        }
+    }
+}

@@ -310,6 +310,11 @@ pub(super) fn apply(
     {
         return plan.hold(Why::HandlerFailing { ratio });
     }
+    if plan.raises()
+        && let Some(seconds) = state.turned_away.seconds(reading.now)
+    {
+        return plan.hold(Why::TurnedAway { seconds });
+    }
     let stuck = reading.stuck().count();
     let changes = plan.raises() || plan.lowers();
     if changes && stuck > 0 && stuck * 2 > reading.known.len() {

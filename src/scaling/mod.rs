@@ -35,6 +35,7 @@ mod state;
 mod stretch;
 mod target;
 mod track;
+mod turned_away;
 mod window;
 
 #[cfg(test)]
@@ -152,6 +153,7 @@ pub fn step(
     orders::observe(policy, &mut state, &reading);
     estimate::observe(policy, &mut state, &reading);
     guards::observe(policy, &mut state, &reading);
+    state.turned_away.observe(&reading);
     scars::observe(&mut state, &reading);
     calm::observe(&mut state, &reading);
 

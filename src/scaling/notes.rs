@@ -68,6 +68,9 @@ pub(super) fn add(
             pod: blamed(state, reading, seconds).map(str::to_owned),
         });
     }
+    if let Some(seconds) = state.turned_away.seconds(reading.now) {
+        plan = plan.note(Why::TurnedAway { seconds });
+    }
     let arrivals = state.arrivals.rate(WINDOW, 1.0).unwrap_or(0.0);
     if needs.backlog > 0.0
         && arrivals > state.capacity.measured().unwrap_or(0.0)

@@ -118,6 +118,11 @@ pub enum Why {
         /// The share that fails.
         ratio: f64,
     },
+    /// The handler asks for less, whatever it is given.
+    TurnedAway {
+        /// For how long already.
+        seconds: f64,
+    },
     /// Most partitions do not move.
     MostlyStuck {
         /// How many.
@@ -288,6 +293,7 @@ impl Why {
             Self::Rolling => "RollingOut",
             Self::Settling => "Rebalancing",
             Self::HandlerFailing { .. } => "HandlerFailing",
+            Self::TurnedAway { .. } => "HandlerTurnsAway",
             Self::MostlyStuck { .. } => "MostlyStuck",
             Self::MorePodsDoNotHelp { .. } => "MorePodsDoNotHelp",
             Self::CappedByPartitions { .. } => "CappedByPartitions",
@@ -313,6 +319,7 @@ impl Why {
         matches!(
             self,
             Self::HandlerFailing { .. }
+                | Self::TurnedAway { .. }
                 | Self::MostlyStuck { .. }
                 | Self::MorePodsDoNotHelp { .. }
                 | Self::CappedByPartitions { .. }

@@ -15,6 +15,7 @@ use super::orders::Orders;
 use super::reading::Reading;
 use super::scars::Scars;
 use super::track::{Track, Waited};
+use super::turned_away::TurnedAway;
 use super::window::{Burst, Surge};
 use crate::topic::TopicPartition;
 
@@ -49,6 +50,8 @@ pub struct State {
     pub(super) orders: Orders,
     /// What makes more pods pointless.
     pub(super) guards: Guards,
+    /// The handler takes nothing.
+    pub(super) turned_away: TurnedAway,
     /// Sizes that turned out too small.
     pub(super) scars: Scars,
     /// A load that stays the same, and what it has taken.

@@ -6,6 +6,7 @@
 
 mod answers;
 mod reading;
+mod tale;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::pin::pin;
@@ -64,6 +65,7 @@ pub(super) struct Loop {
     pub dead_letters: DeadLetters,
     pub dead_letter_watch: dead_letter_check::Watch,
     pub refused_letters: News,
+    pub tale: tale::Tale,
     pub lanes: Lanes,
     pub revocation: Revocation,
     /// Since when partitions with work in them are being given back.
@@ -168,6 +170,7 @@ impl Loop {
             dead_letters: parts.dead_letters,
             dead_letter_watch: parts.dead_letter_watch,
             refused_letters: News::default(),
+            tale: tale::Tale::default(),
             lanes: Lanes::default(),
             revocation: Revocation::default(),
             draining_since: None,

@@ -120,6 +120,11 @@ pub const ALL: &[Condition] = &[
                         "a record holds up what must wait for it",
                         "see the condition Stalled",
                     ),
+                    reason(
+                        "HandlerTurnsAway",
+                        "the handler asks for less, whatever it is given",
+                        "see the condition Stalled",
+                    ),
                     DRAINING,
                     ROLLING,
                     reason(
@@ -287,7 +292,7 @@ pub const ALL: &[Condition] = &[
                     reason(
                         "CappedByPartitions",
                         "more pods are wanted than there are partitions to share",
-                        "add partitions, or make the handler faster",
+                        "make the handler faster, let each pod have more in flight (spec.delivery.concurrency), or add partitions, which moves keys to others",
                     ),
                     reason(
                         "CappedByRateLimit",
@@ -308,6 +313,11 @@ pub const ALL: &[Condition] = &[
                         "HandlerFailing",
                         "more than half of the attempts fail: more pods would only fail more",
                         "mend the handler; `drover logs` has its errors",
+                    ),
+                    reason(
+                        "HandlerTurnsAway",
+                        "for a minute the handler has asked for less (429, 503 or slow-down) and taken nothing: more pods do not help",
+                        "see the condition Stalled",
                     ),
                     reason(
                         "MostlyStuck",
@@ -383,6 +393,11 @@ pub const ALL: &[Condition] = &[
                         "OffsetOutOfRange",
                         "Kafka does not have the committed offset, and it is not known why",
                         "set the group's offsets where it shall go on",
+                    ),
+                    reason(
+                        "HandlerTurnsAway",
+                        "records wait, and for a minute the handler has asked for less (429, 503 or slow-down), whatever it was given",
+                        "look at the handler, and at what stands before it: an ingress or a mesh with nobody behind it answers 503, too; it goes on by itself",
                     ),
                     reason(
                         "NoPodReady",

@@ -58,6 +58,11 @@ pub const ALL: &[Reason] = &[
         "see ScalingLimited",
     ),
     reason(
+        "HandlerTurnsAway",
+        "whatever the handler is given, it asks for less",
+        "see Stalled",
+    ),
+    reason(
         "MostlyStuck",
         "most partitions do not move",
         "see ScalingLimited",

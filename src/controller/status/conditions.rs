@@ -6,7 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 use super::texts::{
     nobody_handles_text, not_ready_text, nothing_stuck_text, problems_text, ready_text, remedy,
-    rolling_text, stalled_reason, stalled_text, unreachable_text,
+    rolling_text, stalled_reason, stalled_text, turned_away_text, unreachable_text,
 };
 use super::{Facts, Kafka, Spec, own_consumer};
 use crate::api::names::{condition, reason};
@@ -116,6 +116,11 @@ fn ready(facts: &Facts<'_>, stuck: &[StuckRecord]) -> Judgement {
     }
     if let Some(record) = stuck.first() {
         return no("Stalled", stalled_text(facts, record, stuck.len()));
+    }
+    if !fleet.paused
+        && let Some(seconds) = turned_away(facts)
+    {
+        return no("HandlerTurnsAway", turned_away_text(facts, seconds));
     }
     let (size, ready) = (workload.size, workload.ready);
     if fleet.paused {
@@ -310,10 +315,22 @@ fn stalled(facts: &Facts<'_>, stuck: &[StuckRecord]) -> Judgement {
         ),
         (None, Kafka::Read(sample)) => match nobody_handles(facts) {
             Some(workload) => yes("NoPodReady", nobody_handles_text(facts, workload)),
-            None => no("NothingStuck", nothing_stuck_text(sample)),
+            None => match turned_away(facts) {
+                Some(seconds) => yes("HandlerTurnsAway", turned_away_text(facts, seconds)),
+                None => no("NothingStuck", nothing_stuck_text(sample)),
+            },
         },
         (None, _) => unknown("NotRead", "reports of the pods cannot be read"),
     }
+}
+
+/// For how many seconds the handler has asked for less and taken nothing.
+fn turned_away(facts: &Facts<'_>) -> Option<f64> {
+    let mut reasons = facts.decision.iter().flat_map(|it| &it.reasons);
+    reasons.find_map(|why| match why {
+        Why::TurnedAway { seconds } => Some(*seconds),
+        _ => None,
+    })
 }
 
 /// Records wait, and not one pod is ready, for longer than pods take: their handlers are gone, say. It is said until a pod

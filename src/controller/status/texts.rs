@@ -278,6 +278,22 @@ pub(super) fn nobody_handles_text(facts: &Facts<'_>, workload: &Workload) -> Str
     )
 }
 
+/// The handler takes nothing. No seconds are said: a status that changes each second is written each second.
+pub(super) fn turned_away_text(facts: &Facts<'_>, seconds: f64) -> String {
+    let since = match seconds {
+        ..300.0 => "a minute",
+        ..3600.0 => "five minutes",
+        _ => "an hour",
+    };
+    let whose = match facts.spec {
+        Spec::Good(fleet) => format!("{} -n {}", fleet.name, fleet.namespace),
+        Spec::Bad(_) => "NAME".to_owned(),
+    };
+    format!(
+        "records wait, and for more than {since} the handler has taken none and asked for less (429, 503 or slow-down); look at it, and at what stands before it, such as an ingress or a mesh with nobody behind it; drover logs {whose} has its answers; it goes on by itself"
+    )
+}
+
 /// How many of the pods are ready.
 pub(super) fn ready_text(ready: u32, size: u32) -> String {
     format!("{} ready", part_are(ready.into(), size.into(), "pod"))

@@ -122,6 +122,10 @@ impl fmt::Display for Why {
                 "{:.0} % of the handler's attempts fail: more pods would only fail more, and none are taken away; mend the handler",
                 ratio * 100.0
             ),
+            Self::TurnedAway { seconds } => write!(
+                f,
+                "for {seconds:.0}s the handler has asked for less and taken no record (429, 503 or slow-down): more pods do not help; look at it, and at what stands before it"
+            ),
             Self::MostlyStuck { stuck, partitions } => write!(
                 f,
                 "{} stuck: more pods cannot help; see Stalled",
@@ -135,7 +139,7 @@ impl fmt::Display for Why {
             Self::CappedByPartitions { wanted, partitions } => {
                 write!(
                     f,
-                    "{} wanted, but {partitions} {} cannot feed more than {partitions}; add partitions or make the handler faster",
+                    "{} wanted, but {partitions} {} cannot feed more than {partitions}; make the handler faster, let each pod have more in flight (spec.delivery.concurrency), or add partitions",
                     beyond(*wanted, *partitions),
                     noun("partition", *partitions)
                 )

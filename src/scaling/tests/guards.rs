@@ -101,6 +101,45 @@ fn failing(seconds: usize, ends: i64, pods: u32) -> Vec<Sample> {
         .collect()
 }
 
+/// The handler answers everything with 503, from the 100th second on.
+fn turned_away(seconds: usize) -> Vec<Sample> {
+    let one = |second: usize| {
+        let mut sample = sample(second as f64, 1000 + second as i64, 1000, 2);
+        let (done, asked) = (second.min(100) as u64, second.saturating_sub(100) as u64);
+        if second <= 100 {
+            for number in 0..12 {
+                one(&mut sample, number).committed = Some(Offset(1000 + second as i64));
+            }
+        }
+        let report = PodSample {
+            done,
+            busy: Duration::from_secs(done),
+            slots: 1,
+            failures: 0,
+            // Where nothing moves they come twice a minute.
+            slow_downs: asked / 30 * 30,
+        };
+        sample.pods.insert("pod".to_owned(), report);
+        sample
+    };
+    (0..seconds).map(one).collect()
+}
+
+#[test]
+fn a_handler_that_takes_nothing_is_told_and_raises_nothing() {
+    let decisions = decide(&policy(), known(), &turned_away(1000));
+    let told = |decision: &crate::scaling::Decision| labels(decision).contains(&"HandlerTurnsAway");
+    let first = decisions.iter().position(told).expect("it is told");
+    assert!((160..=200).contains(&first), "{first}");
+    for decision in &decisions[first..] {
+        assert!(told(decision) && decision.replicas <= 2, "{decision:?}");
+    }
+    // One record that it takes ends that.
+    let mut samples = turned_away(400);
+    samples[399].pods.get_mut("pod").unwrap().done += 1;
+    assert!(!told(&last(&policy(), known(), &samples)));
+}
+
 #[test]
 fn a_failing_handler_raises_nothing() {
     let decisions = decide(&policy(), known(), &failing(60, 3, 2));

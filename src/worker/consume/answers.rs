@@ -22,6 +22,7 @@ impl Loop {
         let any = !delivered.is_empty();
         for answer in delivered.drain(..) {
             self.count(&answer);
+            self.tale.of(&answer.record, &answer.verdict, self.now);
             let Delivered {
                 ticket,
                 verdict,

@@ -235,6 +235,38 @@ fn a_partition_that_does_not_move_is_told_even_if_nobody_reports() {
     assert!(!message.contains("drover skip"), "{message}");
 }
 
+/// An ingress with nobody behind it answers 503.
+#[test]
+fn a_handler_that_takes_nothing_stalls_the_fleet() {
+    let mut day = Day::good();
+    let turned_away = |seconds| Why::TurnedAway { seconds };
+    day.decision
+        .as_mut()
+        .unwrap()
+        .reasons
+        .push(turned_away(61.0));
+    let status = day.status();
+    for type_ in ["Stalled", "Ready"] {
+        let (is, reason, message) = condition(&status, type_);
+        assert_eq!(is, if type_ == "Ready" { "False" } else { "True" });
+        assert_eq!(reason, "HandlerTurnsAway");
+        for part in [
+            "503",
+            "more than a minute",
+            "ingress",
+            "drover logs fleet -n ",
+        ] {
+            assert!(message.contains(part), "{message}");
+        }
+    }
+    // A status that says the seconds would be written each second.
+    *day.decision.as_mut().unwrap().reasons.last_mut().unwrap() = turned_away(62.0);
+    assert_eq!(
+        condition(&day.status(), "Stalled"),
+        condition(&status, "Stalled")
+    );
+}
+
 /// The handlers of all pods crash: their workers have left the group, and nobody reports.
 #[test]
 fn records_that_wait_while_no_pod_has_been_ready_for_long_are_stalled() {

@@ -3,6 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use super::completion::CompletionArgs;
+use super::convert::ConvertArgs;
 use super::crd::CrdArgs;
 use super::dev::DevArgs;
 use super::dlq::DlqArgs;
@@ -43,6 +44,8 @@ pub struct Cli {
 pub(super) enum Command {
     /// Write a script with which a shell completes subcommands and flags
     Completion(CompletionArgs),
+    /// Write the KafkaConsumers that replace ScaledObjects of KEDA, KafkaSources of Knative, or Deployments
+    Convert(ConvertArgs),
     /// Print a CustomResourceDefinition as YAML
     Crd(CrdArgs),
     /// Decide sizes of a fleet: a policy and samples as lines of JSON in, a decision for each out

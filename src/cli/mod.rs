@@ -7,6 +7,7 @@ mod cluster;
 mod columns;
 mod completion;
 mod connection;
+mod convert;
 pub mod crd;
 mod credentials;
 mod decide;
@@ -72,6 +73,7 @@ pub fn main(argv: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCode {
 async fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Completion(args) => completion::run(&args),
+        Command::Convert(args) => convert::run(&args),
         Command::Crd(args) => crd::run(&args),
         Command::Decide => decide::run(),
         Command::Decrypt(args) => encryption::decrypt(&args),

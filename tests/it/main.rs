@@ -10,6 +10,7 @@ mod support;
 mod architecture;
 mod chart;
 mod chart_upgrade;
+mod cli_convert;
 mod cli_decide;
 mod cli_dev;
 mod cli_dlq;

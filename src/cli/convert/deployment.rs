@@ -299,6 +299,7 @@ pub(super) fn convert(
         1 => {}
         _ => notes.assumed(from, format!("the least is as many as there are, {had}; where less can be enough, lower spec.scaling.minReplicas, and maxReplicas bounds what it may become")),
     }
+    notes.assumed(spot, "partitions without a committed offset begin at the oldest record: if your program's auto.offset.reset is latest, set spec.startAt to Latest");
     wishes.write(&mut draft);
     workload.write(&mut draft, notes);
     draft.remark("Delete the Deployment before this is applied: a group has one master.");

@@ -258,7 +258,7 @@ fn sizes(draft: &mut Draft, notes: &mut Notes, object: &Object, spec: &Spec, spo
     let consumers = spec.consumers.filter(|consumers| *consumers > 1);
     let consumers = consumers.map(|consumers| (consumers, spot.then("consumers")));
     if let Some((most, from)) = annotation("max-scale").or(consumers) {
-        notes.assumed(from.clone(), format!("it counts consumers, of which a pod of Knative's has many, and Drover counts pods; spec.scaling.maxReplicas is {most}: lower it where pods are many enough before"));
+        notes.assumed(from.clone(), format!("it counts consumers, of which a pod of Knative's has many, and Drover counts pods; spec.scaling.maxReplicas is {most}: lower it where fewer do"));
         draft.set("scaling.maxReplicas", most, Some(from));
     }
     if let (Some((idle, from)), 0) = (annotation("cooldown-period"), least) {

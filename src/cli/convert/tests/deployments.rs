@@ -99,6 +99,10 @@ fn one_alone_is_converted_by_its_environment_or_by_flags() {
     let found = spec(&outcome);
     assert_eq!(found["groupId"], "shop-orders");
     assert_eq!(found["scaling"]["minReplicas"], 1);
+    told(
+        &outcome,
+        "Assumed : partitions without a committed offset begin at the oldest record",
+    );
     let wishes = Wishes {
         bootstrap: Some("kafka-2:9092".to_owned()),
         topics: vec!["refunds".to_owned()],

@@ -222,11 +222,6 @@ async fn rows(
         partitions.extend(numbers.into_iter().map(partition));
     }
     ensure!(!partitions.is_empty(), "the topics have no partitions");
-    let what = "read the ends of the topics";
-    let explain = |error: Error| connection.explain(what, &error);
-    let starts = admin.offsets(&partitions, Spec::Earliest, timeout).await;
-    let ends = admin.offsets(&partitions, Spec::Latest, timeout).await;
-    let (mut starts, mut ends) = (starts.map_err(explain)?, ends.map_err(explain)?);
     let what = format!("read the offsets of group {group}");
     let committed =
         connection.ask(async |timeout| admin.committed(group, &partitions, timeout).await);
@@ -234,6 +229,12 @@ async fn rows(
         Err(Error::NoSuchGroup) => BTreeMap::new(),
         committed => committed.map_err(|error| connection.explain(&what, &error))?,
     };
+    // After what is committed: only of another log is an end before that.
+    let what = "read the ends of the topics";
+    let explain = |error: Error| connection.explain(what, &error);
+    let starts = admin.offsets(&partitions, Spec::Earliest, timeout).await;
+    let ends = admin.offsets(&partitions, Spec::Latest, timeout).await;
+    let (mut starts, mut ends) = (starts.map_err(explain)?, ends.map_err(explain)?);
     let rows = partitions.into_iter().map(|partition| {
         let known = |answer: Option<Result<Option<Offset>, Error>>| answer?.ok().flatten();
         let committed = committed

@@ -61,6 +61,10 @@ impl Owner {
 impl Row {
     fn lag(&self) -> Option<i64> {
         let (committed, end) = (self.committed?, self.end?);
+        // It is the offset of another log: what waits in this one nobody knows.
+        if committed > end {
+            return None;
+        }
         // Retention may have been faster than the group.
         let first = committed.0.max(self.start.map_or(0, |start| start.0));
         Some((end.0 - first).max(0))
@@ -113,6 +117,17 @@ impl Row {
             "{} ({}): {}",
             stuck.offset, stuck.attempts, stuck.error
         ))
+    }
+
+    /// That what is committed cannot be of what is there, in words.
+    fn elsewhere(&self) -> Option<String> {
+        let (committed, end) = (self.committed?, self.end?);
+        (committed > end).then(|| {
+            format!(
+                "{}: the committed offset {committed} lies beyond the end {end}, so what waits is not known; was the topic re-created?\n",
+                self.partition
+            )
+        })
     }
 
     /// Its records that wait for a later attempt, in words.
@@ -202,7 +217,8 @@ pub(super) fn table(rows: &[Row], width: Option<usize>) -> String {
     ];
     let mut lines = vec![heading.map(str::to_owned).to_vec()];
     lines.extend(rows.iter().map(Row::cells));
-    let later = rows.iter().filter_map(Row::later);
+    let later = rows.iter().filter_map(Row::elsewhere);
+    let later = later.chain(rows.iter().filter_map(Row::later));
     let later: String = later.map(|line| wrapped_lines(&line, width)).collect();
     if width.is_none_or(|room| last_has_room(&lines, room)) {
         return aligned_within(&lines, "", width) + &later;
@@ -285,6 +301,18 @@ mod tests {
             table.contains("orders  0          -          10   -    -"),
             "{table}"
         );
+    }
+
+    #[test]
+    fn of_a_topic_that_was_made_anew_nothing_is_known_and_no_zero_is_told() {
+        let row = row(Some(30), 3);
+        assert_eq!(row.lag(), None);
+        assert_eq!(row.value()["lag"], Value::Null);
+        assert_eq!(row.value()["delaySeconds"], Value::Null);
+        assert_eq!(row.unfinished(), None);
+        let table = table(&[row], None);
+        assert!(table.contains("lies beyond the end 3"), "{table}");
+        assert!(table.contains("re-created"), "{table}");
     }
 
     #[test]

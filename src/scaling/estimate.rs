@@ -62,6 +62,8 @@ const OFTEN_BUSY: f64 = 0.7;
 const BUSY_IN_WORD: f64 = 1.3;
 /// Fewer records than this do not say whether a raise has helped.
 const TELLS: f64 = 20.0;
+/// The same of commits under full load: pod-seconds and records.
+const SHOWS: [f64; 2] = [15.0, TELLS];
 /// A backlog of so many seconds, beside what commits are behind, keeps a pod busy.
 const DEEP: f64 = 5.0;
 
@@ -94,6 +96,9 @@ pub(super) struct Capacity {
     run: Option<Run>,
     /// The same where pods do not report,
     pub(super) full: Full,
+    /// with the present size alone, and at the end of the one before,
+    pub(super) full_of_size: Full,
+    full_of_size_before: Full,
     /// and it is known which partitions each has.
     pub(super) stretches: Stretches,
 }
@@ -227,14 +232,26 @@ impl Capacity {
         self.of_size.rate()
     }
 
+    /// What a pod does with the present size: by what it says, or by commits while it was full.
+    pub(super) fn does(&self) -> Option<f64> {
+        self.said_of_size()
+            .or_else(|| self.full_of_size.rate_of(SHOWS, f64::INFINITY))
+    }
+
     /// Whether there were enough records with the present size to compare what a pod does with what it did.
     pub(super) fn tells_gain(&self) -> bool {
-        self.of_size.done >= TELLS
+        let shown = self.full_of_size.rate_of(SHOWS, f64::INFINITY);
+        self.of_size.done >= TELLS || shown.is_some()
     }
 
     /// What a pod did before this size: at the end of the size before, or of late where that was too short; none where
     /// too few records say it.
-    pub(super) fn said_before(&self) -> Option<f64> {
+    pub(super) fn did_before(&self) -> Option<f64> {
+        let shown = || self.full_of_size_before.rate_of(SHOWS, f64::INFINITY);
+        self.said_before().or_else(shown)
+    }
+
+    fn said_before(&self) -> Option<f64> {
         let told = [&self.of_size_before, &self.work];
         let told = told.into_iter().filter(|work| work.done >= TELLS);
         told.filter_map(Work::rate).next()
@@ -333,6 +350,9 @@ impl Capacity {
         } else if self.of_size.done > 0.0 {
             self.of_size = Work::default();
             self.of_size_before = std::mem::take(&mut self.of_size_lately);
+        }
+        if !settled && self.full_of_size != Full::default() {
+            self.full_of_size_before = std::mem::take(&mut self.full_of_size);
         }
     }
 }

@@ -21,14 +21,6 @@ use crate::topic::{Offset, TopicPartition};
 const HALF_LIFE: f64 = 30.0;
 /// Fewer failed attempts than this say nothing.
 const FEW: f64 = 5.0;
-/// A raise by less than this is not judged: pods differ by as much.
-const LARGE_RAISE: f64 = 1.3;
-/// Share of the expected gain that a raise must bring.
-const GAIN: f64 = 0.3;
-/// A raise is judged after so many seconds with all pods there.
-const TRIAL: f64 = 60.0;
-/// A record that has waited for so many seconds, beside what commits are behind, waits for pods.
-const STILL_WAITS: f64 = 10.0;
 /// So many of the partitions may be left to themselves after they were stuck; more are the fleet's
 /// work.
 const FEW_RECOVER: usize = 8;
@@ -36,12 +28,6 @@ const FEW_RECOVER: usize = 8;
 const BACK: f64 = 5.0;
 /// What retention takes within so many seconds has to be done before.
 const BITES: f64 = 900.0;
-/// The first ceiling lasts so long, seconds; each one after it twice as long, up to the last.
-const FIRST_CEILING: f64 = 600.0;
-const LAST_CEILING: f64 = 7200.0;
-/// A size beyond a ceiling that has brought something allows so many times as many pods.
-const LEAP: u32 = 2;
-
 /// What earlier samples say about the handler.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Guards {
@@ -50,14 +36,6 @@ pub(super) struct Guards {
     /// Of late, with weights that fade.
     failed: f64,
     done: f64,
-    /// A large raise whose gain is not known yet.
-    trial: Option<Trial>,
-    /// It has brought little so far.
-    doubtful: bool,
-    /// More pods than this brought nothing.
-    ceiling: Option<Ceiling>,
-    /// The size at the last look.
-    size: Option<u32>,
     /// Partitions that were stuck and are not back with the others yet, with the end that they had when a worker last
     /// said so.
     recovering: BTreeMap<TopicPartition, Offset>,
@@ -72,29 +50,6 @@ struct Told {
     counts: (u64, u64),
     /// Since when it has finished nothing more.
     idle_since: Timestamp,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-struct Trial {
-    from: u32,
-    to: u32,
-    /// Records per second and pod before it.
-    before: f64,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-struct Ceiling {
-    pods: u32,
-    since: Timestamp,
-    lasts: f64,
-}
-
-impl Trial {
-    /// The share of the expected gain that came, where a pod does so much now.
-    fn gain(&self, after: f64) -> f64 {
-        let pods = f64::from(self.to) / f64::from(self.from);
-        (after / self.before * pods - 1.0) / (pods - 1.0)
-    }
 }
 
 impl Guards {
@@ -119,38 +74,16 @@ impl Guards {
     pub(super) fn stood(&self, partition: &TopicPartition) -> bool {
         self.stood.contains(partition)
     }
-
-    /// The most pods that bring anything; when it has lasted, the next size whose gain would show.
-    fn ceiling(&self, now: Timestamp, sizes: &[u32]) -> Option<u32> {
-        let ceiling = self.ceiling.as_ref()?;
-        if seconds(ceiling.since, now) < ceiling.lasts {
-            return Some(ceiling.pods);
-        }
-        let shows = LARGE_RAISE * f64::from(ceiling.pods);
-        let next = sizes.iter().copied().find(|&size| f64::from(size) >= shows);
-        let next = next.or_else(|| sizes.last().copied());
-        Some(next.map_or(ceiling.pods, |next| next.max(ceiling.pods)))
-    }
 }
 
-/// Takes failures and the gain of raises in.
-pub(super) fn observe(policy: &Policy, state: &mut State, reading: &Reading<'_>) {
+/// Takes failures in.
+pub(super) fn observe(state: &mut State, reading: &Reading<'_>) {
     if !reading.new {
         return;
     }
-    let promise = policy.max_delay.as_secs_f64();
     let watched = state.seen.is_some();
-    let steady_for = state.orders.steady_for(reading);
     let per_pod = state.capacity.said();
-    let of_size = state.capacity.said_of_size();
-    let said_before = state.capacity.said_before();
-    let tells = state.capacity.tells_gain();
     let few = reading.known.len() / FEW_RECOVER;
-    // Commits that are rarer than the promise excuse nothing.
-    let patience = (STILL_WAITS + 2.0 * state.commit_gap).min(promise.max(STILL_WAITS));
-    let waits = state
-        .waited(reading)
-        .is_some_and(|waited| waited.seconds() > patience);
     let guards = &mut state.guards;
     for known in reading.stuck() {
         let end = guards.recovering.entry(known.partition.clone());
@@ -201,74 +134,6 @@ pub(super) fn observe(policy: &Policy, state: &mut State, reading: &Reading<'_>)
     }
     if guards.pods.len() > pods.len() {
         guards.pods.retain(|name, _| pods.contains_key(name));
-    }
-
-    let current = reading.sample.current;
-    if let Some(size) = guards.size.filter(|&size| size != current) {
-        let large = f64::from(current) >= LARGE_RAISE * f64::from(size);
-        let probe = current > size
-            && guards
-                .ceiling
-                .as_ref()
-                .is_some_and(|ceiling| size == ceiling.pods);
-        // Raises in quick succession are one trial: what counts is the capacity before the first.
-        guards.trial = match guards.trial.take() {
-            Some(trial) if current > size => Some(Trial {
-                to: current,
-                ..trial
-            }),
-            // A probe is judged, small as it is.
-            _ => said_before
-                .filter(|_| size > 0 && (large || probe))
-                .map(|before| Trial {
-                    from: size,
-                    to: current,
-                    before,
-                }),
-        };
-    }
-    guards.size = Some(current);
-
-    // What a raise has brought so far is no judgement, but the next one waits for that.
-    guards.doubtful = match (&guards.trial, of_size) {
-        (Some(trial), Some(after)) => tells && waits && trial.gain(after) < GAIN,
-        _ => false,
-    };
-    // A few slow records say little: one of them may take as long as all others.
-    if steady_for < TRIAL || (guards.trial.is_some() && !tells) {
-        return;
-    }
-    if let (Some(trial), Some(after)) = (guards.trial.take(), of_size.or(per_pod)) {
-        let gain = trial.gain(after);
-        // Where nothing waits any more the raise has helped, or was not needed: that pods do less now
-        // shows no limit.
-        if gain < GAIN && !waits {
-            if let Some(ceiling) = &mut guards.ceiling {
-                ceiling.since = reading.at;
-            }
-        } else if gain < GAIN {
-            let lasts = guards.ceiling.as_ref().map_or(FIRST_CEILING, |ceiling| {
-                (ceiling.lasts * 2.0).min(LAST_CEILING)
-            });
-            guards.ceiling = Some(Ceiling {
-                pods: trial.from,
-                since: reading.at,
-                lasts,
-            });
-        } else {
-            // Chance may have helped, too: the next raise is judged as well before all are allowed.
-            guards.ceiling = guards.ceiling.take().map(|_| Ceiling {
-                pods: LEAP * trial.to,
-                since: reading.at,
-                lasts: FIRST_CEILING,
-            });
-        }
-    }
-    // Where far fewer pods are enough, what they can do together is another question.
-    if guards.ceiling.as_ref().is_some_and(|ceiling| {
-        2 * current <= ceiling.pods && seconds(ceiling.since, reading.at) > ceiling.lasts
-    }) {
-        guards.ceiling = None;
     }
 }
 
@@ -324,24 +189,20 @@ pub(super) fn apply(
         });
     }
 
-    let limit = state
-        .guards
-        .ceiling(reading.now, &bounds.sizes)
-        .filter(|_| reading.complete());
-    if let Some(most) = limit.map(|most| most.max(bounds.floor)) {
-        let why = Why::MorePodsDoNotHelp { most };
+    let limit = state.behind.most(reading.now, bounds);
+    if let Some((most, why)) = limit.filter(|_| reading.complete()) {
         if plan.current > most && plan.replicas > most {
             plan.at_once = true;
-            return plan.set(most, why);
+            return plan.shared_limit().set(most, why);
         }
         if plan.raises() && plan.replicas > most {
             let to = most.max(plan.current);
-            return plan.set(to, why);
+            return plan.shared_limit().set(to, why);
         }
     }
     plan = rate::apply(plan, policy, state, reading, bounds);
-    if plan.raises() && state.guards.doubtful {
-        return plan.hold(Why::Settling).due_in(1.0);
+    if plan.raises() && state.behind.doubtful() {
+        return plan.shared_limit().hold(Why::Settling).due_in(1.0);
     }
     settle(plan, policy, state, reading, needs)
 }
@@ -408,28 +269,4 @@ fn settle(
         return plan.hold(Why::Settling).due_in(1.0);
     }
     plan
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Chance hides what one pod more in six brings; what a third more brings it does not.
-    #[test]
-    fn a_ceiling_is_tried_with_a_size_whose_gain_shows() {
-        let at = |seconds: i64| Timestamp::from_second(seconds).unwrap();
-        let guards = Guards {
-            ceiling: Some(Ceiling {
-                pods: 6,
-                since: at(0),
-                lasts: 600.0,
-            }),
-            ..Guards::default()
-        };
-        let sizes = [1, 2, 3, 4, 5, 6, 7, 8, 10, 12];
-        assert_eq!(guards.ceiling(at(599), &sizes), Some(6));
-        assert_eq!(guards.ceiling(at(600), &sizes), Some(8));
-        assert_eq!(guards.ceiling(at(600), &sizes[..7]), Some(7));
-        assert_eq!(guards.ceiling(at(600), &[]), Some(6));
-    }
 }

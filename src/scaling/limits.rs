@@ -163,6 +163,7 @@ pub(super) fn apply(
         && needs.enough > bounds.ceiling
         && plan.current >= bounds.ceiling
         && !plan.is_rate_limited()
+        && !plan.shares_limit
     {
         let why = limit(policy, reading, bounds, needs.enough);
         plan = plan.note(why);

@@ -8,12 +8,14 @@
 //! by what each size costs under the load as it lies: `cost`, `load`; what fewer would do: `spare`), and what holds, raises or
 //! lowers it (`guards`, `rate`, `limits`, `gate`); `notes` adds what changes no size. Every change of the number leaves a [`Why`].
 
+mod behind;
 mod calm;
 mod cost;
 mod estimate;
 mod flow;
 mod gate;
 mod guards;
+mod hope;
 mod level;
 mod limits;
 mod load;
@@ -51,6 +53,7 @@ mod small_world;
 #[cfg(test)]
 mod tests;
 
+pub use behind::Shown;
 pub use outside::{Bounded, bounded};
 pub use prospects::Prospect;
 pub use reason::Why;
@@ -152,7 +155,9 @@ pub fn step(
     window::observe(&mut state, &reading);
     orders::observe(policy, &mut state, &reading);
     estimate::observe(policy, &mut state, &reading);
-    guards::observe(policy, &mut state, &reading);
+    hope::observe(policy, &mut state, &reading);
+    guards::observe(&mut state, &reading);
+    behind::observe(policy, &mut state, &reading);
     state.turned_away.observe(&reading);
     scars::observe(&mut state, &reading);
     calm::observe(&mut state, &reading);
@@ -169,6 +174,9 @@ pub fn step(
     if plan.raises() && reading.new {
         silent::learn(&mut state, &reading);
         scars::learn(&mut state, plan.current, reading.at);
+    }
+    if plan.lowers() && needs.spare.is_some_and(|spare| spare.hoped) {
+        state.hope.tries(plan.replicas);
     }
     let decision = plan.decide(policy, &state, &reading, &needs);
     state.close(&reading, decision.replicas);

@@ -73,9 +73,8 @@ pub(super) fn add(
     }
     let arrivals = state.arrivals.rate(WINDOW, 1.0).unwrap_or(0.0);
     if needs.backlog > 0.0
-        && arrivals > state.capacity.measured().unwrap_or(0.0)
-        && let (Some((partition, rate)), Some(per_pod)) =
-            (state.hottest(), state.capacity.measured())
+        && let (Some((partition, rate)), Some(per_pod)) = (state.hottest(), state.unhindered())
+        && arrivals > per_pod
         && rate - CLEARLY * (rate / WINDOW).sqrt() > per_pod
     {
         plan = plan.note(Why::HotPartition {

@@ -26,6 +26,8 @@ pub(super) struct Plan {
     pub(super) at_once: bool,
     /// Pods are ordered once it is seen how much a burst brings.
     pub(super) growing: bool,
+    /// More pods bring nothing, or it is not known yet whether they do.
+    pub(super) shares_limit: bool,
     /// Something is due in so many seconds.
     pub(super) due_in: Option<f64>,
     /// Decisive first.
@@ -40,6 +42,7 @@ impl Plan {
             replicas: current,
             at_once: false,
             growing: false,
+            shares_limit: false,
             due_in: None,
             reasons: Vec::new(),
         }
@@ -64,6 +67,13 @@ impl Plan {
     pub(super) fn hold(self, why: Why) -> Self {
         let current = self.current;
         self.set(current, why)
+    }
+
+    /// What pods share is the limit, or may be: how many more of them are wanted says nothing.
+    pub(super) fn shared_limit(mut self) -> Self {
+        self.shares_limit = true;
+        self.reasons.retain(|why| !matches!(why, Why::Raise { .. }));
+        self
     }
 
     /// It was said that a rate limit, and no want of pods, keeps records waiting.
@@ -122,7 +132,7 @@ impl Plan {
                 lag: reading.complete().then(|| reading.lag()),
                 delay: reading.complete().then(|| state.delay(reading)).flatten(),
                 arrival_per_second: state.level.as_ref().and(state.arrival_in_all()),
-                capacity_per_pod: state.capacity.measured(),
+                capacity_per_pod: state.unhindered(),
                 start_up: span(state.orders.learned_start_up()),
                 rebalance: span(state.orders.learned_rebalance()),
                 prospects: prospects::told(needs.costs.clone(), self.replicas),

@@ -7,6 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::Policy;
+use super::behind::Shown;
 use super::sample::LagUnknown;
 use super::schedule::Floor;
 use super::state::State;
@@ -130,10 +131,14 @@ pub enum Why {
         /// Of how many.
         partitions: usize,
     },
-    /// The last raise brought no capacity.
+    /// A raise brought no capacity: pods share a limit.
     MorePodsDoNotHelp {
-        /// The size before it.
+        /// Pods at most.
         most: u32,
+        /// What has shown it; none where more pods have helped since, and even more are not ordered at once.
+        shown: Option<Shown>,
+        /// More are tried once more.
+        probes: bool,
     },
     /// The partitions are too few.
     CappedByPartitions {

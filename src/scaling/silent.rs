@@ -111,6 +111,8 @@ pub(super) fn observe(state: &mut State, reading: &Reading<'_>) {
     let hidden = 1.0 + (load.imbalance(pods) - 1.0) * idle;
     let done = (committed - before) * hidden;
     state.capacity.full.add(done, reading.elapsed, worth);
+    let of_size = &mut state.capacity.full_of_size;
+    of_size.add(done, reading.elapsed, worth);
     if let Some(rate) = state.capacity.full.rate(worth) {
         state.capacity.by_commits(rate);
     }

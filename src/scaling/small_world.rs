@@ -25,6 +25,8 @@ pub(super) struct World {
     pub(super) period: f64,
     /// Workers report; else the consumer is the user's own.
     pub(super) reports: bool,
+    /// Kafka says which pod has which partitions, also where workers do not report.
+    pub(super) told_apart: bool,
     /// So many times the time inside the handler is what workers report.
     pub(super) reported: f64,
     /// All pods together never do more than this.
@@ -50,6 +52,7 @@ impl Default for World {
             pause: 0.5,
             period: 0.5,
             reports: true,
+            told_apart: false,
             reported: 1.0,
             downstream: f64::INFINITY,
             hot: 0.0,
@@ -284,7 +287,10 @@ impl World {
                 committed: Some(Offset(partition.committed)),
                 beyond: None,
                 stuck: None,
-                pod: partition.owner.clone().filter(|_| self.reports),
+                pod: partition
+                    .owner
+                    .clone()
+                    .filter(|_| self.reports || self.told_apart),
             };
             (TopicPartition::new("t", number as i32), Some(sample))
         };

@@ -4,6 +4,7 @@
 
 use super::Policy;
 use super::cost::{MOVE, Outset};
+use super::hope;
 use super::limits::Bounds;
 use super::reading::Reading;
 use super::state::State;
@@ -25,6 +26,26 @@ const REPLAY: f64 = 0.25;
 const HOPE: f64 = 1.2;
 const RESTED: f64 = 300.0;
 
+/// A smaller size.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Fewer {
+    pub(super) size: u32,
+    /// Whether it is enough is not known: it is tried.
+    pub(super) hoped: bool,
+}
+
+impl Fewer {
+    fn known(size: u32) -> Self {
+        let hoped = false;
+        Self { size, hoped }
+    }
+
+    fn hoped(size: u32) -> Self {
+        let hoped = true;
+        Self { size, hoped }
+    }
+}
+
 /// The size to lower to; none while something that it takes to know is unknown.
 pub(super) fn spare(
     policy: &Policy,
@@ -34,20 +55,20 @@ pub(super) fn spare(
     outset: &Outset<'_>,
     useful: &[u32],
     idle: Option<f64>,
-) -> Option<u32> {
+) -> Option<Fewer> {
     let current = reading.sample.current;
     if !reading.complete() || current == 0 {
         return None;
     }
     if let Some(idle) = idle {
         let Some(left) = awake_for(policy, bounds, idle) else {
-            return Some(bounds.floor);
+            return Some(Fewer::known(bounds.floor));
         };
         // The last pod stays for so long; the others may go before, if what is left of the time is
         // worth a rebalance.
         let least = bounds.sizes.first().copied().filter(|&n| n < current)?;
         let spared = f64::from(current - least) * left;
-        return (spared > MOVE).then_some(least);
+        return (spared > MOVE).then_some(Fewer::known(least));
     }
     let peak = state.arrivals.peak(MINUTE, LOOK_BACK - MINUTE)? * MINUTE;
     let peak = (peak - peak.sqrt()) / MINUTE;
@@ -57,11 +78,13 @@ pub(super) fn spare(
         // Nobody knows what a pod can do, and a fleet that is never short of pods never shows
         // it. One size less is a probe: if it is too few, the backlog says so in time.
         let probe = smaller.into_iter().next()?;
-        return (waited < COPES * outset.promise).then_some(probe);
+        return (waited < COPES * outset.promise).then_some(Fewer::hoped(probe));
     };
     let calm = state.calm.as_ref();
     let peak = peak * calm.map_or(1.0, |calm| calm.factor(reading.at));
     let mut load_of_fewer = outset.load.cautious();
+    // That a size copes says nothing of a smaller one.
+    load_of_fewer.per_pod = load_of_fewer.per_pod.min(per_pod);
     let settled_for = state.orders.since_change(reading);
     if state.capacity.by_busy().is_none() && settled_for >= RESTED {
         load_of_fewer.per_pod *= HOPE;
@@ -76,6 +99,7 @@ pub(super) fn spare(
     let stay = again.cost(current).total;
     let load = peak / per_pod;
     let steady = calm.is_some_and(|calm| calm.lasts(reading.at));
+    let next = smaller.clone().next();
     let mut sizes: Vec<(u32, f64)> = smaller
         .take_while(|&size| !state.scars.forbid(size, load, steady, reading.at))
         .take_while(|&size| {
@@ -100,7 +124,13 @@ pub(super) fn spare(
         };
         enough(&there, useful, there.backlog) == size
     };
-    sizes.into_iter().map(|(size, _)| size).find(stays)
+    let known = sizes.into_iter().map(|(size, _)| size).find(stays);
+    let silent = state.capacity.by_busy().is_none();
+    let hoped = || {
+        let next = next.filter(|_| silent)?;
+        hope::try_fewer(policy, state, reading, outset, next).then_some(Fewer::hoped(next))
+    };
+    known.map(Fewer::known).or_else(hoped)
 }
 
 /// Whether only the least that is allowed keeps a fleet of that size from being smaller.

@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::behind::Behind;
 use super::calm::Calm;
 use super::estimate::Capacity;
 use super::flow::Flow;
 use super::gate::Surplus;
 use super::guards::Guards;
+use super::hope::Hope;
 use super::level::Level;
 use super::orders::Orders;
 use super::reading::Reading;
@@ -52,6 +54,10 @@ pub struct State {
     pub(super) guards: Guards,
     /// The handler takes nothing.
     pub(super) turned_away: TurnedAway,
+    /// Fewer pods that were tried.
+    pub(super) hope: Hope,
+    /// What pods share.
+    pub(super) behind: Behind,
     /// Sizes that turned out too small.
     pub(super) scars: Scars,
     /// A load that stays the same, and what it has taken.
@@ -80,6 +86,15 @@ impl State {
     /// record is done that the first sample found: the past that says when they came is gone.
     pub fn late_since(self, late_since: Option<Timestamp>) -> Self {
         Self { late_since, ..self }
+    }
+
+    /// Records per second that a pod can do where it shares nothing that is too slow for all; none until measured.
+    pub(super) fn unhindered(&self) -> Option<f64> {
+        let measured = self.capacity.measured()?;
+        // What full load shows beside it pods do not say.
+        let shown = measured / self.capacity.by_busy().unwrap_or(measured);
+        let free = self.behind.unhindered().map(|free| free * shown);
+        Some(free.unwrap_or(measured).max(measured))
     }
 
     /// Every partition's past, for partitions that are asked for in ascending order.

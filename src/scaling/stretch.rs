@@ -21,6 +21,8 @@ const NEARLY_ALL: f64 = 0.8;
 const MANY: f64 = 4.0;
 /// What has come since the last commit looks like a backlog, and is none, for so many times the time between commits.
 const ON_PAPER: f64 = 2.0;
+/// Where a raise is on trial, so many times: pods are known to be late then.
+const AT_LEAST: f64 = 1.0;
 /// Commits are looked for so often at most, seconds.
 const LOOK: f64 = 1.5;
 /// So many seconds of so many records say something; for slow handlers, so many seconds of any.
@@ -112,9 +114,13 @@ pub(super) fn observe(state: &mut State, reading: &Reading<'_>) {
                 continue;
             }
             Some(before) => {
+                let stretch = seconds(before.since, reading.at);
                 if let Some(done) = before.done(&held.places, on_paper) {
-                    shown.add(done, seconds(before.since, reading.at), 1.0);
+                    shown.add(done, stretch, 1.0);
                     more = true;
+                }
+                if let Some(done) = before.done(&held.places, on_paper * AT_LEAST / ON_PAPER) {
+                    state.capacity.full_of_size.add(done, stretch, 1.0);
                 }
             }
             None => {}

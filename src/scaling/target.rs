@@ -14,7 +14,7 @@ use super::prospects;
 use super::rate;
 use super::reading::Reading;
 use super::sizes;
-use super::spare;
+use super::spare::{self, Fewer};
 use super::state::State;
 use super::track::Waited;
 
@@ -84,7 +84,7 @@ pub(super) struct Needs {
     /// What would be enough if that was only the first of it.
     pub(super) enough_at_most: u32,
     /// The size to lower to, where everything that it takes to know is known.
-    pub(super) spare: Option<u32>,
+    pub(super) spare: Option<Fewer>,
     /// What each size that may be ordered comes to, where there is something to do.
     pub(super) costs: Vec<(u32, Cost)>,
     /// Fewer pods than the least that is allowed would do.
@@ -107,10 +107,13 @@ pub(super) fn needs(
     let sample = reading.sample;
     let current = sample.current;
     let promise = policy.max_delay.as_secs_f64();
-    let per_pod = state
-        .capacity
-        .per_pod(policy, coped(state, reading, promise));
-    let load = Load::of(state, reading, per_pod, promise);
+    let coped = coped(state, reading, promise);
+    let mut per_pod = state.capacity.per_pod(policy, coped);
+    let mut load = Load::of(state, reading, per_pod, promise);
+    if state.hope.stands(current, state.arrival()) && per_pod < coped * load.imbalance(current) {
+        per_pod = coped * load.imbalance(current);
+        load = Load::of(state, reading, per_pod, promise);
+    }
     let useful = sizes::useful(reading.partitions());
     let outset = outset(policy, state, reading, &load, &useful);
     let backlog = reading.backlog();
@@ -300,7 +303,10 @@ pub(super) fn propose(
 ) -> Plan {
     let current = reading.sample.current;
     let plan = Plan::stay(current);
-    let wanted = needs.enough.max(1);
+    let mut wanted = needs.enough.max(1);
+    if let Some(before) = state.hope.before(current, needs.arrival) {
+        wanted = wanted.min(before);
+    }
     if needs.backlog > 0.0 && wanted > current {
         if wanted < bounds.ceiling && grows(policy, state, reading, needs) {
             let mut plan = plan.hold(Why::SecondLook).due_in(SECOND_LOOK);
@@ -317,7 +323,7 @@ pub(super) fn propose(
         return plan.set(wanted, Why::raised(policy, state, current, most, needs));
     }
     match needs.spare {
-        Some(spare) if spare < current => {
+        Some(Fewer { size: spare, hoped }) if spare < current => {
             let why = match needs.idle {
                 Some(idle) => Why::Idle { seconds: idle },
                 None => Why::Spare {
@@ -325,7 +331,7 @@ pub(super) fn propose(
                     to: spare,
                     arrival: needs.arrival.unwrap_or(0.0),
                     per_pod: needs.per_pod,
-                    measured: state.capacity.measured().is_some(),
+                    measured: !hoped,
                 },
             };
             let mut plan = plan.set(spare, why);

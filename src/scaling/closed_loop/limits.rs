@@ -49,6 +49,30 @@ fn pods_that_bring_no_capacity_are_given_back() {
     assert!(mean < 12.0, "{mean} pods on average: {:?}", outcome.changes);
 }
 
+/// The size that a fleet goes back to is the least that does what it is seen to do, however many steps the raise took: four
+/// pods' worth are there and used.
+#[test]
+fn a_fleet_goes_back_to_the_pods_that_use_the_limit_up() {
+    for (load, finished) in [(690.0, true), (1200.0, false)] {
+        let world = World {
+            downstream: 800.0,
+            per_pod: 200.0,
+            start_up: 15.0,
+            partitions: 48,
+            ..World::default()
+        };
+        let outcome = world.run(State::default(), 1, 1800.0, |_| load);
+        let changes = &outcome.changes;
+        let told = outcome.reasons.contains_key("MorePodsDoNotHelp");
+        let last = changes.last().map(|change| change.1);
+        let raised = changes.iter().skip_while(|change| change.1 < 4);
+        let least = raised.map(|change| change.1).min();
+        assert!(last <= Some(6) && (finished || told), "{load}: {changes:?}");
+        assert!(least >= Some(4), "{load}: {changes:?}");
+        assert!(outcome.late < 120.0 || !finished, "{load}: {outcome:?}");
+    }
+}
+
 /// Pods that share a limit are busy all the time, also while nothing waits. That must not hide what more of
 /// them bring.
 #[test]

@@ -74,6 +74,29 @@ fn a_consumer_without_reports_is_probed_down_until_it_shows_what_a_pod_can_do() 
 
 /// Workers that measure something else than the time inside the handler, or nothing: what is done
 /// while everything is busy says how much a pod can do.
+/// A guess that is too low does not stand for ever: fewer pods are tried while nothing waits.
+#[test]
+fn a_guess_that_is_too_low_is_tried_with_fewer_pods() {
+    let world = World {
+        partitions: 48,
+        reports: false,
+        told_apart: true,
+        ..World::default()
+    };
+    let guess = State::resume(Some(80.0), Some(Duration::from_secs(2)));
+    let outcome = world.run(guess, 16, 3.0 * 3600.0, |_| 5.5 * 195.0);
+    let last = outcome.changes.last().map(|change| change.1);
+    assert!(matches!(last, Some(6 | 7)), "{:?}", outcome.changes);
+    assert!(
+        outcome.late < 1.0,
+        "{}: {:?}",
+        outcome.late,
+        outcome.changes
+    );
+    let ups = outcome.changes.windows(2).filter(|two| two[1].1 > two[0].1);
+    assert!(ups.count() <= 2, "{:?}", outcome.changes);
+}
+
 #[test]
 fn reports_that_cannot_be_are_not_believed() {
     for reported in [0.0, 0.2, 5.0] {

@@ -131,10 +131,28 @@ impl fmt::Display for Why {
                 "{} stuck: more pods cannot help; see Stalled",
                 part_are(*stuck as u64, *partitions as u64, "partition")
             ),
-            Self::MorePodsDoNotHelp { most } => write!(
+            Self::MorePodsDoNotHelp {
+                most,
+                shown: Some(shown),
+                probes,
+            } => {
+                let next = if *probes {
+                    format!("{most} are tried now")
+                } else {
+                    format!("{most} do as much, and more are tried later")
+                };
+                write!(
+                    f,
+                    "{} {} did {:.0} per second together, hardly more than fewer did, and a pod that nothing hinders does {}: something behind the handler is the limit; {next}",
+                    shown.pods,
+                    noun("pod", shown.pods),
+                    shown.rate,
+                    number(shown.per_pod),
+                )
+            }
+            Self::MorePodsDoNotHelp { most, .. } => write!(
                 f,
-                "more than {most} {} brought no capacity: something behind the handler is the limit; this is tried again later",
-                noun("pod", *most)
+                "pods brought no capacity before, so what {most} of them bring is looked at before more are ordered"
             ),
             Self::CappedByPartitions { wanted, partitions } => {
                 write!(

@@ -9,7 +9,7 @@ use super::load::Load;
 /// Share of the promise up to which waiting is free.
 const FREE: f64 = 0.4;
 /// A second over the promise costs as much as so many pods for a second.
-const PRICE: f64 = 40.0;
+pub(super) const PRICE: f64 = 40.0;
 /// Price of one change of size, pod-seconds: partitions move, and those pause.
 pub(super) const MOVE: f64 = 60.0;
 /// A plan looks ahead for so many promises, but for so many seconds at least and at most.
@@ -163,7 +163,7 @@ impl Outset<'_> {
 
 /// Seconds until what arrives now is done, `now` records per second before a change that comes in
 /// `left` seconds, and `then` after it.
-fn delay(backlog: f64, now: f64, left: f64, then: f64) -> f64 {
+pub(super) fn delay(backlog: f64, now: f64, left: f64, then: f64) -> f64 {
     let then = then.max(1e-9);
     if left <= 0.0 {
         return backlog / then;
@@ -175,7 +175,7 @@ fn delay(backlog: f64, now: f64, left: f64, then: f64) -> f64 {
 }
 
 /// What a delay, as a share of the promise, costs: nothing up to [`FREE`], 1 at the promise.
-fn dear(share: f64) -> f64 {
+pub(super) fn dear(share: f64) -> f64 {
     let rising = ((share - FREE) / (1.0 - FREE)).max(0.0);
     if share <= 1.0 {
         rising

@@ -67,6 +67,11 @@ impl Flow {
         Some((self.total() - self.total_before(stretch)) / stretch.max(at_least))
     }
 
+    /// Records within the last `stretch` seconds.
+    pub(super) fn within(&self, stretch: f64) -> f64 {
+        self.total() - self.total_before(stretch)
+    }
+
     /// Records per second over the last `window` seconds without the stretch that brought the most: a
     /// batch is no rate. None where the memory is shorter.
     pub(super) fn rate_without_batch(&self, window: f64) -> Option<f64> {

@@ -151,6 +151,14 @@ impl Load {
         self
     }
 
+    /// Records that wait, as if each of the `ready` pods had as many as the busiest.
+    pub(super) fn waits(&self, reading: &Reading<'_>, ready: u32) -> f64 {
+        match self.busiest {
+            Some(seconds) => seconds * self.capacity(ready),
+            None => reading.backlog(),
+        }
+    }
+
     /// The same for sizes that are only expected: their busiest pod is busier than the average one's.
     pub(super) fn cautious(&self) -> Self {
         Self {

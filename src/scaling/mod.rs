@@ -4,8 +4,9 @@
 //! scaling is `controller::scale`'s.
 //!
 //! [`step`] reads from top to bottom: what the sample says (`reading`), what follows from it
-//! together with earlier ones (`window`, `orders`, `estimate`, `scars`, `calm`), what that asks for (`target`,
-//! by what each size costs under the load as it lies: `cost`, `load`; what fewer would do: `spare`), and what holds, raises or
+//! together with earlier ones (`window`, `rises`, `orders`, `estimate`, `scars`, `calm`), what that asks for (`target`,
+//! by what each size costs under the load as it lies: `cost`, `load`; what fewer would do: `spare`;
+//! what rides out peaks that come again and again: `ride`), and what holds, raises or
 //! lowers it (`guards`, `rate`, `limits`, `gate`); `notes` adds what changes no size. Every change of the number leaves a [`Why`].
 
 mod behind;
@@ -27,6 +28,8 @@ mod prospects;
 mod rate;
 mod reading;
 mod reason;
+mod ride;
+mod rises;
 mod sample;
 mod scars;
 mod schedule;
@@ -153,6 +156,7 @@ pub fn step(
     let reading = reading::read(policy, sample, &state, now);
 
     window::observe(&mut state, &reading);
+    rises::observe(&mut state, &reading);
     orders::observe(policy, &mut state, &reading);
     estimate::observe(policy, &mut state, &reading);
     hope::observe(policy, &mut state, &reading);

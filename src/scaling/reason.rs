@@ -8,6 +8,7 @@ use jiff::Timestamp;
 
 use super::Policy;
 use super::behind::Shown;
+use super::rises::Known;
 use super::sample::LagUnknown;
 use super::schedule::Floor;
 use super::state::State;
@@ -46,6 +47,23 @@ pub enum Why {
         measured: bool,
         /// What the user promised.
         promise: Duration,
+    },
+    /// Rises come again and again, and the size rides them out.
+    Passes {
+        /// The size.
+        replicas: u32,
+        /// Records that wait.
+        backlog: u64,
+        /// Records that arrive per second, where known.
+        arrival: Option<f64>,
+        /// Rises that were like it.
+        rises: usize,
+        /// Seconds within which they came.
+        within: f64,
+        /// How long a record waits at most, seconds.
+        worst: f64,
+        /// A smaller size that would do between them, where it is held for the next.
+        fewer: Option<u32>,
     },
     /// A burst has just begun: look once more before ordering.
     SecondLook,
@@ -280,12 +298,25 @@ impl Why {
         }
     }
 
+    pub(super) fn passes(replicas: u32, needs: &Needs, known: &Known) -> Self {
+        Self::Passes {
+            replicas,
+            backlog: needs.backlog as u64,
+            arrival: needs.arrival,
+            rises: known.rises,
+            within: known.within,
+            worst: known.worst,
+            fewer: known.fewer,
+        }
+    }
+
     /// The word for metrics, events and conditions; stable.
     pub fn label(&self) -> &'static str {
         match self {
             Self::AtRest => "AtRest",
             Self::Enough { .. } => "Enough",
             Self::Raise { .. } => "DelayProjected",
+            Self::Passes { .. } => "PeakPasses",
             Self::SecondLook => "SecondLook",
             Self::Spare { .. } => "CapacityToSpare",
             Self::Idle { .. } => "Idle",

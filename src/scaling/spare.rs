@@ -7,6 +7,8 @@ use super::cost::{MOVE, Outset};
 use super::hope;
 use super::limits::Bounds;
 use super::reading::Reading;
+use super::ride;
+use super::rises::Known;
 use super::state::State;
 use super::target::{COPES, enough};
 
@@ -46,8 +48,37 @@ impl Fewer {
     }
 }
 
-/// The size to lower to; none while something that it takes to know is unknown.
+/// The size to lower to; none while something that it takes to know is unknown. Beside it, what a larger one is held for.
 pub(super) fn spare(
+    policy: &Policy,
+    state: &State,
+    reading: &Reading<'_>,
+    bounds: &Bounds,
+    outset: &Outset<'_>,
+    useful: &[u32],
+    idle: Option<f64>,
+) -> (Option<Fewer>, Option<Known>) {
+    let fewer = by_look_back(policy, state, reading, bounds, outset, useful, idle);
+    let measured = state.capacity.measured().is_some();
+    if idle.is_some() || !measured || reading.sample.current == 0 || policy.rate.is_some() {
+        return (fewer, None);
+    }
+    let load = outset.load.cautious();
+    let expected = Outset {
+        load: &load,
+        ..outset.clone()
+    };
+    let size = fewer.map(|fewer| fewer.size);
+    let (size, peaks) = ride::lower_to(state, reading, &expected, bounds, useful, size);
+    let lower = size.map(|size| match fewer {
+        Some(fewer) if fewer.size == size => fewer,
+        _ => Fewer::known(size),
+    });
+    (lower, peaks)
+}
+
+/// The size that is enough if what came of late came again.
+fn by_look_back(
     policy: &Policy,
     state: &State,
     reading: &Reading<'_>,

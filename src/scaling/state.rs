@@ -15,6 +15,7 @@ use super::hope::Hope;
 use super::level::Level;
 use super::orders::Orders;
 use super::reading::Reading;
+use super::rises::Rises;
 use super::scars::Scars;
 use super::track::{Track, Waited};
 use super::turned_away::TurnedAway;
@@ -46,6 +47,8 @@ pub struct State {
     pub(super) surge: Option<Surge>,
     /// What has woken the fleet, until it has pods.
     pub(super) burst: Option<Burst>,
+    /// Rises that have come and gone.
+    pub(super) rises: Rises,
     /// What a pod can do.
     pub(super) capacity: Capacity,
     /// Sizes ordered, and how long pods take.

@@ -13,6 +13,8 @@ use super::plan::Plan;
 use super::prospects;
 use super::rate;
 use super::reading::Reading;
+use super::ride;
+use super::rises::Known;
 use super::sizes;
 use super::spare::{self, Fewer};
 use super::state::State;
@@ -85,6 +87,8 @@ pub(super) struct Needs {
     pub(super) enough_at_most: u32,
     /// The size to lower to, where everything that it takes to know is known.
     pub(super) spare: Option<Fewer>,
+    /// Rises that come again and again, where the size is held for them.
+    pub(super) peaks: Option<Known>,
     /// What each size that may be ordered comes to, where there is something to do.
     pub(super) costs: Vec<(u32, Cost)>,
     /// Fewer pods than the least that is allowed would do.
@@ -118,7 +122,15 @@ pub(super) fn needs(
     let outset = outset(policy, state, reading, &load, &useful);
     let backlog = reading.backlog();
 
-    let enough = enough(&outset, &useful, backlog);
+    let mut enough = enough(&outset, &useful, backlog);
+    let mut peaks = None;
+    if enough > current
+        && policy.rate.is_none()
+        && let Some((size, known)) = ride::passes(state, reading, &outset, &useful, enough)
+    {
+        enough = size;
+        peaks = Some(known);
+    }
     let with = |more: f64| {
         let outset = Outset {
             backlog: outset.backlog + more,
@@ -159,6 +171,7 @@ pub(super) fn needs(
     } else {
         Vec::new()
     };
+    let (spare, stands) = spare::spare(policy, state, reading, bounds, &outset, &useful, idle);
     Needs {
         backlog,
         arrival: state.arrival(),
@@ -170,7 +183,8 @@ pub(super) fn needs(
         enough_later,
         enough_at_most,
         costs,
-        spare: spare::spare(policy, state, reading, bounds, &outset, &useful, idle),
+        spare,
+        peaks: peaks.or(stands),
         fewer_would_do: spare::fewer_would_do(reading, bounds, &outset, &useful, idle),
         idle,
         awake_for: idle.and_then(|idle| spare::awake_for(policy, bounds, idle)),
@@ -226,15 +240,11 @@ fn outset<'a>(
 
     // What has just begun to surge goes on for as long again.
     let more = (state.arriving(reaction) - state.arrival().unwrap_or(0.0) * reaction).max(0.0);
-    let waits = match load.busiest {
-        Some(seconds) => seconds * load.capacity(ready),
-        None => reading.backlog(),
-    };
     let mut outset = Outset {
         load,
         arrival: arrival.max(recent) * margin,
         margin,
-        backlog: waits + more,
+        backlog: load.waits(reading, ready) + more,
         ready,
         current: sample.current,
         absent: state.orders.absent().min(sample.current),
@@ -346,6 +356,10 @@ pub(super) fn propose(
         }
         // Nothing is known: that is said by who holds it.
         _ if reading.known.is_empty() => plan,
+        _ if needs.peaks.is_some() => match needs.peaks {
+            Some(peaks) => plan.hold(Why::passes(current, needs, &peaks)),
+            None => plan,
+        },
         _ => plan.hold(Why::Enough {
             replicas: current,
             backlog: needs.backlog as u64,

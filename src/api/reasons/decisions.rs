@@ -12,6 +12,10 @@ pub const ALL: &[Reason] = &[
         "raised: without it a record would wait longer than promised",
     ),
     well(
+        "PeakPasses",
+        "peaks like this one have come and gone, and the size is enough for them; more pods are ordered in time should one last",
+    ),
+    well(
         "SecondLook",
         "a burst has just begun: it is looked at once more, to order the right size in one step",
     ),

@@ -3,4 +3,5 @@
 mod bad_hours;
 mod limits;
 mod load;
+mod peaks;
 mod pods;

@@ -42,6 +42,30 @@ impl fmt::Display for Why {
                     number(*per_pod)
                 )
             }
+            Self::Passes {
+                replicas,
+                backlog,
+                arrival,
+                rises,
+                within,
+                worst,
+                fewer,
+            } => {
+                load(f, *backlog, *arrival)?;
+                match fewer {
+                    Some(fewer) => write!(
+                        f,
+                        "; {fewer} would do between peaks, but {rises} came in {within:.0}s and the next is expected: {} enough for those",
+                        pods_are(*replicas)
+                    )?,
+                    None => write!(
+                        f,
+                        ", like each of {rises} peaks in the last {within:.0}s, which passed: {} enough for this one, and more are ordered in time if it lasts",
+                        pods_are(*replicas)
+                    )?,
+                }
+                write!(f, "; no record waits longer than about {worst:.0}s")
+            }
             Self::SecondLook => f.write_str(
                 "a burst has just begun; looking once more to order the right size in one step",
             ),

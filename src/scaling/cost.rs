@@ -8,6 +8,8 @@ use super::load::Load;
 
 /// Share of the promise up to which waiting is free.
 const FREE: f64 = 0.4;
+/// Where records take longer than this share of it, pods are no help against that.
+const MOST_IN_HAND: f64 = 0.2;
 /// A second over the promise costs as much as so many pods for a second.
 pub(super) const PRICE: f64 = 40.0;
 /// Price of one change of size, pod-seconds: partitions move, and those pause.
@@ -47,8 +49,14 @@ pub(super) struct Outset<'a> {
     pub(super) pause: f64,
     /// Seconds.
     pub(super) promise: f64,
+    /// Seconds for which a record is in hand: what waits is finished so much later than it is taken.
+    pub(super) service: f64,
     /// The size that carries the arrivals alone.
     pub(super) steady: u32,
+    /// Records per second that a size has to do if nothing is to gather for good.
+    pub(super) lasting: f64,
+    /// More has come than is done for so long that it is no peak.
+    pub(super) falls_behind: bool,
 }
 
 /// What holding a size comes to.
@@ -78,6 +86,23 @@ impl Outset<'_> {
     /// Records per second that they do.
     pub(super) fn capacity(&self, size: u32) -> f64 {
         self.load.capacity(self.at_work(size))
+    }
+
+    /// Whether this size gets done what arrives. One that does not only puts the work off, and under a load that
+    /// goes on the pods that it spares have to come later, and more of them.
+    pub(super) fn keeps_up(&self, size: u32) -> bool {
+        self.capacity(size) >= self.lasting
+    }
+
+    /// Whether there is time to react more than once before waiting costs anything: then nothing is done before it
+    /// has to be.
+    pub(super) fn may_wait(&self) -> bool {
+        FREE * self.promise > REACTIONS_AHEAD * self.reaction
+    }
+
+    /// Whether waiting costs nothing with the present size until what is ordered now would be there, and for as long again.
+    pub(super) fn can_wait(&self) -> bool {
+        self.cost(self.current).soon <= FREE * self.promise
     }
 
     /// Some of the pods that were ordered are still expected.
@@ -128,7 +153,10 @@ impl Outset<'_> {
                 backlog = backlog.max((deepest - time) * then);
             }
             let capacity = if time < change { before(time) } else { then };
-            let delay = delay(backlog, capacity, change - time, then).max(deepest - time);
+            let mut delay = delay(backlog, capacity, change - time, then).max(deepest - time);
+            if delay > 0.0 {
+                delay += self.service.min(MOST_IN_HAND * self.promise);
+            }
             worst = worst.max(delay);
             if time <= 2.0 * self.reaction {
                 soon = worst;

@@ -10,8 +10,10 @@ use jiff::Timestamp;
 
 use super::Policy;
 use super::flow::seconds;
+use super::in_hand;
 use super::rate;
 use super::reading::Reading;
+use super::reports::{Counters, MEMORY, MEMORY_LATELY, Work};
 use super::sample::PodSample;
 use super::silent::{self, Full};
 use super::sizes;
@@ -23,21 +25,6 @@ use super::stretch::Stretches;
 const FIRST_GUESS: f64 = 0.1;
 /// Weight of a new measurement by commits.
 const WEIGHT_OF_RUN: f64 = 0.5;
-/// What was done and the time that it took are forgotten at this pace: seconds, or records where
-/// those take longer. All pods together change with the handler, one pod differs from the others
-/// for as long as its node does.
-const MEMORY: Memory = Memory {
-    seconds: 60.0,
-    records: 100.0,
-};
-const MEMORY_LATELY: Memory = Memory {
-    seconds: 15.0,
-    records: 100.0,
-};
-const MEMORY_OF_POD: Memory = Memory {
-    seconds: 600.0,
-    records: 300.0,
-};
 /// A pod counts as like the others until it has done about so many records.
 const ALIKE: f64 = 100.0;
 /// A measurement by commits takes this long, seconds: commits come in lumps.
@@ -52,8 +39,6 @@ const LASTING: f64 = 60.0;
 const LEAST_OF_ALL: f64 = 0.1;
 const FAR_MORE: f64 = 1.15;
 const MOST_OF_ALL: f64 = 64.0;
-/// No record takes less time than this, seconds.
-const QUICKEST: f64 = 1e-6;
 /// Pods that say to be busy for this share of the time and let nothing wait are not as busy as they say.
 /// They are believed again once they say to be idle too.
 const ALWAYS_BUSY: f64 = 0.95;
@@ -86,6 +71,8 @@ pub(super) struct Capacity {
     efficiency: Option<f64>,
     /// The most that was seen without full load: a pod can do that much at least.
     proven: Option<f64>,
+    /// What pods can do at most that have only just begun: as if all that they have in hand was done now.
+    at_most: Option<f64>,
     /// The share of their time that pods say to be busy, of late.
     in_use: f64,
     /// Pods are less busy than they say: done and busy are not believed.
@@ -101,71 +88,6 @@ pub(super) struct Capacity {
     full_of_size_before: Full,
     /// and it is known which partitions each has.
     pub(super) stretches: Stretches,
-}
-
-#[derive(Clone, Debug, Default, PartialEq)]
-struct Counters {
-    done: u64,
-    busy: Duration,
-    /// What this pod did of late.
-    work: Work,
-}
-
-impl Counters {
-    /// What the pod has done since it was last counted.
-    fn count(&mut self, pod: &PodSample, elapsed: f64) -> Work {
-        let records = (pod.done - self.done) as f64;
-        let more = Work {
-            done: records,
-            busy: (pod.busy - self.busy).as_secs_f64(),
-            slots: records * f64::from(pod.slots.max(1)),
-        };
-        (self.done, self.busy) = (pod.done, pod.busy);
-        self.work.add(&more, elapsed, &MEMORY_OF_POD);
-        more
-    }
-}
-
-/// How fast work done is forgotten.
-struct Memory {
-    seconds: f64,
-    records: f64,
-}
-
-/// Work done of late: all fades.
-#[derive(Clone, Debug, Default, PartialEq)]
-struct Work {
-    /// Records.
-    done: f64,
-    /// Seconds inside the handler.
-    busy: f64,
-    /// Records, each times the slots of its pod.
-    slots: f64,
-}
-
-impl Work {
-    fn add(&mut self, more: &Self, elapsed: f64, memory: &Memory) {
-        let fade = (-(elapsed / memory.seconds).min(more.done / memory.records)).exp();
-        self.done = self.done * fade + more.done;
-        self.busy = self.busy * fade + more.busy;
-        self.slots = self.slots * fade + more.slots;
-    }
-
-    fn join(&mut self, more: &Self) {
-        self.done += more.done;
-        self.busy += more.busy;
-        self.slots += more.slots;
-    }
-
-    /// Records per second that a pod can do, by this.
-    fn rate(&self) -> Option<f64> {
-        let Self { done, busy, slots } = *self;
-        let enough = (done >= 10.0 && busy >= 1.0) || (done >= 1.0 && busy >= 10.0);
-        // Handlers faster than the clock's grain are measured too, by many records. Nothing is done
-        // in no time, though: whoever reports that does not measure it.
-        let believed = busy >= done * QUICKEST;
-        (believed && (enough || done >= 1000.0)).then(|| slots / busy)
-    }
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -201,8 +123,22 @@ impl Capacity {
     /// while nothing waits for long.
     pub(super) fn per_pod(&self, policy: &Policy, coped: f64) -> f64 {
         let guess = f64::from(policy.concurrency.max(1)) / FIRST_GUESS;
+        let proven = self.proven.unwrap_or(0.0);
+        // Who takes longer than the promise for a record keeps it with no number of pods.
+        let least = f64::from(policy.concurrency.max(1)) / policy.max_delay.as_secs_f64().max(1e-3);
+        let at_most = self.at_most.unwrap_or(f64::INFINITY).max(proven).max(least);
         self.measured()
-            .unwrap_or_else(|| guess.max(self.proven.unwrap_or(0.0)).max(coped))
+            .unwrap_or_else(|| guess.max(proven).max(coped).min(at_most))
+    }
+
+    /// Pods report, and have not been at work for long enough for it to say anything.
+    pub(super) fn tells_soon(&self) -> bool {
+        self.at_most.is_some()
+    }
+
+    /// Seconds that a record takes inside the handler, as pods say.
+    pub(super) fn service_time(&self) -> Option<f64> {
+        self.work.rate().map(|_| self.work.busy / self.work.done)
     }
 
     /// Full load has shown so many records per second and pod.
@@ -311,33 +247,60 @@ impl Capacity {
         watched: bool,
         settled: bool,
         elapsed: f64,
+        at: Timestamp,
     ) {
         let mut all = Work::default();
-        let slots: f64 = pods.values().map(|pod| f64::from(pod.slots.max(1))).sum();
+        // Of pods that were counted before, and what those had time for.
+        let (mut busy, mut time) = (0.0, 0.0);
+        let (mut begun, mut at_most) = (Work::default(), 0.0);
         for (name, pod) in pods {
-            let Some(known) = self.pods.get_mut(name) else {
+            let slots = f64::from(pod.slots.max(1));
+            let known = match self.pods.get_mut(name) {
+                Some(known) => known,
                 // A pod that is new to a watched fleet began at zero. At the first look the
                 // counters may be of any age, such as a report left behind by an older handler.
-                let mut counters = Counters::default();
-                if watched {
-                    all.join(&counters.count(pod, elapsed));
-                } else {
-                    (counters.done, counters.busy) = (pod.done, pod.busy);
+                None => {
+                    let mut counters = Counters::new(at);
+                    if !watched {
+                        (counters.done, counters.busy) = (pod.done, pod.busy);
+                    }
+                    self.pods.entry(name.clone()).or_insert(counters)
                 }
-                self.pods.insert(name.clone(), counters);
-                continue;
             };
             if pod.done < known.done || pod.busy < known.busy {
                 // It has started again.
-                (known.done, known.busy) = (0, Duration::ZERO);
+                let work = std::mem::take(&mut known.work);
+                *known = Counters {
+                    work,
+                    ..Counters::new(at)
+                };
             }
-            all.join(&known.count(pod, elapsed));
+            let counted = known.tells;
+            let age = seconds(known.since, at);
+            known.tells |= in_hand::tells(pod.done as f64, pod.busy.as_secs_f64(), slots, age);
+            if !known.tells {
+                if pod.failures > 0 {
+                    // Their time is no record's.
+                    continue;
+                }
+                let fresh = known.fresh(pod);
+                at_most += (fresh.done + slots) * slots;
+                begun.join(&fresh);
+                continue;
+            }
+            let more = known.count(pod, elapsed);
+            if counted {
+                busy += more.busy;
+                time += elapsed * slots;
+            }
+            all.join(&more);
         }
         if self.pods.len() > pods.len() {
             self.pods.retain(|name, _| pods.contains_key(name));
         }
-        if elapsed > 0.0 && slots > 0.0 {
-            let in_use = all.busy / (elapsed * slots);
+        self.at_most = (begun.busy >= 1.0).then(|| at_most / begun.busy);
+        if time > 0.0 {
+            let in_use = busy / time;
             self.in_use += (elapsed / MEMORY.seconds).min(1.0) * (in_use - self.in_use);
         }
         self.work.add(&all, elapsed, &MEMORY);
@@ -369,7 +332,7 @@ pub(super) fn observe(policy: &Policy, state: &mut State, reading: &Reading<'_>)
     let pods = &reading.sample.pods;
     state
         .capacity
-        .count(pods, watched, settled, reading.elapsed);
+        .count(pods, watched, settled, reading.elapsed, reading.at);
 
     let pace = |seconds: f64| {
         (current > 0 && steady_for >= seconds)
@@ -399,11 +362,12 @@ pub(super) fn observe(policy: &Policy, state: &mut State, reading: &Reading<'_>)
     let progress = state.progress.total();
     let pods = current;
     let worth = sizes::worth(pods, reading.partitions()).max(1.0);
+    let length = RUN.max(state.service_time());
     let capacity = &mut state.capacity;
     match &capacity.run {
         Some(run) if loaded && run.pods == pods => {
             let elapsed = seconds(run.since, reading.at);
-            if elapsed < RUN {
+            if elapsed < length {
                 return;
             }
             let per_pod = (progress - run.progress) / elapsed / worth;
@@ -454,7 +418,7 @@ impl State {
 /// Every pod has more to do than it can: all are there and settled, and nearly every partition
 /// has a backlog of seconds.
 fn fully_loaded(state: &State, reading: &Reading<'_>) -> bool {
-    let settled = state.orders.steady_for(reading) >= state.settling();
+    let settled = state.orders.steady_for(reading) >= state.settling() + state.turns();
     if !reading.all_pods_there() || !reading.complete() || !settled {
         return false;
     }

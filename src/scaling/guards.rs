@@ -97,7 +97,7 @@ pub(super) fn observe(state: &mut State, reading: &Reading<'_>) {
     guards.recovering.retain(|partition, end| {
         reading.of(partition).is_some_and(|known| {
             // What came while it was stuck is as old as that, and says nothing of how many pods there are.
-            let old = known.waits > 0 && known.next < *end;
+            let old = known.unfinished() > 0 && known.next < *end;
             old || known.waits as f64 > BACK * per_pod.unwrap_or(0.0)
         })
     });

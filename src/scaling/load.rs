@@ -136,7 +136,7 @@ impl Load {
         let turns = self.per_pod * promise / most;
         // A partition that has not had a turn when its pod went round is not late for want of pods.
         let each = f64::from(self.partitions) / f64::from(ready);
-        let patience = NEGLECT.max(each / self.per_pod);
+        let patience = NEGLECT.max(each / self.per_pod).max(state.turns());
         let oldest = state
             .waited_at_work(reading, patience)
             .map_or(0.0, |waited| waited.seconds() - state.commit_gap);

@@ -12,11 +12,13 @@
 mod behind;
 mod calm;
 mod cost;
+mod debt;
 mod estimate;
 mod flow;
 mod gate;
 mod guards;
 mod hope;
+mod in_hand;
 mod level;
 mod limits;
 mod load;
@@ -30,6 +32,7 @@ mod reading;
 mod reason;
 mod ride;
 mod rises;
+mod reports;
 mod sample;
 mod scars;
 mod schedule;
@@ -177,7 +180,7 @@ pub fn step(
 
     if plan.raises() && reading.new {
         silent::learn(&mut state, &reading);
-        scars::learn(&mut state, plan.current, reading.at);
+        scars::learn(&mut state, &reading, plan.current);
     }
     if plan.lowers() && needs.spare.is_some_and(|spare| spare.hoped) {
         state.hope.tries(plan.replicas);

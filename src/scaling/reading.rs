@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use super::Policy;
 use super::flow::seconds;
+use super::in_hand;
 use super::sample::{LagUnknown, PartitionSample, Sample};
 use super::state::State;
 use super::track::Track;
@@ -18,6 +19,8 @@ const STALE: f64 = 10.0;
 /// record takes long, for as long as its pod needs to give each of its partitions so many turns.
 const UNMOVED: f64 = 60.0;
 const TURNS: f64 = 3.0;
+/// One record of a slow handler may take so many times as long as they take on average.
+const LONG_RECORD: f64 = 5.0;
 
 /// A sample, judged.
 #[derive(Debug)]
@@ -58,8 +61,11 @@ pub(super) struct Known<'a> {
     pub(super) sample: &'a PartitionSample,
     /// Records that are not committed.
     pub(super) lag: u64,
-    /// The first record that waits for a pod, and how many do.
+    /// The first record that is neither finished nor tried again later.
     pub(super) next: Offset,
+    /// So many records from there on are in hand: a pod works on them, or has room for them.
+    pub(super) in_hand: u64,
+    /// So many after those wait for a pod.
     pub(super) waits: u64,
     /// It does not move.
     pub(super) stuck: bool,
@@ -68,6 +74,11 @@ pub(super) struct Known<'a> {
 }
 
 impl Known<'_> {
+    /// Records that are neither finished nor tried again later.
+    pub(super) fn unfinished(&self) -> u64 {
+        self.in_hand + self.waits
+    }
+
     /// Whether more pods can help with its backlog.
     pub(super) fn moves(&self) -> bool {
         !self.stuck && !self.recovering
@@ -188,6 +199,7 @@ pub(super) fn read<'a>(
                     sample: offsets,
                     lag: lag.0,
                     next,
+                    in_hand: 0,
                     waits,
                     stuck: false,
                     recovering: false,
@@ -196,6 +208,7 @@ pub(super) fn read<'a>(
         }
     }
     mark_stuck(policy, &mut known, sample, state, at);
+    in_hand::take(policy, &mut known, sample);
     Reading {
         sample,
         at,
@@ -222,7 +235,8 @@ fn mark_stuck(
     let turn = state.capacity.measured().map_or(0.0, |rate| each / rate);
     // Where the fleet may do no more, each partition's turn comes when all others have had theirs.
     let allowed = policy.rate.map_or(0.0, |rate| known.len() as f64 / rate);
-    let patience = UNMOVED.max(TURNS * turn.max(allowed));
+    let in_hand = LONG_RECORD * state.service_time();
+    let patience = UNMOVED.max(TURNS * turn.max(allowed)).max(in_hand);
     let others_moved = pods > 0
         && state.tracks.values().any(|track| {
             let moved = track.moved;

@@ -89,13 +89,18 @@ pub(super) fn observe(state: &mut State, reading: &Reading<'_>) {
 /// A raise from `size` shows what it is too small for: the load of late, or of this moment where
 /// that is more and the pods were not let go just before. Not while it stands: what is behind the handler fails, or the
 /// pods have only begun.
-pub(super) fn learn(state: &mut State, size: u32, now: Timestamp) {
+pub(super) fn learn(state: &mut State, reading: &Reading<'_>, size: u32) {
+    let now = reading.at;
     let Some(per_pod) = state.capacity.measured().filter(|_| size > 0) else {
         return;
     };
     let Some(of_late) = state.arrivals.peak(STRETCH, STRETCH) else {
         return;
     };
+    // What waits since before these pods were there says nothing of what they are too few for.
+    if state.inherits(reading) {
+        return;
+    }
     let done = state.progress.rate(STRETCH, STRETCH);
     if done.is_some_and(|done| done < STANDS * of_late) {
         return;

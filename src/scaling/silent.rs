@@ -57,9 +57,9 @@ impl Full {
         (enough || self.pod_seconds >= of_any).then(|| self.done / self.pod_seconds)
     }
 
-    /// Records per second and pod, of `pods`.
-    fn rate(&self, pods: f64) -> Option<f64> {
-        let runs = self.pod_seconds / (RUN * pods);
+    /// Records per second and pod, of `pods` that need so many seconds to show it.
+    fn rate(&self, pods: f64, turns: f64) -> Option<f64> {
+        let runs = self.pod_seconds / (RUN.max(turns) * pods);
         let enough = runs >= 1.0 && self.done >= FEW || runs >= RUNS;
         enough.then(|| self.done / self.pod_seconds)
     }
@@ -75,10 +75,14 @@ pub(super) fn observe(state: &mut State, reading: &Reading<'_>) {
     let worth = worth(reading);
     let late = late(state, reading);
     let steady_for = state.orders.steady_for(reading);
-    let unknown = state.capacity.measured().is_none();
-    if unknown && late > FIRST_LATE && steady_for >= FIRST_AFTER {
+    let unknown = state.capacity.measured().is_none() && !state.capacity.tells_soon();
+    // What pods do while they have their first records in hand shows nothing.
+    let turns = state.turns();
+    let watched = steady_for.min(state.progress.span());
+    let shown = steady_for >= FIRST_AFTER && watched >= turns;
+    if unknown && late > FIRST_LATE.max(turns) && shown {
         let [window, least] = FIRST_OF;
-        let pace = state.progress.rate(window, least).unwrap_or(0.0);
+        let pace = state.progress.rate(window.max(turns), least).unwrap_or(0.0);
         state.capacity.by_commits(pace / worth);
     }
 
@@ -87,7 +91,7 @@ pub(super) fn observe(state: &mut State, reading: &Reading<'_>) {
         Owners::Changing => return state.capacity.stretches.forget(),
         Owners::Unknown => {}
     }
-    if steady_for < state.settling() || late <= LATE + state.commit_gap {
+    if steady_for < state.settling() + turns || late <= LATE + state.commit_gap {
         return;
     }
     let waiting = waiting(state, reading);
@@ -113,7 +117,7 @@ pub(super) fn observe(state: &mut State, reading: &Reading<'_>) {
     state.capacity.full.add(done, reading.elapsed, worth);
     let of_size = &mut state.capacity.full_of_size;
     of_size.add(done, reading.elapsed, worth);
-    if let Some(rate) = state.capacity.full.rate(worth) {
+    if let Some(rate) = state.capacity.full.rate(worth, turns) {
         state.capacity.by_commits(rate);
     }
 }
@@ -121,7 +125,10 @@ pub(super) fn observe(state: &mut State, reading: &Reading<'_>) {
 /// A raise for records that wait shows what the pods did that were there, where nothing is known yet.
 pub(super) fn learn(state: &mut State, reading: &Reading<'_>) {
     let steady_for = state.orders.steady_for(reading);
-    let shown = steady_for >= SOON && late(state, reading) >= RUN;
+    let watched = steady_for.min(state.progress.span());
+    let turns = state.turns();
+    let shown = steady_for >= SOON && watched >= turns && !state.capacity.tells_soon();
+    let shown = shown && late(state, reading) >= RUN.max(turns);
     if shown && reading.all_pods_there() && state.capacity.measured().is_none() {
         let pace = state.progress.rate(steady_for.min(FIRST_OF[0]), SOON);
         let rate = pace.unwrap_or(0.0) / worth(reading);
@@ -136,7 +143,8 @@ fn worth(reading: &Reading<'_>) -> f64 {
 
 /// For how long the oldest record has waited in partitions that are worked on, seconds.
 fn late(state: &State, reading: &Reading<'_>) -> f64 {
-    let waited = state.waited_at_work(reading, RUN);
+    let patience = RUN.max(state.turns());
+    let waited = state.waited_at_work(reading, patience);
     waited.map_or(0.0, Waited::seconds)
 }
 

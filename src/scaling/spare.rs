@@ -104,6 +104,10 @@ fn by_look_back(
     let peak = state.arrivals.peak(MINUTE, LOOK_BACK - MINUTE)? * MINUTE;
     let peak = (peak - peak.sqrt()) / MINUTE;
     let waited = state.waited(reading)?.seconds();
+    // Work that is put off is the same work: fewer pods would only take longer.
+    if state.debt(reading).is_some() {
+        return None;
+    }
     let smaller = bounds.sizes.iter().rev().copied().filter(|&n| n < current);
     let Some(per_pod) = state.capacity.measured() else {
         // Nobody knows what a pod can do, and a fleet that is never short of pods never shows
@@ -133,6 +137,8 @@ fn by_look_back(
     let next = smaller.clone().next();
     let mut sizes: Vec<(u32, f64)> = smaller
         .take_while(|&size| !state.scars.forbid(size, load, steady, reading.at))
+        // However long the promise, a load that goes on needs pods that get it done.
+        .take_while(|&size| outset.keeps_up(size))
         .take_while(|&size| {
             let capacity = again.capacity(size);
             let worst = state.arrivals.replay(capacity, LOOK_BACK) / capacity.max(1e-9);

@@ -12,6 +12,7 @@ use super::flow::Flow;
 use super::gate::Surplus;
 use super::guards::Guards;
 use super::hope::Hope;
+use super::in_hand::InHand;
 use super::level::Level;
 use super::orders::Orders;
 use super::reading::Reading;
@@ -41,6 +42,8 @@ pub struct State {
     pub(super) last_arrival: Option<Timestamp>,
     /// Records that were committed.
     pub(super) progress: Flow,
+    /// How long records were in hand, and how many were done.
+    pub(super) in_hand: InHand,
     /// The arrival rate without its noise.
     pub(super) level: Option<Level>,
     /// Arrivals well above the level, from their beginning.

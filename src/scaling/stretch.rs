@@ -28,6 +28,8 @@ const LOOK: f64 = 1.5;
 /// So many seconds of so many records say something; for slow handlers, so many seconds of any.
 const ENOUGH: [f64; 2] = [30.0, 20.0];
 const LONG_ENOUGH: f64 = 60.0;
+/// and as long as it takes to do some more of those.
+const TAKES: f64 = 3.0;
 
 /// Stretches of pods, by whoever Kafka says has their partitions.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -96,7 +98,7 @@ impl Stretch {
 /// Takes commits in. Every partition has an owner, and there are as many owners as pods.
 pub(super) fn observe(state: &mut State, reading: &Reading<'_>) {
     let mut begun = std::mem::take(&mut state.capacity.stretches.begun);
-    if state.orders.steady_for(reading) < state.settling() {
+    if state.orders.steady_for(reading) < state.settling() + state.turns() {
         return;
     }
     let pace = state.progress.rate(RUN, 1.0).unwrap_or(0.0) / f64::from(reading.partitions());
@@ -132,7 +134,10 @@ pub(super) fn observe(state: &mut State, reading: &Reading<'_>) {
             still.insert(pod.to_owned(), Stretch { since, places });
         }
     }
-    if let Some(rate) = shown.rate_of(ENOUGH, LONG_ENOUGH).filter(|_| more) {
+    if let Some(rate) = shown
+        .rate_of(ENOUGH, LONG_ENOUGH.max(TAKES * state.turns()))
+        .filter(|_| more)
+    {
         state.capacity.by_commits(rate);
     }
     state.capacity.stretches = Stretches {

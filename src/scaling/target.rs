@@ -6,6 +6,7 @@
 use super::Policy;
 use super::Why;
 use super::cost::{Cost, Outset};
+use super::debt;
 use super::flow::seconds;
 use super::limits::Bounds;
 use super::load::Load;
@@ -252,7 +253,10 @@ fn outset<'a>(
         reaction,
         pause,
         promise: policy.max_delay.as_secs_f64(),
+        service: state.service_time(),
         steady: reading.partitions(),
+        lasting: arrival * margin,
+        falls_behind: state.falls_behind(reading),
     };
     let carries = |size: &&u32| outset.capacity(**size) >= arrival * margin;
     if let Some(&steady) = useful.iter().find(carries) {
@@ -283,8 +287,11 @@ pub(super) fn enough(outset: &Outset<'_>, useful: &[u32], backlog: f64) -> u32 {
         return current;
     }
     let larger = useful.iter().copied().filter(|&size| size > current);
-    let sizes = own.into_iter().chain(larger);
-    let costs: Vec<_> = sizes.map(|size| (size, outset.cost(size))).collect();
+    let sizes = debt::choices(outset, own, larger.collect());
+    let costs: Vec<_> = sizes
+        .into_iter()
+        .map(|size| (size, outset.cost(size)))
+        .collect();
     let best = costs
         .iter()
         .map(|(_, cost)| cost.soon)

@@ -25,7 +25,7 @@ const SHARES: f64 = 1200.0;
 pub(super) struct Track {
     /// Time and end offset, both ascending; a stretch without arrivals keeps both its ends.
     ends: VecDeque<(Timestamp, i64)>,
-    /// The first record that waited for a pod when it was last known.
+    /// The first record that was neither finished nor tried again later when it was last known.
     position: i64,
     /// Whether that was a committed one.
     committed: bool,
@@ -33,7 +33,7 @@ pub(super) struct Track {
     pub(super) moved: Option<Timestamp>,
     /// Seconds between the last two moves while records waited: how often the group commits.
     pub(super) gap: Option<f64>,
-    /// Since when records wait and the position has not moved.
+    /// Since when there are records to do and the position has not moved.
     pub(super) waiting: Option<Timestamp>,
     /// When it was last known.
     pub(super) seen: Timestamp,
@@ -96,7 +96,13 @@ pub(super) struct News {
 /// The first record that is not committed, where that is none that waits for a pod.
 fn held(known: &Known<'_>) -> Option<i64> {
     let first = known.sample.position().0;
-    (known.lag > 0 && known.next.0 != first).then_some(first)
+    (known.lag > 0 && waits_from(known) != Some(first)).then_some(first)
+}
+
+/// The first record that waits for a pod.
+fn waits_from(known: &Known<'_>) -> Option<i64> {
+    let in_hand = i64::try_from(known.in_hand).unwrap_or(i64::MAX);
+    (known.waits > 0).then(|| known.next.0.saturating_add(in_hand))
 }
 
 /// How long the first unfinished record of a partition has waited.
@@ -134,7 +140,7 @@ impl Track {
             committed: known.sample.committed.is_some(),
             moved: None,
             gap: None,
-            waiting: (known.waits > 0).then_some(at),
+            waiting: (known.unfinished() > 0).then_some(at),
             seen: at,
             arrived: 0.0,
             start: known.sample.start.0,
@@ -142,7 +148,7 @@ impl Track {
             pace: 0.0,
             owner: known.sample.pod.clone(),
             handed: None,
-            oldest: (known.waits > 0).then(|| first(position)),
+            oldest: waits_from(known).map(first),
             held: held(known).map(|offset| Box::new(first(offset))),
         }
     }
@@ -173,19 +179,21 @@ impl Track {
             0
         };
         if moved {
-            if let Some(before) = self.moved.filter(|_| self.waiting.is_some()) {
+            // Where nothing waits for a pod there may have been nothing to commit.
+            let waits = self.waiting.is_some() && self.oldest.is_some();
+            if let Some(before) = self.moved.filter(|_| waits) {
                 self.gap = Some(seconds(before, at));
             }
             self.moved = Some(at);
         }
         self.waiting = match self.waiting {
-            _ if known.waits == 0 => None,
+            _ if known.unfinished() == 0 => None,
             Some(since) if !moved => Some(since),
             _ => Some(at),
         };
         self.position = position;
         self.committed = committed;
-        let oldest = (known.waits > 0).then(|| self.first(position));
+        let oldest = waits_from(known).map(|offset| self.first(offset));
         self.held = held(known).map(|offset| Box::new(self.first(offset)));
         self.oldest = oldest;
         let elapsed = seconds(self.seen, at);
@@ -251,7 +259,7 @@ impl Track {
         self.handed.is_some()
     }
 
-    /// Since when records wait, its owner is the same, and the position has not moved.
+    /// Since when there are records to do, its owner is the same, and the position has not moved.
     pub(super) fn neglected(&self) -> Option<Timestamp> {
         let waiting = self.waiting?;
         Some(self.handed.map_or(waiting, |handed| handed.max(waiting)))

@@ -45,7 +45,7 @@ impl TurnedAway {
             }
         }
         self.pods.retain(|name, _| pods.contains_key(name));
-        let waits = reading.known.iter().any(|known| known.waits > 0);
+        let waits = reading.known.iter().any(|known| known.unfinished() > 0);
         if handled || pods.is_empty() || !waits && reading.complete() {
             self.since = None;
             self.told = false;

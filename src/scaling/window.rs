@@ -99,7 +99,11 @@ pub(super) fn observe(state: &mut State, reading: &Reading<'_>) {
     }
     state.commit_gap = commit_gap(state);
 
-    state.orders.watch_pauses(pauses);
+    // The first commit comes when the first record is done, and that takes as long as it takes.
+    let service = state.service_time();
+    let pauses = pauses.into_iter().map(|pause| (pause - service).max(0.0));
+    state.orders.watch_pauses(pauses.collect());
+    state.in_hand.add(reading, finished);
     state.surplus.watch_idle(quiet, reading.at);
     if reading.known.is_empty() {
         return;

@@ -5,3 +5,4 @@ mod limits;
 mod load;
 mod peaks;
 mod pods;
+mod promises;

@@ -4,6 +4,7 @@ mod bursts;
 mod delay;
 mod guards;
 mod idle;
+mod in_hand;
 mod learned;
 mod limits;
 mod notes;

@@ -1,0 +1,82 @@
+//! Promises of hours: room for peaks, and no reason to put off what a load that goes on brings.
+
+use std::time::Duration;
+
+use crate::scaling::small_world::{Outcome, World};
+use crate::scaling::{Policy, State};
+
+const HOUR: f64 = 3600.0;
+
+/// 48 partitions, and pods that do 50 records per second.
+fn run(promise: f64, size: u32, hours: f64, load: fn(f64) -> f64) -> Outcome {
+    let world = World {
+        partitions: 48,
+        per_pod: 50.0,
+        start_up: 30.0,
+        pause: 4.0,
+        period: 5.0,
+        policy: Policy {
+            min: 1,
+            max_delay: Duration::from_secs_f64(promise),
+            ..World::default().policy
+        },
+        ..World::default()
+    };
+    let state = State::resume(Some(50.0), Some(Duration::from_secs(30)));
+    world.run(state, size, hours * HOUR, load)
+}
+
+#[test]
+fn a_constant_load_keeps_its_pods_however_long_the_promise() {
+    for promise in [120.0, 600.0, HOUR, 4.0 * HOUR, 24.0 * HOUR] {
+        let outcome = run(promise, 7, 3.0, |_| 300.0);
+        assert_eq!(outcome.changes, [], "{promise} s");
+    }
+}
+
+/// The size that keeps up is found in one step.
+#[test]
+fn a_load_that_has_come_to_stay_gets_the_size_that_keeps_up_with_it() {
+    for promise in [HOUR, 4.0 * HOUR, 24.0 * HOUR] {
+        let outcome = run(promise, 1, 6.0, |_| 310.0);
+        let changes = &outcome.changes;
+        let sizes: Vec<u32> = changes.iter().map(|change| change.1).collect();
+        // A second change takes back what was only for the backlog of the beginning.
+        let found = matches!(sizes[..], [7 | 8] | [8..=12, 7]);
+        assert!(found, "{promise} s: {changes:?}");
+        assert_eq!(outcome.late, 0.0, "{promise} s: {}", outcome.worst);
+    }
+}
+
+/// Ten minutes of each hour bring six times as much; four pods do what comes on the whole.
+#[test]
+fn peaks_are_flattened_by_a_long_promise() {
+    let load = |time: f64| if time % HOUR < 600.0 { 450.0 } else { 75.0 };
+    let short = run(60.0, 2, 12.0, load);
+    let long = run(4.0 * HOUR, 2, 12.0, load);
+    assert_eq!((short.late, long.late), (0.0, 0.0));
+    assert!(
+        long.pod_seconds < 0.8 * short.pod_seconds,
+        "{} and {}: {:?}",
+        long.pod_seconds,
+        short.pod_seconds,
+        long.changes
+    );
+    let most = long.changes.iter().map(|change| change.1).max();
+    assert!(most <= Some(12), "{:?}", long.changes);
+}
+
+/// What a large backlog took is no measure for what comes after it.
+#[test]
+fn a_fleet_comes_down_once_its_debt_is_worked_off() {
+    let load = |time: f64| match time {
+        _ if time < HOUR => 150.0,
+        _ if time < 1.5 * HOUR => 1000.0,
+        _ => 150.0,
+    };
+    let outcome = run(HOUR, 4, 6.0, load);
+    assert_eq!(outcome.late, 0.0, "{}", outcome.worst);
+    let last = outcome.changes.last().map(|change| change.1);
+    assert!(matches!(last, Some(3..=5)), "{:?}", outcome.changes);
+    assert!(outcome.changes.len() <= 4, "{:?}", outcome.changes);
+}

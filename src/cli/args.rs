@@ -18,6 +18,7 @@ use super::pause::PauseArgs;
 use super::produce::ProduceArgs;
 use super::record::RecordArgs;
 use super::render::RenderArgs;
+use super::reset::ResetArgs;
 use super::simulate::SimulateArgs;
 use super::skip::SkipArgs;
 use super::status::StatusArgs;
@@ -81,6 +82,8 @@ pub(super) enum Command {
     Record(RecordArgs),
     /// Print the objects that the controller would apply for KafkaConsumers in a file
     Render(RenderArgs),
+    /// Set the offsets at which a paused fleet goes on: the oldest, the end, a time, an offset
+    Reset(ResetArgs),
     /// Let paused fleets go on
     Resume(PauseArgs),
     /// Replay a load: what would Drover do, what would KEDA, and how long would records wait

@@ -16,6 +16,7 @@ mod dlq;
 mod docs;
 mod doctor;
 mod encryption;
+mod event;
 mod explain;
 mod fit;
 mod fleets;
@@ -32,6 +33,7 @@ mod progress;
 mod readable;
 mod record;
 mod render;
+mod reset;
 mod simulate;
 mod skip;
 mod status;
@@ -91,6 +93,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Produce(args) => produce::run(args).await,
         Command::Record(args) => record::run(args).await,
         Command::Render(args) => render::run(&args),
+        Command::Reset(args) => reset::run(args).await,
         Command::Resume(args) => pause::run(args, false).await,
         Command::Simulate(args) => simulate::run(&args),
         Command::Skip(args) => skip::run(args).await,

@@ -9,21 +9,21 @@ mod look;
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::process::ExitCode;
 
-use anyhow::{Context, anyhow, bail, ensure};
+use anyhow::{anyhow, bail, ensure};
 use clap::Args;
-use k8s_openapi::api::authentication::v1::SelfSubjectReview;
-use kube::api::{Patch, PatchParams, PostParams};
-use kube::{Api, Resource, ResourceExt};
+use kube::ResourceExt;
+use kube::api::{Patch, PatchParams};
 use serde_json::json;
 
 use super::cluster::Cluster;
 use super::connection::ConnectionArgs;
+use super::event::{self, whoami};
 use super::leadership::{self, Consequence};
 use super::output;
 use crate::api::names::ANNOTATION_SKIP;
 use crate::api::{KafkaConsumer, Skip, reason_flaw};
 use crate::clock;
-use crate::k8s::events::{Announcement, Announcer};
+use crate::k8s::events::Announcement;
 use crate::topic::TopicPartition;
 
 /// Who wrote it, in the resource's managed fields.
@@ -77,7 +77,7 @@ pub async fn run(args: SkipArgs) -> anyhow::Result<ExitCode> {
     let consumer = cluster.consumer(name).await?;
     ensure!(
         consumer.spec.handler.consumer.is_none(),
-        "KafkaConsumer {name} runs a program that consumes and commits by itself (spec.handler.consumer): Drover cannot pass a record over for it; let that program do it, or pause the fleet and set the group's offset"
+        "KafkaConsumer {name} runs a program that consumes and commits by itself (spec.handler.consumer): Drover cannot pass a record over for it; let that program do it, or pause the fleet and set the group's offset (drover reset)"
     );
     let partition = TopicPartition::new(topic(&args, &consumer)?, args.partition);
     let entries = list::written(&consumer)?;
@@ -178,15 +178,6 @@ fn confirm(name: &str, skip: &Skip) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Who we are to the API server; for people, so it may stay unknown.
-async fn whoami(cluster: &Cluster) -> Option<String> {
-    let api: Api<SelfSubjectReview> = Api::all(cluster.client.clone());
-    let review = api
-        .create(&PostParams::default(), &SelfSubjectReview::default())
-        .await;
-    review.ok()?.status?.user_info?.username
-}
-
 /// Adds the record to the annotation, whatever others write at the same time.
 async fn write(
     cluster: &Cluster,
@@ -229,7 +220,6 @@ async fn tell(cluster: &Cluster, consumer: &KafkaConsumer, skip: &Skip) -> anyho
         ..
     } = skip;
     let by = skip.by.as_deref().unwrap_or("somebody");
-    let announcer = Announcer::new(cluster.client.clone(), FIELD_MANAGER, instance());
     let announcement = Announcement {
         warning: false,
         reason: "RecordSkipped".to_owned(),
@@ -237,12 +227,5 @@ async fn tell(cluster: &Cluster, consumer: &KafkaConsumer, skip: &Skip) -> anyho
         action: format!("Skip{offset}Of{partition}"),
         note: format!("{by} skips {topic}[{partition}] offset {offset}: {reason}"),
     };
-    let about = consumer.object_ref(&());
-    let told = announcer.try_to_tell(&about, announcement);
-    told.await.context("write an event")
-}
-
-/// Which run of the command it is.
-fn instance() -> String {
-    format!("{FIELD_MANAGER}-{}", std::process::id())
+    event::tell(cluster, consumer, announcement).await
 }

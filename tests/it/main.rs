@@ -22,6 +22,7 @@ mod cli_logs;
 mod cli_oauth;
 mod cli_produce;
 mod cli_record;
+mod cli_reset;
 mod cli_simulate;
 mod cli_status;
 mod cli_top;

@@ -70,4 +70,8 @@ pub const ALL: &[Event] = &[
         "RecordSkipped",
         "somebody gave a record up with `drover skip`; the note has the record, who and why",
     ),
+    normal(
+        "OffsetsReset",
+        "somebody set the offsets of the group with `drover reset`; the note has who, and from where to where",
+    ),
 ];

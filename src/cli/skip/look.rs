@@ -48,7 +48,7 @@ pub(super) async fn look(
     }
     if offset < range.start {
         bail!(
-            "{partition} offset {offset} is not there any more: the partition begins at {}; where the group stands before that, set its offsets (docs/outcomes.md)",
+            "{partition} offset {offset} is not there any more: the partition begins at {}; where the group stands before that, set its offsets with drover reset (docs/outcomes.md)",
             range.start
         );
     }
@@ -169,7 +169,7 @@ async fn timestamp(
     let found = found.map_err(|error| match error {
         Error::Unreachable(_) | Error::NotAuthorized(_) => connection.explain(&what, &error),
         error => anyhow!(
-            "{what}: {error}; its timestamp must be known, so that no other record is skipped; to give up what cannot be read, set the group's offset (docs/outcomes.md)"
+            "{what}: {error}; its timestamp must be known, so that no other record is skipped; to give up what cannot be read, set the group's offset with drover reset (docs/outcomes.md)"
         ),
     })?;
     match found {
@@ -177,7 +177,7 @@ async fn timestamp(
             "there is no record at {partition} offset {offset}: it is a transaction's marker, or was taken back or compacted, and holds nothing up; see {lag} for the one that does"
         ),
         Some(None) => bail!(
-            "{what}: it has no timestamp, by which another record at its place could be told apart; set the group's offset instead (docs/outcomes.md)"
+            "{what}: it has no timestamp, by which another record at its place could be told apart; set the group's offset with drover reset instead (docs/outcomes.md)"
         ),
         Some(Some(timestamp)) => Ok(timestamp),
     }

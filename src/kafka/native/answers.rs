@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use rdkafka::bindings as rd;
 
+use super::topic_ids::id_of;
 use crate::topic::TopicPartition;
 
 /// A code of librdkafka's with its words.
@@ -59,6 +60,8 @@ pub struct Topic {
     pub partitions: Vec<i32>,
     /// Whether we may write to it; none where that was not asked, or not answered.
     pub may_write: Option<bool>,
+    /// Kafka's id of it, in Base64: a topic that was deleted and made anew has another. None where the broker gives none.
+    pub id: Option<String>,
 }
 
 /// Topics, each with its own failure.
@@ -178,6 +181,7 @@ pub(super) fn topics(event: *mut rd::rd_kafka_event_t) -> Topics {
                     Topic {
                         partitions,
                         may_write: may_write(topic),
+                        id: id_of(topic),
                     }
                 });
                 (name, described)

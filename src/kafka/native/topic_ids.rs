@@ -79,12 +79,21 @@ unsafe fn read(
             if !error.is_null() && rd::rd_kafka_error_code(error) as i32 != 0 {
                 continue;
             }
-            let id = rd::rd_kafka_TopicDescription_topic_id(topic);
-            let id = text(rd::rd_kafka_Uuid_base64str(id));
-            if !id.is_empty() && id != NO_TOPIC_ID {
+            if let Some(id) = id_of(topic) {
                 ids.insert(text(rd::rd_kafka_TopicDescription_name(topic)), id);
             }
         }
         Ok(ids)
     }
+}
+
+/// # Safety
+/// `topic` must be alive, and exist in Kafka.
+pub(super) unsafe fn id_of(topic: *const rd::rd_kafka_TopicDescription_t) -> Option<String> {
+    // SAFETY: by this function's contract; the text belongs to the description and is copied.
+    let id = unsafe {
+        let id = rd::rd_kafka_TopicDescription_topic_id(topic);
+        text(rd::rd_kafka_Uuid_base64str(id))
+    };
+    (!id.is_empty() && id != NO_TOPIC_ID).then_some(id)
 }

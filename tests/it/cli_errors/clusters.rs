@@ -8,7 +8,7 @@ use super::{api_server, api_server_that, drover, fails, failure, kubeconfig, now
 use crate::support::consumers::http_url;
 
 /// All that ask the API server for KafkaConsumers first.
-const OF_CLUSTERS: [&[&str]; 18] = [
+const OF_CLUSTERS: [&[&str]; 19] = [
     &["status"],
     &["status", "orders"],
     &["explain", "orders"],
@@ -29,6 +29,7 @@ const OF_CLUSTERS: [&[&str]; 18] = [
         "r",
         "-y",
     ],
+    &["reset", "orders", "--to", "earliest", "-y"],
     &["lag"],
     &["lag", "-A"],
     &["explain", "-l", "team=shop"],

@@ -372,27 +372,27 @@ pub const ALL: &[Condition] = &[
                     reason(
                         "RecordUnreadable",
                         "Kafka gives a record with an error, such as a wrong checksum",
-                        "look at the brokers' disks and the network between; it goes on by itself once the record can be read; to give it up, set the group's offset behind it",
+                        "look at the brokers' disks and the network between; it goes on by itself once the record can be read; to give it up, set the group's offset behind it (`drover reset`)",
                     ),
                     reason(
                         "OffsetsExpired",
                         "retention was faster than the fleet: records that were not read are gone",
-                        "set the group's offsets to the earliest, and let the topic keep its records longer",
+                        "set the group's offsets to the earliest (`drover reset`), and let the topic keep its records longer",
                     ),
                     reason(
                         "OffsetBeyondEnd",
                         "the committed offset lies behind the last record: the log was cut",
-                        "set the group's offsets where it shall go on",
+                        "set the group's offsets where it shall go on (`drover reset`)",
                     ),
                     reason(
                         "TopicRecreated",
                         "the topic was deleted and made anew: committed offsets speak of another log",
-                        "set the group's offsets to the earliest",
+                        "set the group's offsets to the earliest (`drover reset`)",
                     ),
                     reason(
                         "OffsetOutOfRange",
                         "Kafka does not have the committed offset, and it is not known why",
-                        "set the group's offsets where it shall go on",
+                        "set the group's offsets where it shall go on (`drover reset`)",
                     ),
                     reason(
                         "HandlerTurnsAway",

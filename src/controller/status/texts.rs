@@ -129,18 +129,20 @@ pub(super) fn stalled_text(facts: &Facts<'_>, record: &StuckRecord, count: usize
         }
         unread::UNREADABLE => format!(
             "it is read again and again and goes on by itself once that works; look at the disks of the brokers and the network between; to give it up, {}",
-            reset(facts, "--to-offset OFFSET")
+            reset(facts, record, &Place::Behind)
         ),
         unread::OFFSETS_EXPIRED => format!(
             "what was deleted is lost; to go on with the oldest record that is left, {}, and let the topic's retention be longer than a fleet may stand still",
-            reset(facts, "--to-earliest")
+            reset(facts, record, &Place::Oldest)
         ),
-        unread::OFFSET_BEYOND_END | unread::TOPIC_RECREATED | unread::OFFSET_OUT_OF_RANGE => {
-            format!(
-                "no record is passed over without your word: to begin anew, {}",
-                reset(facts, "--to-earliest")
-            )
-        }
+        unread::TOPIC_RECREATED => format!(
+            "no record is passed over without your word: to begin anew, {}",
+            reset(facts, record, &Place::OldestOfAll)
+        ),
+        unread::OFFSET_BEYOND_END | unread::OFFSET_OUT_OF_RANGE => format!(
+            "no record is passed over without your word: to begin anew, {}",
+            reset(facts, record, &Place::Oldest)
+        ),
         _ if error.starts_with("DeadLetter") => {
             "it goes on by itself once the dead-letter topic takes the copy".to_owned()
         }
@@ -201,14 +203,39 @@ fn skip(facts: &Facts<'_>, record: &StuckRecord) -> String {
     )
 }
 
-/// How to set a group's offsets: only while it has no members.
-fn reset(facts: &Facts<'_>, to: &str) -> String {
-    let group = match facts.spec {
-        Spec::Good(fleet) => fleet.group_id.as_str(),
-        Spec::Bad(_) => "GROUP",
+/// Where a group is to go on.
+enum Place {
+    /// At the oldest record of the partition.
+    Oldest,
+    /// At the oldest record of each partition of the topic.
+    OldestOfAll,
+    /// Behind the record.
+    Behind,
+}
+
+/// How to set a group's offsets, in whole commands: only while it has no members.
+fn reset(facts: &Facts<'_>, record: &StuckRecord, place: &Place) -> String {
+    let whose = whose(facts);
+    let (servers, group) = match facts.spec {
+        Spec::Good(fleet) => (fleet.bootstrap_servers.as_str(), fleet.group_id.as_str()),
+        Spec::Bad(_) => ("SERVERS", "GROUP"),
+    };
+    let (topic, partition) = (&record.topic, record.partition);
+    let (ours, theirs) = match place {
+        Place::OldestOfAll => (String::new(), String::new()),
+        Place::Oldest | Place::Behind => {
+            (format!(" --partition {partition}"), format!(":{partition}"))
+        }
+    };
+    let (to, as_theirs) = match place {
+        Place::Oldest | Place::OldestOfAll => ("earliest".to_owned(), "--to-earliest".to_owned()),
+        Place::Behind => {
+            let next = record.offset.saturating_add(1);
+            (next.to_string(), format!("--to-offset {next}"))
+        }
     };
     format!(
-        "set spec.paused to true, wait until no pod is left, run kafka-consumer-groups --group {group} --reset-offsets {to} for the partition, and set spec.paused to false"
+        "set spec.paused to true (drover pause {whose}), wait until no pod is left, run drover reset {whose} --topic {topic}{ours} --to {to} (or kafka-consumer-groups --bootstrap-server {servers} --group {group} --topic {topic}{theirs} --reset-offsets {as_theirs} --execute), and drover resume {whose}"
     )
 }
 

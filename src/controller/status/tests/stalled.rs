@@ -143,17 +143,30 @@ fn a_partition_that_cannot_be_read_on_is_told_with_what_it_takes() {
         (
             "RecordUnreadable its checksum is wrong",
             "RecordUnreadable",
-            ["disks of the brokers", "--to-offset"],
+            [
+                "disks of the brokers",
+                "drover reset fleet -n shop --topic orders --partition 0 --to 5 (or ",
+                "--topic orders:0 --reset-offsets --to-offset 5 --execute",
+            ],
         ),
         (
             "OffsetsExpired the log begins at 90",
             "OffsetsExpired",
-            ["--to-earliest", "retention"],
+            [
+                "retention",
+                "drover reset fleet -n shop --topic orders --partition 0 --to earliest (or ",
+                "--group shop.fleet --topic orders:0 --reset-offsets --to-earliest --execute",
+            ],
         ),
         (
             "TopicRecreated the topic was deleted and made anew",
             "TopicRecreated",
-            ["--group shop.fleet", "spec.paused to true"],
+            // All of its partitions are others now.
+            [
+                "set spec.paused to true (drover pause fleet -n shop)",
+                "drover reset fleet -n shop --topic orders --to earliest (or ",
+                "--group shop.fleet --topic orders --reset-offsets --to-earliest --execute), and drover resume fleet -n shop",
+            ],
         ),
     ] {
         let mut day = Day::good();

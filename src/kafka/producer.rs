@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, FromClientConfigAndContext, RDKafkaLogLevel};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{FutureProducer, FutureRecord, Producer as _};
 use rdkafka::util::Timeout;
@@ -86,9 +86,37 @@ impl Producer {
         self.inner.client().fatal_error().is_some()
     }
 
+    /// What an error came of: what was still waiting is given up when the producer fails for good, and says only that.
+    pub fn cause(&self, error: &KafkaError) -> String {
+        let given_up = matches!(
+            error.rdkafka_error_code(),
+            Some(
+                RDKafkaErrorCode::PurgeQueue
+                    | RDKafkaErrorCode::PurgeInflight
+                    | RDKafkaErrorCode::Fatal
+            )
+        );
+        match self.inner.client().fatal_error() {
+            Some((code, text)) if given_up => in_words(code, &text),
+            _ => error.to_string(),
+        }
+    }
+
     /// Waits for what is on its way. It **blocks**: for a thread of its own.
     pub fn flush(&self, timeout: Duration) -> Result<(), KafkaError> {
         self.inner.flush(timeout)
+    }
+}
+
+/// Why a producer has failed for good.
+fn in_words(code: RDKafkaErrorCode, text: &str) -> String {
+    match code {
+        // That is asked first: whoever may write to any topic may write idempotently.
+        RDKafkaErrorCode::ClusterAuthorizationFailed
+        | RDKafkaErrorCode::TopicAuthorizationFailed => {
+            "NotAuthorized: Kafka refuses this user the right to write; allow Write and Describe on the topic".to_owned()
+        }
+        _ => text.to_owned(),
     }
 }
 
@@ -97,6 +125,10 @@ struct Context;
 
 impl ClientContext for Context {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
+        // Each producer that is made anew may say it; whoever writes tells it as the cause, and not in floods.
+        if facility == "FATAL" {
+            return debug!(target: "librdkafka", facility, "{text}");
+        }
         log_line(level as i32, facility, text);
     }
 

@@ -163,5 +163,8 @@ async fn write(producer: &Producer, head: &Letterhead, letter: &Letter) -> Resul
     let replayed = head.retry_topic.as_deref() == Some(&*letter.record.topic);
     let headers = Headers::of(head.style, &letter.record, replayed, &why);
     let sent = producer.send(headers.outgoing(topic, &letter.record)).await;
-    sent.map_err(|error| format!("write to dead-letter topic {topic}: {error}"))
+    sent.map_err(|error| {
+        let cause = producer.cause(&error);
+        format!("write to dead-letter topic {topic}: {cause}")
+    })
 }

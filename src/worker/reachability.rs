@@ -21,7 +21,11 @@ use crate::worker_config::Handler;
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
 /// Between two looks at an own handler that nothing is delivered to.
 const LOOK_AT_REST: Duration = Duration::from_secs(5);
-/// What lasts is told again after this long, so that a log of the last ten minutes has it.
+/// What lasts is told again after this long, so that a log of the last minute or two has it.
+const TELL_SOON_AGAIN: Duration = Duration::from_secs(60);
+/// What has lasted for so long is told more seldom.
+const SOON: Duration = Duration::from_secs(600);
+/// After this long, so that a log of the last ten minutes has it.
 const TELL_AGAIN: Duration = Duration::from_secs(300);
 /// So many looks in vain are not believed where only a connection has ended.
 const UNBELIEVED: u32 = 2;
@@ -85,6 +89,16 @@ pub(super) fn store(health: &Health, trouble: Option<&str>, records_wait: bool) 
 }
 
 /// Waits until something listens at the handler's address, and has been seen there for as long as `proof`.
+/// What has lasted for so long, and was told last when it had lasted for `told`.
+fn is_to_be_told_again(lasts: Duration, told: Duration) -> bool {
+    let wait = if told < SOON {
+        TELL_SOON_AGAIN
+    } else {
+        TELL_AGAIN
+    };
+    lasts.saturating_sub(told) >= wait
+}
+
 pub(super) async fn wait_for_handler(place: &Place, proof: Duration, health: &Health) {
     let clock = Monotonic::start();
     let (mut there_since, mut told_at) = (None, None);
@@ -110,7 +124,7 @@ pub(super) async fn wait_for_handler(place: &Place, proof: Duration, health: &He
             Err(why) => {
                 there_since = None;
                 health.handler(Some(&why));
-                if told_at.is_none_or(|told| now.saturating_sub(told) >= TELL_AGAIN) {
+                if told_at.is_none_or(|told| is_to_be_told_again(now, told)) {
                     info!(
                         why,
                         "waiting for the handler in this pod before joining the group"
@@ -134,7 +148,7 @@ pub(super) async fn watch_handler(
     metrics: Arc<WorkerMetrics>,
 ) {
     let clock = Monotonic::start();
-    let mut told_at = Duration::ZERO;
+    let (mut since, mut told_at) = (Duration::ZERO, Duration::ZERO);
     let mut said = health.handler_trouble();
     if health.handler_is_missing()
         && let Err(why) = place.look().await
@@ -168,10 +182,10 @@ pub(super) async fn watch_handler(
         }
         let now = clock.elapsed();
         match trouble {
-            None => told_at = now,
-            Some(why) if now.saturating_sub(told_at) >= TELL_AGAIN => {
+            None => (since, told_at) = (now, Duration::ZERO),
+            Some(why) if is_to_be_told_again(now.saturating_sub(since), told_at) => {
                 warn!(why, "the handler can still not be reached");
-                told_at = now;
+                told_at = now.saturating_sub(since);
             }
             Some(_) => {}
         }
@@ -273,7 +287,7 @@ impl Loop {
                         };
                         let why = explained.as_deref().unwrap_or(last);
                         kafka(&health, Some(why));
-                        if clock.elapsed().saturating_sub(told_at) >= TELL_AGAIN {
+                        if is_to_be_told_again(clock.elapsed(), told_at) {
                             warn!(why, "Kafka can still not be reached");
                             told_at = clock.elapsed();
                         }
@@ -283,5 +297,23 @@ impl Loop {
                 sleep(LOOK_AGAIN).await;
             }
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_lasts_is_told_each_minute_for_ten_and_then_each_five() {
+        let (mut told, mut minutes) = (Duration::ZERO, Vec::new());
+        for second in (0..=1800).step_by(2) {
+            let lasts = Duration::from_secs(second);
+            if is_to_be_told_again(lasts, told) {
+                told = lasts;
+                minutes.push(second / 60);
+            }
+        }
+        assert_eq!(minutes, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 15, 20, 25, 30]);
     }
 }

@@ -67,7 +67,7 @@ pub struct DevArgs {
         long,
         env = "DROVER_LOG",
         value_name = "FILTER",
-        default_value = "warn,handler=info"
+        default_value = "warn,handler=info,drover::worker::reachability=info"
     )]
     log: String,
     /// How to write what happens

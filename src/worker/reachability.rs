@@ -1,6 +1,7 @@
 //! Whether Kafka and the handler can be reached: a log line for each change, unless there are many, and
 //! a look now and then while one of them cannot.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -88,7 +89,6 @@ pub(super) fn store(health: &Health, trouble: Option<&str>, records_wait: bool) 
     }
 }
 
-/// Waits until something listens at the handler's address, and has been seen there for as long as `proof`.
 /// What has lasted for so long, and was told last when it had lasted for `told`.
 fn is_to_be_told_again(lasts: Duration, told: Duration) -> bool {
     let wait = if told < SOON {
@@ -99,6 +99,7 @@ fn is_to_be_told_again(lasts: Duration, told: Duration) -> bool {
     lasts.saturating_sub(told) >= wait
 }
 
+/// Waits until something listens at the handler's address, and has been seen there for as long as `proof`.
 pub(super) async fn wait_for_handler(place: &Place, proof: Duration, health: &Health) {
     let clock = Monotonic::start();
     let (mut there_since, mut told_at) = (None, None);
@@ -127,7 +128,7 @@ pub(super) async fn wait_for_handler(place: &Place, proof: Duration, health: &He
                 if told_at.is_none_or(|told| is_to_be_told_again(now, told)) {
                     info!(
                         why,
-                        "waiting for the handler in this pod before joining the group"
+                        "waits for the handler at {place} before joining the group"
                     );
                     told_at = Some(now);
                 }
@@ -227,6 +228,15 @@ impl Place {
                 let path = std::env::var_os("PATH").unwrap_or_default();
                 exec::find(command.first().map_or("", String::as_str), &path)
             }
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Http(target) => write!(f, "{}", target.address),
+            Self::Exec(command) => f.write_str(command.first().map_or("", String::as_str)),
         }
     }
 }

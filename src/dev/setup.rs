@@ -72,10 +72,21 @@ impl Setup {
         }
         let Some(mut config) = resources::worker_config(&fleet) else {
             let [brokers, group, topics] = fleet.consumer_environment();
-            return Err(format!(
-                "{shown}: handler.consumer is a consumer of your own, which Drover only runs and scales; start it yourself with {}={servers} {}={} {}={}, or give --handler or --exec",
-                brokers.0, group.0, group.1, topics.0, topics.1
-            ));
+            let own = format!(
+                "{shown}: handler.consumer is a consumer of your own, which Drover only runs and scales"
+            );
+            let rest = format!("{}={} {}={}", group.0, group.1, topics.0, topics.1);
+            return Err(match plan.kafka {
+                Kafka::Brokers(_) => format!(
+                    "{own}; start it yourself with {}={servers} {rest}, or give --handler or --exec",
+                    brokers.0
+                ),
+                // What is embedded here ends with these words.
+                Kafka::Embedded(_) => format!(
+                    "{own}; start it yourself with {}=HOST:PORT {rest} at a Kafka that stays: a broker of your own, or the embedded one of a drover dev that goes on, as with --handler or --exec",
+                    brokers.0
+                ),
+            });
         };
         config.bootstrap_servers = servers.to_owned();
         let group = || format!("{}.dev.{}", config.group_id, plan.user);

@@ -376,7 +376,7 @@ fn what_cannot_be_run_is_said_in_one_line() {
             vec![yaml.path(), "other", "--embedded"],
             "there is no KafkaConsumer other in",
         ),
-        (vec![own, "--embedded"], "is a consumer of your own"),
+        (vec![own, "--embedded"], "=HOST:PORT "),
         (
             vec![yaml.path(), "--embedded", "--handler", "ftp://x"],
             "ftp://x",

@@ -21,6 +21,12 @@ pub struct Document {
     pub places: Places,
 }
 
+/// Where a field stands of the document that begins on this line; see [`Places::find`].
+pub fn place(documents: &[Document], line: usize, field: &str) -> Option<Place> {
+    let document = documents.iter().find(|document| document.line == line)?;
+    document.places.find(field)
+}
+
 /// `value` as YAML.
 ///
 /// # Errors

@@ -337,11 +337,13 @@ pub(super) fn group_id(consumer: &KafkaConsumer) -> String {
 /// The KafkaConsumer of a file, by its name where there are several.
 fn in_file(file: &Path, name: Option<&str>) -> anyhow::Result<KafkaConsumer> {
     let shown = file.display();
-    let documents = yaml::documents(&read(file)?).into_iter();
-    let documents: Vec<_> = documents
-        .map(|document| (document.line, document.value))
+    let documents = yaml::documents(&read(file)?);
+    let values = documents.iter();
+    let values: Vec<_> = values
+        .map(|document| (document.line, document.value.clone()))
         .collect();
-    choose(&documents, &shown.to_string(), name).map_err(|why| anyhow!(why))
+    let place = |line, field: &str| yaml::place(&documents, line, field);
+    choose(&values, &shown.to_string(), name, &place).map_err(|why| anyhow!(why))
 }
 
 /// `NAME=VALUE`.

@@ -8,6 +8,7 @@ mod encrypt;
 pub(super) mod keys;
 pub(super) mod seal;
 mod texts;
+pub(super) mod theirs;
 mod verify;
 
 use std::process::ExitCode;

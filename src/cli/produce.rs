@@ -24,6 +24,7 @@ use crate::api::Span;
 use super::connection::pair;
 use super::encryption::keys::KeyArgs;
 use super::encryption::seal::{Sealer, WriteArgs};
+use super::encryption::theirs;
 use super::output;
 use records::Record;
 use send::Sender;
@@ -79,6 +80,14 @@ pub struct ProduceArgs {
     /// Encrypt every value, as ActiveRecord::Encryption does; a tombstone stays null
     #[arg(long)]
     pub encrypt: bool,
+    /// Encrypt every value as the KafkaConsumer of this file wants it: with the keys that it names, its hash and its
+    /// pointer. The keys are looked for where drover dev finds them: in Secrets of the same file, of those that --secrets
+    /// names, and in the variables DROVER_SECRET_<SECRET>_<KEY>
+    #[arg(long, value_name = "FILE", conflicts_with = "encrypt")]
+    pub encrypt_for: Option<PathBuf>,
+    /// A file with Secrets that the KafkaConsumer names; can be given several times
+    #[arg(long, value_name = "FILE", requires = "encrypt_for")]
+    pub secrets: Vec<PathBuf>,
     /// Create the topic if it is missing
     #[arg(long)]
     pub create: bool,
@@ -193,6 +202,14 @@ fn sealer(args: &ProduceArgs) -> anyhow::Result<Option<Sealer>> {
     if args.encrypt {
         return Sealer::new(&args.encryption_keys, &args.written).map(Some);
     }
+    if let Some(file) = &args.encrypt_for {
+        anyhow::ensure!(
+            !args.encryption_keys.any(),
+            "--encrypt-for takes the keys that the KafkaConsumer names; leave the others away, or use --encrypt"
+        );
+        let theirs = theirs::in_file(file, &args.topic, &args.secrets)?;
+        return Sealer::of(&theirs.keyring, theirs.pointer, &args.written).map(Some);
+    }
     // Whoever names keys would take the records for encrypted.
     anyhow::ensure!(
         !args.encryption_keys.any() && !args.written.any(),
@@ -203,7 +220,7 @@ fn sealer(args: &ProduceArgs) -> anyhow::Result<Option<Sealer>> {
 
 fn sealed(sealer: Option<&Sealer>, mut record: Record) -> anyhow::Result<Record> {
     if let (Some(sealer), Some(value)) = (sealer, &mut record.value) {
-        *value = sealer.seal(value).map_err(anyhow::Error::msg)?.into_bytes();
+        *value = sealer.seal_within(value).map_err(anyhow::Error::msg)?;
     }
     Ok(record)
 }

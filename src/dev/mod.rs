@@ -27,9 +27,10 @@ use crate::worker::onlooker::Onlooker;
 use crate::worker::{self, HANDLER_PATIENCE, Options};
 use eye::Eye;
 pub use news::{News, Summary};
-use news::{Reporter, place_of};
+use news::{Encrypts, Reporter, place_of};
 use secrets::Folder;
 use setup::Setup;
+pub use secrets::Given;
 
 /// While coordinators are moving they are asked again after this, so many times.
 const ASK_AGAIN: Duration = Duration::from_millis(500);
@@ -123,7 +124,15 @@ pub async fn run(plan: &Plan, tell: Teller, stop: &CancellationToken) -> Result<
                 Some(Handler::Url(_)) | None => setup.config.handler.to_string(),
             },
             dead_letters: setup.dead_letters().map(str::to_owned),
-            keys_in: (setup.config.encryption.is_some()).then(|| plan.file.display().to_string()),
+            encrypts: setup.config.encryption.as_ref().map(|written| Encrypts {
+                file: plan.file.display().to_string(),
+                secrets: plan
+                    .secrets
+                    .iter()
+                    .map(|file| file.display().to_string())
+                    .collect(),
+                pointer: written.pointer.clone(),
+            }),
         });
         let running = Running::begin(&setup, embedded.is_some(), &reporter);
         let next = tokio::select! {

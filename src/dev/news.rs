@@ -33,8 +33,8 @@ pub enum News {
         handler: String,
         /// Where records go that cannot be handled.
         dead_letters: Option<String>,
-        /// The file whose keys encrypt, where values are to be encrypted.
-        keys_in: Option<String>,
+        /// How values are encrypted, where they are to be.
+        encrypts: Option<Encrypts>,
     },
     /// The group had no offsets; these were written, as `startAt` says.
     GroupBegins {
@@ -162,6 +162,20 @@ pub struct Place {
 
 /// What a record holds, as it was read. What is no text is there in base64.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
+/// How what feeds a worker is encrypted.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Encrypts {
+    /// The file with the KafkaConsumer, which says how, and perhaps with the keys.
+    pub file: String,
+    /// Further files with keys.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<String>,
+    /// Where in the value the message is; None where it is the value.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pointer: Option<String>,
+}
+
 #[serde(rename_all = "camelCase")]
 pub struct Content {
     /// Its key.

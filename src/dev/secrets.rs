@@ -14,17 +14,49 @@ use rustix::process::{Pid, geteuid, getpid, test_kill_process};
 use serde_json::Value;
 use zeroize::Zeroizing;
 
+use super::setup::{documents, values};
 use crate::fleet::{SecretFile, SecretValue};
 use crate::worker_config::WorkerConfig;
 
 /// What was given; never printed.
 #[derive(Default)]
-pub(super) struct Given(BTreeMap<SecretValue, Zeroizing<Vec<u8>>>);
+pub struct Given(BTreeMap<SecretValue, Zeroizing<Vec<u8>>>);
 
 impl Given {
+    /// The Secrets in these files; the last one wins.
+    ///
+    /// # Errors
+    /// In one line with its remedy; nothing of a value is in it.
+    pub fn in_files(files: &[PathBuf]) -> Result<Self, String> {
+        let mut given = Self::default();
+        for file in files {
+            given.extend(in_documents(&values(&documents(file)?))?);
+        }
+        Ok(given)
+    }
+
     /// With what `others` have, which win.
-    pub fn extend(&mut self, others: Self) {
+    pub(super) fn extend(&mut self, others: Self) {
         self.0.extend(others.0);
+    }
+
+    /// What a worker would find in this file: the environment's, or else what was given.
+    ///
+    /// # Errors
+    /// In one line with its remedy, if there is none.
+    pub fn value(&self, file: &SecretFile) -> Result<Zeroizing<Vec<u8>>, String> {
+        let value = file.value();
+        let name = variable(&value);
+        if let Some(text) = std::env::var_os(&name) {
+            use std::os::unix::ffi::OsStringExt as _;
+            return Ok(Zeroizing::new(text.into_vec()));
+        }
+        self.0.get(&value).cloned().ok_or_else(|| {
+            format!(
+                "{} names key {} of Secret {}, which is not given; set {name}, add the Secret to the file, or give one with --secrets FILE",
+                file.field(), value.key, value.secret
+            )
+        })
     }
 }
 
@@ -146,21 +178,7 @@ impl Folder {
         }
         let folder = self.path()?;
         for file in needed {
-            let value = file.value();
-            let name = variable(&value);
-            let bytes = match std::env::var_os(&name) {
-                Some(text) => {
-                    use std::os::unix::ffi::OsStringExt as _;
-                    Zeroizing::new(text.into_vec())
-                }
-                None => given.0.get(&value).cloned().ok_or_else(|| {
-                    format!(
-                        "{} names key {} of Secret {}, which is not given; set {name}, add the Secret to the file, or give one with --secrets FILE",
-                        file.field(), value.key, value.secret
-                    )
-                })?,
-            };
-            write(&folder.join(&*file.file), &bytes)?;
+            write(&folder.join(&*file.file), &given.value(file)?)?;
         }
         Ok(config.with_secrets_in(folder))
     }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::secrets::{Folder, in_documents};
+use super::secrets::{Folder, Given, in_documents};
 use super::{Handler, Kafka, Plan};
 use crate::api::StartAt;
 use crate::fleet::{self, References, choose, validate};
@@ -10,7 +10,7 @@ use crate::resources;
 use crate::worker::delivery::http::target::Target;
 use crate::worker_config::security::Security;
 use crate::worker_config::{GroupProtocol, HttpProtocol, OnExhausted, StoreKind, WorkerConfig};
-use crate::yaml;
+use crate::yaml::{self, Document};
 
 /// Marks that the store in memory keeps, where the YAML names another store.
 const MARKS: u32 = 100_000;
@@ -38,9 +38,11 @@ impl Setup {
     /// # Errors
     /// In one line with its remedy.
     pub fn read(plan: &Plan, servers: &str, folder: &Folder) -> Result<Self, String> {
-        let documents = documents(&plan.file)?;
+        let read = documents(&plan.file)?;
         let shown = plan.file.display().to_string();
-        let consumer = choose(&documents, &shown, plan.name.as_deref())?;
+        let place = |line, field: &str| yaml::place(&read, line, field);
+        let documents = values(&read);
+        let consumer = choose(&documents, &shown, plan.name.as_deref(), &place)?;
         let mut fleet = validate(&consumer, &References::default()).map_err(|problems| {
             let first = problems.into_iter().next();
             let first = first.map_or_else(String::new, |problem| problem.message);
@@ -98,9 +100,7 @@ impl Setup {
             known.store = StoreKind::Memory { max_entries: MARKS };
         }
         let mut given = in_documents(&documents)?;
-        for file in &plan.secrets {
-            given.extend(in_documents(&self::documents(file)?)?);
-        }
+        given.extend(Given::in_files(&plan.secrets)?);
         let config = folder.lay_out(config, &fleet.secret_files, &given)?;
         Ok(Self {
             config,
@@ -137,15 +137,18 @@ fn connect(plan: &Plan, config: &mut WorkerConfig) {
     config.properties.extend(plan.properties.iter().cloned());
 }
 
-type Documents = Vec<(usize, Result<serde_json::Value, String>)>;
+/// What each says, with the line on which it begins.
+pub(super) fn values(documents: &[Document]) -> Vec<(usize, Result<serde_json::Value, String>)> {
+    let documents = documents.iter();
+    documents
+        .map(|document| (document.line, document.value.clone()))
+        .collect()
+}
 
-fn documents(file: &Path) -> Result<Documents, String> {
+pub(super) fn documents(file: &Path) -> Result<Vec<Document>, String> {
     let text = std::fs::read_to_string(file).map_err(|error| {
         let file = file.display();
         format!("read {file}: {error}; give a file of YAML or JSON")
     })?;
-    let documents = yaml::documents(&text).into_iter();
-    Ok(documents
-        .map(|document| (document.line, document.value))
-        .collect())
+    Ok(yaml::documents(&text))
 }

@@ -7,7 +7,8 @@ use crate::api::KafkaConsumer;
 use crate::api::names::reason;
 
 /// The KafkaConsumer in `documents`, each with its line and what it says or why it cannot be read; by
-/// its `name` where there are several. `shown` is the file, for messages.
+/// its `name` where there are several. `shown` is the file, for messages, and `place` says at which line and column of it a
+/// field of the document stands that begins on a line.
 ///
 /// # Errors
 /// In one line with its remedy.
@@ -15,6 +16,7 @@ pub fn choose(
     documents: &[(usize, Result<Value, String>)],
     shown: &str,
     name: Option<&str>,
+    place: &dyn Fn(usize, &str) -> Option<(usize, usize)>,
 ) -> Result<KafkaConsumer, String> {
     let mut found = Vec::new();
     for (line, value) in documents {
@@ -31,8 +33,12 @@ pub fn choose(
             .iter()
             .find(|it| it.reason == reason::UNKNOWN_FIELD);
         if let Some(problem) = misspelt.or(problems.first()) {
+            let at = match place(*line, &problem.field) {
+                Some((line, column)) => format!("{line}:{column}"),
+                None => line.to_string(),
+            };
             return Err(format!(
-                "{shown}:{line}: {}; see all with drover validate {shown}",
+                "{shown}:{at}: {}; see all with drover validate {shown}",
                 problem.message
             ));
         }

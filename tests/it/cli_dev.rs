@@ -1,5 +1,6 @@
 //! `drover dev` as a program: a worker on this machine, with a Kafka in its process or another one.
 
+mod feeding;
 pub mod process;
 
 use std::fs;
@@ -122,7 +123,11 @@ fn a_change_of_the_file_takes_effect_and_one_that_cannot_be_run_is_told() {
     yaml.write(&before.url(), "  nonsense: 1\n");
     let told = dev.wait_for("notReloaded", |_| true);
     assert!(
-        told["problem"].as_str().unwrap().contains("nonsense"),
+        told["problem"]
+            .as_str()
+            .unwrap()
+            .contains("orders.yaml:8:3: ")
+            && told["problem"].as_str().unwrap().contains("nonsense"),
         "{told}"
     );
     produce("two");

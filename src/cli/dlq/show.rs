@@ -13,6 +13,7 @@ use super::filter::FilterArgs;
 use super::place::PlaceArgs;
 use crate::api::KafkaConsumer;
 use crate::cli::encryption::keys::KeyArgs;
+use crate::cli::encryption::theirs;
 use crate::cli::format::Format;
 use crate::cli::progress::Reading;
 use crate::clock;
@@ -110,9 +111,31 @@ fn opener(args: &ShowArgs, consumer: Option<&KafkaConsumer>) -> anyhow::Result<O
         None => None,
     };
     Ok(Opener {
-        keyring: args.keys.keyring(true)?,
+        keyring: keyring(args, consumer)?,
         pointer,
     })
+}
+
+/// From the command line; else as the KafkaConsumer names them, from where `drover dev` finds them; else from the usual
+/// variables.
+fn keyring(args: &ShowArgs, consumer: Option<&KafkaConsumer>) -> anyhow::Result<Keyring> {
+    let file = &args.place.connection.file;
+    let (Some(consumer), Some(file), false) = (consumer, file, args.keys.any()) else {
+        return args.keys.keyring(true);
+    };
+    // Standard input was read already.
+    let files: &[_] = match file.as_os_str() == "-" {
+        true => &[],
+        false => std::slice::from_ref(file),
+    };
+    match theirs::of(consumer, files) {
+        Ok(Some(theirs)) => Ok(theirs.keyring),
+        Ok(None) => args.keys.keyring(true),
+        Err(why) => args
+            .keys
+            .keyring(true)
+            .map_err(|usual| anyhow!("{why:#}; or {usual:#}")),
+    }
 }
 
 fn read(

@@ -6,7 +6,7 @@ use ring::rand::{SecureRandom as _, SystemRandom};
 use zeroize::Zeroizing;
 
 use super::keys::KeyArgs;
-use crate::encryption::{Key, Options, Randomness, encrypt};
+use crate::encryption::{Field, Key, Keyring, Options, Pointer, Randomness, encrypt};
 
 /// How messages are written.
 #[derive(Args, Clone, Debug, Default)]
@@ -36,6 +36,7 @@ impl WriteArgs {
 /// Writes messages.
 pub struct Sealer {
     key: Key,
+    pointer: Option<Pointer>,
     options: Options,
     random: SystemRandom,
 }
@@ -46,7 +47,18 @@ impl Sealer {
     /// # Errors
     /// If there is none that writes messages of this form.
     pub fn new(keys: &KeyArgs, written: &WriteArgs) -> anyhow::Result<Self> {
-        let keyring = keys.keyring(false)?;
+        Self::of(&keys.keyring(false)?, None, written)
+    }
+
+    /// With the keys of this keyring; what is written is where `pointer` leads, or all.
+    ///
+    /// # Errors
+    /// If there is no key that writes messages of this form.
+    pub fn of(
+        keyring: &Keyring,
+        pointer: Option<Pointer>,
+        written: &WriteArgs,
+    ) -> anyhow::Result<Self> {
         let key = if written.deterministic {
             keyring.deterministic_key().ok_or_else(|| {
                 anyhow!("--deterministic needs the deterministic key; add --deterministic-key-file, or have deterministic_key in --keys-file")
@@ -60,6 +72,7 @@ impl Sealer {
         };
         Ok(Self {
             key: key.clone(),
+            pointer,
             options: Options {
                 compress: !written.no_compress,
                 deterministic: written.deterministic,
@@ -68,6 +81,23 @@ impl Sealer {
             },
             random: SystemRandom::new(),
         })
+    }
+
+    /// The value with a message where the pointer leads, or the message of all of it.
+    ///
+    /// # Errors
+    /// In words.
+    pub fn seal_within(&self, value: &[u8]) -> Result<Vec<u8>, String> {
+        let Some(pointer) = &self.pointer else {
+            return self.seal(value).map(String::into_bytes);
+        };
+        let words = |error: crate::encryption::Error| error.to_string();
+        let field = Field::find(value, pointer).map_err(words)?.ok_or(
+            "there is neither a text nor an object where spec.encryption.activeRecord.pointer leads; write a value that has one",
+        )?;
+        let message = self.seal(field.message.as_bytes())?;
+        let sealed = field.replaced(value, message.as_bytes(), usize::MAX);
+        sealed.map_err(words)
     }
 
     /// A message of this text.

@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-use super::{Content, Failed, News, Place, Summary};
+use super::{Content, Encrypts, Failed, News, Place, Summary};
+use crate::api::Span;
 use crate::plural::noun;
 use crate::worker::delivery::answer::class;
 
@@ -22,7 +23,7 @@ impl News {
                 group,
                 handler,
                 dead_letters,
-                keys_in,
+                encrypts,
             } => {
                 let kind = if *embedded { "embedded Kafka" } else { "Kafka" };
                 let mut text = format!(
@@ -33,13 +34,14 @@ impl News {
                     let _ = write!(text, ", dead letters to {topic}");
                 }
                 if let (true, Some(topic)) = (embedded, topics.first()) {
+                    let pointer = encrypts.as_ref().and_then(|how| how.pointer.as_deref());
                     let _ = write!(
                         text,
-                        "\n  feed it: drover produce --bootstrap {brokers} --topic {topic} --key k{} '{{\"id\":1}}'",
-                        keys_in.as_ref().map_or_else(String::new, |file| format!(
-                            " --encrypt --keys-file {}",
-                            shell_word(file)
-                        ))
+                        "\n  feed it: drover produce --bootstrap {brokers} --topic {topic} --key k{} {}",
+                        encrypts
+                            .as_ref()
+                            .map_or_else(String::new, Encrypts::options),
+                        shell_word(&example(pointer))
                     );
                 }
                 text
@@ -205,6 +207,45 @@ fn shown(content: &Content) -> String {
             }
         }
         (_, Some(bytes)) => {
+impl Encrypts {
+    /// Of `drover produce`.
+    fn options(&self) -> String {
+        let mut options = format!(" --encrypt-for {}", shell_word(&self.file));
+        for file in &self.secrets {
+            let _ = write!(options, " --secrets {}", shell_word(file));
+        }
+        options
+    }
+}
+
+/// A value that has something where the pointer leads.
+fn example(pointer: Option<&str>) -> String {
+    let mut value = r#"{"id":1}"#.to_owned();
+    for token in pointer
+        .unwrap_or_default()
+        .split('/')
+        .skip(1)
+        .collect::<Vec<_>>()
+        .iter()
+        .rev()
+    {
+        let name = token.replace("~1", "/").replace("~0", "~");
+        value = format!("{{{}:{value}}}", serde_json::Value::from(name));
+    }
+    value
+}
+
+/// ` again in 1h`.
+fn again(&ms: &u64) -> String {
+    // Of more than a second nobody counts the milliseconds.
+    let ms = if ms < 1000 {
+        ms
+    } else {
+        (ms + 500) / 1000 * 1000
+    };
+    format!(" again in {}", Span::millis(ms))
+}
+
             let _ = write!(text, "{bytes} bytes");
         }
     }
@@ -335,7 +376,7 @@ mod tests {
         assert!(waits("HttpStatus").contains("the handler asks for less"));
     }
 
-    fn begins(keys_in: Option<&str>) -> String {
+    fn begins(encrypts: Option<Encrypts>) -> String {
         let begins = News::Begins {
             consumer: "shop/orders".to_owned(),
             brokers: "127.0.0.1:4012".to_owned(),
@@ -344,7 +385,7 @@ mod tests {
             group: "orders.dev.ann".to_owned(),
             handler: "http://localhost:3000/".to_owned(),
             dead_letters: None,
-            keys_in: keys_in.map(Into::into),
+            encrypts,
         };
         begins.text()
     }
@@ -353,13 +394,19 @@ mod tests {
     fn what_feeds_a_fleet_of_encrypted_records_encrypts() {
         let feed = "--topic orders --key k '{\"id\":1}'";
         assert!(begins(None).ends_with(feed), "{}", begins(None));
-        let encrypted = begins(Some("shop.yaml"));
-        let feed = "--topic orders --key k --encrypt --keys-file shop.yaml '{\"id\":1}'";
+        let how = |file: &str| Encrypts {
+            file: file.to_owned(),
+            ..Encrypts::default()
+        };
+        let encrypted = begins(Some(how("shop.yaml")));
+        let feed = "--topic orders --key k --encrypt-for shop.yaml '{\"id\":1}'";
         assert!(encrypted.ends_with(feed), "{encrypted}");
-        let blanks = begins(Some("ann's shop.yaml"));
-        assert!(
-            blanks.contains(r"--keys-file 'ann'\''s shop.yaml' "),
-            "{blanks}"
-        );
+        let elsewhere = begins(Some(Encrypts {
+            secrets: vec!["ann's keys.yaml".to_owned()],
+            pointer: Some("/a~1b/payload".to_owned()),
+            ..how("shop.yaml")
+        }));
+        let feed = r#" --encrypt-for shop.yaml --secrets 'ann'\''s keys.yaml' '{"a/b":{"payload":{"id":1}}}'"#;
+        assert!(elsewhere.ends_with(feed), "{elsewhere}");
     }
 }

@@ -77,6 +77,9 @@ pub enum News {
         outcome: &'static str,
         /// Time with the handler.
         took_ms: u64,
+        /// The record is tried again after this time.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        again_in_ms: Option<u64>,
         /// What went wrong.
         #[serde(flatten)]
         failure: Option<Failed>,
@@ -118,7 +121,7 @@ pub enum News {
         /// Which.
         #[serde(flatten)]
         place: Place,
-        /// How often it was tried.
+        /// The attempts that were spent: a handler that is misconfigured costs none.
         attempts: u32,
         /// What the last attempt ended with.
         #[serde(flatten)]

@@ -31,6 +31,14 @@ impl<P> Engine<P> {
         }));
     }
 
+    /// When this record's back-off ends. It looks at all of them.
+    pub(super) fn due(&self, handle: Handle) -> Option<Duration> {
+        let generation = self.records.generation(handle);
+        let timers = self.timers.iter().map(|Reverse(timer)| timer);
+        let own = timers.filter(|timer| timer.handle == handle && timer.generation == generation);
+        own.map(|timer| timer.due).max()
+    }
+
     /// When the next back-off ends.
     pub(super) fn next_timer(&self) -> Option<Duration> {
         self.timers.peek().map(|Reverse(timer)| timer.due)

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::{Engine, LaneId};
+use super::record::State;
+use super::{Engine, LaneId, Ticket};
 use crate::report::Stuck;
 use crate::topic::{Offset, TopicPartition};
 
@@ -130,6 +131,18 @@ impl<P> Engine<P> {
             bytes: self.budget.held(),
             full: self.budget.full(),
         }
+    }
+
+    /// How long a record still waits before it is tried again; None where it does not wait. It takes as long as there
+    /// are waits: for whoever looks on, not for each record.
+    pub fn again_in(&self, ticket: Ticket) -> Option<Duration> {
+        let lane = self.lane(ticket.lane)?;
+        let (_, handle) = lane.ledger.find(ticket.offset)?;
+        if lane.epoch != ticket.epoch || self.records[handle].state != State::BackingOff {
+            return None;
+        }
+        let due = self.due(handle)?;
+        Some(due.saturating_sub(self.now))
     }
 
     /// Deliveries that the handler has.

@@ -27,12 +27,16 @@ pub enum Sight<'a> {
     },
     /// The handler answered, or did not.
     Answered {
+        /// The partition.
+        partition: &'a TopicPartition,
         /// The record.
-        record: &'a Record,
+        offset: Offset,
         /// What it means.
         verdict: &'a Verdict,
         /// Time with the handler.
         took: Duration,
+        /// When it is tried again, if it waits for that.
+        again_in: Option<Duration>,
     },
     /// A record goes to the dead-letter topic.
     DeadLettering {

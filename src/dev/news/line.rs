@@ -68,15 +68,25 @@ impl News {
                 attempts,
                 outcome,
                 took_ms,
+                again_in_ms,
                 failure,
             } => {
+                let again = match *outcome {
+                    "retry" | "slowDown" => again_in_ms.as_ref().map(again),
+                    _ => None,
+                };
+                let comma = if *outcome == "slowDown" { "," } else { "" };
+                let again = again.map_or_else(String::new, |again| format!("{comma}{again}"));
                 let class = failure.as_ref().map_or("", |why| why.class);
                 let what = match *outcome {
                     "done" => "done",
                     "skip" => "skipped, as the handler wishes",
                     "duplicate" => "handled before, passed over",
                     "cancelled" => "cancelled, comes again",
-                    "retry" if attempt < attempts => "failed, is tried again",
+                    "retry" if attempt < attempts => match again_in_ms {
+                        Some(_) => "failed, is tried",
+                        None => "failed, is tried again",
+                    },
                     "retry" => "failed for the last time",
                     "reject" => "rejected",
                     "slowDown" if class == class::CONNECT => "waits: the handler cannot be reached",
@@ -93,7 +103,7 @@ impl News {
                 };
                 let why = failure.as_ref().map(|why| format!(": {}", why.words()));
                 let why = why.unwrap_or_default();
-                format!("{place}  {what} ({took_ms} ms{count}){why}")
+                format!("{place}  {what}{again} ({took_ms} ms{count}){why}")
             }
             Self::DeadLetter {
                 place,
@@ -119,11 +129,16 @@ impl News {
                 place,
                 attempts,
                 failure,
-            } => format!(
-                "{place}  STALLED after {}, what must wait for it waits: {}",
-                several((*attempts).into(), "attempt"),
-                failure.words()
-            ),
+            } => {
+                let after = match attempts {
+                    0 => "which costs it no attempt".to_owned(),
+                    some => format!("after {}", several((*some).into(), "attempt")),
+                };
+                format!(
+                    "{place}  STALLED, {after}; what must wait for it waits: {}",
+                    failure.words()
+                )
+            }
             Self::Unstalled { place } => format!("{place}  no longer stalled"),
             Self::Breaker { open: true } => {
                 "too many would be dead-lettered: none is until the handler takes records again"
@@ -186,27 +201,6 @@ impl Summary {
     }
 }
 
-/// `1 record`, `2 records`.
-fn several(count: u64, what: &str) -> String {
-    format!("{count} {}", noun(what, count))
-}
-
-fn shown(content: &Content) -> String {
-    let mut text = match &content.key {
-        Some(key) => format!("key {}  ", tame(key)),
-        None => String::new(),
-    };
-    match (&content.value, content.bytes) {
-        (_, None) => text.push_str("tombstone"),
-        (Some(value), Some(_)) if !content.base64 => {
-            let mut characters = value.chars();
-            let begin: String = characters.by_ref().take(VALUE).collect();
-            text.push_str(&tame(&begin));
-            if characters.next().is_some() {
-                text.push('…');
-            }
-        }
-        (_, Some(bytes)) => {
 impl Encrypts {
     /// Of `drover produce`.
     fn options(&self) -> String {
@@ -252,6 +246,27 @@ fn again(&ms: &u64) -> String {
     text
 }
 
+/// `1 record`, `2 records`.
+fn several(count: u64, what: &str) -> String {
+    format!("{count} {}", noun(what, count))
+}
+
+fn shown(content: &Content) -> String {
+    let mut text = match &content.key {
+        Some(key) => format!("key {}  ", tame(key)),
+        None => String::new(),
+    };
+    match (&content.value, content.bytes) {
+        (_, None) => text.push_str("tombstone"),
+        (Some(value), Some(_)) if !content.base64 => {
+            let mut characters = value.chars();
+            let begin: String = characters.by_ref().take(VALUE).collect();
+            text.push_str(&tame(&begin));
+            if characters.next().is_some() {
+                text.push('…');
+            }
+        }
+        (_, Some(bytes)) => {
 /// What a terminal would obey, as it is written in programs.
 fn tame(text: &str) -> String {
     let mut tamed = String::with_capacity(text.len());
@@ -342,6 +357,7 @@ mod tests {
                     message: "the handler answered 500".to_owned(),
                 }),
             }
+                again_in_ms: None,
             .text()
         };
         assert_eq!(
@@ -357,6 +373,56 @@ mod tests {
             News::Answer {
                 place: place(),
                 attempt: 1,
+    #[test]
+    fn what_waits_says_for_how_long() {
+        let answer = |outcome, again_in_ms| {
+            News::Answer {
+                place: place(),
+                attempt: 1,
+                attempts: 5,
+                outcome,
+                took_ms: 3,
+                again_in_ms,
+                failure: Some(Failed {
+                    class: "HttpStatus",
+                    status: Some(503),
+                    message: "why".to_owned(),
+                }),
+            }
+            .text()
+        };
+        for (outcome, wait, words) in [
+            ("slowDown", 3_599_900, "asks for less, again in 1h (3 ms): "),
+            ("slowDown", 400, "asks for less, again in 400ms (3 ms): "),
+            (
+                "retry",
+                1_234,
+                "failed, is tried again in 1s (3 ms, attempt 1 of 5): ",
+            ),
+        ] {
+            let text = answer(outcome, Some(wait));
+            assert!(text.contains(words), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_stall_that_costs_no_attempt_counts_none() {
+        let stalled = |attempts| {
+            News::Stalled {
+                place: place(),
+                attempts,
+                failure: Failed {
+                    class: "Redirect",
+                    status: Some(302),
+                    message: "why".to_owned(),
+                },
+            }
+            .text()
+        };
+        assert!(stalled(0).contains("STALLED, which costs it no attempt; "));
+        assert!(stalled(2).contains("STALLED, after 2 attempts; "));
+    }
+
                 attempts: 5,
                 outcome: "slowDown",
                 took_ms: 3,
@@ -366,6 +432,7 @@ mod tests {
                     message: "why".to_owned(),
                 }),
             }
+                again_in_ms: None,
             .text()
         };
         assert_eq!(

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use base64::Engine as _;
 
@@ -29,6 +30,8 @@ struct Book {
     /// Given to the handler and not finished, with the last attempt.
     open: HashMap<Place, u32>,
     stalled: BTreeSet<Place>,
+    /// Of those open, whose last attempt cost none.
+    unspent: BTreeSet<Place>,
     /// On their way to the dead-letter topic.
     letters: HashMap<Place, (DeadLetterReason, u32, Failed)>,
 }
@@ -94,12 +97,19 @@ impl Book {
                 }
             }
             Sight::Answered {
-                record,
+                partition,
+                offset,
                 verdict,
                 took,
+                again_in,
             } => {
-                let place = of_record(record);
+                let place = at(partition, *offset);
                 let attempt = self.open.get(&place).copied().unwrap_or(1);
+                if costs_nothing(verdict) {
+                    self.unspent.insert(place.clone());
+                } else {
+                    self.unspent.remove(&place);
+                }
                 self.count(&place, verdict);
                 let (outcome, failure) = outcome(verdict);
                 News::Answer {
@@ -107,7 +117,8 @@ impl Book {
                     attempt,
                     attempts: self.attempts,
                     outcome,
-                    took_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+                    took_ms: millis(*took),
+                    again_in_ms: again_in.map(millis),
                     failure: failure.map(Failed::from),
                 }
             }
@@ -166,9 +177,14 @@ impl Book {
                 if !self.stalled.insert(place.clone()) {
                     return None;
                 }
+                // The engine counts the attempt that was none.
+                let attempts = match self.open.get(&place) {
+                    Some(attempt) if self.unspent.contains(&place) => attempt - 1,
+                    _ => *attempts,
+                };
                 News::Stalled {
                     place,
-                    attempts: *attempts,
+                    attempts,
                     failure: Failed::from(*failure),
                 }
             }
@@ -206,7 +222,20 @@ impl Book {
     fn finish(&mut self, place: &Place) {
         self.open.remove(place);
         self.stalled.remove(place);
+        self.unspent.remove(place);
     }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The record's next attempt has the same number.
+fn costs_nothing(verdict: &Verdict) -> bool {
+    matches!(
+        verdict,
+        Verdict::Misconfigured(_) | Verdict::NotYet(_) | Verdict::Postponed { .. }
+    )
 }
 
 impl From<&Failure> for Failed {

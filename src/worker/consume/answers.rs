@@ -5,6 +5,7 @@ use tracing::warn;
 use super::Loop;
 use crate::engine::{Event, Verdict};
 use crate::telemetry::worker_metrics::Class;
+use crate::topic::TopicPartition;
 use crate::worker::dead_letters::Written;
 use crate::worker::delivery::Delivered;
 use crate::worker::delivery::answer::class;
@@ -30,10 +31,9 @@ impl Loop {
                 record,
                 ..
             } = answer;
-            self.show(&Sight::Answered {
-                record: &record,
-                verdict: &verdict,
-                took,
+            let seen = self.onlooker.is_some().then(|| {
+                let partition = TopicPartition::new(&*record.topic, record.partition);
+                (partition, record.offset, verdict.clone())
             });
             self.tell_one_of_many(Event::Finished {
                 ticket,
@@ -41,6 +41,16 @@ impl Loop {
                 took,
                 payload: record,
             });
+            // What the engine wants with it is carried out later.
+            if let Some((partition, offset, verdict)) = &seen {
+                self.show(&Sight::Answered {
+                    partition,
+                    offset: *offset,
+                    verdict,
+                    took,
+                    again_in: self.engine.again_in(ticket),
+                });
+            }
         }
         if any {
             self.tell(Event::Tick);

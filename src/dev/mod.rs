@@ -9,7 +9,7 @@ mod news;
 mod secrets;
 mod setup;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,16 +25,19 @@ use crate::lag::{self, Need, Source, Start};
 use crate::telemetry::log;
 use crate::worker::onlooker::Onlooker;
 use crate::worker::{self, HANDLER_PATIENCE, Options};
-use eye::Eye;
-pub use news::{News, Summary};
+use crate::worker_config;
+use eye::{Eye, Seen};
 use news::{Encrypts, Reporter, place_of};
+pub use news::{News, Summary};
 use secrets::Folder;
-use setup::Setup;
 pub use secrets::Given;
+use setup::Setup;
 
 /// While coordinators are moving they are asked again after this, so many times.
 const ASK_AGAIN: Duration = Duration::from_millis(500);
 const ASKED_AGAIN: u32 = 60;
+/// How long Kafka may take to say which topics it has.
+const ASK: Duration = Duration::from_secs(10);
 
 /// What is wanted.
 #[derive(Clone, Debug)]
@@ -121,7 +124,10 @@ pub async fn run(plan: &Plan, tell: Teller, stop: &CancellationToken) -> Result<
             handler: match &plan.handler {
                 // Whoever has written it reads this.
                 Some(Handler::Command(command)) => command.clone(),
-                Some(Handler::Url(_)) | None => setup.config.handler.to_string(),
+                Some(Handler::Url(_)) | None => match &setup.config.handler {
+                    worker_config::Handler::Exec(exec) => exec.command.join(" "),
+                    http @ worker_config::Handler::Http(_) => http.to_string(),
+                },
             },
             dead_letters: setup.dead_letters().map(str::to_owned),
             encrypts: setup.config.encryption.as_ref().map(|written| Encrypts {
@@ -162,10 +168,17 @@ async fn changed(
     tell: &Teller,
 ) -> Setup {
     loop {
-        eye.change().await;
-        match Setup::read(plan, servers, folder) {
-            Ok(setup) => return setup,
-            Err(problem) => tell(&News::NotReloaded { problem }),
+        let file = || plan.file.display().to_string();
+        match eye.change().await {
+            Seen::Gone => tell(&News::FileGone { file: file() }),
+            Seen::AsBefore => tell(&News::FileAsBefore { file: file() }),
+            Seen::Changed => match Setup::read(plan, servers, folder) {
+                Ok(setup) => {
+                    eye.runs_it();
+                    return setup;
+                }
+                Err(problem) => tell(&News::NotReloaded { problem }),
+            },
         }
     }
 }
@@ -222,9 +235,27 @@ async fn make_ready(
                 .collect(),
         }),
         Ok(Start::Resumes | Start::Restored(_) | Start::HasMembers(_)) => {}
+        Err(lag::Error::Missing) => return Err(missing(&admin, plan, config).await),
         Err(error) => return Err(explained(error)),
     }
     Ok(())
+}
+
+/// Which topics are not there.
+async fn missing(admin: &Admin, plan: &Plan, config: &worker_config::WorkerConfig) -> String {
+    let topics: BTreeSet<_> = config.topics.iter().cloned().collect();
+    let found = admin.partitions(&topics, ASK).await.unwrap_or_default();
+    let missing = found.into_iter().filter(|(_, found)| found.is_err());
+    let missing: Vec<_> = missing.map(|(topic, _)| topic).collect();
+    let names = match missing.is_empty() {
+        true => config.topics.join(", "),
+        false => missing.join(", "),
+    };
+    format!(
+        "{names} does not exist at {}; create it there (drover produce --create does), or correct spec.topics in {}",
+        config.bootstrap_servers,
+        plan.file.display()
+    )
 }
 
 /// For a moment after a broker has started, and longer where it is its first group, coordinators are moving.

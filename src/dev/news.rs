@@ -138,6 +138,16 @@ pub enum News {
         /// It has stopped.
         open: bool,
     },
+    /// The file is gone, or cannot be read; what runs goes on.
+    FileGone {
+        /// Which.
+        file: String,
+    },
+    /// The file is back, and says what runs.
+    FileAsBefore {
+        /// Which.
+        file: String,
+    },
     /// The file has changed, and what it says now cannot be run; what runs goes on.
     NotReloaded {
         /// What is wrong.
@@ -150,6 +160,20 @@ pub enum News {
     },
     /// It is over.
     Summary(Summary),
+}
+
+/// How what feeds a worker is encrypted.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Encrypts {
+    /// The file with the KafkaConsumer, which says how, and perhaps with the keys.
+    pub file: String,
+    /// Further files with keys.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<String>,
+    /// Where in the value the message is; None where it is the value.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pointer: Option<String>,
 }
 
 /// A record's place.
@@ -165,20 +189,6 @@ pub struct Place {
 
 /// What a record holds, as it was read. What is no text is there in base64.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
-/// How what feeds a worker is encrypted.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Encrypts {
-    /// The file with the KafkaConsumer, which says how, and perhaps with the keys.
-    pub file: String,
-    /// Further files with keys.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub secrets: Vec<String>,
-    /// Where in the value the message is; None where it is the value.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub pointer: Option<String>,
-}
-
 #[serde(rename_all = "camelCase")]
 pub struct Content {
     /// Its key.

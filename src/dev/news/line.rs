@@ -147,6 +147,12 @@ impl News {
             Self::Breaker { open: false } => {
                 "the handler takes records again; what fails is dead-lettered".to_owned()
             }
+            Self::FileGone { file } => format!(
+                "{file} is gone or cannot be read: the worker goes on as it was, and begins anew when it is back and says something else"
+            ),
+            Self::FileAsBefore { file } => {
+                format!("{file} says again what runs: the worker goes on")
+            }
             Self::NotReloaded { problem } => {
                 format!(
                     "the file has changed and cannot be run; the worker goes on as it was: {problem}"
@@ -240,12 +246,6 @@ fn again(&ms: &u64) -> String {
     format!(" again in {}", Span::millis(ms))
 }
 
-            let _ = write!(text, "{bytes} bytes");
-        }
-    }
-    text
-}
-
 /// `1 record`, `2 records`.
 fn several(count: u64, what: &str) -> String {
     format!("{count} {}", noun(what, count))
@@ -267,6 +267,12 @@ fn shown(content: &Content) -> String {
             }
         }
         (_, Some(bytes)) => {
+            let _ = write!(text, "{bytes} bytes");
+        }
+    }
+    text
+}
+
 /// What a terminal would obey, as it is written in programs.
 fn tame(text: &str) -> String {
     let mut tamed = String::with_capacity(text.len());
@@ -351,13 +357,13 @@ mod tests {
                 attempts: 2,
                 outcome: "retry",
                 took_ms: 3,
+                again_in_ms: None,
                 failure: Some(Failed {
                     class: "HttpStatus",
                     status: Some(500),
                     message: "the handler answered 500".to_owned(),
                 }),
             }
-                again_in_ms: None,
             .text()
         };
         assert_eq!(
@@ -367,12 +373,6 @@ mod tests {
         assert!(answer(2).contains("failed for the last time"));
     }
 
-    #[test]
-    fn a_handler_that_is_not_there_does_not_ask_for_less() {
-        let waits = |class| {
-            News::Answer {
-                place: place(),
-                attempt: 1,
     #[test]
     fn what_waits_says_for_how_long() {
         let answer = |outcome, again_in_ms| {
@@ -423,16 +423,22 @@ mod tests {
         assert!(stalled(2).contains("STALLED, after 2 attempts; "));
     }
 
+    #[test]
+    fn a_handler_that_is_not_there_does_not_ask_for_less() {
+        let waits = |class| {
+            News::Answer {
+                place: place(),
+                attempt: 1,
                 attempts: 5,
                 outcome: "slowDown",
                 took_ms: 3,
+                again_in_ms: None,
                 failure: Some(Failed {
                     class,
                     status: None,
                     message: "why".to_owned(),
                 }),
             }
-                again_in_ms: None,
             .text()
         };
         assert_eq!(

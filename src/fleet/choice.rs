@@ -6,6 +6,9 @@ use super::document::check_document;
 use crate::api::KafkaConsumer;
 use crate::api::names::reason;
 
+/// The line and the column at which a field stands, of the document that begins on a line; none where that is not known.
+pub type Place<'a> = dyn Fn(usize, &str) -> Option<(usize, usize)> + 'a;
+
 /// The KafkaConsumer in `documents`, each with its line and what it says or why it cannot be read; by
 /// its `name` where there are several. `shown` is the file, for messages, and `place` says at which line and column of it a
 /// field of the document stands that begins on a line.
@@ -16,7 +19,7 @@ pub fn choose(
     documents: &[(usize, Result<Value, String>)],
     shown: &str,
     name: Option<&str>,
-    place: &dyn Fn(usize, &str) -> Option<(usize, usize)>,
+    place: &Place<'_>,
 ) -> Result<KafkaConsumer, String> {
     let mut found = Vec::new();
     for (line, value) in documents {

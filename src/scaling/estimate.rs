@@ -4,7 +4,6 @@
 //! everything was busy. Where workers do not report, only that is left: `silent`.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use jiff::Timestamp;
 

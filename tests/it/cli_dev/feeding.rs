@@ -48,7 +48,7 @@ fn the_line_that_feeds_it_encrypts_as_the_yaml_wants_it_and_its_dead_letters_are
     ]);
     let shown: Value = serde_json::from_str(&shown).unwrap();
     assert_eq!(shown["letters"][0]["decrypted"], r#"{"id":1}"#, "{shown}");
-    assert_eq!(dev.interrupt().0, Some(0));
+    assert_eq!(dev.interrupt_for_people().0, Some(0));
 }
 
 #[test]
@@ -69,5 +69,5 @@ fn it_says_for_which_handler_it_waits_and_when_that_is_there() {
     let _listens = TcpListener::bind(("127.0.0.1", port)).unwrap();
     eventually("it is there", || said(&dev, "the handler is reachable"));
     dev.wait_for_line("ready: reads");
-    assert_eq!(dev.interrupt().0, Some(0));
+    assert_eq!(dev.interrupt_for_people().0, Some(0));
 }

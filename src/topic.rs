@@ -1,5 +1,9 @@
 //! Topics, partitions and offsets: the words that every other module shares.
 
+pub mod by_partition;
+
+pub use by_partition::ByPartition;
+
 use std::cmp::Ordering;
 use std::fmt;
 use std::sync::Arc;

@@ -22,7 +22,7 @@ use super::fleets::{self, Answer, FleetsArgs};
 use super::format::Format;
 use super::output;
 use crate::clock::{self, Monotonic};
-use crate::kafka::admin::{Admin, Error, Group, Spec};
+use crate::kafka::admin::{Admin, Answers, Error, Group, Spec};
 use crate::kafka::scan::{Scan, Step};
 use crate::plural::noun;
 use crate::report::Report;
@@ -226,7 +226,7 @@ async fn rows(
     let committed =
         connection.ask(async |timeout| admin.committed(group, &partitions, timeout).await);
     let committed = match committed.await {
-        Err(Error::NoSuchGroup) => BTreeMap::new(),
+        Err(Error::NoSuchGroup) => Answers::default(),
         committed => committed.map_err(|error| connection.explain(&what, &error))?,
     };
     // After what is committed: only of another log is an end before that.

@@ -268,7 +268,7 @@ mod tests {
     fn failing(error: lag::Error, since_secs: i64, answered_before: bool) -> Latest {
         let offsets = Offsets {
             at: clock::now(),
-            partitions: BTreeMap::new(),
+            partitions: crate::topic::ByPartition::default(),
             pods: BTreeMap::new(),
             dead_letter: None,
             foreign: 0,

@@ -25,7 +25,7 @@ use super::native::answers::{Failure, PerPartition};
 pub use super::native::answers::{Member, Topic};
 use super::security::Security;
 use crate::clock::Monotonic;
-use crate::topic::{Offset, TopicPartition};
+use crate::topic::{ByPartition, Offset, TopicPartition};
 use refusal::Refusal;
 
 /// What librdkafka is given beyond its own time-out before we stop waiting for it.
@@ -78,7 +78,7 @@ pub struct Group {
 }
 
 /// Values by partition, each with its own failure.
-pub type Answers<T> = BTreeMap<TopicPartition, Result<T, Error>>;
+pub type Answers<T> = ByPartition<Result<T, Error>>;
 
 impl Admin {
     /// Opens a client that neither encrypts nor says who it is, unless `properties`, which are

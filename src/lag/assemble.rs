@@ -9,7 +9,7 @@ use super::{Offsets, TopicState};
 use crate::kafka::admin::{Answers, Committed, Error};
 use crate::report::Report;
 use crate::scaling::{Beyond, PartitionSample, PodSample};
-use crate::topic::{Offset, TopicPartition};
+use crate::topic::{ByPartition, Offset, TopicPartition};
 
 /// From which address a partition is read, as far as anybody reads it.
 pub(super) type Hosts = BTreeMap<TopicPartition, Arc<str>>;
@@ -20,20 +20,20 @@ pub(super) struct Ends {
     /// The next offset of each partition.
     pub(super) end: Answers<Option<Offset>>,
     /// The oldest offset of each partition.
-    pub(super) start: BTreeMap<TopicPartition, Offset>,
+    pub(super) start: ByPartition<Offset>,
 }
 
 /// What a fleet's earlier readings leave for the next.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Memory {
     /// What was last committed of every partition.
-    texts: BTreeMap<TopicPartition, Last>,
+    texts: ByPartition<Last>,
     /// Every pod's newest report.
     pods: BTreeMap<String, PodSample>,
     /// Partitions that a topic was last known to have.
     partitions: BTreeMap<String, u32>,
     /// All of them, as long as nothing changes.
-    all: Arc<BTreeSet<TopicPartition>>,
+    all: Arc<[TopicPartition]>,
 }
 
 /// What was last committed of a partition.
@@ -74,7 +74,7 @@ impl Memory {
         &mut self,
         topics: &[String],
         states: &BTreeMap<Arc<str>, TopicState>,
-    ) -> Arc<BTreeSet<TopicPartition>> {
+    ) -> Arc<[TopicPartition]> {
         let mut news = self.all.is_empty();
         for topic in topics {
             if let Some(TopicState::Exists(count)) = states.get(topic.as_str())
@@ -85,7 +85,7 @@ impl Memory {
             }
         }
         if news {
-            self.all = Arc::new(self.every(topics, states));
+            self.all = self.every(topics, states).into_iter().collect();
         }
         Arc::clone(&self.all)
     }
@@ -116,7 +116,7 @@ impl Memory {
     pub(super) fn assemble(
         &mut self,
         at: Timestamp,
-        partitions: &BTreeSet<TopicPartition>,
+        partitions: &[TopicPartition],
         committed: &Answers<Committed>,
         hosts: &Hosts,
         ends: &Ends,
@@ -127,7 +127,7 @@ impl Memory {
         let unsure = forgotten || committed.values().any(Result::is_err);
         let mut fresh: BTreeMap<String, PodSample> = BTreeMap::new();
         let mut foreign = 0;
-        let mut samples = BTreeMap::new();
+        let mut samples = Vec::with_capacity(partitions.len());
         for partition in partitions {
             let sample = match committed.get(partition) {
                 Some(Ok(committed)) => {
@@ -152,10 +152,11 @@ impl Memory {
                 // Not asked, not answered, or refused: unknown.
                 Some(Err(_)) | None => None,
             };
-            samples.insert(partition.clone(), sample);
+            samples.push((partition.clone(), sample));
         }
         self.texts
-            .retain(|partition, _| partitions.contains(partition));
+            .retain(|partition, _| partitions.binary_search(partition).is_ok());
+        self.texts.shrink_to_fit();
 
         // A pod that started again counts from zero: what it says now holds, although an older
         // report of it, on a partition without records, says more.
@@ -170,7 +171,7 @@ impl Memory {
         let dead_letter = reports().find_map(|report| report.dead_letter.clone());
         Offsets {
             at,
-            partitions: samples,
+            partitions: samples.into_iter().collect(),
             pods: self.pods.clone(),
             dead_letter,
             foreign,

@@ -1,6 +1,5 @@
 //! A fleet at one cluster: what it wants read, what was read, and when it is due again.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +15,7 @@ use crate::topic::TopicPartition;
 /// What one round has found out about a fleet.
 pub(super) struct Read<'a> {
     pub(super) at: jiff::Timestamp,
-    pub(super) partitions: &'a BTreeSet<TopicPartition>,
+    pub(super) partitions: &'a [TopicPartition],
     /// None where they were not asked for.
     pub(super) commits: Option<Arc<Answers<Committed>>>,
     /// None where they were not asked for.

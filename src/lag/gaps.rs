@@ -14,7 +14,7 @@ use crate::kafka::admin::Error;
 use crate::kafka::client_config::Connection;
 use crate::kafka::scan::{Scan, Step};
 use crate::scaling::PartitionSample;
-use crate::topic::{Offset, TopicPartition};
+use crate::topic::{ByPartition, Offset, TopicPartition};
 
 /// Looked at once neither end nor commit has moved for so long: what is on its way is no gap.
 const STANDS: Duration = Duration::from_secs(5);
@@ -51,7 +51,7 @@ impl Gaps {
     /// Takes in what was read at `at`; where there is no record before the end, all is done.
     pub(super) fn pass(
         &mut self,
-        partitions: &mut BTreeMap<TopicPartition, Option<PartitionSample>>,
+        partitions: &mut ByPartition<Option<PartitionSample>>,
         at: Timestamp,
     ) {
         self.0
@@ -175,7 +175,7 @@ mod tests {
             pod: None,
         };
         let partition = TopicPartition::new("t", 0);
-        let mut partitions = BTreeMap::from([(partition.clone(), Some(sample))]);
+        let mut partitions = ByPartition::from([(partition.clone(), Some(sample))]);
         gaps.pass(&mut partitions, at(seconds));
         partitions[&partition].as_ref()?.committed
     }

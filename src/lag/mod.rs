@@ -35,7 +35,7 @@ use jiff::Timestamp;
 use crate::kafka::admin::Member;
 use crate::kafka::security::Security;
 use crate::scaling::{PartitionSample, PodSample, Sample};
-use crate::topic::TopicPartition;
+use crate::topic::ByPartition;
 
 /// A Kafka cluster as a client sees it. Fleets with equal ones share a client.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -120,7 +120,7 @@ pub struct Offsets {
     pub at: Timestamp,
     /// Every partition of the fleet's topics; none for what could not be read. Where pods do not report, a pod's name is
     /// the address by which the broker knows it.
-    pub partitions: BTreeMap<TopicPartition, Option<PartitionSample>>,
+    pub partitions: ByPartition<Option<PartitionSample>>,
     /// What the workers reported, by pod.
     pub pods: BTreeMap<String, PodSample>,
     /// What a worker reported to be wrong with the dead-letter topic, in a word.

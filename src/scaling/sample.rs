@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::report::{Later, Stuck};
-use crate::topic::{Lag, Offset, TopicPartition};
+use crate::topic::{ByPartition, Lag, Offset};
 
 /// One observation of a fleet.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,7 +15,7 @@ pub struct Sample {
     pub at: Timestamp,
     /// Every partition of the fleet's topics. A partition that could not be read is there, with
     /// `None`: unknown is not zero.
-    pub partitions: BTreeMap<TopicPartition, Option<PartitionSample>>,
+    pub partitions: ByPartition<Option<PartitionSample>>,
     /// What the workers reported, by pod; empty for `handler.consumer`.
     pub pods: BTreeMap<String, PodSample>,
     /// Replicas of the Deployment's spec now.

@@ -1,6 +1,5 @@
 //! What one step leaves for the next.
 
-use std::collections::{BTreeMap, btree_map};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -21,7 +20,7 @@ use super::scars::Scars;
 use super::track::{Track, Waited};
 use super::turned_away::TurnedAway;
 use super::window::{Burst, Surge};
-use crate::topic::TopicPartition;
+use crate::topic::{ByPartition, TopicPartition, by_partition};
 
 /// What one step leaves for the next. After a restart of the controller it is rebuilt by
 /// [`State::resume`] from what status kept; the rest is seen again within two minutes, and until
@@ -30,8 +29,8 @@ use crate::topic::TopicPartition;
 pub struct State {
     /// When the newest sample was read.
     pub(super) seen: Option<Timestamp>,
-    /// Every partition's past; boxed, as a tree has places that nothing is in.
-    pub(super) tracks: BTreeMap<TopicPartition, Box<Track>>,
+    /// Every partition's past.
+    pub(super) tracks: ByPartition<Track>,
     /// Seconds between two commits of a partition in which records wait.
     pub(super) commit_gap: f64,
     /// Records that arrived.
@@ -128,14 +127,13 @@ impl State {
 
 /// Two ordered lists are walked side by side, which is cheaper than to look every partition up.
 pub(super) struct InOrder<'a> {
-    tracks: btree_map::Iter<'a, TopicPartition, Box<Track>>,
+    tracks: by_partition::Iter<'a, Track>,
     next: Option<(&'a TopicPartition, &'a Track)>,
 }
 
 impl<'a> InOrder<'a> {
     fn go_on(&mut self) {
-        let next = self.tracks.next();
-        self.next = next.map(|(partition, track)| (partition, track.as_ref()));
+        self.next = self.tracks.next();
     }
 
     /// The past of `partition`, which comes after every one asked for before.

@@ -59,7 +59,7 @@ pub(super) fn observe(state: &mut State, reading: &Reading<'_>) {
         return;
     }
     let (mut arrived, mut aside, mut finished) = (0.0, 0.0, 0.0);
-    let mut pauses = Vec::new();
+    let (mut pauses, mut new) = (Vec::new(), Vec::new());
     let mut quiet = reading.complete() && reading.lag() == 0;
     for known in &reading.known {
         match state.tracks.get_mut(known.partition) {
@@ -84,13 +84,11 @@ pub(super) fn observe(state: &mut State, reading: &Reading<'_>) {
                     arrived += news.arrived * share;
                 }
             }
-            None => {
-                let track = Track::new(reading.at, known);
-                state
-                    .tracks
-                    .insert(known.partition.clone(), Box::new(track));
-            }
+            None => new.push((known.partition.clone(), Track::new(reading.at, known))),
         }
+    }
+    if !new.is_empty() {
+        state.tracks.extend(new);
     }
     if state.tracks.len() > reading.known.len() {
         state

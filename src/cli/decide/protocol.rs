@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use crate::scaling::{Decision, PartitionSample, PodSample, Policy, Sample, Schedule};
-use crate::topic::{Offset, TopicPartition};
+use crate::topic::{ByPartition, Offset, TopicPartition};
 
 /// The name that the topic has in reasons.
 const TOPIC: &str = "topic";
@@ -178,7 +178,7 @@ pub(super) fn sample(
         )));
     }
     // A partition that is not mentioned is unknown.
-    let mut seen: BTreeMap<TopicPartition, Option<PartitionSample>> = (0..partitions)
+    let mut seen: ByPartition<Option<PartitionSample>> = (0..partitions)
         .map(|number| (named(number), None))
         .collect();
     let mut told = BTreeSet::new();

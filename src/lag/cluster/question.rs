@@ -29,7 +29,7 @@ const AT_REST_IN_A_ROUND: usize = 100;
 /// What one round asks.
 struct Question<K> {
     /// The partitions that each fleet should know.
-    wanted: BTreeMap<K, Arc<BTreeSet<TopicPartition>>>,
+    wanted: BTreeMap<K, Arc<[TopicPartition]>>,
     /// The partitions of which each group's commits are read.
     groups: BTreeMap<String, Vec<TopicPartition>>,
     /// Groups whose members are read.

@@ -63,7 +63,7 @@ fn min_is_named_as_long_as_it_is_what_holds_the_size() {
 #[test]
 fn min_holds_without_any_data_and_max_too() {
     let mut sample = sample(0.0, 0, 0, 0);
-    sample.partitions.clear();
+    sample.partitions = crate::topic::ByPartition::default();
     let least = Policy { min: 2, ..policy() };
     assert_eq!(
         last(&least, State::default(), &[sample.clone()]).replicas,

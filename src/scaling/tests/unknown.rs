@@ -63,7 +63,7 @@ fn old_offsets_change_nothing() {
 #[test]
 fn no_partitions_at_all_change_nothing() {
     let mut sample = sample(0.0, 0, 0, 4);
-    sample.partitions.clear();
+    sample.partitions = crate::topic::ByPartition::default();
     let decision = last(&policy(), known(), &[sample]);
     assert_eq!(
         (decision.replicas, labels(&decision)[0]),

@@ -64,7 +64,10 @@ fn sample(stuck: Option<report::Stuck>) -> Sample {
     };
     Sample {
         at: NOW,
-        partitions: BTreeMap::from([(TopicPartition::new("orders", 0), Some(seen))]),
+        partitions: crate::topic::ByPartition::from([(
+            TopicPartition::new("orders", 0),
+            Some(seen),
+        )]),
         pods: BTreeMap::new(),
         current: 1,
         ready: 1,

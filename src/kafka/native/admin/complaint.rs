@@ -17,6 +17,9 @@ const ALL_BROKERS_DOWN: i32 = -187;
 const TLS: i32 = -181;
 const AUTHENTICATION: i32 = -169;
 
+/// Within so long librdkafka goes on to another broker where one lets nobody in.
+const OTHERS: Duration = Duration::from_secs(4);
+
 /// Log lines go to tracing at debug: what matters comes back as the answer of a request.
 #[derive(Default)]
 pub(super) struct Context {
@@ -83,7 +86,7 @@ impl Said {
                 _ => Complaint::Connection(message),
             });
         }
-        let is_refused = self.all_are_down && self.lasting.values().all(|lasts| *lasts);
+        let is_refused = self.lasting.values().all(|lasts| *lasts);
         self.refused = match is_refused && !self.lasting.is_empty() {
             true => Some(self.refused.unwrap_or_else(Monotonic::start)),
             false => None,
@@ -93,7 +96,12 @@ impl Said {
     /// For how long every broker that is known has let nobody in, for a reason that stays: a certificate, a password. One
     /// that is merely away may be back at any moment.
     pub(super) fn refused_for(&self) -> Option<Duration> {
-        self.refused.map(|since| since.elapsed())
+        let lasts = self.refused.as_ref()?.elapsed();
+        // That all of them are down is not always said; others of those that were named would have been tried by then.
+        match self.all_are_down {
+            true => Some(lasts),
+            false => lasts.checked_sub(OTHERS),
+        }
     }
 }
 

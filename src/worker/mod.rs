@@ -110,7 +110,15 @@ pub enum Error {
     /// The Kafka client has failed for good.
     #[error("the Kafka client has failed for good and must be restarted: {0}")]
     KafkaFatal(String),
+    /// The broker takes this worker for two of one name.
+    #[error("another member with this worker's name is in the group: {0}")]
+    Fenced(String),
 }
+
+/// So often in a row a worker that was fenced joins anew; where it is fenced again at once, there is another.
+const MOST_FENCED: u32 = 5;
+/// A membership that lasted so long was none that was fenced at once.
+const UNFENCED: Duration = Duration::from_secs(600);
 
 /// Runs a worker until `shutdown`, in a runtime of its own in the calling thread. Ok means that
 /// everything was given back in order.
@@ -179,14 +187,33 @@ async fn work(
         });
     }
     let mut returns = Returns::default();
+    let mut fenced = 0;
     while worker.may_join(returns.proof(), shutdown).await {
         let joined = clock.elapsed();
-        worker.consume(shutdown, onlooker.clone()).await?;
+        let over = worker.consume(shutdown, onlooker.clone()).await;
+        let lasted = clock.elapsed().saturating_sub(joined);
+        if lasted >= UNFENCED {
+            fenced = 0;
+        }
+        match over {
+            // A broker was away for longer than the session: librdkafka has given that up and joins anew, and a commit of
+            // before, which it still had to send, comes after that and is not believed.
+            Err(Error::Fenced(why)) if fenced < MOST_FENCED && !shutdown.is_cancelled() => {
+                fenced += 1;
+                warn!(
+                    why,
+                    "the session was lost, and the client with it: the group is joined anew"
+                );
+                worker.health.begins_anew();
+                continue;
+            }
+            over => over?,
+        }
         if shutdown.is_cancelled() {
             break;
         }
         worker.health.begins_anew();
-        returns.stood_aside(clock.elapsed().saturating_sub(joined));
+        returns.stood_aside(lasted);
     }
     Ok(())
 }

@@ -156,7 +156,11 @@ impl Loop {
     pub fn trouble(&mut self, code: Code, fatal: bool, reason: &str) -> Result<(), Error> {
         if fatal {
             self.health.fatal(reason);
-            return Err(Error::KafkaFatal(reason.to_owned()));
+            // The code is that of any fatal error.
+            return Err(match reason.contains("same group.instance.id") {
+                true => Error::Fenced(reason.to_owned()),
+                false => Error::KafkaFatal(reason.to_owned()),
+            });
         }
         match Trouble::of(code) {
             Trouble::Unreachable => self.watch_kafka(reason.to_owned(), Doubt::AllBrokers),

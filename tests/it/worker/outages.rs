@@ -4,6 +4,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
 use drover::worker_config::{GroupProtocol, Handler, OnExhausted};
+use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 
 use super::kafka::{Kafka, eventually};
 use super::web::{Web, ok};
@@ -39,6 +40,24 @@ pub fn wait_for_page(admin: SocketAddr, path: &str, status: u16, words: &str) {
         let (found, body) = page(admin, path)?;
         (found == status && body.contains(words)).then_some(())
     });
+}
+
+/// Where brokers were away for longer than the session, librdkafka joins anew under the same static name, and what it
+/// still had to commit is fenced: for it the client is then at its end.
+#[test]
+fn a_worker_whose_commit_is_fenced_joins_anew_and_goes_on() {
+    let kafka = Kafka::with_topic(TOPIC, 1);
+    kafka.produce(TOPIC, 0, &["a", "b", "c"], &texts("early", 30));
+    let web = Web::start(|_| ok());
+    let fenced = RDKafkaRespErr::RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID;
+    kafka
+        .mock()
+        .request_errors(RDKafkaApiKey::OffsetCommit, &[fenced]);
+    let worker = Worker::start("pod-1", config(&kafka, &web));
+    kafka.wait_for_commit(TOPIC, 0, 30);
+    kafka.produce(TOPIC, 0, &["a", "b", "c"], &texts("late", 30));
+    kafka.wait_for_commit(TOPIC, 0, 60);
+    worker.stop().unwrap();
 }
 
 #[test]

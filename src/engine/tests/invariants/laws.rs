@@ -121,12 +121,17 @@ pub(super) fn waits_for_its_later_attempt(
         Fact::Answered {
             partition: Some(partition),
             ticket,
-            answer: Answer::Retry,
+            answer,
             genuine: true,
         } => {
+            // What came of it since counts: of a log that was made anew it is another record, which the breaker may hold back.
+            due.remove(&(partition, ticket.offset.0));
             let Some(record) = books.record(Some(partition), ticket) else {
                 return Ok(());
             };
+            if !matches!(answer, Answer::Retry) {
+                return Ok(());
+            }
             let failures = record.failures + 1;
             let passed = failures.checked_sub(settings.attempts);
             let wait = passed.and_then(|passed| settings.then.get(passed as usize));

@@ -140,6 +140,11 @@ impl Capacity {
         self.work.rate().map(|_| self.work.busy / self.work.done)
     }
 
+    /// The share of their time that pods say to be busy, of late.
+    pub(super) fn in_use(&self) -> f64 {
+        self.in_use
+    }
+
     /// Full load has shown so many records per second and pod.
     pub(super) fn by_commits(&mut self, rate: f64) {
         if rate.is_finite() && rate > 0.0 {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::behind_retries;
 use super::flow::seconds;
 use super::limits::Bounds;
 use super::notes;
@@ -26,6 +27,8 @@ const FEW: f64 = 5.0;
 const FEW_RECOVER: usize = 8;
 /// A partition is back once its backlog is what one pod does in so many seconds.
 const BACK: f64 = 5.0;
+/// A pod that has finished nothing for so much of the time for which its records fail is a pod that fails.
+pub(super) const MOST: f64 = 0.5;
 /// What retention takes within so many seconds has to be done before.
 const BITES: f64 = 900.0;
 /// What earlier samples say about the handler.
@@ -179,6 +182,12 @@ pub(super) fn apply(
         && let Some(seconds) = state.turned_away.seconds(reading.now)
     {
         return plan.hold(Why::TurnedAway { seconds });
+    }
+    if plan.raises()
+        && let Some(why) = behind_retries::explains(policy, state, reading, bounds)
+    {
+        plan = plan.shared_limit().without_retries();
+        return plan.hold(why);
     }
     let stuck = reading.stuck().count();
     let changes = plan.raises() || plan.lowers();

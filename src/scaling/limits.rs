@@ -182,7 +182,7 @@ pub(super) fn cap(
     let most = most_now(policy, reading, bounds);
     if plan.current > most && plan.replicas > most {
         let wanted = needs.enough;
-        let why = if needs.pressing && wanted > most {
+        let why = if needs.pressing && wanted > most && !plan.shares_limit {
             limit(policy, reading, bounds, wanted)
         } else {
             Why::BeyondLimit {

@@ -10,6 +10,7 @@
 //! lowers it (`guards`, `rate`, `limits`, `gate`); `notes` adds what changes no size. Every change of the number leaves a [`Why`].
 
 mod behind;
+mod behind_retries;
 mod calm;
 mod cost;
 mod debt;

@@ -1,5 +1,6 @@
 //! What is worth knowing beside the decision: alarms that change no size.
 
+use super::guards::MOST;
 use super::level::WINDOW;
 use super::plan::Plan;
 use super::reading::Reading;
@@ -11,8 +12,6 @@ use super::{Policy, Why};
 const NOTICE: f64 = 10.0;
 /// By so many deviations of its number a partition has to be hotter than a pod: one slow record is none.
 const CLEARLY: f64 = 3.0;
-/// A pod that has finished nothing for so much of the time for which its records fail is a pod that fails.
-const MOST: f64 = 0.5;
 
 /// What is worth knowing beside the decision.
 pub(super) fn add(
@@ -57,16 +56,8 @@ pub(super) fn add(
             error: record.map(|record| record.error.clone()),
         });
     }
-    if let Some((partition, seconds)) = state.held_longest(reading)
-        && seconds > COPES * promise
-    {
-        plan = plan.note(Why::RetriesLeftOut {
-            records: reading.retried(),
-            later: reading.later(),
-            partition: partition.clone(),
-            seconds,
-            pod: blamed(state, reading, seconds).map(str::to_owned),
-        });
+    if let Some(why) = retries(policy, state, reading) {
+        plan = plan.note(why);
     }
     if let Some(seconds) = state.turned_away.seconds(reading.now) {
         plan = plan.note(Why::TurnedAway { seconds });
@@ -84,6 +75,19 @@ pub(super) fn add(
         });
     }
     plan
+}
+
+/// That records failed and are tried again, once that holds one of them for long.
+pub(super) fn retries(policy: &Policy, state: &State, reading: &Reading<'_>) -> Option<Why> {
+    let (partition, seconds) = state.held_longest(reading)?;
+    let long = seconds > COPES * policy.max_delay.as_secs_f64();
+    long.then(|| Why::RetriesLeftOut {
+        records: reading.retried(),
+        later: reading.later(),
+        partition: partition.clone(),
+        seconds,
+        pod: blamed(state, reading, seconds).map(str::to_owned),
+    })
 }
 
 /// The pod that has all records which failed, if it has finished nothing else for most of that time: then it may be the

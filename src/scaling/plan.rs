@@ -69,10 +69,17 @@ impl Plan {
         self.set(current, why)
     }
 
-    /// What pods share is the limit, or may be: how many more of them are wanted says nothing.
+    /// No pod is missing, or may be none: how many more of them are wanted says nothing.
     pub(super) fn shared_limit(mut self) -> Self {
         self.shares_limit = true;
         self.reasons.retain(|why| !matches!(why, Why::Raise { .. }));
+        self
+    }
+
+    /// That records are tried again is to be said in another place.
+    pub(super) fn without_retries(mut self) -> Self {
+        self.reasons
+            .retain(|why| !matches!(why, Why::RetriesLeftOut { .. }));
         self
     }
 

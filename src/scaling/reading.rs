@@ -23,7 +23,7 @@ const TURNS: f64 = 3.0;
 const LONG_RECORD: f64 = 5.0;
 
 /// A sample, judged.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Reading<'a> {
     /// The sample.
     pub(super) sample: &'a Sample,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::tests::{decide, known, labels, one, policy, sample};
-use super::{Beyond, Decision, PodSample, Sample};
+use super::{Beyond, Decision, PodSample, Policy, Sample};
 use crate::report::Later;
 use crate::topic::Offset;
 
@@ -118,6 +118,89 @@ fn that_no_number_of_pods_helps_is_not_said_of_one_pod_that_finishes_nothing() {
         let told = at_one_pod(finishes, pods);
         assert!(told.contains("no number of pods helps"), "{told}");
         assert!(!told.contains("pod-1"), "{told}");
+    }
+}
+
+/// 4 pods at most, which do 50 records a second each. From second 10 on a record fails in the first of `held` partitions,
+/// and 40 of its key come each second, which wait behind it; all others arrive at `arrives` a second and are done at
+/// `done` a second, in each partition.
+fn a_key_hangs(seconds: i64, held: usize, arrives: i64, done: i64) -> Vec<Sample> {
+    const FROM: i64 = 10;
+    (0..seconds)
+        .map(|second| {
+            let (end, finished) = (arrives * second, done * second);
+            let mut sample = sample(second as f64, end, finished, PODS);
+            for pod in 0..PODS {
+                let of_pod = (3 * finished).unsigned_abs();
+                let report = PodSample {
+                    done: of_pod,
+                    busy: Duration::from_millis(of_pod * 200),
+                    slots: 10,
+                    failures: (second / 20).unsigned_abs(),
+                    slow_downs: 0,
+                };
+                sample.pods.insert(format!("pod-{pod}"), report);
+            }
+            for number in 0..12 {
+                let one = one(&mut sample, number);
+                one.pod = Some(format!("pod-{}", number % PODS as usize));
+                if number >= held || second <= FROM {
+                    continue;
+                }
+                let first = done * FROM;
+                one.end = Offset(end + 40 * (second - FROM));
+                one.committed = Some(Offset(first));
+                one.beyond = Some(Beyond {
+                    next: Offset(first + 1),
+                    more: (finished - first - 1).unsigned_abs(),
+                    retried: 1,
+                    tried: 1,
+                    later: None,
+                });
+            }
+            sample
+        })
+        .collect()
+}
+
+fn of_four_pods(samples: &[Sample]) -> Vec<Decision> {
+    let policy = Policy {
+        max: Some(PODS),
+        ..policy()
+    };
+    decide(&policy, known(), samples)
+}
+
+#[test]
+fn no_reason_asks_for_more_pods_where_all_that_presses_waits_behind_a_record_that_fails() {
+    let decisions = of_four_pods(&a_key_hangs(55, 1, 5, 5));
+    for decision in &decisions {
+        let asks = |label: &&str| label.starts_with("CappedBy") || *label == "DelayProjected";
+        let labels = labels(decision);
+        assert!(!labels.iter().any(asks), "{:?}", decision.reasons);
+    }
+    let last = decisions.last().unwrap();
+    assert_eq!(labels(last), ["RetriesLeftOut"], "{:?}", last.reasons);
+    let told = last.reasons[0].to_string();
+    assert!(
+        told.contains("no number of pods helps it, nor what waits behind it; drover lag"),
+        "{told}"
+    );
+    // Nor is a pod ordered where there could be more.
+    let decisions = decide(&policy(), known(), &a_key_hangs(55, 1, 5, 5));
+    assert_eq!(largest(&decisions[20..]), PODS);
+}
+
+#[test]
+fn a_record_that_fails_does_not_hide_that_others_need_more_pods() {
+    for held in [1, 12] {
+        let decisions = of_four_pods(&a_key_hangs(120, held, 40, 16));
+        let last = decisions.last().unwrap();
+        assert!(
+            labels(last).contains(&"CappedByMaxReplicas"),
+            "{held}: {:?}",
+            last.reasons
+        );
     }
 }
 

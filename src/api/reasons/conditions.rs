@@ -301,7 +301,7 @@ pub const ALL: &[Condition] = &[
                     ),
                     reason(
                         "HotPartition",
-                        "one partition gets more than a pod can do: no number of pods helps",
+                        "one partition gets more than a pod can do: no number of pods is enough for it",
                         "spread its keys, or make the handler faster",
                     ),
                     reason(

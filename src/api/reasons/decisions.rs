@@ -131,7 +131,7 @@ pub const ALL: &[Reason] = &[
     ),
     reason(
         "RetriesLeftOut",
-        "records failed and are tried again; they are left out of the plan, since what they wait for is their next try. The sentence says where it may be one pod that fails, and not the records",
+        "records failed and are tried again; they are left out of the plan, since what they wait for is their next try. Where it comes first, what waits behind them is all that waits too long, and no pod is ordered for it. The sentence says where it may be one pod that fails, and not the records",
         "drover lag shows where they are and how often they were tried, drover logs why they fail",
     ),
     reason(

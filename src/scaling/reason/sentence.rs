@@ -295,7 +295,10 @@ impl fmt::Display for Why {
                 pod,
             } => {
                 let so = match pod {
-                    None => ": no number of pods helps".to_owned(),
+                    None => {
+                        let them = if *records == 1 { "it" } else { "them" };
+                        format!(": no number of pods helps {them}, nor what waits behind {them}")
+                    }
                     Some(pod) => format!(
                         ", all at pod {pod}, which finishes nothing else: it may be that pod's own handler that fails"
                     ),
@@ -320,7 +323,7 @@ impl fmt::Display for Why {
                 per_pod,
             } => write!(
                 f,
-                "{partition} alone gets {} records per second and a pod does {}: no number of pods helps; spread its keys",
+                "{partition} alone gets {} records per second and a pod does {}: no number of pods is enough for it; spread its keys",
                 number(*rate),
                 number(*per_pod)
             ),

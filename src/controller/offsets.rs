@@ -271,6 +271,7 @@ mod tests {
             partitions: crate::topic::ByPartition::default(),
             pods: BTreeMap::new(),
             dead_letter: None,
+            handler: None,
             foreign: 0,
             members: None,
             forgotten: false,

@@ -230,6 +230,10 @@ impl Run<'_> {
                 .offsets
                 .as_ref()
                 .and_then(|read| read.dead_letter.as_deref()),
+            handler_told: lag
+                .offsets
+                .as_ref()
+                .and_then(|read| read.handler.as_deref()),
             sharing,
             decision: self.decision.as_ref(),
             order: self.order.as_ref(),

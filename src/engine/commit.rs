@@ -105,9 +105,20 @@ impl<P> Engine<P> {
 
     /// The dead-letter topic was looked at: all reports say what is wrong with it.
     pub(super) fn dead_letter_topic(&mut self, flaw: Option<&'static str>) {
-        if std::mem::replace(&mut self.dead_letter_flaw, flaw) == flaw {
-            return;
+        if std::mem::replace(&mut self.dead_letter_flaw, flaw) != flaw {
+            self.all_reports_change();
         }
+    }
+
+    /// The handler is away, or back: all reports say why.
+    pub(super) fn handler_away(&mut self, why: Option<String>) {
+        if self.handler_away != why {
+            self.handler_away = why;
+            self.all_reports_change();
+        }
+    }
+
+    fn all_reports_change(&mut self) {
         let lanes: Vec<_> = self.by_partition.values().copied().collect();
         for id in lanes {
             self.changed(id);
@@ -274,6 +285,7 @@ impl<P> Engine<P> {
             slow_downs: self.totals.slow_downs,
             outcomes: self.outcomes(),
             dead_letter: self.dead_letter_flaw.map(str::to_owned),
+            handler: self.handler_away.clone(),
             topic_id: None,
             tried: 0,
             stuck: None,

@@ -79,6 +79,8 @@ pub enum Event<P> {
     },
     /// The dead-letter topic was looked at: what is wrong with it, in a word, for the reports.
     DeadLetterTopic(Option<&'static str>),
+    /// The handler has not been reached for some seconds, for the reason given, or has again: for the reports.
+    HandlerAway(Option<String>),
     /// What the group's commits say, of all its partitions: asked for while
     /// [`super::Engine::asks_others`].
     OthersReport(Vec<Report>),

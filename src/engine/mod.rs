@@ -191,6 +191,8 @@ pub struct Engine<P> {
     next_probe: Option<Duration>,
     /// What is wrong with the dead-letter topic.
     dead_letter_flaw: Option<&'static str>,
+    /// Why the handler is not reached.
+    handler_away: Option<String>,
     drains: Vec<Drain>,
     /// Records that may have had a worker of this pod killed.
     suspects: Suspects,
@@ -225,6 +227,7 @@ impl<P> Engine<P> {
             commits: Commits::default(),
             next_probe: None,
             dead_letter_flaw: None,
+            handler_away: None,
             drains: Vec::new(),
             suspects: Suspects::default(),
             in_flight: 0,
@@ -270,6 +273,7 @@ impl<P> Engine<P> {
             Event::Revoked(partitions) => self.revoked(&partitions, effects),
             Event::Lost(partitions) => self.lost(&partitions, effects),
             Event::DeadLetterTopic(flaw) => self.dead_letter_topic(flaw),
+            Event::HandlerAway(why) => self.handler_away(why),
             Event::OthersReport(reports) => self.others_report(&reports),
             Event::Partitions(all) => self.partitions_are(all),
             Event::Suspects(records) => self.suspect(records),

@@ -169,11 +169,13 @@ impl Memory {
         let named: BTreeSet<&str> = reports().map(|report| report.pod.as_str()).collect();
         self.pods.retain(|pod, _| named.contains(pod.as_str()));
         let dead_letter = reports().find_map(|report| report.dead_letter.clone());
+        let handler = reports().find_map(|report| report.handler.clone());
         Offsets {
             at,
             partitions: samples.into_iter().collect(),
             pods: self.pods.clone(),
             dead_letter,
+            handler,
             foreign,
             members: None,
             forgotten,

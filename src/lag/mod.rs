@@ -125,6 +125,8 @@ pub struct Offsets {
     pub pods: BTreeMap<String, PodSample>,
     /// What a worker reported to be wrong with the dead-letter topic, in a word.
     pub dead_letter: Option<String>,
+    /// Why a worker does not reach its handler, as it reported.
+    pub handler: Option<String>,
     /// Partitions whose offset moves without reports, as other programs' commits do.
     pub foreign: usize,
     /// The group's members when the broker last said them; none where it never did.
@@ -152,6 +154,7 @@ impl Offsets {
         self.partitions != other.partitions
             || self.pods != other.pods
             || self.dead_letter != other.dead_letter
+            || self.handler != other.handler
             || self.forgotten != other.forgotten
             || self.foreign != other.foreign
             || self.members != other.members

@@ -33,6 +33,8 @@ pub struct Report {
     /// What the pod found wrong with the dead-letter topic when it last looked, as a reason of
     /// `DeadLetterWritable`.
     pub dead_letter: Option<String>,
+    /// Why the pod has not reached its handler for some seconds, in words; at most 150 characters.
+    pub handler: Option<String>,
     /// Kafka's id of the topic that the committed offset is of: a topic that was deleted and made
     /// anew has another. None where the broker gives none.
     pub topic_id: Option<String>,

@@ -16,6 +16,7 @@ fn report() -> Report {
             at: 1_800_000_000,
         }),
         dead_letter: Some("TooSmall".to_owned()),
+        handler: Some("connect to users:80: no answer".to_owned()),
         topic_id: Some("lZtYPFWLTF2NS84pTXLvCA".to_owned()),
         tried: 2,
         stuck: Some(Stuck {
@@ -69,7 +70,7 @@ fn the_text_is_for_people_too() {
         report().encode(AT),
         summed(
             "drover/1 at=500 pod=users-7f-x2 done=1200 busy-ms=90000 slots=16 fail=3 slow=1 \
-             outcomes=3/50@1800000000 dead-letter=TooSmall topic-id=lZtYPFWLTF2NS84pTXLvCA tried=2 \
+             outcomes=3/50@1800000000 dead-letter=TooSmall handler=connect%20to%20users:80:%20no%20answer topic-id=lZtYPFWLTF2NS84pTXLvCA tried=2 \
              stuck=500,6,HttpStatus%20500 later=1,4,1800000030,6,7 tries=0:2@1800000030,7:1 suspects=3:1,9:0 ahead=1-5,9"
         )
     );
@@ -91,6 +92,7 @@ fn a_report_of_the_version_before_is_read_and_ours_has_all_that_it_reads() {
     let ours = Report {
         outcomes: None,
         dead_letter: None,
+        handler: None,
         topic_id: None,
         later: None,
         tries: Vec::new(),
@@ -108,6 +110,7 @@ fn a_report_of_the_version_before_is_read_and_ours_has_all_that_it_reads() {
             let new = [
                 "outcomes=",
                 "dead-letter=",
+                "handler=",
                 "topic-id=",
                 "later=",
                 "tries=",
@@ -311,6 +314,7 @@ prop_compose! {
         outcomes in proptest::option::of(any::<(u32, u32, u64)>()),
         stuck in proptest::option::of(any::<(i64, u32, String)>()),
         dead_letter in proptest::option::of("[A-Za-z]{1,40}"),
+        handler in proptest::option::of("[ -~]{0,150}"),
         topic_id in proptest::option::of("[-_A-Za-z0-9]{22}"),
         later in proptest::option::of((1..u64::MAX, any::<(u64, u64, u64)>(), 0..5_000_i64)),
         tries in tries(at),
@@ -328,7 +332,7 @@ prop_compose! {
         });
         Report {
             later,
-            pod, done, busy, slots, failures, slow_downs, outcomes, dead_letter, topic_id, tried, stuck, tries, suspects,
+            pod, done, busy, slots, failures, slow_downs, outcomes, dead_letter, handler, topic_id, tried, stuck, tries, suspects,
             ahead,
         }
     }
@@ -375,7 +379,7 @@ proptest! {
     #[test]
     fn no_value_makes_reading_panic(
         words in proptest::collection::vec(
-            ("(at|pod|done|busy-ms|slots|fail|slow|dead-letter|topic-id|tries|suspects|stuck|ahead)", "[-0-9,:@%a-f]{0,25}"), 0..12),
+            ("(at|pod|done|busy-ms|slots|fail|slow|dead-letter|handler|topic-id|tries|suspects|stuck|ahead)", "[-0-9,:@%a-f]{0,25}"), 0..12),
         at in any::<i64>(),
     ) {
         let words: Vec<_> = words.iter().map(|(name, value)| format!("{name}={value}")).collect();

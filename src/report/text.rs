@@ -31,6 +31,9 @@ const SUSPECTS_BYTES: usize = 800;
 /// Base64 of 16 bytes.
 const TOPIC_ID_CHARS: usize = 22;
 const ERROR_CHARS: usize = 100;
+/// Enough for an address and what became of a connection to it.
+const HANDLER_CHARS: usize = 150;
+const HANDLER_BYTES: usize = 450;
 /// More than any reason has.
 const REASON_CHARS: usize = 40;
 
@@ -71,6 +74,10 @@ impl Report {
         if let Some(flaw) = &self.dead_letter {
             text.push_str(" dead-letter=");
             push_escaped(&mut text, flaw, REASON_CHARS, MAX_BYTES / 2);
+        }
+        if let Some(why) = &self.handler {
+            text.push_str(" handler=");
+            push_escaped(&mut text, why, HANDLER_CHARS, HANDLER_BYTES);
         }
         if let Some(id) = &self.topic_id {
             text.push_str(" topic-id=");
@@ -224,6 +231,7 @@ struct Words<'a> {
     slow: Option<&'a str>,
     outcomes: Option<&'a str>,
     dead_letter: Option<&'a str>,
+    handler: Option<&'a str>,
     topic_id: Option<&'a str>,
     tried: Option<&'a str>,
     stuck: Option<&'a str>,
@@ -250,6 +258,7 @@ impl<'a> Words<'a> {
                 "slow" => &mut words.slow,
                 "outcomes" => &mut words.outcomes,
                 "dead-letter" => &mut words.dead_letter,
+                "handler" => &mut words.handler,
                 "topic-id" => &mut words.topic_id,
                 "tried" => &mut words.tried,
                 "stuck" => &mut words.stuck,
@@ -279,6 +288,10 @@ impl<'a> Words<'a> {
             dead_letter: self
                 .dead_letter
                 .map(|flaw| unescaped(flaw).ok_or(bad("dead-letter")))
+                .transpose()?,
+            handler: self
+                .handler
+                .map(|why| unescaped(why).ok_or(bad("handler")))
                 .transpose()?,
             topic_id: self
                 .topic_id

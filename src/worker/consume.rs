@@ -122,6 +122,8 @@ pub(super) struct Loop {
     pub stalled: BTreeMap<(TopicPartition, Offset), &'static str>,
     /// When the log was last told that there are some.
     pub stalled_told: Duration,
+    /// The reports say that the handler is away.
+    pub handler_away_told: bool,
     /// What the metrics were told of the engine's counters.
     pub told: Totals,
     pub stopping: bool,
@@ -201,6 +203,7 @@ impl Loop {
             paused: BTreeSet::new(),
             stalled: BTreeMap::new(),
             stalled_told: Duration::ZERO,
+            handler_away_told: false,
             told: Totals::default(),
             stopping: false,
             stopping_since: Duration::ZERO,

@@ -205,6 +205,11 @@ impl Health {
         self.troubles().handler.clone()
     }
 
+    /// The same, once it was tried.
+    pub fn handler_away(&self) -> Option<String> {
+        self.handler_trouble().filter(|why| why != NOT_TRIED)
+    }
+
     /// The handler could not be connected to when it was last tried, or was not tried yet.
     pub fn handler_is_missing(&self) -> bool {
         self.troubles().handler.is_some()

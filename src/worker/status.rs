@@ -19,6 +19,8 @@ const LOOK: Duration = Duration::from_secs(1);
 const TELL_AGAIN: Duration = Duration::from_secs(60);
 /// What was told once and lasts is told again after this long.
 const STILL: Duration = Duration::from_secs(300);
+/// A handler that is away for less than this is not worth a word in the reports.
+const AWAY: Duration = Duration::from_secs(5);
 /// A worker that no group has taken in asks this often who else is in it, and waits as long for the
 /// answer.
 pub(super) const KEPT_OUT: Duration = Duration::from_secs(5);
@@ -92,6 +94,7 @@ impl Loop {
         self.look_at_membership();
         self.look_at_topics();
         self.hear_of_dead_letter_topic();
+        self.hear_of_handler();
         self.journal_turn();
         self.tell_of_stalled();
     }
@@ -120,6 +123,18 @@ impl Loop {
         if flaw.has_changed().unwrap_or(false) {
             let flaw = *flaw.borrow_and_update();
             self.tell(Event::DeadLetterTopic(flaw));
+            self.act();
+        }
+    }
+
+    /// The first words stand until it is back: what becomes of later connections may change each time.
+    fn hear_of_handler(&mut self) {
+        let why = self.health.handler_away();
+        let lasts = self.health.handler_absence() >= AWAY;
+        let away = why.is_some() && (lasts || self.handler_away_told);
+        if away != self.handler_away_told {
+            self.handler_away_told = away;
+            self.tell(Event::HandlerAway(why.filter(|_| away)));
             self.act();
         }
     }

@@ -5,6 +5,7 @@
 
 mod conditions;
 mod due;
+mod handler;
 mod numbers;
 mod sharing;
 #[cfg(test)]
@@ -49,6 +50,8 @@ pub struct Facts<'a> {
     pub dead_letter: Option<&'a dead_letter_topic::Facts>,
     /// What a worker reported to be wrong with it, in a word.
     pub dead_letter_told: Option<&'a str>,
+    /// Why a worker does not reach its handler, as it reported.
+    pub handler_told: Option<&'a str>,
     /// Who else has the fleet's group.
     pub sharing: Sharing<'a>,
     /// What the policy wants; none where nothing could be decided.

@@ -1,6 +1,6 @@
 //! What conditions say where a word is not enough: what, why and what to do.
 
-use super::{Facts, NOT_MOVING, Spec, own_consumer};
+use super::{Facts, NOT_MOVING, Spec, handler, own_consumer};
 use crate::api::StuckRecord;
 use crate::api::names::WORKER_CONTAINER;
 use crate::controller::workload::Workload;
@@ -280,6 +280,18 @@ pub(super) fn not_ready_text(facts: &Facts<'_>, fleet: &Fleet, workload: &Worklo
         waiting if own_consumer(facts) => format!(
             "{so}; {waiting} run, and their readiness probes do not say yes so far: drover logs {name} -n {namespace} has what they say"
         ),
+        waiting if facts.handler_told.is_some() => {
+            let run = if waiting == 1 {
+                "1 runs, and does"
+            } else {
+                "some run, and do"
+            };
+            let why = facts.handler_told.unwrap_or_default();
+            format!(
+                "{so}; {run} not reach the handler: {}",
+                handler::away_text(why, fleet)
+            )
+        }
         1 => format!(
             "{so}; 1 runs, and begins, or waits for its handler or for Kafka: drover logs {name} -n {namespace} says for what"
         ),

@@ -124,6 +124,32 @@ fn what_is_wrong_with_the_dead_letter_topic_is_said_at_once_for_every_partition(
 }
 
 #[test]
+fn that_the_handler_is_away_is_said_at_once_until_it_is_back() {
+    let mut rig = quiet(1);
+    finish(&mut rig, 0, 5);
+    rig.pass(ms(1_000));
+    rig.commits();
+    rig.committed(Ok(()));
+    rig.pass(ms(1_000));
+    rig.commits();
+    rig.committed(Ok(()));
+    let said = |rig: &mut Rig| {
+        let commits = rig.commits();
+        let all = commits.into_iter().flatten();
+        all.map(|frontier| frontier.report.handler)
+            .collect::<Vec<_>>()
+    };
+    let why = || Some("connect to users:80: refused".to_owned());
+    rig.on(Event::HandlerAway(why()));
+    assert_eq!(said(&mut rig), [why()]);
+    rig.committed(Ok(()));
+    rig.on(Event::HandlerAway(why()));
+    assert!(said(&mut rig).is_empty(), "no news");
+    rig.on(Event::HandlerAway(None));
+    assert_eq!(said(&mut rig), [None]);
+}
+
+#[test]
 fn slots_are_the_partitions_where_each_has_one_record_in_flight() {
     let mut rig = Rig::new(
         Settings {

@@ -3,6 +3,8 @@
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
+use drover::report::Report;
+use drover::topic::Offset;
 use drover::worker_config::{GroupProtocol, Handler, OnExhausted};
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 
@@ -60,6 +62,16 @@ fn a_worker_whose_commit_is_fenced_joins_anew_and_goes_on() {
     worker.stop().unwrap();
 }
 
+/// What the worker says of its handler in the report of `orders` at this offset.
+#[track_caller]
+fn wait_for_handler_word(kafka: &Kafka, offset: i64, is: impl Fn(Option<&str>) -> bool) {
+    eventually("what is said of the handler", || {
+        let (at, metadata) = kafka.committed(TOPIC, 0)?;
+        let report = Report::decode(&metadata, Offset(at)).ok()?;
+        (at == offset && is(report.handler.as_deref())).then_some(())
+    });
+}
+
 #[test]
 fn a_handler_that_goes_away_and_comes_back_gets_the_rest() {
     let kafka = Kafka::with_topic(TOPIC, 1);
@@ -78,12 +90,18 @@ fn a_handler_that_goes_away_and_comes_back_gets_the_rest() {
     kafka.produce(TOPIC, 0, &["a", "b", "c"], &texts("late", 30));
     wait_for_page(admin, "/readyz", 503, "handler not reachable");
     wait_for_page(admin, "/livez", 200, "ok");
+    // The controller tells people why, and no other way leads from here to it.
+    let said = format!("connect to {address}: ");
+    wait_for_handler_word(&kafka, 30, |why| {
+        why.is_some_and(|why| why.starts_with(&said))
+    });
     assert!(!worker.is_over());
 
     let web = Web::start_at(address, |_| ok());
     kafka.wait_for_commit(TOPIC, 0, 60);
     wait_for_page(admin, "/readyz", 200, "ok");
     assert_eq!(web.seen().len(), 30);
+    wait_for_handler_word(&kafka, 60, |why| why.is_none());
     wait_for_page(
         admin,
         "/metrics",

@@ -112,6 +112,7 @@ struct Day {
     sample: Option<Sample>,
     dead_letter: Option<dead_letter_topic::Facts>,
     dead_letter_told: Option<&'static str>,
+    handler_told: Option<&'static str>,
     sharing: Sharing<'static>,
     away: Option<&'static str>,
     decision: Option<Decision>,
@@ -132,6 +133,7 @@ impl Day {
             sample: Some(sample(None)),
             dead_letter: None,
             dead_letter_told: None,
+            handler_told: None,
             sharing: Sharing {
                 is_known: true,
                 ..Sharing::default()
@@ -168,6 +170,7 @@ impl Day {
             },
             dead_letter: self.dead_letter.as_ref(),
             dead_letter_told: self.dead_letter_told,
+            handler_told: self.handler_told,
             sharing: self.sharing.clone(),
             decision: self.decision.as_ref(),
             order: self.order.as_ref(),

@@ -173,6 +173,46 @@ fn a_pod_that_waits_for_its_handler_is_not_told_to_be_starting() {
 }
 
 #[test]
+fn a_handler_that_a_worker_does_not_reach_is_told_with_the_service_that_is_missing() {
+    let mut day = Day::good();
+    day.workload = Some(Workload {
+        ready: 0,
+        waiting: 1,
+        ..running(1)
+    });
+    let text = |day: &Day| condition(&day.status(), "Ready").2;
+    for (url, why, words) in [
+        (
+            "http://users/kafka",
+            "connect to users:80: failed to lookup address information: Name or service not known",
+            "0 of 1 pod is ready; 1 runs, and does not reach the handler: there is no Service users in namespace shop, or",
+        ),
+        (
+            "http://hooks.example.com",
+            "connect to hooks.example.com:80: failed to lookup address information: Name does not resolve",
+            "the name hooks.example.com is not known (connect",
+        ),
+        (
+            "http://users.crm.svc:8080",
+            "connect to users.crm.svc:8080: Connection refused (os error 111)",
+            "(os error 111); see whether Service users in namespace crm has ready pods",
+        ),
+        (
+            "http://users",
+            "connect to users:80: failed to lookup address information: Temporary failure in name resolution",
+            "DNS gave no answer",
+        ),
+    ] {
+        day.fleet = fleet(json!({ "handler": { "http": { "url": url } } }));
+        day.handler_told = Some(why);
+        assert!(text(&day).contains(words), "{words}: {}", text(&day));
+    }
+    // What workers said before is not told of those that are ready.
+    day.workload = Some(running(1));
+    assert!(!text(&day).contains("handler"), "{}", text(&day));
+}
+
+#[test]
 fn each_stage_of_a_fleet_has_its_own_word() {
     let with = |change: fn(&mut Workload)| {
         let mut day = Day::good();

@@ -2,6 +2,7 @@
 //!
 //! Asks Kafka itself, not the controller: it is good when the controller is not.
 
+mod pods;
 mod row;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,6 +13,7 @@ use std::time::Duration;
 use anyhow::{anyhow, bail, ensure};
 use clap::{ArgGroup, Args};
 use serde_json::{Value, json};
+use tokio::sync::OnceCell;
 
 use super::brokers::Brokers;
 use super::cluster::Cluster;
@@ -27,6 +29,7 @@ use crate::kafka::scan::{Scan, Step};
 use crate::plural::noun;
 use crate::report::Report;
 use crate::topic::{Offset, TopicPartition};
+use pods::Pods;
 use row::Row;
 
 /// One wait for a record before looking at the clock.
@@ -75,7 +78,14 @@ pub async fn run(args: LagArgs) -> anyhow::Result<ExitCode> {
         }
     };
     let admin = connection.admin()?;
-    let lag = look(&connection, &admin, group, topics, args.offsets_only).await?;
+    let mut lag = look(&connection, &admin, group, topics, args.offsets_only).await?;
+    if let (Some(consumer), None) = (&connection.consumer, &args.connection.file) {
+        let cluster = Cluster::connect(&args.connection.cluster).await?;
+        // After the group was asked: whoever was in it then is among them, if it is there.
+        if let Some(pods) = Pods::of(&cluster, consumer).await {
+            pods.look_for_owners(consumer, &mut lag.rows);
+        }
+    }
     args.output.print(
         || lag.value(),
         || wrapped_lines(&lag.text(), output::width()),
@@ -90,11 +100,21 @@ async fn of_many(args: &LagArgs) -> anyhow::Result<ExitCode> {
     let connection = args.connection.of_many();
     let found = args.fleets.readables(&cluster).await?;
     let none_found = args.fleets.none_found(&cluster.namespace);
+    let everywhere = args.fleets.all_namespaces;
+    let pods = OnceCell::new();
     fleets::tell(args.output, &none_found, found, async |consumer| {
         let (group, topics) = (group_id(&consumer), consumer.spec.consumed_topics());
         let connection = connection.to(&cluster, consumer).await?;
         let admin = brokers.admin(&connection).await?;
-        let lag = look(&connection, &admin, group, topics, args.offsets_only).await?;
+        let mut lag = look(&connection, &admin, group, topics, args.offsets_only).await?;
+        let pods = pods.get_or_init(|| Pods::of_all(&cluster, everywhere));
+        if let (Some(pods), Some(consumer)) = (pods.await, &connection.consumer)
+            && pods.look_for_owners(consumer, &mut lag.rows)
+            // It may have come since all were listed.
+            && let Some(pods) = Pods::of(&cluster, consumer).await
+        {
+            pods.look_for_owners(consumer, &mut lag.rows);
+        }
         Ok(Answer {
             value: lag.value(),
             text: format!("group {}", lag.text()),
@@ -251,6 +271,7 @@ async fn rows(
             committed: offset,
             report,
             owner: row::Owner::default(),
+            owner_is_gone: None,
             waits: None,
             partition,
         }
@@ -336,6 +357,7 @@ mod tests {
             committed: Some(Offset(3)),
             report: None,
             owner: row::Owner::Unsaid,
+            owner_is_gone: None,
             waits: None,
         };
         let member = Member {

@@ -26,6 +26,8 @@ pub(super) struct Row {
     pub report: Option<Report>,
     /// The member that has it, by its own name, as the group says; none where nobody has it.
     pub owner: Owner,
+    /// Its pod is not there any more; none where that is not known.
+    pub owner_is_gone: Option<bool>,
     /// How long the first record that is not finished has been there.
     pub waits: Option<Duration>,
 }
@@ -103,7 +105,7 @@ impl Row {
     }
 
     /// Who has it; where the group does not say, who committed last.
-    fn owner(&self) -> Option<&str> {
+    pub fn owner(&self) -> Option<&str> {
         match &self.owner {
             Owner::Member(name) => Some(name),
             Owner::Nobody => None,
@@ -163,6 +165,7 @@ impl Row {
             "lag": self.lag(),
             "delaySeconds": self.delay().map(|delay| delay.as_secs_f64()),
             "owner": self.owner(),
+            "ownerIsGone": self.owner_is_gone,
             "finishedAhead": self.ahead(),
             "attempts": self.attempts(),
             "stuck": report.and_then(|report| report.stuck.as_ref()).map(|stuck| json!({
@@ -187,7 +190,10 @@ impl Row {
             offset(self.end),
             count(self.lag()),
             text(delay),
-            text(self.owner().map(str::to_owned)),
+            text(self.owner().map(|owner| match self.owner_is_gone {
+                Some(true) => format!("{owner} (gone)"),
+                _ => owner.to_owned(),
+            })),
             count(self.ahead()),
             count(self.attempts()),
             text(self.stuck()),
@@ -254,6 +260,7 @@ mod tests {
             committed: committed.map(Offset),
             report: None,
             owner: Owner::Unsaid,
+            owner_is_gone: None,
             waits: None,
         }
     }
@@ -352,6 +359,18 @@ mod tests {
         }
         assert_eq!(row.value()["finishedAhead"], 3);
         assert_eq!(row.value()["delaySeconds"], 90.0);
+    }
+
+    #[test]
+    fn an_owner_whose_pod_is_gone_is_marked_and_one_of_which_that_is_not_known_is_not() {
+        let mut row = row(Some(3), 10);
+        row.owner = Owner::Member("orders-7f-x2".to_owned());
+        for (gone, marked) in [(Some(true), true), (Some(false), false), (None, false)] {
+            row.owner_is_gone = gone;
+            let text = table(&[row.clone()], None);
+            assert_eq!(text.contains("orders-7f-x2 (gone)"), marked, "{text}");
+            assert_eq!(row.value()["ownerIsGone"], json!(gone));
+        }
     }
 
     #[test]

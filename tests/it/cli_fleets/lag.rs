@@ -1,9 +1,15 @@
 //! `drover lag` of one fleet.
 
 use std::path::Path;
+use std::time::Duration;
 
 use drover::report::{Report, Stuck};
 use drover::topic::Offset;
+use k8s_openapi::api::core::v1::Pod;
+use kube::Api;
+use kube::api::PostParams;
+use rdkafka::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use serde_json::{Value, json};
 
 use super::{Stage, drover, failed, said};
@@ -102,4 +108,70 @@ async fn lag_says_of_each_partition_what_waits_and_what_holds_it_up() {
     ];
     let missing = drover(nowhere, &missing).output().unwrap();
     assert!(failed(&missing, 2).contains("topic nowhere-at-all does not exist"));
+}
+
+/// A member of the group, as a worker is one: it calls itself by its pod.
+fn member(servers: &str, topic: &str, pod: &str) -> BaseConsumer {
+    let mut config = ClientConfig::new();
+    config
+        .set("bootstrap.servers", servers)
+        .set("group.id", topic)
+        .set("client.id", pod)
+        .set("enable.auto.commit", "false");
+    let consumer: BaseConsumer = config.create().unwrap();
+    consumer.subscribe(&[topic]).unwrap();
+    while consumer.assignment().unwrap().count() == 0 {
+        consumer.poll(Duration::from_millis(50));
+    }
+    consumer
+}
+
+/// Kafka counts a worker that was killed as a member until its session is over.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lag_marks_an_owner_whose_pod_is_gone() {
+    let broker = broker();
+    let topic = broker.create_topic("cli-lag-gone", 1).await;
+    produce(&broker.servers, &topic, &[0], 3);
+    let _member = member(&broker.servers, &topic, "orders-7f-x2");
+    let stage = Stage::new().await;
+    stage
+        .create("orders", |document| {
+            document["spec"]["kafka"]["bootstrapServers"] = json!(broker.servers);
+            document["spec"]["topics"] = json!([topic]);
+            document["spec"]["groupId"] = json!(topic);
+        })
+        .await;
+    let owner = |arguments: &[&str]| {
+        let json = said(
+            stage
+                .drover(arguments)
+                .args(["--offsets-only", "-o", "json"]),
+        );
+        let json: Value = serde_json::from_str(&json).unwrap();
+        let lag = if json["items"].is_array() {
+            &json["items"][0]
+        } else {
+            &json
+        };
+        let partition = &lag["partitions"][0];
+        assert_eq!(partition["owner"], "orders-7f-x2", "{json}");
+        partition["ownerIsGone"].clone()
+    };
+    for one_or_many in [&["lag", "orders"][..], &["lag", "-l", "team=shop"]] {
+        assert_eq!(owner(one_or_many), true, "{one_or_many:?}");
+    }
+    let table = said(&mut stage.drover(&["lag", "orders", "--offsets-only"]));
+    assert!(table.contains("orders-7f-x2 (gone)"), "{table}");
+
+    let pod = json!({
+        "apiVersion": "v1", "kind": "Pod",
+        "metadata": { "name": "orders-7f-x2", "labels": { "drover.dev/consumer": "orders" } },
+        "spec": { "containers": [{ "name": "worker", "image": "worker:1" }] },
+    });
+    let pods: Api<Pod> = Api::namespaced(stage.client.clone(), &stage.namespace);
+    let pod = serde_json::from_value(pod).unwrap();
+    pods.create(&PostParams::default(), &pod).await.unwrap();
+    for one_or_many in [&["lag", "orders"][..], &["lag", "-l", "team=shop"]] {
+        assert_eq!(owner(one_or_many), false, "{one_or_many:?}");
+    }
 }

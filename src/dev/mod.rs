@@ -18,9 +18,9 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::StartAt;
-use crate::kafka::Embedded;
 use crate::kafka::admin::Admin;
 use crate::kafka::security::Security;
+use crate::kafka::{self, Embedded};
 use crate::lag::{self, Need, Source, Start};
 use crate::telemetry::log;
 use crate::worker::onlooker::Onlooker;
@@ -36,6 +36,8 @@ use setup::Setup;
 /// While coordinators are moving they are asked again after this, so many times.
 const ASK_AGAIN: Duration = Duration::from_millis(500);
 const ASKED_AGAIN: u32 = 60;
+/// How long brokers on loopback may take to say whether they are embedded ones; what is wrong with them is told later.
+const RECOGNISED: Duration = Duration::from_secs(3);
 /// How long Kafka may take to say which topics it has.
 const ASK: Duration = Duration::from_secs(10);
 
@@ -71,6 +73,28 @@ pub enum Kafka {
     Brokers(String),
     /// One in this process, whose topics have so many partitions.
     Embedded(i32),
+    /// The embedded one of another `drover dev`.
+    EmbeddedElsewhere(String),
+}
+
+impl Kafka {
+    /// Whoever names brokers may mean the embedded ones of another process, which need the same patience as one's own.
+    async fn recognised(self) -> Self {
+        let Self::Brokers(servers) = self else {
+            return self;
+        };
+        let asked = servers.clone();
+        let look = tokio::task::spawn_blocking(move || kafka::is_embedded_at(&asked, RECOGNISED));
+        match look.await {
+            Ok(true) => Self::EmbeddedElsewhere(servers),
+            Ok(false) | Err(_) => Self::Brokers(servers),
+        }
+    }
+
+    /// It is librdkafka's mock.
+    fn is_embedded(&self) -> bool {
+        matches!(self, Self::Embedded(_) | Self::EmbeddedElsewhere(_))
+    }
 }
 
 /// A handler on this machine.
@@ -96,15 +120,19 @@ pub fn begin_log(filter: &str) {
 /// # Errors
 /// In one line with its remedy: the file is wrong, a Secret is not given, Kafka refuses.
 pub async fn run(plan: &Plan, tell: Teller, stop: &CancellationToken) -> Result<Summary, String> {
+    let plan = &Plan {
+        kafka: plan.kafka.clone().recognised().await,
+        ..plan.clone()
+    };
     let embedded = match plan.kafka {
         Kafka::Embedded(_) => Some(
             Embedded::start().map_err(|error| format!("start a Kafka in this process: {error}"))?,
         ),
-        Kafka::Brokers(_) => None,
+        Kafka::Brokers(_) | Kafka::EmbeddedElsewhere(_) => None,
     };
     let servers = match (&embedded, &plan.kafka) {
         (Some(embedded), _) => embedded.servers().to_owned(),
-        (None, Kafka::Brokers(servers)) => servers.clone(),
+        (None, Kafka::Brokers(servers) | Kafka::EmbeddedElsewhere(servers)) => servers.clone(),
         (None, Kafka::Embedded(_)) => unreachable!("it was started"),
     };
     secrets::sweep();
@@ -140,7 +168,7 @@ pub async fn run(plan: &Plan, tell: Teller, stop: &CancellationToken) -> Result<
                 pointer: written.pointer.clone(),
             }),
         });
-        let running = Running::begin(&setup, embedded.is_some(), &reporter);
+        let running = Running::begin(&setup, plan.kafka.is_embedded(), &reporter);
         let next = tokio::select! {
             biased;
             () = stop.cancelled() => None,

@@ -79,7 +79,7 @@ impl Setup {
             );
             let rest = format!("{}={} {}={}", group.0, group.1, topics.0, topics.1);
             return Err(match plan.kafka {
-                Kafka::Brokers(_) => format!(
+                Kafka::Brokers(_) | Kafka::EmbeddedElsewhere(_) => format!(
                     "{own}; start it yourself with {}={servers} {rest}, or give --handler or --exec",
                     brokers.0
                 ),
@@ -124,13 +124,14 @@ fn connect(plan: &Plan, config: &mut WorkerConfig) {
             .any(|prefix| name.starts_with(prefix))
     };
     let said = plan.properties.iter().any(|(name, _)| about(name));
-    if said || matches!(plan.kafka, Kafka::Embedded(_)) {
+    if said || plan.kafka.is_embedded() {
         config.security = Security::default();
         config.properties.retain(|name, _| !about(name));
     }
-    if matches!(plan.kafka, Kafka::Embedded(_)) && config.group_protocol == GroupProtocol::Classic {
+    if plan.kafka.is_embedded() && config.group_protocol == GroupProtocol::Classic {
         // After a member has left, librdkafka's mock waits a session long, less a second, before it
-        // takes the next: with a pod's 30 s, that long at each change of the file.
+        // takes the next: with a pod's 30 s, that long at each change of the file, and twice when a second
+        // `drover dev` in the group ends.
         let short = SHORT_SESSION.map(|(name, value)| (name.to_owned(), value.to_owned()));
         config.properties.extend(short);
     }

@@ -24,4 +24,7 @@ pub mod topics;
 
 pub use by_hand::handshake::Handshake;
 pub use by_hand::static_member;
-pub use native::{Embedded, Event, Message, Polled, Silent, Tokens};
+pub use native::{
+    Embedded, Event, Message, PARTITIONS_ON_REQUEST, Polled, Silent, Tokens, is_embedded,
+    is_embedded_at,
+};

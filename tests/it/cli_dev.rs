@@ -158,6 +158,43 @@ fn a_change_of_the_file_takes_effect_and_one_that_cannot_be_run_is_told() {
     assert_eq!(summary["done"], 3);
 }
 
+/// librdkafka's mock waits a session long for others when somebody leaves.
+#[test]
+fn a_second_one_at_the_embedded_kafka_gives_its_partitions_back_within_seconds() {
+    let [first, second] = [(); 2].map(|()| Web::start(|_| ok()));
+    let yaml = Yaml::new("");
+    yaml.write(&first.url(), "");
+    let mut dev = Dev::start(&[yaml.path(), "--embedded", "-o", "json"]);
+    let begins = dev.wait_for("begins", |_| true);
+    let [brokers, group] = ["brokers", "group"].map(|key| begins[key].as_str().unwrap());
+    let some = |news: &serde_json::Value| {
+        let partitions = news["partitions"].as_array();
+        partitions.is_some_and(|partitions| !partitions.is_empty())
+    };
+    dev.wait_for("assigned", some);
+    let url = second.url();
+    let other = [
+        yaml.path(),
+        "--brokers",
+        brokers,
+        "--group",
+        group,
+        "--handler",
+        &url,
+        "-o",
+        "json",
+    ];
+    let mut other = Dev::start(&other);
+    other.wait_for("assigned", some);
+    let (code, _) = other.interrupt();
+    assert_eq!(code, Some(0));
+    let left = drover::clock::now();
+    let at = |news: &serde_json::Value| news["at"].as_str().unwrap().parse::<jiff::Timestamp>();
+    let back = dev.wait_for("assigned", |news| some(news) && at(news).unwrap() > left);
+    let waited = at(&back).unwrap().duration_since(left);
+    assert!(waited.as_secs() < 20, "{waited}");
+}
+
 fn dev_done(news: &serde_json::Value) -> bool {
     news["outcome"] == "done"
 }

@@ -11,10 +11,10 @@ use rdkafka::message::{DeliveryResult, Message, OwnedMessage};
 use rdkafka::producer::{BaseProducer, Producer, ProducerContext};
 
 use super::ProduceArgs;
-use crate::kafka::Tokens;
 use crate::kafka::errors::without_values;
 use crate::kafka::oauth::Grant;
 use crate::kafka::topics::Topics;
+use crate::kafka::{PARTITIONS_ON_REQUEST, Tokens, is_embedded};
 use crate::plural::noun;
 
 /// What the producer has heard.
@@ -264,7 +264,34 @@ fn unreachable(
     )
 }
 
+/// The Kafka of `drover dev` knows no request to create topics; it makes those that are asked for.
+fn create_at_embedded(producer: &BaseProducer<Heard>, args: &ProduceArgs) -> anyhow::Result<usize> {
+    let topic = &args.topic;
+    if let Some(wanted) = args
+        .partitions
+        .filter(|wanted| *wanted != PARTITIONS_ON_REQUEST)
+    {
+        bail!(
+            "the Kafka embedded in drover dev makes topic {topic} with {PARTITIONS_ON_REQUEST} partitions, and no other number; leave --partitions {wanted} away, or have {topic} in spec.topics of the KafkaConsumer and start drover dev with --partitions {wanted}"
+        );
+    }
+    let asked = producer
+        .client()
+        .fetch_metadata(Some(topic), args.timeout.0);
+    let metadata = asked.map_err(|error| unreachable(producer, args, &error))?;
+    let mut found = metadata.topics().iter();
+    match found.find(|found| found.name() == topic && found.error().is_none()) {
+        Some(found) => Ok(found.partitions().len()),
+        None => {
+            bail!("the Kafka embedded in drover dev did not make topic {topic}; check its name")
+        }
+    }
+}
+
 fn create(producer: &BaseProducer<Heard>, args: &ProduceArgs) -> anyhow::Result<usize> {
+    if is_embedded(producer.client()) {
+        return create_at_embedded(producer, args);
+    }
     let mut admin_config = ClientConfig::new();
     admin_config.set("bootstrap.servers", &args.bootstrap);
     for (name, value) in &args.properties {

@@ -2,8 +2,10 @@
 //!
 //! For development, and for tests. What it can and cannot do is in `docs/dev.md`.
 
+use std::time::Duration;
+
 use rdkafka::bindings as rd;
-use rdkafka::client::ClientContext;
+use rdkafka::client::{Client, ClientContext};
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::mocking::MockCluster;
@@ -84,9 +86,48 @@ impl Embedded {
     }
 }
 
+/// What a mock cluster calls itself begins so.
+const ID: &str = "mockCluster";
+/// Partitions of a topic that a mock makes because a client asks for it. librdkafka lets nobody set it.
+pub const PARTITIONS_ON_REQUEST: i32 = 4;
+
+/// Whether a client that has had an answer already is connected to such a cluster, of this process or another.
+pub fn is_embedded<C: ClientContext>(client: &Client<C>) -> bool {
+    let id = client.fetch_cluster_id(Duration::ZERO);
+    id.is_some_and(|id| id.starts_with(ID))
+}
+
+/// Whether such a cluster listens there. Only on loopback may it, so nobody else is asked.
+pub fn is_embedded_at(servers: &str, timeout: Duration) -> bool {
+    let on_loopback = |server: &str| {
+        let host = server.trim().rsplit_once(':').map(|(host, _)| host);
+        host.is_some_and(|host| ["127.0.0.1", "localhost", "[::1]"].contains(&host))
+    };
+    if !servers.split(',').all(on_loopback) {
+        return false;
+    }
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", servers);
+    let asker: KafkaResult<BaseProducer<Silent>> = config.create_with_context(Silent);
+    let Ok(asker) = asker else {
+        return false;
+    };
+    asker.client().fetch_metadata(None, timeout).is_ok() && is_embedded(asker.client())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_cluster_of_another_process_is_known_by_what_it_calls_itself() {
+        let timeout = Duration::from_secs(30);
+        let embedded = Embedded::start().unwrap();
+        assert!(is_embedded_at(embedded.servers(), timeout));
+        let two = format!("{}, kafka.example.com:9092", embedded.servers());
+        assert!(!is_embedded_at(&two, timeout));
+        assert!(!is_embedded_at("127.0.0.1:1", Duration::from_millis(50)));
+    }
 
     #[test]
     fn a_topic_is_created_once_and_two_clusters_are_two() {

@@ -11,7 +11,7 @@ pub(super) mod tails;
 mod tokens;
 mod topic_ids;
 
-pub use embedded::{Embedded, Silent};
+pub use embedded::{Embedded, PARTITIONS_ON_REQUEST, Silent, is_embedded, is_embedded_at};
 pub use queue::{Event, Message, Polled, Queue, metadata, place};
 pub use tokens::Tokens;
 pub use topic_ids::{NO_TOPIC_ID, topic_ids};

@@ -210,6 +210,24 @@ fn a_missing_topic_is_named_with_its_remedy_and_not_created() {
     }
 }
 
+/// librdkafka's mock knows no request to create topics.
+#[test]
+fn a_topic_is_created_at_the_kafka_of_drover_dev_or_refused_at_once() {
+    let kafka = Kafka::with_topic("orders", 1);
+    let bootstrap = kafka.bootstrap();
+    let create = |more: &[&str]| {
+        let all = ["--bootstrap", &bootstrap, "--topic", "refunds", "--create"];
+        produce(&[&all[..], more, &["x"]].concat(), "")
+    };
+    let error = failed(&create(&["--partitions", "7"]));
+    assert!(error.contains("with 4 partitions"), "{error}");
+    assert!(error.contains("leave --partitions 7 away"), "{error}");
+    succeeded(&create(&[]));
+    assert_eq!(kafka.records("refunds", 4, 1, |_| ()).len(), 1);
+    // It is there now.
+    succeeded(&create(&[]));
+}
+
 #[test]
 fn no_broker_is_said_with_the_address_and_the_reason() {
     // Nothing listens on port 1.

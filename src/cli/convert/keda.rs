@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use self::trigger::{Kafka, Trigger};
 use super::Wishes;
+use super::attempt::{Refusal, attempt};
 use super::deployment::Workload;
 use super::draft::Draft;
 use super::input::{Input, Object};
@@ -114,29 +115,25 @@ pub(super) fn convert(
     wishes: &Wishes,
     notes: &mut Notes,
 ) -> Option<Draft> {
-    let whole = Spot::object(index);
-    let result = read(input, index, wishes, notes);
-    result
-        .map_err(|(spot, why)| notes.not_converted(spot.unwrap_or(whole), why))
-        .ok()
+    attempt(
+        input,
+        index,
+        notes,
+        |object, Written { spec }, spot, notes| read(input, object, spec, spot, wishes, notes),
+    )
 }
 
-/// Where, if it is not the whole object, and why nothing can be written.
-type Refusal = (Option<Spot>, String);
-
-fn read(input: &Input, index: usize, wishes: &Wishes, notes: &mut Notes) -> Result<Draft, Refusal> {
-    let object = &input.0[index];
-    let written: Written = serde_json::from_value(object.value.clone()).map_err(|error| {
-        (
-            None::<Spot>,
-            format!("it cannot be read: {error}; correct it"),
-        )
-    })?;
-    let spec = written.spec;
-    let spot = Spot::object(index).then("spec");
+fn read(
+    input: &Input,
+    object: &Object,
+    spec: Spec,
+    spot: &Spot,
+    wishes: &Wishes,
+    notes: &mut Notes,
+) -> Result<Draft, Refusal> {
     let workload = workload(input, object, &spec.scale_target_ref)
         .map_err(|why| (Some(spot.then("scaleTargetRef")), why))?;
-    let kafka = trigger::kafka(&spec.triggers, &spot, &workload, wishes, notes)?;
+    let kafka = trigger::kafka(&spec.triggers, spot, &workload, wishes, notes)?;
 
     let mut draft = Draft::replacing(workload.object);
     draft.remark(format!(
@@ -147,12 +144,12 @@ fn read(input: &Input, index: usize, wishes: &Wishes, notes: &mut Notes) -> Resu
     source(&mut draft, &kafka);
     let params = auth::parameters(input, object, &kafka, &workload, notes)?;
     auth::write(&mut draft, notes, wishes, input, object, &kafka, &params);
-    bounds(&mut draft, notes, &spec, &workload, wishes, &spot);
-    schedule(&mut draft, notes, &spec, &spot);
+    bounds(&mut draft, notes, &spec, &workload, wishes, spot);
+    schedule(&mut draft, notes, &spec, spot);
     wishes.write(&mut draft);
     workload.write(&mut draft, notes);
     draft.remark("Delete the ScaledObject, then the Deployment, before this is applied: a group has one master.");
-    leftovers(notes, object, &spec, &spot);
+    leftovers(notes, object, &spec, spot);
     trigger::leftovers(&spec.triggers, &spot, wishes, notes);
     Ok(draft)
 }

@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use self::delivery::Delivery;
 use super::Wishes;
+use super::attempt::{Refusal, attempt};
 use super::draft::Draft;
 use super::environment::{Given, reference};
 use super::input::{Input, Object};
@@ -91,26 +92,22 @@ pub(super) fn convert(
     wishes: &Wishes,
     notes: &mut Notes,
 ) -> Option<Draft> {
-    let whole = Spot::object(index);
-    let result = read(input, index, wishes, notes);
-    result
-        .map_err(|(spot, why)| notes.not_converted(spot.unwrap_or(whole), why))
-        .ok()
+    attempt(
+        input,
+        index,
+        notes,
+        |object, Written { spec }, spot, notes| read(input, object, spec, spot, wishes, notes),
+    )
 }
 
-/// Where, if it is not the whole object, and why nothing can be written.
-type Refusal = (Option<Spot>, String);
-
-fn read(input: &Input, index: usize, wishes: &Wishes, notes: &mut Notes) -> Result<Draft, Refusal> {
-    let object = &input.0[index];
-    let written: Written = serde_json::from_value(object.value.clone()).map_err(|error| {
-        (
-            None::<Spot>,
-            format!("it cannot be read: {error}; correct it"),
-        )
-    })?;
-    let spec = written.spec;
-    let spot = Spot::object(index).then("spec");
+fn read(
+    input: &Input,
+    object: &Object,
+    spec: Spec,
+    spot: &Spot,
+    wishes: &Wishes,
+    notes: &mut Notes,
+) -> Result<Draft, Refusal> {
     let url = url(object, &spec.sink).map_err(|why| (Some(spot.then("sink")), why))?;
     let (group, from) = match (&spec.consumer_group, &wishes.group) {
         (Some(group), _) if !group.is_empty() => (group.clone(), Some(spot.then("consumerGroup"))),
@@ -149,12 +146,12 @@ fn read(input: &Input, index: usize, wishes: &Wishes, notes: &mut Notes) -> Resu
         &spot.then("net"),
     );
     draft.set("handler.http.url", url, Some(spot.then("sink")));
-    ordering(&mut draft, &spec, &spot);
+    ordering(&mut draft, &spec, spot);
     delivery::write(&mut draft, notes, &spec.delivery, &spot.then("delivery"));
-    sizes(&mut draft, notes, object, &spec, &spot);
+    sizes(&mut draft, notes, object, &spec, spot);
     wishes.write(&mut draft);
     draft.remark("Delete the KafkaSource before this is applied: a group has one master.");
-    leftovers(notes, object, &spec, &spot);
+    leftovers(notes, object, &spec, spot);
     Ok(draft)
 }
 

@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::cli::convert::Wishes;
+use crate::cli::convert::attempt::Refusal;
 use crate::cli::convert::deployment::{Workload, list};
 use crate::cli::convert::environment::Given;
 use crate::cli::convert::notes::{NOT_KNOWN, Notes, Spot};
@@ -122,9 +123,6 @@ const NOT_CARRIED: &[(&str, &str, &str)] = &[
         "all partitions of a topic are counted; where some are another's, that needs a topic of its own",
     ),
 ];
-
-/// Where, if it is not the whole object, and why nothing can be written.
-type Refusal = (Option<Spot>, String);
 
 pub(super) fn kafka<'a>(
     triggers: &'a [Trigger],

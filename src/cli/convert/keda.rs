@@ -4,6 +4,7 @@
 
 mod auth;
 mod cron;
+mod oauth;
 mod trigger;
 
 use std::collections::BTreeMap;

@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::GROUP;
+use super::oauth;
 use super::trigger::Kafka;
 use crate::cli::convert::Wishes;
 use crate::cli::convert::deployment::Workload;
@@ -190,16 +191,9 @@ pub(super) fn write(
     if let Some((mechanism, spot)) = word("sasl", &SASL_WORDS) {
         let mechanism = match mechanism {
             Some("none") => return,
-            Some(other @ ("gssapi" | "aws_msk_iam" | "oauthbearer")) => {
-                let by_hand = match other {
-                    "oauthbearer" => {
-                        "write spec.kafka.sasl with mechanism OAuthBearer and where tokens come from by hand"
-                    }
-                    _ => {
-                        "Drover has Plain, ScramSha256, ScramSha512 and OAuthBearer; give the fleet a user with one of them, and write spec.kafka.sasl"
-                    }
-                };
-                notes.incomplete(spot, format!("{other} is not carried; {by_hand}"));
+            Some("oauthbearer") => return oauth::write(draft, notes, wishes, parameters, &spot),
+            Some(other @ ("gssapi" | "aws_msk_iam")) => {
+                notes.incomplete(spot, format!("{other} is not carried; Drover has Plain, ScramSha256, ScramSha512 and OAuthBearer; give the fleet a user with one of them, and write spec.kafka.sasl"));
                 return;
             }
             mechanism => mechanism,

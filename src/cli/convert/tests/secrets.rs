@@ -126,7 +126,7 @@ fn what_only_a_secret_says_is_asked_for() {
 
 #[test]
 fn what_drover_does_not_have_is_left_to_a_hand() {
-    for mechanism in ["gssapi", "aws_msk_iam", "oauthbearer"] {
+    for mechanism in ["gssapi", "aws_msk_iam"] {
         let outcome = of(&format!("sasl: {mechanism}"), &["username"], "", &named());
         told(
             &outcome,
@@ -153,6 +153,82 @@ fn what_drover_does_not_have_is_left_to_a_hand() {
     told(
         &converted(&texts, &named()),
         "Incomplete spec.podIdentity: ",
+    );
+}
+
+/// An authentication with OAuth 2.0, whose further words stand in a ConfigMap.
+fn with_oauth(words: &str, wishes: &Wishes) -> Outcome {
+    let parameters: Vec<&str> = words
+        .split("; ")
+        .filter_map(|word| word.split(": ").next())
+        .collect();
+    let config_targets = targets(&parameters);
+    let authentication = authentication(&targets(&["username", "password"])).replace(
+        "secretTargetRef:",
+        &format!("configMapTargetRef: [{config_targets}], secretTargetRef:"),
+    );
+    let data: String = words
+        .split("; ")
+        .map(|word| format!("  {word}\n"))
+        .collect();
+    let config_map = format!(
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {{ name: kafka, namespace: shop }}\ndata:\n{data}"
+    );
+    let texts = [
+        scaled("", &trigger("sasl: oauthbearer")),
+        deployment("", ""),
+        authentication,
+        secret(""),
+        config_map,
+    ];
+    let outcome = converted(&texts, wishes);
+    let all = format!("{outcome:?}");
+    assert!(!all.contains(HUSH), "{all}");
+    outcome
+}
+
+#[test]
+fn oauth_with_client_credentials_is_carried() {
+    let words = "oauthTokenEndpointUri: https://login.example.com/token; scopes: 'kafka,events'; oauthExtensions: 'logicalCluster=lkc-1'; saslTokenProvider: bearer";
+    let outcome = with_oauth(words, &named());
+    assert_eq!(
+        spec(&outcome)["kafka"]["sasl"],
+        json!({
+            "mechanism": "OAuthBearer",
+            "oauth": {
+                "tokenEndpoint": "https://login.example.com/token",
+                "clientId": "orders",
+                "clientSecret": { "name": "kafka", "key": "password" },
+                "scope": "kafka events",
+                "extensions": { "logicalCluster": "lkc-1" },
+            },
+        })
+    );
+}
+
+#[test]
+fn of_oauth_what_is_not_in_the_input_or_a_clouds_own_is_left_to_a_hand() {
+    let outcome = with_oauth(
+        "oauthTokenEndpointUri: https://login.example.com/token",
+        &Wishes::default(),
+    );
+    told(
+        &outcome,
+        "Incomplete spec.secretTargetRef[0]: the client's id stands in key username of Secret kafka",
+    );
+    let outcome = with_oauth("scopes: kafka", &named());
+    told(
+        &outcome,
+        "Incomplete spec.triggers[0].metadata.sasl: the address that gives tokens stands in nowhere",
+    );
+    let outcome = with_oauth("saslTokenProvider: aws_msk_iam", &named());
+    told(
+        &outcome,
+        "Incomplete spec.configMapTargetRef[0]: tokens of aws_msk_iam are not to be had here",
+    );
+    assert_eq!(
+        outcome.consumers[0].document["spec"]["kafka"]["sasl"],
+        Value::Null
     );
 }
 

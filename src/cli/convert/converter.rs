@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::draft::Draft;
 use super::input::Input;
-use super::notes::{Note, Notes, Verdict};
+use super::notes::{Note, Notes, Spot, Verdict};
 use super::{Wishes, deployment, keda, knative};
 use crate::fleet::check_document;
 
@@ -51,6 +51,18 @@ pub(super) fn convert(input: &Input, wishes: &Wishes) -> Outcome {
             ("apps", "Deployment") if scaled.contains(&index) => None,
             ("apps", "Deployment") => {
                 deployment::convert(input, index, &of_deployments, alone, &mut notes)
+            }
+            (keda::GROUP, "ScaledJob") if keda::consumes(object) => {
+                notes.not_converted(Spot::object(index), keda::NO_JOBS);
+                None
+            }
+            (knative::EVENTING, "Trigger") => {
+                notes.not_converted(Spot::object(index), knative::no_trigger(object));
+                None
+            }
+            (knative::EVENTING, "Broker") => {
+                notes.not_carried(Spot::object(index), knative::NO_BROKER);
+                None
             }
             // They are looked into where another object names them.
             (keda::GROUP, "TriggerAuthentication" | "ClusterTriggerAuthentication")
@@ -98,7 +110,7 @@ fn tell_masters_of_one_group(drafts: &[(usize, Draft)], notes: &mut Notes) {
         if let Some((_, other)) = before {
             let group = draft.get("groupId").as_str().unwrap_or_default();
             let other = other.document()["metadata"]["name"].clone();
-            let spot = super::notes::Spot::object(*index);
+            let spot = Spot::object(*index);
             notes.incomplete(spot, format!("its group {group} is that of KafkaConsumer {other}, too, and a group has one master; convert one of them, or give each its own group"));
         }
     }

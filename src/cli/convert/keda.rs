@@ -22,6 +22,16 @@ use super::notes::{NOT_KNOWN, Notes, Spot};
 
 pub(super) const GROUP: &str = "keda.sh";
 
+/// Why a ScaledJob is not converted, and what to do.
+pub(super) const NO_JOBS: &str = "it starts a Job for each so many records, which takes some and ends; pods of a KafkaConsumer stay, and share the partitions. Have the program go on consuming, as a Deployment with a ScaledObject, and convert that; or, where it handles one record after another, have it answer HTTP or lines of JSON, and write a KafkaConsumer with handler.http or handler.exec by hand, with the trigger's bootstrapServers, topic and consumerGroup as kafka.bootstrapServers, topics and groupId";
+
+/// Whether a trigger of it is of Kafka.
+pub(super) fn consumes(object: &Object) -> bool {
+    let triggers = object.value["spec"]["triggers"].as_array();
+    let mut kinds = triggers.into_iter().flatten().map(|it| &it["type"]);
+    kinds.any(|kind| trigger::KINDS.iter().any(|kafka| kind == kafka))
+}
+
 /// Seconds of `idleTimeToZero` at least and at most.
 const IDLE_S: (u64, u64) = (1, 86_400);
 

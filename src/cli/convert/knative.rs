@@ -19,6 +19,24 @@ use super::notes::{NOT_KNOWN, Notes, Spot};
 use super::security::{self, Said, Sasl};
 
 pub(super) const GROUP: &str = "sources.knative.dev";
+pub(super) const EVENTING: &str = "eventing.knative.dev";
+
+/// What to say of a Broker.
+pub(super) const NO_BROKER: &str =
+    "nothing consumes by it; what its Triggers deliver is told of them";
+
+/// Why a Trigger is not converted, and what to do.
+pub(super) fn no_trigger(object: &Object) -> String {
+    let broker = object.value["spec"]["broker"].as_str().unwrap_or("default");
+    let namespace = match object.namespace.as_str() {
+        "" => "NAMESPACE",
+        namespace => namespace,
+    };
+    let name = &object.name;
+    format!(
+        "its Kafka is that of Broker {broker}, which a ConfigMap of the cluster names, and only a Broker of class Kafka has one; write a KafkaConsumer by hand, with topics [knative-broker-{namespace}-{broker}] and groupId knative-trigger-{namespace}-{name} (unless the cluster names them otherwise), the subscriber as handler.http.url and format CloudEvents; instead of its filter the service answers Drover-Result: skip"
+    )
+}
 
 #[derive(Deserialize)]
 struct Written {

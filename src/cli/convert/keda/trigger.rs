@@ -37,6 +37,9 @@ impl Authentication {
     }
 }
 
+/// What KEDA calls its triggers of Kafka.
+pub(super) const KINDS: [&str; 2] = ["kafka", "apache-kafka"];
+
 impl Trigger {
     /// What its metadata say under a name; nothing is as if it were not there.
     pub fn said(&self, name: &str) -> Option<String> {
@@ -48,7 +51,7 @@ impl Trigger {
     }
 
     fn is_kafka(&self) -> bool {
-        ["kafka", "apache-kafka"].contains(&self.kind.as_str())
+        KINDS.contains(&self.kind.as_str())
     }
 }
 

@@ -216,6 +216,22 @@ fn what_is_no_one_consumer_is_refused() {
 }
 
 #[test]
+fn of_a_scaled_job_of_kafka_it_is_said_why_nothing_is_written_and_what_to_do() {
+    let job = |triggers: &str| {
+        let text = "
+apiVersion: keda.sh/v1alpha1
+kind: ScaledJob
+metadata: { name: orders, namespace: shop }
+spec: { jobTargetRef: {}, triggers: [TRIGGERS] }
+";
+        converted(&[text.replace("TRIGGERS", triggers)], &wished())
+    };
+    refused(&job(&kafka("")), "pods of a KafkaConsumer stay");
+    let other = job("{ type: cpu, metadata: {} }");
+    assert_eq!(other.passed_over["ScaledJob"], 1);
+}
+
+#[test]
 fn flags_and_the_programs_environment_say_what_a_trigger_does_not() {
     let silent = "{ type: kafka, metadata: { bootstrapServersFromEnv: BROKERS } }";
     let env = "env: [{ name: BROKERS, value: 'kafka:9092' }, { name: KAFKA_TOPIC, value: orders }]";

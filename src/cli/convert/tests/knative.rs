@@ -190,3 +190,27 @@ fn without_the_group_that_it_has_nothing_is_written() {
     };
     assert_eq!(spec(&converted(&[text], &wishes))["groupId"], "mine");
 }
+
+#[test]
+fn of_a_trigger_it_is_said_by_which_topic_and_group_to_write_it_by_hand() {
+    let texts = [
+        "
+apiVersion: eventing.knative.dev/v1
+kind: Trigger
+metadata: { name: users, namespace: shop }
+spec: { broker: events, subscriber: { uri: 'http://users' } }
+",
+        "
+apiVersion: eventing.knative.dev/v1
+kind: Broker
+metadata: { name: events, namespace: shop }
+",
+    ];
+    let outcome = converted(&texts.map(str::to_owned), &Wishes::default());
+    refused(
+        &outcome,
+        "topics [knative-broker-shop-events] and groupId knative-trigger-shop-users",
+    );
+    told(&outcome, "NotCarried : nothing consumes by it");
+    assert!(outcome.passed_over.is_empty());
+}

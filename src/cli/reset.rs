@@ -229,7 +229,13 @@ async fn tell(
         let count = |steps: usize| u64::try_from(steps).unwrap_or(u64::MAX);
         let set = part_are(count(done.len()), count(steps.len()), "partition");
         let (group, resume) = (&fleet.group, fleet.resume());
-        format!("{table}{set} set in group {group}; let it go on: {resume}\n")
+        let rest = match done.len() < steps.len() {
+            true => {
+                ", and the rest stay where they were: mend what is said of them and do it again, or"
+            }
+            false => ";",
+        };
+        format!("{table}{set} set in group {group}{rest} let it go on: {resume}\n")
     };
     args.output.print(|| value(wanted, steps, true), text)?;
     let Some(cluster) = fleet.cluster.as_ref().filter(|_| !done.is_empty()) else {

@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 
 use crate::lag_admin::{commit, produce};
 use crate::lag_broker::broker;
+use crate::support::acls::{self, DESCRIBE, Of};
 use crate::support::consumers::http_url;
 use crate::support::control_plane::control_plane;
 
@@ -34,15 +35,21 @@ struct Stage {
 
 impl Stage {
     async fn of(name: &str) -> Self {
-        let client = control_plane().client().await;
-        let namespace = control_plane().namespace(&client).await;
         let servers = broker().servers.as_str();
         let topic = broker().create_topic(name, 2).await;
         produce(servers, &topic, &[0, 1], 5);
+        Self::on(servers, &[&topic]).await
+    }
+
+    /// On these topics, the first of which names the group.
+    async fn on(servers: &'static str, topics: &[&str]) -> Self {
+        let client = control_plane().client().await;
+        let namespace = control_plane().namespace(&client).await;
+        let topic = topics[0].to_owned();
         let mut document = http_url();
         document["metadata"] = json!({ "name": "orders" });
         document["spec"]["kafka"]["bootstrapServers"] = json!(servers);
-        document["spec"]["topics"] = json!([topic]);
+        document["spec"]["topics"] = json!(topics);
         document["spec"]["groupId"] = json!(topic);
         document["spec"]["paused"] = json!(true);
         let stage = Self {
@@ -320,4 +327,64 @@ async fn of_a_topic_that_was_made_anew_no_count_is_told() {
     assert_eq!(first["again"], Value::Null, "{first}");
     assert_eq!(told["partitions"][1]["again"], 3);
     assert_eq!(stage.committed().await, at([0, 0]));
+}
+
+/// Kafka refuses by the partition: those of a topic that this user may see and not read.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_partitions_that_kafka_refuses_it_is_said_and_the_others_are_set() {
+    let servers = acls::broker().servers.as_str();
+    let mut topics = Vec::new();
+    for name in ["reset-allowed", "reset-refused"] {
+        let topic = acls::broker().create_topic(name, 1).await;
+        produce(servers, &topic, &[0], 5);
+        topics.push(topic);
+    }
+    let [allowed, refused] = [&topics[0], &topics[1]];
+    for topic in [allowed, refused] {
+        commit(servers, allowed, topic, &[(0, 3, "")]);
+    }
+    acls::allow(Of::Topic(refused), DESCRIBE);
+    let stage = Stage::on(servers, &[allowed, refused]).await;
+
+    let output = stage.reset(&["--to", "earliest", "-y", "-o", "json"]);
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{error}");
+    assert_eq!(error.lines().count(), 1, "{error}");
+    let named = format!("set the offset of {refused}[0]: ");
+    assert!(
+        error.contains(&named) && error.contains("give this user the right"),
+        "{error}"
+    );
+    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(told["partitions"][0]["error"], Value::Null, "{told}");
+    assert!(told["partitions"][1]["error"].is_string(), "{told}");
+    let admin = Admin::open(servers, &BTreeMap::new()).unwrap();
+    let asked = [allowed, refused].map(|topic| TopicPartition::new(topic.as_str(), 0));
+    let found = admin.committed(allowed, &asked, DEADLINE).await.unwrap();
+    let found = found.into_values().map(|answer| answer.unwrap().offset);
+    assert_eq!(
+        found.collect::<Vec<_>>(),
+        [Some(Offset(0)), Some(Offset(3))]
+    );
+
+    // For people; and the event tells of what was done only.
+    let output = stage.reset(&["--to", "latest", "-y"]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    let set =
+        format!("1 of 2 partitions is set in group {allowed}, and the rest stay where they were");
+    assert!(text.contains(&set), "{text}");
+    let events: Api<Event> = Api::namespaced(stage.client.clone(), &stage.namespace);
+    let events = events.list(&ListParams::default()).await.unwrap();
+    let notes = events
+        .items
+        .iter()
+        .filter_map(|event| event.note.as_deref());
+    let notes: Vec<_> = notes
+        .filter(|note| note.contains(allowed.as_str()))
+        .collect();
+    assert!(!notes.is_empty());
+    assert!(
+        !notes.iter().any(|note| note.contains(refused.as_str())),
+        "{notes:?}"
+    );
 }

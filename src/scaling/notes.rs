@@ -23,11 +23,12 @@ pub(super) fn add(
 ) -> Plan {
     let promise = policy.max_delay.as_secs_f64();
     if let Some(start_up) = state.orders.usual_start_up() {
-        let rest = NOTICE + state.orders.rebalance(policy);
-        if start_up + rest > promise {
+        let rebalance = state.orders.rebalance(policy);
+        if start_up + NOTICE + rebalance > promise {
             plan = plan.note(Why::SloUnreachable {
-                start_up,
-                needed: (promise - rest).max(0.0),
+                notice: NOTICE,
+                start_up: start_up.round(),
+                rebalance: in_round_numbers(rebalance),
                 promise: policy.max_delay,
             });
         }
@@ -77,6 +78,14 @@ pub(super) fn add(
     plan
 }
 
+/// No less, and the same for all that are about as long: each rebalance takes another time, and a sentence that
+/// changes with each says nothing new.
+fn in_round_numbers(seconds: f64) -> f64 {
+    const ROUND: [f64; 6] = [5.0, 10.0, 15.0, 20.0, 30.0, 45.0];
+    let found = ROUND.into_iter().find(|round| seconds <= *round);
+    found.unwrap_or_else(|| (seconds / 30.0).ceil() * 30.0)
+}
+
 /// That records failed and are tried again, once that holds one of them for long.
 pub(super) fn retries(policy: &Policy, state: &State, reading: &Reading<'_>) -> Option<Why> {
     let (partition, seconds) = state.held_longest(reading)?;
@@ -99,4 +108,22 @@ fn blamed<'a>(state: &State, reading: &Reading<'a>, seconds: f64) -> Option<&'a 
     let idle = state.guards.finished_nothing_for(pod, reading.at)?;
     let alone = owners.all(|owner| owner == Some(pod));
     (alone && idle > MOST * seconds).then_some(pod)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::in_round_numbers;
+
+    #[test]
+    fn rebalances_of_about_one_length_are_told_as_one() {
+        for (seconds, told) in [
+            (0.0, 5.0),
+            (2.1, 5.0),
+            (5.0, 5.0),
+            (5.2, 10.0),
+            (61.0, 90.0),
+        ] {
+            assert_eq!(in_round_numbers(seconds), told, "{seconds}");
+        }
+    }
 }

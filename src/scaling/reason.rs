@@ -214,10 +214,12 @@ pub enum Why {
     },
     /// Pods take so long to start that a sudden rise of the load breaks the promise.
     SloUnreachable {
-        /// Seconds that they take.
+        /// Seconds until a rise is noticed.
+        notice: f64,
+        /// Seconds that pods take to start.
         start_up: f64,
-        /// Seconds that they may take.
-        needed: f64,
+        /// Seconds at most that the group takes to share its partitions out.
+        rebalance: f64,
         /// What the user promised.
         promise: Duration,
     },

@@ -229,19 +229,26 @@ impl fmt::Display for Why {
                 "one pod stays: waking up from zero takes {takes:.1}s, longer than the promised {promise:?}; speed up the pod's start or raise scaling.maxDelay"
             ),
             Self::SloUnreachable {
-                needed, promise, ..
-            } if *needed < 1.0 => write!(
-                f,
-                "what has to happen before a new pod works takes longer than the promise of {promise:?} even where a pod starts at once, so a sudden rise of the load breaks it; raise scaling.maxDelay, or keep enough pods with scaling.minReplicas"
-            ),
-            Self::SloUnreachable {
+                notice,
                 start_up,
-                needed,
+                rebalance,
                 promise,
-            } => write!(
-                f,
-                "a pod takes {start_up:.0}s to start, so a sudden rise of the load breaks the promise of {promise:?}; it holds with a start of {needed:.0}s, or raise scaling.maxDelay or scaling.minReplicas"
-            ),
+            } => {
+                write!(
+                    f,
+                    "a sudden rise of the load breaks the promise of {promise:?}: it is noticed after {notice:.0}s, a pod takes {start_up:.0}s to start, and the group up to {rebalance:.0}s to share its partitions out, which is {:.0}s; ",
+                    notice + start_up + rebalance
+                )?;
+                let needed = promise.as_secs_f64() - notice - rebalance;
+                if needed < 1.0 {
+                    f.write_str("no start is fast enough for that: raise scaling.maxDelay, or keep enough pods with scaling.minReplicas")
+                } else {
+                    write!(
+                        f,
+                        "it holds with a start of {needed:.0}s, or raise scaling.maxDelay or scaling.minReplicas"
+                    )
+                }
+            }
             Self::RetentionNear { partition, seconds } => write!(
                 f,
                 "retention reaches unread records of {partition} in about {seconds:.0}s: all pods that help are ordered; lengthen the topic's retention.ms if that is not enough"

@@ -209,6 +209,40 @@ fn keys_come_from_files_from_named_variables_and_from_those_of_habit() {
     assert_eq!(succeeded(fed(habit, b"")), b"hello\n");
 }
 
+/// While keys are rotated.
+#[test]
+fn beside_a_file_with_all_keys_older_ones_decrypt_and_the_files_own_encrypts() {
+    let (_folder, [old, salt, secret]) = files(["old-key", "salt-of-a-test", SECRET]);
+    let with_old = ["--primary-key-file", old.as_str()];
+    let with_salt = ["--key-derivation-salt-file", salt.as_str()];
+    let both = [&["--keys-file", secret.as_str()], &with_old[..]].concat();
+    let text = |output| String::from_utf8(succeeded(output)).unwrap();
+    let message = text(drover(
+        &[&["encrypt"], &with_old[..], &with_salt, &["older"]].concat(),
+        b"",
+    ));
+    let read = drover(
+        &[&["decrypt"], &both[..], &[message.trim_end()]].concat(),
+        b"",
+    );
+    assert_eq!(succeeded(read), b"older\n");
+
+    let message = text(drover(&[&["encrypt"], &both[..], &["newer"]].concat(), b""));
+    let read = drover(
+        &["decrypt", "--keys-file", &secret, message.trim_end()],
+        b"",
+    );
+    assert_eq!(succeeded(read), b"newer\n");
+    // There is one salt.
+    let two = [
+        &["decrypt", "--keys-file", secret.as_str()],
+        &with_salt[..],
+        &["x"],
+    ]
+    .concat();
+    assert_eq!(drover(&two, b"").status.code(), Some(2));
+}
+
 #[test]
 fn what_cannot_be_decrypted_is_told_by_its_kind_and_the_rest_goes_on() {
     let (_folder, [keys, other]) = files([SECRET, &SECRET.replace("primary-key", "hush-hush")]);

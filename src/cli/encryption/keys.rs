@@ -26,9 +26,10 @@ const VARIABLES: [&str; 3] = [
 pub struct KeyArgs {
     /// A file with all of them: a Secret with the keys primary_key, key_derivation_salt and perhaps
     /// deterministic_key, or Rails' credentials with active_record_encryption
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["primary_key_file", "primary_key_env", "key_derivation_salt_file", "key_derivation_salt_env", "deterministic_key_file", "deterministic_key_env"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["key_derivation_salt_file", "key_derivation_salt_env", "deterministic_key_file", "deterministic_key_env"])]
     keys_file: Option<PathBuf>,
-    /// A file that holds a primary key; can be given several times: the last one encrypts
+    /// A file that holds a primary key; can be given several times: the last one encrypts. Beside --keys-file they are
+    /// older ones, which only decrypt: those of --keys-file come after them
     #[arg(long, value_name = "FILE")]
     primary_key_file: Vec<PathBuf>,
     /// A variable that holds a primary key; comes after those from files
@@ -106,17 +107,15 @@ impl KeyArgs {
             let text = Zeroizing::new(read(file)?);
             let text = std::str::from_utf8(&text)
                 .map_err(|_| anyhow!("{} is not UTF-8 text", file.display()))?;
-            return in_document(text).map_err(|why| anyhow!("{}: {why:#}", file.display()));
+            let found = in_document(text).map_err(|why| anyhow!("{}: {why:#}", file.display()));
+            let mut found = found?;
+            // While keys are rotated the application's own encrypts, and messages of older ones are still about.
+            let older = self.primary_keys()?;
+            found.primary_keys.splice(..0, older);
+            return Ok(found);
         }
         if !self.any_single() {
             return self.in_usual_places();
-        }
-        let mut primary_keys = Vec::new();
-        for path in &self.primary_key_file {
-            primary_keys.push(file(path)?);
-        }
-        for name in &self.primary_key_env {
-            primary_keys.push(variable(name)?);
         }
         let one = |path: &Option<PathBuf>, name: &Option<String>| match (path, name) {
             (Some(path), _) => file(path).map(Some),
@@ -124,13 +123,20 @@ impl KeyArgs {
             (None, None) => Ok(None),
         };
         complete(
-            primary_keys,
+            self.primary_keys()?,
             one(&self.deterministic_key_file, &self.deterministic_key_env)?,
             one(
                 &self.key_derivation_salt_file,
                 &self.key_derivation_salt_env,
             )?,
         )
+    }
+
+    /// Those that are named one by one.
+    fn primary_keys(&self) -> anyhow::Result<Vec<Secret>> {
+        let of_files = self.primary_key_file.iter().map(|path| file(path));
+        let of_variables = self.primary_key_env.iter().map(|name| variable(name));
+        of_files.chain(of_variables).collect()
     }
 
     fn in_usual_places(&self) -> anyhow::Result<Secrets> {

@@ -166,7 +166,12 @@ impl<P> Engine<P> {
         self.no_longer_stuck(id, bar.offset, effects);
     }
 
-    fn no_longer_stuck(&mut self, id: LaneId, offset: Offset, effects: &mut Vec<Effect<P>>) {
+    pub(super) fn no_longer_stuck(
+        &mut self,
+        id: LaneId,
+        offset: Offset,
+        effects: &mut Vec<Effect<P>>,
+    ) {
         let Some(lane) = self.lane_mut(id) else {
             return;
         };

@@ -57,6 +57,10 @@ impl<P> Engine<P> {
                 if let Some(wait) = self.wait_after(handle, attempts) {
                     self.suspect_if_broken(handle, &failure);
                     self.note(handle, failure);
+                    if self.settings.later(attempts).is_some() {
+                        // Whatever was in its way before: now it waits, which is wanted.
+                        self.no_longer_stuck(ticket.lane, ticket.offset, effects);
+                    }
                     self.try_again(index, handle, wait, effects);
                 } else {
                     let reason = DeadLetterReason::AttemptsExhausted;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::rig::{Rig, ms, retry, settings};
+use super::rig::{Rig, failure, ms, retry, settings};
 use crate::engine::{Effect, Settings, Ticket, Verdict};
 use crate::report::{Later, MAX_BYTES, Report};
 use crate::topic::Offset;
@@ -151,6 +151,22 @@ fn the_next_owner_waits_for_the_rest_and_counts_on() {
         let letters = next.take(|effect| matches!(effect, Effect::DeadLetter { .. }).then_some(()));
         assert_eq!(letters.len(), 1, "and that was the last");
     }
+}
+
+#[test]
+fn what_stalled_before_and_waits_now_is_stuck_no_more() {
+    let mut rig = Rig::new(tiers(), 1);
+    rig.read(0, 0, 7);
+    let ticket = rig.one();
+    rig.answer(ticket, Verdict::Misconfigured(failure()));
+    assert_eq!(rig.stalls(), [(0, 1)]);
+    let (_, ticket, attempt) = rig.pass_to_delivery();
+    assert_eq!(attempt, 1, "that cost none");
+    rig.fail_quickly(ticket);
+    assert_eq!(rig.unstalled(), [0]);
+    let (_, report) = rig.last_report();
+    assert_eq!(report.stuck, None, "to wait is no defect");
+    assert_eq!(report.later.unwrap().records, 1);
 }
 
 #[test]

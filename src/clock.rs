@@ -30,6 +30,14 @@ impl Monotonic {
         self.start.elapsed()
     }
 
+    /// What the wall clock showed at the start, since 1970, going by what it shows now. It changes where that clock is
+    /// set, and where this one stood still: while the machine slept.
+    pub fn began(&self) -> Duration {
+        let wall = now().duration_since(Timestamp::UNIX_EPOCH);
+        let wall = Duration::try_from(wall).unwrap_or_default();
+        wall.saturating_sub(self.elapsed())
+    }
+
     /// The instant at `elapsed` after the start, for a timer.
     pub fn at(&self, elapsed: Duration) -> Instant {
         self.start + elapsed

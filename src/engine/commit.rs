@@ -85,7 +85,8 @@ impl Commits {
 
 /// The whole second, since 1970, in which `due` is over.
 pub(super) fn no_earlier(due: Duration) -> u64 {
-    due.as_secs() + u64::from(due.subsec_nanos() > 0)
+    due.as_secs()
+        .saturating_add(u64::from(due.subsec_nanos() > 0))
 }
 
 impl<P> Engine<P> {
@@ -218,7 +219,7 @@ impl<P> Engine<P> {
         let tries = lane.tried.range(offset.0..).map(|(offset, tried)| Tries {
             offset: *offset,
             attempts: tried.attempts,
-            next_at: tried.due.map(|due| no_earlier(began + due)),
+            next_at: tried.due.map(|due| no_earlier(began.saturating_add(due))),
         });
         let tries: Vec<_> = tries.take(MOST_TRIES).collect();
         let suspects = lane.suspects.range(offset.0..);

@@ -93,6 +93,8 @@ pub enum Event<P> {
     /// begun until there was time to hear of that; what is taken away meanwhile comes as
     /// [`Event::Lost`].
     Slept,
+    /// The wall clock was set, or the engine's own stood still: by the wall clock time zero is so long after 1970.
+    ClockSet(Duration),
     /// Time passed; see [`super::Engine::next_deadline`].
     Tick,
     /// SIGTERM or SIGINT: finish, commit, give everything back, leave.

@@ -58,6 +58,6 @@ impl<P> Engine<P> {
         let tried = lane.tried.get(&record.offset.0);
         let tried = tried.filter(|_| later.contains(&record.attempts))?;
         let due = tried.due.unwrap_or(self.now);
-        Some(no_earlier(self.settings.began + due))
+        Some(no_earlier(self.settings.began.saturating_add(due)))
     }
 }

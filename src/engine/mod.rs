@@ -112,7 +112,7 @@ impl Run {
 pub struct Settings {
     /// The pod, for reports.
     pub pod: String,
-    /// The wall clock at time zero, since 1970: what is due is reported by it.
+    /// The wall clock at time zero, since 1970: what is due is reported by it. See [`Event::ClockSet`].
     pub began: Duration,
     /// Which records wait for each other.
     pub ordering: Ordering,
@@ -278,6 +278,7 @@ impl<P> Engine<P> {
             Event::Partitions(all) => self.partitions_are(all),
             Event::Suspects(records) => self.suspect(records),
             Event::Slept => self.throttle.hold(self.now + HEAR_OF_LOSS),
+            Event::ClockSet(began) => self.clock_set(began),
             Event::Shutdown => self.shutdown(effects),
             Event::Tick => {}
         }

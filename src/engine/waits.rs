@@ -45,6 +45,22 @@ impl<P> Engine<P> {
         }
     }
 
+    /// Where the wall clock has time zero, as far as is known: since 1970.
+    pub fn began(&self) -> Duration {
+        self.settings.began
+    }
+
+    /// What waits goes on to wait as long; whoever has it next is told of that by the clock as it is now.
+    pub(super) fn clock_set(&mut self, began: Duration) {
+        self.settings.began = began;
+        let waiting = self.lanes.iter().flatten();
+        let waiting = waiting.filter(|lane| !lane.tried.is_empty());
+        let waiting: Vec<_> = waiting.map(|lane| lane.id).collect();
+        for id in waiting {
+            self.changed(id);
+        }
+    }
+
     /// How much longer a record waits that failed before it was read here; none where its turn is
     /// now.
     pub(super) fn rest_of_wait(&self, tried: Tried) -> Option<Duration> {

@@ -25,7 +25,7 @@ use super::reachability::Place;
 use super::shares::Shares;
 use super::skips::Skips;
 use super::{Error, Options};
-use crate::clock::{self, Monotonic};
+use crate::clock::Monotonic;
 use crate::engine::{Breaker, Engine, RateLimit, Run, Settings};
 use crate::kafka::Handshake;
 use crate::kafka::client_config::{self, Connection, Membership};
@@ -139,7 +139,7 @@ pub(super) fn begin(
     };
     Ok(Loop::new(Parts {
         consumer,
-        engine: Engine::new(settings(config, options, budget_bytes, clock.elapsed())),
+        engine: Engine::new(settings(config, options, budget_bytes, clock)),
         deliveries: Deliveries::new(pipeline, limits(config), clock, Arc::clone(&wake)),
         dead_letters: DeadLetters::new(letterhead, Arc::clone(&wake)),
         dead_letter_watch: way.dead_letter_watch,
@@ -231,10 +231,8 @@ fn settings(
     config: &WorkerConfig,
     options: &Options,
     budget_bytes: usize,
-    since_start: Duration,
+    clock: Monotonic,
 ) -> Settings {
-    let wall = clock::now().duration_since(jiff::Timestamp::UNIX_EPOCH);
-    let wall = Duration::try_from(wall).unwrap_or_default();
     let Limits { slots, batches, .. } = limits(config);
     let run = batches.map_or(Run::ONE, |batches| Run {
         records: batches.records,
@@ -242,7 +240,7 @@ fn settings(
     });
     Settings {
         pod: options.pod.clone(),
-        began: wall.saturating_sub(since_start),
+        began: clock.began(),
         ordering: config.ordering,
         concurrency: slots.saturating_mul(run.records),
         run,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::spawn_blocking;
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 
 use super::consume::Loop;
 use super::health::Doubt;
@@ -15,6 +15,8 @@ use crate::kafka::security::in_our_words;
 
 /// Between two looks at what is not worth a look each turn.
 const LOOK: Duration = Duration::from_secs(1);
+/// A wall clock that is off by so much was set; times in reports are whole seconds.
+const SET: Duration = Duration::from_secs(1);
 /// The same trouble is told again after this long.
 const TELL_AGAIN: Duration = Duration::from_secs(60);
 /// What was told once and lasts is told again after this long.
@@ -91,12 +93,28 @@ impl Loop {
         {
             warn!(why, "offsets cannot be committed; still trying");
         }
+        self.look_at_clock();
         self.look_at_membership();
         self.look_at_topics();
         self.hear_of_dead_letter_topic();
         self.hear_of_handler();
         self.journal_turn();
         self.tell_of_stalled();
+    }
+
+    /// Others are told of waits by the wall clock. Somebody may set it; and after the machine has slept it is ahead of
+    /// ours, which stood still.
+    fn look_at_clock(&mut self) {
+        let began = self.clock.began();
+        let off = began.abs_diff(self.engine.began());
+        if off >= SET {
+            info!(
+                seconds = off.as_secs(),
+                "the wall clock was set, or the machine has slept"
+            );
+            self.tell(Event::ClockSet(began));
+            self.act();
+        }
     }
 
     /// What stays stalled was told once; a log of the last minutes shall have it too.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::rig::{Rig, failure, ms, retry, settings};
-use crate::engine::{Effect, Settings, Ticket, Verdict};
+use crate::engine::{Effect, Event, Settings, Ticket, Verdict};
 use crate::report::{Later, MAX_BYTES, Report};
 use crate::topic::Offset;
 use crate::worker_config::{OnExhausted, Ordering};
@@ -167,6 +167,40 @@ fn what_stalled_before_and_waits_now_is_stuck_no_more() {
     let (_, report) = rig.last_report();
     assert_eq!(report.stuck, None, "to wait is no defect");
     assert_eq!(report.later.unwrap().records, 1);
+}
+
+#[test]
+fn where_the_wall_clock_is_set_the_next_owner_is_told_by_it_how_long_is_left() {
+    for (set, forward) in [(20 * MINUTE, true), (HOUR, false)] {
+        let mut rig = Rig::new(tiers(), 1);
+        rig.read(0, 0, 7);
+        let ticket = rig.one();
+        rig.fail_quickly(ticket);
+        let (_, third, _) = rig.pass_to_delivery();
+        rig.answer(third, retry());
+        let failed_at = rig.now;
+        rig.last_report();
+        let began = match forward {
+            true => settings().began + set,
+            false => settings().began - set,
+        };
+        rig.on(Event::ClockSet(began));
+        let (at, report) = rig.last_report();
+        rig.pass(5 * MINUTE);
+        // The next owner has begun with the clock as it is now.
+        let settings = Settings { began, ..tiers() };
+        let mut next = Rig::new(settings, 0);
+        next.now = rig.now;
+        next.assign(0, Some(at), Some(report));
+        next.read(0, 0, 7);
+        let (_, _, attempt) = next.pass_to_delivery();
+        assert_eq!(attempt, 4);
+        let waited = next.now - failed_at;
+        assert!(
+            waited >= HOUR && waited <= HOUR + HOUR / 20 + ms(1_000),
+            "{waited:?}"
+        );
+    }
 }
 
 #[test]

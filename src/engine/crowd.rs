@@ -4,7 +4,8 @@
 //! With later attempts a record may wait for an hour while others go past it. Were nothing done, any number could: what is
 //! finished beyond them would be handled again after each hand-over, and attempts would be counted anew. So where as many wait
 //! as the report has room for, records that were never tried go one at a time: the next as soon as one went well, so
-//! that a handler that is well again is noticed, and `max_backoff` after one that did not. Those that wait keep their times.
+//! that a handler that is well again is noticed, and `max_backoff` after one that did not. Each that fails waits too, so after
+//! a few the pauses are as long as keeps those few in number, until one that waited goes well. Those that wait keep their times.
 //! With ordering Partition there is no crowd: all wait behind the first.
 
 use std::time::Duration;
@@ -12,10 +13,13 @@ use std::time::Duration;
 use super::event::Verdict;
 use super::lane::Lane;
 use super::slab::Handle;
-use super::{Engine, LaneId, Settings, Ticket};
+use super::{Engine, LaneId, Settings, Ticket, backoff};
 use crate::report::{Stuck, unread};
 use crate::topic::Offset;
 use crate::worker_config::Ordering;
+
+/// So many that are tried beyond the room, and fail, are to be had before one of them is over.
+const FEW: usize = 6;
 
 /// Records of a partition that may wait before they are a crowd.
 pub(super) fn room(settings: &Settings) -> usize {
@@ -90,7 +94,6 @@ impl Lane {
 impl<P> Engine<P> {
     /// The handler has said something of a record that may have been the one of a crowded lane.
     pub(super) fn probe_came_back(&mut self, ticket: Ticket, verdict: &Verdict) {
-        let again = self.now.saturating_add(self.settings.max_backoff);
         let failed = matches!(
             verdict,
             Verdict::Retry(_)
@@ -99,19 +102,40 @@ impl<P> Engine<P> {
                 | Verdict::Misconfigured(_)
                 | Verdict::NotYet(_)
         );
+        let now = self.now;
         let Some(lane) = self.lane_mut(ticket.lane) else {
             return;
         };
+        if lane.is_crowded() && matches!(verdict, Verdict::Done | Verdict::Skip) {
+            // Whichever it was: the handler is well, and the next is tried when this one is finished.
+            lane.probe_at = now;
+        }
         if lane.probe != Some(ticket.offset) {
             return;
         }
         lane.probe = None;
         if failed {
-            lane.probe_at = again;
+            let again = now.saturating_add(self.pause_of_a_crowd(ticket.lane));
             self.next_probe = Some(self.next_probe.map_or(again, |next| next.min(again)));
+            if let Some(lane) = self.lane_mut(ticket.lane) {
+                lane.probe_at = again;
+            }
         } else {
             self.enter_ring(ticket.lane);
         }
+    }
+
+    /// How long a crowded lane tries no other record after one that failed.
+    fn pause_of_a_crowd(&self, id: LaneId) -> Duration {
+        let beyond = |lane: &Lane| lane.tried.len().saturating_sub(lane.room);
+        let shortest = self.settings.max_backoff;
+        if self.lane(id).map_or(0, beyond) < FEW {
+            return shortest;
+        }
+        // By the time that one more is added the first of them has had its last attempt.
+        let all: Duration = self.settings.then.iter().sum();
+        let few = u32::try_from(FEW).unwrap_or(u32::MAX);
+        shortest.max(backoff::longest(all) / few)
     }
 
     /// Crowded lanes that have waited long enough try another record.

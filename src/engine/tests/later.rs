@@ -322,6 +322,47 @@ fn where_as_many_wait_as_can_be_told_others_are_tried_one_at_a_time() {
     assert_eq!(rig.offsets(), [6, 8, 9]);
 }
 
+/// Everything fails for hours: each record that is tried to see whether that is over waits, too.
+#[test]
+fn after_hours_in_which_all_failed_each_that_waits_is_told() {
+    let settings = Settings {
+        then: vec![MINUTE, 10 * MINUTE, HOUR],
+        pod: "orders-6d5f7c8b9d-x2k4v".to_owned(),
+        ..tiers()
+    };
+    let mut rig = Rig::new(settings, 1);
+    (0..2_000).for_each(|offset| rig.read(0, offset, -1));
+    let until = rig.now + 4 * HOUR;
+    let mut tried = std::collections::BTreeSet::new();
+    while rig.now < until {
+        for ticket in rig.delivered() {
+            tried.insert(ticket.offset);
+            rig.answer(ticket, retry());
+        }
+        let letters = rig.take(|effect| match effect {
+            Effect::DeadLetter { ticket, .. } => Some(*ticket),
+            _ => None,
+        });
+        for ticket in letters {
+            rig.dead_lettered(ticket, Ok(()));
+        }
+        for frontier in rig.commits().concat() {
+            let text = frontier.report.encode(frontier.offset);
+            let read = Report::decode(&text, frontier.offset).unwrap();
+            assert_eq!(read.tries, frontier.report.tries);
+        }
+        rig.committed(Ok(()));
+        rig.pass_to_deadline();
+    }
+    assert!(tried.len() > 150, "{}: some were tried meanwhile", tried.len());
+    // The first of those that waited goes well: others are tried at once.
+    let (_, ticket, attempt) = rig.pass_to_delivery();
+    assert!(attempt > 1);
+    rig.done(ticket);
+    let next = rig.deliveries();
+    assert!(next.iter().any(|(_, attempt)| *attempt == 1), "{next:?}");
+}
+
 #[test]
 fn without_later_attempts_no_number_is_too_many() {
     let settings = Settings {

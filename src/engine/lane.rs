@@ -155,8 +155,9 @@ impl Lane {
         {
             self.inherited = Some(Offset(stuck.offset));
             self.reported_stuck = Some(stuck.offset);
-            // Of the first record `tried` says it exactly: a record may be stuck without a failure.
-            if stuck.offset != committed.0 {
+            // Of the first record `tried` says it exactly, of the others `tries`. A record may be stuck without a failure,
+            // which is told as one attempt.
+            if stuck.offset != committed.0 && stuck.attempts > 1 {
                 self.tried.insert(stuck.offset, tried(stuck.attempts));
             }
             self.stuck.insert(stuck.offset, stuck);

@@ -281,7 +281,7 @@ impl LaneBook {
         let failures = match (tries.find(|tries| tries.offset == offset), &self.left.stuck) {
             (Some(tries), _) => tries.attempts,
             (None, _) if Some(offset) == self.started_at => self.left.tried,
-            (None, Some(stuck)) if stuck.offset == offset => stuck.attempts,
+            (None, Some(stuck)) if stuck.offset == offset && stuck.attempts > 1 => stuck.attempts,
             (None, _) => 0,
         };
         let record = RecordBook {

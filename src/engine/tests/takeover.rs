@@ -1,6 +1,6 @@
 //! What a new owner takes over from the report of the last.
 
-use super::rig::{Rig, ms, retry, settings};
+use super::rig::{Rig, failure, ms, retry, settings};
 use crate::engine::{Effect, Settings, Verdict};
 use crate::report::{Report, Stuck, Tries};
 use crate::worker_config::{OnExhausted, Ordering};
@@ -274,6 +274,25 @@ fn a_wait_of_another_clock_is_never_longer_than_the_longest_back_off() {
     rig.read(0, 10, -1);
     rig.pass(settings().max_backoff);
     assert_eq!(rig.offsets(), [10]);
+}
+
+#[test]
+fn what_stalled_without_an_attempt_has_spent_none_with_the_next_owner() {
+    let mut rig = Rig::new(settings(), 1);
+    rig.read(0, 0, 7);
+    rig.read(0, 1, 8);
+    let delivered = rig.delivered();
+    rig.answer(delivered[1], Verdict::Misconfigured(failure()));
+    rig.pass(ms(1_000));
+    let report = rig.report();
+    let stuck = report.stuck.as_ref().map(|stuck| stuck.offset);
+    assert_eq!(stuck, Some(1));
+    let mut next = bare();
+    next.assign(0, Some(0), Some(report));
+    next.read(0, 0, -1);
+    next.read(0, 1, -1);
+    let attempts: Vec<_> = next.deliveries().into_iter().map(|(_, n)| n).collect();
+    assert_eq!(attempts, [1, 1]);
 }
 
 #[test]

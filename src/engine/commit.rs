@@ -227,6 +227,7 @@ impl<P> Engine<P> {
             offset: *offset,
             kills: suspect.kills_if_it_does_not_end(),
         });
+        let ahead = lane.ahead(MOST_RANGES);
         let first = tries.first().filter(|tries| tries.offset == offset.0);
         Some(FrontierCommit {
             partition: lane.partition.clone(),
@@ -244,7 +245,8 @@ impl<P> Engine<P> {
                     .or_else(|| self.held_back(lane))
                     .or_else(|| lane.crowd()),
                 later: self.later(lane),
-                ahead: lane.ahead(MOST_RANGES),
+                past: self.past(lane, &ahead),
+                ahead,
                 ..self.pod_report()
             },
         })
@@ -294,6 +296,7 @@ impl<P> Engine<P> {
             tries: Vec::new(),
             suspects: Vec::new(),
             ahead: Vec::new(),
+            past: None,
         }
     }
 

@@ -66,11 +66,11 @@ impl<P> Engine<P> {
             let Some(lane) = self.lane(id).filter(|lane| !lane.draining) else {
                 continue; // revoked twice
             };
-            let later = self.later(lane);
+            let (later, behind) = (self.later(lane), self.behind(lane));
             let Some(lane) = self.lane_mut(id) else {
                 continue;
             };
-            lane.said_later = later;
+            (lane.said_later, lane.said_behind) = (later, behind);
             lane.draining = true;
             lanes.push((id, lane.epoch));
             if !lane.paused {

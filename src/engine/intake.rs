@@ -61,7 +61,7 @@ impl<P> Engine<P> {
             return;
         };
         let tried = lane.inherited_attempts(offset);
-        if lane.finished_before(offset) {
+        if lane.finished_before(offset) || lane.is_past(offset, incoming.key) {
             lane.ledger.push_finished(offset);
             lane.stuck.remove(&offset.0);
             self.totals.finished_before += 1;

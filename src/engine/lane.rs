@@ -8,12 +8,14 @@ use std::time::Duration;
 use super::bar::{Bar, Reading};
 use super::event::Assignment;
 use super::ledger::Ledger;
+use super::past::{Behind, Past};
 use super::ready::Ready;
 use super::slab::Handle;
 use super::suspects::Suspect;
 use super::{LaneId, Settings, Ticket};
-use crate::report::{Later, Report, Stuck};
+use crate::report::{self, Later, Report, Stuck};
 use crate::topic::{Offset, TopicPartition};
+use crate::worker_config::Ordering;
 
 /// Failed attempts on a record.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -54,12 +56,16 @@ pub(super) struct Lane {
     pub overdue: bool,
     /// Offsets that the previous owner finished beyond its frontier, ascending.
     pub left_behind: VecDeque<Range<i64>>,
+    /// What it finished there but for the records of some keys.
+    pub past: Option<Past>,
     /// The stuck record that the previous owner reported, until it is read here.
     pub inherited: Option<Offset>,
     /// Failed attempts on records that are not finished, by whoever had them.
     pub tried: BTreeMap<i64, Tried>,
     /// What was said last of those that wait for a later attempt, by the previous owner or before what waits was let go.
     pub said_later: Option<Later>,
+    /// Keys of which records waited behind one that is to be tried again when what waits was let go.
+    pub said_behind: Behind,
     /// More of these are a crowd (see `crowd`).
     pub room: usize,
     /// In a crowd: the record that is tried for the first time, and when there may be another.
@@ -110,9 +116,11 @@ impl Lane {
             draining: false,
             overdue: false,
             left_behind: VecDeque::new(),
+            past: None,
             inherited: None,
             tried: BTreeMap::new(),
             said_later: None,
+            said_behind: Behind::new(),
             room: super::crowd::room(settings),
             probe: None,
             probe_at: Duration::ZERO,
@@ -135,6 +143,11 @@ impl Lane {
     fn take_over(&mut self, committed: Offset, report: Report, settings: &Settings) {
         let same_revision = revision(&report.pod) == revision(&settings.pod);
         self.said_later = report.later;
+        let same_keys = |past: &report::Past| {
+            settings.ordering == Ordering::Key && past.hashing == settings.hashing
+        };
+        let past = report.past.filter(same_keys);
+        self.past = past.map(|past| Past::of(past, committed));
         let mut after = committed.0;
         for range in report.ahead {
             // Ranges that overlap or begin too early come from no worker of ours.
@@ -184,6 +197,7 @@ impl Lane {
     /// The log is not the one that the previous owner spoke of.
     pub(super) fn forget_predecessor(&mut self) {
         self.left_behind.clear();
+        self.past = None;
         self.said_later = None;
         self.tried.clear();
         self.suspects.clear();

@@ -17,7 +17,10 @@ impl<P> Engine<P> {
         }
         let (last_tried, _) = lane.tried.last_key_value()?;
         let read_to = lane.ledger.next()?.0;
-        let ahead = lane.left_behind.back().map_or(i64::MIN, |last| last.end);
+        let past = lane.past.as_ref().and_then(|past| past.ranges.back());
+        let ends = [lane.left_behind.back(), past];
+        let ends = ends.into_iter().flatten().map(|last| last.end);
+        let ahead = ends.max().unwrap_or(i64::MIN);
         if lane.draining || *last_tried >= read_to || ahead > read_to {
             return lane.said_later;
         }

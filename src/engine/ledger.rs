@@ -50,8 +50,8 @@ struct Entry {
 pub(super) enum Place {
     /// Held.
     Held(Handle),
-    /// Unfinished, but let go: the next owner reads it again.
-    LetGo,
+    /// Unfinished, but let go: the next owner reads it again. With the tag of its key, if it has one.
+    LetGo(Option<u32>),
     /// Finished.
     Finished,
 }
@@ -123,7 +123,7 @@ impl Ledger {
         };
         match self.entries[index].place {
             Place::Held(handle) => Some((index, handle)),
-            Place::LetGo | Place::Finished => None,
+            Place::LetGo(_) | Place::Finished => None,
         }
     }
 
@@ -144,8 +144,8 @@ impl Ledger {
     }
 
     /// The record at `index` stays unfinished, but is not held any more.
-    pub(super) fn let_go(&mut self, index: usize) {
-        self.entries[index].place = Place::LetGo;
+    pub(super) fn let_go(&mut self, index: usize, tag: Option<u32>) {
+        self.entries[index].place = Place::LetGo(tag);
     }
 
     /// The next offset to read for whoever comes after us: what may be committed.
@@ -175,17 +175,30 @@ impl Ledger {
     pub(super) fn held(&self) -> impl Iterator<Item = (usize, Handle)> {
         let held = |(index, entry): (usize, &Entry)| match entry.place {
             Place::Held(handle) => Some((index, handle)),
-            Place::LetGo | Place::Finished => None,
+            Place::LetGo(_) | Place::Finished => None,
         };
         self.entries.iter().enumerate().filter_map(held)
     }
 
     /// What is finished, or does not exist, beyond the frontier: at most `most` ranges.
     pub(super) fn ahead(&self, most: usize) -> Vec<Range<i64>> {
+        self.ahead_but(most, |_, _| false)
+    }
+
+    /// The same of all but the records that wait, as `waits` says, which lie within the ranges.
+    pub(super) fn ahead_but(
+        &self,
+        most: usize,
+        waits: impl Fn(i64, Place) -> bool,
+    ) -> Vec<Range<i64>> {
         let mut ranges = Vec::new();
         let unfinished = self.entries.iter().filter(|e| e.place != Place::Finished);
         let mut after: Option<i64> = None;
         for entry in unfinished {
+            if waits(entry.offset, entry.place) {
+                after.get_or_insert(entry.offset);
+                continue;
+            }
             let end = entry.offset.min(self.finished_to);
             if let Some(start) = after
                 && start < end

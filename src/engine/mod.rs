@@ -28,6 +28,7 @@ mod later;
 mod ledger;
 mod outcome;
 mod pace;
+mod past;
 mod ready;
 mod record;
 mod slab;
@@ -78,6 +79,14 @@ pub struct LaneId(pub u32);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct KeyHash(pub u64);
 
+impl KeyHash {
+    /// Twenty-four bits of it, for reports. What of two keys with one tag is finished may be handled again, no worse.
+    pub(crate) fn tag(self) -> u32 {
+        let spread = (self.0 ^ (self.0 >> 32)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        u32::try_from(spread >> 40).unwrap_or(u32::MAX)
+    }
+}
+
 /// Identifies one delivery of one record under one assignment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Ticket {
@@ -116,6 +125,8 @@ pub struct Settings {
     pub began: Duration,
     /// Which records wait for each other.
     pub ordering: Ordering,
+    /// What the worker makes of a certain key: workers that make another thing of it cannot tell each other of keys.
+    pub hashing: u32,
     /// Records in flight at most.
     pub concurrency: usize,
     /// With ordering Partition: successive records that may be delivered together.

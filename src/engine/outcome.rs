@@ -7,7 +7,7 @@ use super::event::{Failure, NOT_CONNECTED, Verdict};
 use super::lane::Tried;
 use super::record::{State, Trouble};
 use super::slab::Handle;
-use super::{Engine, Ticket};
+use super::{Engine, KeyHash, Ticket};
 use crate::report::{Stuck, unread};
 use crate::worker_config::OnExhausted;
 
@@ -426,7 +426,7 @@ impl<P> Engine<P> {
             self.backing_off -= 1;
         }
         if let Some(lane) = self.lane_mut(record.lane) {
-            lane.ledger.let_go(index);
+            lane.ledger.let_go(index, record.key.map(KeyHash::tag));
             lane.bytes -= record.bytes;
             if record.attempts > 0 {
                 self.changed(record.lane);

@@ -4,6 +4,7 @@
 //! Pure. Written by the engine, read by `lag` and by the worker that takes a partition over. Foreign
 //! or damaged text is not an error: other tools commit too.
 
+mod past;
 mod text;
 
 pub use text::NotAReport;
@@ -52,6 +53,19 @@ pub struct Report {
     pub suspects: Vec<Suspect>,
     /// Offsets finished beyond the committed one, ascending, as far as the text has room.
     pub ahead: Vec<Range<i64>>,
+    /// The same in fewer words, where records wait behind others of their key.
+    pub past: Option<Past>,
+}
+
+/// Offsets that are finished but for the records of some keys: all that wait behind one record need no word each.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Past {
+    /// What tells whether who reads this makes the same of keys.
+    pub hashing: u32,
+    /// Tags of keys, and from which offset on records of such a key are none of those.
+    pub but: Vec<(i64, u32)>,
+    /// The offsets, ascending, as far as the text has room.
+    pub ranges: Vec<Range<i64>>,
 }
 
 /// What became of records of late: in the stretch, up to now, in which more of them were given up than are allowed.

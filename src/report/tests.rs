@@ -54,6 +54,7 @@ fn report() -> Report {
             },
         ],
         ahead: vec![501..506, 509..510],
+        past: None,
     }
 }
 
@@ -333,7 +334,7 @@ prop_compose! {
         Report {
             later,
             pod, done, busy, slots, failures, slow_downs, outcomes, dead_letter, handler, topic_id, tried, stuck, tries, suspects,
-            ahead,
+            ahead, past: None,
         }
     }
 }
@@ -379,7 +380,7 @@ proptest! {
     #[test]
     fn no_value_makes_reading_panic(
         words in proptest::collection::vec(
-            ("(at|pod|done|busy-ms|slots|fail|slow|dead-letter|handler|topic-id|tries|suspects|stuck|ahead)", "[-0-9,:@%a-f]{0,25}"), 0..12),
+            ("(at|pod|done|busy-ms|slots|fail|slow|dead-letter|handler|topic-id|tries|suspects|stuck|ahead|but|past)", "[-0-9,:@%a-f]{0,25}"), 0..12),
         at in any::<i64>(),
     ) {
         let words: Vec<_> = words.iter().map(|(name, value)| format!("{name}={value}")).collect();

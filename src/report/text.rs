@@ -6,8 +6,8 @@
 //!
 //! `at` is the offset that was committed with it; `ahead`, `tries` and `suspects` count from there. A tool that copies the
 //! text to another offset (mirroring groups to another cluster does) must not make anyone skip
-//! records, so at another offset `topic-id`, `tried`, `tries`, `suspects`, `stuck` and
-//! `ahead` are not taken. `sum` guards against text that
+//! records, so at another offset `topic-id`, `tried`, `tries`, `suspects`, `stuck`,
+//! `ahead` and `past` are not taken. `sum` guards against text that
 //! was cut: a shortened number would be a wrong one. Unknown words are passed over, so that a later
 //! version may say more.
 
@@ -15,6 +15,7 @@ use std::fmt::Write;
 use std::ops::Range;
 use std::time::Duration;
 
+use super::past::past;
 use super::{Later, MAX_BYTES, Outcomes, Report, Stuck, Suspect, Tries};
 use crate::topic::Offset;
 
@@ -98,7 +99,8 @@ impl Report {
         self.push_later(&mut text, committed);
         self.push_tries(&mut text, committed, most);
         self.push_suspects(&mut text, committed, most);
-        self.push_ahead(&mut text, committed, most);
+        self.push_past(&mut text, committed, most);
+        push_ranges(&mut text, " ahead=", &self.ahead, committed, most);
         let sum = sum(&text);
         push(&mut text, format_args!(" sum={sum:08x}"));
         text
@@ -165,36 +167,6 @@ impl Report {
         }
     }
 
-    fn push_ahead(&self, text: &mut String, committed: Offset, most: usize) {
-        let mut before = " ahead=";
-        let mut after = 0;
-        let mut word = String::new();
-        for range in &self.ahead {
-            let first = range.start.checked_sub(committed.0);
-            let end = range.end.checked_sub(committed.0);
-            let (Some(first), Some(end)) = (first, end) else {
-                return;
-            };
-            if first < after || end <= first {
-                continue;
-            }
-            after = end;
-            let last = end - 1;
-            word.clear();
-            word.push_str(before);
-            if first == last {
-                push(&mut word, format_args!("{first}"));
-            } else {
-                push(&mut word, format_args!("{first}-{last}"));
-            }
-            if text.len() + word.len() > most {
-                return;
-            }
-            text.push_str(&word);
-            before = ",";
-        }
-    }
-
     /// Reads the metadata of the offset `committed`.
     ///
     /// # Errors
@@ -219,6 +191,42 @@ impl Report {
     }
 }
 
+/// As many of the ranges as fit, in one word that begins with `before`.
+pub(super) fn push_ranges(
+    text: &mut String,
+    mut before: &str,
+    ranges: &[Range<i64>],
+    committed: Offset,
+    most: usize,
+) {
+    let mut after = 0;
+    let mut word = String::new();
+    for range in ranges {
+        let first = range.start.checked_sub(committed.0);
+        let end = range.end.checked_sub(committed.0);
+        let (Some(first), Some(end)) = (first, end) else {
+            return;
+        };
+        if first < after || end <= first {
+            continue;
+        }
+        after = end;
+        let last = end - 1;
+        word.clear();
+        word.push_str(before);
+        if first == last {
+            push(&mut word, format_args!("{first}"));
+        } else {
+            push(&mut word, format_args!("{first}-{last}"));
+        }
+        if text.len() + word.len() > most {
+            return;
+        }
+        text.push_str(&word);
+        before = ",";
+    }
+}
+
 /// The words of a report, not read yet.
 #[derive(Default)]
 struct Words<'a> {
@@ -239,6 +247,8 @@ struct Words<'a> {
     tries: Option<&'a str>,
     suspects: Option<&'a str>,
     ahead: Option<&'a str>,
+    but: Option<&'a str>,
+    past: Option<&'a str>,
 }
 
 impl<'a> Words<'a> {
@@ -266,6 +276,8 @@ impl<'a> Words<'a> {
                 "tries" => &mut words.tries,
                 "suspects" => &mut words.suspects,
                 "ahead" => &mut words.ahead,
+                "but" => &mut words.but,
+                "past" => &mut words.past,
                 _ => continue,
             };
             if place.replace(value).is_some() {
@@ -306,7 +318,13 @@ impl<'a> Words<'a> {
             suspects: self
                 .suspects
                 .map_or(Ok(Vec::new()), |text| suspects(text, at))?,
-            ahead: self.ahead.map_or(Ok(Vec::new()), |text| ahead(text, at))?,
+            ahead: self
+                .ahead
+                .map_or(Ok(Vec::new()), |text| ranges(text, at, "ahead"))?,
+            past: match (self.but, self.past) {
+                (Some(but), Some(text)) => Some(past(but, text, at)?),
+                _ => None,
+            },
         };
         if at != committed.0 {
             report.topic_id = None;
@@ -316,12 +334,13 @@ impl<'a> Words<'a> {
             report.tries.clear();
             report.suspects.clear();
             report.ahead.clear();
+            report.past = None;
         }
         Ok(report)
     }
 }
 
-fn bad(word: &'static str) -> NotAReport {
+pub(super) fn bad(word: &'static str) -> NotAReport {
     NotAReport::Damaged(word)
 }
 
@@ -418,7 +437,11 @@ fn suspects(text: &str, at: i64) -> Result<Vec<Suspect>, NotAReport> {
     Ok(all)
 }
 
-fn ahead(text: &str, at: i64) -> Result<Vec<Range<i64>>, NotAReport> {
+pub(super) fn ranges(
+    text: &str,
+    at: i64,
+    name: &'static str,
+) -> Result<Vec<Range<i64>>, NotAReport> {
     let absolute = |relative: &str| -> Option<i64> {
         let relative: i64 = relative.parse().ok().filter(|relative| *relative >= 0)?;
         at.checked_add(relative)
@@ -426,19 +449,19 @@ fn ahead(text: &str, at: i64) -> Result<Vec<Range<i64>>, NotAReport> {
     let mut ranges: Vec<Range<i64>> = Vec::new();
     for word in text.split(',') {
         let (first, last) = word.split_once('-').unwrap_or((word, word));
-        let start = absolute(first).ok_or(bad("ahead"))?;
+        let start = absolute(first).ok_or(bad(name))?;
         let end = absolute(last)
             .and_then(|last| last.checked_add(1))
-            .ok_or(bad("ahead"))?;
+            .ok_or(bad(name))?;
         if end <= start || ranges.last().is_some_and(|before| start < before.end) {
-            return Err(bad("ahead"));
+            return Err(bad(name));
         }
         ranges.push(start..end);
     }
     Ok(ranges)
 }
 
-fn push(text: &mut String, what: std::fmt::Arguments<'_>) {
+pub(super) fn push(text: &mut String, what: std::fmt::Arguments<'_>) {
     text.write_fmt(what).expect("a String takes everything");
 }
 
@@ -478,7 +501,7 @@ fn unescaped(text: &str) -> Option<String> {
 }
 
 /// FNV-1a, 32 bits: it finds accidents, not forgers.
-fn sum(text: &str) -> u32 {
+pub(super) fn sum(text: &str) -> u32 {
     let step = |sum: u32, byte| (sum ^ u32::from(byte)).wrapping_mul(0x0100_0193);
     text.bytes().fold(0x811c_9dc5, step)
 }

@@ -22,6 +22,7 @@ use super::health::Health;
 use super::journal::{Journal, Left};
 use super::others::Others;
 use super::reachability::Place;
+use super::record::hash_of;
 use super::shares::Shares;
 use super::skips::Skips;
 use super::{Error, Options};
@@ -242,6 +243,7 @@ fn settings(
         pod: options.pod.clone(),
         began: clock.began(),
         ordering: config.ordering,
+        hashing: hash_of(b"drover").tag(),
         concurrency: slots.saturating_mul(run.records),
         run,
         attempts: config.attempts,

@@ -45,6 +45,13 @@ pub struct Header {
 /// empty when it has just grown).
 const OVERHEAD: usize = 448;
 
+/// Same in every process of one build; a producer who makes keys collide only makes its own records wait.
+pub(super) fn hash_of(key: &[u8]) -> KeyHash {
+    let mut hasher = std::hash::DefaultHasher::new();
+    hasher.write(key);
+    KeyHash(hasher.finish())
+}
+
 impl Record {
     /// Copies `message`, whose topic's name is known to be `topic`.
     pub fn copy(message: &Message<'_>, topic: Arc<str>) -> Self {
@@ -111,11 +118,7 @@ impl Record {
 
     /// The hash by which records of one key find each other; None for a record without key.
     pub fn key_hash(&self) -> Option<KeyHash> {
-        let key = self.key.as_ref()?;
-        // Same in every process; a producer who makes keys collide only makes its own records wait.
-        let mut hasher = std::hash::DefaultHasher::new();
-        hasher.write(key);
-        Some(KeyHash(hasher.finish()))
+        self.key.as_ref().map(|key| hash_of(key))
     }
 
     /// The last header of that name, which is the one that Kafka's own clients give.

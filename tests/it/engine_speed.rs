@@ -23,6 +23,7 @@ fn settings(ordering: Ordering) -> Settings {
         began: Duration::ZERO,
         pod: "pod-0".to_owned(),
         ordering,
+        hashing: 0,
         concurrency: 64,
         run: Run::ONE,
         attempts: 5,

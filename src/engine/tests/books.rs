@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::history::{Answer, Fact, Partition};
-use crate::engine::{Settings, Ticket};
+use crate::engine::{KeyHash, Settings, Ticket};
 use crate::report::Report;
-use crate::worker_config::OnExhausted;
+use crate::worker_config::{OnExhausted, Ordering};
 
 #[derive(Debug, Default)]
 pub(super) struct Books {
@@ -14,8 +14,8 @@ pub(super) struct Books {
     pub lanes: BTreeMap<i32, LaneBook>,
     /// Everything that was ever finished, by whoever had the partition.
     pub finished: BTreeSet<(i32, i64)>,
-    /// Everything that was ever read.
-    pub read: BTreeSet<(i32, i64)>,
+    /// Everything that was ever read, with its key.
+    pub read: BTreeMap<(i32, i64), Option<u64>>,
     pub largest: usize,
     pub stopping: bool,
 }
@@ -141,18 +141,18 @@ impl Books {
                 key,
                 bytes,
             } => {
-                self.read.insert((*partition, *offset));
+                self.read.insert((*partition, *offset), *key);
                 if let Some(lane) = self.lanes.get_mut(partition)
-                    && lane.read(*offset, *key, *bytes)
+                    && lane.read(*offset, *key, *bytes, settings)
                 {
                     self.largest = self.largest.max(*bytes);
                 }
             }
             Fact::GivenUp { partition, offset } => {
-                self.read.insert((*partition, *offset));
+                self.read.insert((*partition, *offset), None);
                 let lane = self.lanes.get_mut(partition);
                 if let Some(lane) = lane.filter(|lane| lane.revoked_at.is_none() && !lane.barred)
-                    && lane.read(*offset, None, 0)
+                    && lane.read(*offset, None, 0, settings)
                     && let Some(record) = lane.records.get_mut(offset)
                 {
                     record.finished = true;
@@ -171,7 +171,7 @@ impl Books {
             }
             Fact::Barred { partition, offset } => {
                 // It is there, and nobody has finished it.
-                self.read.insert((*partition, *offset));
+                self.read.entry((*partition, *offset)).or_default();
                 if let Some(lane) = self.lanes.get_mut(partition)
                     && lane.revoked_at.is_none()
                 {
@@ -253,8 +253,18 @@ impl Books {
     }
 }
 
+/// Whether a report says that the record at `offset` is finished: where keys count, also by what it says of them.
+pub(super) fn says_finished(report: &Report, offset: i64, key: Option<u64>, by_key: bool) -> bool {
+    let ahead = report.ahead.iter().any(|range| range.contains(&offset));
+    let past = report.past.iter().filter(|_| by_key);
+    let past = past.filter(|past| past.ranges.iter().any(|range| range.contains(&offset)));
+    let tag = key.map(|key| KeyHash(key).tag());
+    let waits = |(from, but): &(i64, u32)| Some(*but) == tag && offset >= *from;
+    ahead || past.into_iter().any(|past| !past.but.iter().any(waits))
+}
+
 impl LaneBook {
-    fn read(&mut self, offset: i64, key: Option<u64>, bytes: usize) -> bool {
+    fn read(&mut self, offset: i64, key: Option<u64>, bytes: usize, settings: &Settings) -> bool {
         if self.revoked_at.is_some() || self.barred {
             return false;
         }
@@ -275,7 +285,8 @@ impl LaneBook {
         }
         self.touched = true;
         self.position = Some(offset + 1);
-        let before = self.left.ahead.iter().any(|range| range.contains(&offset));
+        let by_key = settings.ordering == Ordering::Key && bytes > 0;
+        let before = says_finished(&self.left, offset, key, by_key);
         // What is said of each record that failed is newer than what is said of the stuck one.
         let mut tries = self.left.tries.iter();
         let failures = match (tries.find(|tries| tries.offset == offset), &self.left.stuck) {

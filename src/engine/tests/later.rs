@@ -7,14 +7,13 @@ use proptest::prelude::*;
 use super::rig::{Rig, failure, ms, retry, settings};
 use crate::engine::{Effect, Event, Settings, Ticket, Verdict};
 use crate::report::{Later, MAX_BYTES, Report};
-use crate::topic::Offset;
 use crate::worker_config::{OnExhausted, Ordering};
 
-const MINUTE: Duration = Duration::from_secs(60);
-const HOUR: Duration = Duration::from_secs(3600);
+pub(super) const MINUTE: Duration = Duration::from_secs(60);
+pub(super) const HOUR: Duration = Duration::from_secs(3600);
 
 /// Two quick attempts, then one after a minute and one after an hour.
-fn tiers() -> Settings {
+pub(super) fn tiers() -> Settings {
     Settings {
         attempts: 2,
         then: vec![MINUTE, HOUR],
@@ -27,7 +26,7 @@ fn tiers() -> Settings {
 
 impl Rig {
     /// Time passes until something is delivered, with every commit taken; how long that was, and what.
-    fn pass_to_delivery(&mut self) -> (Duration, Ticket, u32) {
+    pub(super) fn pass_to_delivery(&mut self) -> (Duration, Ticket, u32) {
         let from = self.now;
         for _ in 0..1_000 {
             if let Some((ticket, attempt)) = self.deliveries().pop() {
@@ -49,7 +48,7 @@ impl Rig {
     }
 
     /// Its last report, and what the next owner reads of it.
-    fn last_report(&mut self) -> (i64, Report) {
+    pub(super) fn last_report(&mut self) -> (i64, Report) {
         self.pass(ms(1_000));
         let commits = self.commits();
         let frontier = &commits.last().unwrap()[0];
@@ -218,56 +217,13 @@ fn what_waits_holds_no_drain() {
 }
 
 /// One quick attempt, then one after an hour.
-fn hourly(waiting: usize) -> Settings {
+pub(super) fn hourly(waiting: usize) -> Settings {
     Settings {
         attempts: 1,
         then: vec![HOUR],
         waiting,
         pod: "orders-6d5f7c8b9d-x2k4v".to_owned(),
         ..tiers()
-    }
-}
-
-/// Far into a log, so many records wait among so many offsets, as far apart as can be, and all others are finished. True if
-/// the next owner is told of each.
-fn all_is_told(waiting: i64, among: i64) -> bool {
-    const FIRST: i64 = 5_000_000_000;
-    let mut rig = Rig::new(hourly(usize::MAX), 0);
-    rig.assign_of(0, FIRST, "lZtYPFWLTF2NS84pTXLvCA");
-    let apart = among / waiting;
-    for number in 0..waiting {
-        let offset = FIRST + number * apart;
-        rig.read(0, offset, -1);
-        let ticket = rig.one();
-        rig.answer(ticket, retry());
-        rig.read(0, offset + apart - 1, -1);
-        let ticket = rig.one();
-        rig.done(ticket);
-    }
-    rig.effects.clear();
-    rig.committed(Ok(()));
-    rig.pass(ms(1_000));
-    let report = rig.report();
-    let text = report.encode(Offset(FIRST));
-    assert!(text.len() <= MAX_BYTES);
-    let read = Report::decode(&text, Offset(FIRST)).unwrap();
-    let later = read.later.unwrap();
-    assert_eq!(
-        later.records,
-        waiting.unsigned_abs(),
-        "counted whatever has room"
-    );
-    assert_eq!((later.next, later.more), (FIRST + waiting * apart, 0));
-    // With room for longer names, larger counts and what else a report may have to say.
-    read.tries == report.tries && read.ahead == report.ahead && text.len() + 150 <= MAX_BYTES
-}
-
-#[test]
-fn more_than_ninety_records_that_wait_among_millions_are_told_whole() {
-    // The limit, of 90, leaves room for what is in flight when it is reached.
-    for (waiting, among) in [(120, 100_000), (100, 5_000_000), (95, 50_000_000)] {
-        assert!(all_is_told(waiting, among), "{waiting} among {among}");
-        assert!(!all_is_told(waiting + 5, among), "{waiting} among {among}");
     }
 }
 
@@ -320,47 +276,6 @@ fn where_as_many_wait_as_can_be_told_others_are_tried_one_at_a_time() {
         rig.done(ticket);
     }
     assert_eq!(rig.offsets(), [6, 8, 9]);
-}
-
-/// Everything fails for hours: each record that is tried to see whether that is over waits, too.
-#[test]
-fn after_hours_in_which_all_failed_each_that_waits_is_told() {
-    let settings = Settings {
-        then: vec![MINUTE, 10 * MINUTE, HOUR],
-        pod: "orders-6d5f7c8b9d-x2k4v".to_owned(),
-        ..tiers()
-    };
-    let mut rig = Rig::new(settings, 1);
-    (0..2_000).for_each(|offset| rig.read(0, offset, -1));
-    let until = rig.now + 4 * HOUR;
-    let mut tried = std::collections::BTreeSet::new();
-    while rig.now < until {
-        for ticket in rig.delivered() {
-            tried.insert(ticket.offset);
-            rig.answer(ticket, retry());
-        }
-        let letters = rig.take(|effect| match effect {
-            Effect::DeadLetter { ticket, .. } => Some(*ticket),
-            _ => None,
-        });
-        for ticket in letters {
-            rig.dead_lettered(ticket, Ok(()));
-        }
-        for frontier in rig.commits().concat() {
-            let text = frontier.report.encode(frontier.offset);
-            let read = Report::decode(&text, frontier.offset).unwrap();
-            assert_eq!(read.tries, frontier.report.tries);
-        }
-        rig.committed(Ok(()));
-        rig.pass_to_deadline();
-    }
-    assert!(tried.len() > 150, "{}: some were tried meanwhile", tried.len());
-    // The first of those that waited goes well: others are tried at once.
-    let (_, ticket, attempt) = rig.pass_to_delivery();
-    assert!(attempt > 1);
-    rig.done(ticket);
-    let next = rig.deliveries();
-    assert!(next.iter().any(|(_, attempt)| *attempt == 1), "{next:?}");
 }
 
 #[test]

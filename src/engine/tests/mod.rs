@@ -22,6 +22,7 @@ mod order;
 mod postponed;
 mod retries;
 mod rig;
+mod room;
 mod script;
 mod suspects;
 mod takeover;

@@ -15,6 +15,7 @@ pub(super) fn settings() -> Settings {
         pod: "pod-0".to_owned(),
         began: Duration::from_secs(1_000_000_000),
         ordering: Ordering::Key,
+        hashing: 7,
         concurrency: 16,
         run: Run::ONE,
         attempts: 3,

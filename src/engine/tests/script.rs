@@ -210,6 +210,7 @@ fn settings() -> impl Strategy<Value = Settings> {
             pod: "pod-0".to_owned(),
             began: ms(1_000_000_000_000),
             ordering,
+            hashing: 7,
             concurrency,
             run,
             attempts,

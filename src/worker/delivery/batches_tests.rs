@@ -145,6 +145,7 @@ impl World {
             pod: "pod-0".to_owned(),
             began: Duration::from_secs(1_000_000_000),
             ordering,
+            hashing: 0,
             concurrency: SLOTS * limits.records,
             run,
             attempts: 3,

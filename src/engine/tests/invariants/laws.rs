@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 
 use super::Held;
-use crate::engine::tests::books::{Books, LaneBook};
+use crate::engine::tests::books::{Books, LaneBook, says_finished};
 use crate::engine::tests::history::{Answer, Fact, Partition, Seen};
 use crate::engine::{DeadLetterReason, Settings, Ticket};
 use crate::worker_config::Ordering;
@@ -22,9 +22,9 @@ pub(super) fn passes_nothing(books: &Books, fact: &Fact) -> Held {
     else {
         return Ok(());
     };
-    let of_partition = books.read.iter().filter(|(p, _)| p == partition);
-    for (_, record) in of_partition {
-        let ahead = report.ahead.iter().any(|range| range.contains(record));
+    let of_partition = books.read.iter().filter(|((p, _), _)| p == partition);
+    for ((_, record), key) in of_partition {
+        let ahead = says_finished(report, *record, *key, true);
         let finished = books.finished.contains(&(*partition, *record));
         prop_assert!(
             finished || (record >= offset && !ahead),

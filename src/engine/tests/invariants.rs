@@ -1,6 +1,7 @@
 //! The engine's invariants, each a law over random histories. Numbers are those of ARCHITECTURE.md.
 
 mod laws;
+mod told;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -15,6 +16,7 @@ use super::world::play;
 use crate::engine::Settings;
 use crate::worker_config::OnExhausted;
 use laws::*;
+use told::*;
 
 type Held = Result<(), TestCaseError>;
 
@@ -78,9 +80,35 @@ proptest! {
 
     #[test]
     fn no_later_attempt_comes_before_its_wait_is_over(script in script()) {
-        let mut due = Due::new();
+        let mut due = Due::default();
         holds(&play(script).history, |books, fact, at, settings| {
             waits_for_its_later_attempt(&mut due, books, fact, at, settings)
+        })?;
+    }
+
+    /// Invariant 3.
+    #[test]
+    fn each_commit_tells_of_all_that_failed_how_often_and_until_when_it_waits(script in script()) {
+        let mut due = Due::default();
+        holds(&play(script).history, |books, fact, at, settings| {
+            waits_for_its_later_attempt(&mut due, books, fact, at, settings)?;
+            is_told(&due, books, fact, settings)
+        })?;
+    }
+
+    #[test]
+    fn what_waits_for_a_later_attempt_is_not_reported_as_stuck(script in script()) {
+        let mut waiting = Waiting::new();
+        holds(&play(script).history, |books, fact, _, settings| {
+            to_wait_is_not_to_be_stuck(&mut waiting, books, fact, settings)
+        })?;
+    }
+
+    #[test]
+    fn a_partition_full_of_what_waits_tries_others_one_at_a_time(script in script()) {
+        let mut probes = Probes::new();
+        holds(&play(script).history, |books, fact, _, settings| {
+            a_crowd_tries_one_at_a_time(&mut probes, books, fact, settings)
         })?;
     }
 

@@ -1,6 +1,6 @@
 //! What each law asks of a fact, or of what was seen, given the books before it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -106,8 +106,27 @@ pub(super) fn counts_failures_only(books: &Books, fact: &Fact, settings: &Settin
     Ok(())
 }
 
-/// When a later attempt of a record is due, and which one it is, by partition and offset.
-pub(super) type Due = BTreeMap<(i32, i64), (u32, Duration)>;
+/// When later attempts are due.
+#[derive(Default)]
+pub(super) struct Due {
+    /// By partition and offset: which attempt it is, and when.
+    waits: BTreeMap<(i32, i64), (u32, Duration)>,
+    /// Partitions that the client has read back: the last commit may tell of records of a former log.
+    read_back: BTreeSet<i32>,
+}
+
+impl Due {
+    pub(super) fn get(&self, partition: i32, offset: i64) -> Option<&(u32, Duration)> {
+        self.waits.get(&(partition, offset))
+    }
+
+    /// Whoever has it now goes by the last commit.
+    fn taken_over(&mut self, partition: i32) {
+        if self.read_back.contains(&partition) {
+            self.waits.retain(|(other, _), _| *other != partition);
+        }
+    }
+}
 
 /// No later attempt comes before its wait is over, whoever has the partition by then.
 pub(super) fn waits_for_its_later_attempt(
@@ -118,6 +137,15 @@ pub(super) fn waits_for_its_later_attempt(
     settings: &Settings,
 ) -> Held {
     match *fact {
+        Fact::Read {
+            partition, offset, ..
+        } => {
+            let lane = books.lanes.get(&partition);
+            if lane.is_some_and(|lane| lane.position.is_some_and(|position| offset < position)) {
+                due.read_back.insert(partition);
+            }
+        }
+        Fact::Assigned { partition, .. } => due.taken_over(partition),
         Fact::Answered {
             partition: Some(partition),
             ticket,
@@ -125,7 +153,7 @@ pub(super) fn waits_for_its_later_attempt(
             genuine: true,
         } => {
             // What came of it since counts: of a log that was made anew it is another record, which the breaker may hold back.
-            due.remove(&(partition, ticket.offset.0));
+            due.waits.remove(&(partition, ticket.offset.0));
             let Some(record) = books.record(Some(partition), ticket) else {
                 return Ok(());
             };
@@ -136,7 +164,8 @@ pub(super) fn waits_for_its_later_attempt(
             let passed = failures.checked_sub(settings.attempts);
             let wait = passed.and_then(|passed| settings.then.get(passed as usize));
             if let Some(wait) = wait {
-                due.insert((partition, ticket.offset.0), (failures + 1, at + *wait));
+                due.waits
+                    .insert((partition, ticket.offset.0), (failures + 1, at + *wait));
             }
         }
         Fact::Delivered {
@@ -145,7 +174,7 @@ pub(super) fn waits_for_its_later_attempt(
             attempt,
             ..
         } => {
-            if let Some((number, from)) = due.get(&(partition, ticket.offset.0)) {
+            if let Some((number, from)) = due.get(partition, ticket.offset.0) {
                 prop_assert!(attempt != *number || at >= *from, "{from:?}: {fact:?}");
             }
         }

@@ -12,7 +12,7 @@ use crate::outages::the_broker_comes_and_goes;
 use crate::quiet::{eager, nothing_is_lost_or_repeated};
 use crate::rough;
 use crate::storm::{Way, Weather};
-use crate::witness::Mood;
+use crate::witness::{Manner, Mood};
 
 /// Whatever a fault may explain.
 const BY_FAULTS: &[Cause] = &[
@@ -142,6 +142,68 @@ fn faults_lose_nothing_with_an_eager_assignor() {
 fn faults_lose_nothing_by_the_consumer_protocol() {
     let weather = rough::weather("short-rough-consumer", 26);
     every_fault_once(rough::by_consumer_protocol(weather));
+}
+
+/// Records that fail now and then, and some that always do, wait for their later attempts while workers are stopped and
+/// killed, and partitions move.
+fn attempts_are_kept(weather: Weather) {
+    let fair = weather.manner;
+    let weather = Weather {
+        attempts: 2,
+        then: &[1, 2, 3],
+        manner: Manner {
+            broken: Some(97),
+            ..fair
+        },
+        ..short(weather)
+    };
+    let mut storm = rough::begin(weather);
+    storm.witness.feel(Mood::Failing, 4);
+    let shares = 8;
+    storm.work(shares);
+    storm.replace();
+    storm.work(shares);
+    storm.kill();
+    storm.work(shares);
+    storm.scale_to(2);
+    storm.work(shares);
+    storm.scale_to(4);
+    storm.work(shares);
+    storm.roll_out();
+    storm.work(shares);
+    storm.kill();
+    storm.work(shares);
+    storm.replace();
+    storm.witness.feel(Mood::Well, 1);
+    let findings = storm.finish();
+    assert!(findings.dead_lettered > 0, "{findings}");
+    let (later, carried) = findings.later;
+    assert!(later > 50 && carried > 0, "{findings}");
+    findings.assert_complete(BY_FAULTS);
+}
+
+#[test]
+fn later_attempts_are_neither_forgotten_nor_early() {
+    attempts_are_kept(rough_but_whole("short-later-classic", 51));
+}
+
+#[test]
+fn later_attempts_are_neither_forgotten_nor_early_with_an_eager_assignor() {
+    attempts_are_kept(eager(rough_but_whole("short-later-eager", 52)));
+}
+
+#[test]
+fn later_attempts_are_neither_forgotten_nor_early_by_the_consumer_protocol() {
+    let weather = rough_but_whole("short-later-consumer", 53);
+    attempts_are_kept(rough::by_consumer_protocol(weather));
+}
+
+/// Workers that are killed are soon missed, and nothing else goes wrong by itself.
+fn rough_but_whole(name: &'static str, seed: u64) -> Weather {
+    Weather {
+        properties: vec![("session.timeout.ms", rough::SESSION)],
+        ..Weather::fair(name, seed)
+    }
 }
 
 #[test]

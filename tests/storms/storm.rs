@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::chance::Chance;
 use crate::fleet::Fleet;
-use crate::history::{Findings, History, Pod, check};
+use crate::history::{Findings, History, Micros, Pod, check};
 use crate::topic::Topic;
 use crate::wait::{eventually, pause};
 use crate::witness::{Manner, Witness};
@@ -70,6 +70,10 @@ pub struct Weather {
     pub max_poll: Option<Duration>,
     pub handler_timeout: Duration,
     pub manner: Manner,
+    /// Attempts in quick succession,
+    pub attempts: u32,
+    /// and the waits before later ones, in seconds.
+    pub then: &'static [u64],
     /// Brokers, and so copies of each record.
     pub copies: i32,
 }
@@ -94,7 +98,10 @@ impl Weather {
             manner: Manner {
                 work: (Duration::from_millis(1), Duration::from_millis(6)),
                 poison: None,
+                broken: None,
             },
+            attempts: 5,
+            then: &[],
             copies: 1,
         }
     }
@@ -114,6 +121,7 @@ impl Weather {
             Way::Http => vec![],
             Way::Exec | Way::Batches(_) => vec![of_command],
         };
+        let then: Vec<_> = self.then.iter().map(|wait| format!("{wait}s")).collect();
         handler["timeout"] = format!("{}s", self.handler_timeout.as_secs()).into();
         let consumer: KafkaConsumer = serde_json::from_value(json!({
             "apiVersion": "drover.dev/v1alpha1",
@@ -133,7 +141,9 @@ impl Weather {
                     "batch": { "maxRecords": most, "maxWait": "20ms" },
                     "ordering": format!("{:?}", self.ordering),
                     "concurrency": self.concurrency,
-                    "retry": { "attempts": 5, "initialBackoff": "20ms", "maxBackoff": "200ms" },
+                    "retry": {
+                        "attempts": self.attempts, "initialBackoff": "20ms", "maxBackoff": "200ms", "then": then,
+                    },
                     "deadLetter": { "topic": topic.dead() },
                 },
             },
@@ -147,6 +157,10 @@ impl Weather {
         }
         config
     }
+}
+
+fn micros(seconds: u64) -> Micros {
+    i64::try_from(seconds).unwrap() * 1_000_000
 }
 
 /// A storm under way.
@@ -226,10 +240,10 @@ impl Storm {
 
     /// How many of the first `count` records may be dead-lettered, generously.
     fn poisoned(&self, count: usize) -> usize {
-        let one_in = self.weather.manner.poison;
-        one_in.map_or(0, |one_in| {
-            2 * count / usize::try_from(one_in).unwrap() + 64
-        })
+        let manner = self.weather.manner;
+        let some = [manner.poison, manner.broken].into_iter().flatten();
+        some.map(|one_in| 2 * count / usize::try_from(one_in).unwrap() + 64)
+            .sum()
     }
 
     /// Any worker that runs.
@@ -394,6 +408,8 @@ impl Storm {
         let history = History {
             ordering: self.weather.ordering,
             concurrency: self.weather.concurrency,
+            attempts: self.weather.attempts,
+            then: self.weather.then.iter().map(|wait| micros(*wait)).collect(),
             records: self.topic.records(),
             deliveries: self.witness.deliveries(),
             dead_letters,

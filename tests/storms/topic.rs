@@ -296,6 +296,8 @@ fn commit(partition: i32, mut value: Bytes<'_>) -> Commit {
     };
     let at = value.number(8) * 1000;
     let report = Report::decode(&metadata, Place(offset)).ok();
+    let tries = report.iter().flat_map(|report| &report.tries);
+    let tries = tries.map(|tries| (tries.offset, tries.attempts)).collect();
     let pod = report
         .as_ref()
         .and_then(|report| report.pod.strip_prefix("pod-"));
@@ -303,6 +305,7 @@ fn commit(partition: i32, mut value: Bytes<'_>) -> Commit {
         pod: pod.and_then(|number| number.parse().ok()),
         partition,
         offset,
+        tries,
         ahead: report.map(|report| report.ahead).unwrap_or_default(),
         at,
     }

@@ -40,7 +40,11 @@ pub struct Manner {
     pub work: (Duration, Duration),
     /// One in so many records is rejected for good, by its place: 422.
     pub poison: Option<i64>,
+    /// One in so many fails each time, by its place: 500.
+    pub broken: Option<i64>,
 }
+
+const FAILED: &str = "500 Internal Server Error";
 
 struct Shared {
     manner: Manner,
@@ -162,6 +166,7 @@ async fn serve(mut stream: TcpStream, shared: Arc<Shared>) {
 struct Request {
     pod: Pod,
     place: Place,
+    attempt: Option<u32>,
 }
 
 /// A request, once all of it is there; none if the connection ends.
@@ -190,6 +195,7 @@ async fn read(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<Request> {
                     partition: i32::try_from(header("drover-partition").unwrap()).unwrap(),
                     offset: header("drover-offset").unwrap(),
                 },
+                attempt: header("drover-attempt").and_then(|number| number.try_into().ok()),
             });
         }
         if stream.read_buf(buffer).await.ok()? == 0 {
@@ -211,7 +217,11 @@ struct Inside<'a> {
 
 impl<'a> Inside<'a> {
     fn begin(shared: &'a Shared, request: Request) -> Self {
-        let Request { pod, place } = request;
+        let Request {
+            pod,
+            place,
+            attempt,
+        } = request;
         let mut state = shared.state.lock().unwrap();
         let (least, most) = shared.manner.work;
         let spread = u64::try_from((most - least).as_micros()).unwrap().max(1);
@@ -227,6 +237,8 @@ impl<'a> Inside<'a> {
             place,
             begun,
             over: None,
+            attempt,
+            failed: false,
         });
         *state.inside.entry(pod).or_default() += 1;
         drop(state);
@@ -259,8 +271,16 @@ impl<'a> Inside<'a> {
         self.shared.changed.notify_all();
     }
 
-    fn is_poison(&self) -> bool {
-        let one_in = self.shared.manner.poison;
+    /// As [`Self::over`], of what the handler says that it failed.
+    fn failed(&self) {
+        let mut state = self.shared.state.lock().unwrap();
+        let delivery = &mut state.deliveries[self.index];
+        delivery.failed = delivery.over.is_none();
+        drop(state);
+        self.over(Answer::NotDone);
+    }
+
+    fn is_one_in(&self, one_in: Option<i64>) -> bool {
         one_in.is_some_and(|one_in| self.place.offset % one_in == one_in / 2)
     }
 }
@@ -293,20 +313,20 @@ async fn answer(stream: &mut TcpStream, inside: Inside<'_>) -> std::io::Result<b
         () = hung_up(stream) => return Ok(false),
     }
     let status = match inside.mood {
-        _ if inside.is_poison() => "422 Unprocessable Content",
+        _ if inside.is_one_in(inside.shared.manner.poison) => "422 Unprocessable Content",
+        _ if inside.is_one_in(inside.shared.manner.broken) => FAILED,
         Mood::Refusing => "503 Service Unavailable\r\nretry-after: 0",
-        Mood::Failing => "500 Internal Server Error",
+        Mood::Failing => FAILED,
         _ => "200 OK",
     };
     let text = format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\n\r\n");
     let breaks = inside.mood == Mood::Breaking && status == "200 OK";
     if !breaks {
-        let done = if status == "200 OK" {
-            Answer::Done
-        } else {
-            Answer::NotDone
-        };
-        inside.over(done);
+        match status {
+            "200 OK" => inside.over(Answer::Done),
+            FAILED => inside.failed(),
+            _ => inside.over(Answer::NotDone),
+        }
         stream.write_all(text.as_bytes()).await?;
         return Ok(true);
     }

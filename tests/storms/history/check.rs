@@ -30,18 +30,19 @@ pub fn check(history: &History) -> Findings {
     none_are_together(&run, &mut findings);
     repeats_are_explained(&run, &mut findings);
     dead_letters_are_explained(&run, &mut findings);
+    super::attempts::are_counted_on_and_wait(&run, &mut findings);
     findings
 }
 
 /// The history, with what each law looks up.
-struct Run<'a> {
-    history: &'a History,
+pub(super) struct Run<'a> {
+    pub(super) history: &'a History,
     /// Each record's deliveries, in the order in which they began.
-    deliveries: HashMap<Place, Vec<&'a Delivery>>,
+    pub(super) deliveries: HashMap<Place, Vec<&'a Delivery>>,
     dead_letters: HashMap<Place, Vec<Micros>>,
     /// When each record was first handled, or its first copy taken.
     finished: HashMap<Place, Micros>,
-    commits: BTreeMap<i32, Vec<&'a Commit>>,
+    pub(super) commits: BTreeMap<i32, Vec<&'a Commit>>,
     /// Each pod's holdings of a partition, in their order.
     holdings: HashMap<(Pod, i32), Vec<&'a Holding>>,
 }
@@ -97,7 +98,7 @@ impl<'a> Run<'a> {
     }
 
     /// The last holding of `partition` that `pod` had begun by `at`.
-    fn holding(&self, pod: Pod, partition: i32, at: Micros) -> Option<&'a Holding> {
+    pub(super) fn holding(&self, pod: Pod, partition: i32, at: Micros) -> Option<&'a Holding> {
         let all = self.holdings.get(&(pod, partition))?;
         all.iter().rev().find(|holding| holding.from <= at).copied()
     }

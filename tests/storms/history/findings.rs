@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::{Commit, Place, Pod};
+use super::{Commit, Micros, Place, Pod};
 
 /// What a run comes to.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -24,6 +24,8 @@ pub struct Findings {
     pub dead_lettered_again: usize,
     /// Commits that the broker took.
     pub commits: usize,
+    /// Later attempts, and those of them that another holder made than the attempt before.
+    pub later: (usize, usize),
     /// What must never be.
     pub breaches: Vec<Breach>,
 }
@@ -75,6 +77,20 @@ pub enum Breach {
     RepeatedByHolder { pod: Pod, record: Place },
     /// Handled by two pods, neither of which ever lost the partition.
     HeldTwice { pods: [Pod; 2], record: Place },
+    /// An attempt that was said to be another than it was.
+    Miscounted {
+        pod: Pod,
+        record: Place,
+        said: u32,
+        was: u32,
+    },
+    /// An attempt began so many microseconds before its wait was over.
+    TooEarly {
+        pod: Pod,
+        record: Place,
+        attempt: u32,
+        by: Micros,
+    },
     /// Dead-lettered by a pod whose partition's commit covered it when it was taken over.
     DeadLetteredThoughCommitted(Place),
 }
@@ -115,7 +131,7 @@ impl fmt::Display for Findings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} records, {} handled, {} dead-lettered, {} uncommitted, {} deliveries, {} commits, repeated {:?}, dead-lettered again {}, {} breaches",
+            "{} records, {} handled, {} dead-lettered, {} uncommitted, {} deliveries, {} commits, repeated {:?}, dead-lettered again {}, later attempts {:?}, {} breaches",
             self.produced,
             self.handled,
             self.dead_lettered,
@@ -124,6 +140,7 @@ impl fmt::Display for Findings {
             self.commits,
             self.repeated,
             self.dead_lettered_again,
+            self.later,
             self.breaches.len()
         )?;
         for breach in self.breaches.iter().take(10) {

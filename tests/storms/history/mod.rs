@@ -3,6 +3,7 @@
 //!
 //! Pure. `check` says whether it was right; `storm` writes it down.
 
+mod attempts;
 mod check;
 mod findings;
 #[cfg(test)]
@@ -11,6 +12,7 @@ mod tests;
 pub use check::check;
 pub use findings::{Breach, Cause, Findings};
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use drover::worker_config::Ordering;
@@ -46,6 +48,10 @@ pub struct Delivery {
     pub begun: Micros,
     /// When the handler had its answer, before it was sent; none while it has not.
     pub over: Option<(Micros, Answer)>,
+    /// Which attempt it was said to be, where that was said.
+    pub attempt: Option<u32>,
+    /// The handler said whole that it failed.
+    pub failed: bool,
 }
 
 /// What the handler did with a request.
@@ -77,6 +83,8 @@ pub struct Commit {
     pub offset: i64,
     /// What is finished beyond it.
     pub ahead: Vec<Range<i64>>,
+    /// How often records had failed.
+    pub tries: BTreeMap<i64, u32>,
     /// When the broker took it.
     pub at: Micros,
 }
@@ -115,6 +123,10 @@ pub struct History {
     pub ordering: Ordering,
     /// Deliveries that a pod may have in flight.
     pub concurrency: usize,
+    /// Attempts in quick succession.
+    pub attempts: u32,
+    /// The wait before each later one.
+    pub then: Vec<Micros>,
     pub records: Vec<Record>,
     pub deliveries: Vec<Delivery>,
     pub dead_letters: Vec<DeadLetter>,

@@ -23,6 +23,11 @@ const NEGLECT: f64 = 15.0;
 const USUAL_SPREAD: f64 = 0.06;
 const FEW_PODS: f64 = 4.0;
 
+/// A partition stands out that has so many times the mean share, and lies by so many spreads of the others above those: no chance
+/// spreads it over several pods.
+const TIMES: f64 = 2.0;
+const STANDS_OUT: f64 = 4.0;
+
 /// By so many spreads the busiest pod of a size that is only expected is taken to be busier than it is on
 /// average. How the partitions will lie is chance: without this, half of all fleets that began with too many
 /// pods gave up too many, and raised again a moment later.
@@ -39,6 +44,8 @@ pub(super) struct Load {
     speeds: f64,
     /// The largest share of one partition, 1 where all are equal.
     pub(super) largest: f64,
+    /// Where one partition stands out: all the others.
+    others: Option<Others>,
     /// The size whose distribution is known, and how much busier than the others its busiest pod is.
     known: Option<(u32, f64)>,
     /// Seconds that the busiest pod needs for what waits now, where the distribution is known.
@@ -49,6 +56,32 @@ pub(super) struct Load {
     pub(super) crowding: f64,
     /// By so many spreads the busiest pod of another size is taken to be busier than on average.
     caution: f64,
+}
+
+/// Partitions beside one that stands out.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Others {
+    /// Their mean share, 1 where it is that of all.
+    share: f64,
+    /// Its spread, as a share of it.
+    spread: f64,
+}
+
+impl Others {
+    /// Of `count` partitions with so much `spread`, the sum of squares around 1, and the `largest` share; none where that does
+    /// not stand out of them.
+    fn of(count: f64, spread: f64, largest: f64) -> Option<Self> {
+        let rest = count - 1.0;
+        let share = (count - largest) / rest.max(1.0);
+        // Around their own mean.
+        let squares = spread - (largest - 1.0).powi(2) - rest * (share - 1.0).powi(2);
+        let spread = (squares.max(0.0) / rest.max(1.0)).sqrt();
+        let stands_out = rest >= 1.0 && share > 0.0 && largest > share + STANDS_OUT * spread;
+        stands_out.then_some(Self {
+            share,
+            spread: spread / share,
+        })
+    }
 }
 
 impl Load {
@@ -114,6 +147,7 @@ impl Load {
             shares: (spread / count).sqrt(),
             speeds: (differences / pods).sqrt(),
             largest,
+            others: Others::of(count, spread, largest).filter(|_| largest > TIMES),
             known,
             busiest,
             deepest,
@@ -181,12 +215,23 @@ impl Load {
         }
         // The most of `pods` sums of partitions, each as far off as its spread makes likely.
         let each = f64::from(self.partitions.div_ceil(pods.max(1))).max(1.0);
-        let spread = (self.shares.powi(2) / each + self.speeds.powi(2)).sqrt();
-        let least = self.largest / each;
         let caution = if pods > 1 { self.caution } else { 0.0 };
-        (1.0 + (most_of(pods) + caution) * spread)
-            .max(least)
-            .max(1.0)
+        let Some(others) = self.others.filter(|_| pods > 1) else {
+            let spread = (self.shares.powi(2) / each + self.speeds.powi(2)).sqrt();
+            let least = self.largest / each;
+            let likely = 1.0 + (most_of(pods) + caution) * spread;
+            return likely.max(least).max(1.0);
+        };
+        // One pod has the partition that stands out, and the others are as far off as the rest of them makes likely.
+        let spread = |partitions: f64| {
+            let shares = others.spread.powi(2) / partitions.max(1.0);
+            (shares + self.speeds.powi(2)).sqrt()
+        };
+        let beside = others.share * (each - 1.0);
+        let with = self.largest * (1.0 + caution * self.speeds)
+            + beside * (1.0 + caution * spread(each - 1.0));
+        let without = others.share * (1.0 + (most_of(pods) + caution) * spread(each));
+        (with / each).max(without).max(1.0)
     }
 }
 

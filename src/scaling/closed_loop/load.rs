@@ -143,6 +143,27 @@ fn load_that_comes_and_goes_every_few_seconds_does_not_flap() {
     }
 }
 
+/// The partition that gets a third of the load is on one pod, whatever their number: it says nothing of how the others lie.
+#[test]
+fn one_hot_partition_does_not_keep_pods_for_all_the_others() {
+    let mut world = World {
+        partitions: 48,
+        per_pod: 100.0,
+        start_up: 30.0,
+        pause: 4.0,
+        period: 5.0,
+        hot: 0.3,
+        ..World::default()
+    };
+    world.policy.max_delay = Duration::from_secs(60);
+    let state = State::resume(Some(100.0), Some(Duration::from_secs(30)));
+    let outcome = world.run(state, 8, 7200.0, |_| 200.0);
+    let last = outcome.changes.last().map(|change| change.1);
+    assert!(matches!(last, Some(4 | 5)), "{:?}", outcome.changes);
+    assert!(outcome.changes.len() <= 3, "{:?}", outcome.changes);
+    assert_eq!(outcome.late, 0.0, "worst {}", outcome.worst);
+}
+
 /// A batch is a backlog, and no rate that goes on.
 #[test]
 fn a_batch_gets_the_pods_that_its_backlog_needs() {

@@ -57,6 +57,16 @@ impl Calm {
         seconds(self.since, now) >= LASTS
     }
 
+    /// Since when it has been the same.
+    pub(super) fn since(&self) -> Timestamp {
+        self.since
+    }
+
+    /// The most that it took, in pods' worth.
+    pub(super) fn most(&self) -> f64 {
+        self.most
+    }
+
     /// Whether the last minute shows the end of what lasted, long before its mean does.
     fn falls(&self, minute: f64) -> bool {
         let noise = NOISE * (self.highest / STRETCH).sqrt();
@@ -82,7 +92,7 @@ impl Calm {
         }
     }
 
-    fn begin(rate: f64, worth: f64, at: Timestamp) -> Self {
+    pub(super) fn begin(rate: f64, worth: f64, at: Timestamp) -> Self {
         Self {
             since: at,
             rate,

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
+use super::calm::Calm;
 use super::flow::seconds;
 use super::reading::Reading;
 use super::state::State;
@@ -20,7 +21,7 @@ const ELSEWHERE: f64 = 0.35;
 /// after so many seconds of it what was learned is forgotten.
 const FORGOTTEN: f64 = 600.0;
 /// A size is ruled out for so many seconds since it last turned out too small, and for as long as the load stays
-/// the same: of a load that comes and goes the worst moment of the day says little of this one.
+/// the same, if it has begun to by then: of a load that comes and goes the worst moment of the day says little of this one.
 const RULED_OUT: f64 = 600.0;
 /// The stretch whose mean says for which load a size was too small, seconds.
 const STRETCH: f64 = 60.0;
@@ -47,13 +48,15 @@ pub(super) struct Scars {
 }
 
 impl Scars {
-    /// Whether `size` is known to be too small for a load of so many pods' worth, which
-    /// has stayed the same for long where it is `calm`.
-    pub(super) fn forbid(&self, size: u32, load: f64, calm: bool, now: Timestamp) -> bool {
+    /// Whether `size` is known to be too small for a load of so many pods' worth, where it is no other load since.
+    pub(super) fn forbid(&self, size: u32, load: f64, calm: Option<&Calm>, now: Timestamp) -> bool {
         self.sizes.range(size..).any(|(_, scar)| {
             let like = 1.0 - (LIKE * scar.times).min(MOST_LIKE);
-            let fresh = calm || seconds(scar.learned, now) < RULED_OUT;
-            fresh && load >= scar.load * like
+            let ruled_out = |at: Timestamp| seconds(scar.learned, at) < RULED_OUT;
+            // Pods that are faster now than then are slower again in a while.
+            let same = calm.filter(|calm| calm.lasts(now) || ruled_out(calm.since()));
+            let load = same.map_or(load, |calm| load.max(calm.most()));
+            (ruled_out(now) || same.is_some()) && load >= scar.load * like
         })
     }
 
@@ -129,22 +132,36 @@ mod tests {
         let at = |seconds: i64| Timestamp::from_second(seconds).unwrap();
         let mut scars = Scars::default();
         scars.learn(8, 7.0, at(0));
-        assert!(scars.forbid(8, 6.5, false, at(599)), "{scars:?}");
+        assert!(scars.forbid(8, 6.5, None, at(599)), "{scars:?}");
         assert!(
-            scars.forbid(7, 6.5, false, at(599)),
+            scars.forbid(7, 6.5, None, at(599)),
             "a smaller one too: {scars:?}"
         );
-        assert!(!scars.forbid(10, 6.5, false, at(599)), "{scars:?}");
+        assert!(!scars.forbid(10, 6.5, None, at(599)), "{scars:?}");
         assert!(
-            !scars.forbid(8, 5.0, false, at(599)),
+            !scars.forbid(8, 5.0, None, at(599)),
             "another load: {scars:?}"
         );
-        assert!(!scars.forbid(8, 7.0, false, at(600)), "{scars:?}");
-        assert!(scars.forbid(8, 7.0, true, at(9000)), "{scars:?}");
+        assert!(!scars.forbid(8, 7.0, None, at(600)), "{scars:?}");
+        let calm = Calm::begin(700.0, 7.0, at(7000));
+        assert!(scars.forbid(8, 7.0, Some(&calm), at(9000)), "{scars:?}");
         scars.learn(8, 7.0, at(900));
         assert!(
-            scars.forbid(8, 5.8, false, at(1400)),
+            scars.forbid(8, 5.8, None, at(1400)),
             "twice weighs more: {scars:?}"
         );
+    }
+
+    /// Whether a load stays the same shows only after minutes, and until then pods may be faster than they were.
+    #[test]
+    fn a_size_stays_ruled_out_until_it_shows_whether_the_load_is_another() {
+        let at = |seconds: i64| Timestamp::from_second(seconds).unwrap();
+        let mut scars = Scars::default();
+        scars.learn(24, 18.1, at(200));
+        let calm = Calm::begin(1700.0, 18.0, at(500));
+        let other = Calm::begin(1700.0, 18.0, at(801));
+        assert!(scars.forbid(24, 16.2, Some(&calm), at(860)), "{scars:?}");
+        assert!(!scars.forbid(24, 16.2, Some(&other), at(860)), "{scars:?}");
+        assert!(!scars.forbid(24, 16.2, None, at(860)), "{scars:?}");
     }
 }

@@ -133,10 +133,9 @@ fn by_look_back(
     let rush = (rush - CLEARLY * rush.sqrt()) / RUSH * outset.margin;
     let stay = again.cost(current).total;
     let load = peak / per_pod;
-    let steady = calm.is_some_and(|calm| calm.lasts(reading.at));
     let next = smaller.clone().next();
     let mut sizes: Vec<(u32, f64)> = smaller
-        .take_while(|&size| !state.scars.forbid(size, load, steady, reading.at))
+        .take_while(|&size| !state.scars.forbid(size, load, calm, reading.at))
         // However long the promise, a load that goes on needs pods that get it done.
         .take_while(|&size| outset.keeps_up(size))
         .take_while(|&size| {

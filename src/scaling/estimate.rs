@@ -338,8 +338,9 @@ pub(super) fn observe(policy: &Policy, state: &mut State, reading: &Reading<'_>)
         .capacity
         .count(pods, watched, settled, reading.elapsed, reading.at);
 
+    let shown_for = steady_for.min(state.likely.known_for(reading.at));
     let pace = |seconds: f64| {
-        (current > 0 && steady_for >= seconds)
+        (current > 0 && shown_for >= seconds)
             .then(|| state.progress.rate(seconds, seconds).unwrap_or(0.0) / f64::from(current))
     };
     let (pace, lasting) = (pace(RUN), pace(LASTING));

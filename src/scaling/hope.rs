@@ -95,7 +95,9 @@ pub(super) fn observe(policy: &Policy, state: &mut State, reading: &Reading<'_>)
     }
 
     let there = reading.all_pods_there() && reading.complete();
-    if !there || state.orders.steady_for(reading) < DONE || state.capacity.by_busy().is_some() {
+    let shown_for = state.orders.steady_for(reading);
+    let shown_for = shown_for.min(state.likely.known_for(reading.at));
+    if !there || shown_for < DONE || state.capacity.by_busy().is_some() {
         return;
     }
     let (Some(known), Some(done)) = (

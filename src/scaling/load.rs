@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use super::reading::Reading;
 use super::sizes;
 use super::state::State;
+use super::track::Track;
 
 /// A partition counts as like the others until about so many records came.
 const ALIKE: f64 = 16.0;
@@ -48,6 +49,8 @@ pub(super) struct Load {
     others: Option<Others>,
     /// The size whose distribution is known, and how much busier than the others its busiest pod is.
     known: Option<(u32, f64)>,
+    /// Records that wait for a pod, with what likely waits in unknown partitions.
+    backlog: f64,
     /// Seconds that the busiest pod needs for what waits now, where the distribution is known.
     pub(super) busiest: Option<f64>,
     /// Seconds that one pod needs for the partition with the most waiting.
@@ -84,19 +87,51 @@ impl Others {
     }
 }
 
+/// What a pod has.
+#[derive(Clone, Copy, Debug, Default)]
+struct Owner {
+    /// The sum of its partitions' shares of the load,
+    share: f64,
+    /// of the records that wait in them,
+    waits: f64,
+    /// and their number.
+    partitions: u32,
+}
+
+impl Owner {
+    fn add(&mut self, share: f64, waits: f64) {
+        self.share += share;
+        self.waits += waits;
+        self.partitions += 1;
+    }
+}
+
+/// Records that came to all partitions of late, as far as they count for shares.
+fn seen(state: &State, reading: &Reading<'_>) -> f64 {
+    let unknown = state.likely.share();
+    if unknown <= 0.0 || unknown >= 1.0 {
+        return state.tracks.values().map(|track| track.arrived).sum();
+    }
+    let mut tracks = state.tracks_in_order();
+    let known = reading.known.iter();
+    let known = known.filter_map(|known| tracks.of(known.partition));
+    known.map(|track| track.arrived).sum::<f64>() / (1.0 - unknown)
+}
+
 impl Load {
     /// Reads it off the partitions and their owners.
     pub(super) fn of(state: &State, reading: &Reading<'_>, per_pod: f64, promise: f64) -> Self {
         let partitions = reading.partitions();
         let count = f64::from(partitions.max(1));
-        let seen: f64 = state.tracks.values().map(|track| track.arrived).sum();
+        let seen = seen(state, reading);
         let mean = seen / count + ALIKE;
         let rate = state.arrival().unwrap_or(0.0) / count;
         let half_gap = state.commit_gap / 2.0;
 
         let (mut spread, mut largest, mut deepest) = (0.0, 1.0_f64, 0.0_f64);
         // Share and waiting records of each owner's partitions.
-        let mut owners: HashMap<&str, (f64, f64, u32)> = HashMap::new();
+        let mut owners: HashMap<&str, Owner> = HashMap::new();
+        let mut all = Owner::default();
         let mut tracks = state.tracks_in_order();
         for known in &reading.known {
             let arrived = tracks.of(known.partition).map_or(0.0, |t| t.arrived);
@@ -111,11 +146,31 @@ impl Load {
                 0.0
             };
             deepest = deepest.max(waits / per_pod);
+            all.add(share, waits);
             if let Some(owner) = known.sample.pod.as_deref() {
-                let (shares, records, partitions) = owners.entry(owner).or_default();
-                *shares += share;
-                *records += waits;
-                *partitions += 1;
+                owners.entry(owner).or_default().add(share, waits);
+            }
+        }
+
+        let mut backlog = reading.backlog();
+        let of_known = match reading.unknown.is_empty() {
+            true => HashMap::new(),
+            false => owners.clone(),
+        };
+        for (partition, share) in state.likely.shares() {
+            let share = (share * seen + ALIKE) / mean;
+            spread += (share - 1.0).powi(2);
+            largest = largest.max(share);
+            let owner = state.tracks.get(partition).and_then(Track::owner);
+            // As long as in the others of its pod, where that has any.
+            let others = owner.and_then(|owner| of_known.get(owner)).unwrap_or(&all);
+            let waits = match state.likely.times() {
+                Some(_) => others.waits * share / others.share.max(1e-9),
+                None => 0.0,
+            };
+            backlog += waits;
+            if let Some(owner) = owner {
+                owners.entry(owner).or_default().add(share, waits);
             }
         }
 
@@ -126,13 +181,13 @@ impl Load {
         }
 
         let ready = reading.sample.ready.min(reading.sample.current);
-        let owned: u32 = owners.values().map(|owner| owner.2).sum();
+        let owned: u32 = owners.values().map(|owner| owner.partitions).sum();
         let whole = owners.len() == ready.min(partitions) as usize && owned == partitions;
         let (mut known, mut busiest) = (None, None);
         if whole && ready > 0 {
             let of_pods = owners.iter().map(|(pod, owner)| {
                 let speed = state.capacity.speed(pod);
-                (owner.0 / speed, owner.1 / (speed * per_pod))
+                (owner.share / speed, owner.waits / (speed * per_pod))
             });
             let (share, waits) = of_pods.fold((0.0_f64, 0.0_f64), |most, pod| {
                 (most.0.max(pod.0), most.1.max(pod.1))
@@ -149,6 +204,7 @@ impl Load {
             largest,
             others: Others::of(count, spread, largest).filter(|_| largest > TIMES),
             known,
+            backlog,
             busiest,
             deepest,
             crowding: 1.0,
@@ -164,7 +220,7 @@ impl Load {
             return self;
         }
         let equal = self.per_pod * sizes::worth(ready, self.partitions);
-        let busiest = self.busiest.unwrap_or(reading.backlog() / equal.max(1e-9));
+        let busiest = self.busiest.unwrap_or(self.backlog / equal.max(1e-9));
         let most = f64::from(self.partitions.div_ceil(ready.max(1)));
         // Where a pod hardly comes round within the promise, records are done as they came.
         let turns = self.per_pod * promise / most;
@@ -186,10 +242,10 @@ impl Load {
     }
 
     /// Records that wait, as if each of the `ready` pods had as many as the busiest.
-    pub(super) fn waits(&self, reading: &Reading<'_>, ready: u32) -> f64 {
+    pub(super) fn waits(&self, ready: u32) -> f64 {
         match self.busiest {
             Some(seconds) => seconds * self.capacity(ready),
-            None => reading.backlog(),
+            None => self.backlog,
         }
     }
 

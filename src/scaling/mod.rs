@@ -21,6 +21,7 @@ mod guards;
 mod hope;
 mod in_hand;
 mod level;
+mod likely;
 mod limits;
 mod load;
 mod notes;

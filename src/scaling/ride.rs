@@ -39,7 +39,7 @@ pub(super) fn passes(
     }
     let most = rises.most();
     let to_come = to_come(state, &most, reading.at)?;
-    let waits = outset.load.waits(reading, outset.ready);
+    let waits = outset.load.waits(outset.ready);
     let look = reading.elapsed.max(1.0);
     let rate = sustained(state, outset, look) * outset.margin;
     let sizes = useful

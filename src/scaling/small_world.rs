@@ -40,6 +40,8 @@ pub(super) struct World {
     pub(super) comes: fn(u32, usize) -> bool,
     /// Partitions that nobody gets anywhere with, by time and number.
     pub(super) stands: fn(f64, usize) -> bool,
+    /// Partitions whose offsets cannot be read, by time and number.
+    pub(super) unknown: fn(f64, usize) -> bool,
     pub(super) policy: Policy,
 }
 
@@ -59,6 +61,7 @@ impl Default for World {
             pace: |_| 1.0,
             comes: |_, _| true,
             stands: |_, _| false,
+            unknown: |_, _| false,
             policy: Policy {
                 min: 0,
                 max: None,
@@ -292,7 +295,8 @@ impl World {
                     .clone()
                     .filter(|_| self.reports || self.told_apart),
             };
-            (TopicPartition::new("t", number as i32), Some(sample))
+            let sample = (!(self.unknown)(time, number)).then_some(sample);
+            (TopicPartition::new("t", number as i32), sample)
         };
         let report = |pod: &Pod| {
             let sample = PodSample {

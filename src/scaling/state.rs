@@ -13,6 +13,7 @@ use super::guards::Guards;
 use super::hope::Hope;
 use super::in_hand::InHand;
 use super::level::Level;
+use super::likely::Likely;
 use super::orders::Orders;
 use super::reading::Reading;
 use super::rises::Rises;
@@ -31,6 +32,8 @@ pub struct State {
     pub(super) seen: Option<Timestamp>,
     /// Every partition's past.
     pub(super) tracks: ByPartition<Track>,
+    /// What unknown partitions likely do.
+    pub(super) likely: Likely,
     /// Seconds between two commits of a partition in which records wait.
     pub(super) commit_gap: f64,
     /// Records that arrived.

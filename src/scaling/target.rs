@@ -245,7 +245,7 @@ fn outset<'a>(
         load,
         arrival: arrival.max(recent) * margin,
         margin,
-        backlog: load.waits(reading, ready) + more,
+        backlog: load.waits(ready) + more,
         ready,
         current: sample.current,
         absent: state.orders.absent().min(sample.current),

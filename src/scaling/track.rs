@@ -254,6 +254,11 @@ impl Track {
         (nearer > 0.0).then(|| between / nearer)
     }
 
+    /// Who worked on it last, as far as anybody says.
+    pub(super) fn owner(&self) -> Option<&str> {
+        self.owner.as_deref()
+    }
+
     /// Its owner is new and has not shown any work yet.
     pub(super) fn is_handed_over(&self) -> bool {
         self.handed.is_some()

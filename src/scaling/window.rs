@@ -58,17 +58,21 @@ pub(super) fn observe(state: &mut State, reading: &Reading<'_>) {
     if !reading.new {
         return;
     }
+    state.likely.observe(&state.tracks, reading);
+    // Nothing is counted while nothing is known.
+    let last = state.arrivals.last();
+    let elapsed = last.map_or(reading.elapsed, |last| seconds(last, reading.at));
     let (mut arrived, mut aside, mut finished) = (0.0, 0.0, 0.0);
     let (mut pauses, mut new) = (Vec::new(), Vec::new());
     let mut quiet = reading.complete() && reading.lag() == 0;
     for known in &reading.known {
         match state.tracks.get_mut(known.partition) {
             Some(track) => {
-                // Of a partition that was unknown for a while only the newest stretch counts, or
-                // its whole pause would look like a surge.
+                // Of a partition that was unknown for a while only the newest stretch counts: what likely came
+                // before is counted already.
                 let stretch = seconds(track.seen, reading.at);
                 let share = if stretch > 0.0 {
-                    (reading.elapsed / stretch).min(1.0)
+                    (elapsed / stretch).min(1.0)
                 } else {
                     0.0
                 };
@@ -101,7 +105,10 @@ pub(super) fn observe(state: &mut State, reading: &Reading<'_>) {
     let service = state.service_time();
     let pauses = pauses.into_iter().map(|pause| (pause - service).max(0.0));
     state.orders.watch_pauses(pauses.collect());
-    state.in_hand.add(reading, finished);
+    state.in_hand.add(
+        reading,
+        finished * (reading.elapsed / elapsed.max(1e-9)).min(1.0),
+    );
     state.surplus.watch_idle(quiet, reading.at);
     if reading.known.is_empty() {
         return;
@@ -109,6 +116,9 @@ pub(super) fn observe(state: &mut State, reading: &Reading<'_>) {
     if arrived > 0.0 {
         state.last_arrival = Some(reading.at);
     }
+    let (come, done) = unknown(state, arrived, finished, elapsed);
+    arrived += come;
+    finished += done;
 
     let before = state.arrivals.total();
     state.arrivals.add(reading.at, arrived);
@@ -120,15 +130,28 @@ pub(super) fn observe(state: &mut State, reading: &Reading<'_>) {
         }
     }
     state.progress.add(reading.at, finished);
-    watch_surge(state, reading, arrived, before);
-    watch_burst(state, reading, arrived);
+    watch_surge(state, reading, arrived, before, last);
+    watch_burst(state, reading, arrived, elapsed);
     state.level = Level::follow(
         state.level.take(),
         &state.arrivals,
         arrived,
-        reading.elapsed,
+        elapsed,
         reading.at,
     );
+}
+
+/// Records that likely came to unknown partitions, and were finished there, in so many seconds in which so many were in the
+/// others.
+fn unknown(state: &State, arrived: f64, finished: f64, elapsed: f64) -> (f64, f64) {
+    match state.likely.times() {
+        Some(times) => (times * arrived, times * finished),
+        None => {
+            let usual = state.level.as_ref().map_or(0.0, |level| level.rate);
+            let likely = state.likely.share() * usual * elapsed;
+            (likely, likely)
+        }
+    }
 }
 
 /// Seconds between two commits of a partition in which records wait: of the busier ones, since
@@ -147,14 +170,21 @@ fn commit_gap(state: &State) -> f64 {
 }
 
 /// Notices that a surge begins or ends. Its own mean tells its size long before the window does.
-fn watch_surge(state: &mut State, reading: &Reading<'_>, arrived: f64, before: f64) {
-    if reading.elapsed <= 0.0 {
+fn watch_surge(
+    state: &mut State,
+    reading: &Reading<'_>,
+    arrived: f64,
+    before: f64,
+    since: Option<Timestamp>,
+) {
+    let elapsed = since.map_or(0.0, |since| seconds(since, reading.at));
+    if elapsed <= 0.0 {
         return;
     }
-    let rate = arrived / reading.elapsed;
+    let rate = arrived / elapsed;
     match &state.surge {
         Some(surge) => {
-            let last = seconds(surge.since, reading.at) - reading.elapsed;
+            let last = seconds(surge.since, reading.at) - elapsed;
             let mean = (last > 0.0).then(|| surge.rate(before, last));
             let over = seconds(surge.since, reading.at) > 60.0;
             if over || rate < mean.unwrap_or(rate) / 2.0 {
@@ -163,12 +193,12 @@ fn watch_surge(state: &mut State, reading: &Reading<'_>, arrived: f64, before: f
         }
         None => {
             let level = state.level.as_ref().map_or(0.0, |level| level.rate);
-            let usual = level * reading.elapsed;
+            let usual = level * elapsed;
             let noise = 4.0 * usual.sqrt();
             let most = (SURGE * usual + noise).max(usual + SURGE_RECORDS);
             if state.level.is_some() && arrived > most {
-                state.surge = state.seen.map(|seen| Surge {
-                    since: seen,
+                state.surge = since.map(|since| Surge {
+                    since,
                     noticed: reading.now,
                     total: before,
                     seen: reading.at,
@@ -180,16 +210,16 @@ fn watch_surge(state: &mut State, reading: &Reading<'_>, arrived: f64, before: f
 }
 
 /// Notices that a fleet without pods is woken, and whether more is coming.
-fn watch_burst(state: &mut State, reading: &Reading<'_>, arrived: f64) {
+fn watch_burst(state: &mut State, reading: &Reading<'_>, arrived: f64, elapsed: f64) {
     state.burst = match state.burst.take() {
-        _ if reading.sample.current > 0 || reading.lag() == 0 || reading.elapsed <= 0.0 => None,
+        _ if reading.sample.current > 0 || reading.lag() == 0 || elapsed <= 0.0 => None,
         Some(burst) => {
-            let rate = arrived / reading.elapsed;
+            let rate = arrived / elapsed;
             let age = seconds(burst.noticed, reading.at);
-            let grows = rate > 0.0 && rate * (age - reading.elapsed) >= STILL * burst.arrived;
+            let grows = rate > 0.0 && rate * (age - elapsed) >= STILL * burst.arrived;
             let all = burst.arrived + arrived;
             Some(Burst {
-                rate: Some(rate.max(all / age.max(reading.elapsed))),
+                rate: Some(rate.max(all / age.max(elapsed))),
                 grew: if grows { reading.at } else { burst.grew },
                 arrived: all,
                 ..burst

@@ -6,3 +6,4 @@ mod load;
 mod peaks;
 mod pods;
 mod promises;
+mod unknown;

@@ -4,7 +4,7 @@
 //! scaling is `controller::scale`'s.
 //!
 //! [`step`] reads from top to bottom: what the sample says (`reading`), what follows from it
-//! together with earlier ones (`window`, `rises`, `orders`, `estimate`, `scars`, `calm`), what that asks for (`target`,
+//! together with earlier ones (`window`, with `likely` for what is unknown, `rises`, `orders`, `estimate`, `scars`, `calm`), what that asks for (`target`,
 //! by what each size costs under the load as it lies: `cost`, `load`; what fewer would do: `spare`;
 //! what rides out peaks that come again and again: `ride`), and what holds, raises or
 //! lowers it (`guards`, `rate`, `limits`, `gate`); `notes` adds what changes no size. Every change of the number leaves a [`Why`].

@@ -13,7 +13,8 @@ use crate::worker_config::OnExhausted;
 
 /// A handler that names a longer wait than this is asked again after this.
 const LONGEST_ASKED_WAIT: Duration = Duration::from_secs(3600);
-/// The shortest wait after a handler asked for less without saying for how long.
+/// The shortest wait after a handler asked for less. One that names a shorter one, such as none or a time that is over,
+/// has not said for how long: it would be asked again and again without a pause.
 const SHORTEST_SLOW_DOWN: Duration = Duration::from_millis(100);
 /// A handler that is not there is tried so often at least: it costs it nothing, and one that crashes again and again is
 /// not there for long.
@@ -321,6 +322,7 @@ impl<P> Engine<P> {
         let record = &mut self.records[handle];
         record.slow_downs = record.slow_downs.saturating_add(1);
         let (started, times) = (record.delivery, record.slow_downs);
+        let after = after.filter(|after| *after >= SHORTEST_SLOW_DOWN);
         let growing = |times| match after {
             Some(after) => after.min(LONGEST_ASKED_WAIT),
             None if is_absent => self

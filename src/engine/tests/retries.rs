@@ -103,6 +103,54 @@ fn being_asked_for_less_without_a_time_waits_longer_each_time() {
     }
 }
 
+/// How often records are delivered that are answered with `verdict` each time, a round trip of a millisecond, within ten
+/// seconds: all of them, or one beside others that are done as they come.
+fn asked_in_vain(verdict: &Verdict, concurrency: usize, all: bool) -> usize {
+    let settings = Settings {
+        ordering: Ordering::None,
+        concurrency,
+        budget_bytes: 10_000_000,
+        ..settings()
+    };
+    let mut rig = Rig::new(settings, 1);
+    let mut asked = 0;
+    for offset in 0..10_000 {
+        rig.read(0, offset, -1);
+        for ticket in rig.delivered() {
+            match all || ticket.offset.0 == 100 {
+                true => {
+                    asked += 1;
+                    rig.answer(ticket, verdict.clone());
+                }
+                false => rig.done(ticket),
+            }
+        }
+        if !rig.commits().is_empty() {
+            rig.committed(Ok(()));
+        }
+        rig.pass(ms(1));
+    }
+    asked
+}
+
+/// Such as `Retry-After: 0`, or a date that is over by our clock.
+#[test]
+fn a_handler_that_asks_for_less_for_no_time_is_asked_as_seldom_as_if_it_named_none() {
+    for concurrency in [1, 16] {
+        for all in [true, false] {
+            let without = asked_in_vain(&slow_down(None), concurrency, all);
+            assert!((4..100).contains(&without), "{without}");
+            for after in [ms(0), Duration::from_nanos(1), ms(99)] {
+                let with = asked_in_vain(&slow_down(Some(after)), concurrency, all);
+                assert_eq!(with, without, "{after:?}, {concurrency} at once");
+            }
+        }
+    }
+    // What it does name is kept.
+    let each_200_ms = asked_in_vain(&slow_down(Some(ms(200))), 1, true);
+    assert!((25..=50).contains(&each_200_ms), "{each_200_ms}");
+}
+
 #[test]
 fn a_handler_that_asks_for_less_gets_less_until_it_takes_records_again() {
     let settings = Settings {

@@ -198,6 +198,8 @@ impl Exec {
         let wait = line.not_before.saturating_sub(self.clock.elapsed());
         if !wait.is_zero() {
             let message = "the command ended and is started again in a moment";
+            // A shorter one would be no time to the engine, and be made a longer one.
+            let wait = wait.max(SHORTEST_WAIT);
             return Err((slow_down(Some(wait), message), None));
         }
         self.start(line)

@@ -11,6 +11,7 @@ use drover::report::Report;
 use drover::topic::Offset;
 use drover::worker::delivery::http::incoming::Incoming;
 use drover::worker::delivery::results;
+use drover::worker::record::Record;
 use serde_json::Value;
 
 use chance::Chance;
@@ -162,10 +163,20 @@ fn changed_reports_are_refused_or_make_sense() {
 /// Results of a batch, and of a command: as many as there are records, or none.
 #[test]
 fn changed_results_are_refused_or_as_many_as_records() {
+    let record = |offset| Record {
+        topic: "orders".into(),
+        partition: 3,
+        offset: Offset(offset),
+        timestamp: None,
+        key: None,
+        value: None,
+        headers: Vec::new(),
+    };
+    let records: Vec<Record> = (42..48).map(record).collect();
     let (mut read, mut refused) = (0, 0);
     fuzz("results", &corpus("results"), |text, chance| {
         let count = 1 + below(chance, 5);
-        match results::all(text, count) {
+        match results::of(text, &records[..count].iter().collect::<Vec<_>>()) {
             Ok(verdicts) => {
                 assert_eq!(verdicts.len(), count);
                 read += 1;

@@ -11,6 +11,7 @@ use jiff::tz::TimeZone;
 use super::results;
 use crate::clock;
 use crate::engine::{Failure, Verdict};
+use crate::worker::record::Record;
 
 /// The header by which a handler says what it means, whatever the status.
 pub static RESULT: HeaderName = HeaderName::from_static("drover-result");
@@ -106,15 +107,16 @@ impl Answer {
         verdict(self.status, &self.headers, &excerpt, clock::now)
     }
 
-    /// The verdicts on `count` records that were delivered together.
-    pub fn verdicts(&self, count: usize) -> Vec<Verdict> {
+    /// The verdicts on `records`, which were delivered together.
+    pub fn verdicts(&self, records: &[&Record]) -> Vec<Verdict> {
+        let count = records.len();
         let silent = self.body.is_empty() && self.whole;
         if self.status.is_success() && !self.headers.contains_key(&RESULT) && !silent {
             let results = if let Some(coding) = self.coding() {
                 // None was asked for, which to HTTP means that any will do.
                 Err(format!("Content-Encoding {coding}, which is not read"))
             } else if self.whole {
-                results::all(&self.body, count)
+                results::of(&self.body, records)
             } else {
                 Err(format!("more than {} bytes", self.body.len()))
             };
@@ -239,6 +241,7 @@ fn date(text: &str) -> Option<DateTime> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::topic::Offset;
 
     fn answer(status: u16, headers: &[(&'static str, &str)]) -> Verdict {
         let headers = headers
@@ -325,7 +328,7 @@ mod tests {
                 .message
                 .ends_with(": (a body in Content-Encoding gzip)")
         );
-        let verdicts = gzip(200).verdicts(2);
+        let verdicts = gzip(200).verdicts(&[&record(0), &record(1)]);
         let Verdict::Misconfigured(failure) = &verdicts[1] else {
             panic!("{verdicts:?}");
         };
@@ -337,7 +340,7 @@ mod tests {
         let mut empty = gzip(200);
         empty.body.clear();
         assert!(matches!(
-            empty.verdicts(2)[..],
+            empty.verdicts(&[&record(0), &record(1)])[..],
             [Verdict::Done, Verdict::Done]
         ));
     }
@@ -375,6 +378,19 @@ mod tests {
         assert_eq!(failure.message.chars().count(), 200);
     }
 
+    fn record(offset: i64) -> Record {
+        Record {
+            topic: "orders".into(),
+            partition: 3,
+            offset: Offset(offset),
+            timestamp: None,
+            key: None,
+            value: None,
+            headers: Vec::new(),
+        }
+    }
+
+    /// Of a batch of the records at 41 and 42.
     fn answers(status: u16, headers: &[(&'static str, &str)], body: &str) -> Vec<&'static str> {
         let answer = Answer {
             status: StatusCode::from_u16(status).unwrap(),
@@ -385,7 +401,8 @@ mod tests {
             body: body.as_bytes().to_vec(),
             whole: true,
         };
-        answer.verdicts(2).iter().map(word).collect()
+        let verdicts = answer.verdicts(&[&record(41), &record(42)]);
+        verdicts.iter().map(word).collect()
     }
 
     #[test]
@@ -395,6 +412,18 @@ mod tests {
             (200, r#"{"results":["done","retry"]}"#, ["done", "retry"]),
             (200, r#"{"results":["done"]}"#, ["misconfigured"; 2]),
             (200, r#"{"result":"skip"}"#, ["skip"; 2]),
+            (
+                200,
+                r#"{"results":[{"result":"done","offset":41},{"result":"retry","offset":42}]}"#,
+                ["done", "retry"],
+            ),
+            // In another order than asked, or of one of them only.
+            (
+                200,
+                r#"{"results":[{"result":"retry","offset":42},{"result":"done","offset":41}]}"#,
+                ["misconfigured"; 2],
+            ),
+            (200, r#"{"result":"done","offset":41}"#, ["misconfigured"; 2]),
             (200, "OK", ["misconfigured"; 2]),
             (500, r#"{"results":["done","done"]}"#, ["retry"; 2]),
             (503, "", ["slow-down"; 2]),

@@ -1,8 +1,8 @@
 //! Results that a handler says in JSON: one, or one for each record of a batch.
 //!
 //! A result is a word (`"done"`), or an object with the word in `result` and, if it likes, `error` in
-//! words and `retryAfter` in seconds. The reference is `docs/batches.md`. Of a command's results that name their record
-//! it is checked that it is the one that was asked for.
+//! words and `retryAfter` in seconds. The reference is `docs/batches.md`. Of results that name their record it is checked
+//! that it is the one that was asked for.
 
 use std::time::Duration;
 
@@ -12,25 +12,19 @@ use super::answer::{LONGEST_WAIT, class, failure};
 use crate::engine::Verdict;
 use crate::worker::record::Record;
 
-/// `{"results": […]}` with a result for each of `count` records, in their order, or one result for all
-/// of them; `Err` says why it is neither.
-pub fn all(text: &[u8], count: usize) -> Result<Vec<Verdict>, String> {
-    read(&json(text)?, count)
-}
-
-/// As [`all`], of a handler that may say a result twice: one that names a record by `offset`, `partition` or `topic` must
-/// name the one in its place of `records`.
+/// `{"results": […]}` with a result for each of `records`, in their order, or one result for all of them; `Err` says why it is
+/// neither. A result that names a record by `offset`, `partition`, `topic` or `idempotencyKey` must name the one in its place:
+/// a handler may say a result twice, or in the order in which it came to them.
 pub fn of(text: &[u8], records: &[&Record]) -> Result<Vec<Verdict>, String> {
     let value = json(text)?;
     let verdicts = read(&value, records.len())?;
-    let each = value.get("results").and_then(Value::as_array);
-    match (each, records) {
-        (Some(each), _) => {
+    match value.get("results").and_then(Value::as_array) {
+        Some(each) => {
             let mut pairs = each.iter().zip(records);
             pairs.try_for_each(|(result, record)| is_of(result, record))?;
         }
-        (None, [record]) => is_of(&value, record)?,
-        (None, _) => {}
+        // What is said of all of them can name none that one of them is not.
+        None => (records.iter()).try_for_each(|record| is_of(&value, record))?,
     }
     Ok(verdicts)
 }
@@ -42,21 +36,26 @@ fn is_of(result: &Value, record: &Record) -> Result<(), String> {
         offset,
         ..
     } = record;
-    let place = [
-        ("topic", Value::from(&**topic)),
-        ("partition", Value::from(*partition)),
-        ("offset", Value::from(offset.0)),
-    ];
-    for (name, asked) in place {
-        if let Some(said) = result.get(name)
-            && *said != asked
-        {
-            return Err(format!(
-                "the result of another record: its {name} is {said}, and {asked} was asked for"
-            ));
-        }
-    }
-    Ok(())
+    let check = |name: &str, asked: &dyn Fn() -> String| {
+        // Nearly always none. Who has a place for it and nothing to say there names none either.
+        let Some(said) = result.get(name).filter(|said| !said.is_null()) else {
+            return Ok(());
+        };
+        let asked = asked();
+        let words = match said {
+            // Who cannot count so far, or has maps of texts only, says a number as text.
+            Value::String(said) => said.clone(),
+            other => other.to_string(),
+        };
+        let why = || {
+            format!("the result of another record: its {name} is {said}, and {asked} was asked for")
+        };
+        (words == asked).then_some(()).ok_or_else(why)
+    };
+    check("topic", &|| topic.to_string())?;
+    check("partition", &|| partition.to_string())?;
+    check("offset", &|| offset.0.to_string())?;
+    check("idempotencyKey", &|| record.name())
 }
 
 fn json(text: &[u8]) -> Result<Value, String> {
@@ -127,6 +126,11 @@ mod tests {
 
     use super::*;
     use crate::topic::Offset;
+
+    /// The results of so many records, whichever they are.
+    fn all(text: &[u8], count: usize) -> Result<Vec<Verdict>, String> {
+        read(&json(text)?, count)
+    }
 
     fn one(text: &[u8]) -> Result<Verdict, String> {
         Ok(all(text, 1)?.remove(0))
@@ -229,8 +233,14 @@ mod tests {
                 true,
             ),
             (r#"{"result":"done","offset":41}"#, false),
-            (r#"{"result":"done","offset":"42"}"#, false),
+            (r#"{"result":"done","offset":"42"}"#, true),
+            (r#"{"result":"done","offset":"41"}"#, false),
+            (r#"{"result":"done","offset":null,"topic":null}"#, true),
             (r#"{"result":"done","offset":42,"partition":2}"#, false),
+            (r#"{"result":"done","offset":42,"topic":"users"}"#, false),
+            (r#"{"result":"done","idempotencyKey":"orders/3/42"}"#, true),
+            (r#"{"result":"done","idempotencyKey":"orders/3/41"}"#, false),
+            (r#"{"result":"done","offset":[42]}"#, false),
             (r#"{"results":[{"result":"done","offset":42}]}"#, true),
             (r#"{"results":[{"result":"done","offset":41}]}"#, false),
         ] {
@@ -239,7 +249,19 @@ mod tests {
         }
         let both = br#"{"results":[{"result":"done","offset":41},{"result":"done","offset":42}]}"#;
         assert!(of(both, &[&first, &second]).is_ok());
-        assert!(of(both, &[&second, &first]).is_err());
+        let why = of(both, &[&second, &first]).unwrap_err();
+        assert_eq!(
+            why,
+            "the result of another record: its offset is 41, and 42 was asked for"
+        );
+        // One for all of them is of one of them only, if it says so.
+        for (text, right) in [
+            (r#"{"result":"done","topic":"orders","partition":3}"#, true),
+            (r#"{"result":"done","offset":41}"#, false),
+        ] {
+            let read = of(text.as_bytes(), &[&first, &second]);
+            assert_eq!(read.is_ok(), right, "{text}: {read:?}");
+        }
     }
 
     fn any_word() -> impl Strategy<Value = &'static str> {

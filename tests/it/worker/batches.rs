@@ -219,6 +219,32 @@ fn an_answer_that_is_no_result_stalls_and_loses_nothing() {
     kafka.wait_for_commit(TOPIC, 0, 3);
 }
 
+/// As a handler does that works on them side by side and says each as it comes to an end.
+#[test]
+fn results_in_another_order_than_asked_stall_and_lose_nothing() {
+    let kafka = Kafka::with_topic(TOPIC, 1);
+    kafka.produce(TOPIC, 0, &["a", "b", "c"], &texts("v", 3));
+    let web = Web::start(|seen| {
+        let result = |record: &Value| json!({ "result": "done", "offset": record["offset"] });
+        let results: Vec<_> = records(seen).iter().rev().map(result).collect();
+        Reply {
+            body: json!({ "results": results }).to_string(),
+            ..ok()
+        }
+    });
+    let mut config = batched(&kafka, &web, 3);
+    // All three, however late the last is read.
+    config.batch.max_wait = Duration::from_secs(1);
+    let _worker = Worker::start("pod-1", config);
+    // Alone there is no other order.
+    let seen = web.wait_for("each once more", |seen| {
+        let tally = tally(seen);
+        tally.len() == 3 && tally.values().all(|times| *times > 1)
+    });
+    assert_eq!(values(&seen[0]).len(), 3);
+    kafka.wait_for_commit(TOPIC, 0, 3);
+}
+
 #[test]
 fn what_waits_for_company_is_sent_when_the_worker_must_go() {
     let kafka = Kafka::with_topic(TOPIC, 1);

@@ -128,7 +128,10 @@ impl Http {
         let kept = answer::EXCERPT + batch::ANSWER_PER_RECORD * items.len();
         let (answer, reached) = self.ask(connection, request, kept).await;
         let mut verdicts = match answer {
-            Ok(answer) => answer.verdicts(items.len()),
+            Ok(answer) => {
+                let records: Vec<_> = items.iter().map(|item| item.prepared.record).collect();
+                answer.verdicts(&records)
+            }
             Err(verdict) => vec![verdict; items.len()],
         };
         for verdict in &mut verdicts {

@@ -202,8 +202,9 @@ pub fn verdict(
             ),
         )),
         429 | 503 => slow_down(class::STATUS),
-        408 | 500..=599 => Verdict::Retry(because(class::STATUS)),
-        _ => Verdict::Reject(because(class::STATUS)),
+        400..=407 | 409..=499 => Verdict::Reject(because(class::STATUS)),
+        // What is no class of status is as a 5xx (RFC 9110, section 15).
+        _ => Verdict::Retry(because(class::STATUS)),
     }
 }
 
@@ -270,23 +271,24 @@ mod tests {
 
     #[test]
     fn each_status_means_what_the_reference_says() {
+        let of = |statuses: &[u16], meaning| {
+            let pairs = statuses.iter().map(|status| (*status, meaning));
+            pairs.collect::<Vec<(u16, &str)>>()
+        };
         for (status, meaning) in [
-            (200, "done"),
-            (204, "done"),
-            (301, "misconfigured"),
-            (307, "misconfigured"),
-            (400, "reject"),
-            (404, "reject"),
-            (408, "retry"),
-            (422, "reject"),
-            (429, "slow-down"),
-            // Headers that are too large for it.
-            (431, "reject"),
-            (500, "retry"),
-            (502, "retry"),
-            (503, "slow-down"),
-            (504, "retry"),
-        ] {
+            of(&[200, 201, 202, 203, 204, 205, 206, 226, 299], "done"),
+            of(&[300, 301, 302, 303, 304, 307, 308, 399], "misconfigured"),
+            // 431: headers that are too large for it.
+            of(&[400, 401, 403, 404, 405, 409, 410, 413, 414, 415], "reject"),
+            of(&[421, 422, 425, 426, 431, 451, 499], "reject"),
+            of(&[408], "retry"),
+            of(&[429, 503], "slow-down"),
+            of(&[500, 501, 502, 504, 505, 507, 511, 599], "retry"),
+            // No class of status.
+            of(&[600, 799, 999], "retry"),
+        ]
+        .concat()
+        {
             assert_eq!(word(&answer(status, &[])), meaning, "{status}");
         }
     }

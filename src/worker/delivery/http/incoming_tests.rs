@@ -68,6 +68,7 @@ fn bodies_are_as_long_as_their_framing_says() {
             true,
         ),
         ("HTTP/1.1 200\r\nContent-Length: 0\r\n\r\n", 200, "", true),
+        ("HTTP/1.1 999 No\r\nContent-Length: 0\r\n\r\n", 999, "", true),
         ("HTTP/1.1 204 No Content\r\n\r\n", 204, "", true),
         (
             "HTTP/1.1 304 Not Modified\r\ncontent-length: 7\r\n\r\n",

@@ -114,7 +114,7 @@ impl Answer {
         let silent = self.body.trim_ascii().is_empty() && self.whole;
         if self.status.is_success() && !self.headers.contains_key(&RESULT) && !silent {
             let results = if let Some(coding) = self.coding() {
-                // None was asked for, which to HTTP means that any will do.
+                // None was wanted.
                 Err(format!("Content-Encoding {coding}, which is not read"))
             } else if self.whole {
                 results::of(&self.body, records)
@@ -141,10 +141,10 @@ impl Answer {
 
     /// How the body is encoded, where it is not as it stands.
     fn coding(&self) -> Option<&str> {
-        let coding = self.headers.get(CONTENT_ENCODING)?.to_str();
-        let coding = coding.unwrap_or("(unreadable)").trim();
-        let plain = coding.is_empty() || coding.eq_ignore_ascii_case("identity");
-        (!plain).then_some(coding)
+        let lines = self.headers.get_all(CONTENT_ENCODING).into_iter();
+        let lines = lines.map(|line| line.to_str().unwrap_or("(unreadable)"));
+        let mut codings = lines.flat_map(|line| line.split(',')).map(str::trim);
+        codings.find(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case("identity"))
     }
 }
 
@@ -339,6 +339,16 @@ mod tests {
             failure.message.contains("Content-Encoding gzip"),
             "{failure:?}"
         );
+        let mut plain = gzip(422);
+        plain.body = b"no such user".to_vec();
+        for coding in ["", "identity", "Identity, "] {
+            let coding = coding.parse().unwrap();
+            plain.headers.insert(CONTENT_ENCODING, coding);
+            let Verdict::Reject(failure) = plain.verdict() else {
+                panic!("422 rejects");
+            };
+            assert!(failure.message.ends_with("no such user"), "{failure:?}");
+        }
         // What says nothing needs no reading.
         let mut empty = gzip(200);
         empty.body.clear();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use drover::report::Report;
 use drover::topic::Offset;
-use drover::worker_config::OnExhausted;
+use drover::worker_config::{Handler, HttpProtocol, OnExhausted};
 use rdkafka::producer::BaseRecord;
 
 use super::kafka::{Kafka, eventually, headers};
@@ -107,6 +107,34 @@ fn a_record_that_always_fails_is_dead_lettered_whole_after_five_attempts() {
         "a later record of the key did not wait"
     );
     assert_eq!(after.count(), 3);
+}
+
+#[test]
+fn a_body_that_came_encoded_is_told_as_such_and_not_as_text() {
+    for protocol in [HttpProtocol::Http1, HttpProtocol::H2c] {
+        let kafka = Kafka::with_topic(TOPIC, 1);
+        kafka.mock().create_topic(DEAD, 1, 1).unwrap();
+        kafka.produce(TOPIC, 0, &["k"], &texts("v", 1));
+        let web = Web::start(|_| Reply {
+            body: "\u{1f}\u{8}\u{fffd}".to_owned(),
+            headers: vec![("content-encoding", "gzip".to_owned())],
+            ..status(422)
+        });
+        let mut config = config(&kafka, &web);
+        config.dead_letter_topic = Some(DEAD.to_owned());
+        config.on_exhausted = OnExhausted::DeadLetter;
+        let Handler::Http(handler) = &mut config.handler else {
+            panic!("an HTTP handler");
+        };
+        handler.protocol = protocol;
+        let _worker = Worker::start("pod-1", config);
+        let dead = kafka.read(DEAD, 1).remove(0);
+        assert_eq!(
+            dead.header("drover-dlq-error"),
+            Some("422 Unprocessable Entity: (a body in Content-Encoding gzip)")
+        );
+        assert_eq!(web.seen()[0].header("accept-encoding"), Some("identity"));
+    }
 }
 
 #[test]

@@ -67,6 +67,7 @@ fn null_binary_repeated_and_odd_headers_survive() {
             .unwrap()
             .starts_with("drover-worker/")
     );
+    assert_eq!(first.header("accept-encoding"), Some("identity"));
     let all: Value = serde_json::from_str(first.header("drover-headers").unwrap()).unwrap();
     let expected = json!([
         ["plain", "text"],

@@ -4,7 +4,7 @@
 
 use std::mem::MaybeUninit;
 
-use http::header::RETRY_AFTER;
+use http::header::{CONTENT_ENCODING, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, StatusCode};
 
 use super::super::answer::{self, Answer};
@@ -268,7 +268,7 @@ impl Incoming {
                     }
                 }
             } else {
-                for wanted in [&answer::RESULT, &RETRY_AFTER] {
+                for wanted in [&answer::RESULT, &RETRY_AFTER, &CONTENT_ENCODING] {
                     if name.eq_ignore_ascii_case(wanted.as_str())
                         && let Ok(value) = HeaderValue::from_bytes(value)
                     {

@@ -244,11 +244,12 @@ fn of_a_long_body_the_beginning_is_kept_and_the_connection_given_up_when_it_is_t
 
 #[test]
 fn of_the_headers_those_are_kept_that_mean_something() {
-    let text = "HTTP/1.1 503 Busy\r\nRetry-After:  7 \r\nDrover-Result: skip\r\ndrover-result: done\r\nx: y\r\ncontent-length: 0\r\n\r\n";
+    let text = "HTTP/1.1 503 Busy\r\nRetry-After:  7 \r\nDrover-Result: skip\r\ndrover-result: done\r\nx: y\r\nContent-encoding: gzip\r\ncontent-length: 0\r\n\r\n";
     let (answer, ..) = read(text.as_bytes(), 5, 1024).unwrap();
     assert_eq!(answer.headers["retry-after"], "7");
     assert_eq!(answer.headers["drover-result"], "skip");
-    assert_eq!(answer.headers.len(), 3);
+    assert_eq!(answer.headers["content-encoding"], "gzip");
+    assert_eq!(answer.headers.len(), 4);
 }
 
 #[test]

@@ -17,7 +17,7 @@ mod turns;
 use std::rc::Rc;
 
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, USER_AGENT};
+use http::header::{ACCEPT_ENCODING, AUTHORIZATION, USER_AGENT};
 use http::{HeaderValue, Request};
 use http_body_util::Full;
 
@@ -25,7 +25,7 @@ use self::authorization::Authorization;
 use self::connection::{Connection, Exchanged};
 use self::h2c::Pool;
 use self::head::Outgoing;
-use self::target::{AGENT, Target};
+use self::target::{AGENT, ENCODING, Target};
 use self::turns::Turns;
 use super::answer::{self, Answer};
 use super::document::Item;
@@ -165,6 +165,8 @@ impl Http {
         let mut request = request.to_request(&self.target.whole);
         let agent = HeaderValue::from_static(AGENT);
         request.headers_mut().insert(USER_AGENT, agent);
+        let encoding = HeaderValue::from_static(ENCODING);
+        request.headers_mut().insert(ACCEPT_ENCODING, encoding);
         if let Some(Authorization { value, .. }) = &self.target.authorization {
             request.headers_mut().insert(AUTHORIZATION, value.clone());
         }

@@ -20,6 +20,9 @@ use crate::worker_config::{HandlerTls, HttpHandler};
 /// Who we say we are.
 pub const AGENT: &str = concat!("drover-worker/", env!("CARGO_PKG_VERSION"));
 
+/// What an answer may be encoded in: without saying so, anything (RFC 9110, section 12.5.3).
+pub const ENCODING: &str = "identity";
+
 /// A handler that refuses our certificate says so within this.
 const REFUSAL: Duration = Duration::from_millis(250);
 
@@ -205,8 +208,9 @@ impl Target {
         let path = uri.path_and_query().map_or("/", |path| path.as_str());
         // An IPv6 address stands in brackets in a URL, and without them elsewhere.
         let host = authority.host().trim_matches(['[', ']']).to_owned();
-        let opening =
-            format!("POST {path} HTTP/1.1\r\nhost: {authority}\r\nuser-agent: {AGENT}\r\n");
+        let opening = format!(
+            "POST {path} HTTP/1.1\r\nhost: {authority}\r\nuser-agent: {AGENT}\r\naccept-encoding: {ENCODING}\r\n"
+        );
         let tls = match scheme {
             "https" => Tls::to(&host, &HandlerTls::default()).map(|tls| Some(Box::new(tls))),
             _ => Ok(None),

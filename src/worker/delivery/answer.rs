@@ -169,24 +169,18 @@ pub fn verdict(
         after: retry_after(headers, now),
         failure: because(class),
     };
-    if let Some(result) = headers.get(&RESULT) {
-        return match result
-            .as_bytes()
-            .trim_ascii()
-            .to_ascii_lowercase()
-            .as_slice()
-        {
-            b"done" => Verdict::Done,
-            b"skip" => Verdict::Skip,
-            b"retry" => Verdict::Retry(because(class::RESULT)),
-            b"reject" => Verdict::Reject(because(class::RESULT)),
-            b"slow-down" => slow_down(class::RESULT),
-            other => Verdict::Misconfigured(failure(
+    if headers.contains_key(&RESULT) {
+        return match result(headers).as_str() {
+            "done" => Verdict::Done,
+            "skip" => Verdict::Skip,
+            "retry" => Verdict::Retry(because(class::RESULT)),
+            "reject" => Verdict::Reject(because(class::RESULT)),
+            "slow-down" => slow_down(class::RESULT),
+            said => Verdict::Misconfigured(failure(
                 class::UNKNOWN_RESULT,
                 Some(status.as_u16()),
                 &format!(
-                    "the handler answered Drover-Result: {}, which is none of done, skip, retry, reject, slow-down",
-                    String::from_utf8_lossy(other)
+                    "the handler answered Drover-Result: {said}, which is none of done, skip, retry, reject, slow-down"
                 ),
             )),
         };
@@ -205,6 +199,20 @@ pub fn verdict(
         400..=407 | 409..=499 => Verdict::Reject(because(class::STATUS)),
         // What is no class of status is as a 5xx (RFC 9110, section 15).
         _ => Verdict::Retry(because(class::STATUS)),
+    }
+}
+
+/// The one word that `Drover-Result` says, however often: several lines, or a list, mean the same to HTTP (RFC 9110, section
+/// 5.3), and somebody on the way may make one of the other. All that it says, if that is not one word.
+fn result(headers: &HeaderMap) -> String {
+    let lines = headers.get_all(&RESULT).into_iter();
+    let lines = lines.map(|line| String::from_utf8_lossy(line.as_bytes()));
+    let lines: Vec<String> = lines.map(|line| line.to_ascii_lowercase()).collect();
+    let mut words = lines.iter().flat_map(|line| line.split(',')).map(str::trim);
+    let first = words.next().unwrap_or_default();
+    match words.all(|other| other == first) {
+        true => first.to_owned(),
+        false => lines.join(", "),
     }
 }
 
@@ -310,6 +318,21 @@ mod tests {
                     "{result}"
                 );
             }
+        }
+    }
+
+    #[test]
+    fn results_that_contradict_each_other_are_none() {
+        for (results, meaning) in [
+            (&["skip", "Skip "][..], "skip"),
+            (&["skip,skip"], "skip"),
+            (&["done", "retry"], "misconfigured"),
+            (&["done, retry"], "misconfigured"),
+            (&["done", ""], "misconfigured"),
+            (&[""], "misconfigured"),
+        ] {
+            let said: Vec<_> = results.iter().map(|said| (RESULT.as_str(), *said)).collect();
+            assert_eq!(word(&answer(200, &said)), meaning, "{results:?}");
         }
     }
 

@@ -2,6 +2,7 @@
 //!
 //! Bytes in, an answer out; nothing here reads or waits.
 
+use std::borrow::Cow;
 use std::mem::MaybeUninit;
 
 use http::header::{CONTENT_ENCODING, RETRY_AFTER};
@@ -252,6 +253,9 @@ impl Incoming {
                     _ => {}
                 }
             } else if name.eq_ignore_ascii_case("transfer-encoding") {
+                if value.eq_ignore_ascii_case(b"identity") {
+                    continue; // none, as RFC 2616 had it
+                }
                 // It counts before a length, which must not be there: RFC 9112, 6.3.
                 encoded = true;
                 let last = value.rsplit(|&byte| byte == b',').next().unwrap_or(value);
@@ -270,7 +274,7 @@ impl Incoming {
             } else {
                 for wanted in [&answer::RESULT, &RETRY_AFTER, &CONTENT_ENCODING] {
                     if name.eq_ignore_ascii_case(wanted.as_str())
-                        && let Ok(value) = HeaderValue::from_bytes(value)
+                        && let Ok(value) = HeaderValue::from_bytes(&unfolded(value))
                     {
                         self.headers.append(wanted.clone(), value);
                     }
@@ -301,6 +305,17 @@ enum Framing {
     Sized(u64),
     Chunked,
     ToTheEnd,
+}
+
+/// A value that goes over several lines means one with spaces there (RFC 9112, section 5.2).
+fn unfolded(value: &[u8]) -> Cow<'_, [u8]> {
+    let ends_line = |byte: &u8| matches!(byte, b'\r' | b'\n');
+    if !value.iter().any(ends_line) {
+        return Cow::Borrowed(value);
+    }
+    let lines = value.split(ends_line).map(<[u8]>::trim_ascii);
+    let lines: Vec<_> = lines.filter(|line| !line.is_empty()).collect();
+    Cow::Owned(lines.join(&b' '))
 }
 
 fn length(value: &[u8]) -> Option<u64> {

@@ -44,6 +44,17 @@ fn heads_with_many_headers_or_folded_ones_are_heads() {
 }
 
 #[test]
+fn a_folded_value_is_one_with_spaces() {
+    let text = "HTTP/1.1 503 Busy\r\nretry-after: Thu, 01 Jan 2026\r\n\t 00:00:30 GMT\r\ndrover-result:\r\n skip,\r\n retry\r\ncontent-length: 0\r\n\r\n";
+    let (answer, ..) = read(text.as_bytes(), 7, 0).unwrap();
+    assert_eq!(
+        answer.headers["retry-after"],
+        "Thu, 01 Jan 2026 00:00:30 GMT"
+    );
+    assert_eq!(answer.headers["drover-result"], "skip, retry");
+}
+
+#[test]
 fn a_handler_that_only_says_that_its_answer_comes_is_not_listened_to_for_ever() {
     let soon = "HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n";
     let answer = "HTTP/1.1 204 No Content\r\n\r\n";
@@ -68,7 +79,12 @@ fn bodies_are_as_long_as_their_framing_says() {
             true,
         ),
         ("HTTP/1.1 200\r\nContent-Length: 0\r\n\r\n", 200, "", true),
-        ("HTTP/1.1 999 No\r\nContent-Length: 0\r\n\r\n", 999, "", true),
+        (
+            "HTTP/1.1 999 No\r\nContent-Length: 0\r\n\r\n",
+            999,
+            "",
+            true,
+        ),
         ("HTTP/1.1 204 No Content\r\n\r\n", 204, "", true),
         (
             "HTTP/1.1 304 Not Modified\r\ncontent-length: 7\r\n\r\n",
@@ -128,6 +144,13 @@ fn bodies_are_as_long_as_their_framing_says() {
             "HTTP/1.1 200 OK\r\ntransfer-encoding: gzip, Chunked\r\n\r\n1\r\na\r\n0\r\nx-sum: 1\r\n\r\n",
             200,
             "a",
+            true,
+        ),
+        // No coding at all.
+        (
+            "HTTP/1.1 200 OK\r\ntransfer-encoding: identity\r\ncontent-length: 1\r\n\r\n1",
+            200,
+            "1",
             true,
         ),
         // The coding counts, not the length: RFC 9112, 6.3.

@@ -166,7 +166,12 @@ fn a_handler_that_says_goodbye_costs_no_attempt() {
 
 #[test]
 fn a_stream_that_the_handler_resets_is_tried_again_and_others_go_on() {
-    for (reason, attempt) in [(Reason::INTERNAL_ERROR, 2), (Reason::REFUSED_STREAM, 1)] {
+    for (reason, attempt) in [
+        (Reason::INTERNAL_ERROR, 2),
+        (Reason::NO_ERROR, 2),
+        (Reason::REFUSED_STREAM, 1),
+        (Reason::ENHANCE_YOUR_CALM, 1),
+    ] {
         let kafka = Kafka::with_topic(TOPIC, 1);
         kafka.produce(TOPIC, 0, &["same"], &texts("v", 4));
         let times = std::sync::atomic::AtomicU32::new(0);
@@ -188,6 +193,23 @@ fn a_stream_that_the_handler_resets_is_tried_again_and_others_go_on() {
         server.release();
         kafka.wait_for_commit(TOPIC, 0, 4);
         assert_eq!(server.asked().len(), 5);
+    }
+}
+
+#[test]
+fn an_answer_that_is_reset_in_the_middle_is_none_whatever_its_status() {
+    for reason in [Reason::INTERNAL_ERROR, Reason::CANCEL, Reason::NO_ERROR] {
+        let kafka = Kafka::with_topic(TOPIC, 1);
+        kafka.produce(TOPIC, 0, &["a"], &texts("v", 1));
+        let server = Server::start(100, move |asked| match asked.attempt {
+            1 => Act::Break(reason),
+            _ => Act::Answer,
+        });
+        let _worker = Worker::start("pod-1", over_h2c(&kafka, server.url()));
+        kafka.wait_for_commit(TOPIC, 0, 1);
+        let asked = server.asked();
+        let attempts: Vec<_> = asked.iter().map(|asked| asked.attempt).collect();
+        assert_eq!(attempts, [1, 2], "{reason:?}");
     }
 }
 

@@ -45,6 +45,8 @@ pub enum Act {
     /// Answer when the test says so by [`Server::release`].
     Hold,
     Reset(Reason),
+    /// Begin an answer of 200, and reset in the middle of it.
+    Break(Reason),
     /// Answer, and take no further stream on this connection.
     SayGoodbye,
 }
@@ -243,6 +245,17 @@ async fn answer(
         Act::Reset(reason) => {
             end(End::Reset);
             return respond.send_reset(reason);
+        }
+        Act::Break(reason) => {
+            end(End::Reset);
+            let response = http::Response::builder().status(200).body(()).unwrap();
+            let mut answer = respond.send_response(response, false).unwrap();
+            answer.send_data(Bytes::from_static(b"ha"), false).unwrap();
+            // A reset takes back what is not on its way yet, which is this runtime's next turn.
+            for _ in 0..10 {
+                tokio::task::yield_now().await;
+            }
+            return answer.send_reset(reason);
         }
     }
     end(End::Answered);

@@ -205,10 +205,7 @@ impl Place {
     ) -> Result<Answer, Unanswered> {
         let mut sender = self.0.sender.clone();
         match sender.try_send_request(request).await {
-            Ok(response) => match read(response, kept).await {
-                Ok(answer) => Ok(answer),
-                Err(error) => Err(lost(&error)),
-            },
+            Ok(response) => read(response, kept).await,
             Err(mut error) => match error.take_message() {
                 Some(request) => Err(Unanswered::Unseen(Some(request))),
                 None => Err(unanswered(&error.into_error())),
@@ -224,14 +221,20 @@ impl Drop for Place {
 }
 
 /// Reads an answer to its end. One that has none soon is cut off, by a reset of its stream.
-async fn read(response: Response<Incoming>, kept: usize) -> Result<Answer, hyper::Error> {
+async fn read(response: Response<Incoming>, kept: usize) -> Result<Answer, Unanswered> {
     let (head, mut body) = response.into_parts();
     let (mut beginning, mut length) = (Vec::new(), 0);
     while length <= kept.max(MOST) && !body.is_end_stream() {
         let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await else {
-            break;
+            match body.is_end_stream() {
+                true => break,
+                // The library takes a reset with NO_ERROR for an end. It is none where the answer was not whole before
+                // (RFC 9113, section 8.1).
+                false => return Err(reset("in the middle of", h2::Reason::NO_ERROR)),
+            }
         };
-        if let Ok(chunk) = frame?.into_data() {
+        let frame = frame.map_err(|error| lost(&error))?;
+        if let Ok(chunk) = frame.into_data() {
             length += chunk.len();
             let room = kept - beginning.len();
             beginning.extend_from_slice(&chunk[..chunk.len().min(room)]);
@@ -255,10 +258,10 @@ fn unanswered(error: &hyper::Error) -> Unanswered {
         return Unanswered::Unseen(None);
     }
     match cause.reason() {
-        // Not looked at either, but the handler is still there: it has enough for the moment.
-        Some(h2::Reason::REFUSED_STREAM) => {
-            let message = "the handler refused the stream (REFUSED_STREAM)";
-            let failure = answer::failure(class::CONNECTION, None, message);
+        // Not looked at either, or perhaps begun, but the handler is still there: it has enough for the moment.
+        Some(reason @ (h2::Reason::REFUSED_STREAM | h2::Reason::ENHANCE_YOUR_CALM)) => {
+            let message = format!("the handler refused the stream ({reason:?})");
+            let failure = answer::failure(class::CONNECTION, None, &message);
             let after = None;
             Unanswered::Meant(Verdict::SlowDown { after, failure }, true)
         }
@@ -267,13 +270,15 @@ fn unanswered(error: &hyper::Error) -> Unanswered {
             let failure = answer::failure(class::PROTOCOL, None, message);
             Unanswered::Meant(Verdict::Misconfigured(failure), true)
         }
-        reason => {
-            let reason = reason.unwrap_or(h2::Reason::NO_ERROR);
-            let message = format!("the handler reset the stream before the answer: {reason:?}");
-            let failure = answer::failure(class::CONNECTION, None, &message);
-            Unanswered::Meant(Verdict::Retry(failure), true)
-        }
+        reason => reset("before", reason.unwrap_or(h2::Reason::NO_ERROR)),
     }
+}
+
+/// The handler reset the stream, `when` its answer came or was to come.
+fn reset(when: &str, reason: h2::Reason) -> Unanswered {
+    let message = format!("the handler reset the stream {when} the answer: {reason:?}");
+    let failure = answer::failure(class::CONNECTION, None, &message);
+    Unanswered::Meant(Verdict::Retry(failure), true)
 }
 
 /// The handler may have seen the request.

@@ -85,8 +85,8 @@ impl Commits {
 
 /// The whole second, since 1970, in which `due` is over.
 pub(super) fn no_earlier(due: Duration) -> u64 {
-    due.as_secs()
-        .saturating_add(u64::from(due.subsec_nanos() > 0))
+    let begun = u64::from(due.subsec_nanos() > 0);
+    due.as_secs().saturating_add(begun)
 }
 
 impl<P> Engine<P> {

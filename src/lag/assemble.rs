@@ -285,12 +285,12 @@ fn beyond(report: &Report, at: Offset) -> Option<Beyond> {
         .filter(|run| run.start >= at.0)
         .collect();
     known.sort_unstable_by_key(|run| run.start);
-    let (mut next, mut more) = (at.0, 0);
+    let (mut next, mut more) = (at.0, 0_u64);
     for run in known {
         if run.start <= next {
             next = next.max(run.end);
         } else {
-            more += run.end.saturating_sub(run.start).unsigned_abs();
+            more = more.saturating_add(run.end.abs_diff(run.start));
         }
     }
     let retried = report.tries.len() as u64;
@@ -326,5 +326,7 @@ pub(super) fn silence<T>(answers: &Answers<T>) -> Option<Error> {
     silent
 }
 
+#[cfg(test)]
+mod strange;
 #[cfg(test)]
 mod tests;

@@ -141,7 +141,7 @@ impl Report {
                 return;
             }
             text.push_str(&word);
-            least = place + 1;
+            least = place.saturating_add(1);
             before = ",";
         }
     }
@@ -162,7 +162,7 @@ impl Report {
                 return;
             }
             text.push_str(&word);
-            least = place + 1;
+            least = place.saturating_add(1);
             before = ",";
         }
     }

@@ -76,7 +76,8 @@ pub(super) struct InHand {
 impl InHand {
     /// Takes in what is in hand now, and that so many were finished.
     pub(super) fn add(&mut self, reading: &Reading<'_>, finished: f64) {
-        let records: u64 = reading.known.iter().map(|known| known.in_hand).sum();
+        let in_hand = reading.known.iter().map(|known| known.in_hand);
+        let records = in_hand.fold(0, u64::saturating_add);
         let fade = (-reading.elapsed / MEMORY).exp();
         self.seconds = self.seconds * fade + records as f64 * reading.elapsed;
         self.done = self.done * fade + finished;

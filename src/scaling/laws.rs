@@ -7,8 +7,11 @@ use jiff::Timestamp;
 use proptest::prelude::*;
 
 use super::*;
-use crate::report::Stuck;
+use crate::report::{Later, Stuck};
 use crate::topic::Offset;
+
+/// What a pod reports: records, milliseconds, slots, failures, answers that asked for less.
+type Pod = (u64, u64, u32, u64, u64);
 
 /// A sample before it has a time.
 #[derive(Clone, Debug)]
@@ -17,7 +20,7 @@ struct Look {
     after: i64,
     /// Each partition: known, start, committed, end, stuck.
     partitions: Vec<(bool, i64, Option<i64>, i64, bool)>,
-    pods: Vec<(u64, u64, u32, u64)>,
+    pods: Vec<Pod>,
     current: u32,
     ready: u32,
     rolling: bool,
@@ -38,7 +41,16 @@ fn look(partitions: usize) -> impl Strategy<Value = Look> {
         offset,
         prop::bool::weighted(0.05),
     );
-    let pod = (0..100_000_u64, 0..100_000_u64, 0..20_u32, 0..50_u64);
+    // Anybody who may commit can write a report.
+    let number = |most: u64| prop_oneof![30 => 0..most, 1 => Just(u64::MAX), 1 => any::<u64>()];
+    let slots = prop_oneof![30 => 0..20_u32, 1 => Just(u32::MAX)];
+    let pod = (
+        number(100_000),
+        number(100_000),
+        slots,
+        number(50),
+        number(50),
+    );
     (
         -2_000..20_000_i64,
         prop::collection::vec(partition, partitions),
@@ -96,9 +108,15 @@ fn sample(look: &Look, at: Timestamp) -> Sample {
                 .map(|offset| Beyond {
                     next: Offset(offset.saturating_add(end / 2)),
                     more: end.unsigned_abs() / 4,
-                    retried: 2,
+                    retried: if offset % 4 == 0 { u64::MAX } else { 2 },
                     tried: 1,
-                    later: None,
+                    later: (offset % 8 == 0).then(|| Later {
+                        records: u64::MAX,
+                        behind: u64::MAX,
+                        next_at: end.unsigned_abs(),
+                        next: offset.saturating_add(end / 2),
+                        more: u64::MAX,
+                    }),
                 }),
             stuck: stuck.then(|| Stuck {
                 offset: start,
@@ -109,13 +127,13 @@ fn sample(look: &Look, at: Timestamp) -> Sample {
         });
         (TopicPartition::new("t", number as i32), sample)
     };
-    let pod = |(number, &(done, busy, slots, failures)): (usize, &(u64, u64, u32, u64))| {
+    let pod = |(number, &(done, busy, slots, failures, slow_downs)): (usize, &Pod)| {
         let sample = PodSample {
             done,
             busy: Duration::from_millis(busy),
             slots,
             failures,
-            slow_downs: 0,
+            slow_downs,
         };
         (format!("pod-{number}"), sample)
     };

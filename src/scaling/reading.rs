@@ -136,7 +136,8 @@ impl<'a> Reading<'a> {
     /// Records that failed and are tried again.
     pub(super) fn retried(&self) -> u64 {
         let beyond = self.known.iter().filter_map(|known| known.sample.beyond);
-        beyond.map(|beyond| beyond.retried).sum()
+        let retried = beyond.map(|beyond| beyond.retried);
+        retried.fold(0, u64::saturating_add)
     }
 
     /// Known partitions with records that failed and are tried again.

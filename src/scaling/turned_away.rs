@@ -32,7 +32,7 @@ impl TurnedAway {
         let pods = &reading.sample.pods;
         let (mut handled, mut turned_away) = (false, false);
         for (name, pod) in pods {
-            let now = (pod.done + pod.failures, pod.slow_downs);
+            let now = (pod.done.saturating_add(pod.failures), pod.slow_downs);
             match self.pods.get_mut(name) {
                 Some(before) => {
                     handled |= now.0 != before.0;

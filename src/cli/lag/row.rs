@@ -89,14 +89,10 @@ impl Row {
 
     /// Finished beyond the committed offset.
     fn ahead(&self) -> Option<i64> {
-        let report = self.report.as_ref()?;
-        Some(
-            report
-                .ahead
-                .iter()
-                .map(|range| range.end - range.start)
-                .sum(),
-        )
+        // Anybody who may commit can write what they like there.
+        let ranges = self.report.as_ref()?.ahead.iter();
+        let lengths = ranges.map(|range| range.end.saturating_sub(range.start));
+        Some(lengths.fold(0, i64::saturating_add))
     }
 
     /// Failed attempts on the first record that is not finished.
@@ -395,6 +391,16 @@ mod tests {
             row.value()["later"],
             json!({ "records": 2, "behind": 1, "nextAt": "2027-01-15T08:00:00Z" })
         );
+    }
+
+    #[test]
+    fn numbers_that_no_worker_writes_are_added_up_to_the_most_there_is() {
+        let mut row = row(Some(3), 10);
+        row.report = Some(Report {
+            ahead: vec![i64::MIN..-1, 0..i64::MAX],
+            ..Report::default()
+        });
+        assert_eq!(row.value()["finishedAhead"], i64::MAX);
     }
 
     #[test]

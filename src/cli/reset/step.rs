@@ -99,17 +99,20 @@ fn effect(from: i64, ahead: &[Range<i64>], log: &Range<i64>, to: i64) -> Effect 
         return Effect::default();
     }
     let within = |range: Range<i64>| -> i64 {
-        let parts = ahead
-            .iter()
-            .map(|done| done.end.min(range.end) - done.start.max(range.start));
-        parts.map(|part| part.max(0)).sum()
+        let parts = ahead.iter().map(|done| {
+            done.end
+                .min(range.end)
+                .saturating_sub(done.start.max(range.start))
+        });
+        parts.map(|part| part.max(0)).fold(0, i64::saturating_add)
     };
+    let length = |range: &Range<i64>| range.end.saturating_sub(range.start).max(0);
     let open = from.max(log.start)..to;
     let done = to.max(log.start)..from;
     Effect {
-        passed: Some((open.end - open.start).max(0) - within(open)),
+        passed: Some(length(&open).saturating_sub(within(open))),
         // With the offset goes what was said of records beyond it.
-        again: Some((done.end - done.start).max(0) + within(to.max(from)..log.end)),
+        again: Some(length(&done).saturating_add(within(to.max(from)..log.end))),
     }
 }
 
@@ -231,6 +234,16 @@ orders  1          42    10  -            -
 Topic orders was deleted and made anew: its committed offsets speak of the one before.
 "
         );
+    }
+
+    #[test]
+    fn an_offset_that_no_worker_commits_is_counted_from_all_the_same() {
+        let far = Report {
+            ahead: vec![i64::MIN + 1..i64::MIN + 2, i64::MIN + 3..i64::MIN + 4],
+            ..Report::default()
+        };
+        let effect = step(Some(i64::MIN), &far, None, 10..50, 20).effect;
+        assert_eq!((effect.passed, effect.again), (Some(10), Some(0)));
     }
 
     #[test]

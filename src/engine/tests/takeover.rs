@@ -1,8 +1,10 @@
 //! What a new owner takes over from the report of the last.
 
+use std::time::Duration;
+
 use super::rig::{Rig, failure, ms, retry, settings};
 use crate::engine::{Effect, Settings, Verdict};
-use crate::report::{Report, Stuck, Tries};
+use crate::report::{Later, Outcomes, Report, Stuck, Suspect, Tries};
 use crate::worker_config::{OnExhausted, Ordering};
 
 fn bare() -> Rig {
@@ -319,5 +321,81 @@ fn a_stuck_record_that_does_not_exist_any_more_is_forgotten() {
         }
         assert_eq!(rig.engine.stalled().count(), 0);
         assert_eq!(rig.report().stuck, None, "and said at once");
+    }
+}
+
+/// Anybody who may commit can write a report.
+#[test]
+fn the_strangest_report_is_taken_over_and_said_again() {
+    for at in [0, 10, i64::MAX - 4, i64::MIN, -1] {
+        for first in [at, at.saturating_add(1), i64::MAX - 1] {
+            let mut rig = Rig::new(
+                Settings {
+                    then: vec![ms(3_600_000)],
+                    on_exhausted: OnExhausted::DeadLetter,
+                    ..settings()
+                },
+                0,
+            );
+            let tries = |offset| Tries {
+                offset,
+                attempts: u32::MAX,
+                next_at: Some(u64::MAX),
+            };
+            let suspect = |offset| Suspect {
+                offset,
+                kills: u32::MAX,
+            };
+            let report = Report {
+                pod: "pod-1".to_owned(),
+                done: u64::MAX,
+                busy: Duration::from_millis(u64::MAX),
+                slots: u32::MAX,
+                failures: u64::MAX,
+                slow_downs: u64::MAX,
+                outcomes: Some(Outcomes {
+                    given_up: u32::MAX,
+                    of: u32::MAX,
+                    at: u64::MAX,
+                }),
+                tried: u32::MAX,
+                stuck: Some(Stuck {
+                    offset: i64::MAX,
+                    attempts: u32::MAX,
+                    error: "HttpStatus 500".to_owned(),
+                }),
+                later: Some(Later {
+                    records: u64::MAX,
+                    behind: u64::MAX,
+                    next_at: u64::MAX,
+                    next: i64::MAX,
+                    more: u64::MAX,
+                }),
+                tries: vec![tries(first), tries(i64::MAX)],
+                suspects: vec![suspect(first), suspect(i64::MAX)],
+                ahead: vec![i64::MAX - 3..i64::MAX - 2, i64::MAX - 1..i64::MAX],
+                ..Report::default()
+            };
+            rig.assign(0, Some(at), Some(report));
+            for offset in at.max(0)..at.saturating_add(3) {
+                rig.read(0, offset, offset);
+            }
+            for _ in 0..5 {
+                for ticket in rig.delivered() {
+                    rig.answer(ticket, retry());
+                }
+                let commits = rig.commits();
+                for commit in commits.iter().flatten() {
+                    let text = commit.report.encode(commit.offset);
+                    let read = Report::decode(&text, commit.offset);
+                    assert!(read.is_ok(), "{read:?}: {text}");
+                }
+                if !commits.is_empty() {
+                    rig.committed(Ok(()));
+                }
+                rig.pass(ms(30_000));
+            }
+            rig.revoke(0);
+        }
     }
 }

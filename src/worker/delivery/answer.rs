@@ -97,7 +97,8 @@ pub const EXCERPT: usize = 1024;
 impl Answer {
     /// The verdict on the one record that was delivered.
     pub fn verdict(&self) -> Verdict {
-        let excerpt = if self.status.is_success() || self.body.is_empty() {
+        let went_well = self.status.is_success() && !self.headers.contains_key(&RESULT);
+        let excerpt = if went_well || self.body.is_empty() {
             "".into()
         } else if let Some(coding) = self.coding() {
             format!("(a body in Content-Encoding {coding})").into()
@@ -372,6 +373,13 @@ mod tests {
             };
             assert!(failure.message.ends_with("no such user"), "{failure:?}");
         }
+        // With a good status it is a failure's body if a header says so.
+        plain.status = StatusCode::OK;
+        plain.headers.insert(&RESULT, "reject".parse().unwrap());
+        let Verdict::Reject(failure) = plain.verdict() else {
+            panic!("it rejects");
+        };
+        assert_eq!(failure.message, "200 OK: no such user");
         // What says nothing needs no reading.
         let mut empty = gzip(200);
         empty.body.clear();

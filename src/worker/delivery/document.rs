@@ -6,6 +6,7 @@ use super::json::{self, HeadersInJson};
 use super::number;
 use super::prepare::Prepared;
 use super::spans::Hop;
+use crate::encryption::Encoding;
 use crate::worker::record::Record;
 
 /// A record and which attempt this is.
@@ -48,8 +49,12 @@ pub fn write_one(item: &Item<'_>, hop: Option<&Hop>, out: &mut Vec<u8>) {
         headers => json::write(&HeadersInJson(headers), out),
     }
     // There only where it is so.
-    if prepared.decrypted.is_some() {
+    if let Some(encoding) = prepared.decrypted {
         out.extend_from_slice(br#","decrypted":true"#);
+        if encoding != Encoding::UTF_8 {
+            out.extend_from_slice(br#","decryptedEncoding":"#);
+            json::write(encoding.name(), out);
+        }
     }
     out.extend_from_slice(br#","value":"#);
     json::write_bytes(prepared.value.as_deref(), out);
@@ -143,6 +148,40 @@ mod tests {
         let first = &document["records"][0];
         for field in ["key", "value", "timestamp"] {
             assert_eq!(first[field], Value::Null, "{field}");
+        }
+    }
+
+    #[test]
+    fn a_document_says_what_was_encrypted_and_how_that_is_labelled() {
+        let record = Record {
+            topic: "orders".into(),
+            partition: 3,
+            offset: Offset(42),
+            timestamp: None,
+            key: None,
+            value: Some(Bytes::from_static(b"\x82\xa0")),
+            headers: Vec::new(),
+        };
+        for (decrypted, said, encoding) in [
+            (None, Value::Null, Value::Null),
+            (Some(Encoding::UTF_8), json!(true), Value::Null),
+            (Encoding::parse("sjis"), json!(true), json!("Windows-31J")),
+        ] {
+            let prepared = Prepared {
+                record: &record,
+                value: record.value.clone(),
+                decrypted,
+            };
+            let item = Item {
+                prepared,
+                attempt: 1,
+            };
+            let mut out = Vec::new();
+            write_one(&item, None, &mut out);
+            let document: Value = serde_json::from_slice(&out).unwrap();
+            assert_eq!(document["decrypted"], said);
+            assert_eq!(document["decryptedEncoding"], encoding);
+            assert_eq!(document["value"], json!({ "base64": "gqA=" }));
         }
     }
 

@@ -6,14 +6,13 @@ use std::time::Duration;
 use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, FromClientConfigAndContext, RDKafkaLogLevel};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{FutureProducer, FutureRecord, Producer as _};
 use rdkafka::util::Timeout;
 use tracing::debug;
 
 use super::consumer::log_line;
 use super::errors::Error;
-use super::native::Tokens;
+use super::native::{Tokens, headers};
 use super::oauth::Grant;
 
 /// Writes records.
@@ -35,8 +34,8 @@ pub struct Outgoing<'a> {
     pub value: Option<&'a [u8]>,
     /// Milliseconds since 1970; None is now.
     pub timestamp: Option<i64>,
-    /// In their order.
-    pub headers: Vec<(&'a str, Option<&'a [u8]>)>,
+    /// In their order; names need not be text.
+    pub headers: Vec<(&'a [u8], Option<&'a [u8]>)>,
 }
 
 impl Producer {
@@ -58,17 +57,13 @@ impl Producer {
 
     /// Writes a record; Ok means that all replicas that must have it do.
     pub async fn send(&self, record: Outgoing<'_>) -> Result<(), KafkaError> {
-        let mut headers = OwnedHeaders::new_with_capacity(record.headers.len());
-        for (key, value) in record.headers {
-            headers = headers.insert(Header { key, value });
-        }
         let outgoing: FutureRecord<'_, [u8], [u8]> = FutureRecord {
             topic: record.topic,
             partition: None,
             payload: record.value,
             key: record.key,
             timestamp: record.timestamp,
-            headers: Some(headers),
+            headers: Some(headers(&record.headers)),
         };
         match self
             .inner

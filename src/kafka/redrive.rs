@@ -10,13 +10,13 @@ use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{DeliveryResult, Header, OwnedHeaders};
+use rdkafka::message::DeliveryResult;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext};
 use rdkafka::{Offset as Position, TopicPartitionList};
 
 use super::client_config::{self, Connection};
 use super::errors::without_values;
-use super::native::Tokens;
+use super::native::{Tokens, headers};
 use super::oauth::Grant;
 use super::producer::Outgoing;
 use crate::clock::Monotonic;
@@ -208,16 +208,12 @@ impl Redrive {
     /// If it or one before it was refused.
     pub fn send(&mut self, record: &Outgoing<'_>, number: usize) -> Result<(), Error> {
         self.begin()?;
-        let mut headers = OwnedHeaders::new_with_capacity(record.headers.len());
-        for (key, value) in &record.headers {
-            headers = headers.insert(Header { key, value: *value });
-        }
         let mut next: BaseRecord<'_, [u8], [u8], usize> =
             BaseRecord::with_opaque_to(record.topic, number);
         next.key = record.key;
         next.payload = record.value;
         next.timestamp = record.timestamp;
-        next.headers = Some(headers);
+        next.headers = Some(headers(&record.headers));
         self.unserved += 1;
         if self.unserved >= SERVED_AFTER {
             self.poll();

@@ -85,10 +85,9 @@ fn has(letter: &Letter<'_>, wanted: &str) -> bool {
         Some((name, value)) => (name, Some(value)),
         None => (wanted, None),
     };
-    letter
-        .headers
-        .iter()
-        .any(|(n, v)| n == name && value.is_none_or(|value| v.as_deref() == Some(value.as_bytes())))
+    letter.headers.iter().any(|(n, v)| {
+        **n == *name.as_bytes() && value.is_none_or(|value| v.as_deref() == Some(value.as_bytes()))
+    })
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The headers that a replayed record has. Pure.
 
-use super::letter::{DROVER_ORIGIN, Letter, Origin, REPLAY, REPLAYS, says_why};
+use super::letter::{DROVER_ORIGIN, Letter, Origin, REPLAY, REPLAYS, begins, says_why};
 
 /// What a replay adds.
 pub struct Added<'a> {
@@ -25,23 +25,24 @@ impl<'a> Added<'a> {
 
     /// The record's own headers, without what says why it was a dead letter, and ours. Where it was
     /// first stays: should it fail again, that is not forgotten.
-    pub fn to<'b>(&'b self, letter: &'b Letter<'_>) -> Vec<(&'b str, Option<&'b [u8]>)> {
+    pub fn to<'b>(&'b self, letter: &'b Letter<'_>) -> Vec<(&'b [u8], Option<&'b [u8]>)> {
         let own = letter.headers.iter();
         let own = own.map(|(name, value)| (name.as_ref(), value.as_deref()));
         let mut headers: Vec<_> = own.filter(|(name, _)| self.keeps(name)).collect();
         for (name, value) in &self.origin {
-            headers.push((name, Some(value.as_bytes())));
+            headers.push((name.as_bytes(), Some(value.as_bytes())));
         }
-        headers.push((REPLAYS, Some(self.count.as_bytes())));
-        headers.push((REPLAY, Some(self.id.as_bytes())));
+        headers.push((REPLAYS.as_bytes(), Some(self.count.as_bytes())));
+        headers.push((REPLAY.as_bytes(), Some(self.id.as_bytes())));
         if let Some(bypass) = self.bypass {
-            headers.push((bypass, Some(self.id.as_bytes())));
+            headers.push((bypass.as_bytes(), Some(self.id.as_bytes())));
         }
         headers
     }
 
-    fn keeps(&self, name: &str) -> bool {
-        let ours = name == REPLAYS || name == REPLAY || self.bypass == Some(name);
+    fn keeps(&self, name: &[u8]) -> bool {
+        let ours = [Some(REPLAYS), Some(REPLAY), self.bypass];
+        let ours = ours.into_iter().flatten().any(|our| our.as_bytes() == name);
         !says_why(name) && !ours
     }
 }
@@ -49,7 +50,7 @@ impl<'a> Added<'a> {
 /// Other tools' headers do not keep it, or in words of their own.
 fn origin(letter: &Letter<'_>) -> Vec<(String, String)> {
     let mut names = letter.headers.iter().map(|(name, _)| name);
-    if names.any(|name| name.starts_with(DROVER_ORIGIN)) {
+    if names.any(|name| begins(name, DROVER_ORIGIN)) {
         return Vec::new();
     }
     let Origin {
@@ -102,7 +103,7 @@ mod tests {
         ];
         assert_eq!(
             headers,
-            expected.map(|(name, value)| (name, Some(value.as_bytes())))
+            expected.map(|(name, value)| (name.as_bytes(), Some(value.as_bytes())))
         );
         // One that does not say where it was first does after that.
         let connect = super::super::letter::tests::letter(&[
@@ -114,8 +115,8 @@ mod tests {
         assert_eq!(
             said[..2],
             [
-                ("drover-dlq-origin-topic", Some(&b"orders"[..])),
-                ("drover-dlq-origin-partition", Some(&b"3"[..])),
+                (&b"drover-dlq-origin-topic"[..], Some(&b"orders"[..])),
+                (b"drover-dlq-origin-partition", Some(b"3")),
             ]
         );
         // A header that some other replay was given stays as it is without one.
@@ -123,7 +124,7 @@ mod tests {
         assert!(
             added
                 .to(&letter)
-                .contains(&("redrive", Some(&b"older"[..])))
+                .contains(&(&b"redrive"[..], Some(&b"older"[..])))
         );
     }
 }

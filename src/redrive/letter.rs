@@ -35,8 +35,8 @@ const REASONS: [&str; 4] = [
     "WorkerKilled",
 ];
 
-/// A header; None is Kafka's null.
-pub type Header<'a> = (Cow<'a, str>, Option<Cow<'a, [u8]>>);
+/// A header, whose name need not be text; None is Kafka's null.
+pub type Header<'a> = (Cow<'a, [u8]>, Option<Cow<'a, [u8]>>);
 
 /// A record.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -71,8 +71,7 @@ impl<'a> Letter<'a> {
     pub fn of(message: &Message<'a>) -> Self {
         let mut headers = Vec::new();
         message.each_header(|name, value| {
-            let name = String::from_utf8_lossy(name);
-            headers.push((name, value.map(Cow::Borrowed)));
+            headers.push((Cow::Borrowed(name), value.map(Cow::Borrowed)));
         });
         Self {
             partition: message.partition(),
@@ -88,8 +87,7 @@ impl<'a> Letter<'a> {
     pub fn into_owned(self) -> Letter<'static> {
         let owned = |bytes: Cow<'_, [u8]>| Cow::Owned(bytes.into_owned());
         let headers = self.headers.into_iter();
-        let headers =
-            headers.map(|(name, value)| (Cow::Owned(name.into_owned()), value.map(owned)));
+        let headers = headers.map(|(name, value)| (owned(name), value.map(owned)));
         Letter {
             partition: self.partition,
             offset: self.offset,
@@ -102,18 +100,19 @@ impl<'a> Letter<'a> {
 
     /// The value of the last header of that name, as Kafka's own clients give it.
     pub fn header(&self, name: &str) -> Option<&[u8]> {
-        let mut named = self.headers.iter().rev().filter(|(n, _)| n == name);
+        let name = name.as_bytes();
+        let mut named = self.headers.iter().rev().filter(|(n, _)| **n == *name);
         named.next()?.1.as_deref()
     }
 
     fn text(&self, prefix: &str, name: &str) -> Option<Cow<'_, str>> {
-        let wanted = |n: &str| n.strip_prefix(prefix) == Some(name);
+        let wanted = |n: &[u8]| n.strip_prefix(prefix.as_bytes()) == Some(name.as_bytes());
         let mut named = self.headers.iter().rev().filter(|(n, _)| wanted(n));
         Some(String::from_utf8_lossy(named.next()?.1.as_deref()?))
     }
 
     fn number(&self, prefix: &str, name: &str) -> Option<i64> {
-        let wanted = |n: &str| n.strip_prefix(prefix) == Some(name);
+        let wanted = |n: &[u8]| n.strip_prefix(prefix.as_bytes()) == Some(name.as_bytes());
         let mut named = self.headers.iter().rev().filter(|(n, _)| wanted(n));
         number(named.next()?.1.as_deref()?)
     }
@@ -128,7 +127,7 @@ impl<'a> Letter<'a> {
             .headers
             .iter()
             .rev()
-            .filter(|(n, _)| spring(n) == Some(name));
+            .filter(|(n, _)| spring(n) == Some(name.as_bytes()));
         named.next()?.1.as_deref()
     }
 
@@ -141,11 +140,11 @@ impl<'a> Letter<'a> {
     /// The style of the newest headers; None where none of them is known.
     pub fn style(&self) -> Option<Style> {
         self.headers.iter().rev().find_map(|(name, _)| {
-            if name.starts_with(DROVER) && !name.starts_with(DROVER_ORIGIN) {
+            if begins(name, DROVER) && !begins(name, DROVER_ORIGIN) {
                 Some(Style::Drover)
             } else if spring(name).is_some() {
                 Some(Style::Spring)
-            } else if name.starts_with(CONNECT) {
+            } else if begins(name, CONNECT) {
                 Some(Style::KafkaConnect)
             } else {
                 None
@@ -299,25 +298,30 @@ impl<'a> Letter<'a> {
 }
 
 /// What Spring's header is called, without what all their names begin with; none if it is not Spring's.
-fn spring(name: &str) -> Option<&str> {
+fn spring(name: &[u8]) -> Option<&[u8]> {
     let rest = SPRING
         .into_iter()
-        .find_map(|prefix| name.strip_prefix(prefix))?;
-    let known = rest.starts_with(SPRING_ORIGIN) || is_spring_why(rest);
-    (known || name.starts_with(SPRING[0])).then_some(rest)
+        .find_map(|prefix| name.strip_prefix(prefix.as_bytes()))?;
+    let known = begins(rest, SPRING_ORIGIN) || is_spring_why(rest);
+    (known || begins(name, SPRING[0])).then_some(rest)
 }
 
-fn is_spring_why(rest: &str) -> bool {
-    SPRING_WHY.into_iter().any(|kind| rest.starts_with(kind))
+fn is_spring_why(rest: &[u8]) -> bool {
+    SPRING_WHY.into_iter().any(|kind| begins(rest, kind))
+}
+
+/// Whether a name, which need not be text, begins with a text.
+pub fn begins(name: &[u8], with: &str) -> bool {
+    name.starts_with(with.as_bytes())
 }
 
 /// Whether a header says why the record is a dead letter, in any style, or counts for Spring's retry topics: a record
 /// that is sent back is tried anew.
-pub fn says_why(name: &str) -> bool {
-    (name.starts_with(DROVER) && !name.starts_with(DROVER_ORIGIN))
-        || spring(name).is_some_and(|rest| !rest.starts_with(SPRING_ORIGIN))
-        || name.starts_with(SPRING_RETRIES)
-        || name.starts_with(CONNECT)
+pub fn says_why(name: &[u8]) -> bool {
+    (begins(name, DROVER) && !begins(name, DROVER_ORIGIN))
+        || spring(name).is_some_and(|rest| !begins(rest, SPRING_ORIGIN))
+        || begins(name, SPRING_RETRIES)
+        || begins(name, CONNECT)
 }
 
 /// A header that is there and says nothing that can be read.

@@ -196,6 +196,7 @@ impl Marks {
 
 #[cfg(test)]
 mod tests {
+    use super::super::letter::REPLAYS;
     use super::super::letter::tests::letter;
     use super::*;
 
@@ -259,7 +260,7 @@ mod tests {
         let mut often = dead("Rejected", 5);
         often
             .headers
-            .push(("drover-redrive-count".into(), Some(b"3".as_slice().into())));
+            .push((REPLAYS.as_bytes().into(), Some(b"3".as_slice().into())));
         let mut more = kind(None);
         more.max_replays = 9;
         assert!(more.moves(&often) && !marks.has(&more, &often));

@@ -64,7 +64,7 @@ pub struct Circumstances<'a> {
 }
 
 /// The headers of the copy: the record's own, without those that only we may write, and ours.
-pub struct Headers<'a>(Vec<(Cow<'a, str>, Value<'a>)>);
+pub struct Headers<'a>(Vec<(Cow<'a, [u8]>, Value<'a>)>);
 
 type Value<'a> = Option<Cow<'a, [u8]>>;
 
@@ -95,7 +95,7 @@ impl<'a> Headers<'a> {
             let keeps = has_origin && header.name.starts_with(origin.as_bytes());
             if keeps || !header.name.starts_with(prefix.as_bytes()) {
                 let value = header.value.as_deref().map(Cow::Borrowed);
-                headers.push((String::from_utf8_lossy(&header.name), value));
+                headers.push((Cow::Borrowed(&*header.name), value));
             }
         }
         let mut ours = Self(headers);
@@ -175,8 +175,9 @@ impl<'a> Headers<'a> {
     }
 
     fn add(&mut self, name: &str, value: impl Into<Vec<u8>>) {
+        let name = name.as_bytes().to_vec();
         self.0
-            .push((Cow::Owned(name.to_owned()), Some(Cow::Owned(value.into()))));
+            .push((Cow::Owned(name), Some(Cow::Owned(value.into()))));
     }
 
     /// The copy, for the topic `topic`.
@@ -247,7 +248,7 @@ mod tests {
             .into_iter()
             .map(|(name, value)| {
                 let value = value.map(|value| String::from_utf8(value.into_owned()).unwrap());
-                (name.into_owned(), value)
+                (String::from_utf8(name.into_owned()).unwrap(), value)
             })
             .collect()
     }
@@ -274,6 +275,45 @@ mod tests {
         ] {
             assert_eq!(of(&headers, name), [Some(value)], "{name}");
         }
+    }
+
+    #[test]
+    fn names_that_are_no_text_stay_as_they_are() {
+        let names: [&[u8]; 5] = [b"\xff", b"\xfe", b"", b"a\0b", b"drover-dlq-\xff"];
+        let record = Record {
+            topic: "orders".into(),
+            partition: 1,
+            offset: Offset(7),
+            timestamp: None,
+            key: None,
+            value: None,
+            headers: names
+                .map(|name| Header {
+                    name: Bytes::from_static(name),
+                    value: None,
+                })
+                .into(),
+        };
+        let failure = Failure {
+            class: "HttpStatus",
+            status: None,
+            message: String::new(),
+        };
+        let why = Circumstances {
+            reason: DeadLetterReason::Rejected,
+            attempts: 1,
+            failure: &failure,
+            group: "g",
+            consumer: "shop/orders",
+            pod: "orders-0",
+            at: Timestamp::UNIX_EPOCH,
+        };
+        let headers = Headers::of(HeaderStyle::Drover, &record, false, &why);
+        let outgoing = headers.outgoing("dead", &record);
+        let copied: Vec<_> = outgoing.headers.iter().map(|(name, _)| *name).collect();
+        // What has our prefix is ours to write.
+        assert_eq!(copied[..4], names[..4]);
+        assert!(!copied.contains(&names[4]));
     }
 
     #[test]

@@ -175,7 +175,7 @@ fn value(letter: &Letter<'_>, payload: bool, opener: Option<&Opener>) -> Value {
     let headers = letter
         .headers
         .iter()
-        .map(|(name, value)| json!({ "name": name, "value": value.as_deref().map(bytes) }));
+        .map(|(name, value)| json!({ "name": bytes(name), "value": value.as_deref().map(bytes) }));
     let mut value = json!({
         "partition": letter.partition,
         "offset": letter.offset,

@@ -6,12 +6,14 @@
 pub(super) mod admin;
 pub(super) mod answers;
 mod embedded;
+mod headers;
 mod queue;
 pub(super) mod tails;
 mod tokens;
 mod topic_ids;
 
 pub use embedded::{Embedded, PARTITIONS_ON_REQUEST, Silent, is_embedded, is_embedded_at};
+pub use headers::headers;
 pub use queue::{Event, Message, Polled, Queue, metadata, place};
 pub use tokens::Tokens;
 pub use topic_ids::{NO_TOPIC_ID, topic_ids};

@@ -12,6 +12,7 @@ use rdkafka::bindings as rd;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::types::RDKafkaErrorCode;
 
+use super::headers;
 use crate::topic::{Offset, TopicPartition};
 
 /// A reference to the queue that a consumer's records, rebalances, commits, errors and log lines
@@ -305,28 +306,16 @@ impl<'a> Message<'a> {
     }
 
     /// Gives each header's name and value (None is Kafka's null) in the record's order.
-    pub fn each_header(&self, mut f: impl FnMut(&'a [u8], Option<&'a [u8]>)) {
-        let mut headers = ptr::null_mut();
+    pub fn each_header(&self, f: impl FnMut(&'a [u8], Option<&'a [u8]>)) {
+        let mut found = ptr::null_mut();
         // SAFETY: the message is valid; the headers, if any, belong to it.
-        if unsafe { rd::rd_kafka_message_headers(self.raw, &mut headers) }
+        if unsafe { rd::rd_kafka_message_headers(self.raw, &mut found) }
             != rd::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR
         {
             return;
         }
-        for index in 0.. {
-            let (mut name, mut value) = (ptr::null(), ptr::null());
-            let mut length = 0;
-            // SAFETY: the headers are valid; past the last one the call gives an error; name and
-            // value belong to the message, as key and value do.
-            unsafe {
-                if rd::rd_kafka_header_get_all(headers, index, &mut name, &mut value, &mut length)
-                    != rd::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR
-                {
-                    return;
-                }
-                f(CStr::from_ptr(name).to_bytes(), bytes(value, length));
-            }
-        }
+        // SAFETY: as above; they live as long as the event.
+        unsafe { headers::each(found, f) }
     }
 }
 
@@ -386,7 +375,7 @@ unsafe fn elements(
 
 /// # Safety
 /// A non-null `start` must point to `length` bytes that live for `'a`.
-unsafe fn bytes<'a>(start: *const c_void, length: usize) -> Option<&'a [u8]> {
+pub(super) unsafe fn bytes<'a>(start: *const c_void, length: usize) -> Option<&'a [u8]> {
     if start.is_null() {
         return None;
     }

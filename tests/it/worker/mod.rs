@@ -25,6 +25,7 @@ mod killed;
 mod later;
 mod membership;
 mod oauth;
+mod odd_names;
 mod outages;
 mod overrun;
 mod process;

@@ -16,7 +16,7 @@ use super::web::{Web, ok, status, tally};
 use super::workers::{Worker, config, texts};
 use crate::lag_broker::broker;
 
-fn dlq(topic: &str, verb: &str, more: &[&str]) -> Value {
+pub fn dlq(topic: &str, verb: &str, more: &[&str]) -> Value {
     let mut command = Command::new(env!("CARGO_BIN_EXE_drover"));
     let servers = &broker().servers;
     // The machine may be very busy.

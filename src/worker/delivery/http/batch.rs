@@ -2,7 +2,8 @@
 
 use http::header::CONTENT_TYPE;
 
-use super::cloud_event::{self, Mapped, is_whole_json};
+use super::cloud_event::{self, Mapped};
+use super::event_json::is_whole_json;
 use super::head::{Head, Outgoing};
 use super::{Format, Http, name};
 use crate::worker::delivery::document::{self, Item};

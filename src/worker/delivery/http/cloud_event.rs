@@ -1,8 +1,8 @@
 //! A record as a CloudEvent: what arrives as one is mapped, anything else becomes one.
 //!
 //! Sources: the CloudEvents specification 1.0.2 with its bindings for Kafka (3.2: binary mode with headers
-//! `ce_…`, structured mode by content type) and HTTP (3.1.3: `ce-…`, percent-encoded), and its JSON
-//! format (3.1: `data` and `data_base64`).
+//! `ce_…`, structured mode by content type) and HTTP (3.1.3: `ce-…`, percent-encoded). Its JSON format is
+//! `event_json`.
 
 use std::borrow::Cow;
 
@@ -11,11 +11,9 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use jiff::Timestamp;
-use serde::de::IgnoredAny;
 
 use super::head::Head;
 use super::headers::text_value;
-use crate::worker::delivery::json::{HeadersInJson, in_ascii, in_text};
 use crate::worker::delivery::prepare::Prepared;
 use crate::worker::record::{Header, Record};
 
@@ -26,19 +24,19 @@ const TYPE: &str = "dev.drover.kafka.record";
 /// What names of Kafka's headers begin with that are attributes.
 const KAFKA_PREFIX: &[u8] = b"ce_";
 /// What has more attributes than this is not taken for an event: HTTP servers count headers.
-const MOST_ATTRIBUTES: usize = 100;
+pub(super) const MOST_ATTRIBUTES: usize = 100;
 /// Attributes without which nothing is a CloudEvent.
-const REQUIRED: [&str; 4] = ["specversion", "id", "source", "type"];
+pub(super) const REQUIRED: [&str; 4] = ["specversion", "id", "source", "type"];
 
 /// An event, taken apart.
 #[derive(Debug, PartialEq)]
 pub struct Event<'a> {
     /// All attributes but `datacontenttype`.
-    attributes: Vec<(Cow<'a, str>, Cow<'a, str>)>,
+    pub(super) attributes: Vec<(Cow<'a, str>, Cow<'a, str>)>,
     /// `datacontenttype`.
-    content_type: Option<Cow<'a, str>>,
+    pub(super) content_type: Option<Cow<'a, str>>,
     /// The data; None where there are none.
-    data: Option<Bytes>,
+    pub(super) data: Option<Bytes>,
     /// It was an event in Kafka already.
     pub was_event: bool,
 }
@@ -93,7 +91,7 @@ pub fn attribute(header: &Header) -> Option<(&str, &str)> {
     Some((std::str::from_utf8(name).ok()?, value))
 }
 
-fn is_attribute_name(name: &[u8]) -> bool {
+pub(super) fn is_attribute_name(name: &[u8]) -> bool {
     !name.is_empty()
         && name
             .iter()
@@ -135,7 +133,7 @@ fn content_type(record: &Record) -> Option<Cow<'_, str>> {
 }
 
 /// Whether HTTP's binary mode can say the content type of data: it must not be that of a whole event.
-fn is_sayable(content_type: &str) -> bool {
+pub(super) fn is_sayable(content_type: &str) -> bool {
     !is_structured(content_type.as_bytes()) && in_visible_ascii(content_type) == content_type
 }
 
@@ -193,188 +191,6 @@ impl Event<'_> {
         }
         self.data.clone().unwrap_or_default()
     }
-
-    /// The event in the JSON format, added to `out`. Of a record that was no event its headers are an
-    /// extension, so that nothing is lost and nothing is too large for a header of HTTP's.
-    pub fn in_json(&self, record: &Record, out: &mut Vec<u8>) {
-        let mut begin = b'{';
-        let mut member = |out: &mut Vec<u8>, name: &str, value: &[u8]| {
-            out.push(std::mem::replace(&mut begin, b','));
-            out.extend_from_slice(in_text(&name).as_bytes());
-            out.push(b':');
-            out.extend_from_slice(value);
-        };
-        for (name, value) in &self.attributes {
-            member(out, name, in_text(value).as_bytes());
-        }
-        if !self.was_event && !record.headers.is_empty() {
-            let headers = in_ascii(&HeadersInJson(&record.headers));
-            member(out, "kafkaheaders", in_text(&headers).as_bytes());
-        }
-        if let Some(content_type) = &self.content_type {
-            member(out, "datacontenttype", in_text(content_type).as_bytes());
-        }
-        if let Some(data) = &self.data {
-            match data_form(self.content_type.as_deref(), data) {
-                DataForm::Json => member(out, "data", data),
-                DataForm::Text(text) => member(out, "data", in_text(&text).as_bytes()),
-                DataForm::Binary => {
-                    let data = in_text(&BASE64.encode(data));
-                    member(out, "data_base64", data.as_bytes());
-                }
-            }
-        }
-        out.push(b'}');
-    }
-
-    /// An event in the JSON format, taken apart; None if it is none, or if binary mode cannot say it.
-    pub fn from_json(body: &Bytes) -> Option<Event<'static>> {
-        let mut event = Event {
-            attributes: Vec::new(),
-            content_type: None,
-            data: None,
-            was_event: true,
-        };
-        let mut data = None;
-        for (name, value) in members(body)? {
-            match name.as_str() {
-                "data" => data = Some(value),
-                "data_base64" => {
-                    let text: String = serde_json::from_slice(&value).ok()?;
-                    event.data = Some(BASE64.decode(text).ok()?.into());
-                }
-                "datacontenttype" => {
-                    let text: Option<String> = serde_json::from_slice(&value).ok()?;
-                    event.content_type = text.map(Cow::Owned);
-                }
-                name if is_attribute_name(name.as_bytes()) => {
-                    // Of several the last counts, as wherever JSON is read.
-                    event.attributes.retain(|(known, _)| known != name);
-                    if let Some(text) = attribute_text(&value)? {
-                        event.attributes.push((name.to_owned().into(), text.into()));
-                    }
-                }
-                _ => return None,
-            }
-        }
-        if let Some(data) = data.filter(|data| data.as_ref() != b"null") {
-            let is_json = event.content_type.as_deref().is_none_or(is_json);
-            let text: Option<String> = serde_json::from_slice(&data).ok();
-            event.data = Some(match text {
-                Some(text) if !is_json => text.into(),
-                // In the JSON format, data without a type are JSON.
-                _ => {
-                    event
-                        .content_type
-                        .get_or_insert(Cow::Borrowed("application/json"));
-                    data
-                }
-            });
-        }
-        let has = |name: &&str| {
-            event
-                .attributes
-                .iter()
-                .any(|(n, v)| n == name && !v.is_empty())
-        };
-        let few = event.attributes.len() <= MOST_ATTRIBUTES;
-        let sayable = event.content_type.as_deref().is_none_or(is_sayable);
-        (few && sayable && REQUIRED.iter().all(has)).then_some(event)
-    }
-}
-
-/// The text of an attribute: `None` inside for null, outside for what is no attribute.
-fn attribute_text(value: &[u8]) -> Option<Option<String>> {
-    match serde_json::from_slice(value).ok()? {
-        serde_json::Value::Null => Some(None),
-        serde_json::Value::String(text) => Some(Some(text)),
-        scalar @ (serde_json::Value::Bool(_) | serde_json::Value::Number(_)) => {
-            Some(Some(scalar.to_string()))
-        }
-        _ => None,
-    }
-}
-
-/// The members of a JSON object, each value as it is written.
-fn members(body: &Bytes) -> Option<Vec<(String, Bytes)>> {
-    let mut at = after_blanks(body, 0);
-    let mut members = Vec::new();
-    let mut expected = b'{';
-    loop {
-        match body.get(at)? {
-            b'}' if expected == b',' => break,
-            found if *found == expected => {}
-            _ => return None,
-        }
-        at = after_blanks(body, at + 1);
-        if body.get(at) == Some(&b'}') && expected == b'{' {
-            break;
-        }
-        expected = b',';
-        let mut names = serde_json::Deserializer::from_slice(&body[at..]).into_iter::<String>();
-        let name = names.next()?.ok()?;
-        at = after_blanks(body, at + names.byte_offset());
-        if body.get(at) != Some(&b':') {
-            return None;
-        }
-        at = after_blanks(body, at + 1);
-        let mut values =
-            serde_json::Deserializer::from_slice(&body[at..]).into_iter::<IgnoredAny>();
-        values.next()?.ok()?;
-        let end = at + values.byte_offset();
-        members.push((name, body.slice(at..end)));
-        at = after_blanks(body, end);
-    }
-    (after_blanks(body, at + 1) == body.len()).then_some(members)
-}
-
-fn after_blanks(body: &[u8], at: usize) -> usize {
-    let rest = body.get(at..).unwrap_or_default();
-    let blanks = rest
-        .iter()
-        .take_while(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n'));
-    at + blanks.count()
-}
-
-/// JSON that may stand in other JSON: in UTF-8 (RFC 8259, section 8.1), which is not looked at in what is ignored.
-pub fn is_whole_json(text: &[u8]) -> bool {
-    let text = std::str::from_utf8(text);
-    text.is_ok_and(|text| serde_json::from_str::<IgnoredAny>(text).is_ok())
-}
-
-enum DataForm<'a> {
-    Json,
-    Text(&'a str),
-    Binary,
-}
-
-fn data_form<'a>(content_type: Option<&str>, data: &'a [u8]) -> DataForm<'a> {
-    let json = content_type.is_none_or(is_json);
-    if json && is_whole_json(data) {
-        return DataForm::Json;
-    }
-    let is_text = content_type.is_some_and(is_text) && !json;
-    match std::str::from_utf8(data) {
-        Ok(text) if is_text => DataForm::Text(text),
-        _ => DataForm::Binary,
-    }
-}
-
-fn media_type(content_type: &str) -> String {
-    let media_type = content_type.split(';').next().unwrap_or_default();
-    media_type.trim().to_ascii_lowercase()
-}
-
-fn is_json(content_type: &str) -> bool {
-    let media_type = media_type(content_type);
-    media_type.ends_with("/json") || media_type.ends_with("+json")
-}
-
-fn is_text(content_type: &str) -> bool {
-    let media_type = media_type(content_type);
-    media_type.starts_with("text/")
-        || media_type == "application/xml"
-        || media_type.ends_with("+xml")
 }
 
 /// As the HTTP binding asks for: all but visible ASCII, and the quote and the percent sign.

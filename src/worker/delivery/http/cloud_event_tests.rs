@@ -4,6 +4,7 @@ use http::{HeaderName, HeaderValue};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
+use super::super::event_json::members;
 use super::*;
 use crate::topic::Offset;
 

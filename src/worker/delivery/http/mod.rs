@@ -5,6 +5,7 @@ mod batch;
 mod cloud_event;
 pub mod connection;
 mod dial;
+mod event_json;
 pub mod h2c;
 pub mod head;
 mod headers;

@@ -2,10 +2,8 @@
 
 use http::header::CONTENT_TYPE;
 
-use super::cloud_event::{self, Mapped};
-use super::event_json::is_whole_json;
 use super::head::{Head, Outgoing};
-use super::{Format, Http, name};
+use super::{Format, Http, extensions, name};
 use crate::worker::delivery::document::{self, Item};
 
 /// Bytes of an answer that are read for each record of a batch.
@@ -44,23 +42,9 @@ fn write_events(items: &[Item<'_>], source: &str, body: &mut Vec<u8>) {
         if index > 0 {
             body.push(b',');
         }
-        let prepared = &item.prepared;
-        match cloud_event::map(prepared, source) {
-            Mapped::Event(event) => event.in_json(prepared.record, body),
-            Mapped::Whole { body: event, .. } if is_object(&event) => {
-                body.extend_from_slice(&event);
-            }
-            // In a format that cannot stand in JSON: an event around it.
-            Mapped::Whole { .. } => {
-                cloud_event::wrap(prepared, source).in_json(prepared.record, body);
-            }
-        }
+        extensions::write_whole_event(item, source, body);
     }
     body.push(b']');
-}
-
-fn is_object(text: &[u8]) -> bool {
-    text.trim_ascii_start().first() == Some(&b'{') && is_whole_json(text)
 }
 
 #[cfg(test)]

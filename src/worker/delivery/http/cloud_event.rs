@@ -12,6 +12,7 @@ use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use jiff::Timestamp;
 
+use super::extensions;
 use super::head::Head;
 use super::headers::text_value;
 use crate::worker::delivery::prepare::Prepared;
@@ -73,6 +74,12 @@ pub fn wrap<'a>(prepared: &'a Prepared<'_>, source: &str) -> Event<'a> {
     wrapped(prepared.record, &prepared.value, source)
 }
 
+/// The header by which a record is an event in structured mode: all that it says is the content type.
+pub fn is_marker(record: &Record, header: &Header) -> bool {
+    let marker = record.header("content-type");
+    marker.is_some_and(|marker| std::ptr::eq(marker, header))
+}
+
 fn is_structured(content_type: &[u8]) -> bool {
     let prefix = b"application/cloudevents";
     let beginning = content_type.get(..prefix.len());
@@ -80,7 +87,7 @@ fn is_structured(content_type: &[u8]) -> bool {
 }
 
 /// The attribute that a header of Kafka's is, if it is one.
-pub fn attribute(header: &Header) -> Option<(&str, &str)> {
+fn attribute(header: &Header) -> Option<(&str, &str)> {
     let name = header.name.strip_prefix(KAFKA_PREFIX)?;
     // The content type has a header of its own, and the data are the record's value (JSON format 3.1: no attribute
     // is called so).
@@ -159,18 +166,12 @@ fn wrapped<'a>(record: &'a Record, value: &Option<Bytes>, source: &str) -> Event
     if let Some(Ok(time)) = time {
         attributes.push(("time".into(), time.to_string().into()));
     }
-    if let Some(key) = &record.key {
-        attributes.push(match std::str::from_utf8(key) {
-            Ok(key) => ("partitionkey".into(), key.into()),
-            Err(_) => ("kafkakeybase64".into(), BASE64.encode(key).into()),
-        });
-    }
-    // The extension for distributed tracing.
-    for name in ["traceparent", "tracestate"] {
-        let value = record.header(name).and_then(|h| h.value.as_deref());
-        if let Some(Ok(value)) = value.map(std::str::from_utf8) {
-            attributes.push((name.into(), value.into()));
-        }
+    let usual = extensions::usual(record);
+    attributes.extend(usual.map(|(name, value)| (name.into(), value)));
+    let said = |key: &Bytes| !key.is_empty() && extensions::text(key).is_some();
+    if let Some(key) = record.key.as_ref().filter(|key| !said(key)) {
+        let name = extensions::KEY_BASE64;
+        attributes.push((name.into(), BASE64.encode(key).into()));
     }
     Event {
         attributes,
@@ -181,6 +182,17 @@ fn wrapped<'a>(record: &'a Record, value: &Option<Bytes>, source: &str) -> Event
 }
 
 impl Event<'_> {
+    /// An attribute of the event says what the header does, all of it. What is said is not said twice.
+    pub fn says(&self, header: &Header) -> bool {
+        if header.name.eq_ignore_ascii_case(b"content-type") {
+            let content_type = self.content_type.as_deref().map(str::as_bytes);
+            return self.was_event && text_value(header).is_some_and(|is| content_type == Some(is));
+        }
+        let attribute = attribute(header).filter(|_| self.was_event);
+        let is = |said: (&str, &str)| self.attributes.iter().any(|(n, v)| (&**n, &**v) == said);
+        attribute.is_some_and(is)
+    }
+
     /// The headers of HTTP's binary mode, and the body.
     pub fn in_headers(&self, head: &mut Head) -> Bytes {
         for (name, value) in &self.attributes {

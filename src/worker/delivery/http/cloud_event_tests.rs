@@ -73,7 +73,8 @@ fn structured_text(record: &Record) -> String {
         panic!("structured in Kafka");
     };
     let mut document = Vec::new();
-    event.in_json(record, &mut document);
+    let headers = extensions::headers(record).filter(|_| !event.was_event);
+    event.in_json(headers.as_slice(), &mut document);
     String::from_utf8(document).unwrap()
 }
 
@@ -357,7 +358,7 @@ proptest! {
                 prop_assert!(!value.is_empty());
             }
             let mut document = Vec::new();
-            event.in_json(&record, &mut document);
+            event.in_json(&[], &mut document);
             let document: Value = serde_json::from_slice(&document).unwrap();
             for name in REQUIRED {
                 prop_assert!(document[name].is_string());

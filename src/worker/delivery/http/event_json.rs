@@ -8,41 +8,33 @@ use bytes::Bytes;
 use serde::de::IgnoredAny;
 
 use super::cloud_event::{Event, MOST_ATTRIBUTES, REQUIRED, is_attribute_name, is_sayable};
-use crate::worker::delivery::json::{HeadersInJson, in_ascii, in_text};
-use crate::worker::record::Record;
+use super::extensions::Extension;
+use crate::worker::delivery::json::in_text;
 
 impl Event<'_> {
-    /// The event in the JSON format, added to `out`. Of a record that was no event its headers are an
-    /// extension, so that nothing is lost and nothing is too large for a header of HTTP's.
-    pub fn in_json(&self, record: &Record, out: &mut Vec<u8>) {
-        let mut begin = b'{';
-        let mut member = |out: &mut Vec<u8>, name: &str, value: &[u8]| {
-            out.push(std::mem::replace(&mut begin, b','));
-            out.extend_from_slice(in_text(&name).as_bytes());
-            out.push(b':');
-            out.extend_from_slice(value);
-        };
+    /// The event in the JSON format, added to `out`, with these extensions, none of which is an attribute of its own.
+    pub fn in_json(&self, extensions: &[Extension<'_>], out: &mut Vec<u8>) {
+        let mut object = Object::begin(out);
         for (name, value) in &self.attributes {
-            member(out, name, in_text(value).as_bytes());
+            object.member(name, in_text(value).as_bytes());
         }
-        if !self.was_event && !record.headers.is_empty() {
-            let headers = in_ascii(&HeadersInJson(&record.headers));
-            member(out, "kafkaheaders", in_text(&headers).as_bytes());
+        for (name, value) in extensions {
+            object.member(name, in_text(value).as_bytes());
         }
         if let Some(content_type) = &self.content_type {
-            member(out, "datacontenttype", in_text(content_type).as_bytes());
+            object.member("datacontenttype", in_text(content_type).as_bytes());
         }
         if let Some(data) = &self.data {
             match data_form(self.content_type.as_deref(), data) {
-                DataForm::Json => member(out, "data", data),
-                DataForm::Text(text) => member(out, "data", in_text(&text).as_bytes()),
+                DataForm::Json => object.member("data", data),
+                DataForm::Text(text) => object.member("data", in_text(&text).as_bytes()),
                 DataForm::Binary => {
                     let data = in_text(&BASE64.encode(data));
-                    member(out, "data_base64", data.as_bytes());
+                    object.member("data_base64", data.as_bytes());
                 }
             }
         }
-        out.push(b'}');
+        object.end();
     }
 
     /// An event in the JSON format, taken apart; None if it is none, or if binary mode cannot say it.
@@ -101,6 +93,32 @@ impl Event<'_> {
     }
 }
 
+/// A JSON object that is being written.
+pub(super) struct Object<'o> {
+    out: &'o mut Vec<u8>,
+    /// What comes before the next member.
+    before: u8,
+}
+
+impl<'o> Object<'o> {
+    pub fn begin(out: &'o mut Vec<u8>) -> Self {
+        Self { out, before: b'{' }
+    }
+
+    /// Adds a member, whose value is JSON already.
+    pub fn member(&mut self, name: &str, value: &[u8]) {
+        self.out.push(std::mem::replace(&mut self.before, b','));
+        self.out.extend_from_slice(in_text(&name).as_bytes());
+        self.out.push(b':');
+        self.out.extend_from_slice(value);
+    }
+
+    /// Ends it; it has a member at least.
+    pub fn end(self) {
+        self.out.push(b'}');
+    }
+}
+
 /// The text of an attribute: `None` inside for null, outside for what is no attribute.
 fn attribute_text(value: &[u8]) -> Option<Option<String>> {
     match serde_json::from_slice(value).ok()? {
@@ -111,6 +129,11 @@ fn attribute_text(value: &[u8]) -> Option<Option<String>> {
         }
         _ => None,
     }
+}
+
+/// The members of what is a JSON object and may stand in other JSON.
+pub(super) fn object_of(body: &Bytes) -> Option<Vec<(String, Bytes)>> {
+    members(body).filter(|_| is_whole_json(body))
 }
 
 /// The members of a JSON object, each value as it is written.
@@ -155,7 +178,7 @@ fn after_blanks(body: &[u8], at: usize) -> usize {
 }
 
 /// JSON that may stand in other JSON: in UTF-8 (RFC 8259, section 8.1), which is not looked at in what is ignored.
-pub fn is_whole_json(text: &[u8]) -> bool {
+fn is_whole_json(text: &[u8]) -> bool {
     let text = std::str::from_utf8(text);
     text.is_ok_and(|text| serde_json::from_str::<IgnoredAny>(text).is_ok())
 }

@@ -6,6 +6,7 @@ mod cloud_event;
 pub mod connection;
 mod dial;
 mod event_json;
+mod extensions;
 pub mod h2c;
 pub mod head;
 mod headers;

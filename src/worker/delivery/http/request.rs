@@ -6,11 +6,11 @@ use http::header::CONTENT_TYPE;
 use super::cloud_event::{self, Event, Mapped};
 use super::head::{Head, Outgoing};
 use super::headers::{self, text_value};
-use super::{Format, Http, name};
+use super::{Format, Http, extensions, name};
 use crate::encryption::Encoding;
 use crate::worker::delivery::document::Item;
 use crate::worker::delivery::prepare::Prepared;
-use crate::worker::record::{Header, Record};
+use crate::worker::record::Record;
 
 const OCTETS: &[u8] = b"application/octet-stream";
 
@@ -61,7 +61,7 @@ fn in_binary_mode(head: &mut Head, prepared: &Prepared<'_>, source: &str) -> Byt
     let event = match cloud_event::map(prepared, source) {
         Mapped::Event(event) => event,
         Mapped::Whole { content_type, body } => {
-            headers::add(head, record, is_content_type);
+            headers::add(head, record, |header| cloud_event::is_marker(record, header));
             match Event::from_json(&body) {
                 Some(event) => return event.in_headers(head),
                 None => {
@@ -71,10 +71,7 @@ fn in_binary_mode(head: &mut Head, prepared: &Prepared<'_>, source: &str) -> Byt
             }
         }
     };
-    // What is an attribute is not said twice.
-    headers::add(head, record, |header| {
-        event.was_event && (is_content_type(header) || cloud_event::attribute(header).is_some())
-    });
+    headers::add(head, record, |header| event.says(header));
     event.in_headers(head)
 }
 
@@ -84,27 +81,24 @@ fn in_structured_mode(head: &mut Head, prepared: &Prepared<'_>, source: &str) ->
     match cloud_event::map(prepared, source) {
         Mapped::Whole { content_type, body } => {
             headers::add_key(head, record);
-            headers::add(head, record, is_content_type);
+            headers::add(head, record, |header| cloud_event::is_marker(record, header));
             head.add(&CONTENT_TYPE, content_type);
             body
         }
         Mapped::Event(event) => {
+            let mut said = None;
             if event.was_event {
                 headers::add_key(head, record);
-                headers::add(head, record, |header| {
-                    is_content_type(header) || cloud_event::attribute(header).is_some()
-                });
+                headers::add(head, record, |header| event.says(header));
+            } else {
+                said = extensions::headers(record);
             }
             head.add(&CONTENT_TYPE, cloud_event::STRUCTURED.as_bytes());
             let mut document = Vec::new();
-            event.in_json(record, &mut document);
+            event.in_json(said.as_slice(), &mut document);
             document.into()
         }
     }
-}
-
-fn is_content_type(header: &Header) -> bool {
-    header.name.eq_ignore_ascii_case(b"content-type")
 }
 
 /// Where the record is from.
@@ -129,6 +123,7 @@ mod tests {
     use super::super::target::Target;
     use super::*;
     use crate::topic::Offset;
+    use crate::worker::record::Header;
 
     fn header(name: &[u8], value: Option<&[u8]>) -> Header {
         Header {

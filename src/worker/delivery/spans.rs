@@ -21,6 +21,9 @@ use super::http::head::{Head, is_text};
 use crate::engine::{Failure, Verdict};
 use crate::worker::record::Record;
 
+/// Bytes of a `traceparent`.
+const TRACE_PARENT: usize = 55;
+
 /// Makes a span for each attempt.
 #[derive(Debug)]
 pub struct Tracing {
@@ -226,7 +229,10 @@ impl Hop {
         ] {
             let name = HeaderName::from_static(name);
             head.remove(&name);
-            if !value.is_empty() && is_text(value.as_bytes()) {
+            // A trace goes on without the state that others have put there.
+            let fits =
+                value.len() <= TRACE_PARENT || head.has_room(name.as_str().len() + value.len());
+            if !value.is_empty() && fits && is_text(value.as_bytes()) {
                 head.add(&name, value.as_bytes());
             }
         }

@@ -28,6 +28,7 @@ mod oauth;
 mod odd_names;
 mod outages;
 mod overrun;
+mod oversized;
 mod process;
 mod rate_limit;
 mod replayed;

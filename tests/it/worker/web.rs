@@ -11,6 +11,9 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, Version};
 use axum::response::{IntoResponse, Response};
+use hyper::server::conn::{http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -160,6 +163,41 @@ impl Web {
             let listener = tokio::net::TcpListener::from_std(listener).unwrap();
             let acceptor = TlsAcceptor::from(Arc::new(tls));
             let _ = axum::serve(TlsListener { listener, acceptor }, router).await;
+        })
+    }
+
+    /// A handler whose server takes 8 KiB of headers, as many do, and answers 431 to more.
+    pub fn start_with_small_heads(
+        version: Version,
+        behaviour: impl Fn(&Seen) -> Reply + Send + 'static,
+    ) -> Self {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let address = listener.local_addr().unwrap();
+        Self::serve(address, behaviour, async move |router| {
+            let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+            let mut connections = tokio::task::JoinSet::new();
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                let service = TowerToHyperService::new(router.clone());
+                let stream = TokioIo::new(stream);
+                connections.spawn(async move {
+                    let _ = match version {
+                        Version::HTTP_2 => {
+                            http2::Builder::new(TokioExecutor::new())
+                                .max_header_list_size(8192)
+                                .serve_connection(stream, service)
+                                .await
+                        }
+                        _ => {
+                            http1::Builder::new()
+                                .max_buf_size(8192)
+                                .serve_connection(stream, service)
+                                .await
+                        }
+                    };
+                });
+            }
         })
     }
 

@@ -9,7 +9,8 @@ use crate::worker::delivery::document::{self, Item};
 /// Bytes of an answer that are read for each record of a batch.
 pub const ANSWER_PER_RECORD: usize = 1024;
 
-const JSON: &[u8] = b"application/json";
+/// The content type of records as a document.
+pub const JSON: &[u8] = b"application/json";
 const EVENTS: &[u8] = b"application/cloudevents-batch+json; charset=utf-8";
 
 /// The request for one attempt on `items`.

@@ -8,6 +8,13 @@ use http_body_util::Full;
 
 use crate::worker::delivery::number;
 
+/// What the head of a record's request may take, as HTTP/2 counts (RFC 9113, section 6.5.2): names, values, and 32 bytes for
+/// each header. Many servers take 8 KiB: of a line, or of all of them. The rest is for what is not the record's: the request's
+/// line, a token, what proxies add.
+pub const MOST: usize = 6 * 1024;
+/// How many headers it may have. Many servers take a hundred.
+pub const MOST_HEADERS: usize = 80;
+
 /// A request.
 #[derive(Debug)]
 pub struct Outgoing {
@@ -22,6 +29,8 @@ pub struct Outgoing {
 pub struct Head {
     /// `name: value` and a line's end, each.
     lines: Vec<u8>,
+    /// How many.
+    count: usize,
 }
 
 impl Head {
@@ -29,6 +38,7 @@ impl Head {
     pub fn new() -> Self {
         Self {
             lines: Vec::with_capacity(448),
+            count: 0,
         }
     }
 
@@ -70,13 +80,30 @@ impl Head {
             let rest = self.lines[begin..end].strip_prefix(name.as_str().as_bytes());
             if rest.is_some_and(|rest| rest.starts_with(b": ")) {
                 self.lines.drain(begin..end);
+                self.count -= 1;
             } else {
                 begin = end;
             }
         }
     }
 
+    /// Some servers do not take so much.
+    pub fn is_too_large(&self) -> bool {
+        self.size() > MOST || self.count > MOST_HEADERS
+    }
+
+    /// Whether a header of so many bytes makes it no larger than what all servers take.
+    pub fn has_room(&self, bytes: usize) -> bool {
+        self.size() + bytes + 32 <= MOST && self.count < MOST_HEADERS
+    }
+
+    /// As HTTP/2 counts. A line has four bytes that it does not have.
+    fn size(&self) -> usize {
+        self.lines.len() + (32 - 4) * self.count
+    }
+
     fn begin(&mut self, prefix: &str, name: &str) {
+        self.count += 1;
         self.lines.extend_from_slice(prefix.as_bytes());
         self.lines.extend_from_slice(name.as_bytes());
         self.lines.extend_from_slice(b": ");
@@ -154,6 +181,27 @@ mod tests {
         ] {
             assert_eq!(is_plain_name(name.as_bytes()), plain, "{name}");
         }
+    }
+
+    #[test]
+    fn a_head_is_counted_as_http_2_does() {
+        let mut head = Head::new();
+        let cookie = http::header::COOKIE;
+        assert!(!head.is_too_large() && head.has_room(MOST - 32));
+        assert!(!head.has_room(MOST - 31));
+        head.add(&cookie, &vec![b'x'; MOST - 32 - 6]);
+        assert!(!head.is_too_large() && !head.has_room(0));
+        head.remove(&cookie);
+        head.add(&cookie, &vec![b'x'; MOST - 31 - 6]);
+        assert!(head.is_too_large());
+        head.remove(&cookie);
+        for number in 0..MOST_HEADERS {
+            assert!(head.has_room(2) && !head.is_too_large(), "{number}");
+            head.add_named("x", &number.to_string(), b"");
+        }
+        assert!(!head.has_room(2) && !head.is_too_large());
+        head.add_named("x", "y", b"");
+        assert!(head.is_too_large());
     }
 
     #[test]

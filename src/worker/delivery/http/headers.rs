@@ -14,9 +14,9 @@ use crate::worker::delivery::json::{HeadersInJson, in_ascii};
 use crate::worker::record::{Header, Record};
 
 /// Headers of the trace context and its like, passed on under their own names as well.
-const PASSED_ON: [&str; 3] = ["traceparent", "tracestate", "baggage"];
-/// A record with more headers than this has them in one: servers count headers.
-const MOST_PLAIN: usize = 100;
+pub(super) const PASSED_ON: [&str; 3] = ["traceparent", "tracestate", "baggage"];
+/// A record with more headers than this has them in one: servers count headers, often to a hundred.
+const MOST_PLAIN: usize = 64;
 
 /// Adds those of the record's headers that are not `taken` otherwise.
 pub(super) fn add(head: &mut Head, record: &Record, taken: impl Fn(&Header) -> bool) {

@@ -11,6 +11,7 @@ pub mod h2c;
 pub mod head;
 mod headers;
 pub mod incoming;
+mod oversized;
 pub mod request;
 pub mod target;
 mod tls;
@@ -65,6 +66,8 @@ pub mod name {
     pub const HEADER_PREFIX: &str = "drover-header-";
     /// All of the record's headers as JSON, where the plain ones do not say everything.
     pub static HEADERS: HeaderName = HeaderName::from_static("drover-headers");
+    /// `true` where key and headers are in the body, since they are too large for the head.
+    pub static IN_BODY: HeaderName = HeaderName::from_static("drover-in-body");
     /// How many records a batch has.
     pub static BATCH: HeaderName = HeaderName::from_static("drover-batch");
     /// Stays the same for all attempts.
@@ -95,6 +98,20 @@ pub enum Protocol {
     H2c(Rc<Pool>),
 }
 
+/// The request for a record that goes alone.
+struct Alone {
+    request: Outgoing,
+    /// It is what it would be in a batch of one.
+    as_batch: bool,
+}
+
+fn with(hop: Option<&Hop>, mut request: Outgoing) -> Outgoing {
+    if let Some(hop) = hop {
+        hop.put_into(&mut request.head);
+    }
+    request
+}
+
 impl Http {
     /// One attempt, over `connection` if it still stands; what can be used again is left there.
     pub async fn attempt(
@@ -103,16 +120,31 @@ impl Http {
         item: &Item<'_>,
         hop: Option<&Hop>,
     ) -> Attempted {
-        let mut request = request::request(self, item);
-        if let Some(hop) = hop {
-            hop.put_into(&mut request.head);
-        }
-        let (answer, reached) = self.ask(connection, request, answer::EXCERPT).await;
-        let mut verdict = answer.map_or_else(|verdict| verdict, |answer| answer.verdict());
+        let Alone { request, as_batch } = self.alone(item, hop);
+        let kept = answer::EXCERPT + batch::ANSWER_PER_RECORD;
+        let (answer, reached) = self.ask(connection, request, kept).await;
+        let mut verdict = match answer {
+            Ok(answer) if as_batch => oversized::verdict(&answer),
+            Ok(answer) => answer.verdict(),
+            Err(verdict) => verdict,
+        };
         self.hide_authorization(&mut verdict);
         Attempted {
             verdict,
             reached: Some(reached),
+        }
+    }
+
+    /// The request for one attempt, in a form that its handler's server takes.
+    fn alone(&self, item: &Item<'_>, hop: Option<&Hop>) -> Alone {
+        let request = with(hop, request::request(self, item));
+        if !request.head.is_too_large() {
+            let as_batch = false;
+            return Alone { request, as_batch };
+        }
+        Alone {
+            request: with(hop, oversized::request(self, item)),
+            as_batch: matches!(self.format, Format::Plain),
         }
     }
 
@@ -123,10 +155,7 @@ impl Http {
         items: &[Item<'_>],
         hop: Option<&Hop>,
     ) -> (Vec<Verdict>, Option<bool>) {
-        let mut request = batch::request(self, items);
-        if let Some(hop) = hop {
-            hop.put_into(&mut request.head);
-        }
+        let request = with(hop, batch::request(self, items));
         let kept = answer::EXCERPT + batch::ANSWER_PER_RECORD * items.len();
         let (answer, reached) = self.ask(connection, request, kept).await;
         let mut verdicts = match answer {
@@ -183,3 +212,6 @@ impl Http {
         }
     }
 }
+
+#[cfg(test)]
+mod round_trip_tests;

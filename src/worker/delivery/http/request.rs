@@ -16,6 +16,18 @@ const OCTETS: &[u8] = b"application/octet-stream";
 
 /// The request for one attempt on a record.
 pub fn request(http: &Http, item: &Item<'_>) -> Outgoing {
+    let prepared = &item.prepared;
+    let mut head = begin(item);
+    let body = match http.format {
+        Format::Plain => plain(&mut head, prepared),
+        Format::CloudEvents => in_binary_mode(&mut head, prepared, &http.source),
+        Format::CloudEventsStructured => in_structured_mode(&mut head, prepared, &http.source),
+    };
+    Outgoing { head, body }
+}
+
+/// The headers that there are in each form, none of which can be large.
+pub(super) fn begin(item: &Item<'_>) -> Head {
     let Item { prepared, attempt } = item;
     let Prepared {
         record,
@@ -34,12 +46,7 @@ pub fn request(http: &Http, item: &Item<'_>) -> Outgoing {
             head.add(&name::DECRYPTED_ENCODING, encoding.name().as_bytes());
         }
     }
-    let body = match http.format {
-        Format::Plain => plain(&mut head, prepared),
-        Format::CloudEvents => in_binary_mode(&mut head, prepared, &http.source),
-        Format::CloudEventsStructured => in_structured_mode(&mut head, prepared, &http.source),
-    };
-    Outgoing { head, body }
+    head
 }
 
 /// The value as it is.
@@ -61,7 +68,9 @@ fn in_binary_mode(head: &mut Head, prepared: &Prepared<'_>, source: &str) -> Byt
     let event = match cloud_event::map(prepared, source) {
         Mapped::Event(event) => event,
         Mapped::Whole { content_type, body } => {
-            headers::add(head, record, |header| cloud_event::is_marker(record, header));
+            headers::add(head, record, |header| {
+                cloud_event::is_marker(record, header)
+            });
             match Event::from_json(&body) {
                 Some(event) => return event.in_headers(head),
                 None => {
@@ -81,7 +90,9 @@ fn in_structured_mode(head: &mut Head, prepared: &Prepared<'_>, source: &str) ->
     match cloud_event::map(prepared, source) {
         Mapped::Whole { content_type, body } => {
             headers::add_key(head, record);
-            headers::add(head, record, |header| cloud_event::is_marker(record, header));
+            headers::add(head, record, |header| {
+                cloud_event::is_marker(record, header)
+            });
             head.add(&CONTENT_TYPE, content_type);
             body
         }

@@ -127,7 +127,7 @@ fn what_is_no_text_comes_back_from_dead_letters_byte_for_byte() {
     assert_eq!(dlq(&dead, "replay", &[])["replayed"], 3);
     web.wait_for_count(6);
     // Between them and those before there may be what ends a transaction.
-    let all = read(&topic, 0..i64::MAX);
+    let all = read(&topic, 0..100);
     assert_eq!(all.len(), 6);
     let twice = produced.iter().flat_map(|one| [one.clone(), one.clone()]);
     assert_eq!(all, twice.collect::<Vec<_>>());

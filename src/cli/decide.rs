@@ -3,7 +3,10 @@
 //! One line says the policy, then each sample is answered by one line. Time is the samples' own:
 //! no clock is read and nothing else is written.
 
+mod first;
+mod numbers;
 mod protocol;
+mod sample;
 
 use std::io::{self, BufRead, Read};
 use std::process::ExitCode;
@@ -13,7 +16,8 @@ use anyhow::{Context, anyhow, bail};
 use super::output;
 use crate::fleet::read_schedule;
 use crate::scaling::{self, Policy, State};
-use protocol::{Answer, Setup};
+use first::Setup;
+use protocol::{Answer, Error};
 
 /// Bytes of a line; a sample of 100,000 partitions has fewer.
 const LONGEST: u64 = 64 << 20;
@@ -23,7 +27,7 @@ const LONGEST: u64 = 64 << 20;
 /// # Errors
 /// A line that cannot be read, with its number.
 pub(super) fn run() -> anyhow::Result<ExitCode> {
-    let mut planner = None;
+    let mut planner: Option<Planner> = None;
     let mut input = io::stdin().lock();
     for number in 1.. {
         let mut line = Vec::new();
@@ -43,22 +47,39 @@ pub(super) fn run() -> anyhow::Result<ExitCode> {
         if line.trim().is_empty() {
             continue;
         }
-        let answer = match &mut planner {
-            None => {
-                let setup = Setup::read(line).map_err(|error| anyhow!("line {number}: {error}"))?;
-                let new = Planner::new(setup);
-                planner = Some(new.map_err(|error| anyhow!("line {number}: {error}"))?);
-                continue;
-            }
-            Some(planner) => planner.answer(line),
+        let wrong = |error| anyhow!("line {number}: {error}");
+        let said = match &mut planner {
+            None => Said::Policy(Setup::read(line).map_err(wrong)?),
+            Some(planner) => planner.hear(line).map_err(wrong)?,
         };
-        output::print(&answer.map_err(|error| anyhow!("line {number}: {error}"))?)?;
+        match said {
+            Said::Answer(answer) => output::print(&answer)?,
+            Said::Policy(setup) => {
+                if !setup.passed_over.is_empty() {
+                    let names = setup.passed_over.join(", ");
+                    eprintln!(
+                        "drover: line {number}: passed over, since nothing here reads it: {names}"
+                    );
+                }
+                let before = planner.take();
+                planner = Some(Planner::new(setup, before).map_err(wrong)?);
+            }
+        }
     }
     Ok(ExitCode::SUCCESS)
 }
 
+/// What became of a line.
+enum Said {
+    /// It was a sample, and this line answers it.
+    Answer(String),
+    /// It was a policy, as the first line is: that holds from now on, and has no answer.
+    Policy(Setup),
+}
+
 struct Planner {
     policy: Policy,
+    /// Of the topic; samples may show more.
     partitions: u32,
     state: State,
     /// The time of the sample before.
@@ -66,30 +87,36 @@ struct Planner {
 }
 
 impl Planner {
-    fn new(setup: Setup) -> Result<Self, String> {
+    /// One that goes on with what was learned `before`.
+    fn new(setup: Setup, before: Option<Self>) -> Result<Self, Error> {
         let mut policy = setup.policy;
         if let Some(peaks) = &setup.schedule {
             policy.schedule = read_schedule(peaks).map_err(|wrong| {
                 let wrong = wrong.join("; ");
-                wrong.replace("spec.scaling.schedule", "policy.schedule")
+                Error::Value(wrong.replace("spec.scaling.schedule", "policy.schedule"))
             })?;
         }
+        let (state, at) = before.map_or_else(Default::default, |before| (before.state, before.at));
         Ok(Self {
             policy,
             partitions: setup.partitions,
-            state: State::default(),
-            at: None,
+            state,
+            at,
         })
     }
 
-    /// The line that answers a line.
-    fn answer(&mut self, line: &str) -> Result<String, protocol::Error> {
-        let (at, sample) =
-            protocol::sample(line, self.partitions, self.policy.concurrency, self.at)?;
-        self.at = Some(at);
+    /// Takes a line after the first.
+    fn hear(&mut self, line: &str) -> Result<Said, Error> {
+        let read = sample::read(line, self.partitions, self.policy.concurrency, self.at);
+        let read = match read {
+            Ok(read) => read,
+            Err(error) => return Setup::read(line).map(Said::Policy).map_err(|_| error),
+        };
+        self.at = Some(read.at);
+        self.partitions = read.partitions;
         let state = std::mem::take(&mut self.state);
-        let (state, decision) = scaling::step(&self.policy, state, &sample, sample.at);
+        let (state, decision) = scaling::step(&self.policy, state, &read.sample, read.sample.at);
         self.state = state;
-        Ok(Answer::new(at, &decision).line())
+        Ok(Said::Answer(Answer::new(read.at, &decision).line()))
     }
 }

@@ -45,6 +45,7 @@ pub use digest::digest;
 pub use document::{check_document, check_document_with, why_unreadable, with_readable_template};
 pub use for_worker::{worker_config, worker_config_text};
 pub use http::Http;
+pub use nearest::nearest;
 pub use problem::Problem;
 pub use quantity::amount;
 pub use references::{Contents, Known, References, Wanted, references};

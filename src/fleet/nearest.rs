@@ -4,7 +4,7 @@
 const LONGEST: usize = 256;
 
 /// The nearest of `known`, if any is near enough to be meant.
-pub(super) fn nearest<'a>(
+pub fn nearest<'a>(
     wrong: &str,
     known: impl IntoIterator<Item = &'a str>,
 ) -> Option<&'a str> {

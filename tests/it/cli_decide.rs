@@ -157,6 +157,76 @@ fn known_peaks_of_the_policy_have_their_pods() {
     assert!(error.contains(part), "{error}");
 }
 
+/// Partitions are added: with a `maxReplicas` above them the fleet may be as large as there are partitions, and what was not
+/// told yet of the new ones is unknown.
+#[test]
+fn partitions_that_are_added_in_mid_run_are_used() {
+    let mut planner = Planner::start();
+    planner.say(r#"{"policy":{"maxDelay":60,"minReplicas":1,"maxReplicas":200},"partitions":48}"#);
+    let busy = |at: f64, partitions: u32| {
+        let mut busy = sample(at, 48, 6000);
+        for number in 48..partitions {
+            let new = json!({ "partition": number, "end": 6000, "committed": 0 });
+            busy["partitions"].as_array_mut().unwrap().push(new);
+        }
+        busy
+    };
+    for tick in 0..4 {
+        let answer = planner.ask(&busy(f64::from(tick) * 5.0, 48));
+        assert_eq!(answer["replicas"], 48, "{answer}");
+    }
+    let answer = planner.ask(&busy(20.0, 96));
+    assert_eq!(answer["replicas"], 96, "{answer}");
+    // Those that are not mentioned are unknown, and unknown lowers nothing.
+    let answer = planner.ask(&busy(25.0, 48));
+    let codes: Vec<_> = answer["why"].as_array().unwrap().iter().collect();
+    let unknown = codes.iter().find(|why| why["code"] == "LagUnknown");
+    let told = unknown.and_then(|why| why["message"].as_str());
+    assert!(
+        told.is_some_and(|told| told.contains("48 of 96 partitions")),
+        "{answer}"
+    );
+    assert_eq!(planner.end(), (Some(0), String::new(), String::new()));
+}
+
+/// As when somebody edits the resource, or its topic was made anew with fewer partitions.
+#[test]
+fn a_policy_in_mid_run_holds_from_then_on_and_has_no_answer() {
+    let mut planner = Planner::start();
+    planner.say(POLICY);
+    for tick in 0..4 {
+        planner.ask(&sample(f64::from(tick) * 5.0, 4, 10));
+    }
+    planner.say(r#"{"policy":{"maxDelay":60,"maxReplicas":3},"partitions":48}"#);
+    let answer = planner.ask(&sample(20.0, 4, 10));
+    assert_eq!(answer["replicas"], 3, "{answer}");
+    planner.say(r#"{"policy":{"maxDelay":60,"minReplicas":1,"maxReplicas":48},"partitions":2}"#);
+    let mut few = sample(25.0, 1, 6000);
+    few["pods"][0]["partitions"] = json!([0, 1]);
+    few["partitions"].as_array_mut().unwrap().truncate(2);
+    let answer = planner.ask(&few);
+    assert_eq!(answer["replicas"], 2, "{answer}");
+    assert_eq!(planner.end(), (Some(0), String::new(), String::new()));
+}
+
+#[test]
+fn what_nobody_reads_of_the_first_line_is_passed_over_with_one_warning() {
+    let mut planner = Planner::start();
+    planner.say(
+        r#"{"policy":{"maxDelay":60,"minReplicas":null,"lagThreshold":5},"partitions":48,"seed":1}"#,
+    );
+    for tick in 0..3 {
+        planner.ask(&sample(f64::from(tick) * 5.0, 4, 10));
+    }
+    let (code, output, error) = planner.end();
+    assert_eq!((code, output.as_str()), (Some(0), ""));
+    assert_eq!(error.lines().count(), 1, "{error}");
+    assert!(
+        error.contains("line 1") && error.contains("seed, policy.lagThreshold"),
+        "{error}"
+    );
+}
+
 #[test]
 fn the_same_lines_have_the_same_answers() {
     let answers = || {
@@ -180,14 +250,14 @@ fn a_bad_line_is_named_by_its_number_and_ends_with_2() {
         (&[POLICY, "", "{}"], ["line 3", "a sample is"]),
         (
             &[r#"{"policy":{"maxDelay":60},"partitions":48,"partition":1}"#],
-            ["line 1", "unknown field `partition`"],
+            ["line 1", "did you mean partitions?"],
         ),
         (
             &[
                 POLICY,
-                r#"{"at":0,"replicas":1,"pods":[],"partitions":[{"partition":48,"end":1,"committed":0}]}"#,
+                r#"{"at":0,"replicas":1,"pods":[],"partitions":[{"partition":480000,"end":1,"committed":0}]}"#,
             ],
-            ["line 2", "partition 48"],
+            ["line 2", "partition 480000"],
         ),
     ] {
         let mut planner = Planner::start();

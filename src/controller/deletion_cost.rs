@@ -127,6 +127,7 @@ mod tests {
             at: Timestamp::UNIX_EPOCH,
             partitions: owners.iter().enumerate().map(partition).collect(),
             pods: BTreeMap::new(),
+            starts: Vec::new(),
             current: 3,
             ready: 3,
             rolling: false,

@@ -16,7 +16,7 @@ use crate::api::Handler as HandlerSpec;
 use crate::clock;
 use crate::fleet::{Fleet, Handler, Known};
 use crate::lag::{self, Latest, Need, Pace, Source, Start, TopicState};
-use crate::scaling::{Decision, Sample, Watch};
+use crate::scaling::{Decision, Sample, Start, Watch};
 
 /// Which of a user's properties tell how a cluster is reached. The others are the workers', and
 /// must not keep fleets from sharing a client.
@@ -157,15 +157,43 @@ fn passes(error: &lag::Error, answered_before: bool) -> bool {
 pub fn sample(latest: &Latest, workload: &Workload, handler: &HandlerSpec) -> Option<Sample> {
     let offsets = latest.offsets.as_ref()?;
     let held_up = held_up(latest, workload, handler, clock::now());
-    Some(offsets.sample(workload.size, workload.ready, workload.rolling, held_up))
+    Some(offsets.sample(
+        starts(workload, handler),
+        workload.size,
+        workload.ready,
+        workload.rolling,
+        held_up,
+    ))
+}
+
+/// How pods began. Kubernetes tells whole seconds, so a pod was ready before the one was over that is told.
+fn starts(workload: &Workload, handler: &HandlerSpec) -> Vec<Start> {
+    let starts = workload.beginnings.iter().map(|it| {
+        // What waits for a handler elsewhere does not start all that time.
+        let waited = |ready: &Timestamp| {
+            is_elsewhere(handler)
+                && it
+                    .runs
+                    .is_some_and(|runs| ready.duration_since(runs) > WORKER_STARTS)
+        };
+        let ready = it.ready.filter(|ready| !waited(ready));
+        Start {
+            made: it.made,
+            ready: ready.and_then(|ready| ready.checked_add(SignedDuration::from_secs(1)).ok()),
+        }
+    });
+    starts.collect()
+}
+
+fn is_elsewhere(handler: &HandlerSpec) -> bool {
+    handler.http.as_ref().is_some_and(|http| http.url.is_some())
 }
 
 /// Whether what keeps pods from being ready is not their start, which would be learned: they are not let in, Kafka is
 /// away, the dead-letter topic will not do; or Drover's worker, which is started in a moment, waits for a handler
 /// elsewhere.
 fn held_up(latest: &Latest, workload: &Workload, handler: &HandlerSpec, now: Timestamp) -> bool {
-    let is_elsewhere = handler.http.as_ref().is_some_and(|http| http.url.is_some());
-    let waits = workload.waiting_since.filter(|_| is_elsewhere);
+    let waits = workload.waiting_since.filter(|_| is_elsewhere(handler));
     let dead_letter = latest.dead_letter.as_ref();
     let mut troubles = workload.troubles.iter();
     troubles.any(|trouble| trouble.reason != FOR_A_NODE)
@@ -347,6 +375,35 @@ mod tests {
         ] {
             let held = held_up(latest, &workload, handler, now);
             assert_eq!(held, expected, "{workload:?}");
+        }
+    }
+
+    #[test]
+    fn a_pod_s_start_is_told_unless_it_waited_for_a_handler_elsewhere() {
+        let time = |second| Timestamp::from_second(second).unwrap();
+        let workload = |ready| Workload {
+            beginnings: vec![crate::controller::workload::Beginning {
+                made: time(0),
+                runs: Some(time(5)),
+                ready,
+            }],
+            ..Workload::default()
+        };
+        let handler = |http: serde_json::Value| -> HandlerSpec {
+            serde_json::from_value(serde_json::json!({ "http": http })).unwrap()
+        };
+        let elsewhere = handler(serde_json::json!({ "url": "http://users" }));
+        let in_pod = handler(serde_json::json!({ "port": 8080 }));
+        for (ready, handler, expected) in [
+            (Some(time(20)), &elsewhere, Some(time(21))),
+            (Some(time(200)), &elsewhere, None),
+            (Some(time(200)), &in_pod, Some(time(201))),
+            (None, &in_pod, None),
+        ] {
+            let [start] = starts(&workload(ready), handler)[..] else {
+                panic!("one pod");
+            };
+            assert_eq!((start.made, start.ready), (time(0), expected), "{ready:?}");
         }
     }
 

@@ -4,7 +4,7 @@
 
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
+use k8s_openapi::api::core::v1::{ContainerStatus, Pod, PodCondition};
 
 /// A fleet's Deployment and pods.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -22,10 +22,23 @@ pub struct Workload {
     pub waiting_since: Option<Timestamp>,
     /// Pods of an older template still exist.
     pub rolling: bool,
+    /// When pods began that are to stay and never had a container started again.
+    pub beginnings: Vec<Beginning>,
     /// Pods that were told to go and are still there: they drain.
     pub leaving: u32,
     /// What keeps pods from running, the most important first.
     pub troubles: Vec<Trouble>,
+}
+
+/// When a pod began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Beginning {
+    /// When it was made.
+    pub made: Timestamp,
+    /// When the last of its containers was started; none while one was not.
+    pub runs: Option<Timestamp>,
+    /// Since when it is ready; none while it is not.
+    pub ready: Option<Timestamp>,
 }
 
 /// Something that keeps pods from running.
@@ -72,6 +85,7 @@ pub fn read<'a>(deployment: &Deployment, pods: impl IntoIterator<Item = &'a Pod>
         });
     }
     for pod in pods {
+        workload.beginnings.extend(beginning(pod));
         if pod.metadata.deletion_timestamp.is_some() {
             workload.leaving += 1;
         } else if let Some(trouble) = pod_trouble(pod)
@@ -130,10 +144,30 @@ fn runs_since(pod: &Pod) -> Option<Timestamp> {
 }
 
 fn is_ready(pod: &Pod) -> bool {
+    ready(pod).is_some()
+}
+
+/// What says that it is ready, if it is.
+fn ready(pod: &Pod) -> Option<&PodCondition> {
     let conditions = pod.status.iter().flat_map(|it| &it.conditions).flatten();
-    conditions
-        .into_iter()
-        .any(|condition| condition.type_ == "Ready" && condition.status == "True")
+    let mut ready =
+        conditions.filter(|condition| condition.type_ == "Ready" && condition.status == "True");
+    ready.next()
+}
+
+/// When it began; none of a pod that goes, or of which a container was started again: what it took then is no start.
+fn beginning(pod: &Pod) -> Option<Beginning> {
+    let containers = pod.status.iter().flat_map(|it| &it.container_statuses);
+    let mut containers = containers.flatten();
+    let again = containers.any(|it| it.restart_count > 0);
+    let stays = pod.metadata.deletion_timestamp.is_none() && !again;
+    let made = pod.metadata.creation_timestamp.as_ref().filter(|_| stays)?;
+    let since = ready(pod).and_then(|ready| ready.last_transition_time.as_ref());
+    Some(Beginning {
+        made: made.0,
+        runs: runs_since(pod).filter(|_| runs(pod)),
+        ready: since.map(|since| since.0),
+    })
 }
 
 /// `FailedCreate` says nothing; the message does.
@@ -307,6 +341,36 @@ mod tests {
         };
         let (waits, works) = (pod(status("False")), pod(status("True")));
         assert_eq!(read(&deployment(json!({})), [&waits, &works]).waiting, 1);
+    }
+
+    #[test]
+    fn a_pod_s_beginning_is_told_unless_it_goes_or_was_started_again() {
+        let of = |ready: &str, restarts: i32, going: bool| {
+            let mut meta = json!({ "name": "p", "creationTimestamp": "2026-11-01T00:00:00Z" });
+            if going {
+                meta["deletionTimestamp"] = json!("2026-11-01T01:00:00Z");
+            }
+            let pod: Pod = serde_json::from_value(json!({ "metadata": meta, "status": {
+                "conditions": [{ "type": "Ready", "status": ready, "lastTransitionTime": "2026-11-01T00:00:12Z" }],
+                "containerStatuses": [{ "name": "worker", "image": "", "imageID": "", "ready": true, "restartCount": restarts,
+                    "state": { "running": { "startedAt": "2026-11-01T00:00:09Z" } } }],
+            } }))
+            .unwrap();
+            let beginnings = read(&deployment(json!({})), [&pod]).beginnings;
+            let after = |time: Timestamp| time.strftime("%H:%M:%S").to_string();
+            beginnings
+                .first()
+                .map(|it| (after(it.made), it.runs.map(after), it.ready.map(after)))
+        };
+        let time = |second: &str| format!("00:00:{second}");
+        let runs = Some(time("09"));
+        assert_eq!(
+            of("True", 0, false),
+            Some((time("00"), runs.clone(), Some(time("12"))))
+        );
+        assert_eq!(of("False", 0, false), Some((time("00"), runs, None)));
+        assert_eq!(of("True", 1, false), None);
+        assert_eq!(of("True", 0, true), None);
     }
 
     #[test]

@@ -34,7 +34,7 @@ use jiff::Timestamp;
 
 use crate::kafka::admin::Member;
 use crate::kafka::security::Security;
-use crate::scaling::{PartitionSample, PodSample, Sample};
+use crate::scaling::{PartitionSample, PodSample, Sample, Start};
 use crate::topic::ByPartition;
 
 /// A Kafka cluster as a client sees it. Fleets with equal ones share a client.
@@ -137,11 +137,19 @@ pub struct Offsets {
 
 impl Offsets {
     /// As a sample, with the size of the fleet.
-    pub fn sample(&self, current: u32, ready: u32, rolling: bool, held_up: bool) -> Sample {
+    pub fn sample(
+        &self,
+        starts: Vec<Start>,
+        current: u32,
+        ready: u32,
+        rolling: bool,
+        held_up: bool,
+    ) -> Sample {
         Sample {
             at: self.at,
             partitions: self.partitions.clone(),
             pods: self.pods.clone(),
+            starts,
             current,
             ready,
             rolling,

@@ -21,6 +21,8 @@ struct Look {
     /// Each partition: known, start, committed, end, stuck.
     partitions: Vec<(bool, i64, Option<i64>, i64, bool)>,
     pods: Vec<Pod>,
+    /// Milliseconds since a pod was made, and since it became ready.
+    starts: Vec<(i64, Option<i64>)>,
     current: u32,
     ready: u32,
     rolling: bool,
@@ -51,22 +53,30 @@ fn look(partitions: usize) -> impl Strategy<Value = Look> {
         number(50),
         number(50),
     );
+    let since = -5_000..900_000_i64;
+    let start = (since.clone(), prop::option::weighted(0.8, since));
     (
         -2_000..20_000_i64,
         prop::collection::vec(partition, partitions),
-        prop::collection::vec(pod, 0..4),
+        (
+            prop::collection::vec(pod, 0..4),
+            prop::collection::vec(start, 0..4),
+        ),
         0..30_u32,
         0..30_u32,
         prop::bool::weighted(0.1),
     )
-        .prop_map(|(after, partitions, pods, current, ready, rolling)| Look {
-            after,
-            partitions,
-            pods,
-            current,
-            ready,
-            rolling,
-        })
+        .prop_map(
+            |(after, partitions, (pods, starts), current, ready, rolling)| Look {
+                after,
+                partitions,
+                pods,
+                starts,
+                current,
+                ready,
+                rolling,
+            },
+        )
 }
 
 fn policy() -> impl Strategy<Value = Policy> {
@@ -137,6 +147,11 @@ fn sample(look: &Look, at: Timestamp) -> Sample {
         };
         (format!("pod-{number}"), sample)
     };
+    let before = |millis: i64| at - jiff::SignedDuration::from_millis(millis);
+    let start = |&(made, ready): &(i64, Option<i64>)| Start {
+        made: before(made),
+        ready: ready.map(before),
+    };
     Sample {
         at,
         partitions: look.partitions.iter().enumerate().map(partition).collect(),
@@ -146,6 +161,7 @@ fn sample(look: &Look, at: Timestamp) -> Sample {
             .enumerate()
             .map(pod)
             .collect::<BTreeMap<_, _>>(),
+        starts: look.starts.iter().map(start).collect(),
         current: look.current,
         ready: look.ready,
         rolling: look.rolling,
@@ -303,6 +319,7 @@ proptest! {
                     after: 0,
                     partitions: vec![(true, 0, Some(if last { committed } else { 0 }), end, false); partitions],
                     pods: Vec::new(),
+                    starts: Vec::new(),
                     current,
                     ready: current,
                     rolling: false,

@@ -41,6 +41,7 @@ mod schedule;
 mod silent;
 mod sizes;
 mod spare;
+mod starts;
 mod state;
 mod stretch;
 mod target;
@@ -65,7 +66,7 @@ pub use behind::Shown;
 pub use outside::{Bounded, bounded};
 pub use prospects::Prospect;
 pub use reason::Why;
-pub use sample::{Beyond, LagUnknown, PartitionSample, PodSample, Sample};
+pub use sample::{Beyond, LagUnknown, PartitionSample, PodSample, Sample, Start};
 pub use schedule::{Days, Floor, Peak, Schedule, Standing};
 pub use state::State;
 

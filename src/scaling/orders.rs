@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use super::Policy;
 use super::flow::seconds;
 use super::reading::Reading;
+use super::starts;
 use super::state::State;
 
 /// The first guesses, seconds, for fleets that were never seen to start; shares of the promise
@@ -21,14 +22,14 @@ const SHARE_OF_REBALANCE: f64 = 0.125;
 const REMEMBERED: usize = 20;
 const REMEMBERED_PAUSES: usize = 100;
 /// Longer is a failure to start, not a start, seconds.
-const NEVER: f64 = 600.0;
+pub(super) const NEVER: f64 = 600.0;
 /// Pods that take so many times as long as others are late, if it is so many seconds at least.
-const LATE: f64 = 3.0;
+pub(super) const LATE: f64 = 3.0;
 const AT_LEAST: f64 = 120.0;
 /// An order of which not one pod has come for so many seconds brings none.
 const NONE_CAME: f64 = 300.0;
 /// By so many seconds the time of somebody else's order may be wrong.
-const OTHERS_ORDER: f64 = 2.0;
+pub(super) const OTHERS_ORDER: f64 = 2.0;
 /// A group settles within this, seconds.
 const SETTLES: f64 = 20.0;
 
@@ -45,6 +46,10 @@ pub(super) struct Orders {
     raise: Option<Raise>,
     /// Seconds from order to ready.
     start_ups: Seen,
+    /// The same by the pods' own times, for as long as no raise has shown it.
+    told: Option<f64>,
+    /// When something other than their start was last seen to keep pods from being ready.
+    held_up: Option<Timestamp>,
     /// Seconds from ready to the last new pod's first report.
     rebalances: Seen,
     /// Seconds for which partitions that changed hands were left alone.
@@ -98,12 +103,12 @@ impl Orders {
 
     /// Seconds from ordering a pod to its being ready, as it was seen.
     pub(super) fn learned_start_up(&self) -> Option<f64> {
-        self.start_ups.high
+        self.start_ups.high.or(self.told)
     }
 
     /// The same of every second raise: what is told of it, where plans reckon with worse.
     pub(super) fn usual_start_up(&self) -> Option<f64> {
-        self.start_ups.middle
+        self.start_ups.middle.or(self.told)
     }
 
     /// Seconds from ready to working, as it was seen.
@@ -234,17 +239,27 @@ pub(super) fn observe(policy: &Policy, state: &mut State, reading: &Reading<'_>)
                 in_vain: false,
             });
         }
-        // The order went out between two samples, right after the first if it was ours. When somebody else's did
-        // nobody knows, and an idle fleet is seen once a minute.
+        // The order went out between two samples, right after the first if it was ours. When somebody else's did only
+        // its pods can tell, and an idle fleet is seen once a minute.
         let seen = state.seen.map_or(at, |seen| seen.min(at));
         let known = state.wanted == Some(current) || seconds(seen, at) <= OTHERS_ORDER;
-        orders.raise = (current > size && known).then_some(Raise {
+        let ordered = match known {
+            true => Some(seen),
+            false => starts::first_made(&sample.starts, seen),
+        };
+        orders.raise = ordered.filter(|_| current > size).map(|ordered| Raise {
             to: current,
-            at: seen,
+            at: ordered.min(at),
             ready: None,
         });
     }
     orders.size = Some(current);
+    if sample.held_up {
+        orders.held_up = Some(at);
+    }
+    if orders.start_ups.all.is_empty() {
+        orders.told = starts::told(&sample.starts, orders.held_up).or(orders.told);
+    }
     if let Some(raise) = orders.last_raise.as_mut().filter(|_| ready > orders.ready) {
         raise.came = Some(seconds(raise.at, at));
     }
@@ -284,28 +299,28 @@ pub(super) fn observe(policy: &Policy, state: &mut State, reading: &Reading<'_>)
         orders.raise = None;
         return;
     }
-    match raise.ready {
-        None if ready >= raise.to => {
-            raise.ready = Some(at);
-            let took = seconds(raise.at, at);
-            orders.start_ups.remember(took, REMEMBERED);
-        }
-        None => {}
-        Some(ready_at) => {
-            let took = seconds(ready_at, at);
-            let owners: BTreeSet<&str> = reading
-                .known
-                .iter()
-                .filter_map(|known| known.sample.pod.as_deref())
-                .collect();
-            let expected = raise.to.min(reading.partitions()) as usize;
-            if owners.len() == expected && reading.backlog() > 0.0 {
-                orders.rebalances.remember(took, REMEMBERED);
-                orders.raise = None;
-            } else if took > SETTLES {
-                orders.raise = None;
-            }
-        }
+    if raise.ready.is_none() && ready >= raise.to {
+        // They may have been for as long as nobody looked.
+        let there = starts::all_ready(&sample.starts, raise.at).map_or(at, |there| there.min(at));
+        raise.ready = Some(there);
+        let took = seconds(raise.at, there);
+        orders.start_ups.remember(took, REMEMBERED);
+    }
+    let Some(ready_at) = raise.ready.filter(|&ready_at| ready_at < at) else {
+        return;
+    };
+    let took = seconds(ready_at, at);
+    let owners: BTreeSet<&str> = reading
+        .known
+        .iter()
+        .filter_map(|known| known.sample.pod.as_deref())
+        .collect();
+    let expected = raise.to.min(reading.partitions()) as usize;
+    if owners.len() == expected && reading.backlog() > 0.0 {
+        orders.rebalances.remember(took, REMEMBERED);
+        orders.raise = None;
+    } else if took > SETTLES {
+        orders.raise = None;
     }
 }
 

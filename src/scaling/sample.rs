@@ -18,6 +18,8 @@ pub struct Sample {
     pub partitions: ByPartition<Option<PartitionSample>>,
     /// What the workers reported, by pod; empty for `handler.consumer`.
     pub pods: BTreeMap<String, PodSample>,
+    /// When pods were made and became ready, in no order; empty where nobody says. Pods that go are left out.
+    pub starts: Vec<Start>,
     /// Replicas of the Deployment's spec now.
     pub current: u32,
     /// Pods that are ready.
@@ -120,6 +122,15 @@ impl PartitionSample {
         }
         Ok(Lag((end.0 - self.position().0).unsigned_abs()))
     }
+}
+
+/// The beginning of a pod.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Start {
+    /// When it was made; no later than this is said, where only whole seconds are told.
+    pub made: Timestamp,
+    /// When it became ready, or a little after that; none while it is not.
+    pub ready: Option<Timestamp>,
 }
 
 /// What one pod reported, cumulative since it started.

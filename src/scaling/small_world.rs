@@ -23,6 +23,8 @@ pub(super) struct World {
     pub(super) pause: f64,
     /// Seconds between samples.
     pub(super) period: f64,
+    /// Pods' own times are told.
+    pub(super) timed: bool,
     /// Workers report; else the consumer is the user's own.
     pub(super) reports: bool,
     /// Kafka says which pod has which partitions, also where workers do not report.
@@ -53,6 +55,7 @@ impl Default for World {
             start_up: 1.5,
             pause: 0.5,
             period: 0.5,
+            timed: false,
             reports: true,
             told_apart: false,
             reported: 1.0,
@@ -78,6 +81,7 @@ impl Default for World {
 #[derive(Clone)]
 struct Pod {
     name: String,
+    made: f64,
     ready_at: f64,
     done: f64,
     busy: f64,
@@ -143,17 +147,20 @@ impl World {
         let mut random = Random(42);
         let mut partitions = vec![Partition::default(); self.partitions];
         let mut names = 0;
-        let mut pod = |ready_at: f64, before: usize| {
+        let mut pod = |made: f64, ready_at: f64, before: usize| {
             names += 1;
             let comes = (self.comes)(names, before);
             Pod {
                 name: format!("pod-{names}"),
+                made,
                 ready_at: if comes { ready_at } else { f64::INFINITY },
                 done: 0.0,
                 busy: 0.0,
             }
         };
-        let mut pods: Vec<Pod> = (0..size).map(|n| pod(-100.0, n as usize)).collect();
+        let mut pods: Vec<Pod> = (0..size)
+            .map(|n| pod(-100.0 - self.start_up, -100.0, n as usize))
+            .collect();
         let mut paused_until: f64 = 0.0;
         let mut members = size as usize;
         let (mut next_sample, mut next_commit) = (0.23, 0.0);
@@ -274,7 +281,7 @@ impl World {
                 }
                 while pods.len() < decision.replicas as usize {
                     let start_up = self.start_up * (0.8 + 0.4 * random.next());
-                    pods.push(pod(time + start_up, pods.len()));
+                    pods.push(pod(time, time + start_up, pods.len()));
                 }
             }
             time += TICK;
@@ -308,6 +315,10 @@ impl World {
             };
             (pod.name.clone(), sample)
         };
+        let start = |pod: &Pod| Start {
+            made: at(pod.made),
+            ready: (pod.ready_at <= time).then(|| at(pod.ready_at)),
+        };
         Sample {
             at: at(time),
             partitions: partitions.iter().enumerate().map(read).collect(),
@@ -316,6 +327,7 @@ impl World {
                 .filter(|pod| self.reports && pod.done > 0.0)
                 .map(report)
                 .collect(),
+            starts: pods.iter().filter(|_| self.timed).map(start).collect(),
             current: pods.len() as u32,
             ready,
             rolling: false,

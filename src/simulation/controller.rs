@@ -63,6 +63,11 @@ impl Seen<'_> {
         self.world.pod_seen(pod)
     }
 
+    /// When each of the pods that stay was made and became ready, as Kubernetes tells: seconds from the beginning.
+    pub fn starts(&self) -> impl Iterator<Item = (f64, Option<f64>)> + '_ {
+        self.world.starts()
+    }
+
     /// Replicas of the Deployment's spec.
     pub fn replicas(&self) -> u32 {
         self.world.replicas()

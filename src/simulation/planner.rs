@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::controller::{Controller, Order, Seen};
 use super::setup::Setup;
 use crate::report::Stuck;
-use crate::scaling::{self, PartitionSample, PodSample, Policy, Sample, Schedule, State, Watch};
+use crate::scaling::{
+    self, PartitionSample, PodSample, Policy, Sample, Schedule, Start, State, Watch,
+};
 use crate::topic::{Offset, TopicPartition};
 
 /// The controller reads offsets so often, seconds,
@@ -65,6 +67,7 @@ impl Drover {
                 at: Timestamp::UNIX_EPOCH,
                 partitions: (0..setup.partitions.max(1)).map(partition).collect(),
                 pods: BTreeMap::new(),
+                starts: Vec::new(),
                 current: 0,
                 ready: 0,
                 rolling: false,
@@ -90,7 +93,7 @@ impl Drover {
     }
 
     fn at(&self, seconds: f64) -> Timestamp {
-        let since = Duration::try_from_secs_f64(seconds).unwrap_or_default();
+        let since = SignedDuration::try_from_secs_f64(seconds).unwrap_or_default();
         self.begins.checked_add(since).unwrap_or(Timestamp::MAX)
     }
 
@@ -152,6 +155,13 @@ impl Controller for Drover {
         }
         self.sample.current = seen.replicas();
         self.sample.ready = seen.ready();
+        let mut starts = std::mem::take(&mut self.sample.starts);
+        starts.clear();
+        starts.extend(seen.starts().map(|(made, ready)| Start {
+            made: self.at(made),
+            ready: ready.map(|ready| self.at(ready)),
+        }));
+        self.sample.starts = starts;
         let state = std::mem::take(&mut self.state);
         let now = self.at(seen.now);
         let (state, decision) = scaling::step(&self.policy, state, &self.sample, now);

@@ -19,6 +19,9 @@ pub(super) enum Stage {
 #[derive(Clone, Debug)]
 pub(super) struct Pod {
     pub(super) stage: Stage,
+    /// When it was made, and when it became ready, in seconds from the beginning.
+    pub(super) made: f64,
+    pub(super) ready: Option<f64>,
     /// Times the speed of an average one.
     pub(super) speed: f64,
     pub(super) partitions: Vec<usize>,
@@ -43,6 +46,8 @@ impl Pod {
             stage: Stage::Starting {
                 ready_at: second + start_up.round() as u32,
             },
+            made: f64::from(second),
+            ready: None,
             speed,
             partitions: Vec::new(),
             credit: 0.0,
@@ -51,6 +56,15 @@ impl Pod {
             turn: 0,
             order: Vec::new(),
         }
+    }
+
+    /// It was made so long before the beginning, and began then what it has to do before it works.
+    pub(super) fn was_there_for(&mut self, seconds: f64) {
+        if let Stage::Starting { ready_at } = self.stage {
+            self.ready = Some(f64::from(ready_at) - seconds);
+        }
+        self.made = -seconds;
+        self.stage = Stage::Member;
     }
 
     /// Whether the Deployment counts it.

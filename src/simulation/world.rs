@@ -21,6 +21,9 @@ const NOISE_KEPT: f64 = 0.9;
 /// A worker commits at least so often even if nothing has moved, seconds.
 const COMMIT_ANYWAY: u32 = 30;
 
+/// The first pods have been there for so long, seconds.
+const A_WHILE: f64 = 3600.0;
+
 /// What became of one policy.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Outcome {
@@ -118,7 +121,7 @@ impl<'a> World<'a> {
         };
         for _ in 0..size {
             let number = world.create(0);
-            world.pods[number].stage = Stage::Member;
+            world.pods[number].was_there_for(A_WHILE);
             world.members.push(number);
         }
         assign(&mut world.owners, &world.members);
@@ -164,6 +167,7 @@ impl<'a> World<'a> {
             match pod.stage {
                 Stage::Starting { ready_at } if ready_at <= second => {
                     pod.stage = Stage::Member;
+                    pod.ready = Some(f64::from(ready_at));
                     self.members.push(number);
                     changed = true;
                 }
@@ -332,6 +336,12 @@ impl<'a> World<'a> {
 
     pub(super) fn ready(&self) -> u32 {
         self.count(|pod| pod.stage == Stage::Member)
+    }
+
+    pub(super) fn starts(&self) -> impl Iterator<Item = (f64, Option<f64>)> + '_ {
+        let pods = self.alive.iter().map(|&number| &self.pods[number]);
+        let staying = pods.filter(|pod| pod.stays());
+        staying.map(|pod| (pod.made, pod.ready))
     }
 
     fn count(&self, which: impl Fn(&Pod) -> bool) -> u32 {

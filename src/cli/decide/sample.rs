@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::numbers::{Number, list, maybe_count, maybe_offset, number, span, timestamp};
 use super::protocol::Error;
-use crate::scaling::{PartitionSample, PodSample, Sample};
+use crate::scaling::{PartitionSample, PodSample, Sample, Start};
 use crate::topic::{ByPartition, Offset, TopicPartition};
 
 /// The name that the topic has in reasons.
@@ -106,20 +106,21 @@ pub(super) fn read(
         seen.insert(named(number), known);
     }
     let (mut pods, mut names) = (BTreeMap::new(), BTreeSet::new());
-    let mut ready = 0;
+    let (mut ready, mut starts) = (0, Vec::new());
     for pod in &read.pods {
         if !names.insert(&pod.name) {
             return Err(Error::Value(format!("pod {} is there twice", pod.name)));
         }
-        let times = [
-            ("pods.createdAt", pod.created_at),
-            ("pods.readyAt", pod.ready_at),
-        ];
-        for (field, time) in times {
-            time.map(|time| timestamp(field, time)).transpose()?;
-        }
+        let time =
+            |field: &str, time: Option<f64>| time.map(|time| timestamp(field, time)).transpose();
+        let made = time("pods.createdAt", pod.created_at)?;
+        let ready_at = time("pods.readyAt", pod.ready_at)?;
         let works = pod.works(read.at);
         ready += u32::from(works);
+        starts.extend(made.map(|made| Start {
+            made,
+            ready: ready_at.filter(|_| works),
+        }));
         let busy = pod.busy_seconds;
         let busy = busy
             .map(|busy| span("pods.busySeconds", busy))
@@ -143,6 +144,7 @@ pub(super) fn read(
             at,
             partitions: seen,
             pods,
+            starts,
             current: read.replicas,
             ready,
             rolling: false,
@@ -196,6 +198,8 @@ fn named(number: u32) -> TopicPartition {
 
 #[cfg(test)]
 mod tests {
+    use jiff::Timestamp;
+
     use super::*;
 
     const LINE: &str = r#"{"at":0.5,"replicas":4,"pods":[{"name":"p1","createdAt":-40.0,"readyAt":-10.0,"partitions":[0,1],"busySeconds":12.5,"done":3400},{"name":"p2","createdAt":-1.0,"readyAt":null,"partitions":[],"busySeconds":0,"done":0}],"partitions":[{"partition":0,"end":1000,"committed":940},{"partition":1,"end":null,"committed":7},{"partition":2,"end":8.0,"committed":null}]}"#;
@@ -227,6 +231,12 @@ mod tests {
         let report = &sample.pods["p1"];
         assert_eq!((report.done, report.busy.as_millis()), (3400, 12_500));
         assert_eq!(report.slots, 8);
+        let time = |seconds| Timestamp::from_second(seconds).unwrap();
+        let start = |made, ready| Start { made, ready };
+        assert_eq!(
+            sample.starts,
+            [start(time(-40), Some(time(-10))), start(time(-1), None)]
+        );
     }
 
     #[test]
@@ -258,7 +268,8 @@ mod tests {
         // Somebody who does not know when a pod was made still knows of it.
         for told in ["", r#""createdAt":null,"#] {
             let line = LINE.replace(r#""createdAt":-40.0,"#, told);
-            assert_eq!(sample(&line, 8).ready, 1, "{told}");
+            let sample = sample(&line, 8);
+            assert_eq!((sample.ready, sample.starts.len()), (1, 1), "{told}");
         }
         for none in ["[]", "null"] {
             let line = format!(r#"{{"at":1,"replicas":0,"pods":{none},"partitions":null}}"#);

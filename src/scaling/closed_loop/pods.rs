@@ -41,6 +41,27 @@ fn where_there_is_no_room_for_more_pods_more_are_not_ordered_for_ever() {
     assert!(changes.iter().all(|change| change.1 >= 4), "{changes:?}");
 }
 
+/// Looked at each 15 s a raise seems to take up to 15 s longer than it did; the pods know better.
+#[test]
+fn start_ups_are_learned_as_they_are_however_seldom_anybody_looks() {
+    let learned = |timed: bool| {
+        let world = World {
+            partitions: 48,
+            per_pod: 100.0,
+            start_up: 10.0,
+            period: 15.0,
+            timed,
+            ..World::default()
+        };
+        let load = |time: f64| 100.0 * (2.5 + 6.0 * (time / 1800.0 % 1.0));
+        let state = world.run(State::default(), 3, 7200.0, load).state;
+        state.orders.learned_start_up().expect("raises")
+    };
+    let (seen, told) = (learned(false), learned(true));
+    assert!((8.0..=12.1).contains(&told), "{told} s are learned");
+    assert!(seen > 13.0, "without times: {seen} s");
+}
+
 #[test]
 fn a_consumer_without_reports_is_measured_by_its_commits() {
     let world = World {

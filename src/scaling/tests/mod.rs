@@ -10,6 +10,7 @@ mod limits;
 mod notes;
 mod peaks;
 mod raises;
+mod starts;
 mod stuck;
 mod unknown;
 
@@ -57,6 +58,7 @@ pub(super) fn sample(seconds: f64, ends: i64, committed: i64, pods: u32) -> Samp
             .map(|number| (partition(number), Some(one.clone())))
             .collect(),
         pods: BTreeMap::new(),
+        starts: Vec::new(),
         current: pods,
         ready: pods,
         rolling: false,

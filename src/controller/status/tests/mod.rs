@@ -69,6 +69,7 @@ fn sample(stuck: Option<report::Stuck>) -> Sample {
             Some(seen),
         )]),
         pods: BTreeMap::new(),
+        starts: Vec::new(),
         current: 1,
         ready: 1,
         rolling: false,

@@ -62,7 +62,7 @@ pub async fn run(args: ExplainArgs) -> anyhow::Result<ExitCode> {
         say_vacancy(&cluster, std::slice::from_ref(&consumer), now).await;
     }
     args.output.print(
-        || value(&consumer, changes),
+        || value(&consumer, changes, now),
         || wrapped_lines(&words::text(&consumer, changes, now), output::width()),
     )?;
     Ok(ExitCode::SUCCESS)
@@ -86,7 +86,7 @@ async fn of_many(args: &ExplainArgs, cluster: &Cluster) -> anyhow::Result<ExitCo
         let scaled = scaled.as_deref();
         let changes = scaled.map(|scaled| changes(scaled, consumer.uid().as_deref()));
         Ok(Answer {
-            value: value(&consumer, changes.as_deref()),
+            value: value(&consumer, changes.as_deref(), now),
             text: words::told(&consumer, changes.as_deref(), now),
         })
     })
@@ -101,7 +101,7 @@ async fn say_vacancy(cluster: &Cluster, fleets: &[KafkaConsumer], now: Timestamp
     }
 }
 
-fn value(consumer: &KafkaConsumer, changes: Option<&[Change]>) -> Value {
+fn value(consumer: &KafkaConsumer, changes: Option<&[Change]>, now: Timestamp) -> Value {
     let status = consumer.status.clone().unwrap_or_default();
     json!({
         "name": consumer.name_any(),
@@ -112,7 +112,7 @@ fn value(consumer: &KafkaConsumer, changes: Option<&[Change]>) -> Value {
         "partitions": status.partitions,
         "spec": consumer.spec.scaling,
         "paused": consumer.spec.paused,
-        "next": words::next(consumer),
+        "next": words::next(consumer, now),
         "conditions": status.conditions,
         "changes": changes.map(|changes| changes.iter().map(Change::value).collect::<Vec<_>>()),
     })

@@ -199,6 +199,7 @@ mod tests {
             replicas,
             reasons: vec![Why::Rolling],
             look_again_at: Timestamp::UNIX_EPOCH,
+            next_at: None,
             watch: Watch::Usual,
             outlook: Outlook::default(),
         }

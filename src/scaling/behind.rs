@@ -197,6 +197,13 @@ impl Behind {
         ))
     }
 
+    /// Seconds until more pods are tried than a limit allows; none where they are already, or there is none.
+    pub(super) fn tries_more_in(&self, now: Timestamp) -> Option<f64> {
+        let ceiling = self.ceiling.as_ref()?;
+        let left = ceiling.lasts - seconds(ceiling.since, now);
+        (left > 0.0).then_some(left)
+    }
+
     fn most_of(&self, now: Timestamp, sizes: &[u32]) -> Option<u32> {
         let ceiling = self.ceiling.as_ref()?;
         if seconds(ceiling.since, now) < ceiling.lasts {

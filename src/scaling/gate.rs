@@ -141,10 +141,12 @@ pub(super) fn apply(plan: Plan, policy: &Policy, state: &mut State, reading: &Re
         return plan;
     }
     let to = plan.replicas;
+    let left = ((price - collected) / pods).max(MOMENT - idle) + 0.05;
     plan.hold(Why::NotWorthItYet {
         to,
         collected,
         price,
     })
-    .due_in(((price - collected) / pods).max(MOMENT - idle) + 0.05)
+    .held_for(left)
+    .due_in(left)
 }

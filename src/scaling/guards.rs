@@ -206,7 +206,11 @@ pub(super) fn apply(
         }
         if plan.raises() && plan.replicas > most {
             let to = most.max(plan.current);
-            return plan.shared_limit().set(to, why);
+            let plan = plan.shared_limit().set(to, why);
+            return match state.behind.tries_more_in(reading.now) {
+                Some(seconds) => plan.held_for(seconds),
+                None => plan,
+            };
         }
     }
     plan = rate::apply(plan, policy, state, reading, bounds);
@@ -257,6 +261,13 @@ fn settle(
     }
     let reaction = state.orders.start_up(policy) + state.orders.rebalance(policy);
     let early = !plan.at_once && state.orders.since_change(reading) < reaction;
+    let early_for = reaction - state.orders.since_change(reading);
+    let held_for = state.orders.settles_in(reading, policy);
+    let held_for = if early {
+        held_for.max(early_for)
+    } else {
+        held_for
+    };
     // Where nothing waits no pod is needed, whatever becomes of those that there are: one that crashes again and again,
     // or a roll-out that comes to no end, keeps no fleet awake.
     if plan.replicas == 0 && needs.idle.is_some() && !early {
@@ -272,10 +283,11 @@ fn settle(
                 ordered: current,
                 given_up: state.orders.given_up(),
             })
+            .held_for(held_for.max(state.orders.awaited_for(reading, policy)))
             .due_in(1.0);
     }
     if early || !state.orders.settled(reading, policy) {
-        return plan.hold(Why::Settling).due_in(1.0);
+        return plan.hold(Why::Settling).held_for(held_for).due_in(1.0);
     }
     plan
 }

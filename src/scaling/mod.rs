@@ -105,6 +105,9 @@ pub struct Decision {
     pub reasons: Vec<Why>,
     /// Look again at this time at the latest, even if no new sample comes.
     pub look_again_at: Timestamp,
+    /// When what holds the size will have passed, if all goes on as it does; none where nothing is waited for, or nobody
+    /// knows for how long. A raise that saves the promise does not wait for it.
+    pub next_at: Option<Timestamp>,
     /// How closely offsets should be watched until then.
     pub watch: Watch,
     /// What the decision rests on, for status and metrics.

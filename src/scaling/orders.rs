@@ -181,13 +181,19 @@ impl Orders {
 
     /// The group has had its time to share partitions out since the last change.
     pub(super) fn settled(&self, reading: &Reading<'_>, policy: &Policy) -> bool {
-        let rebalance = self.rebalance(policy);
+        self.settles_in(reading, policy) <= 0.0
+    }
+
+    /// Seconds until it has; zero or less where it has.
+    pub(super) fn settles_in(&self, reading: &Reading<'_>, policy: &Policy) -> f64 {
         // Pods that are given up settle nothing by still being absent.
         let came = self.lacked.filter(|_| self.lacking.is_none());
-        [self.changed, self.rolled, came]
+        let last = [self.changed, self.rolled, came]
             .into_iter()
             .flatten()
-            .all(|at| seconds(at, reading.now) >= rebalance)
+            .max();
+        let rebalance = self.rebalance(policy);
+        last.map_or(0.0, |at| rebalance - seconds(at, reading.now))
     }
 
     /// Seconds since the size last changed.

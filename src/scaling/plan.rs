@@ -30,6 +30,8 @@ pub(super) struct Plan {
     pub(super) shares_limit: bool,
     /// Something is due in so many seconds.
     pub(super) due_in: Option<f64>,
+    /// What holds the size where it is will have passed in so many seconds, if all goes on as it does.
+    pub(super) held_for: Option<f64>,
     /// Decisive first.
     reasons: Vec<Why>,
 }
@@ -44,6 +46,7 @@ impl Plan {
             growing: false,
             shares_limit: false,
             due_in: None,
+            held_for: None,
             reasons: Vec::new(),
         }
     }
@@ -102,6 +105,12 @@ impl Plan {
         self
     }
 
+    /// What holds the size will have passed in so many seconds.
+    pub(super) fn held_for(mut self, seconds: f64) -> Self {
+        self.held_for = Some(seconds);
+        self
+    }
+
     pub(super) fn decide(
         self,
         policy: &Policy,
@@ -128,11 +137,13 @@ impl Plan {
         } else {
             Watch::Usual
         };
+        let held_for = self.held_for.filter(|_| self.replicas == self.current);
         let wait = Duration::try_from_secs_f64(due_in).unwrap_or(Duration::from_secs(5));
         Decision {
             replicas: self.replicas,
             reasons: self.reasons,
             look_again_at: reading.now.checked_add(wait).unwrap_or(reading.now),
+            next_at: span(held_for).and_then(|held| reading.now.checked_add(held).ok()),
             watch,
             outlook: Outlook {
                 partitions: reading.partitions(),

@@ -359,7 +359,9 @@ pub(super) fn propose(
         _ if current == 0 && needs.backlog <= 0.0 => plan.hold(Why::AtRest),
         _ if current > 0 && needs.awake_for.is_some() => {
             let (idle, left) = (needs.idle.unwrap_or(0.0), needs.awake_for.unwrap_or(0.0));
-            plan.hold(Why::StaysAwake { idle, left }).due_in(left)
+            plan.hold(Why::StaysAwake { idle, left })
+                .held_for(left)
+                .due_in(left)
         }
         // Nothing is known: that is said by who holds it.
         _ if reading.known.is_empty() => plan,

@@ -59,6 +59,13 @@ pub struct ScalingStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     pub since: Option<Timestamp>,
+    /// When what holds the size will have passed, if what is seen stays as it is: the last pod has stayed for as long as it
+    /// should, pods that are not needed have cost enough, or the last change has had its time. A raise that the promise
+    /// needs does not wait for it. Absent where nothing is waited for, or nobody knows for how long. Written with other
+    /// news only, so a time that is past says nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
+    pub next_at: Option<Timestamp>,
     /// Why, each step of the decision in words; the first one decided.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub reasons: Vec<String>,

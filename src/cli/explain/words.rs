@@ -71,7 +71,7 @@ pub(super) fn told(consumer: &KafkaConsumer, changes: Option<&[Change]>, now: Ti
     part(
         &mut text,
         "When it may act next",
-        &format!("  {}\n", next(consumer)),
+        &format!("  {}\n", next(consumer, now)),
     );
     let told = match changes {
         None => "  not known: this user may not read events\n".to_owned(),
@@ -183,7 +183,7 @@ fn held(status: &KafkaConsumerStatus) -> String {
 }
 
 /// When the size may change.
-pub(super) fn next(consumer: &KafkaConsumer) -> String {
+pub(super) fn next(consumer: &KafkaConsumer, now: Timestamp) -> String {
     let is = |kind: &str, wanted: &str| {
         let status = consumer.status.as_ref()?;
         find(status, kind).filter(|found| found.status == wanted)
@@ -215,13 +215,30 @@ pub(super) fn next(consumer: &KafkaConsumer) -> String {
     if is(condition::KAFKA_REACHABLE, "False").is_some() {
         return "when Kafka answers again; until then an unknown lowers nothing".to_owned();
     }
+    if let Some(inactive) = is(condition::SCALING_ACTIVE, "False") {
+        return format!("when this is over: {}", inactive.message);
+    }
+    let scaling = consumer.status.as_ref().and_then(|it| it.scaling.as_ref());
+    let held = scaling.and_then(|scaling| scaling.next_at);
+    let held = held.filter(|&at| at > now);
     if let Some(under_way) = is(condition::PROGRESSING, "True") {
+        let about = held.map(|at| format!(", about {} from now", ago(now, at)));
         return format!(
-            "when this is over, or at once if the promise is in danger: {}",
+            "when this is over{}, or at once if the promise is in danger: {}",
+            about.unwrap_or_default(),
             under_way.message
         );
     }
-    "with the next reading of offsets, which is every 1.5 s, and more often in a burst".to_owned()
+    if let Some(at) = held {
+        let why = scaling.and_then(|scaling| scaling.reasons.first());
+        let why = why.map(|why| format!(": {why}"));
+        return format!(
+            "in {} (at {at}) if what it sees stays as it is, or at once if the promise is in danger{}",
+            ago(now, at),
+            why.unwrap_or_default()
+        );
+    }
+    "at the next reading of offsets that asks for another size: it waits for nothing else. They are read every 1.5 s, more often in a burst, and less often where nothing moves or a controller has very many fleets".to_owned()
 }
 
 #[cfg(test)]
@@ -290,7 +307,8 @@ mod tests {
 
     #[test]
     fn when_it_may_act_follows_from_what_holds_it() {
-        let of = |change: fn(&mut Value)| next(&consumer(change));
+        let now: Timestamp = "2026-11-01T00:00:00Z".parse().unwrap();
+        let of = |change: fn(&mut Value)| next(&consumer(change), now);
         assert!(of(|d| d["spec"]["paused"] = json!(true)).contains("drover resume orders"));
         assert!(of(|d| d["spec"]["scaling"]["mode"] = json!("Manual")).contains("spec.replicas"));
         assert!(of(|d| d["spec"]["scaling"]["mode"] = json!("Recommend")).contains("never"));
@@ -299,6 +317,39 @@ mod tests {
             d["status"]["conditions"][0]["status"] = json!("False");
         };
         assert!(of(unreachable).contains("when Kafka answers"));
+        let unknown = |d: &mut Value| {
+            d["status"]["conditions"][0]["type"] = json!("ScalingActive");
+            d["status"]["conditions"][0]["status"] = json!("False");
+            d["status"]["conditions"][0]["message"] =
+                json!("the lag of 1 of 12 partitions is unknown");
+        };
+        assert!(of(unknown).contains("when this is over: the lag of 1 of 12"));
+    }
+
+    #[test]
+    fn a_wait_is_told_with_its_end_and_its_reason() {
+        let now: Timestamp = "2026-11-01T00:00:00Z".parse().unwrap();
+        let told = |at: &str, progressing: bool| {
+            let waits = consumer(|document| {
+                document["status"]["scaling"]["nextAt"] = json!(at);
+                document["status"]["scaling"]["reasons"] = json!(["lowering to 3 waits"]);
+                if progressing {
+                    document["status"]["conditions"][0]["type"] = json!("Progressing");
+                    document["status"]["conditions"][0]["message"] = json!("1 of 2 pods is ready");
+                }
+            });
+            next(&waits, now)
+        };
+        assert_eq!(
+            told("2026-11-01T00:09:40Z", false),
+            "in 9m (at 2026-11-01T00:09:40Z) if what it sees stays as it is, or at once if the promise is in danger: lowering to 3 waits"
+        );
+        assert_eq!(
+            told("2026-11-01T00:00:40Z", true),
+            "when this is over, about 40s from now, or at once if the promise is in danger: 1 of 2 pods is ready"
+        );
+        // It was written with other news, and has passed since.
+        assert!(told("2026-10-31T23:00:00Z", false).contains("next reading"));
     }
 
     #[test]
@@ -314,6 +365,9 @@ mod tests {
             text(&unreadable, Some(&[]), Timestamp::UNIX_EPOCH),
             "orders in shop: the resource cannot be read: spec.template is wrong; its children are left as they were\n"
         );
-        assert_eq!(next(&unreadable), "when its spec can be read again");
+        assert_eq!(
+            next(&unreadable, Timestamp::UNIX_EPOCH),
+            "when its spec can be read again"
+        );
     }
 }

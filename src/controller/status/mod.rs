@@ -19,7 +19,7 @@ pub use told::Told;
 
 use jiff::Timestamp;
 
-use super::size::Order;
+use super::size::{By, Order};
 use super::workload::Workload;
 use crate::api::names::condition::SCALING_LIMITED;
 use crate::api::{KafkaConsumerStatus, ScalingStatus, SizeCost, StuckRecord};
@@ -143,6 +143,7 @@ fn keep_texts(previous: &KafkaConsumerStatus, next: &mut KafkaConsumerStatus) {
     };
     scaling.reasons.clone_from(&before.reasons);
     scaling.sizes.clone_from(&before.sizes);
+    scaling.next_at = before.next_at;
     for condition in &mut quiet.conditions {
         let mut olds = previous.conditions.iter();
         let old = olds.find(|old| old.type_ == condition.type_);
@@ -174,6 +175,7 @@ fn scaling(facts: &Facts<'_>) -> Option<ScalingStatus> {
     let scaling = ScalingStatus {
         wanted,
         since,
+        next_at: next_at(facts),
         reasons: match facts.order {
             Some(order) => order.reasons.clone(),
             None => previous.reasons,
@@ -201,6 +203,13 @@ fn scaling(facts: &Facts<'_>) -> Option<ScalingStatus> {
         },
     };
     (scaling != ScalingStatus::default()).then_some(scaling)
+}
+
+/// When what holds the size has passed; none of a size that somebody else sets. The API keeps whole seconds.
+fn next_at(facts: &Facts<'_>) -> Option<Timestamp> {
+    let by_policy = facts.order.is_some_and(|order| order.by == By::Policy);
+    let at = facts.decision.filter(|_| by_policy)?.next_at?;
+    Timestamp::from_second(at.as_second().saturating_add(1)).ok()
 }
 
 /// What arrives. That nothing does is no news of a fleet at rest of which nothing was told before: it would

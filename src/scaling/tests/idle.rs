@@ -28,6 +28,37 @@ fn the_last_pod_stays_as_long_as_the_user_wants_it_to() {
     assert!(soon.look_again_at <= at(zero as f64 + 1.0), "{soon:?}");
 }
 
+/// What is told of when a size may change is when it does.
+#[test]
+fn a_decision_that_waits_says_until_when() {
+    let lowered = |policy: &Policy, pods: u32| {
+        let decisions = decide(policy, known(), &rest(400, pods));
+        let lowered = decisions.iter().position(|one| one.replicas < pods);
+        let lowered = lowered.expect("an idle fleet is lowered");
+        for (second, decision) in decisions[..lowered].iter().enumerate().skip(2) {
+            let next = decision.next_at.expect("it is known how long that takes");
+            let told = next.duration_since(at(0.0)).as_secs_f64();
+            assert!(
+                (told - lowered as f64).abs() <= 1.5,
+                "{told} is told at {second}, and it is {lowered}"
+            );
+        }
+        decisions
+    };
+    // Until the user lets it, and until it is worth it.
+    let decisions = lowered(&half_a_minute(), 1);
+    lowered(&policy(), 12);
+    // At rest nothing is waited for.
+    let zero = rest(60, 0).into_iter().map(|mut sample| {
+        sample.at += jiff::SignedDuration::from_secs(1000);
+        sample
+    });
+    let zero: Vec<_> = zero.collect();
+    let at_rest = decide(&policy(), known(), &zero);
+    assert!(at_rest.iter().all(|decision| decision.next_at.is_none()));
+    assert_eq!(decisions.last().unwrap().next_at, None);
+}
+
 /// One of two crashes again and again, now and then ready for a moment; or a roll-out comes to no end.
 #[test]
 fn what_pods_do_keeps_no_idle_fleet_awake() {

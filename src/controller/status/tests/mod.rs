@@ -82,6 +82,7 @@ fn decision(why: Why, lag: u64) -> Decision {
         replicas: 1,
         reasons: vec![why],
         look_again_at: NOW,
+        next_at: None,
         watch: Watch::Usual,
         outlook: Outlook {
             partitions: 1,

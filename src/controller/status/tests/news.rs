@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::{Day, NOW, decision, order};
 use crate::api::{KafkaConsumerStatus, ScalingStatus, SizeCost};
+use crate::controller::size::{By, Order};
 use crate::scaling::{Prospect, Why};
 
 #[test]
@@ -88,6 +91,36 @@ fn what_sizes_would_come_to_is_told_and_its_numbers_are_no_news_by_themselves() 
     assert_eq!(day.status().scaling.unwrap().sizes, told);
     day.resumes = false;
     assert_eq!(day.status().scaling.unwrap().sizes, []);
+}
+
+#[test]
+fn when_it_may_act_next_is_told_and_is_no_news_by_itself() {
+    let waits = |millis: Option<i64>| {
+        let mut decision = decision(Why::Settling, 6);
+        decision.next_at = millis.map(|millis| Timestamp::from_millisecond(millis).unwrap());
+        decision
+    };
+    let mut day = Day::good();
+    day.decision = Some(waits(Some(59_400)));
+    day.previous = day.status();
+    let told = |status: &KafkaConsumerStatus| status.scaling.as_ref().unwrap().next_at;
+    let minute = Timestamp::from_second(60).unwrap();
+    assert_eq!(told(&day.previous), Some(minute));
+    for moved in [Some(80_000), None] {
+        day.decision = Some(waits(moved));
+        day.same_reasons = true;
+        assert_eq!(day.status(), day.previous);
+    }
+    // With other news it is fresh.
+    day.same_reasons = false;
+    assert_eq!(told(&day.status()), None);
+    // Of a size that somebody else sets nothing of the kind is known.
+    day.decision = Some(waits(Some(80_000)));
+    day.order = Some(Order {
+        by: By::User,
+        ..order(1, "spec.replicas")
+    });
+    assert_eq!(told(&day.status()), None);
 }
 
 #[test]

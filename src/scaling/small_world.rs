@@ -102,6 +102,8 @@ struct Partition {
 pub(super) struct Outcome {
     /// Every change of size: second and size.
     pub(super) changes: Vec<(f64, u32)>,
+    /// What each of them rested on.
+    pub(super) circumstances: Vec<Circumstances>,
     pub(super) pod_seconds: f64,
     /// The longest wait of a record, seconds.
     pub(super) worst: f64,
@@ -112,6 +114,23 @@ pub(super) struct Outcome {
     pub(super) state: State,
     /// The labels of the first reasons, with their number.
     pub(super) reasons: BTreeMap<&'static str, u32>,
+}
+
+/// How things truly stood when a size was changed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Circumstances {
+    /// The size before.
+    pub(super) from: u32,
+    /// Seconds that pods take to start and to get their partitions, as the planner had it.
+    pub(super) reaction: f64,
+    /// Records that nobody had done.
+    pub(super) waits: f64,
+    /// How long the oldest of them had waited, seconds.
+    pub(super) waited: f64,
+    /// Pods that were ready.
+    pub(super) ready: u32,
+    /// Records per second that a pod does, as the planner had it; none where it did not say.
+    pub(super) per_pod: Option<f64>,
 }
 
 /// A small generator of uniform numbers in 0..1.
@@ -218,7 +237,7 @@ impl World {
                 }
             }
             // Waiting.
-            let mut late = false;
+            let (mut late, mut oldest): (_, f64) = (false, 0.0);
             for partition in &mut partitions {
                 while partition.head < partition.arrivals.len()
                     && partition.arrivals[partition.head].1 <= partition.done + 1e-6
@@ -229,6 +248,7 @@ impl World {
                     outcome.finished = time;
                     let waited = time - partition.arrivals[partition.head].0;
                     outcome.worst = outcome.worst.max(waited);
+                    oldest = oldest.max(waited);
                     late |= waited > self.policy.max_delay.as_secs_f64();
                 }
             }
@@ -267,6 +287,19 @@ impl World {
                     .or_default() += 1;
                 if decision.replicas != current {
                     outcome.changes.push((time, decision.replicas));
+                    let orders = &outcome.state.orders;
+                    let waits = partitions.iter().map(|one| one.end - one.done).sum();
+                    outcome.circumstances.push(Circumstances {
+                        from: current,
+                        reaction: orders.start_up(&self.policy) + orders.rebalance(&self.policy),
+                        waits,
+                        waited: oldest,
+                        ready: ready as u32,
+                        per_pod: decision.reasons.iter().find_map(|why| match why {
+                            Why::Raise { per_pod, .. } => Some(*per_pod),
+                            _ => None,
+                        }),
+                    });
                     if std::env::var_os("SHOW").is_some() {
                         println!("{time:.2}s {current} -> {}", decision.replicas);
                         for why in &decision.reasons {

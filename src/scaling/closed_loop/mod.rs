@@ -3,6 +3,7 @@
 mod bad_hours;
 mod limits;
 mod load;
+mod pace;
 mod peaks;
 mod pods;
 mod promises;

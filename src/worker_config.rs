@@ -1,5 +1,5 @@
-//! The contract from controller to worker: what `resources/config_map.rs` writes and
-//! `drover-worker` reads. Pure; both sides round-trip it in a test.
+//! The contract from controller to worker: what `resources/worker_container.rs` writes into the pod template
+//! and `drover-worker` reads. No secret is in it. Pure; both sides round-trip it in a test.
 
 mod encryption;
 mod idempotency;
@@ -14,9 +14,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// The configuration's name in the ConfigMap.
-pub const FILE_NAME: &str = "worker.json";
-/// The environment variable that gives it to the worker.
+/// The environment variable that gives the configuration to the worker.
 pub const ENV_CONFIG: &str = "DROVER_CONFIG";
 /// The environment variable with the folder of the journal.
 pub const ENV_JOURNAL: &str = "DROVER_JOURNAL";

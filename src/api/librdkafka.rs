@@ -10,7 +10,7 @@ pub struct OwnedProperty {
     pub why: &'static str,
     /// What to do instead.
     pub remedy: &'static str,
-    /// Its value is a secret, which a ConfigMap would show to everyone.
+    /// Its value is a secret, which a pod's template would show to everyone.
     pub secret: bool,
 }
 
@@ -26,7 +26,7 @@ const fn owned(name: &'static str, why: &'static str, remedy: &'static str) -> O
 const fn secret(name: &'static str) -> OwnedProperty {
     OwnedProperty {
         name,
-        why: "holds a secret, and a property is readable by everyone who can read ConfigMaps",
+        why: "holds a secret, and a property is readable by everyone who can read pods",
         remedy: "put it into a Secret and name that in spec.kafka.sasl or spec.kafka.tls",
         secret: true,
     }

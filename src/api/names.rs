@@ -188,7 +188,7 @@ pub mod reason {
     pub const INVALID_NAME: &str = "InvalidName";
     /// A librdkafka property that Drover sets itself, or that would break it.
     pub const OWNED_PROPERTY: &str = "OwnedProperty";
-    /// A librdkafka property that holds a secret, which would be readable in a ConfigMap.
+    /// A librdkafka property that holds a secret, which would be readable in a pod.
     pub const SECRET_IN_PROPERTY: &str = "SecretInProperty";
     /// `spec.template` says something that Drover must decide, or that cannot work.
     pub const INVALID_TEMPLATE: &str = "InvalidTemplate";

@@ -77,11 +77,7 @@ fn desired(document: &Value, settings: &Settings) -> anyhow::Result<Desired> {
 }
 
 fn children(desired: &Desired) -> anyhow::Result<String> {
-    let mut text = String::new();
-    if let Some(config_map) = &desired.config_map {
-        text += &document(config_map)?;
-    }
-    text += &document(&desired.service_account)?;
+    let mut text = document(&desired.service_account)?;
     text += &document(&desired.pod_disruption_budget)?;
     text += &document(&desired.deployment)?;
     Ok(text)

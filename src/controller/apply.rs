@@ -10,6 +10,7 @@ use super::context::Context;
 use super::dereference::Observed;
 use super::error::Error;
 use super::fleets::FleetMemory;
+use super::workload;
 use crate::api::names::{FIELD_MANAGER, SCALE_MANAGER};
 use crate::fleet::Fleet;
 use crate::k8s::apply::Memory;
@@ -36,48 +37,38 @@ pub async fn apply(
     first_size: u32,
 ) -> Result<Applied, Error> {
     let Desired {
-        config_map,
         service_account,
         pod_disruption_budget,
         deployment,
     } = resources::build(fleet, &context.settings);
     let children = &mut memory.children;
     let account_place = Place::new(&context.client, fleet, "ServiceAccount", fleet.name.clone());
-    let config_map_place = Place::new(&context.client, fleet, "ConfigMap", fleet.name.clone());
     let budget_place = Place::new(
         &context.client,
         fleet,
         "PodDisruptionBudget",
         fleet.name.clone(),
     );
-    let live_config_map = observed.config_map.as_deref().cloned();
-    // All of them, whatever becomes of one: what was written is to be known.
-    let (account, config, budget) = tokio::join!(
+    // Both, whatever becomes of one: what was written is to be known.
+    let (account, budget) = tokio::join!(
         ensure(
             &account_place,
-            Some(&service_account),
+            &service_account,
             observed.service_account.as_deref().cloned(),
             &mut children.service_account,
         ),
         ensure(
-            &config_map_place,
-            config_map.as_ref(),
-            live_config_map.clone(),
-            &mut children.config_map,
-        ),
-        ensure(
             &budget_place,
-            Some(&pod_disruption_budget),
+            &pod_disruption_budget,
             observed.pod_disruption_budget.as_deref().cloned(),
             &mut children.pod_disruption_budget,
         ),
     );
     let mut corrections = Vec::new();
     corrections.extend(account?);
-    corrections.extend(config?);
     corrections.extend(budget?);
 
-    // The workload last: a pod that starts before its ConfigMap waits for nothing.
+    // The workload last: no pod is made before its account.
     let place = Place::new(&context.client, fleet, "Deployment", fleet.name.clone());
     let sized = match memory.size_set {
         // The size must be read: to write the one before would undo it.
@@ -94,11 +85,12 @@ pub async fn apply(
         .await?;
     corrections.extend(correction);
 
-    // What no pod uses any more goes after the pods were told.
-    if config_map.is_none() {
-        config_map_place
-            .remove(live_config_map, &mut children.config_map)
-            .await?;
+    // Where an earlier version kept the worker's configuration: its pods read it at each start.
+    if let Some(config_map) = &observed.config_map
+        && workload::is_rolled_out(&deployment)
+    {
+        let place = Place::new(&context.client, fleet, "ConfigMap", fleet.name.clone());
+        place.remove(config_map.as_ref()).await?;
     }
     Ok(Applied {
         deployment,
@@ -106,16 +98,13 @@ pub async fn apply(
     })
 }
 
-/// What somebody else had changed, if anything. Without a desired child nothing is done.
+/// What somebody else had changed, if anything.
 async fn ensure<K: Child>(
     place: &Place<'_, K>,
-    desired: Option<&K>,
+    desired: &K,
     cached: Option<K>,
     memory: &mut Option<Memory>,
 ) -> Result<Option<Correction>, Error> {
-    let Some(desired) = desired else {
-        return Ok(None);
-    };
     let live = place.live(cached, written_version(memory)).await?;
     let desired = to_value(place, desired)?;
     let (_, correction) = place.ensure(desired, live, memory).await?;

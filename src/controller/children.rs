@@ -20,8 +20,6 @@ use crate::k8s::packed;
 pub struct ChildMemories {
     /// The ServiceAccount.
     pub service_account: Option<Memory>,
-    /// The ConfigMap.
-    pub config_map: Option<Memory>,
     /// The PodDisruptionBudget.
     pub pod_disruption_budget: Option<Memory>,
     /// The Deployment.
@@ -174,32 +172,23 @@ impl<'a, K: Child> Place<'a, K> {
     }
 
     /// Deletes the object if it is there and ours; somebody else's namesake is left alone.
-    pub async fn remove(
-        &self,
-        cached: Option<K>,
-        memory: &mut Option<Memory>,
-    ) -> Result<bool, Error> {
-        let Some(live) = cached else {
-            *memory = None;
-            return Ok(false);
-        };
-        if live.meta().deletion_timestamp.is_some() || self.claim(&live, memory.as_ref()).is_err() {
-            return Ok(false);
+    pub async fn remove(&self, cached: &K) -> Result<(), Error> {
+        let meta = cached.meta();
+        if meta.deletion_timestamp.is_some() || self.claim(cached, None).is_err() {
+            return Ok(());
         }
         let params = DeleteParams {
             preconditions: Some(Preconditions {
-                uid: live.uid(),
+                uid: meta.uid.clone(),
                 ..Default::default()
             }),
             ..Default::default()
         };
         match self.api.delete(&self.name, &params).await {
-            Ok(_) => {}
-            Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => {}
-            Err(source) => return Err(self.error("delete", source)),
+            Ok(_) => Ok(()),
+            Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(()),
+            Err(source) => Err(self.error("delete", source)),
         }
-        *memory = None;
-        Ok(true)
     }
 
     /// For the calls on this object that are made elsewhere.

@@ -54,7 +54,7 @@ pub struct Context {
 pub struct Caches {
     /// Children.
     pub deployments: Store<Deployment>,
-    /// Children.
+    /// Of an earlier version: where the workers' configurations were.
     pub config_maps: Store<ConfigMap>,
     /// Children.
     pub service_accounts: Store<ServiceAccount>,

@@ -52,7 +52,7 @@ pub struct Lookups {
 pub struct Observed {
     /// The ServiceAccount.
     pub service_account: Option<Arc<ServiceAccount>>,
-    /// The ConfigMap.
+    /// The ConfigMap in which an earlier version kept the worker's configuration, if it is still there.
     pub config_map: Option<Arc<ConfigMap>>,
     /// The PodDisruptionBudget.
     pub pod_disruption_budget: Option<Arc<PodDisruptionBudget>>,
@@ -64,13 +64,12 @@ pub struct Observed {
 
 impl Observed {
     /// The children's resource versions, the Deployment's last; 0 for one that is not there.
-    pub fn versions(&self) -> [u64; 4] {
+    pub fn versions(&self) -> [u64; 3] {
         fn version<K: Resource>(child: Option<&Arc<K>>) -> u64 {
             child.map_or(0, |child| version_of(child.meta()))
         }
         [
             version(self.service_account.as_ref()),
-            version(self.config_map.as_ref()),
             version(self.pod_disruption_budget.as_ref()),
             version(self.deployment.as_ref()),
         ]

@@ -76,7 +76,7 @@ pub struct Seen {
     /// When its references were looked up, on the monotonic clock.
     pub looked_up_at: Duration,
     /// The children's resource versions, the Deployment's last; 0 for one that is not there.
-    pub versions: [u64; 4],
+    pub versions: [u64; 3],
 }
 
 impl Seen {
@@ -85,7 +85,6 @@ impl Seen {
         let children = &memory.children;
         let written = [
             &children.service_account,
-            &children.config_map,
             &children.pod_disruption_budget,
             &children.deployment,
         ]

@@ -7,9 +7,11 @@ use crate::worker_config::{self, ENV_CONFIG, ExecHandler, HttpHandler, WorkerCon
 /// What Linux gives to a process in one variable: its name, `=`, its value and the byte that ends it (`MAX_ARG_STRLEN`).
 const LONGEST_VARIABLE: usize = 128 << 10;
 
-/// The file as it is mounted; also what the configuration's hash is made of.
+/// The value of the variable in the pod template; also what the configuration's hash is made of.
 pub fn worker_config_text(config: &WorkerConfig) -> String {
-    serde_json::to_string_pretty(config).expect("texts and numbers are always JSON")
+    let text = serde_json::to_string_pretty(config).expect("texts and numbers are always JSON");
+    // To Kubernetes $(NAME) is a variable's value, and $$ a single $.
+    text.replace('$', r"\u0024")
 }
 
 /// A configuration with which no pod can start is refused, at the field that makes most of it.

@@ -3,7 +3,6 @@
 //! Pure, and it cannot fail: what could be wrong was refused by `fleet::validate`. One file per
 //! kind of object, the whole object visible in it.
 
-mod config_map;
 mod deployment;
 mod journal;
 mod labels;
@@ -18,7 +17,7 @@ mod socket;
 mod worker_container;
 
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::{ConfigMap, ServiceAccount};
+use k8s_openapi::api::core::v1::ServiceAccount;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 
 use crate::fleet::Fleet;
@@ -39,15 +38,12 @@ pub struct Settings {
 /// The children of a fleet, to be applied in the order of the fields.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Desired {
-    /// The worker's configuration; none for a consumer of the user's own, where one that exists is
-    /// to be deleted.
-    pub config_map: Option<ConfigMap>,
     /// The pods' identity, without any rights.
     pub service_account: ServiceAccount,
     /// How many pods may be evicted at once.
     pub pod_disruption_budget: PodDisruptionBudget,
-    /// The pods. Without `replicas`: size is not shape, and two writers must not fight over it.
-    /// Last, because a pod that starts before its ConfigMap waits for nothing.
+    /// The pods, each with its worker's configuration. Without `replicas`: size is not shape, and two
+    /// writers must not fight over it. Last, because a pod cannot be made before its account.
     pub deployment: Deployment,
 }
 
@@ -65,7 +61,6 @@ impl Desired {
 /// The children of `fleet`.
 pub fn build(fleet: &Fleet, settings: &Settings) -> Desired {
     Desired {
-        config_map: worker_config(fleet).map(|config| config_map::config_map(fleet, &config)),
         service_account: service_account::service_account(fleet),
         pod_disruption_budget: pod_disruption_budget::pod_disruption_budget(fleet),
         deployment: deployment::deployment(fleet, settings),

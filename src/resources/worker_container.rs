@@ -7,9 +7,8 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{
-    Capabilities, ConfigMapKeySelector, Container, ContainerPort, EnvVar, EnvVarSource,
-    HTTPGetAction, ObjectFieldSelector, Probe, ResourceRequirements, SeccompProfile,
-    SecurityContext, VolumeMount,
+    Capabilities, Container, ContainerPort, EnvVar, EnvVarSource, HTTPGetAction,
+    ObjectFieldSelector, Probe, ResourceRequirements, SeccompProfile, SecurityContext, VolumeMount,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
@@ -17,8 +16,8 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use super::pod_template::overlaid;
 use super::{Settings, journal, program, secrets, socket};
 use crate::api::names::{ENV_POD_NAME, WORKER_CONTAINER};
-use crate::fleet::{Fleet, Handler, amount};
-use crate::worker_config::{ADMIN_PORT, ENV_CONFIG, FILE_NAME};
+use crate::fleet::{Fleet, Handler, amount, worker_config, worker_config_text};
+use crate::worker_config::{ADMIN_PORT, ENV_CONFIG};
 
 /// The port's name, for probes and for those who scrape.
 const PORT_NAME: &str = "admin";
@@ -31,7 +30,7 @@ pub(super) fn worker_container(
     settings: &Settings,
 ) -> Container {
     let is_exec = matches!(fleet.handler, Handler::Exec { .. });
-    let mut env = vec![pod_name(), configuration(&fleet.name)];
+    let mut env = vec![pod_name(), configuration(fleet)];
     if is_exec {
         env.push(journal::variable());
     }
@@ -121,20 +120,14 @@ fn pod_name() -> EnvVar {
     }
 }
 
-/// Not as a file: a kubelet mounts a pod's first volume a third of a second after it has seen the
-/// pod, or two, and a fleet that is woken by a burst waits for it.
-fn configuration(config_map: &str) -> EnvVar {
+/// In the template itself, so that a pod has the configuration that it was made with however often its
+/// containers start: docs/adr/020. Not as a file: a kubelet mounts a pod's first volume a third of a second
+/// after it has seen the pod, or two, and a fleet that is woken by a burst waits for it.
+fn configuration(fleet: &Fleet) -> EnvVar {
     EnvVar {
         name: ENV_CONFIG.to_owned(),
-        value_from: Some(EnvVarSource {
-            config_map_key_ref: Some(ConfigMapKeySelector {
-                name: config_map.to_owned(),
-                key: FILE_NAME.to_owned(),
-                optional: None,
-            }),
-            ..EnvVarSource::default()
-        }),
-        value: None,
+        value: worker_config(fleet).map(|config| worker_config_text(&config)),
+        value_from: None,
     }
 }
 

@@ -2,10 +2,13 @@
 
 use std::process::Command;
 
+use k8s_openapi::api::core::v1::{Pod, Secret};
+use kube::ResourceExt;
+use kube::api::PostParams;
 use serde_json::json;
 
-use crate::scenario::{PATIENCE, Scenario};
-use crate::{kafka, world};
+use crate::scenario::{PATIENCE, Scenario, from, is_ready, restricted};
+use crate::{kafka, wait, world};
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a cluster with Drover: make test"]
@@ -39,5 +42,56 @@ async fn a_killed_worker_loses_nothing_and_repeats_only_what_was_not_committed()
     // but never two of them at once.
     assert_eq!(stats.overlapping, 0, "{stats:#?}");
     scenario.ready_pods(2, PATIENCE).await;
+    scenario.end().await;
+}
+
+/// How often the containers of a pod were started again.
+fn restarts(pod: &Pod) -> i32 {
+    let containers = pod.status.iter().flat_map(|it| &it.container_statuses);
+    containers.flatten().map(|it| it.restart_count).sum()
+}
+
+/// The new configuration needs a file that only pods of the new template mount, and none of them ever starts.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a cluster with Drover: make test"]
+async fn a_worker_that_is_killed_while_a_roll_out_hangs_works_on_as_it_was() {
+    let _cluster = world::shared().await;
+    let scenario = Scenario::begin("hang", 4).await;
+    scenario.handler("5ms").await;
+    let mut spec = scenario.spec();
+    scenario.apply(spec.clone()).await;
+    let old = scenario.ready_pods(1, PATIENCE).await;
+    let old = old[0].name_any();
+
+    let secret = json!({ "metadata": { "name": "token" }, "stringData": { "header": "Bearer x" } });
+    let secrets = scenario.api::<Secret>();
+    let made = secrets.create(&PostParams::default(), &from(secret)).await;
+    made.expect("create the Secret");
+    spec["handler"]["http"]["authorizationSecret"] = json!({ "name": "token", "key": "header" });
+    spec["template"] = json!({ "spec": { "initContainers": [{
+        "name": "never", "image": "drover.local/never:1", "securityContext": restricted(),
+    }] } });
+    scenario.apply(spec).await;
+    wait::until(
+        "a new pod beside the old one",
+        PATIENCE,
+        || scenario.pods(),
+        |pods| pods.len() == 2,
+    )
+    .await;
+
+    let pid = world::process_of_pod(&old).expect("find the worker's process");
+    let killed = Command::new("kill").args(["-9", &pid.to_string()]).status();
+    assert!(killed.expect("kill").success());
+    wait::until(
+        "the old pod to be started again and ready",
+        PATIENCE,
+        || async { Ok(scenario.api::<Pod>().get(&old).await?) },
+        |pod| restarts(pod) == 1 && is_ready(pod),
+    )
+    .await;
+    let produced = kafka::produce(&scenario.topic, 20, 1, 10).expect("produce");
+    scenario.handled(produced, PATIENCE).await;
+    scenario.committed(PATIENCE).await;
     scenario.end().await;
 }

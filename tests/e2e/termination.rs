@@ -2,7 +2,7 @@
 
 use futures::StreamExt;
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::{ConfigMap, Pod, ServiceAccount};
+use k8s_openapi::api::core::v1::{Pod, ServiceAccount};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::api::{DeleteParams, ListParams};
 use kube::runtime::{WatchStreamExt, watcher};
@@ -105,7 +105,6 @@ async fn deleting_the_resource_drains_and_removes_every_child_and_keeps_the_grou
         PATIENCE,
         || async {
             Ok(scenario.api::<Deployment>().list(&ours).await?.items.len()
-                + scenario.api::<ConfigMap>().list(&ours).await?.items.len()
                 + scenario
                     .api::<ServiceAccount>()
                     .list(&ours)

@@ -210,13 +210,12 @@ async fn children_are_rendered_as_the_api_server_takes_them() {
     assert_eq!(
         kinds,
         [
-            "ConfigMap",
             "ServiceAccount",
             "PodDisruptionBudget",
             "Deployment"
         ]
     );
-    let mut deployment = documents[3].value.clone().unwrap();
+    let mut deployment = documents[2].value.clone().unwrap();
     assert_eq!(
         deployment["spec"]["template"]["spec"]["containers"][0]["image"],
         "worker:1"

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::coordination::v1::Lease;
-use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret, ServiceAccount};
+use k8s_openapi::api::core::v1::{Pod, Secret, ServiceAccount};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams};
 use kube::core::{ApiResource, GroupVersionKind};
@@ -32,12 +32,10 @@ async fn every_child_is_made_and_owned_and_then_left_alone() {
     operator.condition("fleet", "Ready", "True", "Idle").await;
     let deployment: Deployment = operator.object("fleet", "the Deployment", |_| true).await;
     assert_eq!(deployment.spec.replicas, Some(0));
-    let config_map: ConfigMap = operator.object("fleet", "the ConfigMap", |_| true).await;
     let account: ServiceAccount = operator.object("fleet", "the account", |_| true).await;
     let budget: PodDisruptionBudget = operator.object("fleet", "the budget", |_| true).await;
     for owners in [
         deployment.owner_references(),
-        config_map.owner_references(),
         account.owner_references(),
         budget.owner_references(),
     ] {
@@ -58,7 +56,7 @@ async fn every_child_is_made_and_owned_and_then_left_alone() {
     operator.rest(QUIET).await;
     let writes = operator.writes();
     let of = |part: &str| writes.iter().filter(|write| write.contains(part)).count();
-    assert_eq!(of("configmaps/"), 1, "{writes:#?}");
+    assert_eq!(of("configmaps/"), 0, "{writes:#?}");
     assert_eq!(of("serviceaccounts/"), 1, "{writes:#?}");
     assert_eq!(of("poddisruptionbudgets/"), 1, "{writes:#?}");
     // Made at zero, where it stays.
@@ -228,24 +226,17 @@ async fn a_missing_secret_is_named_leaves_the_children_and_heals_by_itself() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_consumer_of_the_users_own_needs_no_config_map() {
+async fn a_fleet_can_become_a_consumer_of_the_users_own() {
     let operator = Operator::start(&["events"]).await;
     operator.create("fleet", operator.spec("events")).await;
     operator
-        .object("fleet", "the ConfigMap", |_: &ConfigMap| true)
+        .object("fleet", "the worker", |_: &Deployment| true)
         .await;
 
     let template =
         json!({ "spec": { "containers": [{ "name": "karafka", "image": "shop/web:1" }] } });
     let own = json!({ "handler": { "http": Value::Null, "consumer": {} }, "template": template });
     operator.change("fleet", own).await;
-    wait_for("the ConfigMap to go", async || {
-        match operator.api::<ConfigMap>().get_opt("fleet").await.unwrap() {
-            None => Ok(()),
-            Some(_) => Err(operator.writes().join("\n")),
-        }
-    })
-    .await;
     operator
         .object(
             "fleet",
@@ -355,13 +346,6 @@ async fn everything_goes_with_the_resource_but_offsets_stay() {
                 .items
                 .len(),
             operator
-                .api::<ConfigMap>()
-                .list(&ours)
-                .await
-                .unwrap()
-                .items
-                .len(),
-            operator
                 .api::<ServiceAccount>()
                 .list(&ours)
                 .await
@@ -377,7 +361,7 @@ async fn everything_goes_with_the_resource_but_offsets_stay() {
                 .len(),
             operator.api::<Pod>().list(&ours).await.unwrap().items.len(),
         ];
-        if left == [0; 5] {
+        if left == [0; 4] {
             Ok(())
         } else {
             Err(format!("{left:?}"))

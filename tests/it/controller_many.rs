@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic wherever it stands")]
 
 use futures::StreamExt as _;
-use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::api::core::v1::ServiceAccount;
 use kube::api::PostParams;
 use serde_json::json;
 
@@ -13,9 +13,9 @@ use crate::support::operator::Operator;
 async fn a_controller_begins_where_there_are_thousands_of_children() {
     const CHILDREN: usize = 1_500;
     let mut operator = Operator::prepare(&["events"]).await;
-    let config_maps = operator.api::<ConfigMap>();
+    let accounts = operator.api::<ServiceAccount>();
     let params = PostParams::default();
-    let child = |number: usize| -> ConfigMap {
+    let child = |number: usize| -> ServiceAccount {
         serde_json::from_value(json!({ "metadata": {
             "name": format!("child-{number}"),
             "labels": {
@@ -27,7 +27,7 @@ async fn a_controller_begins_where_there_are_thousands_of_children() {
     };
     futures::stream::iter((0..CHILDREN).map(child))
         .for_each_concurrent(32, async |child| {
-            config_maps.create(&params, &child).await.unwrap();
+            accounts.create(&params, &child).await.unwrap();
         })
         .await;
     operator.run().await;

@@ -91,7 +91,7 @@ fn needs(call: &Call) -> Vec<String> {
         .collect()
 }
 
-/// A fleet that grows, whose pods are told who leaves, whose dead letters are replayed, and which becomes a consumer of the user's own.
+/// A fleet that grows, whose pods are told who leaves, and whose dead letters are replayed.
 async fn a_life(operator: &Operator) {
     operator.play_kubelet();
     let reference = json!([{ "name": "worker", "env": [
@@ -106,12 +106,27 @@ async fn a_life(operator: &Operator) {
         "/template",
         json!({ "spec": { "containers": reference } }),
     );
+    // Of an earlier version.
+    let map: ConfigMap = serde_json::from_value(json!({ "metadata": {
+        "name": "fleet",
+        "labels": { "app.kubernetes.io/managed-by": "drover", "drover.dev/consumer": "fleet" },
+    } }))
+    .unwrap();
+    let maps = operator.api::<ConfigMap>();
+    maps.create(&PostParams::default(), &map).await.unwrap();
     operator
         .create("fleet", with(spec, "/replicas", json!(3)))
         .await;
     operator
         .condition("fleet", "Ready", "True", "AllReady")
         .await;
+    wait_for("the ConfigMap to go", async || {
+        match maps.get_opt("fleet").await.unwrap() {
+            None => Ok(()),
+            Some(map) => Err(format!("{map:?}")),
+        }
+    })
+    .await;
 
     let ours = ListParams::default().labels("drover.dev/consumer=fleet");
     let pods = operator.api::<Pod>().list(&ours).await.unwrap();
@@ -196,21 +211,6 @@ async fn a_life(operator: &Operator) {
         .object("again", "its pod to be counted", runs)
         .await;
 
-    // The worker's configuration goes with the worker.
-    let own = json!({
-        "handler": { "http": null, "consumer": { "container": "app" } },
-        "delivery": null,
-        "template": { "spec": { "containers": [{ "name": "app", "image": "app:1", "env": null }] } },
-    });
-    operator.change("fleet", own).await;
-    wait_for("the ConfigMap to go", async || {
-        let maps = operator.api::<ConfigMap>().list(&ours).await.unwrap();
-        match maps.items.len() {
-            0 => Ok(()),
-            some => Err(format!("{some} left")),
-        }
-    })
-    .await;
     let gone = operator
         .api::<KafkaConsumer>()
         .delete("fleet", &DeleteParams::default())

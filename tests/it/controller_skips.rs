@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use drover::api::KafkaConsumer;
 use drover::worker_config::WorkerConfig;
-use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::events::v1::Event;
 use kube::api::{ListParams, Patch, PatchParams};
 use kube::{Api, ResourceExt};
 use rdkafka::producer::{BaseRecord, Producer};
 use serde_json::{Value, json};
 
+use crate::controller_rollouts::configuration;
 use crate::lag_admin::commit;
 use crate::support::operator::{Operator, wait_for};
 
@@ -90,12 +91,11 @@ impl Stage {
 
     /// Waits until the workers' configuration is as it should be.
     async fn skips(&self, what: &str, is: impl Fn(&WorkerConfig) -> bool) -> WorkerConfig {
-        let config = |map: &ConfigMap| -> WorkerConfig {
-            let text = map.data.as_ref().unwrap().values().next().unwrap();
-            serde_json::from_str(text).unwrap()
+        let config = |deployment: &Deployment| {
+            configuration(deployment.spec.template.spec.as_ref().unwrap())
         };
         let what = format!("the configuration with {what}");
-        let found = self.operator.object("fleet", &what, |map| is(&config(map)));
+        let found = self.operator.object("fleet", &what, |it| is(&config(it)));
         config(&found.await)
     }
 }

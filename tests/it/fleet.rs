@@ -13,6 +13,7 @@ use drover::api::names::reason;
 use drover::api::{KafkaConsumer, OnExhausted, ScalingMode};
 use drover::fleet::{
     Contents, Handler, Known, Problem, References, check_document, references, validate,
+    worker_config, worker_config_text,
 };
 use drover::resources::{Settings, build};
 use proptest::prelude::*;
@@ -39,8 +40,8 @@ fn a_configuration_with_which_no_pod_can_start_is_refused() {
     };
     let config = |document: &Value| {
         let fleet = validate(&typed(document), &References::default()).unwrap();
-        let config = drover::fleet::worker_config(&fleet).unwrap();
-        drover::fleet::worker_config_text(&config)
+        let config = worker_config(&fleet).unwrap();
+        worker_config_text(&config)
     };
     // As much as Linux takes in one variable, and a byte more.
     let most = 131_072 - "DROVER_CONFIG=".len() - 1;

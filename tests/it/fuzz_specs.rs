@@ -8,8 +8,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use drover::api::KafkaConsumer;
 use drover::api::names::FIELD_MANAGER;
-use drover::fleet::{Contents, Known, References, check_document, references, validate};
-use drover::resources::{self, Desired, Settings, build, worker_config};
+use drover::fleet::{
+    Contents, Known, References, check_document, references, validate, worker_config,
+    worker_config_text,
+};
+use drover::resources::{self, Desired, Settings, build};
 use drover::worker_config::WorkerConfig;
 use k8s_openapi::NamespaceResourceScope;
 use kube::api::{Api, DynamicObject, Patch, PatchParams, PostParams};
@@ -225,9 +228,8 @@ fn look(document: &Value, chance: &mut Chance) -> bool {
     for fleet in [checked, looked_up].into_iter().flatten() {
         let desired = build(&fleet, &settings());
         serde_json::to_string(&desired.deployment).unwrap();
-        if let (Some(wanted), Some(map)) = (worker_config(&fleet), &desired.config_map) {
-            let text = map.data.as_ref().unwrap().values().next().unwrap();
-            let read: WorkerConfig = serde_json::from_str(text).unwrap();
+        if let Some(wanted) = worker_config(&fleet) {
+            let read: WorkerConfig = serde_json::from_str(&worker_config_text(&wanted)).unwrap();
             assert_eq!(read, wanted);
         }
     }
@@ -277,9 +279,6 @@ where
 }
 
 async fn try_all(client: &Client, namespace: &str, desired: &Desired) -> Result<(), String> {
-    if let Some(config_map) = &desired.config_map {
-        tried(client, namespace, config_map).await?;
-    }
     tried(client, namespace, &desired.service_account).await?;
     tried(client, namespace, &desired.pod_disruption_budget).await?;
     tried(client, namespace, &desired.deployment).await

@@ -42,6 +42,7 @@ mod controller_namespaces;
 mod controller_process;
 mod controller_rest;
 mod controller_rights;
+mod controller_rollouts;
 mod controller_scaling;
 mod controller_schedule;
 mod controller_security;

@@ -3,9 +3,9 @@
 use drover::api::names::SECRETS_VOLUME;
 use drover::fleet::{Fleet, References, validate};
 use drover::resources::{Desired, Settings, build, selector, worker_config};
-use drover::worker_config::{FILE_NAME, StoreKind, WorkerConfig};
+use drover::worker_config::{ENV_CONFIG, StoreKind, WorkerConfig};
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::{ConfigMap, Container, Namespace, Pod, PodSpec, ServiceAccount};
+use k8s_openapi::api::core::v1::{Container, EnvVar, Namespace, Pod, PodSpec, ServiceAccount};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::api::{Api, ObjectMeta, Patch, PatchParams, PostParams};
 use kube::{Client, Resource};
@@ -40,12 +40,7 @@ fn worker(document: &Value) -> Container {
 fn the_children_of_each_kind_of_handler() {
     for (name, document) in all() {
         let desired = children(&document);
-        let config = desired
-            .config_map
-            .as_ref()
-            .map(|map| drover::yaml::to_string(map).unwrap());
         let text = [
-            config.unwrap_or_default(),
             drover::yaml::to_string(&desired.service_account).unwrap(),
             drover::yaml::to_string(&desired.pod_disruption_budget).unwrap(),
             drover::yaml::to_string(&desired.deployment).unwrap(),
@@ -65,9 +60,8 @@ fn every_child_is_named_selected_and_owned_alike() {
             &desired.pod_disruption_budget.metadata,
             &desired.deployment.metadata,
         ];
-        let config = desired.config_map.iter().map(|map| &map.metadata);
         let name = document["metadata"]["name"].as_str().unwrap();
-        for meta in metas.into_iter().chain(config) {
+        for meta in metas {
             assert_eq!(meta.name.as_deref(), Some(name));
             assert_eq!(meta.namespace.as_deref(), Some("shop"));
             let owner = &meta.owner_references.as_ref().unwrap()[0];
@@ -144,12 +138,37 @@ fn size_is_in_the_deployment_only_when_it_is_created() {
 #[test]
 fn the_worker_reads_what_the_controller_has_written() {
     for (name, document) in all() {
-        let desired = children(&document);
         let wanted = worker_config(&fleet(&document));
-        let read = desired.config_map.map(|map| {
-            serde_json::from_str::<WorkerConfig>(&map.data.unwrap()[FILE_NAME]).unwrap()
-        });
-        assert_eq!(read, wanted, "{name}");
+        assert_eq!(told(&document), wanted, "{name}");
+    }
+    // A kubelet would put the pod's name for the one, and a single sign for the other.
+    let properties = json!({ "client.rack": "$(POD_NAME) $$" });
+    let document = with(http_url(), "/spec/kafka/properties", properties.clone());
+    let read = told(&document).unwrap();
+    assert_eq!(json!(read.properties), properties);
+    let written = variable(&document).unwrap().value.unwrap();
+    assert!(!written.contains('$'), "{written}");
+}
+
+/// The variable with the configuration; none in a pod of a consumer of the user's own.
+fn variable(document: &Value) -> Option<EnvVar> {
+    let containers = pod(document).containers.into_iter();
+    let mut variables = containers.flat_map(|container| container.env.unwrap_or_default());
+    variables.find(|variable| variable.name == ENV_CONFIG)
+}
+
+/// What the worker reads in it.
+fn told(document: &Value) -> Option<WorkerConfig> {
+    let text = variable(document)?.value.unwrap();
+    Some(serde_json::from_str(&text).unwrap())
+}
+
+/// What starts again is what was made, whatever has become of the fleet meanwhile.
+#[test]
+fn a_pod_needs_no_object_that_drover_changes() {
+    for (name, document) in all() {
+        let pod = json!(pod(&document)).to_string();
+        assert!(!pod.contains("configMap"), "{name}: {pod}");
     }
 }
 
@@ -330,8 +349,7 @@ fn a_pod_that_is_only_ours_is_restricted() {
 
 #[test]
 fn a_consumer_of_the_users_own_is_left_as_it_is_but_for_its_environment() {
-    let desired = children(&own_consumer());
-    assert_eq!(desired.config_map, None);
+    assert_eq!(variable(&own_consumer()), None);
     let pod = pod(&own_consumer());
     let written = typed(&own_consumer()).spec.template.unwrap().spec.unwrap();
     assert_eq!(pod.containers[0], written.containers[0]);
@@ -374,9 +392,6 @@ async fn apply_all(client: &Client, namespace: &str, document: &Value) -> Vec<St
     let document = with(document.clone(), "/metadata/namespace", json!(namespace));
     let desired = children(&document);
     let mut versions = Vec::new();
-    if let Some(map) = &desired.config_map {
-        versions.push(apply::<ConfigMap>(client, namespace, map).await);
-    }
     versions.push(apply::<ServiceAccount>(client, namespace, &desired.service_account).await);
     versions.push(
         apply::<PodDisruptionBudget>(client, namespace, &desired.pod_disruption_budget).await,

@@ -63,14 +63,16 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
   resources: [deployments/scale]
   verbs: [patch]
 - apiGroups: [""]
-  resources: [configmaps]
-  verbs: [get, list, watch, create, patch, delete]
-- apiGroups: [""]
   resources: [serviceaccounts]
   verbs: [get, list, watch, create, patch]
 - apiGroups: [policy]
   resources: [poddisruptionbudgets]
   verbs: [get, list, watch, create, patch]
+# Those that a template names are asked for by name, as Secrets are. The others are for the ConfigMaps in which an
+# earlier version kept the workers' configurations: they go when no pod reads them any more.
+- apiGroups: [""]
+  resources: [configmaps]
+  verbs: [get, list, watch, delete]
 # The Jobs of DeadLetterReplays; they go with their owners.
 - apiGroups: [batch]
   resources: [jobs]

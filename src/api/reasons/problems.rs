@@ -37,7 +37,7 @@ pub const SPEC: &[Reason] = &[
     ),
     reason(
         names::reason::SECRET_IN_PROPERTY,
-        "a librdkafka property holds a secret, which anybody could read in a ConfigMap",
+        "a librdkafka property holds a secret, which anybody could read in a pod",
         "use spec.kafka.sasl or spec.kafka.tls with a Secret",
     ),
     reason(

@@ -53,15 +53,15 @@ async fn a_child_that_is_deleted_is_made_again() {
     let operator = Operator::start(&["events"]).await;
     operator.create("fleet", operator.spec("events")).await;
     operator.condition("fleet", "Ready", "True", "Idle").await;
-    let config_maps = operator.api::<ConfigMap>();
-    let first = config_maps.get("fleet").await.unwrap();
-    config_maps
+    let accounts = operator.api::<ServiceAccount>();
+    let first = accounts.get("fleet").await.unwrap();
+    accounts
         .delete("fleet", &DeleteParams::default())
         .await
         .unwrap();
     operator
-        .object("fleet", "another ConfigMap", |config_map: &ConfigMap| {
-            config_map.uid() != first.uid()
+        .object("fleet", "another account", |account: &ServiceAccount| {
+            account.uid() != first.uid()
         })
         .await;
     assert!(operator.event("fleet", "DriftCorrected").await[0].contains("made again"));
@@ -76,19 +76,14 @@ async fn drift_of_every_kind_of_child_is_put_right_once_and_told() {
     let before = operator.writes().len();
 
     let params = PatchParams::default();
-    let configured = operator.api::<ConfigMap>().get("fleet").await.unwrap();
-    let key = configured
-        .data
-        .as_ref()
-        .unwrap()
-        .keys()
-        .next()
-        .unwrap()
-        .clone();
-    let data = Patch::Merge(json!({ "data": { key: "{}" } }));
+    let configured = operator.api::<Deployment>().get("fleet").await.unwrap();
+    let configured = configured.spec.template;
+    let other = Patch::Strategic(json!({ "spec": { "template": { "spec": { "containers": [
+        { "name": "worker", "env": [{ "name": "DROVER_CONFIG", "value": "{}" }] },
+    ]}}}}));
     operator
-        .api::<ConfigMap>()
-        .patch("fleet", &params, &data)
+        .api::<Deployment>()
+        .patch("fleet", &params, &other)
         .await
         .unwrap();
     let token = Patch::Merge(json!({ "automountServiceAccountToken": true }));
@@ -118,7 +113,7 @@ async fn drift_of_every_kind_of_child_is_put_right_once_and_told() {
     })
     .await;
     for what in [
-        "ConfigMap",
+        "Deployment",
         "automountServiceAccountToken",
         "maxUnavailable",
     ] {
@@ -129,12 +124,12 @@ async fn drift_of_every_kind_of_child_is_put_right_once_and_told() {
     }
     operator.rest(QUIET).await;
     let since = operator.writes().split_off(before);
-    for kind in ["configmaps/", "serviceaccounts/", "poddisruptionbudgets/"] {
+    for kind in ["deployments/ ", "serviceaccounts/", "poddisruptionbudgets/"] {
         let count = since.iter().filter(|write| write.contains(kind)).count();
         assert_eq!(count, 1, "{since:#?}");
     }
-    let now = operator.api::<ConfigMap>().get("fleet").await.unwrap();
-    assert_eq!(now.data, configured.data);
+    let now = operator.api::<Deployment>().get("fleet").await.unwrap();
+    assert_eq!(now.spec.template, configured);
     let account = operator.api::<ServiceAccount>().get("fleet").await.unwrap();
     assert_eq!(account.automount_service_account_token, Some(false));
 }

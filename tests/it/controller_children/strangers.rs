@@ -5,12 +5,12 @@ use super::*;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn somebody_elses_object_of_the_same_name_is_refused_and_untouched() {
     let operator = Operator::start(&["events"]).await;
-    let theirs: ConfigMap = serde_json::from_value(json!({
-        "metadata": { "name": "fleet" }, "data": { "precious": "yes" },
+    let theirs: ServiceAccount = serde_json::from_value(json!({
+        "metadata": { "name": "fleet" }, "automountServiceAccountToken": true,
     }))
     .unwrap();
-    let config_maps = operator.api::<ConfigMap>();
-    let theirs = config_maps
+    let accounts = operator.api::<ServiceAccount>();
+    let theirs = accounts
         .create(&PostParams::default(), &theirs)
         .await
         .unwrap();
@@ -20,7 +20,7 @@ async fn somebody_elses_object_of_the_same_name_is_refused_and_untouched() {
         .condition("fleet", "Ready", "False", "NameTaken")
         .await;
     assert!(
-        ready.message.contains("ConfigMap fleet"),
+        ready.message.contains("ServiceAccount fleet"),
         "{}",
         ready.message
     );
@@ -29,7 +29,7 @@ async fn somebody_elses_object_of_the_same_name_is_refused_and_untouched() {
         "{}",
         ready.message
     );
-    assert_eq!(config_maps.get("fleet").await.unwrap(), theirs);
+    assert_eq!(accounts.get("fleet").await.unwrap(), theirs);
     assert!(
         operator
             .api::<Deployment>()
@@ -40,7 +40,7 @@ async fn somebody_elses_object_of_the_same_name_is_refused_and_untouched() {
     );
     assert_eq!(operator.event("fleet", "NameTaken").await.len(), 1);
 
-    config_maps
+    accounts
         .delete("fleet", &DeleteParams::default())
         .await
         .unwrap();
@@ -117,18 +117,18 @@ async fn no_kind_of_child_takes_the_place_of_somebody_elses_object() {
 async fn an_object_that_another_controller_owns_is_not_taken_over_for_its_labels() {
     let operator = Operator::start(&["events"]).await;
     let other = operator.create("other", operator.spec("events")).await;
-    let theirs: ConfigMap = serde_json::from_value(json!({
+    let theirs: ServiceAccount = serde_json::from_value(json!({
         "metadata": {
             "name": "fleet",
             "labels": { "app.kubernetes.io/managed-by": "drover", "drover.dev/consumer": "fleet" },
             "ownerReferences": [{ "apiVersion": "drover.dev/v1alpha1", "kind": "KafkaConsumer",
                 "name": "other", "uid": other.uid().unwrap(), "controller": true }],
         },
-        "data": { "precious": "yes" },
+        "automountServiceAccountToken": true,
     }))
     .unwrap();
-    let config_maps = operator.api::<ConfigMap>();
-    let theirs = config_maps
+    let accounts = operator.api::<ServiceAccount>();
+    let theirs = accounts
         .create(&PostParams::default(), &theirs)
         .await
         .unwrap();
@@ -137,5 +137,5 @@ async fn an_object_that_another_controller_owns_is_not_taken_over_for_its_labels
         .condition("fleet", "Ready", "False", "NameTaken")
         .await;
     operator.rest(QUIET).await;
-    assert_eq!(config_maps.get("fleet").await.unwrap(), theirs);
+    assert_eq!(accounts.get("fleet").await.unwrap(), theirs);
 }

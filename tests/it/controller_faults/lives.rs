@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use drover::api::KafkaConsumer;
 use futures::StreamExt;
 use k8s_openapi::api::apps::v1::{Deployment, DeploymentSpec};
-use k8s_openapi::api::core::v1::{ConfigMap, Secret, ServiceAccount};
+use k8s_openapi::api::core::v1::{Secret, ServiceAccount};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::ResourceExt;
 use kube::api::{ListParams, PostParams};
@@ -162,7 +162,6 @@ pub async fn outcome(operator: &Operator, name: &str) -> Value {
         .get(name)
         .await
         .unwrap();
-    let config_map = operator.api::<ConfigMap>().get_opt(name).await.unwrap();
     let conditions = operator.status(name).await.conditions;
     let told: Vec<Value> = conditions
         .into_iter()
@@ -172,7 +171,6 @@ pub async fn outcome(operator: &Operator, name: &str) -> Value {
         "deployment": [deployment.labels(), deployment.spec],
         "account": [account.labels(), account.automount_service_account_token],
         "budget": [budget.labels(), budget.spec],
-        "configMap": config_map.is_some(),
         "conditions": told,
     });
     let mut text = written.to_string().replace(name, "NAME");

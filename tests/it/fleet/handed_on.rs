@@ -42,12 +42,7 @@ fn records_to_skip_are_checked_and_handed_on() {
     // A fleet without has the configuration, and so the pods, that it had before there was such a thing.
     let text = |document: &Value| {
         let fleet = validate(&typed(document), &References::default()).unwrap();
-        let settings = Settings {
-            worker_image: "w".to_owned(),
-            image_pull_policy: None,
-        };
-        let config_map = build(&fleet, &settings).config_map.unwrap();
-        config_map.data.unwrap().into_values().next().unwrap()
+        worker_config_text(&worker_config(&fleet).unwrap())
     };
     assert!(text(&document).contains("skips"));
     assert!(!text(&annotated(http_url(), "[]".to_owned())).contains("skips"));

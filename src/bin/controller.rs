@@ -9,6 +9,7 @@ use clap::{Parser, Subcommand};
 use drover::controller::{self, Settings, self_test};
 use drover::k8s::lease::Terms;
 use drover::resources;
+use drover::telemetry::http::everywhere;
 use drover::telemetry::log;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -16,6 +17,9 @@ use tokio_util::sync::CancellationToken;
 /// What the API server and Kafka answer is read into many small pieces, over and over.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Where probes ask and metrics are read, unless it is said otherwise.
+const ADMIN_PORT: u16 = 9090;
 
 /// Keeps fleets of Kafka consumers as their KafkaConsumer resources say.
 #[derive(Parser)]
@@ -46,7 +50,7 @@ struct Args {
     #[arg(long, env = "DROVER_WORKER_IMAGE_PULL_POLICY")]
     worker_image_pull_policy: Option<String>,
     /// Where /livez, /readyz and /metrics answer.
-    #[arg(long, env = "DROVER_ADMIN_ADDRESS", default_value = "0.0.0.0:9090")]
+    #[arg(long, env = "DROVER_ADMIN_ADDRESS", default_value_t = everywhere(ADMIN_PORT))]
     admin_address: SocketAddr,
     /// Fetch OAuth tokens for the controller's own connections from these hosts only, with commas between them.
     /// Default: any, but the controller's own pod.

@@ -1,6 +1,7 @@
 //! The admin port: `/livez`, `/readyz` and `/metrics`.
 
-use std::net::SocketAddr;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use axum::Router;
@@ -10,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
+use rustix::io::Errno;
 use tokio::net::TcpListener;
 
 /// What the probes ask.
@@ -28,9 +30,27 @@ struct Admin<P> {
     registry: Registry,
 }
 
-/// Opens the port. Apart from [`serve`], so that a port that is taken is told at the start.
-pub async fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
-    TcpListener::bind(address).await
+/// This port of every address of the machine, of IPv6 and of IPv4: a kubelet asks a pod at its first address,
+/// which may be of either.
+pub const fn everywhere(port: u16) -> SocketAddr {
+    SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), port)
+}
+
+/// Opens the port. Apart from [`serve`], so that a port that is taken is told at the start. Where there is
+/// no IPv6, [`everywhere`] is every address of IPv4.
+pub async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    match TcpListener::bind(address).await {
+        Err(error) if address.ip() == Ipv6Addr::UNSPECIFIED && is_without_ipv6(&error) => {
+            TcpListener::bind((Ipv4Addr::UNSPECIFIED, address.port())).await
+        }
+        bound => bound,
+    }
+}
+
+/// As on a node that was booted with `ipv6.disable=1`.
+fn is_without_ipv6(error: &io::Error) -> bool {
+    let number = error.raw_os_error().map(Errno::from_raw_os_error);
+    matches!(number, Some(Errno::AFNOSUPPORT | Errno::ADDRNOTAVAIL))
 }
 
 /// Answers until the future is dropped.
@@ -38,7 +58,7 @@ pub async fn serve<P: Probes>(
     listener: TcpListener,
     probes: Arc<P>,
     registry: Registry,
-) -> std::io::Result<()> {
+) -> io::Result<()> {
     let admin = Arc::new(Admin { probes, registry });
     let router = Router::new()
         .route("/livez", get(livez::<P>))
@@ -70,5 +90,35 @@ fn probe(result: Result<(), String>) -> Response {
     match result {
         Ok(()) => "ok\n".into_response(),
         Err(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")).into_response(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpStream;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn everywhere_is_ipv4_and_where_there_is_one_ipv6() {
+        let listener = bind(everywhere(0)).await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        TcpStream::connect((Ipv4Addr::LOCALHOST, port))
+            .await
+            .unwrap();
+        if TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).await.is_ok() {
+            TcpStream::connect((Ipv6Addr::LOCALHOST, port))
+                .await
+                .unwrap();
+        }
+        let taken = bind(everywhere(port)).await.unwrap_err();
+        assert_eq!(taken.kind(), io::ErrorKind::AddrInUse);
+    }
+
+    #[test]
+    fn a_machine_without_ipv6_is_told_from_a_port_that_is_taken() {
+        let of = |number: Errno| is_without_ipv6(&number.into());
+        assert!(of(Errno::AFNOSUPPORT) && of(Errno::ADDRNOTAVAIL));
+        assert!(!of(Errno::ADDRINUSE) && !of(Errno::ACCESS));
     }
 }

@@ -1,11 +1,12 @@
 //! The worker's command line and environment.
 
-use std::net::{Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 use clap::Parser;
 
+use crate::telemetry::http::everywhere;
 use crate::telemetry::log::Format;
 use crate::worker_config::replay::{ENV_REPLAY, RESULT_FILE, ReplayConfig};
 use crate::worker_config::{ADMIN_PORT, ENV_CONFIG, ENV_JOURNAL, WorkerConfig};
@@ -24,7 +25,7 @@ pub struct Args {
     #[arg(long, env = "POD_NAME")]
     pub pod: Option<String>,
     /// Where /livez, /readyz and /metrics are answered.
-    #[arg(long, env = "DROVER_ADMIN_ADDRESS", default_value_t = SocketAddr::from((Ipv6Addr::UNSPECIFIED, ADMIN_PORT)))]
+    #[arg(long, env = "DROVER_ADMIN_ADDRESS", default_value_t = everywhere(ADMIN_PORT))]
     pub admin_address: SocketAddr,
     /// How log lines look.
     #[arg(

@@ -39,6 +39,24 @@ fn page(address: SocketAddr, path: &str) -> Result<String, String> {
         .ok_or(answer.clone())
 }
 
+/// A pod's first address, which its kubelet asks, may be one of IPv6.
+#[test]
+fn both_programs_answer_at_every_address_unless_told_otherwise() {
+    for program in [
+        env!("CARGO_BIN_EXE_drover-controller"),
+        env!("CARGO_BIN_EXE_drover-worker"),
+    ] {
+        let output = Command::new(program).arg("--help").output().unwrap();
+        let help = String::from_utf8(output.stdout).unwrap();
+        let address = help
+            .split("--admin-address")
+            .nth(1)
+            .and_then(|rest| rest.split("[default: ").nth(1))
+            .unwrap_or_default();
+        assert!(address.starts_with("[::]:9090]"), "{program}: {help}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sigterm_ends_it_at_once_with_the_lease_given_back() {
     let client = control_plane().client().await;

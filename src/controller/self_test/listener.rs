@@ -1,15 +1,15 @@
 //! The handler of the tested fleet.
 
 use std::io;
-use std::net::Ipv6Addr;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Bytes;
 use axum::http::StatusCode;
-use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
+
+use crate::telemetry::http;
 
 /// Accepts every record, and notices one. Ends when it is dropped.
 pub struct Listener {
@@ -26,11 +26,7 @@ impl Drop for Listener {
 impl Listener {
     /// Listens at this port of every address, and waits for the record with this value.
     pub async fn start(port: u16, value: String) -> io::Result<Self> {
-        // Where there is IPv6, this takes IPv4 as well.
-        let listener = match TcpListener::bind((Ipv6Addr::UNSPECIFIED, port)).await {
-            Ok(listener) => listener,
-            Err(_) => TcpListener::bind(("0.0.0.0", port)).await?,
-        };
+        let listener = http::bind(http::everywhere(port)).await?;
         let handled = Arc::new(Notify::new());
         let noticed = handled.clone();
         let accept = move |body: Bytes| async move {

@@ -183,6 +183,8 @@ fn beginning(pod: &Pod) -> Option<Beginning> {
 fn failure_reason(message: &str, reason: Option<String>) -> String {
     if message.contains("exceeded quota") {
         "QuotaExceeded".to_owned()
+    } else if message.contains("failed quota: ") {
+        "ResourcesMissing".to_owned()
     } else if [" usage per ", " limit to request ratio per "]
         .iter()
         .any(|words| message.contains(words))
@@ -407,6 +409,14 @@ mod tests {
             "message": "pods \"x\" is forbidden: exceeded quota: small" }] });
         let workload = read(&deployment(status), []);
         assert_eq!(workload.troubles[0].reason, "QuotaExceeded");
+    }
+
+    #[test]
+    fn what_a_quota_wants_named_is_no_quota_that_is_used_up() {
+        let status = json!({ "conditions": [{ "type": "ReplicaFailure", "status": "True", "reason": "FailedCreate",
+            "message": "pods \"x\" is forbidden: failed quota: full: must specify limits.cpu for: worker" }] });
+        let workload = read(&deployment(status), []);
+        assert_eq!(workload.troubles[0].reason, "ResourcesMissing");
     }
 
     #[test]

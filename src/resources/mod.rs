@@ -3,6 +3,7 @@
 //! Pure, and it cannot fail: what could be wrong was refused by `fleet::validate`. One file per
 //! kind of object, the whole object visible in it.
 
+mod amounts;
 mod deployment;
 mod journal;
 mod labels;

@@ -74,9 +74,11 @@ fn worker_pod(written: PodSpec, fleet: &Fleet, settings: &Settings) -> PodSpec {
         .cloned()
         .partition(|container| container.name == WORKER_CONTAINER);
     let is_exec = matches!(fleet.handler, Handler::Exec { .. });
+    let own = own.into_iter().next().unwrap_or_default();
+    let worker = worker_container(own, fleet, settings);
     let mut init_containers = Vec::new();
     if is_exec {
-        init_containers.push(program::init_container(settings));
+        init_containers.push(program::init_container(settings, &worker));
     }
     init_containers.extend(written.init_containers.clone().unwrap_or_default());
     let beside = beside.into_iter().map(|mut container| {
@@ -96,11 +98,7 @@ fn worker_pod(written: PodSpec, fleet: &Fleet, settings: &Settings) -> PodSpec {
     PodSpec {
         // An empty list of what the user wrote is not the same as none to a differ.
         init_containers: (!init_containers.is_empty()).then_some(init_containers),
-        containers: vec![worker_container(
-            own.into_iter().next().unwrap_or_default(),
-            fleet,
-            settings,
-        )],
+        containers: vec![worker],
         volumes: (!volumes.is_empty()).then_some(volumes),
         // Its variables would be one for each port of each service of the namespace.
         enable_service_links: Some(written.enable_service_links.unwrap_or(false)),

@@ -4,6 +4,7 @@
 use k8s_openapi::api::core::v1::{Container, EmptyDirVolumeSource, Volume, VolumeMount};
 
 use super::Settings;
+use super::amounts::counted;
 use super::worker_container::security_context;
 use crate::api::names::{PROGRAM_CONTAINER, PROGRAM_PATH, PROGRAM_VOLUME};
 
@@ -15,8 +16,8 @@ pub(super) fn program() -> String {
     format!("{PROGRAM_PATH}/{PROGRAM}")
 }
 
-/// Copies the program.
-pub(super) fn init_container(settings: &Settings) -> Container {
+/// Copies the program, with what `worker` has: it is gone when that begins, so a pod asks for no more by it.
+pub(super) fn init_container(settings: &Settings, worker: &Container) -> Container {
     Container {
         name: PROGRAM_CONTAINER.to_owned(),
         image: Some(settings.worker_image.clone()),
@@ -26,6 +27,7 @@ pub(super) fn init_container(settings: &Settings) -> Container {
             read_only: None,
             ..mount()
         }]),
+        resources: worker.resources.as_ref().map(counted),
         security_context: Some(security_context(Default::default())),
         ..Container::default()
     }

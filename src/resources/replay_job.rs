@@ -1,7 +1,7 @@
 //! The Job that carries a `DeadLetterReplay` out, in a pod like those of the fleet.
 //!
-//! Of the fleet's template it takes where the pod may run and as whom; containers, volumes, labels
-//! and annotations are the handler's business. Of the Secrets it has those for Kafka.
+//! Of the fleet's template it takes where the pod may run, as whom and with which resources; containers,
+//! volumes, labels and annotations are the handler's business. Of the Secrets it has those for Kafka.
 
 use std::collections::BTreeMap;
 
@@ -15,16 +15,20 @@ use k8s_openapi::api::core::v1::{
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 
+use super::amounts::{amounts, counted, is_less, requests};
+use super::pod_template::overlaid;
 use super::worker_container::security_context;
 use super::{Settings, pod_template, secrets};
 use crate::api::names::{
     LABEL_REPLAY, LABEL_REPLAYED, MANAGED_BY, REPLAY_APP_NAME, WORKER_CONTAINER,
 };
-use crate::fleet::Fleet;
+use crate::fleet::{Fleet, Handler};
 use crate::worker_config::replay::{ENV_REPLAY, GIVEN_UP, INCOMPLETE, ReplayConfig, TOO_MANY_FAIL};
 
 /// Attempts after the first; the wait before each is twice as long, from ten seconds on.
 const RETRIES: i32 = 4;
+/// A worker may do with less; what is read ahead here is not told how much there is.
+const LEAST_MEMORY: &str = "256Mi";
 /// What a pod that is told to go may take to commit.
 const GRACE_SECONDS: i64 = 60;
 
@@ -146,14 +150,6 @@ fn container(fleet: &Fleet, config: &ReplayConfig, settings: &Settings) -> Conta
     let text = serde_json::to_string(config).expect("texts and numbers are always JSON");
     // To Kubernetes $(NAME) is a variable's value, and $$ a single $.
     let text = text.replace('$', r"\u0024");
-    let quantities = |entries: &[(&str, &str)]| {
-        let entries = entries.iter();
-        Some(
-            entries
-                .map(|(name, text)| ((*name).to_owned(), Quantity((*text).to_owned())))
-                .collect(),
-        )
-    };
     Container {
         name: WORKER_CONTAINER.to_owned(),
         image: Some(settings.worker_image.clone()),
@@ -165,13 +161,44 @@ fn container(fleet: &Fleet, config: &ReplayConfig, settings: &Settings) -> Conta
             value_from: None,
         }]),
         volume_mounts: secrets::mount(fleet).map(|mount| vec![mount]),
-        resources: Some(ResourceRequirements {
-            requests: quantities(&[("cpu", "50m"), ("memory", "64Mi")]),
-            // Transactions hold 16 MiB; the rest is librdkafka's, which reads ahead.
-            limits: quantities(&[("memory", "512Mi")]),
-            claims: None,
-        }),
+        resources: Some(resources(fleet)),
         security_context: Some(security_context(Default::default())),
         ..Container::default()
+    }
+}
+
+/// Our own, with what the template says of the container that consumes: what a namespace wants of that, it wants
+/// of this.
+fn resources(fleet: &Fleet) -> ResourceRequirements {
+    let name = match &fleet.handler {
+        Handler::Consumer { container } => container,
+        _ => WORKER_CONTAINER,
+    };
+    let pod = fleet.template.spec.iter();
+    let mut containers = pod.flat_map(|pod| &pod.containers);
+    let consumes = containers.find(|container| container.name == name);
+    let written = consumes.and_then(|container| container.resources.as_ref());
+    let written = written.map(counted).unwrap_or_default();
+    // Transactions hold 16 MiB; the rest is librdkafka's, which reads ahead.
+    let mut limits = overlaid(amounts(&[("memory", "512Mi")]), written.limits);
+    let least = Quantity(LEAST_MEMORY.to_owned());
+    if let Some(limit) = limits.get_mut("memory")
+        && is_less(limit, &least)
+    {
+        *limit = least;
+    }
+    // A request above a limit of ours raises it.
+    for (name, request) in written.requests.iter().flatten() {
+        if let Some(limit) = limits.get_mut(name)
+            && is_less(limit, request)
+        {
+            *limit = request.clone();
+        }
+    }
+    let ours = amounts(&[("cpu", "50m"), ("memory", "64Mi")]);
+    ResourceRequirements {
+        requests: Some(requests(ours, &limits, written.requests)),
+        limits: Some(limits),
+        claims: None,
     }
 }

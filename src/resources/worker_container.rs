@@ -4,19 +4,17 @@
 //! `resources` and `securityContext` it may replace single entries. Image, arguments, probes and
 //! life cycle are Drover's, and `fleet::validate` refuses them by name.
 
-use std::collections::BTreeMap;
-
 use k8s_openapi::api::core::v1::{
     Capabilities, Container, ContainerPort, EnvVar, EnvVarSource, HTTPGetAction,
     ObjectFieldSelector, Probe, ResourceRequirements, SeccompProfile, SecurityContext, VolumeMount,
 };
-use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
+use super::amounts::{Amounts, amounts, requests};
 use super::pod_template::overlaid;
 use super::{Settings, journal, program, secrets, socket};
 use crate::api::names::{ENV_POD_NAME, WORKER_CONTAINER};
-use crate::fleet::{Fleet, Handler, amount, worker_config, worker_config_text};
+use crate::fleet::{Fleet, Handler, worker_config, worker_config_text};
 use crate::worker_config::{ADMIN_PORT, ENV_CONFIG};
 
 /// The port's name, for probes and for those who scrape.
@@ -134,31 +132,15 @@ fn configuration(fleet: &Fleet) -> EnvVar {
 /// Memory is limited, so that the budget for records has a measure; CPU is not: throttling would
 /// lengthen the delay that was promised. Requests are small, because a fleet may be many pods.
 fn resources(written: ResourceRequirements, fleet: &Fleet) -> ResourceRequirements {
-    let quantities = |entries: &[(&str, String)]| -> BTreeMap<String, Quantity> {
-        let entries = entries.iter();
-        entries
-            .map(|(name, text)| ((*name).to_owned(), Quantity(text.clone())))
-            .collect()
-    };
-    let mut requests = quantities(&[("cpu", "50m".to_owned()), ("memory", "64Mi".to_owned())]);
     // A limit for the user's commands is the user's to set.
     let limits = match fleet.handler {
-        Handler::Exec { .. } => BTreeMap::new(),
-        _ => quantities(&[("memory", memory_text(fleet.worker_memory_bytes))]),
+        Handler::Exec { .. } => Amounts::new(),
+        _ => amounts(&[("memory", &memory_text(fleet.worker_memory_bytes))]),
     };
     let limits = overlaid(limits, written.limits);
-    // As Kubernetes has it where a limit is all that is written: no request is above its limit.
-    for (name, request) in &mut requests {
-        let Some(limit) = limits.get(name) else {
-            continue;
-        };
-        let amounts = amount(&limit.0).zip(amount(&request.0));
-        if amounts.is_some_and(|(most, asked)| most < asked) {
-            *request = limit.clone();
-        }
-    }
+    let ours = amounts(&[("cpu", "50m"), ("memory", "64Mi")]);
     ResourceRequirements {
-        requests: Some(overlaid(requests, written.requests)),
+        requests: Some(requests(ours, &limits, written.requests)),
         limits: (!limits.is_empty()).then_some(limits),
         claims: written.claims,
     }

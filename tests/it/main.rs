@@ -41,6 +41,7 @@ mod controller_metrics;
 mod controller_namespaces;
 mod controller_process;
 mod controller_rest;
+mod controller_quotas;
 mod controller_rights;
 mod controller_rollouts;
 mod controller_scaling;

@@ -144,6 +144,11 @@ pub const PODS: &[Reason] = &[
         "raise the quota, or lower spec.scaling.maxReplicas and minReplicas, or the template's resources",
     ),
     reason(
+        "ResourcesMissing",
+        "a ResourceQuota of the namespace counts resources that a container does not name",
+        "write them under resources of the container that the message names, in spec.template; Drover's own is named `worker`",
+    ),
+    reason(
         "LimitRangeViolation",
         "a LimitRange of the namespace does not allow what a pod asks for",
         "correct the resources in spec.template, or the LimitRange",

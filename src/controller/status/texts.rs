@@ -263,6 +263,7 @@ pub(super) fn remedy(reason: &str, fleet: &Fleet) -> Option<String> {
             fleet.name, fleet.namespace
         ),
         "QuotaExceeded" => "; raise the namespace's quota, or lower spec.scaling.maxReplicas and minReplicas, or the resources in spec.template".to_owned(),
+        "ResourcesMissing" => "; a ResourceQuota of the namespace counts them: write them under resources of these containers in spec.template, or have a LimitRange give defaults".to_owned(),
         "LimitRangeViolation" => "; correct the resources in spec.template, or the namespace's LimitRange".to_owned(),
         _ => return None,
     })

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 
+use super::workload::has_ended;
 use crate::api::names::ANNOTATION_DELETION_COST;
 use crate::scaling::Sample;
 
@@ -73,15 +74,6 @@ fn partitions_by_pod(sample: Option<&Sample>) -> BTreeMap<&str, usize> {
         *owned.entry(pod).or_default() += 1;
     }
     owned
-}
-
-/// Such as one that was evicted: Kubernetes keeps it and does not count it.
-fn has_ended(pod: &Pod) -> bool {
-    let phase = pod
-        .status
-        .as_ref()
-        .and_then(|status| status.phase.as_deref());
-    matches!(phase, Some("Failed" | "Succeeded"))
 }
 
 fn is_ready(pod: &Pod) -> bool {

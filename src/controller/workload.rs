@@ -84,7 +84,7 @@ pub fn read<'a>(deployment: &Deployment, pods: impl IntoIterator<Item = &'a Pod>
             message: format!("Deployment {name} is paused, so what changes reaches no pod"),
         });
     }
-    for pod in pods {
+    for pod in pods.into_iter().filter(|pod| !has_ended(pod)) {
         workload.beginnings.extend(beginning(pod));
         if pod.metadata.deletion_timestamp.is_some() {
             workload.leaving += 1;
@@ -128,6 +128,16 @@ pub fn is_rolled_out(deployment: &Deployment) -> bool {
 
 fn count(number: Option<i32>) -> u32 {
     u32::try_from(number.unwrap_or_default()).unwrap_or_default()
+}
+
+/// Such as one that was evicted: Kubernetes keeps it, with all that its containers were in trouble for, and does
+/// not count it.
+pub fn has_ended(pod: &Pod) -> bool {
+    let phase = pod
+        .status
+        .as_ref()
+        .and_then(|status| status.phase.as_deref());
+    matches!(phase, Some("Failed" | "Succeeded"))
 }
 
 /// Whether all containers run.
@@ -264,6 +274,7 @@ fn container_trouble(pod: &str, container: &ContainerStatus) -> Option<Trouble> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
     use serde_json::{Value, json};
 
     fn deployment(status: Value) -> Deployment {
@@ -401,6 +412,20 @@ mod tests {
         assert_eq!(of("False", 0, false), Some((time("00"), runs, None)));
         assert_eq!(of("True", 1, false), None);
         assert_eq!(of("True", 0, true), None);
+    }
+
+    #[test]
+    fn a_pod_that_has_ended_is_nobodys_trouble() {
+        let evicted = |state: Value| {
+            pod(json!({ "phase": "Failed", "reason": "Evicted", "containerStatuses": [{ "name": "worker", "image": "",
+                "imageID": "", "ready": false, "restartCount": 2, "state": state }] }))
+        };
+        let ended = evicted(json!({ "terminated": { "exitCode": 137, "reason": "OOMKilled" } }));
+        let waited = evicted(json!({ "waiting": { "reason": "CrashLoopBackOff" } }));
+        let mut going = evicted(json!({}));
+        going.metadata.deletion_timestamp = Some(Time(Timestamp::UNIX_EPOCH));
+        let workload = read(&deployment(json!({})), [&ended, &waited, &going]);
+        assert_eq!((workload.troubles, workload.leaving), (Vec::new(), 0));
     }
 
     #[test]

@@ -167,6 +167,8 @@ fn every_problem_of_spec_children_pods_and_dead_letters_is_documented() {
         "False",
         "ContainerCreating",
         "PodInitializing",
+        "Failed",
+        "Succeeded",
     ];
     let mut pods = quoted(&source("src/controller/workload.rs"));
     for word in no_reasons {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::digest::digest;
+use super::digest::{bits, digest};
 use super::pod_references::{self, Kind, PodReference};
 use super::problem::Problems;
 use super::secrets::{SecretFile, SecretValue, of_kafka, secret_files};
@@ -41,10 +41,10 @@ pub enum Known<T> {
 /// A Secret or ConfigMap, without its values.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Contents {
-    /// The keys that it has.
-    pub keys: BTreeSet<String>,
-    /// Changes when a value does.
-    pub hash: String,
+    /// The keys that it has, each with what changes when its value does.
+    keys: BTreeMap<String, [u8; 8]>,
+    /// Changes when any value does.
+    hash: String,
 }
 
 impl Contents {
@@ -57,8 +57,22 @@ impl Contents {
                     .iter()
                     .flat_map(|(key, value)| [key.as_bytes(), value]),
             ),
-            keys: sorted.keys().map(|key| (*key).to_owned()).collect(),
+            keys: sorted
+                .iter()
+                .map(|(key, value)| ((*key).to_owned(), bits([value])))
+                .collect(),
         }
+    }
+
+    /// Changes when a value of one of these keys does; where none is named all are used.
+    fn hash_of(&self, named: &BTreeSet<String>) -> String {
+        if named.is_empty() {
+            return self.hash.clone();
+        }
+        digest(named.iter().flat_map(|key| {
+            let value = self.keys.get(key);
+            [key.as_bytes(), value.map_or(&[][..], |bits| &bits[..])]
+        }))
     }
 }
 
@@ -207,7 +221,8 @@ impl References {
                 format!("{word} \"{name}\" named in {field} does not exist; create it, or correct the name{optional}"),
             ),
             Known::Found(contents) => {
-                for key in reference.keys.difference(&contents.keys) {
+                let missing = |key: &&String| !contents.keys.contains_key(*key);
+                for key in reference.keys.iter().filter(missing) {
                     problems.missing(
                         reason::KEY_NOT_FOUND,
                         field,
@@ -218,7 +233,7 @@ impl References {
         }
     }
 
-    /// A hash over the contents of everything that the template names.
+    /// A hash over the contents of everything that the template names, and of nothing beside it.
     pub(super) fn contents_hash(&self, spec: &KafkaConsumerSpec) -> String {
         let parts = pod_references(spec).into_iter().flat_map(|reference| {
             let hash = match self.contents(reference.kind, &reference.name) {
@@ -226,7 +241,7 @@ impl References {
                 // that went on from here would roll the pods.
                 Known::Unknown => "unknown".to_owned(),
                 Known::Missing => "missing".to_owned(),
-                Known::Found(contents) => contents.hash.clone(),
+                Known::Found(contents) => contents.hash_of(&reference.keys),
             };
             [format!("{:?}/{}", reference.kind, reference.name), hash]
         });

@@ -129,8 +129,8 @@ async fn make_as_an_earlier_version(operator: &Operator, consumer: &KafkaConsume
     }});
     let params = PatchParams::apply(FIELD_MANAGER).force();
     let deployments = operator.api::<Deployment>();
-    let applied = deployments.patch("fleet", &params, &Patch::Apply(&deployment));
-    applied.await.unwrap();
+    let patch = Patch::Apply(&deployment);
+    deployments.patch("fleet", &params, &patch).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -114,3 +114,44 @@ fn a_changed_secret_changes_the_pod_and_nothing_else_does() {
     };
     assert_ne!(with_password(b"one"), with_password(b"two"));
 }
+
+/// One Secret is shared by many fleets, each of which needs some of its keys.
+#[test]
+fn only_keys_that_are_named_change_the_pod() {
+    let key = json!({ "name": "A", "valueFrom": { "secretKeyRef": { "name": "shared", "key": "ours" } } });
+    let items = json!([{ "key": "ours", "path": "ours" }]);
+    let env = |env: Value| json!({ "containers": [{ "name": "worker", "env": [env] }] });
+    let volume = |volume: Value| {
+        json!({ "containers": [{ "name": "worker" }],
+            "volumes": [{ "name": "v", "secret": volume }] })
+    };
+    let projected = |items: Value| {
+        let source = json!({ "secret": { "name": "shared", "items": items } });
+        json!({ "containers": [{ "name": "worker" }],
+            "volumes": [{ "name": "v", "projected": { "sources": [source] } }] })
+    };
+    let all = json!({ "containers": [{ "name": "worker", "envFrom": [{ "secretRef": { "name": "shared" } }] }] });
+    for (pod, takes_all) in [
+        (env(key), false),
+        (volume(json!({ "secretName": "shared", "items": items })), false),
+        (projected(items), false),
+        (volume(json!({ "secretName": "shared" })), true),
+        (volume(json!({ "secretName": "shared", "items": [] })), true),
+        (projected(Value::Null), true),
+        (all, true),
+    ] {
+        let document = with(http_url(), "/spec/template/spec", pod.clone());
+        let template = |ours: &[u8], others: &[u8]| {
+            let contents = Contents::of([("ours", ours), ("others", others)]);
+            let found = References {
+                secrets: [("shared".to_owned(), Known::Found(contents))].into(),
+                ..References::default()
+            };
+            let fleet = validate(&typed(&document), &found).unwrap();
+            build(&fleet, &settings()).deployment.spec.template
+        };
+        let before = template(b"one", b"one");
+        assert_ne!(template(b"two", b"one"), before, "{pod}");
+        assert_eq!(template(b"one", b"two") != before, takes_all, "{pod}");
+    }
+}

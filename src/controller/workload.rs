@@ -303,8 +303,7 @@ mod tests {
     #[test]
     fn a_template_is_rolled_out_when_it_was_seen_and_no_older_pod_is_left() {
         let rolled_out = |status| is_rolled_out(&deployment(status));
-        let all_new =
-            json!({ "observedGeneration": 2, "replicas": 3, "readyReplicas": 1, "updatedReplicas": 3 });
+        let all_new = json!({ "observedGeneration": 2, "replicas": 3, "readyReplicas": 1, "updatedReplicas": 3 });
         assert!(rolled_out(all_new.clone()));
         assert!(rolled_out(json!({ "observedGeneration": 2 })), "no pods");
         for old in [
@@ -417,8 +416,10 @@ mod tests {
     #[test]
     fn a_pod_that_has_ended_is_nobodys_trouble() {
         let evicted = |state: Value| {
-            pod(json!({ "phase": "Failed", "reason": "Evicted", "containerStatuses": [{ "name": "worker", "image": "",
-                "imageID": "", "ready": false, "restartCount": 2, "state": state }] }))
+            pod(
+                json!({ "phase": "Failed", "reason": "Evicted", "containerStatuses": [{ "name": "worker", "image": "",
+                "imageID": "", "ready": false, "restartCount": 2, "state": state }] }),
+            )
         };
         let ended = evicted(json!({ "terminated": { "exitCode": 137, "reason": "OOMKilled" } }));
         let waited = evicted(json!({ "waiting": { "reason": "CrashLoopBackOff" } }));

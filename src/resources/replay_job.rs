@@ -1,7 +1,7 @@
 //! The Job that carries a `DeadLetterReplay` out, in a pod like those of the fleet.
 //!
-//! Of the fleet's template it takes where the pod may run, as whom and with which resources; containers,
-//! volumes, labels and annotations are the handler's business. Of the Secrets it has those for Kafka.
+//! Of the fleet's template it takes where the pod may run, as whom and with which resources, and its labels and
+//! annotations; containers and volumes are the handler's business. Of the Secrets it has those for Kafka.
 
 use std::collections::BTreeMap;
 
@@ -20,7 +20,7 @@ use super::pod_template::overlaid;
 use super::worker_container::security_context;
 use super::{Settings, pod_template, secrets};
 use crate::api::names::{
-    LABEL_REPLAY, LABEL_REPLAYED, MANAGED_BY, REPLAY_APP_NAME, WORKER_CONTAINER,
+    LABEL_CONSUMER, LABEL_REPLAY, LABEL_REPLAYED, MANAGED_BY, REPLAY_APP_NAME, WORKER_CONTAINER,
 };
 use crate::fleet::{Fleet, Handler};
 use crate::worker_config::replay::{ENV_REPLAY, GIVEN_UP, INCOMPLETE, ReplayConfig, TOO_MANY_FAIL};
@@ -44,11 +44,12 @@ pub struct Owner {
 /// The Job that does what `config` says with the dead letters of `fleet`.
 pub fn replay_job(fleet: &Fleet, owner: &Owner, config: &ReplayConfig, settings: &Settings) -> Job {
     let labels = labels(fleet, owner);
+    let pod_metadata = pod_metadata(fleet, labels.clone());
     Job {
         metadata: ObjectMeta {
             name: Some(owner.name.clone()),
             namespace: Some(fleet.namespace.clone()),
-            labels: Some(labels.clone()),
+            labels: Some(labels),
             owner_references: Some(vec![OwnerReference {
                 api_version: "drover.dev/v1alpha1".to_owned(),
                 kind: "DeadLetterReplay".to_owned(),
@@ -63,10 +64,7 @@ pub fn replay_job(fleet: &Fleet, owner: &Owner, config: &ReplayConfig, settings:
             backoff_limit: Some(RETRIES),
             pod_failure_policy: Some(failure_policy()),
             template: PodTemplateSpec {
-                metadata: Some(ObjectMeta {
-                    labels: Some(labels),
-                    ..ObjectMeta::default()
-                }),
+                metadata: Some(pod_metadata),
                 spec: Some(pod(fleet, config, settings)),
             },
             ..JobSpec::default()
@@ -86,6 +84,19 @@ fn labels(fleet: &Fleet, owner: &Owner) -> BTreeMap<String, String> {
     ]
     .map(|(name, value)| (name.to_owned(), value.to_owned()))
     .into()
+}
+
+/// The template's labels and annotations, by which a mesh or a policy knows what to do with a pod, and ours.
+fn pod_metadata(fleet: &Fleet, ours: BTreeMap<String, String>) -> ObjectMeta {
+    let written = fleet.template.metadata.clone().unwrap_or_default();
+    let mut labels = written.labels.unwrap_or_default();
+    // It would be counted as a pod of the fleet.
+    labels.remove(LABEL_CONSUMER);
+    ObjectMeta {
+        labels: Some(overlaid(labels, Some(ours))),
+        annotations: written.annotations,
+        ..ObjectMeta::default()
+    }
 }
 
 /// What is gained by no other attempt ends the Job; a pod that its node sends away counts as none.

@@ -209,11 +209,7 @@ async fn children_are_rendered_as_the_api_server_takes_them() {
         .collect();
     assert_eq!(
         kinds,
-        [
-            "ServiceAccount",
-            "PodDisruptionBudget",
-            "Deployment"
-        ]
+        ["ServiceAccount", "PodDisruptionBudget", "Deployment"]
     );
     let mut deployment = documents[2].value.clone().unwrap();
     assert_eq!(

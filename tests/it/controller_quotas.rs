@@ -3,12 +3,12 @@
 
 use drover::api::KafkaConsumer;
 use drover::fleet::{References, validate};
-use drover::resources::{Owner, Settings, build, replay_job};
-use drover::worker_config::replay::ReplayConfig;
+use drover::resources::{build, replay_job};
 use k8s_openapi::api::core::v1::{Pod, PodSpec, ResourceQuota};
 use kube::api::{Api, ObjectMeta, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 
+use crate::replay_job::{config, owner, settings};
 use crate::support::consumers::{all, typed, with};
 use crate::support::control_plane::control_plane;
 use crate::support::operator::{Operator, wait_for};
@@ -93,21 +93,7 @@ async fn pods_of_fleets_and_replays_are_admitted_where_a_quota_counts_all() {
     let namespace = control_plane().namespace(&client).await;
     limit(&client, &namespace, on_everything()).await;
     let pods = Api::<Pod>::namespaced(client, &namespace);
-    let settings = Settings {
-        worker_image: "drover.local/worker:1".to_owned(),
-        image_pull_policy: None,
-    };
-    let config: ReplayConfig = serde_json::from_value(json!({
-        "replay": "a/b", "id": "i", "bootstrapServers": "k:1", "properties": {}, "security": {},
-        "consumer": "c", "topics": [], "retryTopic": null, "deadLetterTopic": "d", "filter": {},
-        "to": null, "toSource": false, "rate": null, "dryRun": false, "maxReplays": 3,
-        "stopAt": 50, "settleMillis": 0, "bypass": null,
-    }))
-    .unwrap();
-    let owner = Owner {
-        name: "again".to_owned(),
-        uid: "00000000-0000-0000-0000-000000000001".to_owned(),
-    };
+    let settings = settings();
     for (name, document) in all() {
         let consumer: KafkaConsumer = typed(&with_resources(document));
         let fleet = validate(&consumer, &References::default()).unwrap();
@@ -116,7 +102,7 @@ async fn pods_of_fleets_and_replays_are_admitted_where_a_quota_counts_all() {
         let admitted = tried(&pods, &pod, template.spec.unwrap()).await;
         assert_eq!(admitted, Ok(()), "{name}");
 
-        let job = replay_job(&fleet, &owner, &config, &settings);
+        let job = replay_job(&fleet, &owner("again"), &config(), &settings);
         let spec = job.spec.unwrap().template.spec.unwrap();
         let admitted = tried(&pods, &pod, spec).await;
         assert_eq!(admitted, Ok(()), "a replay of {name}");

@@ -12,7 +12,7 @@ use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, ResourceExt};
 use serde_json::{Value, json};
 
-use crate::support::consumers::{all, typed, with};
+use crate::support::consumers::{all, http_url, typed, with};
 use crate::support::operator::{Operator, wait_for};
 
 const DEAD: &str = "events.dlq";
@@ -255,6 +255,78 @@ async fn somebody_elses_job_and_what_cannot_be_read_stop_no_other_replay() {
     assert_eq!(left.spec.unwrap().suspend, Some(true));
 }
 
+/// By them a mesh is told to leave a pod alone, and a policy to let it through.
+#[test]
+fn the_pod_has_labels_and_annotations_of_the_template_and_is_none_of_the_fleets_all_the_same() {
+    let metadata = json!({
+        "labels": { "egress": "kafka", "drover.dev/consumer": "fleet", "drover.dev/replay": "other",
+            "app.kubernetes.io/managed-by": "Helm" },
+        "annotations": { "sidecar.istio.io/inject": "false" },
+    });
+    let document = with(http_url(), "/spec/template/metadata", metadata);
+    let fleet = validate(&typed(&document), &References::default()).unwrap();
+    let job = replay_job(&fleet, &owner("again"), &config(), &settings());
+    let metadata = job.spec.unwrap().template.metadata.unwrap();
+    let annotations = metadata.annotations.unwrap();
+    assert_eq!(annotations["sidecar.istio.io/inject"], "false");
+    let labels = metadata.labels.unwrap();
+    assert_eq!(labels["egress"], "kafka");
+    assert_eq!(labels["drover.dev/replay"], "again");
+    assert_eq!(labels["app.kubernetes.io/managed-by"], "drover");
+    assert_eq!(labels.get("drover.dev/consumer"), None);
+}
+
+#[test]
+fn its_resources_are_those_of_the_worker_where_they_are_written() {
+    let resources = |document: &Value| {
+        let fleet = validate(&typed(document), &References::default()).unwrap();
+        let job = replay_job(&fleet, &owner("again"), &config(), &settings());
+        let pod = job.spec.unwrap().template.spec.unwrap();
+        json!(pod.containers[0].resources)
+    };
+    let written = |resources: Value| {
+        let worker = json!([{ "name": "worker", "resources": resources }]);
+        with(http_url(), "/spec/template/spec/containers", worker)
+    };
+    assert_eq!(
+        resources(&http_url()),
+        json!({ "requests": { "cpu": "50m", "memory": "64Mi" }, "limits": { "memory": "512Mi" } })
+    );
+    let devices = json!({ "limits": { "cpu": "20m", "memory": "64Mi", "nvidia.com/gpu": "1" } });
+    assert_eq!(
+        resources(&written(devices)),
+        json!({ "requests": { "cpu": "20m", "memory": "64Mi" }, "limits": { "cpu": "20m", "memory": "256Mi" } })
+    );
+    assert_eq!(
+        resources(&written(json!({ "requests": { "memory": "1Gi" } }))),
+        json!({ "requests": { "cpu": "50m", "memory": "1Gi" }, "limits": { "memory": "1Gi" } })
+    );
+}
+
+pub fn owner(name: &str) -> Owner {
+    Owner {
+        name: name.to_owned(),
+        uid: "00000000-0000-0000-0000-000000000001".to_owned(),
+    }
+}
+
+pub fn config() -> ReplayConfig {
+    serde_json::from_value(json!({
+        "replay": "a/b", "id": "i", "bootstrapServers": "k:1", "properties": {}, "security": {},
+        "consumer": "c", "topics": [], "retryTopic": null, "deadLetterTopic": "d", "filter": {},
+        "to": null, "toSource": false, "rate": null, "dryRun": false, "maxReplays": 3,
+        "stopAt": 50, "settleMillis": 0, "bypass": null,
+    }))
+    .unwrap()
+}
+
+pub fn settings() -> Settings {
+    Settings {
+        worker_image: "drover.local/worker:1".to_owned(),
+        image_pull_policy: None,
+    }
+}
+
 /// What Drover makes is admitted where the level is `restricted`, whatever the fleet.
 #[tokio::test]
 async fn pods_of_replays_are_admitted_where_pod_security_is_restricted() {
@@ -274,26 +346,12 @@ async fn pods_of_replays_are_admitted_where_pod_security_is_restricted() {
         dry_run: true,
         ..PostParams::default()
     };
-    let settings = Settings {
-        worker_image: "drover.local/worker:1".to_owned(),
-        image_pull_policy: None,
-    };
     for (name, document) in all() {
         let consumer: KafkaConsumer = typed(&document);
         let mut fleet = validate(&consumer, &References::default()).unwrap();
         fleet.namespace.clone_from(&namespace);
-        let owner = Owner {
-            name: format!("of-{}", name.replace('_', "-")),
-            uid: "00000000-0000-0000-0000-000000000001".to_owned(),
-        };
-        let config: ReplayConfig = serde_json::from_value(json!({
-            "replay": "a/b", "id": "i", "bootstrapServers": "k:1", "properties": {}, "security": {},
-            "consumer": "c", "topics": [], "retryTopic": null, "deadLetterTopic": "d", "filter": {},
-            "to": null, "toSource": false, "rate": null, "dryRun": false, "maxReplays": 3,
-            "stopAt": 50, "settleMillis": 0, "bypass": null,
-        }))
-        .unwrap();
-        let job = replay_job(&fleet, &owner, &config, &settings);
+        let owner = owner(&format!("of-{}", name.replace('_', "-")));
+        let job = replay_job(&fleet, &owner, &config(), &settings());
         let made = jobs.create(&dry, &job).await;
         assert!(made.is_ok(), "{name}: {}", made.unwrap_err());
         let template = job.spec.unwrap().template;

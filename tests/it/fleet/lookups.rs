@@ -133,7 +133,10 @@ fn only_keys_that_are_named_change_the_pod() {
     let all = json!({ "containers": [{ "name": "worker", "envFrom": [{ "secretRef": { "name": "shared" } }] }] });
     for (pod, takes_all) in [
         (env(key), false),
-        (volume(json!({ "secretName": "shared", "items": items })), false),
+        (
+            volume(json!({ "secretName": "shared", "items": items })),
+            false,
+        ),
         (projected(items), false),
         (volume(json!({ "secretName": "shared" })), true),
         (volume(json!({ "secretName": "shared", "items": [] })), true),

@@ -8,7 +8,7 @@ use drover::fleet::{References, validate};
 use drover::resources::{self, build};
 use drover::worker_config::{ENV_CONFIG, WorkerConfig};
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
-use k8s_openapi::api::core::v1::{ConfigMap, Pod, PodSpec};
+use k8s_openapi::api::core::v1::{ConfigMap, Pod, PodSpec, ServiceAccount};
 use kube::ResourceExt;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
@@ -121,6 +121,12 @@ async fn make_as_an_earlier_version(operator: &Operator, consumer: &KafkaConsume
     };
     let maps = operator.api::<ConfigMap>();
     maps.create(&PostParams::default(), &map).await.unwrap();
+    let accounts = operator.api::<ServiceAccount>();
+    let account = &desired.service_account;
+    accounts
+        .create(&PostParams::default(), account)
+        .await
+        .unwrap();
     let mut deployment = json!(desired.deployment_for_create(2));
     let env = &mut deployment["spec"]["template"]["spec"]["containers"][0]["env"][1];
     assert_eq!(env["name"], ENV_CONFIG);

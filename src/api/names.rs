@@ -74,8 +74,10 @@ pub fn is_object_name(name: &str) -> bool {
     name.len() <= 253 && name.split('.').all(label)
 }
 
-/// The condition type of a DeadLetterReplay.
+/// The condition type of a DeadLetterReplay: all was dealt with.
 pub const COMPLETE: &str = "Complete";
+/// The condition type of a DeadLetterReplay: it has ended without that.
+pub const FAILED: &str = "Failed";
 /// The reasons that it gives.
 pub mod replay_reason {
     /// The KafkaConsumer does not exist.

@@ -138,7 +138,7 @@ impl Cluster {
         let server = &self.server;
         match &error {
             kube::Error::Api(answer) if answer.code == 404 => anyhow!(
-                "{server} does not know KafkaConsumers; install them: drover crd | kubectl apply --server-side -f -"
+                "{server} does not know KafkaConsumers; install Drover: helm install drover charts/drover, or these alone: drover crd | kubectl apply --server-side -f -"
             ),
             _ => self.unanswered_of("kafkaconsumers.drover.dev", error),
         }

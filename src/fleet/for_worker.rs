@@ -75,7 +75,7 @@ pub fn worker_config(fleet: &Fleet) -> Option<WorkerConfig> {
     };
     let handler = match &fleet.handler {
         Handler::Url(url) => http(url.clone(), None, false),
-        Handler::Port { port, path } => http(format!("http://127.0.0.1:{port}{path}"), None, true),
+        Handler::Port { port, path } => http(format!("http://localhost:{port}{path}"), None, true),
         Handler::Socket { socket, path } => http(
             format!("http://localhost{path}"),
             Some(socket.clone()),

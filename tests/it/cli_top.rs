@@ -297,7 +297,7 @@ fn what_is_wrong_from_the_beginning_is_an_error_in_one_line() {
         ),
         (
             api_server(404, json!("404 page not found\n")),
-            "does not know KafkaConsumers; install them: drover crd | kubectl apply",
+            "does not know KafkaConsumers; install Drover: helm install drover charts/drover, or these alone: drover crd | kubectl apply",
         ),
         (api_server(403, forbidden), "refuses: User \"ann\" cannot"),
         (api_server(401, unauthorized), "refuses: Unauthorized"),

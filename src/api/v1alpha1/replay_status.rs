@@ -49,7 +49,8 @@ pub struct DeadLetterReplayStatus {
     /// What would be replayed, with `spec.dryRun`.
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "readable")]
     pub would_replay: Option<WouldReplay>,
-    /// `Complete`: whether all was dealt with, and if not, why.
+    /// `Complete`: whether all was dealt with, and if not, why. `Failed`: it has ended (`Stopped` or
+    /// `Failed`) without that.
     #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "readable")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,

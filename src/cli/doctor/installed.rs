@@ -51,7 +51,7 @@ async fn crd(cluster: &Cluster, chain: &mut Chain) -> bool {
     let found = match crds.get_opt(CRD).await {
         Ok(Some(found)) => found,
         Ok(None) => {
-            chain.wrong("CRD", "KafkaConsumers are not installed; install them: drover crd | kubectl apply --server-side -f -");
+            chain.wrong("CRD", "KafkaConsumers are not installed; install Drover: helm install drover charts/drover, or these alone: drover crd | kubectl apply --server-side -f -");
             return false;
         }
         Err(kube::Error::Api(answer)) if answer.code == 403 => {
@@ -86,10 +86,23 @@ async fn crd(cluster: &Cluster, chain: &mut Chain) -> bool {
         None => chain.well("CRD", "installed, of this version"),
         Some(field) => chain.wrong(
             "CRD",
-            &format!("it is of another version than this program, {field} differs; bring both to one version: drover crd | kubectl apply --server-side -f -"),
+            &format!("it is of another version than this program, {field} differs; bring both to one version: {}", of_this_version(&found)),
         ),
     }
     true
+}
+
+/// The command that brings the CRD to this program's version, for who owns it: Helm's fields are Helm's to change.
+fn of_this_version(found: &CustomResourceDefinition) -> String {
+    let owner = found.labels().get("app.kubernetes.io/managed-by");
+    if owner.is_none_or(|owner| owner != "Helm") {
+        return "drover crd | kubectl apply --server-side -f -".to_owned();
+    }
+    let said = |name: &str| found.annotations().get(name);
+    let release = said("meta.helm.sh/release-name").map_or("drover", String::as_str);
+    let namespace = said("meta.helm.sh/release-namespace");
+    let namespace = namespace.map_or_else(String::new, |name| format!(" --namespace {name}"));
+    format!("helm upgrade {release} charts/drover{namespace} --reset-then-reuse-values, with the chart of this version")
 }
 
 /// False only if it is known that there are none: what cannot be read may be there.
@@ -226,5 +239,26 @@ async fn controller(cluster: &Cluster, namespace: Option<&str>, chain: &mut Chai
             }
             false => chain.wrong(&what, &says),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_made_the_definition_brings_it_to_this_version() {
+        let mut found = api::crd();
+        let plain = "drover crd | kubectl apply --server-side -f -";
+        assert_eq!(of_this_version(&found), plain);
+        let labels = found.metadata.labels.get_or_insert_default();
+        labels.insert("app.kubernetes.io/managed-by".to_owned(), "Helm".to_owned());
+        let annotations = found.metadata.annotations.get_or_insert_default();
+        for (name, value) in [("name", "events"), ("namespace", "platform")] {
+            annotations.insert(format!("meta.helm.sh/release-{name}"), value.to_owned());
+        }
+        let said = of_this_version(&found);
+        let upgrade = "helm upgrade events charts/drover --namespace platform";
+        assert!(said.starts_with(upgrade), "{said}");
     }
 }

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 use super::progress::Counts;
-use crate::api::names::{COMPLETE, replay_reason as reason};
+use crate::api::names::{COMPLETE, FAILED, replay_reason as reason};
 use crate::api::{DeadLetterReplayStatus, ReplayPhase};
 use crate::k8s::events::Announcement;
 
@@ -42,13 +42,20 @@ pub fn status(
     now: Timestamp,
 ) -> DeadLetterReplayStatus {
     let begun = said.phase == ReplayPhase::Running || said.counts.attempts.is_some();
-    let state = match said.phase {
-        ReplayPhase::Complete => "True",
-        _ => "False",
+    let condition = |kind: &str, holds: bool| {
+        let state = if holds { "True" } else { "False" };
+        let was = before.conditions.iter().find(|was| was.type_ == kind);
+        let since = was.filter(|was| was.status == state);
+        Condition {
+            type_: kind.to_owned(),
+            status: state.to_owned(),
+            reason: said.reason.to_owned(),
+            message: said.message.clone(),
+            observed_generation: generation,
+            last_transition_time: since.map_or(Time(now), |was| was.last_transition_time.clone()),
+        }
     };
-    let was = before.conditions.iter().find(|was| was.type_ == COMPLETE);
-    let since = was.filter(|was| was.status == state);
-    let since = since.map_or(Time(now), |was| was.last_transition_time.clone());
+    let complete = said.phase == ReplayPhase::Complete;
     DeadLetterReplayStatus {
         observed_generation: generation,
         phase: Some(said.phase),
@@ -61,14 +68,10 @@ pub fn status(
         failed_again: said.counts.failed_again,
         left_out: said.counts.left_out,
         would_replay: said.counts.would_replay.clone(),
-        conditions: vec![Condition {
-            type_: COMPLETE.to_owned(),
-            status: state.to_owned(),
-            reason: said.reason.to_owned(),
-            message: said.message.clone(),
-            observed_generation: generation,
-            last_transition_time: since,
-        }],
+        conditions: vec![
+            condition(COMPLETE, complete),
+            condition(FAILED, said.phase.is_final() && !complete),
+        ],
     }
 }
 
@@ -116,6 +119,27 @@ mod tests {
         );
         assert_eq!(done.conditions[0].status, "True");
         assert_eq!(done.conditions[0].last_transition_time, Time(at(3)));
+    }
+
+    #[test]
+    fn who_waits_for_its_end_hears_of_a_bad_one_too() {
+        let conditions = |phase| {
+            let said = Said::new(phase, reason::RUNNING, "x".to_owned());
+            let told = status(&said, &DeadLetterReplayStatus::default(), None, "id", at(1));
+            let told = told.conditions.into_iter();
+            told.map(|said| (said.type_, said.status)).collect::<Vec<_>>()
+        };
+        for (phase, complete, failed) in [
+            (ReplayPhase::Pending, "False", "False"),
+            (ReplayPhase::Running, "False", "False"),
+            (ReplayPhase::Complete, "True", "False"),
+            (ReplayPhase::Stopped, "False", "True"),
+            (ReplayPhase::Failed, "False", "True"),
+        ] {
+            let expected = [(COMPLETE, complete), (FAILED, failed)];
+            let expected = expected.map(|(kind, state)| (kind.to_owned(), state.to_owned()));
+            assert_eq!(conditions(phase), expected, "{phase:?}");
+        }
     }
 
     #[test]

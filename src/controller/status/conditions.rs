@@ -252,32 +252,30 @@ fn scaling_active(facts: &Facts<'_>) -> Judgement {
             );
         }
         ScalingMode::Recommend => {
-            return no(
-                "RecommendOnly",
-                "sizes are recommended in status.scaling.wanted, not set; set spec.scaling.mode to Auto to act on them",
-            );
+            let note = "sizes are recommended in status.scaling.wanted, not set; set spec.scaling.mode to Auto to act on them";
+            return no("RecommendOnly", unused_replicas(fleet, note));
         }
         ScalingMode::Auto => {}
     }
     match &facts.kafka {
         Kafka::Unasked => unknown("NotAskedYet", "offsets have not been read yet"),
-        Kafka::Unreachable { .. } => no(
-            "KafkaUnreachable",
-            "the size is left as it is while offsets cannot be read",
-        ),
-        Kafka::Read(_) if lag_is_unknown(facts) => no(
-            "LagUnknown",
-            "the size is left as it is: what waits is not known at present; see status.scaling.reasons",
-        ),
-        Kafka::Read(_) => {
-            let ignored = fleet.manual_replicas.is_some();
-            let note = if ignored {
-                "sizes follow decisions; spec.replicas is not used in mode Auto"
-            } else {
-                "sizes follow decisions"
-            };
-            yes("Auto", note)
+        Kafka::Unreachable { .. } => {
+            let note = "the size is left as it is while offsets cannot be read";
+            no("KafkaUnreachable", unused_replicas(fleet, note))
         }
+        Kafka::Read(_) if lag_is_unknown(facts) => {
+            let note = "the size is left as it is: what waits is not known at present; see status.scaling.reasons";
+            no("LagUnknown", unused_replicas(fleet, note))
+        }
+        Kafka::Read(_) => yes("Auto", unused_replicas(fleet, "sizes follow decisions")),
+    }
+}
+
+/// The note, and what `kubectl scale` does not say where it changes nothing.
+fn unused_replicas(fleet: &Fleet, note: &str) -> String {
+    match fleet.manual_replicas {
+        Some(_) => format!("{note}; spec.replicas is not used in mode {:?}", fleet.mode),
+        None => note.to_owned(),
     }
 }
 

@@ -60,7 +60,7 @@ fn what_is_wrong_with_a_cluster_is_said_with_what_to_do() {
         // What an API server says of a path that it does not know.
         (
             api_server(404, json!("404 page not found\n")),
-            &["does not know KafkaConsumers; install them: drover crd | kubectl apply"],
+            &["does not know KafkaConsumers; install Drover: helm install drover charts/drover, or these alone: drover crd | kubectl apply"],
         ),
         (
             api_server(403, failure(403, "Forbidden", forbidden)),
@@ -196,7 +196,7 @@ fn a_cluster_without_the_resource_is_told_by_the_doctor() {
     let last = out.lines().last().unwrap();
     assert!(
         last.starts_with(
-            "First of all, CRD: KafkaConsumers are not installed; install them: drover crd"
+            "First of all, CRD: KafkaConsumers are not installed; install Drover: helm install drover charts/drover, or these alone: drover crd"
         ),
         "{out}"
     );

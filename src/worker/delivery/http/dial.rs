@@ -1,7 +1,7 @@
 //! Connects to a name that may have several addresses.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use futures::StreamExt as _;
@@ -12,12 +12,24 @@ use tokio::time::timeout;
 /// An address that has said nothing for so long is not waited for: the next is tried beside it (RFC 8305, section 5).
 const NEXT_AFTER: Duration = Duration::from_millis(250);
 
-/// Looks `host` up and connects to the first of its addresses that takes the connection.
+/// Looks `host` up and connects to the first of its addresses that takes the connection. `localhost` needs no looking
+/// up (RFC 6761, section 6.3): it is both loopbacks, as a server that binds that name may listen on either.
 ///
 /// # Errors
 /// Of the look-up, or of the last address that refused.
 pub(super) async fn dial(host: &str, port: u16) -> io::Result<TcpStream> {
-    first_of(lookup_host((host, port)).await?.collect()).await
+    let addresses = match host {
+        "localhost" => loopbacks(port).into(),
+        _ => lookup_host((host, port)).await?.collect(),
+    };
+    first_of(addresses).await
+}
+
+fn loopbacks(port: u16) -> [SocketAddr; 2] {
+    [
+        (Ipv4Addr::LOCALHOST, port).into(),
+        (Ipv6Addr::LOCALHOST, port).into(),
+    ]
 }
 
 async fn first_of(addresses: Vec<SocketAddr>) -> io::Result<TcpStream> {
@@ -73,6 +85,16 @@ mod tests {
             let all = first.iter().copied().chain([good]).collect();
             let stream = first_of(all).await.unwrap();
             assert_eq!(stream.peer_addr().unwrap(), good, "{first:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_server_on_either_loopback_is_on_localhost() {
+        for address in ["127.0.0.1:0", "[::1]:0"] {
+            let server = TcpListener::bind(address).await.unwrap();
+            let address = server.local_addr().unwrap();
+            let stream = dial("localhost", address.port()).await.unwrap();
+            assert_eq!(stream.peer_addr().unwrap(), address);
         }
     }
 

@@ -36,15 +36,17 @@ class UserEventsConsumer
     nil
   end
 
-  # Whether the record is done with; it is not if the process is to stop before.
+  # Whether the record is done with; it is not if the process is to stop before. A record that is tried again for
+  # longer than max.poll.interval.ms costs this process its partitions: it ends, and the next one goes on with it.
   def finish(message)
-    process(message)
+    begin
+      process(message)
+    rescue JSON::ParserError
+      Rails.logger.warn "passing over #{place(message)}: it is no event in JSON"
+    rescue ActiveRecord::Encryption::Errors::Base => error
+      dead_letter(message, error)
+    end
     true
-  rescue JSON::ParserError
-    Rails.logger.warn "passing over #{place(message)}: it is no JSON"
-    true
-  rescue ActiveRecord::Encryption::Errors::Base => error
-    dead_letter(message, error)
   rescue StandardError => error
     Rails.logger.error "#{place(message)}: #{error.class}: #{error.message}; trying again"
     sleep PAUSE
@@ -52,8 +54,8 @@ class UserEventsConsumer
   end
 
   def process(message)
-    event = JSON.parse(message.payload)
-    event = JSON.parse(ActiveRecord::Encryption.encryptor.decrypt(message.payload)) if event.key?("p") && event.key?("h")
+    event = parse(message.payload)
+    event = parse(ActiveRecord::Encryption.encryptor.decrypt(message.payload)) if event.key?("p") && event.key?("h")
     mark = "processed/#{event["event_id"]}"
     unless Rails.cache.write(mark, true, unless_exist: true, expires_in: 1.day)
       return Rails.logger.info("#{place(message)} was processed before")
@@ -66,10 +68,15 @@ class UserEventsConsumer
     end
   end
 
+  # A tombstone has no payload, and JSON may be a number or a list.
+  def parse(text)
+    event = JSON.parse(text.to_s)
+    event.is_a?(Hash) ? event : raise(JSON::ParserError, "not an object")
+  end
+
   def dead_letter(message, error)
     dead_letters.produce(topic: "#{message.topic}.dlq", key: message.key, payload: message.payload).wait(max_wait_timeout: 10)
     Rails.logger.warn "dead-lettered #{place(message)}: #{error.class}"
-    true
   end
 
   def place(message) = "#{message.topic}/#{message.partition}/#{message.offset}"

@@ -70,6 +70,18 @@ async fn wrong_replays_are_refused_at_apply_with_field_and_remedy() {
         ),
         (
             "a",
+            json!({ "filter": { "since": "1h", "until": "2h" } }),
+            "spec.filter",
+            "correct one of them",
+        ),
+        (
+            "a",
+            json!({ "filter": { "since": "2026-11-02T06:00:00Z", "until": "2026-11-01T06:00:00Z" } }),
+            "spec.filter",
+            "correct one of them",
+        ),
+        (
+            "a",
             json!({ "filter": { "offsets": "5-7" } }),
             "spec.filter.offsets",
             "100..200",

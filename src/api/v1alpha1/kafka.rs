@@ -12,6 +12,14 @@ use crate::api::text;
 /// Where Kafka is and how to speak to it.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = ("!has(self.groupProtocol) || self.groupProtocol != 'Consumer' || !has(self.properties) || !self.properties.exists(name, name in ['partition.assignment.strategy', 'session.timeout.ms', 'heartbeat.interval.ms'])",
+                  "spec.kafka.properties: partition.assignment.strategy, session.timeout.ms and heartbeat.interval.ms are for spec.kafka.groupProtocol Classic, but it is Consumer, with which they are the broker's matter; remove them"),
+    validation = ("(has(self.groupProtocol) && self.groupProtocol == 'Consumer') || !has(self.properties) || !('group.remote.assignor' in self.properties)",
+                  "spec.kafka.properties: group.remote.assignor is for spec.kafka.groupProtocol Consumer, but it is Classic; remove it or change the protocol"),
+    validation = ("!has(self.properties) || !('partition.assignment.strategy' in self.properties) || self.properties['partition.assignment.strategy'].matches('^ *(cooperative-sticky|range( *, *roundrobin)?|roundrobin( *, *range)?) *$')",
+                  "spec.kafka.properties: partition.assignment.strategy names the assignors of the group, and eager and cooperative ones do not mix; write cooperative-sticky, range, roundrobin, or range,roundrobin"),
+)]
 pub struct Kafka {
     /// Brokers to begin with: `host:port`, several with commas.
     #[schemars(schema_with = "text::bootstrap_servers")]

@@ -115,6 +115,9 @@ pub struct ConsumerRef {
 /// Which dead letters. What is given together must hold together.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase", default)]
+#[schemars(extend("x-kubernetes-validations" = [
+    { "rule": "!has(self.since) || !has(self.until) || self.since.matches('^[0-9]{4}-') != self.until.matches('^[0-9]{4}-') || (self.since.matches('^[0-9]{4}-') ? timestamp(self.since) < timestamp(self.until) : duration(self.since) > duration(self.until))", "message": "spec.filter.until is not after spec.filter.since, so no dead letter is meant; correct one of them" }
+]))]
 pub struct LetterFilter {
     /// Of one of these reasons, such as `Rejected`, or another tool's class of error.
     #[serde(skip_serializing_if = "Vec::is_empty")]

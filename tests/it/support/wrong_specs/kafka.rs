@@ -39,6 +39,39 @@ pub(super) fn wrong_kafka() -> Vec<Wrong> {
             "spec.kafka.tls.caSecret.name",
             "correct the name",
         ),
+        // Properties of the other protocol.
+        wrong(
+            url(
+                "/spec/kafka",
+                json!({ "bootstrapServers": "k:9092", "groupProtocol": "Consumer", "properties": { "session.timeout.ms": "10000" } }),
+            ),
+            "spec.kafka",
+            "remove them",
+        ),
+        wrong(
+            url(
+                "/spec/kafka",
+                json!({ "bootstrapServers": "k:9092", "groupProtocol": "Consumer", "properties": { "partition.assignment.strategy": "range" } }),
+            ),
+            "spec.kafka",
+            "remove them",
+        ),
+        wrong(
+            url(
+                "/spec/kafka/properties",
+                json!({ "group.remote.assignor": "uniform" }),
+            ),
+            "spec.kafka",
+            "remove it or change the protocol",
+        ),
+        wrong(
+            url(
+                "/spec/kafka/properties",
+                json!({ "partition.assignment.strategy": "range,cooperative-sticky" }),
+            ),
+            "spec.kafka",
+            "write cooperative-sticky",
+        ),
         wrong(
             url("/spec/topics", json!([])),
             "spec.topics",

@@ -300,6 +300,7 @@ mod tests {
             pods: BTreeMap::new(),
             dead_letter: None,
             handler: None,
+            oldest: None,
             foreign: 0,
             members: None,
             forgotten: false,

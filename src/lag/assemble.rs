@@ -176,6 +176,7 @@ impl Memory {
             pods: self.pods.clone(),
             dead_letter,
             handler,
+            oldest: None,
             foreign,
             members: None,
             forgotten,

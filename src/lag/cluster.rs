@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use tracing::debug;
 
 use super::fleet::Fleet;
-use super::gaps;
+use super::{ages, gaps};
 use super::groups::Groups;
 use super::round::Counters;
 use super::sleepers::{self, Sleepers};
@@ -47,7 +47,7 @@ pub(super) struct Cluster<K> {
     arrivals: Mutex<Option<UnboundedReceiver<TopicPartition>>>,
     /// Which fleets sleep, or where, has changed.
     restless: AtomicBool,
-    /// Somebody looks whether there is a record where a commit stands before the end.
+    /// Somebody looks at records themselves: whether there is one where a commit stands before the end, or how old it is.
     looks: AtomicBool,
 }
 
@@ -154,7 +154,7 @@ impl<K: Ord + Clone + Send + Sync + 'static> Cluster<K> {
             Err(error) => Err(error.clone()),
         };
         self.counters.round(began.elapsed());
-        self.look_for_records(&due);
+        self.look_at_records(&due);
         match outcome {
             Ok(()) => task.failures = 0,
             Err(error) => {
@@ -167,39 +167,65 @@ impl<K: Ord + Clone + Send + Sync + 'static> Cluster<K> {
         }
     }
 
-    /// Looks at what stands between commit and end of a consumer that does not say more, one topic at a time, beside
-    /// the rounds.
-    fn look_for_records(self: &Arc<Self>, due: &BTreeMap<K, Need>) {
+    /// Looks at what stands between commit and end of a consumer that does not say more, and at how old what nobody saw
+    /// come is; one topic at a time, beside the rounds.
+    fn look_at_records(self: &Arc<Self>, due: &BTreeMap<K, Need>) {
         if self.looks.load(Relaxed) {
             return;
         }
         let now = clock::now();
-        let found = {
-            let mut fleets = self.lock();
-            let mut of_own = due.iter().filter(|(_, need)| need.own_consumer);
-            of_own.find_map(|(key, need)| {
-                let (topic, doubts) = fleets.get_mut(key)?.gaps.doubts(now)?;
-                Some((key.clone(), need.source.clone(), topic, doubts))
-            })
+        let doubts = |(key, need): (&K, &Need)| {
+            let (topic, doubts) = self.lock().get_mut(key)?.gaps.doubts(now)?;
+            Some((key.clone(), need.source.clone(), topic, doubts))
         };
-        let Some((key, source, topic, doubts)) = found else {
-            return;
+        if let Some((key, source, topic, doubts)) =
+            due.iter().filter(|(_, need)| need.own_consumer).find_map(doubts)
+        {
+            let (asked, of) = (doubts.clone(), topic.clone());
+            let look = move || gaps::with_records(&source, &of, &asked);
+            return self.look_beside(key, look, move |fleet, records| {
+                // What cannot be looked at may be a record.
+                let records = records.unwrap_or_else(|| doubts.keys().copied().collect());
+                fleet.gaps.looked(&topic, &doubts, &records);
+            });
+        }
+        let firsts = |(key, need): (&K, &Need)| {
+            let (topic, firsts) = self.lock().get(key)?.ages.doubts(now)?;
+            Some((key.clone(), need.source.clone(), topic, firsts))
         };
+        if let Some((key, source, topic, firsts)) = due.iter().find_map(firsts) {
+            let (asked, of) = (firsts.clone(), topic.clone());
+            let look = move || ages::read(&source, &of, &asked);
+            self.look_beside(key, look, move |fleet, came| {
+                let came = came.unwrap_or_default();
+                fleet.ages.looked(&topic, &firsts, &came, clock::now());
+            });
+        }
+    }
+
+    /// Runs `look`, which blocks, in a thread of its own, and lets the fleet take in what it came to: nothing where it failed.
+    fn look_beside<T: Send + 'static>(
+        self: &Arc<Self>,
+        key: K,
+        look: impl FnOnce() -> Result<T, Error> + Send + 'static,
+        take: impl FnOnce(&mut Fleet, Option<T>) + Send + 'static,
+    ) {
         self.looks.store(true, Relaxed);
         let cluster = Arc::clone(self);
         tokio::spawn(async move {
-            let (asked, of) = (doubts.clone(), topic.clone());
-            let look = move || gaps::with_records(&source, &of, &asked);
-            let records = match spawn_blocking(look).await {
-                Ok(Ok(records)) => records,
-                // What cannot be looked at may be a record.
-                failed => {
-                    debug!(?failed, topic, "look for records before the end");
-                    doubts.keys().copied().collect()
+            let found = match spawn_blocking(look).await {
+                Ok(Ok(found)) => Some(found),
+                Ok(Err(error)) => {
+                    debug!(%error, "look at records");
+                    None
+                }
+                Err(error) => {
+                    debug!(%error, "look at records");
+                    None
                 }
             };
             if let Some(fleet) = cluster.lock().get_mut(&key) {
-                fleet.gaps.looked(&topic, &doubts, &records);
+                take(fleet, found);
                 fleet.due = Instant::now();
             }
             cluster.looks.store(false, Relaxed);

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::ages::Ages;
 use super::assemble::{Ends, Hosts, Memory};
 use super::gaps::Gaps;
 use super::{Failure, Latest, Need, Offsets, Pace};
@@ -31,6 +32,8 @@ pub(super) struct Fleet {
     pub(super) memory: Memory,
     /// Of a consumer of the user's own: where no record lies between commit and end.
     pub(super) gaps: Gaps,
+    /// Since when what was there before it was read has waited.
+    pub(super) ages: Ages,
     pub(super) latest: Latest,
     /// When it was read last.
     pub(super) read: Instant,
@@ -58,6 +61,7 @@ impl Fleet {
             told: false,
             memory: Memory::default(),
             gaps: Gaps::default(),
+            ages: Ages::default(),
             latest: Latest::default(),
             commits: None,
             members: None,
@@ -128,6 +132,7 @@ impl Fleet {
         if self.need.own_consumer {
             self.gaps.pass(&mut offsets.partitions, read.at);
         }
+        offsets.oldest = self.ages.pass(&offsets.partitions, read.at);
         offsets.members.clone_from(&self.members);
         let known = self.latest.offsets.as_ref();
         let news = self.latest.failure.is_some()

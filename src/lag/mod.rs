@@ -6,6 +6,7 @@
 //! partitions in which nothing is expected. What was read last is kept for whoever asks; a failure is kept as a failure, with its
 //! beginning: no data is not zero. Decides nothing: that is `scaling`'s work.
 
+mod ages;
 mod assemble;
 mod beginnings;
 mod cluster;
@@ -127,6 +128,9 @@ pub struct Offsets {
     pub dead_letter: Option<String>,
     /// Why a worker does not reach its handler, as it reported.
     pub handler: Option<String>,
+    /// When the oldest record came that waits and was there before the fleet was read, as it says itself; none where there
+    /// is none, or it is not known.
+    pub oldest: Option<Timestamp>,
     /// Partitions whose offset moves without reports, as other programs' commits do.
     pub foreign: usize,
     /// The group's members when the broker last said them; none where it never did.
@@ -164,6 +168,7 @@ impl Offsets {
             || self.dead_letter != other.dead_letter
             || self.handler != other.handler
             || self.forgotten != other.forgotten
+            || self.oldest != other.oldest
             || self.foreign != other.foreign
             || self.members != other.members
     }

@@ -355,17 +355,12 @@ impl State {
         let waited = match self.unfinished(reading)? {
             Waited::For(seconds) => seconds,
             Waited::AtLeast(counted) => {
-                let known = self
-                    .late_since
-                    .map_or(0.0, |since| seconds(since, reading.now));
-                let seconds = counted.max(known);
                 let rate = self.level.as_ref().map_or(0.0, |level| level.rate);
-                if rate > 0.0 {
-                    seconds.max(reading.lag() as f64 / rate)
-                } else if seconds > 0.0 {
-                    seconds
-                } else {
-                    return None;
+                match self.late_since {
+                    Some(since) => counted.max(seconds(since, reading.now)),
+                    None if rate > 0.0 => counted.max(reading.lag() as f64 / rate),
+                    None if counted > 0.0 => counted,
+                    None => return None,
                 }
             }
         };

@@ -9,7 +9,7 @@ use drover::lag::{Error, LagReader, Latest, Need, Offsets, Pace, Source, Start, 
 use drover::report::{Report, Stuck};
 use drover::topic::{Offset, TopicPartition};
 
-use crate::lag_admin::{Mock, commit, mock, produce};
+use crate::lag_admin::{Mock, commit, mock, produce, produce_at};
 
 const DEADLINE: Duration = Duration::from_secs(30);
 
@@ -82,6 +82,28 @@ async fn lag_counts_from_the_start_where_nothing_was_committed() {
     let latest = reader.latest(&"a").unwrap();
     assert_eq!(latest.topics["orders"], TopicState::Exists(3));
     assert_eq!(latest.failure, None);
+}
+
+#[tokio::test]
+async fn what_waited_before_anybody_looked_says_itself_since_when() {
+    let mock = mock(&[("orders", 3)]);
+    let servers = mock.bootstrap_servers();
+    let now = drover::clock::now().as_millisecond();
+    let (hour_ago, day_ago) = (now - 3_600_000, now - 86_400_000);
+    produce_at(&servers, "orders", &[0], 10, day_ago);
+    produce_at(&servers, "orders", &[1, 2], 10, hour_ago);
+    commit(&servers, "g", "orders", &[(2, 10, "")]);
+    let reader = one_fleet(&mock, &["orders"]);
+    let oldest = |millis: i64| {
+        move |read: &Offsets| read.oldest.is_some_and(|oldest| oldest.as_millisecond() == millis)
+    };
+    offsets(&reader, "a", oldest(day_ago)).await;
+    commit(&servers, "g", "orders", &[(0, 10, "")]);
+    offsets(&reader, "a", oldest(hour_ago)).await;
+    // What comes now is seen coming.
+    produce_at(&servers, "orders", &[0, 1, 2], 1, day_ago);
+    commit(&servers, "g", "orders", &[(1, 10, "")]);
+    offsets(&reader, "a", |read| read.oldest.is_none()).await;
 }
 
 #[tokio::test]

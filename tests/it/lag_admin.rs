@@ -32,6 +32,12 @@ pub fn admin(mock: &Mock) -> Admin {
 
 /// Writes `count` records to each of the partitions.
 pub fn produce(servers: &str, topic: &str, partitions: &[i32], count: usize) {
+    let now = drover::clock::now().as_millisecond();
+    produce_at(servers, topic, partitions, count, now);
+}
+
+/// The same, with a time of their own, in milliseconds since 1970.
+pub fn produce_at(servers: &str, topic: &str, partitions: &[i32], count: usize, millis: i64) {
     let producer: BaseProducer = ClientConfig::new()
         .set("bootstrap.servers", servers)
         .set("linger.ms", "1")
@@ -41,6 +47,7 @@ pub fn produce(servers: &str, topic: &str, partitions: &[i32], count: usize) {
         for _ in 0..count {
             let record = BaseRecord::<(), str>::to(topic)
                 .partition(partition)
+                .timestamp(millis)
                 .payload("x");
             producer.send(record).unwrap();
         }

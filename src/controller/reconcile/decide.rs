@@ -50,6 +50,10 @@ impl Run<'_> {
                 .scaling
                 .take()
                 .unwrap_or_else(|| resumed(self.consumer));
+            let state = match lag.offsets.as_ref().and_then(|read| read.oldest) {
+                Some(oldest) => state.late_since(Some(oldest)),
+                None => state,
+            };
             let (state, decision) = scaling::step(&fleet.policy, state, sample, now);
             memory.scaling = Some(state);
             let again = decision.look_again_at.duration_since(now);

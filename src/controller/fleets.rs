@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use super::announce::Happenings;
 use super::backoff::Failures;
 use super::children::ChildMemories;
 use super::contest::Contest;
@@ -50,6 +51,8 @@ pub struct FleetMemory {
     pub lookups: Lookups,
     /// The status as we wrote it last; the cache may lag behind.
     pub told: Told,
+    /// What was done and is still to be told of.
+    pub untold: Option<Box<Happenings>>,
     /// Failures in a row.
     pub failures: Failures,
     /// Children that could not be applied, and until when that is believed.

@@ -145,9 +145,14 @@ async fn steps(
             if let Some(moment) = run.waits_for_first_offsets(memory) {
                 return moment;
             }
+            let again = run.recall(memory);
             run.act(fleet, memory).await;
+            if !again && run.tells_later(memory) {
+                return MOMENT;
+            }
         }
         Err(problems) => {
+            run.recall(memory);
             run.happenings.bad_spec = true;
             if problems.iter().any(|problem| problem.may_heal) {
                 run.within(HEALING);
@@ -200,6 +205,24 @@ impl Run<'_> {
             warn!(error = %chain(error), "reconcile failed; it is tried again");
         }
         self.trouble.get_or_insert_with(|| error.trouble());
+    }
+
+    /// Takes up what an earlier run left to be told; whether there was anything.
+    fn recall(&mut self, memory: &mut FleetMemory) -> bool {
+        let untold = memory.untold.take();
+        let any = untold.is_some();
+        self.happenings = untold.map(|untold| *untold).unwrap_or_default();
+        any
+    }
+
+    /// Where many fleets are woken at once, their sizes go before all that is to be said of them: a fleet whose size
+    /// was set now is told of by its next run, which waits its turn behind those that still have to be sized.
+    fn tells_later(&mut self, memory: &mut FleetMemory) -> bool {
+        let sized = self.happenings.scaled.is_some() && self.trouble.is_none();
+        if sized {
+            memory.untold = Some(Box::new(std::mem::take(&mut self.happenings)));
+        }
+        sized
     }
 
     /// Status, on good and bad days; then the events that the change is worth.
@@ -291,9 +314,6 @@ impl Run<'_> {
         if let Some(due_at) = memory.lookups.due_at {
             let now = self.context.clock.elapsed();
             self.within(due_at.saturating_sub(now).max(MOMENT));
-        }
-        if let Some(scaled) = self.happenings.scaled {
-            metrics.scaled(scaled.from, scaled.to);
         }
         for _ in &self.happenings.corrections {
             metrics.drift_corrected();

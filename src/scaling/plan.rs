@@ -10,6 +10,8 @@ use super::{Decision, Outlook, Policy, Watch, Why};
 
 /// Looking again is due after this long even if nothing is expected, seconds.
 const AT_REST: f64 = 60.0;
+/// At zero, where only an arrival changes anything, and that is a reason to look of its own.
+const ASLEEP: f64 = 300.0;
 /// Fewer records per second than this are none.
 const SILENCE: f64 = 0.05;
 /// While pods have something to do or may be spared, seconds.
@@ -122,12 +124,13 @@ impl Plan {
         // A rate that is not known yet, or still falls, is worth a look: status shows it.
         let silent = state.arrival().is_some_and(|rate| rate < SILENCE);
         let resting = self.replicas == self.current && needs.resting && silent;
-        let usual = if resting { AT_REST } else { AT_WORK };
-        let due_in = self
-            .due_in
-            .unwrap_or(usual)
-            .clamp(0.1, if resting { AT_REST } else { AT_WORK });
         let at_zero = self.current == 0;
+        let longest = match (resting, at_zero) {
+            (false, _) => AT_WORK,
+            (true, false) => AT_REST,
+            (true, true) => ASLEEP,
+        };
+        let due_in = self.due_in.unwrap_or(longest).clamp(0.1, longest);
         let watch = if self.growing {
             Watch::Growing
         } else if at_zero && !raises && needs.backlog <= 0.0 {

@@ -10,7 +10,7 @@ use crate::api::ScalingMode;
 use crate::controller::apply::{Applied, apply};
 use crate::controller::fleets::{FleetMemory, Refusal, Seen};
 use crate::controller::resized;
-use crate::controller::scale::{offer, scale};
+use crate::controller::scale::{Scaled, offer, scale};
 use crate::controller::size;
 use crate::fleet::Fleet;
 use crate::k8s::apply::version_of;
@@ -80,8 +80,13 @@ impl Run<'_> {
         let sample = self.sample.as_ref();
         match scale(context, &mut deployment, memory, observed, order, sample).await {
             Ok(scaled) => {
-                self.happenings.why = order.reasons.first().cloned();
-                self.happenings.scaled = self.happenings.scaled.take().or(scaled);
+                if let Some(now) = scaled {
+                    context.metrics.scaled(now.from, now.to);
+                    self.happenings.why = order.reasons.first().cloned();
+                    let before = self.happenings.scaled.take();
+                    let from = before.map_or(now.from, |before| before.from);
+                    self.happenings.scaled = Some(Scaled { from, ..now });
+                }
             }
             Err(error) => self.failed(&error, memory),
         }
@@ -135,7 +140,7 @@ impl Run<'_> {
                 memory.settled = seen.shows(memory).then_some(seen);
                 let contested = memory.contest.corrected(&corrections, generation, now);
                 self.trouble = contested.or(self.trouble.take());
-                self.happenings.corrections = corrections;
+                self.happenings.corrections.extend(corrections);
                 Some(deployment)
             }
             Err(error) => {

@@ -50,6 +50,9 @@ pub struct WorkerConfig {
     pub concurrency: u32,
     /// Records that are delivered together.
     pub batch: Batch,
+    /// What a value has to be before the handler is given it; none for anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decode: Option<Decode>,
     /// Attempts in quick succession.
     pub attempts: u32,
     /// The wait before the second attempt.
@@ -220,6 +223,8 @@ impl std::fmt::Display for Handler {
 pub use crate::api::GroupProtocol;
 /// See [`crate::api::HashDigest`].
 pub use crate::api::HashDigest;
+/// See [`crate::api::Decode`].
+pub use crate::api::Decode;
 /// See [`crate::api::HeaderStyle`].
 pub use crate::api::HeaderStyle;
 /// See [`crate::api::HttpFormat`].

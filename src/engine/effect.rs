@@ -137,6 +137,8 @@ pub enum DeadLetterReason {
     Rejected,
     /// It could not be decrypted, so that no handler was given it.
     DecryptionFailed,
+    /// It is no JSON, which was asked for, so that no handler was given it.
+    NotJson,
     /// The worker was killed each time that the handler had this record and no other.
     WorkerKilled,
 }
@@ -148,6 +150,7 @@ impl DeadLetterReason {
             Self::AttemptsExhausted => "AttemptsExhausted",
             Self::Rejected => "Rejected",
             Self::DecryptionFailed => "DecryptionFailed",
+            Self::NotJson => "NotJson",
             Self::WorkerKilled => WORKER_KILLED,
         }
     }

@@ -102,6 +102,7 @@ fn complete(fleet: &Fleet, handler: worker_config::Handler) -> WorkerConfig {
         ordering: fleet.delivery.ordering,
         concurrency: fleet.delivery.concurrency.get(),
         batch: fleet.delivery.batch,
+        decode: fleet.delivery.decode,
         attempts: fleet.delivery.attempts.get(),
         initial_backoff: fleet.delivery.initial_backoff,
         max_backoff: fleet.delivery.max_backoff,

@@ -35,7 +35,7 @@ use std::time::Duration;
 use k8s_openapi::api::core::v1::PodTemplateSpec;
 
 use crate::api::{
-    BreakerSpec, GroupProtocol, HeaderStyle, OnExhausted, Ordering, ScalingMode, StartAt,
+    BreakerSpec, Decode, GroupProtocol, HeaderStyle, OnExhausted, Ordering, ScalingMode, StartAt,
 };
 use crate::scaling::Policy;
 use crate::worker_config::{Batch, Encryption, Idempotency, RateLimit, Security, Skip};
@@ -154,6 +154,8 @@ pub struct Delivery {
     pub concurrency: NonZeroU32,
     /// Records that are delivered together.
     pub batch: Batch,
+    /// What a value has to be.
+    pub decode: Option<Decode>,
     /// Attempts in quick succession.
     pub attempts: NonZeroU32,
     /// Records that the whole fleet may deliver within a time.

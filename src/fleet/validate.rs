@@ -212,6 +212,7 @@ fn delivery(written: &api::Delivery) -> Delivery {
             records: limit.records,
             per: limit.per.0,
         }),
+        decode: written.decode,
         attempts: NonZeroU32::new(written.retry.attempts).unwrap_or(NonZeroU32::MIN),
         initial_backoff: written.retry.initial_backoff.0,
         max_backoff: written.retry.max_backoff.0,

@@ -28,10 +28,11 @@ pub const REPLAYS: &str = "drover-redrive-count";
 pub const REPLAY: &str = "drover-redrive-id";
 
 /// Why Drover dead-letters; the first word of its sentence in other tools' headers.
-const REASONS: [&str; 4] = [
+const REASONS: [&str; 5] = [
     "AttemptsExhausted",
     "Rejected",
     "DecryptionFailed",
+    "NotJson",
     "WorkerKilled",
 ];
 

@@ -220,12 +220,12 @@ fn preparation(
     room: usize,
     metrics: &WorkerMetrics,
 ) -> Result<Preparation, Error> {
-    let Some(encryption) = &config.encryption else {
-        return Ok(Preparation::AsRead);
-    };
-    Decryption::load(encryption, room, metrics.decrypted.clone())
-        .map(|decryption| Preparation::Decrypt(Box::new(decryption)))
-        .map_err(Error::Encryption)
+    let load = |encryption| Decryption::load(encryption, room, metrics.decrypted.clone());
+    let decryption = config.encryption.as_ref().map(load).transpose();
+    Ok(Preparation {
+        decryption: decryption.map_err(Error::Encryption)?.map(Box::new),
+        decode: config.decode,
+    })
 }
 
 fn settings(

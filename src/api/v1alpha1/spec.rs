@@ -173,6 +173,10 @@ pub struct Delivery {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rate_limit: Option<RateLimit>,
 
+    /// What a value has to be before the handler is given it. Default: anything.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decode: Option<Decode>,
+
     /// How often and when a failed record is tried again, in place.
     pub retry: Retry,
 
@@ -196,6 +200,14 @@ pub enum Ordering {
     Partition,
     /// No record waits for another.
     None,
+}
+
+/// What a value, decrypted where it was encrypted, has to be. Of what it is not, no attempt is made: the record is
+/// treated as after its last one, with the reason `NotJson`. A tombstone has no value and is delivered.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decode {
+    /// One JSON text in UTF-8 (RFC 8259). The handler gets its bytes as they are.
+    Json,
 }
 
 /// Records that are delivered together, with a result for each.
@@ -445,6 +457,7 @@ impl Default for Delivery {
             concurrency: 16,
             batch: Batch::default(),
             rate_limit: None,
+            decode: None,
             retry: Retry::default(),
             dead_letter: None,
             on_exhausted: None,

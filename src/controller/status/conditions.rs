@@ -13,7 +13,7 @@ use crate::api::names::{condition, reason};
 use crate::api::{ScalingMode, StuckRecord};
 use crate::controller::size::By;
 use crate::controller::workload::Workload;
-use crate::fleet::Problem;
+use crate::fleet::{Fleet, Problem};
 use crate::lag::dead_letter_topic;
 use crate::plural::noun;
 use crate::scaling::Why;

@@ -80,7 +80,7 @@ async fn attempt(
     } = &shared.pipeline;
     let unasked = |verdict| (Attempted::without_handler(verdict), Claim::None);
     let mut room = None;
-    if let Preparation::Decrypt(_) = preparation {
+    if preparation.decryption.is_some() {
         match unless_cancelled(slot, preparation.room(&delivery.record)).await {
             Some(taken) => room = taken,
             None => return unasked(Verdict::Cancelled),

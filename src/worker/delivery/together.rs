@@ -9,7 +9,7 @@ use tokio::time::Sleep;
 use super::claims::Held;
 use super::document::Item;
 use super::pipeline::{Pipeline, begin_handlers_time, settle, timed_out};
-use super::prepare::{Preparation, Prepared};
+use super::prepare::Prepared;
 use super::room::Taken;
 use super::slots::{End, Shared, Slot, finish, unless_cancelled};
 use super::transport::Line;
@@ -38,12 +38,12 @@ pub(super) async fn deliver(
     batch: &[Delivery],
 ) -> Option<(Vec<Verdict>, Option<bool>)> {
     let in_order = is_in_order(shared);
-    let mut members: Vec<_> = match shared.pipeline.preparation {
-        Preparation::AsRead => {
+    let mut members: Vec<_> = match shared.pipeline.preparation.decryption {
+        None => {
             let of = |delivery| Member::of(shared, delivery, Some(None));
             batch.iter().map(of).collect()
         }
-        Preparation::Decrypt(_) => one_by_one(shared, slot, batch).await,
+        Some(_) => one_by_one(shared, slot, batch).await,
     };
     let claimed = match members.iter().any(|member| member.held.is_some()) {
         true => {

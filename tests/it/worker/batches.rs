@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use drover::worker_config::{Batch, OnExhausted, Ordering, WorkerConfig};
+use drover::worker_config::{Batch, Decode, OnExhausted, Ordering, WorkerConfig};
 use serde_json::{Value, json};
 
 use super::kafka::Kafka;
@@ -121,6 +121,41 @@ fn each_record_goes_the_way_of_its_own_result() {
     }
     for request in seen.iter().filter(|r| r.number("drover-attempt") > 1) {
         assert_eq!(values(request), ["v-5"], "what failed before goes alone");
+    }
+}
+
+#[test]
+fn what_is_no_json_is_left_out_of_its_batch_and_dead_lettered_as_it_was_read() {
+    for together in [1, 5] {
+        let kafka = Kafka::with_topic(TOPIC, 1);
+        kafka.mock().create_topic(DEAD, 1, 1).unwrap();
+        let odd = ["{\"id\":1}", "{\"id\":", "2", "no", "[]"].map(str::to_owned);
+        kafka.produce(TOPIC, 0, &["a", "b", "c", "d", "e"], &odd);
+        let web = Web::start(|_| ok());
+        let mut config = batched(&kafka, &web, together);
+        config.decode = Some(Decode::Json);
+        config.dead_letter_topic = Some(DEAD.to_owned());
+        config.on_exhausted = OnExhausted::DeadLetter;
+        let worker = Worker::start("pod-1", config);
+        kafka.wait_for_commit(TOPIC, 0, 5);
+        assert!(worker.stop().is_ok());
+        let seen = web.seen();
+        let mut seen: Vec<String> = match together {
+            1 => seen.iter().map(|request| request.text().to_owned()).collect(),
+            _ => seen.iter().flat_map(values).collect(),
+        };
+        seen.sort();
+        assert_eq!(seen, ["2", "[]", "{\"id\":1}"], "batches of {together}");
+        let dead = kafka.read(DEAD, 2);
+        let mut values: Vec<_> = dead.iter().map(|letter| letter.value.as_deref()).collect();
+        values.sort();
+        assert_eq!(values, [Some(&b"no"[..]), Some(&b"{\"id\":"[..])]);
+        for (name, value) in [("reason", "NotJson"), ("attempts", "0")] {
+            for letter in &dead {
+                let header = letter.header(&format!("drover-dlq-{name}"));
+                assert_eq!(header, Some(value), "{name}");
+            }
+        }
     }
 }
 

@@ -43,6 +43,7 @@ pub fn config(kafka: &Kafka, web: &Web) -> WorkerConfig {
             max_bytes: 1 << 20,
             max_wait: Duration::from_millis(50),
         },
+        decode: None,
         attempts: 5,
         initial_backoff: Duration::from_millis(20),
         max_backoff: Duration::from_millis(100),

@@ -219,12 +219,12 @@ impl std::fmt::Display for Handler {
     }
 }
 
+/// See [`crate::api::Decode`].
+pub use crate::api::Decode;
 /// See [`crate::api::GroupProtocol`].
 pub use crate::api::GroupProtocol;
 /// See [`crate::api::HashDigest`].
 pub use crate::api::HashDigest;
-/// See [`crate::api::Decode`].
-pub use crate::api::Decode;
 /// See [`crate::api::HeaderStyle`].
 pub use crate::api::HeaderStyle;
 /// See [`crate::api::HttpFormat`].

@@ -16,7 +16,7 @@ use crate::api::Handler as HandlerSpec;
 use crate::clock;
 use crate::fleet::{Fleet, Handler, Known};
 use crate::lag::{self, Latest, Need, Pace, Source, Start, TopicState};
-use crate::scaling::{Decision, Sample, Start, Watch};
+use crate::scaling::{Decision, PodStart, Sample, Watch};
 
 /// Which of a user's properties tell how a cluster is reached. The others are the workers', and
 /// must not keep fleets from sharing a client.
@@ -167,7 +167,7 @@ pub fn sample(latest: &Latest, workload: &Workload, handler: &HandlerSpec) -> Op
 }
 
 /// How pods began. Kubernetes tells whole seconds, so a pod was ready before the one was over that is told.
-fn starts(workload: &Workload, handler: &HandlerSpec) -> Vec<Start> {
+fn starts(workload: &Workload, handler: &HandlerSpec) -> Vec<PodStart> {
     let starts = workload.beginnings.iter().map(|it| {
         // What waits for a handler elsewhere does not start all that time.
         let waited = |ready: &Timestamp| {
@@ -177,7 +177,7 @@ fn starts(workload: &Workload, handler: &HandlerSpec) -> Vec<Start> {
                     .is_some_and(|runs| ready.duration_since(runs) > WORKER_STARTS)
         };
         let ready = it.ready.filter(|ready| !waited(ready));
-        Start {
+        PodStart {
             made: it.made,
             ready: ready.and_then(|ready| ready.checked_add(SignedDuration::from_secs(1)).ok()),
         }

@@ -4,10 +4,7 @@
 const LONGEST: usize = 256;
 
 /// The nearest of `known`, if any is near enough to be meant.
-pub fn nearest<'a>(
-    wrong: &str,
-    known: impl IntoIterator<Item = &'a str>,
-) -> Option<&'a str> {
+pub fn nearest<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     // What is far longer than all of them is none of them, and comparing takes memory by its length.
     if wrong.len() > LONGEST {
         return None;

@@ -214,7 +214,10 @@ mod tests {
         // What has come since is of no interest, nor is what is unknown for a while forgotten.
         let found = [Some((90, 99)), Some((50, 70)), None];
         assert_eq!(read(&mut ages, 24, &found), Some(at(-3_600)));
-        assert_eq!(read(&mut ages, 25, &[Some((90, 99)), None, Some((60, 60))]), None);
+        assert_eq!(
+            read(&mut ages, 25, &[Some((90, 99)), None, Some((60, 60))]),
+            None
+        );
         assert_eq!(ages.doubts(at(900)), None);
     }
 

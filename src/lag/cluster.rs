@@ -15,12 +15,12 @@ use tokio::time::Instant;
 use tracing::debug;
 
 use super::fleet::Fleet;
-use super::{ages, gaps};
 use super::groups::Groups;
 use super::round::Counters;
 use super::sleepers::{self, Sleepers};
 use super::task::Task;
 use super::{Need, Source, Wakes};
+use super::{ages, gaps};
 use crate::clock;
 use crate::kafka::admin::{Admin, Error};
 use crate::topic::TopicPartition;
@@ -178,8 +178,10 @@ impl<K: Ord + Clone + Send + Sync + 'static> Cluster<K> {
             let (topic, doubts) = self.lock().get_mut(key)?.gaps.doubts(now)?;
             Some((key.clone(), need.source.clone(), topic, doubts))
         };
-        if let Some((key, source, topic, doubts)) =
-            due.iter().filter(|(_, need)| need.own_consumer).find_map(doubts)
+        if let Some((key, source, topic, doubts)) = due
+            .iter()
+            .filter(|(_, need)| need.own_consumer)
+            .find_map(doubts)
         {
             let (asked, of) = (doubts.clone(), topic.clone());
             let look = move || gaps::with_records(&source, &of, &asked);

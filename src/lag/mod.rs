@@ -35,7 +35,7 @@ use jiff::Timestamp;
 
 use crate::kafka::admin::Member;
 use crate::kafka::security::Security;
-use crate::scaling::{PartitionSample, PodSample, Sample, Start};
+use crate::scaling::{PartitionSample, PodSample, PodStart, Sample};
 use crate::topic::ByPartition;
 
 /// A Kafka cluster as a client sees it. Fleets with equal ones share a client.
@@ -143,7 +143,7 @@ impl Offsets {
     /// As a sample, with the size of the fleet.
     pub fn sample(
         &self,
-        starts: Vec<Start>,
+        starts: Vec<PodStart>,
         current: u32,
         ready: u32,
         rolling: bool,

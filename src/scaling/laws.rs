@@ -148,7 +148,7 @@ fn sample(look: &Look, at: Timestamp) -> Sample {
         (format!("pod-{number}"), sample)
     };
     let before = |millis: i64| at - jiff::SignedDuration::from_millis(millis);
-    let start = |&(made, ready): &(i64, Option<i64>)| Start {
+    let start = |&(made, ready): &(i64, Option<i64>)| PodStart {
         made: before(made),
         ready: ready.map(before),
     };

@@ -66,7 +66,7 @@ pub use behind::Shown;
 pub use outside::{Bounded, bounded};
 pub use prospects::Prospect;
 pub use reason::Why;
-pub use sample::{Beyond, LagUnknown, PartitionSample, PodSample, Sample, Start};
+pub use sample::{Beyond, LagUnknown, PartitionSample, PodSample, PodStart, Sample};
 pub use schedule::{Days, Floor, Peak, Schedule, Standing};
 pub use state::State;
 

@@ -19,7 +19,7 @@ pub struct Sample {
     /// What the workers reported, by pod; empty for `handler.consumer`.
     pub pods: BTreeMap<String, PodSample>,
     /// When pods were made and became ready, in no order; empty where nobody says. Pods that go are left out.
-    pub starts: Vec<Start>,
+    pub starts: Vec<PodStart>,
     /// Replicas of the Deployment's spec now.
     pub current: u32,
     /// Pods that are ready.
@@ -126,7 +126,7 @@ impl PartitionSample {
 
 /// The beginning of a pod.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Start {
+pub struct PodStart {
     /// When it was made; no later than this is said, where only whole seconds are told.
     pub made: Timestamp,
     /// When it became ready, or a little after that; none while it is not.

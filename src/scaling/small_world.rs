@@ -348,7 +348,7 @@ impl World {
             };
             (pod.name.clone(), sample)
         };
-        let start = |pod: &Pod| Start {
+        let start = |pod: &Pod| PodStart {
             made: at(pod.made),
             ready: (pod.ready_at <= time).then(|| at(pod.ready_at)),
         };

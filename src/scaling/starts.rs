@@ -7,14 +7,14 @@ use jiff::Timestamp;
 
 use super::flow::seconds;
 use super::orders::{LATE, NEVER, OTHERS_ORDER};
-use super::sample::Start;
+use super::sample::PodStart;
 
 /// So many of the youngest pods tell; older ones may be of another image, or of other nodes.
 const YOUNGEST: usize = 5;
 
 /// Seconds that the slowest of the youngest pods took. What took far longer than the others, or has been kept from being
 /// ready at `held_up`, was no start; nor does any pod start in no time.
-pub(super) fn told(starts: &[Start], held_up: Option<Timestamp>) -> Option<f64> {
+pub(super) fn told(starts: &[PodStart], held_up: Option<Timestamp>) -> Option<f64> {
     let started = starts.iter().filter_map(|start| {
         let ready = start.ready.filter(|&ready| ready > start.made)?;
         let took = seconds(start.made, ready);
@@ -34,7 +34,7 @@ pub(super) fn told(starts: &[Start], held_up: Option<Timestamp>) -> Option<f64> 
 }
 
 /// When the last pod became ready of those that were made for an order of this time; none where nobody says.
-pub(super) fn all_ready(starts: &[Start], ordered: Timestamp) -> Option<Timestamp> {
+pub(super) fn all_ready(starts: &[PodStart], ordered: Timestamp) -> Option<Timestamp> {
     let of_it = starts
         .iter()
         .filter(|start| start.made >= ordered || seconds(start.made, ordered) <= OTHERS_ORDER);
@@ -43,7 +43,7 @@ pub(super) fn all_ready(starts: &[Start], ordered: Timestamp) -> Option<Timestam
 }
 
 /// When the first pod was made that was not there yet at `seen`: about when it was ordered.
-pub(super) fn first_made(starts: &[Start], seen: Timestamp) -> Option<Timestamp> {
+pub(super) fn first_made(starts: &[PodStart], seen: Timestamp) -> Option<Timestamp> {
     let made = starts.iter().map(|start| start.made);
     made.filter(|&made| made > seen).min()
 }

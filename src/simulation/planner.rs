@@ -10,7 +10,7 @@ use super::controller::{Controller, Order, Seen};
 use super::setup::Setup;
 use crate::report::Stuck;
 use crate::scaling::{
-    self, PartitionSample, PodSample, Policy, Sample, Schedule, Start, State, Watch,
+    self, PartitionSample, PodSample, PodStart, Policy, Sample, Schedule, State, Watch,
 };
 use crate::topic::{Offset, TopicPartition};
 
@@ -157,7 +157,7 @@ impl Controller for Drover {
         self.sample.ready = seen.ready();
         let mut starts = std::mem::take(&mut self.sample.starts);
         starts.clear();
-        starts.extend(seen.starts().map(|(made, ready)| Start {
+        starts.extend(seen.starts().map(|(made, ready)| PodStart {
             made: self.at(made),
             ready: ready.map(|ready| self.at(ready)),
         }));

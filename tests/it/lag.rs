@@ -95,7 +95,10 @@ async fn what_waited_before_anybody_looked_says_itself_since_when() {
     commit(&servers, "g", "orders", &[(2, 10, "")]);
     let reader = one_fleet(&mock, &["orders"]);
     let oldest = |millis: i64| {
-        move |read: &Offsets| read.oldest.is_some_and(|oldest| oldest.as_millisecond() == millis)
+        move |read: &Offsets| {
+            read.oldest
+                .is_some_and(|oldest| oldest.as_millisecond() == millis)
+        }
     };
     offsets(&reader, "a", oldest(day_ago)).await;
     commit(&servers, "g", "orders", &[(0, 10, "")]);

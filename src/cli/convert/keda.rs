@@ -161,7 +161,7 @@ fn read(
     workload.write(&mut draft, notes);
     draft.remark("Delete the ScaledObject, then the Deployment, before this is applied: a group has one master.");
     leftovers(notes, object, &spec, spot);
-    trigger::leftovers(&spec.triggers, &spot, wishes, notes);
+    trigger::leftovers(&spec.triggers, spot, wishes, notes);
     Ok(draft)
 }
 

@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::numbers::{Number, list, maybe_count, maybe_offset, number, span, timestamp};
 use super::protocol::Error;
-use crate::scaling::{PartitionSample, PodSample, Sample, Start};
+use crate::scaling::{PartitionSample, PodSample, PodStart, Sample};
 use crate::topic::{ByPartition, Offset, TopicPartition};
 
 /// The name that the topic has in reasons.
@@ -117,7 +117,7 @@ pub(super) fn read(
         let ready_at = time("pods.readyAt", pod.ready_at)?;
         let works = pod.works(read.at);
         ready += u32::from(works);
-        starts.extend(made.map(|made| Start {
+        starts.extend(made.map(|made| PodStart {
             made,
             ready: ready_at.filter(|_| works),
         }));
@@ -232,7 +232,7 @@ mod tests {
         assert_eq!((report.done, report.busy.as_millis()), (3400, 12_500));
         assert_eq!(report.slots, 8);
         let time = |seconds| Timestamp::from_second(seconds).unwrap();
-        let start = |made, ready| Start { made, ready };
+        let start = |made, ready| PodStart { made, ready };
         assert_eq!(
             sample.starts,
             [start(time(-40), Some(time(-10))), start(time(-1), None)]

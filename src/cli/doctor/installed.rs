@@ -102,7 +102,9 @@ fn of_this_version(found: &CustomResourceDefinition) -> String {
     let release = said("meta.helm.sh/release-name").map_or("drover", String::as_str);
     let namespace = said("meta.helm.sh/release-namespace");
     let namespace = namespace.map_or_else(String::new, |name| format!(" --namespace {name}"));
-    format!("helm upgrade {release} charts/drover{namespace} --reset-then-reuse-values, with the chart of this version")
+    format!(
+        "helm upgrade {release} charts/drover{namespace} --reset-then-reuse-values, with the chart of this version"
+    )
 }
 
 /// False only if it is known that there are none: what cannot be read may be there.

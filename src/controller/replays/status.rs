@@ -127,7 +127,8 @@ mod tests {
             let said = Said::new(phase, reason::RUNNING, "x".to_owned());
             let told = status(&said, &DeadLetterReplayStatus::default(), None, "id", at(1));
             let told = told.conditions.into_iter();
-            told.map(|said| (said.type_, said.status)).collect::<Vec<_>>()
+            told.map(|said| (said.type_, said.status))
+                .collect::<Vec<_>>()
         };
         for (phase, complete, failed) in [
             (ReplayPhase::Pending, "False", "False"),

@@ -55,6 +55,8 @@ prop_compose! {
             slow_downs,
             outcomes: outcomes.map(|(given_up, of, at)| Outcomes { given_up, of, at }),
             dead_letter: None,
+            handler: None,
+            past: None,
             topic_id: None,
             tried,
             stuck: stuck.map(|(offset, attempts)| Stuck {
@@ -140,6 +142,7 @@ proptest! {
                 ready: 2,
                 rolling: false,
                 held_up: false,
+                starts: Vec::new(),
             };
             let (next, decision) = step(&policy, state, &sample, at);
             state = next;

@@ -1,11 +1,11 @@
 //! How long pods take to start, as their own times say.
 
 use super::*;
-use crate::scaling::Start;
+use crate::scaling::PodStart;
 
 /// A pod that was made then and became ready so many seconds later.
-fn pod(made: f64, took: impl Into<Option<f64>>) -> Start {
-    Start {
+fn pod(made: f64, took: impl Into<Option<f64>>) -> PodStart {
+    PodStart {
         made: at(made),
         ready: took.into().map(|took| at(made + took)),
     }
@@ -17,7 +17,7 @@ fn learned(samples: &[Sample]) -> Option<f64> {
 }
 
 /// Seconds that are learned of these pods at the first look.
-fn told(starts: &[Start]) -> Option<f64> {
+fn told(starts: &[PodStart]) -> Option<f64> {
     learned(&[Sample {
         starts: starts.to_vec(),
         ..sample(0.0, 10, 10, 3)
@@ -34,7 +34,7 @@ fn what_the_pods_took_is_known_from_the_first_look_on() {
 
 #[test]
 fn the_youngest_pods_tell_and_not_those_of_another_time() {
-    let mut pods: Vec<Start> = (0..10).map(|n| pod(-9e5 - f64::from(n), 60.0)).collect();
+    let mut pods: Vec<PodStart> = (0..10).map(|n| pod(-9e5 - f64::from(n), 60.0)).collect();
     pods.extend((0..5).map(|n| pod(-90.0 - f64::from(n), 10.0)));
     assert_eq!(told(&pods), Some(10.0));
 }
@@ -65,7 +65,7 @@ fn a_pod_that_was_seen_to_be_kept_waiting_tells_nothing() {
 }
 
 /// Raised at second 0 from one pod to three, and looked at each 15 s.
-fn raised(starts: &[Start]) -> Option<f64> {
+fn raised(starts: &[PodStart]) -> Option<f64> {
     let look = |second: f64, current: u32, ready: u32| Sample {
         current,
         ready,
@@ -87,13 +87,13 @@ fn a_raise_has_taken_as_long_as_its_pods_say_and_not_until_the_next_look() {
 
 #[test]
 fn the_pods_of_somebody_else_s_order_say_when_it_was() {
-    let look = |second: f64, current: u32, ready: u32, starts: &[Start]| Sample {
+    let look = |second: f64, current: u32, ready: u32, starts: &[PodStart]| Sample {
         current,
         ready,
         starts: starts.to_vec(),
         ..sample(second, 1000, 1000, 1)
     };
-    let of = |starts: &[Start]| {
+    let of = |starts: &[PodStart]| {
         let policy = Policy { min: 1, ..policy() };
         let samples = [
             look(0.0, 1, 1, starts),
@@ -104,7 +104,7 @@ fn the_pods_of_somebody_else_s_order_say_when_it_was() {
         outlook.start_up.map(|took| took.as_secs_f64())
     };
     assert_eq!(of(&[]), None);
-    let starting = |made: f64| Start {
+    let starting = |made: f64| PodStart {
         ready: None,
         ..pod(made, None)
     };

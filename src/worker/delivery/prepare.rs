@@ -135,12 +135,13 @@ mod tests {
         };
         match json.prepare(&record, &mut None) {
             Ok(prepared) => {
-                assert_eq!(prepared.value, record.value, "its bytes are left as they are");
+                assert_eq!(
+                    prepared.value, record.value,
+                    "its bytes are left as they are"
+                );
                 None
             }
-            Err(Verdict::Undeliverable { reason, failure }) => {
-                Some((reason, failure.message))
-            }
+            Err(Verdict::Undeliverable { reason, failure }) => Some((reason, failure.message)),
             Err(other) => panic!("{other:?}"),
         }
     }

@@ -60,7 +60,9 @@ fn what_is_wrong_with_a_cluster_is_said_with_what_to_do() {
         // What an API server says of a path that it does not know.
         (
             api_server(404, json!("404 page not found\n")),
-            &["does not know KafkaConsumers; install Drover: helm install drover charts/drover, or these alone: drover crd | kubectl apply"],
+            &[
+                "does not know KafkaConsumers; install Drover: helm install drover charts/drover, or these alone: drover crd | kubectl apply",
+            ],
         ),
         (
             api_server(403, failure(403, "Forbidden", forbidden)),

@@ -141,7 +141,10 @@ fn what_is_no_json_is_left_out_of_its_batch_and_dead_lettered_as_it_was_read() {
         assert!(worker.stop().is_ok());
         let seen = web.seen();
         let mut seen: Vec<String> = match together {
-            1 => seen.iter().map(|request| request.text().to_owned()).collect(),
+            1 => seen
+                .iter()
+                .map(|request| request.text().to_owned())
+                .collect(),
             _ => seen.iter().flat_map(values).collect(),
         };
         seen.sort();

@@ -124,7 +124,7 @@ impl Http {
         let kept = answer::EXCERPT + batch::ANSWER_PER_RECORD;
         let (answer, reached) = self.ask(connection, request, kept).await;
         let mut verdict = match answer {
-            Ok(answer) if as_batch => oversized::verdict(&answer),
+            Ok(answer) if as_batch => oversized::verdict(&answer, item.prepared.record),
             Ok(answer) => answer.verdict(),
             Err(verdict) => verdict,
         };

@@ -14,6 +14,7 @@ use super::{Format, Http, batch, cloud_event, extensions, name, request};
 use crate::engine::Verdict;
 use crate::worker::delivery::answer::{Answer, class};
 use crate::worker::delivery::document::{self, Item};
+use crate::worker::record::Record;
 
 /// The request for one attempt on a record, whose head has nothing in it that a producer can make large.
 pub fn request(http: &Http, item: &Item<'_>) -> Outgoing {
@@ -43,8 +44,8 @@ pub fn request(http: &Http, item: &Item<'_>) -> Outgoing {
 
 /// The verdict on a record that went as a batch of one where no batches are: a handler may know batches and answer it as
 /// one, or know nothing of them, and then the body means as little as that of any other answer.
-pub fn verdict(answer: &Answer) -> Verdict {
-    match answer.verdicts(1).pop() {
+pub fn verdict(answer: &Answer, record: &Record) -> Verdict {
+    match answer.verdicts(&[record]).pop() {
         Some(Verdict::Misconfigured(failure))
             if failure.class == class::UNKNOWN_RESULT && !has_results(&answer.body) =>
         {
@@ -65,14 +66,25 @@ mod tests {
     use http::{HeaderMap, StatusCode};
 
     use super::*;
+    use crate::topic::Offset;
 
     fn verdict_on(status: u16, body: &str) -> Verdict {
-        verdict(&Answer {
+        let answer = Answer {
             status: StatusCode::from_u16(status).unwrap(),
             headers: HeaderMap::new(),
             body: body.as_bytes().to_vec(),
             whole: true,
-        })
+        };
+        let record = Record {
+            topic: "orders".into(),
+            partition: 0,
+            offset: Offset(7),
+            timestamp: None,
+            key: None,
+            value: None,
+            headers: Vec::new(),
+        };
+        verdict(&answer, &record)
     }
 
     #[test]

@@ -166,7 +166,10 @@ impl Bench {
     fn decide(&self, states: &mut [State]) -> anyhow::Result<()> {
         for (key, state) in states.iter_mut().enumerate() {
             let latest = self.reader.latest(&key).context("registered")?;
-            let sample = latest.offsets.context("read")?.sample(Vec::new(), 1, 1, false, false);
+            let sample = latest
+                .offsets
+                .context("read")?
+                .sample(Vec::new(), 1, 1, false, false);
             let (next, _) = scaling::step(&POLICY, std::mem::take(state), &sample, clock::now());
             *state = next;
         }

@@ -64,7 +64,7 @@ fn it_says_for_which_handler_it_waits_and_when_that_is_there() {
     fs::write(&yaml.path, format!("{text}{template}")).unwrap();
     let mut dev = Dev::start(&[yaml.path(), "--embedded"]);
     let said = |dev: &Dev, words: &str| dev.everything().contains(words).then_some(());
-    let waits = format!("waits for the handler at 127.0.0.1:{port}");
+    let waits = format!("waits for the handler at localhost:{port}");
     eventually(&waits, || said(&dev, &waits));
     let _listens = TcpListener::bind(("127.0.0.1", port)).unwrap();
     eventually("it is there", || said(&dev, "the handler is reachable"));

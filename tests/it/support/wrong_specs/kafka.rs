@@ -45,7 +45,7 @@ pub(super) fn wrong_kafka() -> Vec<Wrong> {
                 "/spec/kafka",
                 json!({ "bootstrapServers": "k:9092", "groupProtocol": "Consumer", "properties": { "session.timeout.ms": "10000" } }),
             ),
-            "spec.kafka",
+            "spec.kafka.properties",
             "remove them",
         ),
         wrong(
@@ -53,7 +53,7 @@ pub(super) fn wrong_kafka() -> Vec<Wrong> {
                 "/spec/kafka",
                 json!({ "bootstrapServers": "k:9092", "groupProtocol": "Consumer", "properties": { "partition.assignment.strategy": "range" } }),
             ),
-            "spec.kafka",
+            "spec.kafka.properties",
             "remove them",
         ),
         wrong(
@@ -61,7 +61,7 @@ pub(super) fn wrong_kafka() -> Vec<Wrong> {
                 "/spec/kafka/properties",
                 json!({ "group.remote.assignor": "uniform" }),
             ),
-            "spec.kafka",
+            "spec.kafka.properties",
             "remove it or change the protocol",
         ),
         wrong(
@@ -69,7 +69,7 @@ pub(super) fn wrong_kafka() -> Vec<Wrong> {
                 "/spec/kafka/properties",
                 json!({ "partition.assignment.strategy": "range,cooperative-sticky" }),
             ),
-            "spec.kafka",
+            "spec.kafka.properties",
             "write cooperative-sticky",
         ),
         wrong(

@@ -13,6 +13,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "cluster")]
 
 from operator_bench import command_line, keda, objects, page  # noqa: E402
 from operator_bench.api import CONTROLLER, Api, count  # noqa: E402
+from operator_bench.phases import differences  # noqa: E402
 
 RESULTS = HERE / "operator_results"
 PAGE = HERE.parent.parent / "docs" / "benchmarks-operator.md"
@@ -94,6 +95,15 @@ class WhoWroteWhat(InFolder):
         line = event(CONTROLLER, "update", "leases")
         writes, place = self.writes(line + line[:20])
         self.assertEqual(([write.is_lease for write in writes], place), ([True], len(line)))
+
+
+class WhatDiffers(unittest.TestCase):
+    def test_each_place_is_named_with_both_values(self):
+        before = {"size": 1, "conditions": [{"type": "Ready", "reason": "AtRest"}, {"type": "Idle", "reason": "NoRecords"}], "gone": True}
+        after = {"size": 1, "conditions": [{"type": "Ready", "reason": "AtRest"}, {"type": "Idle", "reason": "Unknown"}]}
+        self.assertEqual(differences(before, after), [
+            'status.conditions[1].reason: "NoRecords" -> "Unknown"', "status.gone: true -> null"])
+        self.assertEqual(differences(before, before), [])
 
 
 class Objects(unittest.TestCase):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from dataclasses import dataclass, field
 
@@ -129,6 +130,7 @@ class Bench:
         return {"reconciledSeconds": time.monotonic() - began}
 
     def restart(self) -> dict:
+        before, written = self._statuses(), len(self.written)
         self.controller.stop()
         began = time.monotonic()
         self.controller.start()
@@ -138,7 +140,16 @@ class Bench:
         self.controller.wait("all fleets to be known", lambda: self._known() >= self.plan.fleets, self.plan.patience)
         known = time.monotonic() - began
         self.settle()
-        return {"readySeconds": ready, "lagKnownSeconds": known}
+        keys = sorted({each.key for each in self.written[written:] if each.resource == "kafkaconsumers/status"})
+        after = self._statuses() if keys else {}
+        changed = {"/".join(key): differences(before.get(key), after.get(key)) for key in keys[:FEW]}
+        for name, found in changed.items():
+            say(f"  written again: {name}: {found}")
+        return {"readySeconds": ready, "lagKnownSeconds": known, "changedStatuses": changed}
+
+    def _statuses(self) -> dict[tuple[str, str], dict]:
+        items = json.loads(self.api.call("GET", f"{GROUP}/kafkaconsumers"))["items"]
+        return {(each["metadata"]["namespace"], each["metadata"]["name"]): each.get("status", {}) for each in items}
 
     def _known(self) -> int:
         return (self.controller.get("/metrics") or "").count("\ndrover_fleet_lag_records{")
@@ -222,3 +233,14 @@ class Bench:
         say("deleting all")
         figures["delete"] = self.watch(self.delete)
         return figures
+
+
+def differences(before, after, path: str = "status") -> list[str]:
+    """Where two values differ, each place with both."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        return [found for key in sorted(before.keys() | after.keys())
+                for found in differences(before.get(key), after.get(key), f"{path}.{key}")]
+    if isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
+        return [found for place, (one, other) in enumerate(zip(before, after))
+                for found in differences(one, other, f"{path}[{place}]")]
+    return [] if before == after else [f"{path}: {json.dumps(before)} -> {json.dumps(after)}"]

@@ -4,6 +4,7 @@
 //! Offline. What cannot be carried is told on standard error, a line each. No value of a Secret is ever written.
 
 mod attempt;
+mod beside;
 mod converter;
 mod deployment;
 mod draft;

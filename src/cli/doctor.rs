@@ -3,6 +3,7 @@
 //! Reads only. What is further down the chain is looked at even if something before it is wrong, so
 //! that one run tells all; what cannot be found out is said to be unknown, not to be well.
 
+mod beside;
 mod chain;
 mod installed;
 mod kafka;
@@ -83,8 +84,19 @@ pub async fn run(args: DoctorArgs) -> anyhow::Result<ExitCode> {
                 if let Some(neglect) = neglect.await {
                     chain.wrong("controller", &neglect);
                 }
+                let beside = match consumers.is_empty() {
+                    true => None,
+                    false => Some(beside::look(&cluster, everywhere, &mut chain).await),
+                };
                 for consumer in &consumers {
+                    // Of two who size one Deployment comes what its conditions say.
+                    if let Some(beside) = &beside {
+                        beside.sizers(consumer, &mut chain);
+                    }
                     chain.conditions(consumer);
+                    if let Some(beside) = &beside {
+                        beside.budgets(consumer, &mut chain);
+                    }
                 }
                 if let (Some(_), Some(consumer)) = (&args.name, consumers.first()) {
                     let connection = ConnectionArgs {

@@ -22,6 +22,7 @@ mod fit;
 mod fleets;
 mod format;
 mod grouped;
+mod interference;
 mod lag;
 mod leadership;
 mod logs;

@@ -48,16 +48,22 @@ pub(super) fn pod_template(fleet: &Fleet, settings: &Settings) -> PodTemplateSpe
 
 fn metadata(fleet: &Fleet) -> ObjectMeta {
     let written = fleet.template.metadata.clone().unwrap_or_default();
-    let mut all_labels = labels(fleet);
-    all_labels.extend(written.labels.unwrap_or_default());
-    all_labels.extend(found_by(fleet));
     let mut annotations = written.annotations.unwrap_or_default();
     annotations.insert(ANNOTATION_CONFIG_HASH.to_owned(), config_hash(fleet));
     ObjectMeta {
-        labels: Some(all_labels),
+        labels: Some(pod_labels(fleet)),
         annotations: Some(annotations),
         ..ObjectMeta::default()
     }
+}
+
+/// All labels of a fleet's pods.
+pub fn pod_labels(fleet: &Fleet) -> BTreeMap<String, String> {
+    let written = fleet.template.metadata.clone().unwrap_or_default();
+    let mut all = labels(fleet);
+    all.extend(written.labels.unwrap_or_default());
+    all.extend(found_by(fleet));
+    all
 }
 
 /// Changes with the worker's configuration and with what the template's Secrets and ConfigMaps

@@ -96,11 +96,16 @@ impl Stage {
 
 /// The administrator's kubeconfig, for somebody who may do nothing.
 fn nobody(folder: &Path) -> PathBuf {
+    somebody(folder, "nobody")
+}
+
+/// The same for a user of this name.
+fn somebody(folder: &Path, user_name: &str) -> PathBuf {
     let mut kubeconfig = Kubeconfig::read_from(control_plane().kubeconfig()).unwrap();
     for user in &mut kubeconfig.auth_infos {
-        user.auth_info.as_mut().unwrap().impersonate = Some("nobody".to_owned());
+        user.auth_info.as_mut().unwrap().impersonate = Some(user_name.to_owned());
     }
-    let file = folder.join("nobody");
+    let file = folder.join(user_name);
     std::fs::write(&file, serde_json::to_string(&kubeconfig).unwrap()).unwrap();
     file
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::draft::Draft;
 use super::input::Input;
 use super::notes::{Note, Notes, Spot, Verdict};
-use super::{Wishes, deployment, keda, knative};
+use super::{Wishes, beside, deployment, keda, knative};
 use crate::fleet::check_document;
 
 /// What became of the input.
@@ -29,7 +29,7 @@ pub(super) struct Consumer {
 pub(super) fn convert(input: &Input, wishes: &Wishes) -> Outcome {
     let mut notes = Notes::default();
     let mut drafts = Vec::new();
-    let mut passed_over = BTreeMap::new();
+    let mut left = Vec::new();
     let scaled: Vec<usize> = input
         .of_kind(keda::GROUP, "ScaledObject")
         .filter_map(|(_, object)| keda::target(input, object))
@@ -68,11 +68,20 @@ pub(super) fn convert(input: &Input, wishes: &Wishes) -> Outcome {
             (keda::GROUP, "TriggerAuthentication" | "ClusterTriggerAuthentication")
             | ("", "Secret" | "ConfigMap") => None,
             _ => {
-                *passed_over.entry(object.kind.clone()).or_default() += 1;
+                left.push(index);
                 None
             }
         };
         drafts.extend(draft.map(|draft| (index, draft)));
+    }
+    let mut passed_over = BTreeMap::new();
+    for index in left {
+        let object = &input.0[index];
+        let told =
+            beside::is_looked_at(object) && beside::tell(input, index, &mut drafts, &mut notes);
+        if !told {
+            *passed_over.entry(object.kind.clone()).or_default() += 1;
+        }
     }
     tell_masters_of_one_group(&drafts, &mut notes);
     let consumers = drafts.iter().map(|(_, draft)| checked(draft, &mut notes));

@@ -34,7 +34,21 @@ struct Spec {
     #[serde(default)]
     min_ready_seconds: u32,
     strategy: Option<Value>,
+    #[serde(default)]
+    paused: bool,
+    progress_deadline_seconds: Option<u32>,
 }
+
+/// What stands there where nobody wrote it.
+const PROGRESS_DEADLINE_S: u32 = 600;
+
+/// Annotations of a Deployment that say who made or changed it, which is not so of the new one.
+const OF_THE_MAKER: [&str; 4] = [
+    "deployment.kubernetes.io/",
+    "kubectl.kubernetes.io/",
+    "kubernetes.io/change-cause",
+    "meta.helm.sh/",
+];
 
 /// A Deployment of the input, read.
 pub(super) struct Workload<'a> {
@@ -145,6 +159,42 @@ impl<'a> Workload<'a> {
         }
         self.set_timeout(draft, &mut template);
         draft.set("template", template, Some(spec.then("template")));
+        self.leftovers(notes);
+    }
+
+    /// What the Deployment says and a fleet's does not.
+    fn leftovers(&self, notes: &mut Notes) {
+        let spec = self.spot.then("spec");
+        let pod = &self.spec.template["spec"];
+        if pod["serviceAccountName"].is_null() && pod["serviceAccount"].is_null() {
+            notes.not_carried(
+                spec.then("template.spec.serviceAccountName"),
+                "none is named, so these pods have the account default, and a fleet's have one of their own, without a token and without what may hang on default (imagePullSecrets, a cloud's identity, roles); where they need that, write serviceAccountName: default there",
+            );
+        }
+        let annotations = self.object.value["metadata"]["annotations"].as_object();
+        for name in annotations.into_iter().flat_map(|all| all.keys()) {
+            if !OF_THE_MAKER.iter().any(|maker| name.starts_with(maker)) {
+                let spot = self.spot.then(&format!("metadata.annotations[{name}]"));
+                notes.not_carried(
+                    spot,
+                    "the Deployment that Drover makes has no annotations of yours; see who reads it, and whether it does its work on spec.template or on the KafkaConsumer",
+                );
+            }
+        }
+        if self.spec.paused {
+            notes.not_carried(
+                spec.then("paused"),
+                "it holds roll-outs back, and a fleet's begin when its spec changes; have what is written applied when they may",
+            );
+        }
+        let deadline = self.spec.progress_deadline_seconds;
+        if deadline.is_some_and(|deadline| deadline != PROGRESS_DEADLINE_S) {
+            notes.not_carried(
+                spec.then("progressDeadlineSeconds"),
+                "a fleet's is 600, and its condition Progressing says when a roll-out takes longer; nothing to do",
+            );
+        }
         if self.spec.min_ready_seconds > 0 {
             notes.not_carried(
                 spec.then("minReadySeconds"),

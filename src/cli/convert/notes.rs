@@ -37,6 +37,8 @@ impl Spot {
 pub(super) enum Verdict {
     /// The field has no counterpart; what is written works without it.
     NotCarried,
+    /// The object is no part of what is written, acts on the same pods, and must go with what is replaced.
+    LeftBehind,
     /// The input leaves it open, and a choice was made.
     Assumed,
     /// What is written needs a hand before it is applied.
@@ -52,6 +54,7 @@ impl Verdict {
     pub fn word(self) -> &'static str {
         match self {
             Self::NotCarried => "NotCarried",
+            Self::LeftBehind => "LeftBehind",
             Self::Assumed => "Assumed",
             Self::Incomplete => "Incomplete",
             Self::NotConverted => "NotConverted",
@@ -61,7 +64,7 @@ impl Verdict {
 
     /// The command fails of it.
     pub fn is_failure(self) -> bool {
-        !matches!(self, Self::NotCarried | Self::Assumed)
+        !matches!(self, Self::NotCarried | Self::LeftBehind | Self::Assumed)
     }
 }
 
@@ -82,6 +85,10 @@ pub(super) struct Notes(pub Vec<Note>);
 impl Notes {
     pub fn not_carried(&mut self, spot: Spot, text: impl Into<String>) {
         self.add(spot, Verdict::NotCarried, text);
+    }
+
+    pub fn left_behind(&mut self, spot: Spot, text: impl Into<String>) {
+        self.add(spot, Verdict::LeftBehind, text);
     }
 
     pub fn assumed(&mut self, spot: Spot, text: impl Into<String>) {

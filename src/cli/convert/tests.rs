@@ -1,5 +1,6 @@
 //! Manifests in, KafkaConsumers and notes out.
 
+mod beside;
 mod deployments;
 mod keda;
 mod knative;

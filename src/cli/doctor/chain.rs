@@ -83,13 +83,19 @@ impl Chain {
         self.add(State::Unknown, what, says);
     }
 
+    /// How a KafkaConsumer is called here.
+    pub fn name(&self, consumer: &KafkaConsumer) -> String {
+        let name = consumer.name_any();
+        match self.namespaces {
+            true => format!("{}/{name}", consumer.namespace().unwrap_or_default()),
+            false => name,
+        }
+    }
+
     /// What the controller says of a KafkaConsumer.
     pub fn conditions(&mut self, consumer: &KafkaConsumer) {
         let whose = consumer.namespace().unwrap_or_default();
-        let name = match self.namespaces {
-            true => format!("{whose}/{}", consumer.name_any()),
-            false => consumer.name_any(),
-        };
+        let name = self.name(consumer);
         let Some(status) = &consumer.status else {
             return self.wrong(
                 &name,

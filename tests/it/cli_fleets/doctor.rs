@@ -3,13 +3,17 @@
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 
+use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::api::coordination::v1::Lease;
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
 use kube::Api;
 use kube::api::PostParams;
 use serde_json::{Value, json};
 
-use super::{Stage, drover, failed, nobody};
+use super::{Stage, drover, failed, nobody, somebody};
 use crate::lag_broker::broker;
+use crate::support::operator::wait_for;
 
 #[tokio::test]
 async fn the_doctor_names_what_is_wrong_first() {
@@ -92,6 +96,121 @@ async fn the_doctor_names_what_is_wrong_first() {
     }
     let away = look(&["orders", "--bootstrap", "127.0.0.1:1", "--timeout", "1s"]);
     assert_eq!(away["first"]["what"], "Kafka from here", "{away}");
+}
+
+/// What a move to Drover may leave: no KEDA is installed here, and that is well.
+#[tokio::test]
+async fn who_else_sizes_a_fleet_or_keeps_its_pods_from_being_evicted_is_named() {
+    let stage = Stage::new().await;
+    let fleet = stage.create("orders", |_| {}).await;
+    let look = || {
+        let output = stage.drover(&["doctor", "-o", "json"]).output().unwrap();
+        let json: Value = serde_json::from_slice(&output.stdout).unwrap();
+        json["findings"].as_array().unwrap().clone()
+    };
+    let named = |findings: &[Value]| {
+        let whats = findings.iter().map(|it| it["what"].as_str().unwrap());
+        let whats =
+            whats.filter(|what| what.contains(" HorizontalPod") || what.contains(" PodDis"));
+        whats.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let budgets: Api<PodDisruptionBudget> = Api::namespaced(stage.client.clone(), &stage.namespace);
+    let budget = |name: &str, owners: Value| {
+        serde_json::from_value::<PodDisruptionBudget>(json!({
+            "metadata": { "name": name, "ownerReferences": owners },
+            "spec": { "maxUnavailable": 1, "selector": { "matchLabels": { "drover.dev/consumer": "orders" } } },
+        }))
+        .unwrap()
+    };
+    let ours = json!([{
+        "apiVersion": "drover.dev/v1alpha1", "kind": "KafkaConsumer", "name": "orders",
+        "uid": fleet.metadata.uid, "controller": true,
+    }]);
+    let params = PostParams::default();
+    budgets
+        .create(&params, &budget("orders", ours))
+        .await
+        .unwrap();
+    let well = look();
+    assert!(named(&well).is_empty(), "{well:#?}");
+    let unknown = well
+        .iter()
+        .find(|it| it["what"] == "autoscalers and budgets");
+    assert_eq!(unknown, None);
+
+    budgets
+        .create(&params, &budget("left", json!([])))
+        .await
+        .unwrap();
+    let autoscalers: Api<HorizontalPodAutoscaler> =
+        Api::namespaced(stage.client.clone(), &stage.namespace);
+    let targets = [
+        ("by-cpu", "apps/v1", "Deployment"),
+        ("outside", "drover.dev/v1alpha1", "KafkaConsumer"),
+    ];
+    for (name, version, kind) in targets {
+        let autoscaler = serde_json::from_value(json!({
+            "metadata": { "name": name },
+            "spec": { "maxReplicas": 3, "scaleTargetRef": { "apiVersion": version, "kind": kind, "name": "orders" } },
+        }));
+        let autoscaler = autoscaler.unwrap();
+        autoscalers.create(&params, &autoscaler).await.unwrap();
+    }
+    let found = look();
+    assert_eq!(
+        named(&found),
+        [
+            "orders HorizontalPodAutoscaler by-cpu",
+            "orders PodDisruptionBudget left"
+        ]
+    );
+    for (what, words) in [
+        ("by-cpu", "delete horizontalpodautoscaler by-cpu"),
+        ("left", "a node that runs one cannot be drained"),
+    ] {
+        let is_it = |it: &&Value| it["what"].as_str().unwrap().ends_with(what);
+        let finding = found.iter().find(is_it).unwrap();
+        assert_eq!(finding["state"], "Wrong");
+        assert!(
+            finding["says"].as_str().unwrap().contains(words),
+            "{finding}"
+        );
+    }
+
+    // Who may not look is told so.
+    let user = format!("reader-of-{}", stage.namespace);
+    let role = serde_json::from_value(json!({
+        "metadata": { "name": "reader" },
+        "rules": [{ "apiGroups": ["drover.dev"], "resources": ["kafkaconsumers"], "verbs": ["get", "list"] }],
+    }));
+    let roles: Api<Role> = Api::namespaced(stage.client.clone(), &stage.namespace);
+    roles.create(&params, &role.unwrap()).await.unwrap();
+    let binding = serde_json::from_value(json!({
+        "metadata": { "name": "reader" },
+        "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "reader" },
+        "subjects": [{ "apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": user }],
+    }));
+    let bindings: Api<RoleBinding> = Api::namespaced(stage.client.clone(), &stage.namespace);
+    bindings.create(&params, &binding.unwrap()).await.unwrap();
+    let folder = tempfile::TempDir::new().unwrap();
+    let reader = somebody(folder.path(), &user);
+    let arguments = ["doctor", "-n", &stage.namespace, "-o", "json"];
+    // The API server goes by a Role some moments after it took it.
+    let json = wait_for("the Role to count", async || {
+        let output = drover(&reader, &arguments).output().unwrap();
+        let json: Value = serde_json::from_slice(&output.stdout).unwrap();
+        match json["findings"].to_string().contains("autoscalers") {
+            true => Ok(json),
+            false => Err(json.to_string()),
+        }
+    })
+    .await;
+    let says = |it: &&Value| {
+        let says = it["says"].as_str().unwrap_or_default();
+        it["what"] == "autoscalers and budgets" && says.contains("poddisruptionbudgets")
+    };
+    let unknown = json["findings"].as_array().unwrap().iter().find(says);
+    assert_eq!(unknown.unwrap()["state"], "Unknown", "{json}");
 }
 
 #[tokio::test]

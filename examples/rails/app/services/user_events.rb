@@ -7,9 +7,9 @@ class UserEvents
     def created(user, encrypted: false)
       event = { event_type: "user_created", event_id: SecureRandom.uuid, user_id: user.id, email: user.email }.to_json
       if encrypted
-        publish(ENCRYPTED_TOPIC, user.id, ActiveRecord::Encryption.encryptor.encrypt(event))
+        publish(ENCRYPTED_TOPIC, user.id.to_s, ActiveRecord::Encryption.encryptor.encrypt(event))
       else
-        publish(TOPIC, user.id, event)
+        publish(TOPIC, user.id.to_s, event)
       end
     end
 

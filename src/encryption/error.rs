@@ -27,11 +27,11 @@ pub enum Error {
     #[error("the nonce (h.iv) is missing or not 12 bytes long")]
     BadIv,
     /// The message names a key, and none of the keys is that one.
-    #[error("none of the keys has the id {} that the message names; add its key, or wait for the roll-out that does", named(.0))]
+    #[error("none of the keys, derived with this salt and hash digest, has the id {} that the message names; add its key, or wait for the roll-out that does, or, where it is every message, compare salt and digest with the writer's", named(.0))]
     UnknownKeyId(Option<KeyId>),
     /// No key opens it.
     #[error(
-        "no key opens the message: key, salt or hash digest is another one than the writer's, or the message was changed"
+        "no key opens the message: key, salt or hash digest is another one than the writer's, or the message was changed; compare digest and salt first where it is every message, else add the key that is missing"
     )]
     AuthFailed,
     /// Envelopes are expected, and the message is none.

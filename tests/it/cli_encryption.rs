@@ -277,6 +277,7 @@ fn what_cannot_be_decrypted_is_told_by_its_kind_and_the_rest_goes_on() {
         assert!(line.contains(kind), "{told}");
     }
     assert_eq!(told.lines().count(), 4, "{told}");
+    assert!(told.contains("--hash-digest sha1"), "{told}");
     assert!(
         !told.contains("key-of-a-test") && !told.contains("hush"),
         "{told}"
@@ -322,6 +323,38 @@ fn a_missing_key_is_told_with_its_remedy_and_ends_with_2() {
         (
             vec!["encrypt", "--primary-key-file", &keys],
             "no key derivation salt",
+        ),
+        (
+            vec![
+                "decrypt",
+                "--primary-key-file",
+                &keys,
+                "--key-derivation-salt-file",
+                &keys,
+                "--key-derivation-salt-file",
+                &plain,
+            ],
+            "2 salts are given: as in Rails there is one salt for all keys",
+        ),
+        (
+            vec![
+                "decrypt",
+                "--keys-file",
+                &keys,
+                "--key-derivation-salt-file",
+                &plain,
+            ],
+            "a salt is given beside --keys-file, which has its own: as in Rails there is one salt",
+        ),
+        (
+            vec![
+                "decrypt",
+                "--keys-file",
+                &keys,
+                "--deterministic-key-file",
+                &plain,
+            ],
+            "a deterministic key is given beside --keys-file",
         ),
         (
             vec!["encrypt", "--primary-key-env", "NOT_SET_ANYWHERE"],

@@ -61,7 +61,7 @@ pub struct ActiveRecordEncryption {
 
     /// Bytes that a compressed text may become; above them the record counts as one that cannot be
     /// decrypted. Decrypted values count in the worker's memory budget, a quarter of its memory limit;
-    /// together they take half of that at most, and so does one alone. Default 8388608.
+    /// together they take three eighths of that at most, and so does one alone. Default 8388608.
     #[serde(default = "ActiveRecordEncryption::default_max_inflated_bytes")]
     #[schemars(range(min = 1024, max = 268_435_456))]
     pub max_inflated_bytes: u32,

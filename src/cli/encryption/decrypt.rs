@@ -36,6 +36,10 @@ pub(crate) fn run(args: &DecryptArgs) -> anyhow::Result<ExitCode> {
                     "{}: the message becomes more than {limit} bytes; raise --max-inflated-bytes if it is to be read",
                     error.class()
                 ),
+                error if error.wants_another_key() && !args.keys.derives_by_sha1() => format!(
+                    "{}: {error}; the digest of an application older than load_defaults 7.1 is --hash-digest sha1",
+                    error.class()
+                ),
                 error => format!("{}: {error}", error.class()),
             })
     })

@@ -18,6 +18,9 @@ const VARIABLES: [&str; 3] = [
     "ACTIVE_RECORD_ENCRYPTION_KEY_DERIVATION_SALT",
 ];
 
+/// What to do with a second salt.
+const ONE_SALT: &str = "as in Rails there is one salt for all keys, and with another one every key is another; give the one that the messages were written with, and those of another salt to a run of their own, with --primary-key-file and --key-derivation-salt-file";
+
 /// Where the keys are, and how they are derived.
 #[derive(Args, Clone, Debug, Default)]
 #[command(
@@ -26,7 +29,7 @@ const VARIABLES: [&str; 3] = [
 pub struct KeyArgs {
     /// A file with all of them: a Secret with the keys primary_key, key_derivation_salt and perhaps
     /// deterministic_key, or Rails' credentials with active_record_encryption
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["key_derivation_salt_file", "key_derivation_salt_env", "deterministic_key_file", "deterministic_key_env"])]
+    #[arg(long, value_name = "FILE")]
     keys_file: Option<PathBuf>,
     /// A file that holds a primary key; can be given several times: the last one encrypts. Beside --keys-file they are
     /// older ones, which only decrypt: those of --keys-file come after them
@@ -35,12 +38,13 @@ pub struct KeyArgs {
     /// A variable that holds a primary key; comes after those from files
     #[arg(long, value_name = "NAME")]
     primary_key_env: Vec<String>,
+    // Taken several times only to be refused in words.
     /// The file that holds the salt
-    #[arg(long, value_name = "FILE", conflicts_with = "key_derivation_salt_env")]
-    key_derivation_salt_file: Option<PathBuf>,
+    #[arg(long, value_name = "FILE")]
+    key_derivation_salt_file: Vec<PathBuf>,
     /// The variable that holds the salt
     #[arg(long, value_name = "NAME")]
-    key_derivation_salt_env: Option<String>,
+    key_derivation_salt_env: Vec<String>,
     /// The file that holds the deterministic key
     #[arg(long, value_name = "FILE", conflicts_with = "deterministic_key_env")]
     deterministic_key_file: Option<PathBuf>,
@@ -71,10 +75,19 @@ impl KeyArgs {
     fn any_single(&self) -> bool {
         !self.primary_key_file.is_empty()
             || !self.primary_key_env.is_empty()
-            || self.key_derivation_salt_file.is_some()
-            || self.key_derivation_salt_env.is_some()
+            || self.salts() > 0
             || self.deterministic_key_file.is_some()
             || self.deterministic_key_env.is_some()
+    }
+
+    /// True if the digest is the older one.
+    pub fn derives_by_sha1(&self) -> bool {
+        self.hash_digest == HashDigest::Sha1
+    }
+
+    /// How many are named one by one.
+    fn salts(&self) -> usize {
+        self.key_derivation_salt_file.len() + self.key_derivation_salt_env.len()
     }
 
     /// Reads and derives them.
@@ -103,10 +116,21 @@ impl KeyArgs {
     }
 
     fn secrets(&self) -> anyhow::Result<Secrets> {
+        if self.salts() > 1 {
+            bail!("{} salts are given: {ONE_SALT}", self.salts());
+        }
         if let Some(file) = &self.keys_file {
+            if self.salts() > 0 {
+                bail!("a salt is given beside --keys-file, which has its own: {ONE_SALT}");
+            }
+            if self.deterministic_key_file.is_some() || self.deterministic_key_env.is_some() {
+                bail!(
+                    "a deterministic key is given beside --keys-file; as in Rails there is one: write it into that file as deterministic_key, or give all keys by their own options"
+                );
+            }
             let text = Zeroizing::new(read(file)?);
             let text = std::str::from_utf8(&text)
-                .map_err(|_| anyhow!("{} is not UTF-8 text", file.display()))?;
+                .map_err(|_| anyhow!("{} is not UTF-8 text; give a Secret's manifest, or what bin/rails credentials:show prints", file.display()))?;
             let found = in_document(text).map_err(|why| anyhow!("{}: {why:#}", file.display()));
             let mut found = found?;
             // While keys are rotated the application's own encrypts, and messages of older ones are still about.
@@ -126,8 +150,8 @@ impl KeyArgs {
             self.primary_keys()?,
             one(&self.deterministic_key_file, &self.deterministic_key_env)?,
             one(
-                &self.key_derivation_salt_file,
-                &self.key_derivation_salt_env,
+                &self.key_derivation_salt_file.first().cloned(),
+                &self.key_derivation_salt_env.first().cloned(),
             )?,
         )
     }
@@ -208,7 +232,7 @@ fn in_document(text: &str) -> anyhow::Result<Secrets> {
         })
         .unwrap_or_else(|| {
             Err(anyhow!(
-                "there is neither a Secret nor active_record_encryption in it; write one of them, or give each key by its own option"
+                "there is neither a Secret nor active_record_encryption in it; give a Secret's manifest or what bin/rails credentials:show prints (credentials.yml.enc is encrypted itself), or each key by its own option"
             ))
         })
 }
@@ -231,7 +255,7 @@ fn secrets(values: &Value, decode: fn(&str) -> anyhow::Result<Vec<u8>>) -> anyho
             .as_str()
             .ok_or_else(|| anyhow!("{name} is not a text; write it in quotes"))?;
         let bytes = decode(text).with_context(|| format!("read {name}"))?;
-        Secret::of(bytes).ok_or_else(|| anyhow!("{name} is empty"))
+        Secret::of(bytes).ok_or_else(|| anyhow!("{name} is empty; write it there"))
     };
     let all = |name: &str| -> anyhow::Result<Vec<Secret>> {
         match &values[name] {
@@ -240,11 +264,21 @@ fn secrets(values: &Value, decode: fn(&str) -> anyhow::Result<Vec<u8>>) -> anyho
             value => Ok(vec![read(name, value)?]),
         }
     };
-    let one = |name: &str| -> anyhow::Result<Option<Secret>> { Ok(all(name)?.pop()) };
+    // A list of one is that one, as for Rails.
+    let one = |name: &str, why: &str| -> anyhow::Result<Option<Secret>> {
+        let mut all = all(name)?;
+        if all.len() > 1 {
+            bail!("{name} is a list of {}: {why}", all.len());
+        }
+        Ok(all.pop())
+    };
     complete(
         all("primary_key")?,
-        one("deterministic_key")?,
-        one("key_derivation_salt")?,
+        one(
+            "deterministic_key",
+            "as in Rails there is one, which cannot be rotated; write the one that the messages were written with",
+        )?,
+        one("key_derivation_salt", ONE_SALT)?,
     )
 }
 
@@ -280,7 +314,8 @@ mod tests {
 
     #[test]
     fn credentials_may_have_a_list_for_rotation() {
-        let text = "active_record_encryption: { primary_key: [old, new], key_derivation_salt: s }";
+        let text =
+            "active_record_encryption: { primary_key: [old, new], key_derivation_salt: [s] }";
         let secrets = in_document(text).unwrap();
         assert_eq!(secrets.primary_keys, [secret("old"), secret("new")]);
     }
@@ -312,6 +347,14 @@ mod tests {
             (
                 "active_record_encryption: { primary_key: '' }",
                 "primary_key is empty",
+            ),
+            (
+                "active_record_encryption: { primary_key: [a, b], key_derivation_salt: [hush, hush2] }",
+                "key_derivation_salt is a list of 2: as in Rails there is one salt for all keys",
+            ),
+            (
+                "active_record_encryption: { deterministic_key: [hush, hush2], key_derivation_salt: s }",
+                "deterministic_key is a list of 2: as in Rails there is one, which cannot be rotated",
             ),
         ] {
             let error = format!("{:#}", in_document(text).unwrap_err());

@@ -155,6 +155,14 @@ pub(super) fn stalled_text(facts: &Facts<'_>, record: &StuckRecord, count: usize
         _ if error.starts_with("UnknownResult") => {
             "the handler's answer is none that is known, and no dead letter is made of it: the worker's log has it; mend the handler and it goes on by itself".to_owned()
         }
+        _ if error == "UnknownKeyId" => {
+            "it names a key that is not here, and no handler is asked: name that key, too, in spec.encryption.activeRecord.primaryKeySecrets; the pods are rolled, and it goes on by itself. If all records do, compare hashDigest and the salt with the application's: the key's id is made with both".to_owned()
+        }
+        _ if error == "AuthFailed" => format!(
+            "none of the keys opens it, and no handler is asked: if it is so of all records, compare spec.encryption.activeRecord.hashDigest and the salt with the application's, else name the key that is missing in primaryKeySecrets; the pods are rolled, and it is tried again{}; if the record is not worth it, {}",
+            or_a_dead_letter(facts),
+            skip(facts, record)
+        ),
         _ if error == NOT_MOVING && !own_consumer(facts) => {
             let whose = whose(facts);
             format!(

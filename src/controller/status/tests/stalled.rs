@@ -118,6 +118,25 @@ fn a_handler_that_speaks_another_protocol_is_told_with_the_field_that_says_which
 }
 
 #[test]
+fn a_key_that_is_missing_is_no_fault_of_the_handler() {
+    let mut day = Day::good();
+    for (error, skip) in [("UnknownKeyId", false), ("AuthFailed", true)] {
+        day.sample = Some(sample(Some(report::Stuck {
+            offset: 4,
+            attempts: 0,
+            error: error.to_owned(),
+        })));
+        let (status, _, message) = condition(&day.status(), "Stalled");
+        assert_eq!(status, "True");
+        for part in ["primaryKeySecrets", "hashDigest", "the salt", "rolled"] {
+            assert!(message.contains(part), "{message}");
+        }
+        assert!(!message.contains("mend the handler"), "{message}");
+        assert_eq!(message.contains("drover skip"), skip, "{message}");
+    }
+}
+
+#[test]
 fn a_misconfigured_handler_is_not_answered_with_a_dead_letter_topic() {
     let mut day = Day::good();
     day.fleet = fleet(json!({ "delivery": { "deadLetter": { "topic": "dlq" } } }));

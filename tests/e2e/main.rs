@@ -10,6 +10,7 @@ mod dead_letters;
 mod encryption;
 mod examples;
 mod handlers;
+mod held_up;
 mod idempotency;
 mod kafka;
 mod kill;

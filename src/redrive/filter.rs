@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::letter::Letter;
 
-pub use crate::worker_config::replay::Filter;
+pub use crate::worker_config::replay::{Filter, Whose};
 
 impl Filter {
     /// Whether it lets everything through.
@@ -12,11 +12,13 @@ impl Filter {
         *self == Self::default()
     }
 
-    /// Whether it means all that `other` does: it is the same but for wider bounds on partition and offsets.
+    /// Whether it means all that `other` does: it is the same but for wider bounds on partition and offsets, or means
+    /// everybody's.
     pub fn covers(&self, other: &Self) -> bool {
         let without_place = |filter: &Self| Self {
             partition: None,
             offsets: None,
+            whose: None,
             ..filter.clone()
         };
         let holds = |(first, end): (i64, i64)| {
@@ -24,7 +26,8 @@ impl Filter {
             first <= inner.0 && inner.1 <= end
         };
         self.is_all()
-            || ((self.partition.is_none() || self.partition == other.partition)
+            || ((self.whose.is_none() || self.whose == other.whose)
+                && (self.partition.is_none() || self.partition == other.partition)
                 && self.offsets.is_none_or(holds)
                 && without_place(self) == without_place(other))
     }
@@ -49,11 +52,32 @@ impl Filter {
         start..all.end.min(end).max(start)
     }
 
+    /// The same, whoever gave them up.
+    #[must_use]
+    pub fn of_all(&self) -> Self {
+        Self {
+            whose: None,
+            ..self.clone()
+        }
+    }
+
     /// Whether it means this one.
     pub fn matches(&self, letter: &Letter<'_>) -> bool {
-        if self.is_all() {
-            return true;
-        }
+        self.is_all() || (!self.is_of_another(letter) && self.describes(letter))
+    }
+
+    /// Whether it means one consumer's letters, and this is another one's.
+    pub fn is_of_another(&self, letter: &Letter<'_>) -> bool {
+        self.whose.as_ref().is_some_and(|whose| {
+            let said = letter.given_up_by();
+            said.is_some_and(|[group, consumer]| {
+                whose.is_not(consumer.as_deref(), group.as_deref())
+            })
+        })
+    }
+
+    /// Whether it would mean this one, whoever gave it up.
+    pub fn describes(&self, letter: &Letter<'_>) -> bool {
         let time = || letter.failed_at();
         let one_of = |wanted: &[String], is: Option<&str>| {
             wanted.is_empty() || is.is_some_and(|is| wanted.iter().any(|wanted| wanted == is))
@@ -139,6 +163,83 @@ mod tests {
         for (index, change) in no.into_iter().enumerate() {
             assert!(!filter(change).matches(&letter), "{index}");
         }
+    }
+
+    #[test]
+    fn a_letter_is_another_ones_only_where_drover_says_so() {
+        let whose = |consumer: &str, group: Option<&str>| {
+            filter(|f| {
+                f.whose = Some(Whose {
+                    consumer: consumer.into(),
+                    group: group.map(Into::into),
+                });
+            })
+        };
+        let ours = whose("shop/a", Some("shop.a"));
+        let drover = |consumer, group| {
+            letter(&[
+                ("drover-dlq-topic", "orders"),
+                ("drover-dlq-group", group),
+                ("drover-dlq-consumer", consumer),
+            ])
+        };
+        assert!(ours.matches(&drover("shop/a", "shop.a")));
+        assert!(!ours.matches(&drover("shop/b", "shop.b")));
+        assert!(!ours.matches(&drover("other/a", "other.a")));
+        // Its group, or its name, was changed.
+        assert!(ours.matches(&drover("shop/a", "before")));
+        assert!(ours.matches(&drover("shop/before", "shop.a")));
+        // A file does not say in which namespace it will be.
+        assert!(whose("a", None).matches(&drover("other/a", "other.a")));
+        assert!(!whose("a", None).matches(&drover("shop/b", "shop.b")));
+        // Of one that was written before letters said it nobody knows.
+        assert!(ours.matches(&letter(&[("drover-dlq-topic", "orders")])));
+        // What other tools write names no KafkaConsumer; what Drover writes in their names does.
+        let said = "Rejected after 1 attempts: no";
+        for (group, message) in [("their.group", "boom"), ("shop.a", said)] {
+            assert!(ours.matches(&letter(&[
+                ("kafka_dlt-original-topic", "orders"),
+                ("kafka_dlt-original-consumer-group", group),
+                ("kafka_dlt-exception-message", message),
+            ])));
+        }
+        for (name, value, why) in [
+            (
+                "kafka_dlt-original-consumer-group",
+                "shop.b",
+                "kafka_dlt-exception-message",
+            ),
+            (
+                "__connect.errors.connector.name",
+                "shop/b",
+                "__connect.errors.exception.message",
+            ),
+        ] {
+            assert!(
+                !ours.matches(&letter(&[(name, value), (why, said)])),
+                "{name}"
+            );
+            assert!(
+                ours.matches(&letter(&[(name, value), (why, "boom")])),
+                "{name}"
+            );
+        }
+    }
+
+    #[test]
+    fn everybodys_letters_are_everyones_and_no_ones_all_of_them() {
+        let of = |consumer: &str| {
+            filter(|f| {
+                f.reasons = vec!["Rejected".into()];
+                f.whose = Some(Whose {
+                    consumer: consumer.into(),
+                    group: None,
+                });
+            })
+        };
+        let (a, b) = (of("shop/a"), of("shop/b"));
+        assert!(a.of_all().covers(&a) && a.covers(&a) && Filter::default().covers(&a));
+        assert!(!a.covers(&b) && !a.covers(&a.of_all()));
     }
 
     #[test]

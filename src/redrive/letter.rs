@@ -258,6 +258,14 @@ impl<'a> Letter<'a> {
         [("group", group), ("consumer", consumer), ("pod", pod)]
     }
 
+    /// Group and consumer that gave it up, where it was a worker of Drover: what other tools call so is no
+    /// KafkaConsumer's. None where that is not said.
+    pub fn given_up_by(&self) -> Option<[Option<Cow<'_, str>>; 2]> {
+        let ours = self.style()? == Style::Drover || self.sentence().is_some();
+        let [(_, group), (_, consumer), _] = self.by();
+        (ours && (group.is_some() || consumer.is_some())).then_some([group, consumer])
+    }
+
     /// When it failed, milliseconds since 1970: as its header says, else the record's own time.
     pub fn failed_at(&self) -> Option<i64> {
         let said = match self.style() {

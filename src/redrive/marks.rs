@@ -52,6 +52,15 @@ impl Kind {
         }
     }
 
+    /// The same, whoever gave them up.
+    #[must_use]
+    pub fn of_all(&self) -> Self {
+        Self {
+            filter: self.filter.of_all(),
+            ..self.clone()
+        }
+    }
+
     /// Whether it moves all that `other` does, to the same place.
     fn covers(&self, other: &Self) -> bool {
         self.to == other.to

@@ -15,6 +15,7 @@ pub mod place;
 pub mod reach;
 pub mod replay;
 pub mod report;
+mod target;
 pub mod words;
 
 /// What anybody may have written, so that nothing in it moves a cursor or turns the direction of reading.

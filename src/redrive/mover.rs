@@ -1,5 +1,6 @@
 //! Moves dead letters in transactions, at a rate, and watches what comes back.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -8,7 +9,7 @@ use anyhow::anyhow;
 
 use super::headers::Added;
 use super::letter::{Letter, REPLAY};
-use super::marks::Marks;
+use super::marks::{Kind, Marks};
 use super::place::{Log, Noted};
 use super::printable;
 use super::replay::{Onlooker, Replay, Verdict, of, verdict};
@@ -78,8 +79,12 @@ pub struct Mover<'a> {
     sent: Vec<(i32, i64)>,
     bytes: usize,
     left_out: Tally,
+    unclaimed: u64,
     since: Duration,
     looked: Duration,
+    /// Partitions that hold, or may hold below what is read, another consumer's letters of those that are meant: what is
+    /// noted of them is of one consumer's. Of the others it is simply of all, as for the one consumer that most have.
+    shared: BTreeSet<i32>,
     /// Letters that were in a batch with one that was refused: each goes alone.
     suspects: BTreeSet<(i32, i64)>,
     refused: BTreeSet<(i32, i64)>,
@@ -96,7 +101,7 @@ impl<'a> Mover<'a> {
         onlooker: &'a mut dyn Onlooker,
         report: Report,
     ) -> anyhow::Result<Self> {
-        let mover = Self {
+        let mut mover = Self {
             replay,
             redrive,
             follow,
@@ -110,8 +115,10 @@ impl<'a> Mover<'a> {
             sent: Vec::new(),
             bytes: 0,
             left_out: Tally::default(),
+            unclaimed: 0,
             since: Duration::ZERO,
             looked: Duration::ZERO,
+            shared: replay.log.keys().copied().collect(),
             suspects: BTreeSet::new(),
             refused: BTreeSet::new(),
             failing: false,
@@ -122,6 +129,12 @@ impl<'a> Mover<'a> {
             .iter()
             .map(|(&number, range)| (number, range.end));
         mover.progress_of(&ends.collect())?;
+        let (ours, all) = (&replay.kind, replay.kind.of_all());
+        let noted = &mover.noted;
+        mover.shared.retain(|number| {
+            let marks = noted.get(number).and_then(Option::as_ref);
+            marks.is_some_and(|marks| marks.start(ours) != marks.start(&all))
+        });
         Ok(mover)
     }
 
@@ -164,8 +177,14 @@ impl<'a> Mover<'a> {
                     self.commit()?;
                 }
                 self.send(letter)?;
+                self.unclaimed += u64::from(replay.is_unclaimed(letter));
             }
-            other => self.left_out.count(other),
+            other => {
+                self.left_out.count(other);
+                if other == Verdict::Foreign {
+                    self.shared.insert(letter.partition);
+                }
+            }
         }
         self.positions.insert(letter.partition, letter.offset + 1);
         if alone || self.sent.len() >= RECORDS || self.bytes >= BYTES {
@@ -180,6 +199,7 @@ impl<'a> Mover<'a> {
             return Ok(());
         };
         let topic = topic.as_ref();
+        replay.may_be_retried(letter)?;
         if !self.targets.contains(topic) {
             replay.target(topic)?;
             self.targets.insert(topic.to_owned());
@@ -216,6 +236,7 @@ impl<'a> Mover<'a> {
         self.positions.clear();
         self.bytes = 0;
         self.left_out = Tally::default();
+        self.unclaimed = 0;
         let (true, [Refusal { why, .. }]) = (sent.len() == 1, refusals.as_slice()) else {
             let places = refusals
                 .iter()
@@ -349,6 +370,7 @@ impl<'a> Mover<'a> {
         }
         self.report.moved += self.sent.len() as u64;
         self.report.left_out.add(std::mem::take(&mut self.left_out));
+        self.report.unclaimed += std::mem::take(&mut self.unclaimed);
         self.sent.clear();
         self.bytes = 0;
         self.since = self.clock.elapsed();
@@ -358,7 +380,11 @@ impl<'a> Mover<'a> {
 
     /// What is noted of a partition that is dealt with up to `next`.
     fn marks(&self, number: i32, next: i64) -> Marks {
-        let kind = &self.replay.kind;
+        let kind = match self.shared.contains(&number) {
+            true => Cow::Borrowed(&self.replay.kind),
+            false => Cow::Owned(self.replay.kind.of_all()),
+        };
+        let kind: &Kind = &kind;
         let noted = self.noted.get(&number).cloned().flatten();
         let mut marks = noted.unwrap_or_default();
         marks.advance(kind, next, self.replay.log[&number].start);

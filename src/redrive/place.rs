@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use anyhow::anyhow;
 
+use super::filter::Whose;
 use super::marks::Marks;
 use super::reach::Reach;
 use crate::kafka::admin::{Admin, Error, Spec};
@@ -36,6 +37,8 @@ pub struct Fleet {
     pub topics: Vec<String>,
     /// Its own topic for what is replayed.
     pub retry_topic: Option<String>,
+    /// As its dead letters name it.
+    pub whose: Whose,
 }
 
 impl Place {

@@ -3,11 +3,10 @@
 //! What was moved, and that it was moved, are one transaction: interrupted at any point, nothing is
 //! lost, and the next replay of its kind goes on where it was. See `marks` for how that is noted.
 
-use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use anyhow::{anyhow, bail, ensure};
+use anyhow::{anyhow, ensure};
 use ring::rand::{SecureRandom as _, SystemRandom};
 use tokio::runtime::Handle;
 
@@ -15,7 +14,6 @@ use super::letter::Letter;
 use super::marks::{Kind, Marks};
 use super::mover::{Halt, Mover, Taken};
 use super::place::{Log, Noted, Place};
-use super::printable;
 use super::report::{Outcome, Report};
 use crate::clock;
 use crate::kafka::admin::Admin;
@@ -58,8 +56,8 @@ pub struct Replay {
     pub(super) kind: Kind,
     pub(super) wishes: Wishes,
     pub(super) log: Log,
-    admin: Admin,
-    runtime: Handle,
+    pub(super) admin: Admin,
+    pub(super) runtime: Handle,
 }
 
 /// What becomes of a dead letter.
@@ -73,13 +71,17 @@ pub enum Verdict {
     Guarded,
     /// Nothing says where it came from.
     Orphan,
+    /// Another consumer gave it up.
+    Foreign,
     /// It is not meant.
     Other,
 }
 
 pub(super) fn verdict(kind: &Kind, marks: &Marks, letter: &Letter<'_>) -> Verdict {
-    if !kind.filter.matches(letter) {
+    if !kind.filter.describes(letter) {
         Verdict::Other
+    } else if kind.filter.is_of_another(letter) {
+        Verdict::Foreign
     } else if !kind.moves(letter) {
         if !kind.allows(letter) {
             Verdict::Guarded
@@ -134,7 +136,10 @@ impl Replay {
             let step = scan.step(LOOK, |message| {
                 let letter = Letter::of(message);
                 match verdict(&self.kind, of(&noted, &letter), &letter) {
-                    Verdict::Move => report.would_move(&letter),
+                    Verdict::Move => {
+                        report.would_move(&letter);
+                        report.unclaimed += u64::from(self.is_unclaimed(&letter));
+                    }
                     other => report.left_out.count(other),
                 }
             });
@@ -299,67 +304,6 @@ impl Replay {
             u64::try_from(begin.min(meant.end) - meant.start).unwrap_or(0)
         };
         self.log.iter().map(before).sum()
-    }
-
-    /// The topic of the KafkaConsumer's own for what is replayed.
-    fn retry_topic(&self) -> Option<&str> {
-        self.place.fleet.as_ref()?.retry_topic.as_deref()
-    }
-
-    /// The topic that all letters go to, if it is one.
-    fn for_all(&self) -> Option<&str> {
-        let retry = self.retry_topic().filter(|_| !self.wishes.to_source);
-        self.kind.to.as_deref().or(retry)
-    }
-
-    /// Where a letter goes.
-    pub(super) fn destination<'l>(&'l self, letter: &'l Letter<'_>) -> Option<Cow<'l, str>> {
-        if let Some(to) = self.for_all() {
-            return Some(Cow::Borrowed(to));
-        }
-        let last = letter.origin_topic()?;
-        if Some(last.as_ref()) != self.retry_topic() {
-            return Some(last);
-        }
-        // It failed when it was replayed; the source is where it was first.
-        let first = letter.first_origin().and_then(|first| first.topic);
-        Some(first.map_or(last, Cow::Owned))
-    }
-
-    /// A topic that letters may go to.
-    pub(super) fn target(&self, topic: &str) -> anyhow::Result<()> {
-        let reach = &self.place.reach;
-        let words = reach.words;
-        let shown = printable(topic);
-        ensure!(
-            topic != self.place.topic,
-            "a dead letter says that it came from {shown}, the dead-letter topic itself; leave such ones out with {}, or give {}",
-            words.origin_topic,
-            words.to
-        );
-        if let (None, Some(fleet)) = (self.for_all(), &self.place.fleet) {
-            ensure!(
-                fleet.topics.iter().any(|known| known == topic),
-                "a dead letter says that it came from {shown}, which KafkaConsumer {} does not read; leave such ones out with {}, or give {}",
-                fleet.name,
-                words.origin_topic,
-                words.to
-            );
-        }
-        let topics = [topic.to_owned()].into();
-        let found = self
-            .runtime
-            .block_on(self.admin.partitions(&topics, reach.timeout));
-        let what = format!("look for topic {shown}");
-        let found = found.map_err(|error| reach.explain(&what, &error))?;
-        match found.into_values().next() {
-            Some(Ok(_)) => Ok(()),
-            Some(Err(error)) => bail!(
-                "{what}: {error}; create it, or name another one with {}",
-                words.to
-            ),
-            None => bail!("{what}: no answer; try again"),
-        }
     }
 
     fn report(&self, id: Option<String>) -> Report {

@@ -30,6 +30,8 @@ pub struct Tally {
     pub guarded: u64,
     /// do not say where they came from,
     pub orphans: u64,
+    /// were given up by another consumer,
+    pub foreign: u64,
     /// or are not meant.
     pub others: u64,
 }
@@ -42,6 +44,7 @@ impl Tally {
             Verdict::Already => &mut self.already,
             Verdict::Guarded => &mut self.guarded,
             Verdict::Orphan => &mut self.orphans,
+            Verdict::Foreign => &mut self.foreign,
             Verdict::Other => &mut self.others,
         };
         *count += 1;
@@ -52,6 +55,7 @@ impl Tally {
         self.already += other.already;
         self.guarded += other.guarded;
         self.orphans += other.orphans;
+        self.foreign += other.foreign;
         self.others += other.others;
     }
 }
@@ -81,6 +85,8 @@ pub struct Report {
     pub id: Option<String>,
     /// Acknowledged, and noted.
     pub moved: u64,
+    /// Of those that were moved, or would be: they do not say whose they are, and were taken for the KafkaConsumer's.
+    pub unclaimed: u64,
     /// Places that an earlier replay has dealt with, so that they are not read again.
     pub passed: u64,
     /// Left out.
@@ -109,6 +115,7 @@ impl Report {
             to: to.map(str::to_owned),
             id,
             moved: 0,
+            unclaimed: 0,
             passed: 0,
             left_out: Tally::default(),
             refused: Vec::new(),
@@ -169,11 +176,13 @@ impl Report {
             "to": self.to,
             "dryRun": self.id.is_none(),
             "id": self.id,
+            "withoutConsumer": self.unclaimed,
             "outcome": format!("{:?}", self.outcome),
             "leftOut": {
                 "replayedBefore": self.left_out.already,
                 "replayedTooOften": self.left_out.guarded,
                 "withoutOrigin": self.left_out.orphans,
+                "ofOtherConsumers": self.left_out.foreign,
                 "notMeant": self.left_out.others,
                 "deleted": self.deleted,
             },

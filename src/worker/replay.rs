@@ -19,7 +19,8 @@ use crate::redrive::replay::{Onlooker, Replay, Wishes};
 use crate::redrive::report::{Outcome, Report};
 use crate::redrive::{printable, words};
 use crate::worker_config::replay::{
-    Ending, GIVEN_UP, INCOMPLETE, LeftOut, ReplayConfig, ReplayResult, TOO_MANY_FAIL, WouldReplay,
+    Ending, GIVEN_UP, INCOMPLETE, LeftOut, ReplayConfig, ReplayResult, TOO_MANY_FAIL, Whose,
+    WouldReplay,
 };
 
 /// How long brokers are waited for.
@@ -48,6 +49,7 @@ pub fn run(config: &ReplayConfig, result: &Path, stop: CancellationToken) -> Exi
             ending = ?left.ending,
             replayed = left.replayed,
             failed_again = left.failed_again,
+            of_other_consumers = left.left_out.map(|out| out.of_other_consumers),
             "the replay has ended"
         ),
     }
@@ -142,6 +144,10 @@ fn place(config: &ReplayConfig) -> anyhow::Result<Place> {
             name: config.consumer.clone(),
             topics: config.topics.clone(),
             retry_topic: config.retry_topic.clone(),
+            whose: config.filter.whose.clone().unwrap_or_else(|| Whose {
+                consumer: config.consumer.clone(),
+                group: None,
+            }),
         }),
     })
 }
@@ -194,6 +200,7 @@ fn told(report: &Report) -> ReplayResult {
             replayed_too_often: report.left_out.guarded,
             without_origin: report.left_out.orphans,
             not_meant: report.left_out.others,
+            of_other_consumers: report.left_out.foreign,
             refused: report.refused.len() as u64,
             deleted: report.deleted,
         }),

@@ -94,6 +94,35 @@ pub struct Filter {
     /// That came from one of these topics.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub origin_topics: Vec<String>,
+    /// That this consumer gave up, or nobody says who: several may have one dead-letter topic.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub whose: Option<Whose>,
+}
+
+/// A consumer, as its dead letters name it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Whose {
+    /// `namespace/name`, or the name alone where the namespace is not known.
+    pub consumer: String,
+    /// Its group; none where that is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+}
+
+impl Whose {
+    /// Whether a letter with these names, as far as it says them, is somebody else's. One that has the group or the
+    /// name is not: either may be changed.
+    pub fn is_not(&self, consumer: Option<&str>, group: Option<&str>) -> bool {
+        let ours = |consumer: &str| match self.consumer.contains('/') {
+            true => consumer == self.consumer,
+            false => consumer.rsplit('/').next() == Some(self.consumer.as_str()),
+        };
+        let is_known = consumer.is_some() || (group.is_some() && self.group.is_some());
+        let same =
+            consumer.is_some_and(ours) || (group.is_some() && group == self.group.as_deref());
+        is_known && !same
+    }
 }
 
 impl Filter {

@@ -7,6 +7,7 @@ mod look;
 mod named;
 mod purge;
 mod replay;
+mod shared;
 
 use std::collections::BTreeMap;
 use std::process::{Command, Output, Stdio};

@@ -90,6 +90,8 @@ pub struct LeftOut {
     pub without_origin: u64,
     /// For the filter does not mean them, of those that were read.
     pub not_meant: u64,
+    /// For another consumer gave them up, which has the same dead-letter topic.
+    pub of_other_consumers: u64,
     /// For the topic that they go to does not take them, as when they are too large for it. They stay, and the next
     /// replay tries them again.
     pub refused: u64,

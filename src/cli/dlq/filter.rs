@@ -54,6 +54,7 @@ impl FilterArgs {
             offsets: self.offsets.map(|Offsets(first, end)| (first, end)),
             headers: self.headers.clone(),
             origin_topics: self.origin_topics.clone(),
+            whose: None,
         };
         filter.normal().map_err(|NothingMeant| {
             anyhow!("--until is not after --since, so no dead letter is meant; correct one of them")

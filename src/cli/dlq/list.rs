@@ -51,6 +51,8 @@ struct Found {
     histogram: Histogram,
     /// Those of them that were replayed to their topic; none where that cannot be known.
     replayed: Option<u64>,
+    /// Those of them that are not of the KafkaConsumer that was named.
+    foreign: u64,
 }
 
 pub(super) async fn run(args: ListArgs) -> anyhow::Result<ExitCode> {
@@ -122,7 +124,11 @@ fn count(
         to: None,
     };
     let mut histogram = Histogram::default();
-    let mut replayed = 0;
+    let (mut replayed, mut foreign) = (0, 0);
+    let ours = Filter {
+        whose: place.fleet.as_ref().map(|fleet| fleet.whose.clone()),
+        ..Filter::default()
+    };
     let mut reading = alone.then(|| Reading::of(&scan));
     let known = noted.is_some_and(|noted| noted.values().all(Option::is_some));
     loop {
@@ -130,6 +136,7 @@ fn count(
             let letter = Letter::of(message);
             if filter.matches(&letter) {
                 histogram.add(&letter);
+                foreign += u64::from(ours.is_of_another(&letter));
                 let marks = noted.and_then(|noted| noted.get(&letter.partition)?.as_ref());
                 replayed += u64::from(marks.is_some_and(|marks| marks.has(&kind, &letter)));
             }
@@ -146,6 +153,7 @@ fn count(
         topic: place.topic,
         histogram,
         replayed: known.then_some(replayed),
+        foreign,
     })
 }
 
@@ -154,6 +162,7 @@ impl Found {
         let mut value = json!({
             "topic": self.topic,
             "replayed": self.replayed,
+            "ofOtherConsumers": self.foreign,
         });
         if let (Value::Object(value), Value::Object(counts)) = (&mut value, self.histogram.value())
         {
@@ -174,7 +183,13 @@ impl Found {
             Some(replayed) => format!("{} of them replayed before", number(replayed)),
             None => "how many were replayed is not known".to_owned(),
         };
-        let head = format!("{} {letters} in {topic}, {replayed}", number(total));
+        let mut head = format!("{} {letters} in {topic}, {replayed}", number(total));
+        if self.foreign > 0 {
+            let foreign = number(self.foreign);
+            head.push_str(&format!(
+                "; {foreign} of other consumers, which are not replayed as this one's"
+            ));
+        }
         format!("{head}\n\n{}", tables(&self.histogram))
     }
 }

@@ -5,7 +5,8 @@ use clap::Args;
 use kube::ResourceExt;
 
 use crate::api::KafkaConsumer;
-use crate::cli::connection::{Connection, ConnectionArgs};
+use crate::cli::connection::{Connection, ConnectionArgs, group_id};
+use crate::redrive::filter::Whose;
 use crate::redrive::place::{Fleet, Place};
 use crate::redrive::words;
 
@@ -60,6 +61,7 @@ impl PlaceArgs {
             name: consumer.name_any(),
             topics: consumer.spec.topics.clone(),
             retry_topic: consumer.spec.retry_topic().map(str::to_owned),
+            whose: self.whose(consumer),
         });
         let place = Place {
             reach,
@@ -67,6 +69,21 @@ impl PlaceArgs {
             fleet,
         };
         Ok((place, consumer))
+    }
+
+    /// As its dead letters name it. A file need not say in which namespace it is to be.
+    fn whose(&self, consumer: &KafkaConsumer) -> Whose {
+        let namespace = self.connection.cluster.namespace.clone();
+        match consumer.namespace().or(namespace) {
+            Some(namespace) => Whose {
+                consumer: format!("{namespace}/{}", consumer.name_any()),
+                group: Some(group_id(consumer)),
+            },
+            None => Whose {
+                consumer: consumer.name_any(),
+                group: consumer.spec.group_id.clone(),
+            },
+        }
     }
 }
 

@@ -148,7 +148,7 @@ fn why_nothing(args: &PurgeArgs, log: &Log, noted: Option<&Noted>) -> &'static s
         marks(number).is_some_and(|marks| !marks.is_nothing()) && passed(noted, *number).is_none()
     };
     if some(&is_partial) {
-        "only replays with a filter, or to another topic with --to, are noted, and what they left out lies among what they moved; replay the rest without a filter, or name an offset with --partition and --before"
+        "only replays with a filter, of one of several consumers that have this topic, or to another topic with --to, are noted, and what they left out lies among what they moved; replay the rest without a filter, or name an offset with --partition and --before"
     } else if some(&|number| passed(noted, *number).is_some()) {
         "what replays have passed is gone already"
     } else if some(&|number| marks(number).is_none()) {

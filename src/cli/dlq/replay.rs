@@ -71,8 +71,10 @@ pub(super) async fn run(args: ReplayArgs) -> anyhow::Result<ExitCode> {
         true => args.place.resolve().await?,
         false => args.place.resolve_to_change().await?,
     };
+    let mut filter = args.filter.filter(clock::now())?;
+    filter.whose = place.fleet.as_ref().map(|fleet| fleet.whose.clone());
     let kind = Kind {
-        filter: args.filter.filter(clock::now())?,
+        filter,
         max_replays: args.max_replays,
         to: args.to.clone(),
     };

@@ -25,6 +25,12 @@ pub(super) fn text(report: &Report) -> String {
         text.push_str(&format!("  {}\n", printable(&missing)));
     }
     let left_out = report.left_out;
+    if report.unclaimed > 0 {
+        text.push_str(&format!(
+            "  {} of them do not say which consumer gave them up, and count as this KafkaConsumer's\n",
+            number(report.unclaimed)
+        ));
+    }
     for (count, what) in [
         (left_out.already, "were replayed before"),
         (
@@ -34,6 +40,10 @@ pub(super) fn text(report: &Report) -> String {
         (
             left_out.orphans,
             "do not say where they came from; --to sends them somewhere",
+        ),
+        (
+            left_out.foreign,
+            "are another consumer's, which has the same dead-letter topic; replay them as that one's",
         ),
     ] {
         if count > 0 {

@@ -7,7 +7,7 @@ use super::status::Said;
 use crate::api::names::replay_reason as reason;
 use crate::api::{DeadLetterReplay, KafkaConsumer, Moment, Offsets, ReplayPhase};
 use crate::fleet::{Fleet, References, validate};
-use crate::worker_config::replay::{Filter, NothingMeant, ReplayConfig};
+use crate::worker_config::replay::{Filter, NothingMeant, ReplayConfig, Whose};
 
 /// What the Job is to do, and like whose pods; or why there cannot be one.
 pub fn plan(
@@ -56,7 +56,11 @@ pub fn plan(
             "spec.to {topic} is the dead-letter topic itself; create another DeadLetterReplay that names another one"
         )));
     }
-    let filter = filter(replay).map_err(|NothingMeant| {
+    let whose = Whose {
+        consumer: format!("{}/{}", fleet.namespace, fleet.name),
+        group: Some(fleet.group_id.clone()),
+    };
+    let filter = filter(replay, whose).map_err(|NothingMeant| {
         meant(
             "spec.filter.until is not after spec.filter.since, so no dead letter is meant; create another DeadLetterReplay with one of them corrected"
                 .to_owned(),
@@ -101,7 +105,7 @@ pub fn id(replay: &DeadLetterReplay) -> String {
 }
 
 /// "Ago" is before the object was created: every attempt means the same letters.
-fn filter(replay: &DeadLetterReplay) -> Result<Filter, NothingMeant> {
+fn filter(replay: &DeadLetterReplay, whose: Whose) -> Result<Filter, NothingMeant> {
     let written = &replay.spec.filter;
     let created = replay.metadata.creation_timestamp.as_ref();
     let created = created.map_or(Timestamp::UNIX_EPOCH, |created| created.0);
@@ -115,6 +119,7 @@ fn filter(replay: &DeadLetterReplay) -> Result<Filter, NothingMeant> {
         offsets: written.offsets.map(|Offsets(first, end)| (first, end)),
         headers: written.headers.clone(),
         origin_topics: written.origin_topics.clone(),
+        whose: Some(whose),
     };
     filter.normal()
 }
@@ -182,6 +187,9 @@ mod tests {
         );
         assert_eq!(config.filter.headers, ["tenant=a"]);
         assert_eq!(config.filter.origin_topics, ["orders"]);
+        let whose = config.filter.whose.unwrap();
+        assert_eq!(whose.consumer, "shop/orders");
+        assert_eq!(whose.group.as_deref(), Some("shop.orders"));
         assert_eq!(config.dead_letter_topic, "orders.dlq");
         assert_eq!(config.retry_topic.as_deref(), Some("orders.retry"));
         assert_eq!(config.to.as_deref(), Some("copy"));

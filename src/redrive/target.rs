@@ -1,0 +1,99 @@
+//! Where a replayed letter goes, and whether it may.
+
+use std::borrow::Cow;
+
+use anyhow::{bail, ensure};
+
+use super::letter::Letter;
+use super::place::Fleet;
+use super::printable;
+use super::replay::Replay;
+
+impl Replay {
+    /// The topic of the KafkaConsumer's own for what is replayed.
+    fn retry_topic(&self) -> Option<&str> {
+        self.place.fleet.as_ref()?.retry_topic.as_deref()
+    }
+
+    /// The topic that all letters go to, if it is one.
+    pub(super) fn for_all(&self) -> Option<&str> {
+        let retry = self.retry_topic().filter(|_| !self.wishes.to_source);
+        self.kind.to.as_deref().or(retry)
+    }
+
+    /// Where a letter goes.
+    pub(super) fn destination<'l>(&'l self, letter: &'l Letter<'_>) -> Option<Cow<'l, str>> {
+        if let Some(to) = self.for_all() {
+            return Some(Cow::Borrowed(to));
+        }
+        let last = letter.origin_topic()?;
+        if Some(last.as_ref()) != self.retry_topic() {
+            return Some(last);
+        }
+        // It failed when it was replayed; the source is where it was first.
+        let first = letter.first_origin().and_then(|first| first.topic);
+        Some(first.map_or(last, Cow::Owned))
+    }
+
+    /// Whether it is taken for the KafkaConsumer's only since it does not say whose it is.
+    pub(super) fn is_unclaimed(&self, letter: &Letter<'_>) -> bool {
+        self.kind.filter.whose.is_some() && letter.given_up_by().is_none()
+    }
+
+    /// Whether a letter may go to the KafkaConsumer's retry topic: its own, or one of a topic that it reads.
+    pub(super) fn may_be_retried(&self, letter: &Letter<'_>) -> anyhow::Result<()> {
+        let (None, Some(fleet), Some(retry)) = (&self.kind.to, &self.place.fleet, self.for_all())
+        else {
+            return Ok(());
+        };
+        match letter.origin_topic() {
+            Some(topic) if letter.given_up_by().is_none() && topic != retry => {
+                self.is_read(fleet, &topic)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn is_read(&self, fleet: &Fleet, topic: &str) -> anyhow::Result<()> {
+        let words = self.place.reach.words;
+        ensure!(
+            fleet.topics.iter().any(|known| known == topic),
+            "a dead letter says that it came from {}, which KafkaConsumer {} does not read; leave such ones out with {}, or give {}",
+            printable(topic),
+            fleet.name,
+            words.origin_topic,
+            words.to
+        );
+        Ok(())
+    }
+
+    /// A topic that letters may go to.
+    pub(super) fn target(&self, topic: &str) -> anyhow::Result<()> {
+        let reach = &self.place.reach;
+        let words = reach.words;
+        let shown = printable(topic);
+        ensure!(
+            topic != self.place.topic,
+            "a dead letter says that it came from {shown}, the dead-letter topic itself; leave such ones out with {}, or give {}",
+            words.origin_topic,
+            words.to
+        );
+        if let (None, Some(fleet)) = (self.for_all(), &self.place.fleet) {
+            self.is_read(fleet, topic)?;
+        }
+        let topics = [topic.to_owned()].into();
+        let found = self
+            .runtime
+            .block_on(self.admin.partitions(&topics, reach.timeout));
+        let what = format!("look for topic {shown}");
+        let found = found.map_err(|error| reach.explain(&what, &error))?;
+        match found.into_values().next() {
+            Some(Ok(_)) => Ok(()),
+            Some(Err(error)) => bail!(
+                "{what}: {error}; create it, or name another one with {}",
+                words.to
+            ),
+            None => bail!("{what}: no answer; try again"),
+        }
+    }
+}

@@ -17,6 +17,8 @@ pub const LABEL_CONSUMER: &str = "drover.dev/consumer";
 pub const LABEL_REPLAY: &str = "drover.dev/replay";
 /// The label of such a Job that carries the KafkaConsumer's name.
 pub const LABEL_REPLAYED: &str = "drover.dev/replayed-consumer";
+/// The label of such a Job that stands for its brokers and dead-letter topic: of those with the same one runs at a time.
+pub const LABEL_DEAD_LETTERS: &str = "drover.dev/dead-letters";
 /// `app.kubernetes.io/name` of such a Job and its pods.
 pub const REPLAY_APP_NAME: &str = "drover-replay";
 
@@ -90,7 +92,7 @@ pub mod replay_reason {
     pub const NO_REDRIVE_HEADER: &str = "NoRedriveHeader";
     /// No dead letter can satisfy the filter, or the target is the dead-letter topic.
     pub const NOTHING_MEANT: &str = "NothingMeant";
-    /// Another replay of the same KafkaConsumer is at it.
+    /// Another replay of the same KafkaConsumer, or of the same dead-letter topic, is at it.
     pub const ANOTHER_RUNS: &str = "AnotherRuns";
     /// A Job of the name is somebody else's.
     pub const NAME_TAKEN: &str = "NameTaken";
@@ -110,6 +112,8 @@ pub mod replay_reason {
     pub const TOO_MANY_FAIL_AGAIN: &str = "TooManyFailAgain";
     /// Some were refused by the topic that they go to, or deleted before their turn; the others were replayed.
     pub const INCOMPLETE: &str = "Incomplete";
+    /// Another replay of the dead-letter topic has begun and ended this one.
+    pub const FENCED: &str = "Fenced";
     /// It was given up after some attempts.
     pub const JOB_FAILED: &str = "JobFailed";
     /// The object cannot be read.
@@ -117,7 +121,7 @@ pub mod replay_reason {
     /// The Job has ended, and its pods with what they left are gone.
     pub const RESULT_LOST: &str = "ResultLost";
     /// All of them.
-    pub const ALL: [&str; 18] = [
+    pub const ALL: [&str; 19] = [
         CONSUMER_NOT_FOUND,
         INVALID_CONSUMER,
         NO_DEAD_LETTER_TOPIC,
@@ -133,6 +137,7 @@ pub mod replay_reason {
         COUNTED,
         TOO_MANY_FAIL_AGAIN,
         INCOMPLETE,
+        FENCED,
         JOB_FAILED,
         UNREADABLE,
         RESULT_LOST,

@@ -290,15 +290,13 @@ impl Leader {
             token_hosts: self.settings.token_hosts.clone(),
             settings: self.settings.children.clone(),
         });
-        let replays = replays::look_after(
-            scope.namespace.as_deref(),
-            replays::Context {
-                client: self.client.clone(),
-                consumers: scope.consumers.clone(),
-                announcer,
-                settings: self.settings.children.clone(),
-            },
-        );
+        let replays = replays::look_after(replays::Context {
+            namespace: scope.namespace.clone(),
+            client: self.client.clone(),
+            consumers: scope.consumers.clone(),
+            announcer,
+            settings: self.settings.children.clone(),
+        });
         // Whatever becomes of them, fleets go on.
         let replays = async {
             replays.await;

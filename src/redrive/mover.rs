@@ -12,7 +12,7 @@ use super::letter::{Letter, REPLAY};
 use super::marks::{Kind, Marks};
 use super::place::{Log, Noted};
 use super::printable;
-use super::replay::{Onlooker, Replay, Verdict, of, verdict};
+use super::replay::{Fenced, Onlooker, Replay, Verdict, of, verdict};
 use super::report::{Outcome, Refused, Report, Tally};
 use crate::clock::Monotonic;
 use crate::kafka::producer::Outgoing;
@@ -428,10 +428,14 @@ impl<'a> Mover<'a> {
         self.onlooker.done();
         if let Err(Halt::Failed(error)) = moved {
             self.redrive.abort();
-            return Err(anyhow!(
+            let said = format!(
                 "{error:#}; {} were replayed before, and are noted",
                 self.report.moved
-            ));
+            );
+            return Err(match error.is::<Fenced>() {
+                true => Fenced(said).into(),
+                false => anyhow!(said),
+            });
         }
         let moved_in = self.clock.elapsed();
         let until = moved_in + settle;

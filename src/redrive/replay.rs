@@ -42,6 +42,11 @@ pub struct Wishes {
     pub again: bool,
 }
 
+/// Another replay of the same dead-letter topic has begun, and ended this one.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Fenced(pub(super) String);
+
 /// Who is told how far it has come.
 pub trait Onlooker {
     /// So many were moved and committed, so long after it began. Often.
@@ -249,9 +254,10 @@ impl Replay {
                 words.next
             ),
             redrive::Error::Config(_) => anyhow!("{error}; check {}", words.property),
-            redrive::Error::Fenced => {
-                anyhow!("{what}: {error}; what it has not done, the other one does")
-            }
+            redrive::Error::Fenced => Fenced(format!(
+                "{what}: {error}; what it has not done is done by the other one, if that means it too, or by a further replay when that has ended"
+            ))
+            .into(),
             redrive::Error::Records(_) | redrive::Error::Refused(_) => anyhow!(
                 "{what}: {error}; nothing of it counts, and {} tries it again",
                 words.next

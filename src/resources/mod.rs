@@ -26,7 +26,7 @@ use crate::fleet::Fleet;
 pub use crate::fleet::worker_config;
 pub use labels::{selector, selector_text};
 pub use pod_template::pod_labels;
-pub use replay_job::{Owner, replay_job};
+pub use replay_job::{Owner, dead_letters, replay_job};
 
 /// What the installation decides, the same for every fleet.
 #[derive(Clone, Debug, PartialEq, Eq)]

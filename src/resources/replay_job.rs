@@ -20,10 +20,13 @@ use super::pod_template::overlaid;
 use super::worker_container::security_context;
 use super::{Settings, pod_template, secrets};
 use crate::api::names::{
-    LABEL_CONSUMER, LABEL_REPLAY, LABEL_REPLAYED, MANAGED_BY, REPLAY_APP_NAME, WORKER_CONTAINER,
+    LABEL_CONSUMER, LABEL_DEAD_LETTERS, LABEL_REPLAY, LABEL_REPLAYED, MANAGED_BY, REPLAY_APP_NAME,
+    WORKER_CONTAINER,
 };
-use crate::fleet::{Fleet, Handler};
-use crate::worker_config::replay::{ENV_REPLAY, GIVEN_UP, INCOMPLETE, ReplayConfig, TOO_MANY_FAIL};
+use crate::fleet::{Fleet, Handler, digest};
+use crate::worker_config::replay::{
+    ENV_REPLAY, FENCED, GIVEN_UP, INCOMPLETE, ReplayConfig, TOO_MANY_FAIL,
+};
 
 /// Attempts after the first; the wait before each is twice as long, from ten seconds on.
 const RETRIES: i32 = 4;
@@ -45,6 +48,8 @@ pub struct Owner {
 pub fn replay_job(fleet: &Fleet, owner: &Owner, config: &ReplayConfig, settings: &Settings) -> Job {
     let labels = labels(fleet, owner);
     let pod_metadata = pod_metadata(fleet, labels.clone());
+    let of_topic = [(LABEL_DEAD_LETTERS.to_owned(), dead_letters(config))];
+    let labels = labels.into_iter().chain(of_topic).collect();
     Job {
         metadata: ObjectMeta {
             name: Some(owner.name.clone()),
@@ -71,6 +76,13 @@ pub fn replay_job(fleet: &Fleet, owner: &Owner, config: &ReplayConfig, settings:
         }),
         ..Job::default()
     }
+}
+
+/// What stands for brokers and dead-letter topic: the transactional id, by which a replay ends another, is the topic's.
+pub fn dead_letters(config: &ReplayConfig) -> String {
+    let mut brokers: Vec<&str> = config.bootstrap_servers.split(',').map(str::trim).collect();
+    brokers.sort_unstable();
+    digest([brokers.join(",").as_str(), &config.dead_letter_topic])
 }
 
 /// Not the fleet's: its Deployment, budget and network policy are not for these pods.
@@ -108,7 +120,7 @@ fn failure_policy() -> PodFailurePolicy {
                 on_exit_codes: Some(PodFailurePolicyOnExitCodesRequirement {
                     container_name: Some(WORKER_CONTAINER.to_owned()),
                     operator: "In".to_owned(),
-                    values: [GIVEN_UP, TOO_MANY_FAIL, INCOMPLETE]
+                    values: [GIVEN_UP, TOO_MANY_FAIL, INCOMPLETE, FENCED]
                         .map(i32::from)
                         .to_vec(),
                 }),

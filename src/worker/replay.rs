@@ -15,12 +15,12 @@ use crate::kafka::security::Security;
 use crate::redrive::marks::Kind;
 use crate::redrive::place::{Fleet, Place};
 use crate::redrive::reach::{Reach, leave_out_members_only};
-use crate::redrive::replay::{Onlooker, Replay, Wishes};
+use crate::redrive::replay::{Fenced, Onlooker, Replay, Wishes};
 use crate::redrive::report::{Outcome, Report};
 use crate::redrive::{printable, words};
 use crate::worker_config::replay::{
-    Ending, GIVEN_UP, INCOMPLETE, LeftOut, ReplayConfig, ReplayResult, TOO_MANY_FAIL, Whose,
-    WouldReplay,
+    Ending, FENCED, GIVEN_UP, INCOMPLETE, LeftOut, ReplayConfig, ReplayResult, TOO_MANY_FAIL,
+    Whose, WouldReplay,
 };
 
 /// How long brokers are waited for.
@@ -41,7 +41,13 @@ pub fn run(config: &ReplayConfig, result: &Path, stop: CancellationToken) -> Exi
     };
     let left = match ended {
         Ok(report) => told(&report),
-        Err(error) => failed(format!("{error:#}"), moved.load(Ordering::Relaxed)),
+        Err(error) => ReplayResult {
+            ending: match error.is::<Fenced>() {
+                true => Ending::Fenced,
+                false => Ending::Error,
+            },
+            ..failed(format!("{error:#}"), moved.load(Ordering::Relaxed))
+        },
     };
     match &left.error {
         Some(error) => error!(replayed = left.replayed, "{error}"),
@@ -61,6 +67,7 @@ pub fn run(config: &ReplayConfig, result: &Path, stop: CancellationToken) -> Exi
         Ending::Error => 1,
         Ending::Failing => TOO_MANY_FAIL,
         Ending::Incomplete => INCOMPLETE,
+        Ending::Fenced => FENCED,
         Ending::Interrupted => 130,
     })
 }

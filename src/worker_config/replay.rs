@@ -24,6 +24,9 @@ pub const TOO_MANY_FAIL: u8 = 3;
 /// The exit status where all was dealt with that was there and that its topic takes, and that was not all.
 pub const INCOMPLETE: u8 = 4;
 
+/// The exit status where another replay of the topic has begun: another attempt would end that one.
+pub const FENCED: u8 = 5;
+
 /// Everything that a replay needs to know, complete: no field has a default here.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -160,6 +163,8 @@ pub enum Ending {
     Incomplete,
     /// Too many are dead letters again.
     Failing,
+    /// Another replay of the topic has begun, and ended this one.
+    Fenced,
     /// It was told to stop.
     Interrupted,
     /// Something went wrong.
@@ -169,7 +174,10 @@ pub enum Ending {
 impl Ending {
     /// Whether no attempt follows one that ended so.
     pub fn is_final(self) -> bool {
-        matches!(self, Self::Complete | Self::Incomplete | Self::Failing)
+        matches!(
+            self,
+            Self::Complete | Self::Incomplete | Self::Failing | Self::Fenced
+        )
     }
 }
 

@@ -208,6 +208,31 @@ async fn two_replays_of_a_fleet_follow_each_other_and_a_stop_is_told() {
     assert_eq!(counted.replayed, None);
 }
 
+/// Their transactional id is the topic's: they would end each other until both have failed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn replays_of_two_fleets_with_one_dead_letter_topic_follow_each_other() {
+    let operator = Operator::start(&["events", DEAD, "events.retry"]).await;
+    for name in ["fleet", "other"] {
+        operator.create(name, fleet(&operator)).await;
+    }
+    replay(&operator, "first", json!({})).await;
+    says(&operator, "first", ReplayPhase::Running, "Running").await;
+    let of_other = json!({ "consumerRef": { "name": "other" } });
+    replay(&operator, "second", of_other).await;
+    let waits = says(&operator, "second", ReplayPhase::Pending, "AnotherRuns").await;
+    let message = &waits.conditions[0].message;
+    assert!(
+        message.contains("first of the same dead-letter topic"),
+        "{message}"
+    );
+    // A command was quicker.
+    let left = json!({ "ending": "Fenced", "error": "another one", "replayed": 3 });
+    ends(&operator, &pod(&operator, "first").await, 5, Some(left)).await;
+    let ended = says(&operator, "first", ReplayPhase::Failed, "Fenced").await;
+    assert_eq!((ended.replayed, ended.attempts), (Some(3), Some(1)));
+    says(&operator, "second", ReplayPhase::Running, "Running").await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn somebody_elses_job_and_what_cannot_be_read_stop_no_other_replay() {
     let operator = Operator::start(&["events", DEAD, "events.retry"]).await;

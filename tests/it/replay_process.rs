@@ -122,6 +122,32 @@ async fn what_keeps_a_replay_from_its_end_is_left_behind_with_what_was_moved() {
     assert!(stage.read(&stage.topic).is_empty());
 }
 
+#[tokio::test]
+async fn a_replay_that_another_one_ends_is_not_tried_again() {
+    let stage = Stage::of("replay-fenced", 1).await;
+    stage.write(0, 40, "Rejected");
+    let slow = ReplayConfig {
+        rate: Some(2.0),
+        ..config(&stage)
+    };
+    let running = std::thread::spawn(move || ran(&slow));
+    let clock = drover::clock::Monotonic::start();
+    while stage.read(&stage.topic).is_empty() {
+        assert!(clock.elapsed().as_secs() < 90, "nothing was replayed");
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    let (code, other) = ran(&config(&stage));
+    assert_eq!(
+        (code, other.ending),
+        (Some(0), Ending::Complete),
+        "{other:?}"
+    );
+    let (code, ended) = running.join().unwrap();
+    assert_eq!((code, ended.ending), (Some(5), Ending::Fenced), "{ended:?}");
+    assert_eq!(ended.replayed + other.replayed, 40);
+    stage.assert_moved(&stage.topic, 0..40);
+}
+
 #[test]
 fn a_configuration_that_cannot_be_read_is_given_up_at_once() {
     let folder = tempfile::tempdir().unwrap();

@@ -41,15 +41,17 @@ pub(super) struct Context {
     pub announcer: Announcer,
     /// What the installation decides for all Jobs.
     pub settings: Settings,
+    /// The namespace that is looked after; none for all.
+    pub namespace: Option<String>,
 }
 
 /// Watches and reconciles, in one namespace or in all, until dropped.
-pub(super) async fn look_after(namespace: Option<&str>, context: Context) {
+pub(super) async fn look_after(context: Context) {
     // Before that it would seem that there is none.
     if context.consumers.wait_until_ready().await.is_err() {
         return;
     }
-    let client = &context.client;
+    let (client, namespace) = (&context.client, context.namespace.as_deref());
     let of_ours = format!("app.kubernetes.io/managed-by={MANAGED_BY},{LABEL_REPLAY}");
     let jobs = watcher::Config::default().labels(&of_ours);
     // One at a time: of two of the same KafkaConsumer the second waits for the first.

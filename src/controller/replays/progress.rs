@@ -128,6 +128,13 @@ fn given_up(last: Option<&ReplayResult>, failed: &JobCondition, counts: &Counts)
             let message = format!("{}; of the others: {why}", replayed(counts));
             (ReplayPhase::Failed, reason::INCOMPLETE, message)
         }
+        Some(last) if last.ending == Ending::Fenced => {
+            let why = last.error.as_deref().unwrap_or("it was ended");
+            let message = format!(
+                "another replay of the same dead-letter topic has begun, and ended this one: {why}; create another DeadLetterReplay when that has ended"
+            );
+            (ReplayPhase::Failed, reason::FENCED, message)
+        }
         last => {
             let attempts = counts.attempts.unwrap_or_default();
             let why = last.and_then(|last| last.error.clone());
@@ -324,6 +331,15 @@ mod tests {
             said.message
         );
         assert_eq!(said.counts.left_out.unwrap().refused, 1);
+        let fenced = ended(
+            1,
+            &json!({ "ending": "Fenced", "error": "it was ended", "replayed": 3 }),
+        );
+        let said = read(&job(Some("Failed")), &[fenced], false);
+        assert_eq!(
+            (said.phase, said.reason, said.counts.replayed),
+            (ReplayPhase::Failed, reason::FENCED, Some(3))
+        );
         let wrong = ended(
             1,
             &json!({ "ending": "Error", "error": "no right", "replayed": 0 }),
@@ -349,7 +365,7 @@ mod tests {
     /// A pod ends before Kubernetes notes that its Job has.
     #[test]
     fn a_last_attempt_is_not_told_to_be_followed_by_another() {
-        for ending in ["Complete", "Failing", "Incomplete"] {
+        for ending in ["Complete", "Failing", "Incomplete", "Fenced"] {
             let result = json!({ "ending": ending, "replayed": 65, "failedAgain": 0 });
             let said = read(&job(None), &[ended(1, &result)], false);
             assert_eq!(

@@ -19,14 +19,18 @@ use tracing::warn;
 use super::plan::{id, plan};
 use super::progress;
 use super::status::{Said, announcement, status};
-use super::{Context, Replay};
-use crate::api::names::{LABEL_REPLAY, LABEL_REPLAYED, STATUS_MANAGER, replay_reason as reason};
+use super::{Context, Replay, within};
+use crate::api::names::{
+    LABEL_DEAD_LETTERS, LABEL_REPLAY, LABEL_REPLAYED, STATUS_MANAGER, replay_reason as reason,
+};
 use crate::api::{DeadLetterReplay, DeadLetterReplayStatus, ReplayPhase};
 use crate::clock;
 use crate::controller::fleets::FleetKey;
 use crate::controller::watches;
+use crate::fleet::Fleet;
 use crate::k8s::chain;
-use crate::resources::{Owner, replay_job};
+use crate::resources::{Owner, dead_letters, replay_job};
+use crate::worker_config::replay::ReplayConfig;
 
 /// A replay that waits, or runs, is looked at this often: not all that is in its way wakes it.
 const AGAIN: Duration = Duration::from_secs(10);
@@ -90,12 +94,12 @@ async fn look(replay: &DeadLetterReplay, context: &Context) -> Result<Said, kube
         Ok(planned) => planned,
         Err(said) => return Ok(*said),
     };
-    if let Some(other) = another(&jobs, &fleet.name).await? {
+    if let Some((other, of)) = another(context, &jobs, &fleet, &config).await? {
         return Ok(Said::new(
             ReplayPhase::Pending,
             reason::ANOTHER_RUNS,
             format!(
-                "DeadLetterReplay {other} of the same KafkaConsumer is at it; this one begins when that has ended"
+                "DeadLetterReplay {other} of the same {of} is at it; this one begins when that has ended"
             ),
         ));
     }
@@ -129,9 +133,34 @@ fn taken(name: &str) -> Said {
     )
 }
 
-/// The replay of the KafkaConsumer whose Job has not ended.
-async fn another(jobs: &Api<Job>, consumer: &str) -> Result<Option<String>, kube::Error> {
-    let of_it = ListParams::default().labels(&format!("{LABEL_REPLAYED}={consumer}"));
+/// The replay whose Job has not ended of the KafkaConsumer, or in all namespaces that are looked after of its dead-letter
+/// topic: two of one topic would end each other.
+async fn another(
+    context: &Context,
+    jobs: &Api<Job>,
+    fleet: &Fleet,
+    config: &ReplayConfig,
+) -> Result<Option<(String, &'static str)>, kube::Error> {
+    let of_consumer = format!("{LABEL_REPLAYED}={}", fleet.name);
+    if let Some(job) = running(jobs, &of_consumer).await? {
+        return Ok(Some((job.name_any(), "KafkaConsumer")));
+    }
+    let all = within::<Job>(&context.client, context.namespace.as_deref());
+    let of_topic = format!("{LABEL_DEAD_LETTERS}={}", dead_letters(config));
+    let job = running(&all, &of_topic).await?;
+    Ok(job.map(|job| {
+        let namespace = job.namespace().filter(|it| *it != fleet.namespace);
+        let namespace = namespace.map(|it| format!("{it}/")).unwrap_or_default();
+        (
+            format!("{namespace}{}", job.name_any()),
+            "dead-letter topic",
+        )
+    }))
+}
+
+/// A Job of these labels that has not ended.
+async fn running(jobs: &Api<Job>, labels: &str) -> Result<Option<Job>, kube::Error> {
+    let of_it = ListParams::default().labels(labels);
     let running = jobs.list(&of_it).await?.items.into_iter().find(|job| {
         let conditions = job
             .status
@@ -140,7 +169,7 @@ async fn another(jobs: &Api<Job>, consumer: &str) -> Result<Option<String>, kube
         let mut ends = conditions.filter(|found| found.status == "True");
         !ends.any(|found| ["Complete", "Failed"].contains(&found.type_.as_str()))
     });
-    Ok(running.map(|job| job.name_any()))
+    Ok(running)
 }
 
 fn is_of(job: &Job, replay: &DeadLetterReplay) -> bool {

@@ -12,6 +12,7 @@ use super::contest::Contest;
 use super::dereference::Lookups;
 use super::offsets::Group;
 use super::status::{Told, Trouble};
+use super::place::Place;
 use super::strangers::Strangers;
 use crate::scaling;
 
@@ -61,7 +62,9 @@ pub struct FleetMemory {
     pub contest: Contest,
     /// Members of the group that are none of its pods.
     pub strangers: Strangers,
-    /// Whether the group has offsets to begin at.
+    /// Where the fleet read when it was last looked at, and since when, on the monotonic clock.
+    pub place: Option<(Place, Duration)>,
+    /// Whether the group has offsets to begin at there.
     pub group: Group,
     /// Why the last try to give it some failed; the next may be under way.
     pub not_begun: Option<Trouble>,

@@ -19,6 +19,7 @@ mod health;
 mod malformed;
 mod offsets;
 mod pace;
+mod place;
 mod pods;
 mod publish;
 mod reconcile;

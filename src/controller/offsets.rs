@@ -11,6 +11,7 @@ use super::context::Context;
 use super::credentials::Credentials;
 use super::error::Error;
 use super::fleets::{FleetKey, FleetMemory};
+use super::place::Move;
 use super::workload::Workload;
 use crate::api::Handler as HandlerSpec;
 use crate::clock;
@@ -33,6 +34,8 @@ const CONNECTION: [&str; 7] = [
 const PASSING: Duration = Duration::from_secs(10);
 /// A worker is ready within this time of its container's start, unless it waits for something.
 const WORKER_STARTS: SignedDuration = SignedDuration::from_secs(30);
+/// Members that left without a word are none any more after this time: a session, and a drain before it.
+const MEMBERS_LEAVE: Duration = Duration::from_secs(120);
 /// A node that has still to be made for a pod is part of its start.
 const FOR_A_NODE: &str = "Unschedulable";
 
@@ -212,11 +215,12 @@ pub fn ready(
     key: &FleetKey,
     fleet: &Fleet,
     latest: &Latest,
-    size: u32,
+    moves: &Move,
+    (size, pods): (u32, u32),
     memory: &mut FleetMemory,
 ) -> Result<bool, Error> {
     let forgotten = latest.offsets.as_ref().is_some_and(|read| read.forgotten);
-    if size > 0 {
+    if size > 0 && !moves.elsewhere {
         // Where pods run, what they read is their business.
         memory.group = Group::Begun;
     } else if forgotten && memory.group == Group::Begun {
@@ -227,8 +231,7 @@ pub fn ready(
         Some(offsets) if latest.failure.is_none() => offsets,
         _ => return Ok(false),
     };
-    let mut partitions = offsets.partitions.values();
-    if partitions.any(|seen| seen.as_ref().is_some_and(|seen| seen.committed.is_some())) {
+    if moves.has_begun(offsets) {
         memory.group = Group::Begun;
         context.lag.has_begun(key);
         return Ok(true);
@@ -237,10 +240,14 @@ pub fn ready(
         // These offsets were read before ours were written.
         return Ok(false);
     }
+    if !moves.added.is_empty() && pods > 0 {
+        // They leave; until then nobody else may commit for their group.
+        return Ok(false);
+    }
     let fence = context.fence.clone();
     let start = context
         .lag
-        .begin(key, fleet.start_at, move || fence.is_open());
+        .begin(key, fleet.start_at, &moves.added, move || fence.is_open());
     let Some(start) = start else {
         // It wakes us when it is over.
         memory.group = Group::Beginning;
@@ -261,6 +268,11 @@ pub fn ready(
             memory.group = Group::Given;
             Ok(false)
         }
+        // One that was killed is a member until its session is over.
+        Ok(Start::HasMembers(_)) if !moves.added.is_empty() && !memory.waited(context) => {
+            memory.group = Group::Unknown;
+            Ok(false)
+        }
         Ok(Start::Resumes | Start::HasMembers(_)) => {
             memory.group = Group::Begun;
             Ok(true)
@@ -269,6 +281,15 @@ pub fn ready(
             group: fleet.group_id.clone(),
             source,
         }),
+    }
+}
+
+impl FleetMemory {
+    /// Whether members of a fleet without pods are none of its own any more.
+    fn waited(&self, context: &Context) -> bool {
+        let now = context.clock.elapsed();
+        let since = self.place.as_ref().map(|(_, since)| *since);
+        since.is_some_and(|since| now > since + MEMBERS_LEAVE)
     }
 }
 

@@ -26,7 +26,8 @@ use super::error::Error;
 use super::fleets::{FleetKey, FleetMemory};
 use super::gauges;
 use super::malformed;
-use super::offsets;
+use super::offsets::{self, Group};
+use super::place::Place;
 use super::publish::publish;
 use super::size::Order;
 use super::status::{Facts, Kafka, Sharing, Spec, Trouble, status};
@@ -35,7 +36,7 @@ use super::watches::whole;
 use super::workload::{self, Workload};
 use crate::api::KafkaConsumer;
 use crate::clock;
-use crate::fleet::{self, Handler};
+use crate::fleet::{self, Fleet, Handler};
 use crate::k8s::apply::version_of;
 use crate::k8s::chain;
 use crate::lag::Latest;
@@ -97,7 +98,7 @@ async fn steps(
     memory: &mut FleetMemory,
     context: &Context,
 ) -> Duration {
-    let lag = context.lag.latest(key).unwrap_or_default();
+    let mut lag = context.lag.latest(key).unwrap_or_default();
     dereference::look_up(context, consumer, memory, offsets::kept_out(&lag)).await;
     let observed = dereference::observe(context, key);
     let references = dereference::references(memory, offsets::topics(&lag));
@@ -125,6 +126,7 @@ async fn steps(
         sample,
         decision: None,
         order: None,
+        keeps_template: false,
         happenings: Happenings::default(),
         trouble: None,
         promised: None,
@@ -135,7 +137,9 @@ async fn steps(
         Ok(fleet) => {
             run.promised = Some((fleet.policy.max_delay, fleet.policy.max));
             let credentials = &memory.lookups.credentials;
-            if let Err(error) = offsets::register(context, key, fleet, credentials) {
+            let registered = offsets::register(context, key, fleet, credentials);
+            run.comes_to(fleet, registered.is_ok(), &mut lag, memory);
+            if let Err(error) = registered {
                 run.failed(&error, memory);
             }
             if let Some(moment) = run.waits_for_kafka(&lag, memory) {
@@ -186,6 +190,8 @@ struct Run<'a> {
     sample: Option<Sample>,
     decision: Option<Decision>,
     order: Option<Order>,
+    /// Its pods stay as they are until the group has a place to begin at, where the fleet is to read now.
+    keeps_template: bool,
     happenings: Happenings,
     trouble: Option<Trouble>,
     /// What the spec promises, and at most how many pods it allows; none while it is not good.
@@ -205,6 +211,31 @@ impl Run<'_> {
             warn!(error = %chain(error), "reconcile failed; it is tried again");
         }
         self.trouble.get_or_insert_with(|| error.trouble());
+    }
+
+    /// Where its spec names other brokers, topics or another group than before, nothing is known of them yet, also if
+    /// those before are still asked, since it is not known how to connect.
+    fn comes_to(
+        &mut self,
+        fleet: &Fleet,
+        is_asked: bool,
+        lag: &mut Latest,
+        memory: &mut FleetMemory,
+    ) {
+        let place = Place::of(fleet);
+        let before = memory.place.as_ref().map(|(before, _)| before);
+        if before == Some(&place) {
+            return;
+        }
+        if before.is_some() {
+            memory.group = Group::Unknown;
+            *lag = Latest::default();
+            self.sample = None;
+            self.within(MOMENT);
+        }
+        if is_asked {
+            memory.place = Some((place, self.context.clock.elapsed()));
+        }
     }
 
     /// Takes up what an earlier run left to be told; whether there was anything.

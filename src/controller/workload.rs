@@ -30,6 +30,13 @@ pub struct Workload {
     pub troubles: Vec<Trouble>,
 }
 
+impl Workload {
+    /// Pods that exist, be they on their way out.
+    pub fn pods(&self) -> u32 {
+        self.replicas + self.leaving
+    }
+}
+
 /// When a pod began.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Beginning {

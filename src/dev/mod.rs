@@ -288,8 +288,8 @@ async fn missing(admin: &Admin, plan: &Plan, config: &worker_config::WorkerConfi
 
 /// For a moment after a broker has started, and longer where it is its first group, coordinators are moving.
 async fn first_offsets(admin: &Admin, need: &Need, start_at: StartAt) -> Result<Start, lag::Error> {
-    let last = BTreeMap::new();
-    let ask = || lag::initial_offsets(admin, need, start_at, &last, &|| true);
+    let (last, none) = (BTreeMap::new(), BTreeSet::new());
+    let ask = || lag::initial_offsets(admin, need, (start_at, &none), &last, &|| true);
     for _ in 0..ASKED_AGAIN {
         match ask().await {
             Err(lag::Error::Moved | lag::Error::Later(_)) => tokio::time::sleep(ASK_AGAIN).await,

@@ -1,6 +1,6 @@
 //! The one that fleets register with.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::Hash;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -159,9 +159,9 @@ impl<K: Ord + Hash + Clone + Send + Sync + 'static> LagReader<K> {
         }
     }
 
-    /// Has the first offsets of a registered fleet's group written, where it has none and no members, if
-    /// it still `may_write` when it comes to that. None while that is under way; when it is over the
-    /// fleet is woken, and who asks again gets the outcome, once.
+    /// Has the first offsets of a registered fleet's group written, where it has none and no members, or those of
+    /// topics that were `added` and of which it has none, if it still `may_write` when it comes to that. None while that
+    /// is under way; when it is over the fleet is woken, and who asks again gets the outcome, once.
     ///
     /// The outcome is an error if Kafka does not answer or refuses; nothing was written then, or it may
     /// be done again.
@@ -169,13 +169,14 @@ impl<K: Ord + Hash + Clone + Send + Sync + 'static> LagReader<K> {
         &self,
         key: &K,
         start_at: StartAt,
+        added: &BTreeSet<String>,
         may_write: impl Fn() -> bool + Send + Sync + 'static,
     ) -> Option<Result<Start, Error>> {
         let cluster = self.cluster(key);
-        let of = key.clone();
+        let (of, added) = (key.clone(), added.clone());
         let work = async move {
             let cluster = cluster.ok_or_else(not_registered)?;
-            cluster.begin(&of, start_at, &may_write).await
+            cluster.begin(&of, start_at, &added, &may_write).await
         };
         let (wakes, woken) = (Arc::clone(&self.wakes), key.clone());
         self.beginnings.outcome(key, work, move || wakes.add(woken))

@@ -2,8 +2,8 @@
 //!
 //! The first offsets are written before the first pod is there. So lag is defined from the
 //! beginning, `Latest` means the moment when the resource was first seen, and every member begins
-//! at the same place. A partition that is added later is left alone: its worker begins at the
-//! oldest record.
+//! at the same place. So does a topic that is added while nobody is there. A partition that is added later is left
+//! alone: its worker begins at the oldest record.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -30,14 +30,14 @@ pub enum Start {
 }
 
 /// Writes the first offsets of a group without commits and members, if it still may: those that it had committed
-/// `last`, where that is known.
+/// `last`, where that is known. Of a group that has commits, those of `added` topics of which it has none.
 ///
 /// # Errors
 /// If Kafka cannot be asked, or refuses.
 pub async fn initial_offsets(
     admin: &Admin,
     need: &Need,
-    start_at: StartAt,
+    (start_at, added): (StartAt, &BTreeSet<String>),
     last: &BTreeMap<TopicPartition, Committed>,
     may_write: &(dyn Fn() -> bool + Send + Sync),
 ) -> Result<Start, Error> {
@@ -50,10 +50,13 @@ pub async fn initial_offsets(
 
     let group = need.group_id.as_str();
     let committed = all(admin.committed(group, &partitions, TIMEOUT).await?)?;
-    if committed
-        .values()
-        .any(|committed| committed.offset.is_some())
-    {
+    let begun = committed.iter().filter(|(_, it)| it.offset.is_some());
+    let begun: BTreeSet<&str> = begun.map(|(partition, _)| &*partition.topic).collect();
+    let resumes = !begun.is_empty();
+    if resumes {
+        partitions.retain(|it| added.contains(&*it.topic) && !begun.contains(&*it.topic));
+    }
+    if partitions.is_empty() {
         return Ok(Start::Resumes);
     }
     match admin.group(group, TIMEOUT).await {
@@ -65,7 +68,8 @@ pub async fn initial_offsets(
         Err(error) => return Err(error),
     }
 
-    let first = match last.is_empty() {
+    let anew = resumes || last.is_empty();
+    let first = match anew {
         true => without_texts(first_offsets(admin, &partitions, start_at).await?),
         false => where_it_was(admin, &partitions, last).await?,
     };
@@ -78,7 +82,7 @@ pub async fn initial_offsets(
         .map(|(partition, (at, _))| (partition, at));
     let offsets = offsets.collect();
     match all(written) {
-        Ok(_) if last.is_empty() => Ok(Start::Written(offsets)),
+        Ok(_) if anew => Ok(Start::Written(offsets)),
         Ok(_) => Ok(Start::Restored(offsets)),
         // Somebody joined in the meantime.
         Err(Error::GroupBusy) => Ok(Start::HasMembers(1)),

@@ -38,6 +38,7 @@ mod controller_isolation;
 mod controller_leadership;
 mod controller_many;
 mod controller_metrics;
+mod controller_moves;
 mod controller_namespaces;
 mod controller_process;
 mod controller_quotas;

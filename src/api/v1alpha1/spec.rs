@@ -104,7 +104,8 @@ pub struct KafkaConsumerSpec {
     /// Where a group without committed offsets begins: `Earliest`, `Latest` (from the moment the
     /// resource is first seen), or a time such as `2026-11-01T06:00:00Z`. Drover writes the
     /// group's first offsets itself, so that lag is defined before the first pod is. A group that
-    /// has committed offsets goes on from them.
+    /// has committed offsets goes on from them. The same holds where brokers or group are changed, and of a
+    /// topic that is added while no pods run; one that is added while pods run is read from its oldest record.
     #[serde(default)]
     pub start_at: StartAt,
 

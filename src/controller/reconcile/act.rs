@@ -26,7 +26,10 @@ impl Run<'_> {
         if fleet.paused && !self.stop(memory).await {
             return;
         }
-        let applied = self.apply(fleet, memory).await;
+        let applied = match self.keeps_template {
+            true => None,
+            false => self.apply(fleet, memory).await,
+        };
         let observed_deployment = || observed.deployment.as_deref().cloned();
         let deployment = applied.or_else(observed_deployment);
         let Some(deployment) = deployment.filter(|deployment| is_owned(deployment, &fleet.uid))

@@ -10,10 +10,15 @@ use crate::clock;
 use crate::controller::apply::size_is_placeholder;
 use crate::controller::fleets::{FleetKey, FleetMemory};
 use crate::controller::offsets::{self, Group};
+use crate::controller::place::Move;
 use crate::controller::size::{self, Situation};
+use crate::controller::workload::Workload;
 use crate::fleet::Fleet;
 use crate::lag::Latest;
 use crate::scaling::{self, Bounded, Outlook};
+
+/// What keeps a template from being applied is looked at this often, whatever wakes the fleet.
+const READ_BACK: Duration = Duration::from_secs(2);
 
 impl Run<'_> {
     /// What size the fleet should have. Without offsets nothing is decided: unknown is not zero.
@@ -26,7 +31,14 @@ impl Run<'_> {
     ) {
         let context = self.context;
         let size = self.workload.as_ref().map_or(0, |workload| workload.size);
-        let ready = offsets::ready(context, key, fleet, lag, size, memory);
+        let deployment = self.observed.deployment.as_deref();
+        let moves = Move::of(fleet, deployment, size);
+        let pods = self.workload.as_ref().map_or(0, Workload::pods);
+        let ready = offsets::ready(context, key, fleet, lag, &moves, (size, pods), memory);
+        self.keeps_template = !moves.is_none() && memory.group != Group::Begun;
+        if self.keeps_template {
+            self.within(READ_BACK);
+        }
         let offsets_ready = match ready {
             Ok(ready) => ready,
             Err(error) => {
@@ -63,7 +75,6 @@ impl Run<'_> {
             offsets::pace(context, key, &decision);
             self.decision = Some(decision);
         }
-        let deployment = self.observed.deployment.as_deref();
         let bounded = self.bounded(fleet);
         self.order = size::order(
             fleet,

@@ -1,5 +1,6 @@
 //! The reader's side: which fleets are read for, how often, and what is known of each.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::Ordering::Relaxed;
 
 use tokio::time::Instant;
@@ -86,6 +87,7 @@ impl<K: Ord + Clone + Send + Sync + 'static> Cluster<K> {
         &self,
         key: &K,
         start_at: StartAt,
+        added: &BTreeSet<String>,
         may_write: &(dyn Fn() -> bool + Send + Sync),
     ) -> Result<Start, Error> {
         let _turn = self.beginnings.acquire().await;
@@ -93,7 +95,8 @@ impl<K: Ord + Clone + Send + Sync + 'static> Cluster<K> {
         let known = self.lock().get(key).map(known);
         let (need, last) = known.ok_or_else(not_registered)?;
         let admin = self.admin.as_ref().map_err(Clone::clone)?;
-        let start = start::initial_offsets(admin, &need, start_at, &last, may_write).await?;
+        let start =
+            start::initial_offsets(admin, &need, (start_at, added), &last, may_write).await?;
         if let Start::Written(_) | Start::Restored(_) = start {
             self.refresh(key);
         }

@@ -310,19 +310,7 @@ impl Operator {
 
     /// What the group has committed, by partition.
     pub async fn committed(&self, group: &str, topic: &str) -> Vec<Option<i64>> {
-        let servers = self.kafka.bootstrap_servers();
-        let admin = Admin::open(&servers, &BTreeMap::new()).unwrap();
-        let partitions: Vec<_> = (0..4)
-            .map(|number| TopicPartition::new(topic, number))
-            .collect();
-        let answers = admin
-            .committed(group, &partitions, Duration::from_secs(5))
-            .await
-            .unwrap();
-        let committed = answers.into_values().map(|answer| answer.unwrap().offset);
-        committed
-            .map(|offset| offset.map(|offset| offset.0))
-            .collect()
+        committed(&self.kafka.bootstrap_servers(), group, topic).await
     }
 
     /// A metric's values by their labels, as `/metrics` shows them.
@@ -448,4 +436,20 @@ pub async fn wait_for<T>(what: &str, ask: impl AsyncFn() -> Result<T, String>) -
             Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
         }
     }
+}
+
+/// What the group has committed at these brokers, by partition.
+pub async fn committed(servers: &str, group: &str, topic: &str) -> Vec<Option<i64>> {
+    let admin = Admin::open(servers, &BTreeMap::new()).unwrap();
+    let partitions: Vec<_> = (0..4)
+        .map(|number| TopicPartition::new(topic, number))
+        .collect();
+    let answers = admin
+        .committed(group, &partitions, Duration::from_secs(5))
+        .await
+        .unwrap();
+    let committed = answers.into_values().map(|answer| answer.unwrap().offset);
+    committed
+        .map(|offset| offset.map(|offset| offset.0))
+        .collect()
 }

@@ -220,14 +220,23 @@ impl Candidate {
     async fn get_or_renew(&mut self, began: Duration, leading: bool) -> Result<Role, kube::Error> {
         if leading && let Some(Seen { lease, .. }) = &self.seen {
             let renewal = self.renewed(lease.clone(), &self.identity);
-            let answer = self.replace(&renewal).await;
-            if !answer.as_ref().is_err_and(is_conflict) {
-                return self.took(answer, began);
+            match self.replace(&renewal).await {
+                // Somebody touched the lease: read whose it is now.
+                Err(error) if is_conflict(&error) => {}
+                // Somebody deleted it: who makes it anew leads, and that may have been another one.
+                Err(error) if is_missing(&error) => {
+                    self.fence.close();
+                    self.renewed_at = None;
+                    self.seen = None;
+                }
+                answer => return self.took(answer, began),
             }
-            // Somebody touched the lease: read whose it is now.
         }
         let current = self.api.get_opt(&self.name).await?;
         let Some(current) = current else {
+            if let Some(leader) = self.not_given_back() {
+                return Ok(Role::Following { leader });
+            }
             let answer = self.api.create(&PostParams::default(), &self.first()).await;
             return self.took(answer, began);
         };
@@ -266,6 +275,14 @@ impl Candidate {
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// Who held the lease when it was last seen, and may still act: one that is deleted was not given back.
+    fn not_given_back(&self) -> Option<String> {
+        let spec = self.seen.as_ref()?.lease.spec.as_ref()?;
+        let holder = spec.holder_identity.as_ref().filter(|it| !it.is_empty())?;
+        let acts = *holder != self.identity && !self.has_expired(spec);
+        acts.then(|| holder.clone())
     }
 
     /// Remembers when the lease last changed, on our clock.
@@ -375,6 +392,10 @@ impl Candidate {
 
 fn is_conflict(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Api(status) if status.code == 409)
+}
+
+fn is_missing(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if status.code == 404)
 }
 
 fn became(role: &mut Role, next: Role) -> bool {

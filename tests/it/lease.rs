@@ -9,7 +9,7 @@ use drover::k8s::client::{self, CallError, Fence};
 use drover::k8s::lease::{Candidate, Pulse, Role, Terms};
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::ConfigMap;
-use kube::api::{Api, Patch, PatchParams, PostParams};
+use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 use serde_json::json;
@@ -166,6 +166,66 @@ async fn two_candidates_never_act_together() {
     assert!(!watching.is_finished(), "both could write at one time");
     watching.abort();
     first.stop().await;
+}
+
+/// As people do to free a leadership that seems stuck, or as when a namespace is restored.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lease_that_is_deleted_is_not_taken_while_its_holder_may_act() {
+    let client = control_plane().client().await;
+    let namespace = control_plane().namespace(&client).await;
+    let line = Line::to(server(&config().await)).await;
+    let mut first = Running::start(cuttable(&line).await, &namespace, "a");
+    first.becomes(Role::Leading).await;
+    let mut second = Running::start(config().await, &namespace, "b");
+    let following = |leader: &str| Role::Following {
+        leader: leader.to_owned(),
+    };
+    second.becomes(following("a")).await;
+    let fences = (first.fence.clone(), second.fence.clone());
+    let watching = tokio::spawn(async move {
+        loop {
+            assert!(
+                !(fences.0.is_open() && fences.1.is_open()),
+                "both may write"
+            );
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    });
+
+    let leases = Api::<Lease>::namespaced(client, &namespace);
+    let deleted = leases.get("leader").await.unwrap().metadata.uid;
+    leases
+        .delete("leader", &DeleteParams::default())
+        .await
+        .unwrap();
+    // Its holder makes it anew, and goes on.
+    wait_for("another lease of the same leader", async || {
+        let lease = leases.get_opt("leader").await.unwrap();
+        let lease = lease.filter(|lease| lease.metadata.uid != deleted);
+        let holder = lease.and_then(|lease| lease.spec?.holder_identity);
+        match holder.as_deref() {
+            Some("a") => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    })
+    .await;
+    first.becomes(Role::Leading).await;
+    second.becomes(following("a")).await;
+
+    // One that does not hear of it acts until its deadline, so that is waited for.
+    line.cut();
+    leases
+        .delete("leader", &DeleteParams::default())
+        .await
+        .unwrap();
+    second.becomes(Role::Leading).await;
+    assert!(!first.fence.is_open());
+    line.mend();
+    first.becomes(following("b")).await;
+    assert!(!watching.is_finished(), "both could write at one time");
+    watching.abort();
+    first.stop().await;
+    second.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -10,9 +10,10 @@ use super::backoff::Failures;
 use super::children::ChildMemories;
 use super::contest::Contest;
 use super::dereference::Lookups;
+use super::malformed;
 use super::offsets::Group;
-use super::status::{Told, Trouble};
 use super::place::Place;
+use super::status::{Told, Trouble};
 use super::strangers::Strangers;
 use crate::scaling;
 
@@ -54,6 +55,8 @@ pub struct FleetMemory {
     pub told: Told,
     /// What was done and is still to be told of.
     pub untold: Option<Box<Happenings>>,
+    /// What was told of it while it cannot be read.
+    pub unreadable: Option<malformed::Told>,
     /// Failures in a row.
     pub failures: Failures,
     /// Children that could not be applied, and until when that is believed.

@@ -19,8 +19,8 @@ use super::gauges;
 use super::reconcile::is_owned;
 use super::scale::scale;
 use super::size;
-use crate::api::KafkaConsumer;
 use crate::api::names::{STATUS_MANAGER, condition};
+use crate::api::{KafkaConsumer, KafkaConsumerStatus, ScalingStatus};
 use crate::clock;
 use crate::fleet::why_unreadable;
 use crate::k8s::chain;
@@ -32,15 +32,47 @@ const REASON: &str = "Unreadable";
 /// Characters of what is wrong; a condition has room for 32 KiB in all.
 const LONGEST_ERROR: usize = 2000;
 
+/// What was told of a resource that cannot be read: as long as nothing of it changes, it is not told again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Told {
+    generation: Option<i64>,
+    error: String,
+    /// Pods that its Deployment is to have, and has; none without one.
+    pods: Option<(Option<i32>, Option<i32>)>,
+}
+
+impl Told {
+    fn of(context: &Context, key: &FleetKey, invalid: &InvalidObject) -> Self {
+        let uid = invalid.metadata.uid.as_deref().unwrap_or_default();
+        Self {
+            generation: invalid.metadata.generation,
+            error: invalid.error.clone(),
+            pods: deployment(context, key, uid).map(|it| (it.spec.replicas, replicas(&it))),
+        }
+    }
+}
+
+fn replicas(deployment: &Deployment) -> Option<i32> {
+    deployment.status.as_ref()?.replicas
+}
+
 /// Tells in log, status and event that the resource cannot be read, once for each change of it. Returns
 /// when to try again where that did not succeed: nothing else wakes a resource that has no fleet.
 pub async fn tell(context: &Context, key: &FleetKey, invalid: &InvalidObject) -> Action {
     let uid = invalid.metadata.uid.clone().unwrap_or_default();
     let mut memory = context.fleets.take(key, &uid);
+    // Nothing is decided of it, so what arrives for it need not wake it.
+    context.lag.unregister(key);
+    let now = Told::of(context, key, invalid);
+    if memory.unreadable.as_ref() == Some(&now) {
+        context.fleets.put(key.clone(), memory);
+        return Action::await_change();
+    }
     let done = try_to_tell(context, key, invalid, &mut memory).await;
     let action = match done {
         Ok(()) => {
             memory.failures.none();
+            memory.unreadable = Some(now);
             Action::await_change()
         }
         Err(error) => {
@@ -92,6 +124,25 @@ fn since(document: Option<&serde_json::Value>) -> Time {
     let same = conditions.find(|it| it["type"] == condition::READY && it["status"] == "False");
     let time = same.and_then(|it| serde_json::from_value(it["lastTransitionTime"].clone()).ok());
     time.unwrap_or_else(|| Time(clock::now()))
+}
+
+/// What stays true of a fleet that nobody looks after, and what others need: an autoscaler its selector, and who
+/// decides next what was learned. What waits, and what was decided of it, is not known any more.
+fn kept(document: Option<&serde_json::Value>) -> KafkaConsumerStatus {
+    let status = document.map(|document| document["status"].clone());
+    let status = status.and_then(|it| serde_json::from_value::<KafkaConsumerStatus>(it).ok());
+    let status = status.unwrap_or_default();
+    KafkaConsumerStatus {
+        selector: status.selector,
+        group_id: status.group_id,
+        partitions: status.partitions,
+        scaling: status.scaling.map(|scaling| ScalingStatus {
+            capacity_per_pod: scaling.capacity_per_pod,
+            start_up_seconds: scaling.start_up_seconds,
+            ..ScalingStatus::default()
+        }),
+        ..KafkaConsumerStatus::default()
+    }
 }
 
 async fn try_to_tell(
@@ -152,11 +203,17 @@ async fn try_to_tell(
         ..FleetGauges::default()
     };
     context.metrics.fleet(&key.to_string(), known);
+    let next = KafkaConsumerStatus {
+        observed_generation: invalid.metadata.generation,
+        replicas: deployment(context, key, uid).and_then(|it| replicas(&it)),
+        conditions: vec![ready],
+        ..kept(document)
+    };
     let status = json!({
         "apiVersion": KafkaConsumer::api_version(&()),
         "kind": KafkaConsumer::kind(&()),
         "metadata": { "name": key.name, "uid": invalid.metadata.uid },
-        "status": { "observedGeneration": invalid.metadata.generation, "conditions": [ready] },
+        "status": next,
     });
     let params = PatchParams::apply(STATUS_MANAGER).force();
     match api

@@ -86,6 +86,7 @@ async fn one(consumer: &KafkaConsumer, key: &FleetKey, context: &Context) -> Act
     let mut memory = context
         .fleets
         .take(key, &consumer.uid().unwrap_or_default());
+    memory.unreadable = None;
     let wait = steps(consumer, key, &mut memory, context).await;
     context.fleets.put(key.clone(), memory);
     Action::requeue(wait)

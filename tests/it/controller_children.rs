@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic wherever it stands")]
 
 mod drift;
+mod malformed;
 mod strangers;
 
 use std::time::Duration;

@@ -16,7 +16,10 @@ use serde_json::Value;
 
 use super::output;
 use crate::api::names::reason;
-use crate::fleet::{Contents, Known, Problem, References, check_document_with, check_replay};
+use crate::fleet::{
+    Contents, Known, Problem, References, Unused, check_document_with, check_replay,
+    unused_of_document,
+};
 use crate::plural::noun;
 use crate::yaml::{self, Place, Places};
 
@@ -51,27 +54,45 @@ struct Checked {
     skipped: bool,
     /// `namespace/name`, as far as it is written.
     name: String,
-    problems: Vec<Placed>,
+    problems: Vec<Placed<Problem>>,
+    /// What is right, and has no effect.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    notes: Vec<Placed<Unused>>,
 }
 
-/// A problem, and where its field stands, or would stand.
+/// A problem or a note, and where its field stands, or would stand.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Placed {
+struct Placed<T> {
     #[serde(flatten)]
-    problem: Problem,
+    told: T,
     #[serde(skip_serializing_if = "Option::is_none")]
     line: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     column: Option<usize>,
 }
 
-impl Placed {
-    fn at(problem: Problem, place: Option<Place>) -> Self {
+impl<T> Placed<T> {
+    fn at(told: T, place: Option<Place>) -> Self {
         Self {
-            problem,
+            told,
             line: place.map(|(line, _)| line),
             column: place.map(|(_, column)| column),
+        }
+    }
+}
+
+impl Checked {
+    /// What a line about it begins with; without a place the one of the document stands.
+    fn head<T>(&self, at: Option<&Placed<T>>) -> String {
+        let named = match self.name.as_str() {
+            "" => String::new(),
+            name => format!(" {name}"),
+        };
+        let file = &self.file;
+        match at.and_then(|at| at.line.zip(at.column)) {
+            Some((line, column)) => format!("{file}:{line}:{column}{named}"),
+            None => format!("{file}:{}{named}", self.line),
         }
     }
 }
@@ -82,6 +103,12 @@ struct Origin<'a> {
     file: &'a str,
     line: usize,
     places: &'a Places,
+}
+
+impl Origin<'_> {
+    fn place(&self, within: &str, field: &str) -> Option<Place> {
+        self.places.find(&format!("{within}{field}"))
+    }
 }
 
 /// A file that cannot be read, and why.
@@ -195,6 +222,7 @@ fn unreadable(file: &str, line: usize, message: &str) -> Checked {
             },
             None,
         )],
+        notes: Vec::new(),
     }
 }
 
@@ -219,18 +247,30 @@ fn check_value(
         true => check_replay(value),
         false => check_document_with(value, beside.of_namespace(value)),
     };
-    let placed = |problem: Problem| {
-        let place = origin.places.find(&format!("{within}{}", problem.field));
-        Placed::at(problem, place)
+    // Of what is wrong nobody knows what it was meant to do.
+    let notes = match skipped || !problems.is_empty() {
+        true => Vec::new(),
+        false => unused_of_document(value),
     };
-    let mut problems: Vec<Placed> = problems.into_iter().map(placed).collect();
+    let problem = |told: Problem| {
+        let place = origin.place(within, &told.field);
+        Placed::at(told, place)
+    };
+    let note = |told: Unused| {
+        let place = origin.place(within, told.field);
+        Placed::at(told, place)
+    };
+    let mut problems: Vec<_> = problems.into_iter().map(problem).collect();
     problems.sort_by_key(|placed| (placed.line, placed.column));
+    let mut notes: Vec<_> = notes.into_iter().map(note).collect();
+    notes.sort_by_key(|placed| (placed.line, placed.column));
     found.push(Checked {
         file: origin.file.to_owned(),
         line: origin.line,
         skipped,
         name: name(value),
         problems,
+        notes,
     });
 }
 
@@ -317,28 +357,24 @@ fn name(value: &Value) -> String {
 fn text(report: &Report) -> String {
     let mut out = String::new();
     for checked in &report.documents {
-        let kind = if checked.name.is_empty() {
-            String::new()
-        } else {
-            format!(" {}", checked.name)
-        };
-        let head = format!("{}:{}{kind}", checked.file, checked.line);
+        let head = checked.head::<Problem>(None);
         if checked.skipped {
             out += &format!("{head}: not a resource of Drover, skipped\n");
         } else if checked.problems.is_empty() {
             out += &format!("{head}: valid\n");
         }
-        for Placed {
-            problem,
-            line,
-            column,
-        } in &checked.problems
-        {
-            let head = match (line, column) {
-                (Some(line), Some(column)) => format!("{}:{line}:{column}{kind}", checked.file),
-                _ => head.clone(),
-            };
-            out += &format!("{head}: {}: {}\n", problem.reason, problem.message);
+        for placed in &checked.problems {
+            let Problem {
+                reason, message, ..
+            } = &placed.told;
+            out += &format!("{}: {reason}: {message}\n", checked.head(Some(placed)));
+        }
+        for placed in &checked.notes {
+            out += &format!(
+                "{}: note: {}\n",
+                checked.head(Some(placed)),
+                placed.told.message
+            );
         }
     }
     let problems: usize = report

@@ -284,7 +284,7 @@ fn steps(field: &str) -> Vec<&str> {
 }
 
 /// As the API server does: `3.0` is 3.
-fn write_whole_numbers(value: &mut Value) {
+pub(super) fn write_whole_numbers(value: &mut Value) {
     match value {
         Value::Object(map) => map.values_mut().for_each(write_whole_numbers),
         Value::Array(items) => items.iter_mut().for_each(write_whole_numbers),

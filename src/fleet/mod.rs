@@ -26,6 +26,7 @@ mod security;
 mod skips;
 mod template;
 mod timing;
+mod unused;
 mod validate;
 
 use std::collections::BTreeMap;
@@ -53,6 +54,7 @@ pub use replay::check_replay;
 pub use schedule::read_schedule;
 pub use secrets::{SecretFile, SecretValue};
 pub use timing::Timing;
+pub use unused::{Unused, unused_of_document};
 pub use validate::validate;
 
 /// A checked, complete fleet: no field here is absent because nobody wrote it.
@@ -100,6 +102,8 @@ pub struct Fleet {
     pub mode: ScalingMode,
     /// `spec.replicas`, for modes `Manual` and `External`.
     pub manual_replicas: Option<u32>,
+    /// What was written and is not used in this mode.
+    pub unused: Vec<Unused>,
     /// Records that somebody gave up.
     pub skips: Vec<Skip>,
     /// Stopped by the user.

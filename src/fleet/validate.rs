@@ -8,7 +8,7 @@ use super::problem::{Problem, Problems};
 use super::{
     DEFAULT_WORKER_MEMORY_BYTES, Delivery, Fleet, Handler, References, Timing,
     consumer_environment, encryption, for_worker, http, idempotency, names, properties, quantity,
-    rules, schedule, schema, secrets, security, skips, template,
+    rules, schedule, schema, secrets, security, skips, template, unused,
 };
 use crate::api::names::WORKER_CONTAINER;
 use crate::api::{self, KafkaConsumer, KafkaConsumerSpec, OnExhausted};
@@ -183,6 +183,7 @@ fn complete(
         delivery,
         mode: spec.scaling.mode,
         manual_replicas: spec.replicas,
+        unused: unused::unused(spec),
         paused: spec.paused,
         worker_memory_bytes,
         template,

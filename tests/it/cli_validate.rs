@@ -334,3 +334,38 @@ fn the_version_is_told() {
         format!("drover {}\n", env!("CARGO_PKG_VERSION"))
     );
 }
+
+#[test]
+fn what_the_mode_does_not_use_is_noted_and_no_problem() {
+    let text = "\
+apiVersion: drover.dev/v1alpha1
+kind: KafkaConsumer
+metadata: { name: orders, namespace: shop }
+spec:
+  kafka: { bootstrapServers: kafka:9092 }
+  topics: [orders]
+  handler: { http: { url: http://orders/ } }
+  scaling:
+    mode: Manual
+    minReplicas: 0
+    idleTimeToZero: 30s
+    schedule:
+      - { from: \"08:00\", to: \"18:00\", timeZone: UTC, minReplicas: 6 }
+";
+    let output = drover(&["validate", "-"], text);
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    assert_eq!(
+        out(&output).lines().collect::<Vec<_>>(),
+        [
+            "-:1 shop/orders: valid",
+            "-:11:5 shop/orders: note: spec.scaling.idleTimeToZero is not used in mode Manual: spec.replicas alone sets the size; remove idleTimeToZero, or set spec.scaling.mode to Auto",
+            "-:12:5 shop/orders: note: spec.scaling.schedule is not used in mode Manual: spec.replicas alone sets the size; remove schedule, or set spec.scaling.mode to Auto or External",
+        ]
+    );
+    let json = drover(&["validate", "-o", "json", "-"], text);
+    let told: Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!(told["valid"], true);
+    let notes = &told["documents"][0]["notes"];
+    assert_eq!(notes[0]["field"], "spec.scaling.idleTimeToZero");
+    assert_eq!(notes[1]["line"], 12);
+}

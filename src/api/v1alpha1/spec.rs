@@ -410,8 +410,8 @@ pub struct Scaling {
     pub max_replicas: Option<u32>,
     /// The promise: no record waits longer than this before it is finished. Default 60s.
     pub max_delay: Span,
-    /// How long nothing may wait or arrive before the last pod goes; for `minReplicas: 0`. Default:
-    /// until the idle pods have cost as much as it costs to let them go and to order them again,
+    /// How long nothing may wait or arrive before the last pod goes; for `minReplicas: 0`, in modes `Auto` and
+    /// `Recommend`. Default: until the idle pods have cost as much as it costs to let them go and to order them again,
     /// about ten seconds for a dozen pods and two minutes for one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub idle_time_to_zero: Option<Span>,

@@ -6,14 +6,14 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 use super::texts::{
     nobody_handles_text, not_ready_text, nothing_stuck_text, problems_text, ready_text, remedy,
-    rolling_text, stalled_reason, stalled_text, turned_away_text, unreachable_text,
+    rolling_text, stalled_reason, stalled_text, turned_away_text, unreachable_text, with_unused,
 };
 use super::{Facts, Kafka, Spec, own_consumer};
 use crate::api::names::{condition, reason};
 use crate::api::{ScalingMode, StuckRecord};
 use crate::controller::size::By;
 use crate::controller::workload::Workload;
-use crate::fleet::{Fleet, Problem};
+use crate::fleet::Problem;
 use crate::lag::dead_letter_topic;
 use crate::plural::noun;
 use crate::scaling::Why;
@@ -240,20 +240,17 @@ fn scaling_active(facts: &Facts<'_>) -> Judgement {
     }
     match fleet.mode {
         ScalingMode::Manual => {
-            return no(
-                "Manual",
-                "spec.replicas sets the size; use kubectl scale, or set spec.scaling.mode to Auto",
-            );
+            let note =
+                "spec.replicas sets the size; use kubectl scale, or set spec.scaling.mode to Auto";
+            return no("Manual", with_unused(fleet, note));
         }
         ScalingMode::External => {
-            return no(
-                "External",
-                "spec.replicas sets the size, and an autoscaler sets that; set spec.scaling.mode to Auto to have Drover decide",
-            );
+            let note = "spec.replicas sets the size, and an autoscaler sets that; set spec.scaling.mode to Auto to have Drover decide";
+            return no("External", with_unused(fleet, note));
         }
         ScalingMode::Recommend => {
             let note = "sizes are recommended in status.scaling.wanted, not set; set spec.scaling.mode to Auto to act on them";
-            return no("RecommendOnly", unused_replicas(fleet, note));
+            return no("RecommendOnly", with_unused(fleet, note));
         }
         ScalingMode::Auto => {}
     }
@@ -261,21 +258,13 @@ fn scaling_active(facts: &Facts<'_>) -> Judgement {
         Kafka::Unasked => unknown("NotAskedYet", "offsets have not been read yet"),
         Kafka::Unreachable { .. } => {
             let note = "the size is left as it is while offsets cannot be read";
-            no("KafkaUnreachable", unused_replicas(fleet, note))
+            no("KafkaUnreachable", with_unused(fleet, note))
         }
         Kafka::Read(_) if lag_is_unknown(facts) => {
             let note = "the size is left as it is: what waits is not known at present; see status.scaling.reasons";
-            no("LagUnknown", unused_replicas(fleet, note))
+            no("LagUnknown", with_unused(fleet, note))
         }
-        Kafka::Read(_) => yes("Auto", unused_replicas(fleet, "sizes follow decisions")),
-    }
-}
-
-/// The note, and what `kubectl scale` does not say where it changes nothing.
-fn unused_replicas(fleet: &Fleet, note: &str) -> String {
-    match fleet.manual_replicas {
-        Some(_) => format!("{note}; spec.replicas is not used in mode {:?}", fleet.mode),
-        None => note.to_owned(),
+        Kafka::Read(_) => yes("Auto", with_unused(fleet, "sizes follow decisions")),
     }
 }
 

@@ -5,9 +5,23 @@ use crate::api::StuckRecord;
 use crate::api::names::WORKER_CONTAINER;
 use crate::controller::workload::Workload;
 use crate::fleet::{Fleet, Handler, Problem};
-use crate::plural::{noun, part_are};
+use crate::plural::{are, noun, part_are};
 use crate::report::{IDEMPOTENCY_STORE, WORKER_KILLED, unread};
 use crate::scaling::Sample;
+
+/// The note, and what was written in vain: `kubectl scale` and `kubectl apply` do not say that it changes nothing.
+pub(super) fn with_unused(fleet: &Fleet, note: &str) -> String {
+    let fields: Vec<&str> = fleet.unused.iter().map(|unused| unused.field).collect();
+    let Some((last, others)) = fields.split_last() else {
+        return note.to_owned();
+    };
+    let named = match others {
+        [] => (*last).to_owned(),
+        others => format!("{} and {last}", others.join(", ")),
+    };
+    let verb = are(fields.len());
+    format!("{note}; {named} {verb} not used in mode {:?}", fleet.mode)
+}
 
 /// Every problem at once, as far as a message has room.
 pub(super) fn problems_text(problems: &[Problem], facts: &Facts<'_>) -> String {

@@ -40,3 +40,31 @@ fn a_limit_is_told_in_the_policys_words() {
     );
     assert!(condition(&status, "ScalingLimited").2.contains("raise it"));
 }
+
+#[test]
+fn what_a_mode_does_not_use_is_named_beside_it() {
+    let schedule = json!([{ "timeZone": "UTC", "minReplicas": 2 }]);
+    for (spec, words) in [
+        (
+            json!({ "scaling": { "mode": "Manual", "minReplicas": 0, "idleTimeToZero": "30s", "schedule": schedule } }),
+            "; spec.scaling.idleTimeToZero and spec.scaling.schedule are not used in mode Manual",
+        ),
+        (
+            json!({ "scaling": { "mode": "External", "minReplicas": 0, "idleTimeToZero": "30s", "schedule": schedule } }),
+            "; spec.scaling.idleTimeToZero is not used in mode External",
+        ),
+        (
+            json!({ "replicas": 2 }),
+            "; spec.replicas is not used in mode Auto",
+        ),
+    ] {
+        let mut day = Day::good();
+        day.fleet = fleet(spec);
+        let (_, _, message) = condition(&day.status(), "ScalingActive");
+        assert!(message.ends_with(words), "{message}");
+    }
+    let mut day = Day::good();
+    day.fleet = fleet(json!({ "scaling": { "mode": "Manual" }, "replicas": 2 }));
+    let (_, _, message) = condition(&day.status(), "ScalingActive");
+    assert!(!message.contains("not used"), "{message}");
+}

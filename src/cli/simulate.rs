@@ -3,10 +3,11 @@
 //! Reads a file, asks nobody, writes a table, JSON or a picture. What happens in between is
 //! `simulation`'s.
 
+mod picture;
 mod report;
 mod settings;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::{fs, thread};
 
@@ -14,6 +15,7 @@ use anyhow::{Context, anyhow, bail, ensure};
 use clap::{Args, ValueEnum};
 use jiff::{SignedDuration, Timestamp};
 
+use picture::Picture;
 use settings::Settings;
 
 use super::output;
@@ -126,8 +128,8 @@ pub struct SimulateArgs {
     /// How to say what became of it
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub format: Format,
-    /// Draw it into this file: load, and pods, delay and lag of each policy over time
-    #[arg(long, value_name = "FILE.svg")]
+    /// Draw it into this file, .svg or .png: load, and pods, delay and lag of each policy over time
+    #[arg(long, value_name = "FILE")]
     pub plot: Option<PathBuf>,
 }
 
@@ -176,35 +178,21 @@ struct Run {
 /// In one line with its remedy: the file cannot be read or is no trace, the plot cannot be
 /// written, settings that contradict each other.
 pub fn run(args: &SimulateArgs) -> anyhow::Result<ExitCode> {
-    if let Some(file) = &args.plot {
-        ensure_svg(file)?;
-    }
+    let picture = args.plot.as_deref().map(Picture::of).transpose()?;
     let trace = trace(args)?;
     let setup = setup(args, &trace)?;
     let peaks = peaks(args)?;
     let runs = try_all(args, &setup, &trace, peaks.as_ref());
     let title = args.trace.file_name().unwrap_or(args.trace.as_os_str());
     let title = title.to_string_lossy();
-    if let Some(file) = &args.plot {
-        let svg = report::svg(&title, &setup, &trace, &runs);
-        fs::write(file, svg).with_context(|| format!("write {}", file.display()))?;
+    if let Some(picture) = picture {
+        picture.draw(|lettering| report::svg(&title, &setup, &trace, &runs, lettering))?;
     }
     output::print(&match args.format {
         Format::Table => report::table(&title, &setup, &trace, &runs),
         Format::Json => report::json(&title, &setup, &trace, &runs),
     })?;
     Ok(ExitCode::SUCCESS)
-}
-
-fn ensure_svg(file: &Path) -> anyhow::Result<()> {
-    match file.extension().and_then(|extension| extension.to_str()) {
-        Some("svg") => Ok(()),
-        Some("png") => bail!(
-            "--plot writes SVG only; name the file {}, and make a PNG of it with rsvg-convert or a browser",
-            file.with_extension("svg").display()
-        ),
-        _ => bail!("--plot {}: name a file that ends with .svg", file.display()),
-    }
 }
 
 fn trace(args: &SimulateArgs) -> anyhow::Result<Trace> {

@@ -31,7 +31,7 @@ pub use contender::Contender;
 pub use controller::{Controller, Fixed, Order, PartitionSeen, PodSeen, Seen};
 pub use measure::{Change, Course, Figures};
 pub use planner::Drover;
-pub use plot::{Drawing, plot};
+pub use plot::{Anchor, AsText, Drawing, Lettering, Weight, Words, plot};
 pub use setup::{Faults, Setup};
 pub use table::table;
 pub use trace::{NotATrace, Trace};

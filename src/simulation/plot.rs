@@ -6,11 +6,14 @@
 mod marks;
 mod panels;
 mod svg;
+mod words;
 
 use std::fmt::Write;
 
 use super::measure::{Course, Figures};
 use marks::{tick, whole_time};
+
+pub use words::{Anchor, AsText, Lettering, Weight, Words};
 
 const WIDTH: f64 = 1100.0;
 /// Where the panels begin and end.
@@ -50,8 +53,8 @@ pub struct Drawing<'a> {
     pub runs: &'a [(&'a str, &'a Figures, &'a Course)],
 }
 
-/// The picture.
-pub fn plot(drawing: &Drawing<'_>) -> String {
+/// The picture, its words by `lettering`.
+pub fn plot(drawing: &Drawing<'_>, lettering: &dyn Lettering) -> String {
     let Some((_, _, first)) = drawing.runs.first() else {
         return String::new();
     };
@@ -59,11 +62,19 @@ pub fn plot(drawing: &Drawing<'_>) -> String {
     let block = TITLE + SIZE + GAP + DELAY + GAP + LAG;
     let top = TOP + LINE * lines.len() as f64 + 10.0;
     let height = top + LOAD + drawing.runs.len() as f64 * block + 30.0;
-    let mut svg = Svg::new(height, first);
-    svg.text(LEFT, 32.0, 19.0, INK, "start", "600", drawing.title);
+    let mut svg = Svg::new(height, first, lettering);
+    svg.text(
+        LEFT,
+        32.0,
+        19.0,
+        INK,
+        Anchor::Start,
+        Weight::SemiBold,
+        drawing.title,
+    );
     for (number, line) in lines.iter().enumerate() {
         let y = TOP + 8.0 + LINE * number as f64;
-        svg.text(LEFT, y, 12.5, FAINT, "start", "400", line);
+        svg.text(LEFT, y, 12.5, FAINT, Anchor::Start, Weight::Regular, line);
     }
 
     svg.load(top, first);
@@ -89,16 +100,17 @@ pub fn plot(drawing: &Drawing<'_>) -> String {
     svg.close(top)
 }
 
-struct Svg {
+struct Svg<'a> {
     text: String,
+    lettering: &'a dyn Lettering,
     /// Seconds that the panels are wide.
     length: f64,
     step: f64,
     ticks: f64,
 }
 
-impl Svg {
-    fn new(height: f64, course: &Course) -> Self {
+impl<'a> Svg<'a> {
+    fn new(height: f64, course: &Course, lettering: &'a dyn Lettering) -> Self {
         let length = f64::from(course.step) * course.lag.len() as f64;
         let mut text = String::new();
         let _ = write!(
@@ -110,6 +122,7 @@ impl Svg {
         );
         Self {
             text,
+            lettering,
             length,
             step: f64::from(course.step),
             ticks: tick(length),
@@ -125,8 +138,8 @@ impl Svg {
                 bottom + 17.0,
                 10.5,
                 FAINT,
-                "middle",
-                "400",
+                Anchor::Middle,
+                Weight::Regular,
                 &words,
             );
             at += self.ticks;
@@ -176,12 +189,15 @@ mod tests {
             ("drover", &figures, &course),
             ("keda <a & b>", &figures, &course),
         ];
-        let svg = plot(&Drawing {
-            title: "load.csv",
-            subtitle: "",
-            promise: 60.0,
-            runs: &runs,
-        });
+        let svg = plot(
+            &Drawing {
+                title: "load.csv",
+                subtitle: "",
+                promise: 60.0,
+                runs: &runs,
+            },
+            &AsText,
+        );
         assert!(svg.starts_with("<svg ") && svg.ends_with("</svg>\n"));
         for part in [">load.csv<", ">drover<", ">keda &lt;a &amp; b&gt;<"] {
             assert_eq!(svg.matches(part).count(), 1, "{part}");
@@ -198,7 +214,7 @@ mod tests {
             promise: 60.0,
             runs: &[],
         };
-        assert_eq!(plot(&none), "");
+        assert_eq!(plot(&none, &AsText), "");
         let course = Course {
             step: 1,
             arrivals: vec![0.0],
@@ -206,10 +222,13 @@ mod tests {
             delay: vec![0.0],
             replicas: vec![0],
         };
-        let svg = plot(&Drawing {
-            runs: &[("idle", &Figures::default(), &course)],
-            ..none
-        });
+        let svg = plot(
+            &Drawing {
+                runs: &[("idle", &Figures::default(), &course)],
+                ..none
+            },
+            &AsText,
+        );
         assert!(!svg.contains("NaN") && !svg.contains("inf"), "{svg}");
     }
 

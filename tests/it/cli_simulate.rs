@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use resvg::tiny_skia::Pixmap;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -113,7 +114,7 @@ fn json_has_settings_figures_and_every_change_with_its_reason() {
 }
 
 #[test]
-fn a_plot_is_an_svg_with_every_policy_and_a_png_is_refused_with_the_remedy() {
+fn a_plot_is_an_svg_with_every_policy_and_other_files_are_refused_with_the_remedy() {
     let folder = TempDir::new().unwrap();
     let file = folder.path().join("run.svg");
     succeeded(&bursts(&["--plot", file.to_str().unwrap()]));
@@ -128,13 +129,31 @@ fn a_plot_is_an_svg_with_every_policy_and_a_png_is_refused_with_the_remedy() {
     ] {
         assert_eq!(svg.matches(&format!(">{policy}<")).count(), 1, "{policy}");
     }
-    let file = folder.path().join("run.png");
+    let file = folder.path().join("run.pdf");
     let error = failed(&bursts(&["--plot", file.to_str().unwrap()]));
-    assert!(
-        error.contains("SVG only") && error.contains("run.svg"),
-        "{error}"
-    );
+    assert!(error.contains("ends with .svg or .png"), "{error}");
     assert!(!file.exists());
+}
+
+#[test]
+fn a_plot_as_png_is_the_same_picture_with_its_words() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("run.png");
+    succeeded(&bursts(&[
+        "--policy",
+        "drover",
+        "--plot",
+        file.to_str().unwrap(),
+    ]));
+    let bytes = std::fs::read(&file).unwrap();
+    assert!(bytes.starts_with(b"\x89PNG\r\n\x1a\n"));
+    let drawn = Pixmap::decode_png(&bytes).unwrap();
+    assert_eq!(drawn.width(), 2200);
+    assert!((600..2000).contains(&drawn.height()), "{}", drawn.height());
+    // Above the first panel there are only words: the title and what was assumed.
+    let head = drawn.pixels().iter().take(2200 * 140);
+    let ink = head.filter(|pixel| pixel.red() < 160).count();
+    assert!((2_000..60_000).contains(&ink), "{ink}");
 }
 
 #[test]

@@ -31,7 +31,7 @@ fn the_bill_of_materials_lists_what_is_linked() {
 
     let names: BTreeSet<String> = components.iter().map(|one| text(one, "name")).collect();
     for linked in [
-        "kube", "rdkafka", "tokio", "openssl", "zlib", "zstd", "glibc",
+        "kube", "rdkafka", "tokio", "openssl", "zlib", "zstd", "glibc", "inter",
     ] {
         assert!(names.contains(linked), "{linked} is missing");
     }

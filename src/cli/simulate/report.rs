@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{BUSIEST, Run};
 use crate::api::Span;
 use crate::plural::noun;
-use crate::simulation::{self, Drawing, Setup, Trace};
+use crate::simulation::{self, Drawing, Lettering, Setup, Trace};
 
 pub(super) fn table(title: &str, setup: &Setup, trace: &Trace, runs: &[Run]) -> String {
     let rows: Vec<_> = runs
@@ -24,7 +24,13 @@ pub(super) fn table(title: &str, setup: &Setup, trace: &Trace, runs: &[Run]) -> 
     text
 }
 
-pub(super) fn svg(title: &str, setup: &Setup, trace: &Trace, runs: &[Run]) -> String {
+pub(super) fn svg(
+    title: &str,
+    setup: &Setup,
+    trace: &Trace,
+    runs: &[Run],
+    lettering: &dyn Lettering,
+) -> String {
     let drawn: Vec<_> = runs
         .iter()
         .map(|run| {
@@ -32,12 +38,13 @@ pub(super) fn svg(title: &str, setup: &Setup, trace: &Trace, runs: &[Run]) -> St
             (run.name.as_str(), &outcome.figures, &outcome.course)
         })
         .collect();
-    simulation::plot(&Drawing {
+    let drawing = Drawing {
         title,
         subtitle: &format!("{}\n{}", load(trace), world(setup)),
         promise: setup.promise,
         runs: &drawn,
-    })
+    };
+    simulation::plot(&drawing, lettering)
 }
 
 pub(super) fn json(title: &str, setup: &Setup, trace: &Trace, runs: &[Run]) -> String {

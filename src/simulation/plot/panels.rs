@@ -4,11 +4,12 @@ use std::fmt::Write;
 
 use super::marks::{brief, count, linear_marks};
 use super::svg::Scale;
+use super::words::{Anchor, Weight};
 use super::{BROKEN, DELAY, INK, LAG, LEFT, LOAD, LOAD_INK, RIGHT, SIZE, Svg, TITLE};
 use crate::simulation::measure::{Course, Figures};
 use crate::simulation::table::{seconds, whole_seconds};
 
-impl Svg {
+impl Svg<'_> {
     pub(super) fn load(&mut self, top: f64, course: &Course) {
         let most = course.arrivals.iter().copied().fold(0.0, f64::max);
         let (high, marks) = linear_marks(most);
@@ -34,7 +35,15 @@ impl Svg {
             "<rect x=\"{LEFT}\" y=\"{:.1}\" width=\"10\" height=\"10\" rx=\"2\" fill=\"{colour}\"/>",
             y - 9.0
         );
-        self.text(LEFT + 16.0, y, 13.5, INK, "start", "600", name);
+        self.text(
+            LEFT + 16.0,
+            y,
+            13.5,
+            INK,
+            Anchor::Start,
+            Weight::SemiBold,
+            name,
+        );
         let over = match figures.seconds_over {
             0 => "promise kept".to_owned(),
             over => format!("{} over the promise", whole_seconds(over)),
@@ -46,7 +55,15 @@ impl Svg {
             figures.rebalances,
             figures.peak
         );
-        self.text(RIGHT, y, 12.0, LOAD_INK, "end", "400", &words);
+        self.text(
+            RIGHT,
+            y,
+            12.0,
+            LOAD_INK,
+            Anchor::End,
+            Weight::Regular,
+            &words,
+        );
     }
 
     pub(super) fn size(&mut self, top: f64, most: f64, colour: &str, course: &Course) {
@@ -121,8 +138,24 @@ impl Svg {
         let dashes = "stroke-width=\"1.2\" stroke-dasharray=\"5 3\"";
         self.line((LEFT, y), (RIGHT, y), BROKEN, dashes);
         let words = brief(promise);
-        self.text(LEFT - 8.0, y + 3.5, 10.0, BROKEN, "end", "600", &words);
-        self.text(RIGHT - 2.0, y - 4.0, 9.5, BROKEN, "end", "400", "promise");
+        self.text(
+            LEFT - 8.0,
+            y + 3.5,
+            10.0,
+            BROKEN,
+            Anchor::End,
+            Weight::SemiBold,
+            &words,
+        );
+        self.text(
+            RIGHT - 2.0,
+            y - 4.0,
+            9.5,
+            BROKEN,
+            Anchor::End,
+            Weight::Regular,
+            "promise",
+        );
     }
 
     pub(super) fn lag(&mut self, top: f64, most: f64, colour: &str, course: &Course) {

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use super::words::{Anchor, Weight, Words};
 use super::{FAINT, GRID, LEFT, LOAD_INK, RIGHT, Svg};
 
 /// A linear or logarithmic scale from values to a panel's height.
@@ -30,7 +31,7 @@ impl Scale {
     }
 }
 
-impl Svg {
+impl Svg<'_> {
     pub(super) fn x(&self, at: f64) -> f64 {
         LEFT + (RIGHT - LEFT) * at / self.length
     }
@@ -42,19 +43,27 @@ impl Svg {
         y: f64,
         size: f64,
         fill: &str,
-        anchor: &str,
-        weight: &str,
+        anchor: Anchor,
+        weight: Weight,
         text: &str,
     ) {
-        let text = text
-            .replace('&', "&amp;")
-            .replace('<', "&lt;")
-            .replace('>', "&gt;");
-        let _ = writeln!(
-            self.text,
-            "<text x=\"{x:.1}\" y=\"{y:.1}\" font-size=\"{size}\" fill=\"{fill}\" \
-             text-anchor=\"{anchor}\" font-weight=\"{weight}\">{text}</text>"
-        );
+        self.words(&Words {
+            x,
+            y,
+            anchor,
+            upright: false,
+            size,
+            weight,
+            fill,
+            text,
+        });
+    }
+
+    fn words(&mut self, words: &Words<'_>) {
+        let element = self.lettering.element(words);
+        if !element.is_empty() {
+            let _ = writeln!(self.text, "{element}");
+        }
     }
 
     pub(super) fn line(&mut self, from: (f64, f64), to: (f64, f64), stroke: &str, more: &str) {
@@ -80,14 +89,26 @@ impl Svg {
         for (value, words) in marks {
             let y = scale.y(*value);
             self.line((LEFT, y), (RIGHT, y), GRID, "");
-            self.text(LEFT - 8.0, y + 3.5, 10.0, FAINT, "end", "400", words);
+            self.text(
+                LEFT - 8.0,
+                y + 3.5,
+                10.0,
+                FAINT,
+                Anchor::End,
+                Weight::Regular,
+                words,
+            );
         }
-        let (x, y) = (14.0, scale.top + scale.height / 2.0);
-        let _ = writeln!(
-            self.text,
-            "<text x=\"{x}\" y=\"{y:.1}\" font-size=\"10.5\" fill=\"{LOAD_INK}\" \
-             text-anchor=\"middle\" transform=\"rotate(-90 {x} {y:.1})\">{what}</text>"
-        );
+        self.words(&Words {
+            x: 14.0,
+            y: scale.top + scale.height / 2.0,
+            anchor: Anchor::Middle,
+            upright: true,
+            size: 10.5,
+            weight: Weight::Regular,
+            fill: LOAD_INK,
+            text: what,
+        });
     }
 
     /// A line through the middle of each step.

@@ -177,6 +177,8 @@ pub enum Verdict {
         after: Duration,
         /// What is in its way and holds it up, to be reported; None where it is only not its turn.
         failure: Option<Failure>,
+        /// It is in the way of all: no other would fare better meanwhile.
+        of_all: bool,
     },
     /// It cannot be given to the handler, and never will be: no attempt is spent.
     Undeliverable {

@@ -99,13 +99,23 @@ impl<P> Engine<P> {
                 self.totals.duplicates += 1;
                 self.finish(index, handle, effects);
             }
-            Verdict::Postponed { after, failure } => {
+            Verdict::Postponed {
+                after,
+                failure,
+                of_all,
+            } => {
+                let mut wait = after;
                 if let Some(failure) = failure {
-                    // No other would fare better: one probe after each wait.
-                    self.throttle.misconfigured(after, self.now);
+                    if of_all {
+                        // One probe after each wait.
+                        self.throttle.misconfigured(after, self.now);
+                    } else {
+                        // Many of them must not keep those from their turn that fare better.
+                        wait = self.more_seldom(handle, after);
+                    }
                     self.stall(handle, failure, effects);
                 }
-                self.try_again(index, handle, after, effects);
+                self.try_again(index, handle, wait, effects);
             }
             Verdict::Undeliverable { reason, failure } => {
                 self.totals.failures += 1;

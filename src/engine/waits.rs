@@ -28,6 +28,16 @@ impl<P> Engine<P> {
         )
     }
 
+    /// The wait of a record that was not taken again and again, and was to come after `first`.
+    pub(super) fn more_seldom(&mut self, handle: Handle, first: Duration) -> Duration {
+        let longest = self.settings.max_backoff.max(first);
+        let record = &mut self.records[handle];
+        record.slow_downs = record.slow_downs.saturating_add(1);
+        let times = record.slow_downs;
+        let seed = backoff::seed(record.lane.0, record.offset.0, times);
+        backoff::growing(first, longest, times, seed)
+    }
+
     pub(super) fn longest_wait(&self, handle: Handle) -> Duration {
         let record = &self.records[handle];
         let seed = backoff::seed(record.lane.0, record.offset.0, record.attempts);

@@ -91,13 +91,14 @@ impl<C: Clone + 'static> Link<C> {
     /// # Errors
     ///
     /// No answer within a few seconds, or at once where the server has been away for longer or refuses the question.
-    pub(super) async fn ask<T, F>(&self, question: F) -> Result<T, String>
+    pub(super) async fn ask<T, F>(&self, question: F) -> Result<T, Failed>
     where
         F: AsyncFn(C) -> Result<T, Failed>,
     {
         let until = self.shared.clock.elapsed() + PATIENCE;
         loop {
-            let (generation, connection) = self.connection(until).await?;
+            let connected = self.connection(until).await;
+            let (generation, connection) = connected.map_err(Failed::Server)?;
             let (why, hangs) = match timeout(ANSWER, question(connection)).await {
                 Ok(Ok(answer)) => {
                     self.shared.answered();
@@ -105,14 +106,14 @@ impl<C: Clone + 'static> Link<C> {
                 }
                 Ok(Err(Failed::Question(why))) => {
                     self.shared.refused(generation, &why);
-                    return Err(why);
+                    return Err(Failed::Question(why));
                 }
                 Ok(Err(Failed::Server(why))) => (why, false),
                 Err(_) => (format!("no answer within {} s", ANSWER.as_secs()), true),
             };
             self.shared.broke(generation, why.clone(), hangs);
             if self.shared.clock.elapsed() >= until {
-                return Err(why);
+                return Err(Failed::Server(why));
             }
         }
     }
@@ -325,7 +326,7 @@ mod tests {
             let refusal = || Failed::Question("wrong type".to_owned());
             for _ in 0..10 {
                 let refused: Result<(), _> = link.ask(async |()| Err(refusal())).await;
-                assert_eq!(refused, Err("wrong type".to_owned()));
+                assert_eq!(refused, Err(refusal()));
                 assert_eq!(link.ask(async |()| Ok(7)).await, Ok(7));
             }
             assert_eq!((made.get(), link.trouble()), (1, None));
@@ -360,10 +361,11 @@ mod tests {
             });
             let ask = async || link.ask(async |()| Ok(())).await;
             // The first waits a while, in case it is only a moment.
-            assert_eq!(ask().await, Err("refused".to_owned()));
+            let refused = Err(Failed::Server("refused".to_owned()));
+            assert_eq!(ask().await, refused);
             let before = clock.elapsed();
             for _ in 0..1000 {
-                assert_eq!(ask().await, Err("refused".to_owned()));
+                assert_eq!(ask().await, refused);
             }
             // Had each waited, it would have been half an hour.
             assert!(clock.elapsed() - before < Duration::from_secs(60));
@@ -381,7 +383,8 @@ mod tests {
         block_on(async {
             let link = Link::new(Monotonic::start(), async || Ok(()));
             let answer: Result<(), _> = link.ask(async |()| std::future::pending().await).await;
-            assert_eq!(answer, Err("no answer within 2 s".to_owned()));
+            let silent = Failed::Server("no answer within 2 s".to_owned());
+            assert_eq!(answer, Err(silent));
         });
     }
 }

@@ -15,6 +15,7 @@ use std::time::Duration;
 use crate::clock::Monotonic;
 use crate::idempotency::{Claimed, Holder};
 use crate::worker_config::{Idempotency, StoreKind};
+use link::Failed;
 use memory::Memory;
 use postgres::Postgres;
 use redis::Redis;
@@ -31,6 +32,27 @@ pub struct Error {
     store: String,
     /// In the words of client or server, which do not hold the password.
     why: String,
+    /// Another key would fare better.
+    is_of_the_key: bool,
+}
+
+impl Error {
+    fn new(store: &str, failed: Failed) -> Self {
+        let (why, is_of_the_key) = match failed {
+            Failed::Server(why) => (why, false),
+            Failed::Question(why) => (why, true),
+        };
+        Self {
+            store: store.to_owned(),
+            why,
+            is_of_the_key,
+        }
+    }
+
+    /// The store refused this key alone, such as one whose row somebody holds: it is there for others.
+    pub fn is_of_the_key(&self) -> bool {
+        self.is_of_the_key
+    }
 }
 
 /// A store.

@@ -108,7 +108,8 @@ impl Postgres {
     }
 
     pub(super) fn trouble(&self) -> Option<Error> {
-        self.link.trouble().map(|why| self.error(why))
+        let why = self.link.trouble()?;
+        Some(Error::new(&self.name, Failed::Server(why)))
     }
 
     async fn ask(
@@ -120,14 +121,9 @@ impl Postgres {
             let rows = session.client.query(statement(&session), asked).await;
             Ok(rows.map_err(failed)?.into_iter().next())
         });
-        answer.await.map_err(|why| self.error(why))
-    }
-
-    fn error(&self, why: String) -> Error {
-        Error {
-            store: self.name.clone(),
-            why,
-        }
+        answer
+            .await
+            .map_err(|failed| Error::new(&self.name, failed))
     }
 }
 
@@ -344,7 +340,7 @@ async fn sweep(link: Rc<Link<Rc<Session>>>) {
                 Ok(rows) if i64::try_from(rows).is_ok_and(|rows| rows >= SWEEP_ROWS) => {}
                 Ok(_) => break,
                 Err(error) => {
-                    debug!(error, "sweep the idempotency table");
+                    debug!(?error, "sweep the idempotency table");
                     break;
                 }
             }

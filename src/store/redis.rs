@@ -111,7 +111,8 @@ impl Redis {
     }
 
     pub(super) fn trouble(&self) -> Option<Error> {
-        self.link.trouble().map(|why| self.error(why))
+        let why = self.link.trouble()?;
+        Some(Error::new(&self.name, Failed::Server(why)))
     }
 
     async fn ask<T: ::redis::FromRedisValue>(
@@ -129,14 +130,9 @@ impl Redis {
         let answer = self
             .link
             .ask(async |mut connection| asking.invoke_async(&mut connection).await.map_err(failed));
-        answer.await.map_err(|why| self.error(why))
-    }
-
-    fn error(&self, why: String) -> Error {
-        Error {
-            store: self.name.clone(),
-            why,
-        }
+        answer
+            .await
+            .map_err(|failed| Error::new(&self.name, failed))
     }
 }
 

@@ -2,12 +2,13 @@
 //! that is away.
 
 use super::rig::{Rig, failure, ms, retry, settings};
-use crate::engine::{Event, Settings, Verdict};
+use crate::engine::{Effect, Event, Settings, Verdict};
 
 fn postponed(millis: u64) -> Verdict {
     Verdict::Postponed {
         after: ms(millis),
         failure: None,
+        of_all: false,
     }
 }
 
@@ -15,6 +16,16 @@ fn held_up(millis: u64) -> Verdict {
     Verdict::Postponed {
         after: ms(millis),
         failure: Some(failure()),
+        of_all: true,
+    }
+}
+
+/// The store says no to this key alone.
+fn refused(millis: u64) -> Verdict {
+    Verdict::Postponed {
+        after: ms(millis),
+        failure: Some(failure()),
+        of_all: false,
     }
 }
 
@@ -99,6 +110,49 @@ fn while_the_store_is_away_one_record_at_a_time_asks_and_all_come_after_it() {
         }
     }
     assert_eq!(rig.unstalled().len(), 16);
+}
+
+/// Such as one whose row in the database somebody holds.
+#[test]
+fn a_key_that_the_store_refuses_holds_no_other_up() {
+    let mut rig = Rig::new(settings(), 2);
+    for offset in 0..40 {
+        rig.read(0, offset, offset);
+        rig.read(1, offset, offset);
+    }
+    let mut waited = ms(0);
+    for round in 1..9 {
+        let mut asked = 0;
+        loop {
+            let delivered = rig.delivered();
+            if delivered.is_empty() {
+                break;
+            }
+            for ticket in delivered {
+                if (ticket.lane.0, ticket.offset.0) == (0, 0) {
+                    asked += 1;
+                    rig.answer(ticket, refused(1_000));
+                } else {
+                    rig.done(ticket);
+                }
+            }
+        }
+        assert_eq!(asked, 1, "once in each wait");
+        assert_eq!(rig.engine.totals().done, 79, "without time passing");
+        assert_eq!(rig.stalls(), [(0, 1)], "round {round}");
+        let before = rig.now;
+        let is_asked = |effect: &Effect<i64>| matches!(effect, Effect::Deliver { .. });
+        while !rig.effects.iter().any(is_asked) {
+            if !rig.commits().is_empty() {
+                rig.committed(Ok(()));
+            }
+            rig.pass_to_deadline();
+        }
+        waited = rig.now - before;
+        assert!(waited >= ms(500), "{waited:?}");
+    }
+    assert!(waited > ms(2_000), "it is asked more and more seldom");
+    assert_eq!(rig.engine.totals().failures, 0, "nobody's attempt");
 }
 
 #[test]

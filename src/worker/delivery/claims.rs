@@ -240,6 +240,7 @@ impl Book {
                 Err(Verdict::Postponed {
                     after: left.clamp(ASK_AGAIN / 10, ASK_AGAIN),
                     failure: None,
+                    of_all: false,
                 })
             }
             Err(error) => {
@@ -248,6 +249,7 @@ impl Book {
                     OnStoreError::Stall => Err(Verdict::Postponed {
                         after: STORE_AGAIN,
                         failure: Some(store_failure(&error)),
+                        of_all: !error.is_of_the_key(),
                     }),
                     OnStoreError::Deliver => {
                         self.metrics.unprotected.inc();

@@ -20,6 +20,7 @@ mod https;
 mod idempotency;
 mod idempotency_batches;
 mod idempotency_lost;
+mod idempotency_refused;
 pub mod kafka;
 mod killed;
 mod later;

@@ -39,10 +39,12 @@ impl World {
             Answer::Postponed => Verdict::Postponed {
                 after: after.unwrap_or(ms(250)),
                 failure: None,
+                of_all: false,
             },
             Answer::HeldUp => Verdict::Postponed {
                 after: after.unwrap_or(ms(1000)),
                 failure: Some(failure()),
+                of_all: ticket.offset.0 % 2 == 0,
             },
             Answer::Undeliverable => Verdict::Undeliverable {
                 reason: DeadLetterReason::DecryptionFailed,

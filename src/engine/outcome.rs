@@ -119,6 +119,7 @@ impl<P> Engine<P> {
             }
             Verdict::Undeliverable { reason, failure } => {
                 self.totals.failures += 1;
+                self.probe_failed(handle);
                 self.exhausted(index, handle, reason, failure, effects);
             }
             Verdict::NotYet(failure) => {

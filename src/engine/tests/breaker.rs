@@ -1,7 +1,7 @@
 //! When too much would be dead-lettered, nothing is, until the handler takes records again.
 
 use super::rig::{Rig, failure, ms, settings};
-use crate::engine::{Breaker, Effect, Settings, Ticket, Verdict};
+use crate::engine::{Breaker, DeadLetterReason, Effect, Settings, Ticket, Verdict};
 use crate::report::Report;
 use crate::worker_config::{OnExhausted, Ordering};
 
@@ -165,6 +165,49 @@ fn a_share_below_the_limit_never_opens_it() {
         assert!(!rig.engine.breaker_is_open(), "{number}");
     }
     assert_eq!(rig.engine.totals().dead_lettered, 80);
+}
+
+/// Such as what is no JSON: those between them that go well say nothing of those that do not.
+#[test]
+fn what_no_handler_can_be_given_does_not_go_on_to_be_dead_lettered_among_what_goes_well() {
+    let mut rig = Rig::new(breaking(), 1);
+    (0..5_000).for_each(|offset| rig.read(0, offset, -1));
+    rig.effects.clear();
+    rig.committed(Ok(()));
+    let (mut dead, mut opened) = (0, 0);
+    for _ in 0..20_000 {
+        for ticket in rig.delivered() {
+            let verdict = match ticket.offset.0 % 5 {
+                0 | 1 => Verdict::Done,
+                _ => Verdict::Undeliverable {
+                    reason: DeadLetterReason::NotJson,
+                    failure: failure(),
+                },
+            };
+            rig.answer(ticket, verdict);
+        }
+        for ticket in letters(&mut rig) {
+            dead += 1;
+            rig.dead_lettered(ticket, Ok(()));
+        }
+        opened += told(&mut rig).iter().filter(|opened| **opened).count();
+        if rig
+            .effects
+            .iter()
+            .any(|effect| matches!(effect, Effect::Deliver { .. }))
+        {
+            continue;
+        }
+        if !rig.commits().is_empty() {
+            rig.committed(Ok(()));
+        }
+        rig.pass_to_deadline();
+        rig.effects
+            .retain(|effect| !matches!(effect, Effect::Pause(_) | Effect::Resume(_)));
+    }
+    assert!(rig.engine.breaker_is_open());
+    assert!(dead < 10, "{dead}");
+    assert_eq!(opened, 1);
 }
 
 /// Behind a record that was stuck half of what waits is of its key; the other keys went on meanwhile.

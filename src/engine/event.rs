@@ -190,7 +190,8 @@ pub enum Verdict {
     /// It cannot be given to the handler yet, and others can: no attempt is spent; the record
     /// stalls whatever the policy.
     NotYet(Failure),
-    /// We stopped it ourselves ([`super::Effect::Cancel`]): neither finished nor an attempt.
+    /// We stopped it ourselves ([`super::Effect::Cancel`]) or did not begin it, or what was made of it is void, since a
+    /// record before it in its run was not finished: neither finished nor an attempt.
     Cancelled,
 }
 

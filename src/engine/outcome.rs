@@ -19,6 +19,10 @@ const SHORTEST_SLOW_DOWN: Duration = Duration::from_millis(100);
 /// A handler that is not there is tried so often at least: it costs it nothing, and one that crashes again and again is
 /// not there for long.
 const ABSENT: Duration = Duration::from_secs(2);
+/// After a pause of all a record that was refused lets others go first for so long at most.
+const BEHIND_OTHERS: Duration = Duration::from_millis(500);
+/// What was not begun is begun after this.
+const NOT_BEGUN: Duration = Duration::from_millis(50);
 /// The most characters of an error in a report.
 const ERROR_CHARS: usize = 100;
 
@@ -128,12 +132,8 @@ impl<P> Engine<P> {
                 self.note(handle, failure);
                 self.try_again(index, handle, self.longest_wait(handle), effects);
             }
-            Verdict::Cancelled => {
-                // No attempt: it was ours to stop it. The wait keeps a caller that cancels without
-                // being asked from spinning.
-                let wait = self.settings.initial_backoff;
-                self.try_again(index, handle, wait, effects);
-            }
+            // No attempt: it was ours to stop it, or not to begin it.
+            Verdict::Cancelled => self.not_begun(index, handle, effects),
         }
     }
 
@@ -347,8 +347,20 @@ impl<P> Engine<P> {
         let all_wait = self.throttle.refused(started, everyone, alone, self.now);
         // After a pause of all, others go first: it may be this one alone that is refused.
         own + match all_wait {
-            true => self.settings.initial_backoff,
+            true => self.settings.initial_backoff.min(BEHIND_OTHERS),
             false => Duration::ZERO,
+        }
+    }
+
+    /// In order of the partition its turn comes with the end of what is before it. Else it waits a moment: what was in
+    /// its way, such as memory, may be free by then, and who cancels without being asked does not spin.
+    fn not_begun(&mut self, index: usize, handle: Handle, effects: &mut Vec<Effect<P>>) {
+        let comes_behind = self.lane(self.records[handle].lane).is_some_and(|lane| {
+            lane.in_order && !lane.draining && lane.ledger.oldest() != Some(handle)
+        });
+        match comes_behind {
+            true => self.turn_has_come(handle),
+            false => self.try_again(index, handle, NOT_BEGUN, effects),
         }
     }
 

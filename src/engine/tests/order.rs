@@ -1,8 +1,8 @@
 //! Which record is delivered when.
 
-use super::rig::{Rig, settings};
+use super::rig::{Rig, ms, settings};
 use crate::engine::{Effect, Run, Settings, Verdict};
-use crate::worker_config::Ordering;
+use crate::worker_config::{OnExhausted, Ordering};
 
 fn with(ordering: Ordering, concurrency: usize) -> Settings {
     Settings {
@@ -274,4 +274,65 @@ fn nothing_starts_before_the_whole_run_is_finished_and_what_failed_goes_alone() 
         rest = batches(&mut rig);
     }
     assert_eq!(rest, [[3, 4, 5, 6]]);
+}
+
+#[test]
+fn what_comes_after_a_rejected_record_of_its_run_goes_on_as_soon_as_that_is_dead_lettered() {
+    let mut rig = Rig::new(
+        Settings {
+            concurrency: 100,
+            on_exhausted: OnExhausted::DeadLetter,
+            initial_backoff: ms(30_000),
+            max_backoff: ms(60_000),
+            ..with_runs(100, 100_000)
+        },
+        1,
+    );
+    rig.read(0, 0, -1);
+    let first = rig.one();
+    (1..101).for_each(|offset| rig.read(0, offset, -1));
+    rig.done(first);
+    let run = rig.delivered();
+    assert_eq!(run.len(), 100);
+    for ticket in run {
+        let verdict = match ticket.offset.0 {
+            ..40 => Verdict::Done,
+            40 => Verdict::Reject(super::rig::failure()),
+            _ => Verdict::Cancelled,
+        };
+        rig.answer(ticket, verdict);
+    }
+    assert_eq!(rig.offsets(), [] as [i64; 0], "40 is not finished");
+    let letters = rig.take(|effect| match effect {
+        Effect::DeadLetter { ticket, .. } => Some(*ticket),
+        _ => None,
+    });
+    assert_eq!(letters.len(), 1);
+    rig.dead_lettered(letters[0], Ok(()));
+    // Without time passing.
+    assert_eq!(rig.offsets(), (41..101).collect::<Vec<_>>());
+}
+
+/// Such as for want of memory for what its value becomes.
+#[test]
+fn what_was_not_begun_is_begun_soon_whatever_the_wait_after_a_failure() {
+    for ordering in [Ordering::Key, Ordering::Partition, Ordering::None] {
+        let mut rig = Rig::new(
+            Settings {
+                ordering,
+                initial_backoff: ms(30_000),
+                max_backoff: ms(60_000),
+                ..super::rig::settings()
+            },
+            1,
+        );
+        rig.read(0, 0, 7);
+        let ticket = rig.one();
+        for _ in 0..3 {
+            rig.answer(ticket, Verdict::Cancelled);
+            assert!(rig.offsets().is_empty(), "it does not spin");
+            rig.pass(ms(50));
+            assert_eq!(rig.offsets(), [0]);
+        }
+    }
 }

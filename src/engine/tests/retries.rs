@@ -69,6 +69,32 @@ fn being_cancelled_costs_no_attempt() {
 }
 
 #[test]
+fn a_record_that_a_pause_was_for_comes_soon_after_it_whatever_the_wait_after_a_failure() {
+    let mut rig = Rig::new(
+        Settings {
+            concurrency: 1,
+            initial_backoff: ms(600_000),
+            max_backoff: ms(3_600_000),
+            ..settings()
+        },
+        1,
+    );
+    rig.read(0, 0, 7);
+    let ticket = rig.one();
+    rig.answer(
+        ticket,
+        Verdict::SlowDown {
+            after: Some(ms(1_000)),
+            failure: failure(),
+        },
+    );
+    rig.pass(ms(999));
+    assert!(rig.offsets().is_empty());
+    rig.pass(ms(501));
+    assert_eq!(rig.offsets(), [0]);
+}
+
+#[test]
 fn being_asked_for_less_costs_no_attempt_and_waits_as_long_as_asked() {
     let mut rig = Rig::new(
         Settings {

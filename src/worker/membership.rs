@@ -178,8 +178,8 @@ impl Loop {
         };
         let now = topic_ids.get(&*committed.partition.topic);
         let mut before = left_behind.as_ref().and_then(|left| left.topic_id.clone());
-        if at == Offset(0) && before.as_ref() != now {
-            // Nothing was handled yet, so nothing speaks of a former topic.
+        if at == Offset(0) && is_another_topic(before.as_deref(), now.map(String::as_str)) {
+            // No offset is lost by beginning with the new one.
             (left_behind, before) = (None, None);
         }
         let topic_id = before.or_else(|| now.cloned());
@@ -361,4 +361,27 @@ pub(super) fn names(partitions: &[TopicPartition]) -> String {
         .map(ToString::to_string)
         .collect::<Vec<_>>()
         .join(" ")
+}
+
+/// What is not known is told by looking again while it is read: what the last owner said is not thrown away for it.
+fn is_another_topic(before: Option<&str>, now: Option<&str>) -> bool {
+    matches!((before, now), (Some(before), Some(now)) if before != now)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_of_a_topic_whose_id_could_not_be_asked_for_is_kept() {
+        for (before, now, another) in [
+            (Some("a"), Some("a"), false),
+            (Some("a"), Some("b"), true),
+            (Some("a"), None, false),
+            (None, Some("a"), false),
+            (None, None, false),
+        ] {
+            assert_eq!(is_another_topic(before, now), another, "{before:?} {now:?}");
+        }
+    }
 }

@@ -3,56 +3,66 @@
 use std::time::Duration;
 
 use super::effect::{Effect, FrontierCommit};
-use super::event::CommitFailure;
 use super::lane::Lane;
 use super::suspects::Suspect;
-use super::{Engine, LaneId, backoff};
+use super::{Engine, LaneId};
 use crate::report::{self, Outcomes, Report, Stuck, Tries, unread};
-use crate::topic::{Offset, TopicPartition};
+use crate::topic::Offset;
 use crate::worker_config::Ordering;
 
-/// The wait after a commit that may succeed soon; it doubles up to [`LONGEST_WAIT`].
-const SHORTEST_WAIT: Duration = Duration::from_millis(200);
-const LONGEST_WAIT: Duration = Duration::from_secs(5);
-/// A commit that has little time, as its partitions must go, is sent again this long after it was
-/// sent, or after the answer that it must wait.
-const SHORT_WAIT: Duration = Duration::from_millis(100);
-/// The wait after a commit that cannot succeed until someone mends it.
-const FATAL_WAIT: Duration = Duration::from_secs(30);
-/// A partition that Kafka did not know so often in a row is not waited for when it is given back. A broker that has just
-/// begun to coordinate may not have heard of it yet.
-const GONE: u32 = 3;
 /// More records that failed never fit into a report.
 const MOST_TRIES: usize = 300;
 /// More ranges than this never fit into a report.
 const MOST_RANGES: usize = 1024;
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Commits {
     /// The commit under way; one at a time.
-    under_way: Option<Vec<Sent>>,
+    pub under_way: Option<Vec<Sent>>,
     /// Lanes that changed since their last commit.
     changed: Vec<(LaneId, u64)>,
     /// Do not wait for the interval.
     urgent: bool,
-    last: Duration,
+    pub last: Duration,
     last_report: Duration,
     /// When it may be tried again after a failure.
-    not_before: Duration,
+    pub not_before: Duration,
     /// The same for partitions' last commits.
-    last_not_before: Duration,
-    failures: u32,
+    pub last_not_before: Duration,
+    pub failures: u32,
     /// What the last one that failed ended with, until one is taken.
-    failure: Option<String>,
-    fatal: Option<String>,
+    pub failure: Option<String>,
+    pub fatal: Option<String>,
+    /// The most bytes of a report.
+    pub most_bytes: usize,
+}
+
+impl Default for Commits {
+    fn default() -> Self {
+        Self {
+            under_way: None,
+            changed: Vec::new(),
+            urgent: false,
+            last: Duration::ZERO,
+            last_report: Duration::ZERO,
+            not_before: Duration::ZERO,
+            last_not_before: Duration::ZERO,
+            failures: 0,
+            failure: None,
+            fatal: None,
+            most_bytes: report::MAX_BYTES,
+        }
+    }
 }
 
 #[derive(Debug)]
-struct Sent {
-    lane: LaneId,
-    epoch: u64,
-    offset: Offset,
-    finished: u64,
+pub(super) struct Sent {
+    pub lane: LaneId,
+    pub epoch: u64,
+    pub offset: Offset,
+    pub finished: u64,
+    /// What the lane waits for before it is given back.
+    pub is_last: bool,
 }
 
 impl Commits {
@@ -70,7 +80,10 @@ impl Commits {
 
     /// Why a commit that is not taken yet was not.
     pub(super) fn last_failure(&self) -> &str {
-        match (&self.failure, &self.under_way) {
+        match (
+            self.failure.as_ref().or(self.fatal.as_ref()),
+            &self.under_way,
+        ) {
             (Some(failure), _) => failure,
             (None, Some(_)) => "no answer in time",
             (None, None) => "not tried in time",
@@ -164,10 +177,16 @@ impl<P> Engine<P> {
         }
         let mut frontiers = Vec::with_capacity(changed.len());
         let mut sent = Vec::with_capacity(changed.len());
+        let mut refused = Vec::new();
         for (id, epoch) in changed.drain(..) {
             let Some(lane) = self.lane(id).filter(|lane| lane.epoch == epoch) else {
                 continue; // gone, or assigned anew
             };
+            let is_last = self.waits_for_its_last_commit(id);
+            if !is_last && lane.refused.is_some_and(|until| self.now < until) {
+                refused.push((id, epoch));
+                continue;
+            }
             let frontier = self.frontier(lane);
             let Some(lane) = self.lane_mut(id) else {
                 continue;
@@ -193,6 +212,7 @@ impl<P> Engine<P> {
                 epoch,
                 offset: frontier.offset,
                 finished: lane.uncommitted,
+                is_last,
             });
             // Of a crowd some may have been compacted away.
             self.enter_ring(id);
@@ -200,6 +220,7 @@ impl<P> Engine<P> {
             self.suspects.commit_sent(id, epoch);
             frontiers.push(frontier);
         }
+        changed.append(&mut refused);
         self.commits.changed = changed;
         if !sent.is_empty() {
             self.commits.under_way = Some(sent);
@@ -232,6 +253,7 @@ impl<P> Engine<P> {
         Some(FrontierCommit {
             partition: lane.partition.clone(),
             offset,
+            most_bytes: self.commits.most_bytes,
             report: Report {
                 tried: first.map_or(0, |first| first.attempts),
                 tries,
@@ -305,105 +327,5 @@ impl<P> Engine<P> {
         let (given_up, of) = self.fuse.as_ref()?.own();
         let at = (self.settings.began + self.now).as_secs();
         (of > 0).then_some(Outcomes { given_up, of, at })
-    }
-
-    fn commits_go_through(&mut self) {
-        self.totals.commits += 1;
-        self.commits.failures = 0;
-        self.commits.failure = None;
-        self.commits.fatal = None;
-    }
-
-    /// A lane's commit was taken.
-    fn taken(&mut self, sent: &Sent) {
-        self.suspects.commit_came_back(sent.lane, sent.epoch, true);
-        let lane = self.lane_mut(sent.lane);
-        if let Some(lane) = lane.filter(|lane| lane.epoch == sent.epoch) {
-            lane.committed = Some(sent.offset);
-            lane.uncommitted -= sent.finished;
-            lane.unknown = 0;
-            lane.suspects.values_mut().for_each(Suspect::commit_taken);
-        }
-    }
-
-    /// A commit came back, taken but for partitions that are gone. Theirs is said again with the next: the others do not
-    /// wait for it, and one that is to be given back does not for long.
-    pub(super) fn committed_in_part(&mut self, gone: &[TopicPartition]) {
-        let Some(sent) = self.commits.under_way.take() else {
-            return;
-        };
-        let mut refused = Vec::new();
-        for sent in &sent {
-            let lane = self.lane_mut(sent.lane);
-            let Some(lane) = lane.filter(|lane| lane.epoch == sent.epoch) else {
-                continue;
-            };
-            if !gone.contains(&lane.partition) {
-                self.taken(sent);
-                continue;
-            }
-            lane.unknown += 1;
-            if !(lane.draining && lane.unknown >= GONE) {
-                self.changed(sent.lane);
-            }
-            refused.push((sent.lane, sent.epoch));
-        }
-        if refused.len() < sent.len() {
-            self.commits_go_through();
-        }
-        let why = CommitFailure::Later("Kafka does not know the partition".to_owned());
-        self.last_commit_failed(&why, |lane, epoch| refused.contains(&(lane, epoch)));
-        self.commits.failure = Some(why.words().to_owned());
-        self.commits.last_not_before = self.now + SHORT_WAIT;
-    }
-
-    /// A commit came back.
-    pub(super) fn committed(&mut self, result: Result<(), CommitFailure>) {
-        let Some(sent) = self.commits.under_way.take() else {
-            return;
-        };
-        let Err(failure) = result else {
-            self.commits_go_through();
-            for sent in &sent {
-                self.taken(sent);
-            }
-            return;
-        };
-        self.totals.commit_failures += 1;
-        for sent in &sent {
-            self.suspects.commit_came_back(sent.lane, sent.epoch, false);
-            let lane = self.lane(sent.lane);
-            if lane.is_some_and(|lane| lane.epoch == sent.epoch) {
-                self.changed(sent.lane);
-            }
-        }
-        self.last_commit_failed(&failure, |lane, epoch| {
-            sent.iter()
-                .any(|sent| sent.lane == lane && sent.epoch == epoch)
-        });
-        let commits = &mut self.commits;
-        commits.failure = Some(failure.words().to_owned());
-        match failure {
-            // Where the group has rebalanced meanwhile, that took its time already.
-            CommitFailure::Outdated(_) => {
-                commits.not_before = self.now.max(commits.last + SHORT_WAIT);
-                commits.last_not_before = commits.not_before;
-            }
-            CommitFailure::Later(_) => {
-                commits.failures = commits.failures.saturating_add(1);
-                let seed = backoff::seed(0, 0, commits.failures);
-                let wait = backoff::growing(SHORTEST_WAIT, LONGEST_WAIT, commits.failures, seed);
-                commits.not_before = self.now + wait;
-                commits.last_not_before = self.now + SHORT_WAIT;
-            }
-            // The group will say what is still ours; until then the interval is soon enough.
-            CommitFailure::Dropped(_) => {
-                commits.not_before = self.now + self.settings.commit_interval;
-            }
-            CommitFailure::Fatal(why) => {
-                commits.fatal = Some(why);
-                commits.not_before = self.now + FATAL_WAIT;
-            }
-        }
     }
 }

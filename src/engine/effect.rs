@@ -126,6 +126,8 @@ pub struct FrontierCommit {
     pub offset: Offset,
     /// What to write into the metadata.
     pub report: Report,
+    /// In so many bytes.
+    pub most_bytes: usize,
 }
 
 /// Why a record is dead-lettered.

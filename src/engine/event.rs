@@ -71,11 +71,10 @@ pub enum Event<P> {
     /// A commit came back. One commit is under way at a time, so each must be answered, if need be
     /// with [`CommitFailure::Later`].
     Committed(Result<(), CommitFailure>),
-    /// A commit came back and was taken, but for these partitions, which Kafka does not know: their topic was deleted,
-    /// or made anew with fewer.
+    /// A commit came back and was taken, but for these partitions.
     CommittedInPart {
-        /// The partitions that there are none of.
-        gone: Vec<TopicPartition>,
+        /// The partitions, and why not.
+        refused: Vec<(TopicPartition, Refused)>,
     },
     /// The dead-letter topic was looked at: what is wrong with it, in a word, for the reports.
     DeadLetterTopic(Option<&'static str>),
@@ -238,6 +237,17 @@ pub enum CommitFailure {
     Dropped(String),
     /// Trying again cannot help: authorisation, metadata too large.
     Fatal(String),
+}
+
+/// Why the commit of one partition was not taken, while those of others were or had a reason of their own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refused {
+    /// Kafka does not know it: its topic was deleted, or made anew with fewer.
+    Gone,
+    /// The broker takes no report as large as that (`offset.metadata.max.bytes`).
+    TooLarge,
+    /// For a reason that a whole commit may have, too.
+    Failed(CommitFailure),
 }
 
 impl CommitFailure {

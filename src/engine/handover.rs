@@ -212,6 +212,12 @@ impl<P> Engine<P> {
         wanted
     }
 
+    /// All else of the lane is settled, or has had its time.
+    pub(super) fn waits_for_its_last_commit(&self, id: LaneId) -> bool {
+        let mut drains = self.drains.iter();
+        drains.any(|drain| drain.is_committing() && drain.holds(id))
+    }
+
     /// A commit failed that may have been the last one of some drain.
     pub(super) fn last_commit_failed(
         &mut self,

@@ -88,6 +88,8 @@ pub(super) struct Lane {
     pub uncommitted: u64,
     /// How often in a row Kafka did not know the partition when it was committed.
     pub unknown: u32,
+    /// Its commit cannot succeed until someone mends it, and is left out of the others' until then; none once it is taken.
+    pub refused: Option<Duration>,
 }
 
 impl Lane {
@@ -132,6 +134,7 @@ impl Lane {
             committed: None,
             uncommitted: 0,
             unknown: 0,
+            refused: None,
         };
         // Without the committed offset nothing says that the report speaks of what we will read.
         if let (Some(committed), Some(report)) = (assignment.committed, assignment.left_behind) {

@@ -4,7 +4,7 @@
 //! The invariants are listed in `ARCHITECTURE.md` and held by `engine/tests/invariants.rs`,
 //! that of suspects by `engine/tests/alone.rs`.
 //!
-//! An event goes through one of `intake` (partitions, records), `outcome` (answers), `commit` and
+//! An event goes through one of `intake` (partitions, records), `outcome` (answers), `committed` and
 //! `handover` (giving back), `bar` (a partition that cannot be read on); then `settle` does what time or that event has made due: back-offs that
 //! end, drains, commits, and in `dispatch` new deliveries. A record lives in the `slab`; its lane's
 //! `ledger` knows how far may be committed, the `budget` how much may be read, the `throttle` how
@@ -16,6 +16,7 @@ mod bar;
 mod breaker;
 mod budget;
 mod commit;
+mod committed;
 mod crowd;
 mod dispatch;
 mod effect;
@@ -44,7 +45,7 @@ pub use breaker::Breaker;
 pub use effect::{DeadLetterReason, Effect, FrontierCommit};
 pub use event::{
     Assignment, Barred, CONNECTION_BROKE, CommitFailure, Event, Failure, Incoming, NOT_CONNECTED,
-    Verdict,
+    Refused, Verdict,
 };
 pub use pace::RateLimit;
 pub use view::{Gauges, LaneState, LaneView, Totals};
@@ -279,7 +280,7 @@ impl<P> Engine<P> {
             Event::Position { partition, next } => self.position(&partition, next, effects),
             Event::Barred(barred) => self.barred(barred, effects),
             Event::Committed(result) => self.committed(result),
-            Event::CommittedInPart { gone } => self.committed_in_part(&gone),
+            Event::CommittedInPart { refused } => self.committed_in_part(&refused),
             Event::Assigned(assignments) => self.assigned(assignments, effects),
             Event::Revoked(partitions) => self.revoked(&partitions, effects),
             Event::Lost(partitions) => self.lost(&partitions, effects),

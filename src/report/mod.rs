@@ -164,3 +164,5 @@ pub mod unread {
 
 /// The most bytes of metadata that a broker keeps by default (`offset.metadata.max.bytes`).
 pub const MAX_BYTES: usize = 4096;
+/// A report of fewer bytes says too little.
+pub const LEAST_BYTES: usize = 300;

@@ -395,5 +395,10 @@ proptest! {
     ) {
         written.ahead.extend(odd.into_iter().map(|(start, end)| start..end));
         prop_assert!(written.encode(Offset(at)).len() <= MAX_BYTES);
+        for most in [LEAST_BYTES, 512, 1024] {
+            let text = written.encode_within(Offset(at), most);
+            prop_assert!(text.len() <= most, "{most}: {text}");
+            prop_assert!(Report::decode(&text, Offset(at)).is_ok(), "{text}");
+        }
     }
 }

@@ -1,4 +1,5 @@
-//! A report as text: printable ASCII, readable by people, at most [`MAX_BYTES`].
+//! A report as text: printable ASCII, readable by people, at most [`super::MAX_BYTES`], or as many as the
+//! broker takes.
 //!
 //! ```text
 //! drover/1 at=500 pod=users-7f-x2 done=1200 busy-ms=90000 slots=16 fail=3 slow=0 outcomes=3/50@1800000000 stuck=500,6,HttpStatus%20500 tries=0:6@1800000030,7:1 suspects=3:1,9:0 ahead=1-5,9 sum=0a1b2c3d
@@ -59,8 +60,14 @@ impl Report {
     /// The text to commit with the offset `committed`. What has no room is left out: first of
     /// `ahead`, from the high end, then of the error's text.
     pub fn encode(&self, committed: Offset) -> String {
+        self.encode_within(committed, MAX_BYTES)
+    }
+
+    /// The same in `most` bytes, which are [`super::LEAST_BYTES`] or more.
+    pub fn encode_within(&self, committed: Offset, most: usize) -> String {
         let mut text = format!("{MAGIC}{VERSION} at={committed} pod=");
-        push_escaped(&mut text, &self.pod, POD_CHARS, MAX_BYTES / 2);
+        push_escaped(&mut text, &self.pod, POD_CHARS, most / 4);
+        let most = most.saturating_sub(SUM_BYTES);
         let busy_ms = u64::try_from(self.busy.as_millis()).unwrap_or(u64::MAX);
         push(
             &mut text,
@@ -70,33 +77,33 @@ impl Report {
             ),
         );
         if let Some(Outcomes { given_up, of, at }) = self.outcomes {
-            push(&mut text, format_args!(" outcomes={given_up}/{of}@{at}"));
+            let word = format!(" outcomes={given_up}/{of}@{at}");
+            push_whole(&mut text, &word, most);
         }
+        let mut push_said = |name: &str, said: &str, chars, room| {
+            let mut word = format!(" {name}=");
+            push_escaped(&mut word, said, chars, room);
+            push_whole(&mut text, &word, most);
+        };
         if let Some(flaw) = &self.dead_letter {
-            text.push_str(" dead-letter=");
-            push_escaped(&mut text, flaw, REASON_CHARS, MAX_BYTES / 2);
+            push_said("dead-letter", flaw, REASON_CHARS, most);
         }
         if let Some(why) = &self.handler {
-            text.push_str(" handler=");
-            push_escaped(&mut text, why, HANDLER_CHARS, HANDLER_BYTES);
+            push_said("handler", why, HANDLER_CHARS, HANDLER_BYTES.min(most / 8));
         }
         if let Some(id) = &self.topic_id {
-            text.push_str(" topic-id=");
-            push_escaped(&mut text, id, TOPIC_ID_CHARS, MAX_BYTES / 2);
+            push_said("topic-id", id, TOPIC_ID_CHARS, most);
         }
         if self.tried > 0 {
-            push(&mut text, format_args!(" tried={}", self.tried));
+            push_whole(&mut text, &format!(" tried={}", self.tried), most);
         }
-        let most = MAX_BYTES - SUM_BYTES;
         if let Some(stuck) = &self.stuck {
-            push(
-                &mut text,
-                format_args!(" stuck={},{},", stuck.offset, stuck.attempts),
-            );
-            let room = most - text.len();
-            push_escaped(&mut text, &stuck.error, ERROR_CHARS, room);
+            let mut word = format!(" stuck={},{},", stuck.offset, stuck.attempts);
+            let room = most.saturating_sub(text.len() + word.len());
+            push_escaped(&mut word, &stuck.error, ERROR_CHARS, room);
+            push_whole(&mut text, &word, most);
         }
-        self.push_later(&mut text, committed);
+        self.push_later(&mut text, committed, most);
         self.push_tries(&mut text, committed, most);
         self.push_suspects(&mut text, committed, most);
         self.push_past(&mut text, committed, most);
@@ -106,19 +113,17 @@ impl Report {
         text
     }
 
-    fn push_later(&self, text: &mut String, committed: Offset) {
+    fn push_later(&self, text: &mut String, committed: Offset, most: usize) {
         let Some(later) = self.later else {
             return;
         };
         let next = later.next.checked_sub(committed.0);
         if let Some(next) = next.filter(|next| *next >= 0) {
-            push(
-                text,
-                format_args!(
-                    " later={},{},{},{next},{}",
-                    later.records, later.behind, later.next_at, later.more
-                ),
+            let word = format!(
+                " later={},{},{},{next},{}",
+                later.records, later.behind, later.next_at, later.more
             );
+            push_whole(text, &word, most);
         }
     }
 
@@ -188,6 +193,13 @@ impl Report {
             return Err(NotAReport::Damaged("its sum is wrong"));
         }
         Words::of(said)?.report(committed)
+    }
+}
+
+/// The word, if there is room for all of it.
+fn push_whole(text: &mut String, word: &str, most: usize) {
+    if text.len() + word.len() <= most {
+        text.push_str(word);
     }
 }
 

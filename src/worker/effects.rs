@@ -194,7 +194,9 @@ impl Loop {
         let commits: Vec<_> = frontiers
             .into_iter()
             .map(|frontier| Commit {
-                metadata: frontier.report.encode(frontier.offset),
+                metadata: frontier
+                    .report
+                    .encode_within(frontier.offset, frontier.most_bytes),
                 partition: frontier.partition,
                 offset: frontier.offset,
             })

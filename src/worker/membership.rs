@@ -11,9 +11,8 @@ use tracing::{debug, info, warn};
 
 use super::consume::Loop;
 use super::onlooker::Sight;
-use crate::engine::{Assignment, CommitFailure, Event};
+use crate::engine::{Assignment, Event};
 use crate::kafka::consumer::{Begin, Committed, TopicIds};
-use crate::kafka::errors::{Code, CommitError};
 use crate::report::{NotAReport, Report};
 use crate::telemetry::worker_metrics::Outcome;
 use crate::topic::{Offset, TopicPartition};
@@ -284,75 +283,6 @@ impl Loop {
             self.assign(&bare);
         }
     }
-
-    /// A commit came back.
-    pub fn committed(
-        &mut self,
-        error: Option<Code>,
-        partitions: &[(TopicPartition, Option<Code>)],
-    ) {
-        let gone = gone(error, partitions);
-        if !gone.is_empty() {
-            debug!(
-                partitions = names(&gone),
-                "commit: Kafka does not know these partitions"
-            );
-            self.metrics
-                .commits
-                .get_or_create(&Outcome { result: "ok" })
-                .inc();
-            self.heard_from_kafka();
-            self.commits_are_allowed();
-            return self.tell(Event::CommittedInPart { gone });
-        }
-        let errors = error
-            .into_iter()
-            .chain(partitions.iter().filter_map(|(_, error)| *error));
-        let worst = CommitError::worst(errors);
-        let of_worst = |(_, error): &&(_, Option<Code>)| {
-            worst
-                .as_ref()
-                .is_some_and(|worst| *error == Some(worst.code()))
-        };
-        let place = partitions.iter().find(of_worst);
-        self.commit_over(worst, place.map(|(partition, _)| partition));
-    }
-
-    /// A commit is over, without an error or with one, of which `place` is an example.
-    pub fn commit_over(&mut self, error: Option<CommitError>, place: Option<&TopicPartition>) {
-        let words = |error: &CommitError| self.commit_words(error.code(), place);
-        let (result, outcome) = match &error {
-            None => ("ok", Ok(())),
-            Some(e @ CommitError::Outdated(_)) => ("later", Err(CommitFailure::Outdated(words(e)))),
-            Some(e @ CommitError::Later(_)) => ("later", Err(CommitFailure::Later(words(e)))),
-            Some(e @ CommitError::Dropped(_)) => ("dropped", Err(CommitFailure::Dropped(words(e)))),
-            Some(e @ CommitError::Fatal(_)) => ("fatal", Err(CommitFailure::Fatal(words(e)))),
-        };
-        self.metrics
-            .commits
-            .get_or_create(&Outcome { result })
-            .inc();
-        match &outcome {
-            Ok(()) => {
-                self.heard_from_kafka();
-                self.commits_are_allowed();
-            }
-            Err(why) => debug!(?why, "commit"),
-        }
-        self.tell(Event::Committed(outcome));
-    }
-}
-
-/// The partitions that Kafka does not know, where it took the commits of all others. librdkafka's word for the whole is
-/// one of theirs.
-fn gone(error: Option<Code>, partitions: &[(TopicPartition, Option<Code>)]) -> Vec<TopicPartition> {
-    let unknown = Some(Code::UnknownTopicOrPartition);
-    let only_unknown = |code: &Option<Code>| code.is_none() || *code == unknown;
-    if !only_unknown(&error) || !partitions.iter().all(|(_, code)| only_unknown(code)) {
-        return Vec::new();
-    }
-    let gone = partitions.iter().filter(|(_, code)| *code == unknown);
-    gone.map(|(partition, _)| partition.clone()).collect()
 }
 
 pub(super) fn names(partitions: &[TopicPartition]) -> String {

@@ -8,6 +8,7 @@ pub mod args;
 mod aside;
 mod assembly;
 mod commit_watch;
+mod committed;
 mod consume;
 pub mod dead_letter;
 mod dead_letter_check;

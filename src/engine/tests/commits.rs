@@ -1,7 +1,7 @@
 //! When frontiers are committed, and what follows from the answer.
 
-use super::rig::{Rig, ms, settings};
-use crate::engine::{CommitFailure, Event, Settings};
+use super::rig::{Rig, ms, retry, settings};
+use crate::engine::{CommitFailure, Event, Refused, Settings};
 use crate::worker_config::Ordering;
 
 /// A rig whose first report, due with the first assignment, is out of the way.
@@ -250,4 +250,126 @@ fn a_record_read_twice_is_delivered_once() {
     assert_eq!(rig.offsets(), [5, 6]);
     assert_eq!(rig.engine.totals().ignored, 1);
     assert_eq!(rig.engine.held_bytes(), 200);
+}
+
+fn not_authorised() -> Refused {
+    Refused::Failed(CommitFailure::Fatal("not authorised".to_owned()))
+}
+
+/// Of two topics one may not be read any more.
+#[test]
+fn a_partition_whose_commit_is_refused_holds_up_no_other() {
+    let mut rig = quiet(2);
+    finish(&mut rig, 0, 0);
+    rig.commits();
+    rig.committed(Ok(()));
+    finish(&mut rig, 1, 0);
+    rig.pass(ms(1_000));
+    assert_eq!(rig.committed_offsets(), [(1, 1)]);
+    rig.refused(vec![(1, not_authorised())]);
+    let mut tries = 0;
+    for offset in 1..90 {
+        finish(&mut rig, 0, offset);
+        finish(&mut rig, 1, offset);
+        rig.pass(ms(1_000));
+        let commits = rig.commits();
+        assert_eq!(commits.len(), 1, "each second");
+        let of = |lane: i32| commits[0].iter().find(|f| f.partition.partition == lane);
+        assert_eq!(of(0).map(|f| f.offset.0), Some(offset + 1));
+        let refused = of(1).is_some();
+        tries += usize::from(refused);
+        match refused {
+            true => rig.refused(vec![(1, not_authorised())]),
+            false => rig.committed(Ok(())),
+        }
+        assert_eq!(rig.engine.commit_error(), Some("not authorised"));
+    }
+    assert_eq!(tries, 2, "every 30 s");
+    // It is allowed again.
+    for _ in 0..31 {
+        rig.pass(ms(1_000));
+        if !rig.commits().is_empty() {
+            rig.committed(Ok(()));
+        }
+    }
+    assert_eq!(rig.engine.commit_error(), None);
+}
+
+#[test]
+fn a_last_commit_is_tried_whatever_an_earlier_one_was_refused_for() {
+    let mut rig = quiet(2);
+    finish(&mut rig, 0, 0);
+    rig.commits();
+    rig.committed(Ok(()));
+    for lane in [0, 1] {
+        rig.read(lane, 1, -1);
+    }
+    for ticket in rig.delivered() {
+        rig.done(ticket);
+    }
+    rig.pass(ms(1_000));
+    assert_eq!(rig.committed_offsets(), [(0, 2), (1, 2)]);
+    // That commit was sent before what follows.
+    rig.read(0, 2, -1);
+    let last = rig.one();
+    rig.on(Event::Shutdown);
+    rig.done(last);
+    rig.refused(vec![(1, not_authorised())]);
+    assert_eq!(rig.committed_offsets(), [(0, 3), (1, 2)]);
+    rig.refused(vec![(1, not_authorised())]);
+    assert_eq!(rig.uncommitted(), [(1, "not authorised".to_owned())]);
+    assert_eq!(rig.given_back(), [0, 1]);
+    assert_eq!(rig.engine.totals().possible_duplicates, 1);
+}
+
+/// `offset.metadata.max.bytes`
+#[test]
+fn a_broker_that_takes_less_metadata_gets_shorter_reports() {
+    let hour = ms(3_600_000);
+    let mut rig = Rig::new(
+        Settings {
+            ordering: Ordering::None,
+            initial_backoff: hour,
+            max_backoff: hour,
+            ..settings()
+        },
+        1,
+    );
+    for offset in 0..200 {
+        rig.read(0, offset, -1);
+        let ticket = rig.one();
+        match offset % 2 {
+            0 => rig.answer(ticket, retry()),
+            _ => rig.done(ticket),
+        }
+    }
+    rig.commits();
+    rig.committed(Ok(()));
+    rig.pass(ms(1_000));
+    let mut lengths = Vec::new();
+    loop {
+        let commits = rig.commits();
+        assert_eq!(commits.len(), 1, "without time passing");
+        let frontier = &commits[0][0];
+        let report = &frontier.report;
+        let text = report.encode_within(frontier.offset, frontier.most_bytes);
+        lengths.push(text.len());
+        if text.len() <= 1_000 {
+            break;
+        }
+        rig.refused(vec![(0, Refused::TooLarge)]);
+    }
+    assert!((2..5).contains(&lengths.len()), "{lengths:?}");
+    rig.committed(Ok(()));
+    assert_eq!(rig.engine.commit_error(), None);
+    // There is an end to that.
+    for offset in 200..210 {
+        finish(&mut rig, 0, offset);
+        rig.pass(ms(1_000));
+        while !rig.commits().is_empty() {
+            rig.refused(vec![(0, Refused::TooLarge)]);
+        }
+    }
+    assert_eq!(rig.engine.report_room(), crate::report::LEAST_BYTES);
+    assert!(rig.engine.commit_error().is_some());
 }

@@ -3,7 +3,7 @@
 use super::history::{Fact, Partition, Seen, SeenLane};
 use super::script::CommitFate;
 use super::world::{Content, World, is_given_up};
-use crate::engine::{CommitFailure, Effect, Event, FrontierCommit, LaneView, Ticket};
+use crate::engine::{CommitFailure, Effect, Event, FrontierCommit, LaneView, Refused, Ticket};
 use crate::report::unread;
 use crate::topic::TopicPartition;
 
@@ -144,6 +144,7 @@ impl World {
             partition,
             offset,
             report,
+            ..
         } in frontiers.clone()
         {
             let (partition, offset) = (partition.partition, offset.0);
@@ -164,8 +165,9 @@ impl World {
         let Some(commit) = self.commit.take() else {
             return;
         };
+        let mut refused = Vec::new();
         let mut result = match fate {
-            CommitFate::Taken => Ok(()),
+            CommitFate::Taken | CommitFate::InPart => Ok(()),
             CommitFate::Later | CommitFate::TakenButLater => {
                 Err(CommitFailure::Later("in progress".to_owned()))
             }
@@ -173,18 +175,36 @@ impl World {
             CommitFate::Dropped => Err(CommitFailure::Dropped("fenced".to_owned())),
             CommitFate::Fatal => Err(CommitFailure::Fatal("not authorised".to_owned())),
         };
-        if matches!(fate, CommitFate::Taken | CommitFate::TakenButLater) {
+        if matches!(
+            fate,
+            CommitFate::Taken | CommitFate::TakenButLater | CommitFate::InPart
+        ) {
             for (frontier, assignment) in commit {
+                if fate == CommitFate::InPart && refused.is_empty() {
+                    let why = match frontier.offset.0 % 4 {
+                        0 => Refused::Gone,
+                        1 => Refused::TooLarge,
+                        2 => Refused::Failed(CommitFailure::Fatal("not authorised".to_owned())),
+                        _ => Refused::Failed(CommitFailure::Later("in progress".to_owned())),
+                    };
+                    refused.push((frontier.partition, why));
+                    continue;
+                }
                 let log = &mut self.logs[frontier.partition.partition as usize];
                 if log.assignments == assignment {
-                    let text = frontier.report.encode(frontier.offset);
+                    let most = frontier.most_bytes;
+                    let text = frontier.report.encode_within(frontier.offset, most);
                     log.committed = Some((frontier.offset.0, text));
                 } else {
                     result = Err(CommitFailure::Dropped("fenced".to_owned()));
                 }
             }
         }
-        self.tell(vec![Fact::CommitAnswered], Event::Committed(result));
+        let event = match refused.is_empty() || result.is_err() {
+            true => Event::Committed(result),
+            false => Event::CommittedInPart { refused },
+        };
+        self.tell(vec![Fact::CommitAnswered], event);
     }
 
     fn paused(&mut self, partitions: Vec<TopicPartition>, paused: bool) {

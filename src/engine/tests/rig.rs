@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::engine::{
     Assignment, CONNECTION_BROKE, CommitFailure, Effect, Engine, Event, Failure, FrontierCommit,
-    Incoming, KeyHash, LaneId, Run, Settings, Ticket, Verdict,
+    Incoming, KeyHash, LaneId, Refused, Run, Settings, Ticket, Verdict,
 };
 use crate::report::Report;
 use crate::topic::{Offset, TopicPartition};
@@ -160,8 +160,15 @@ impl Rig {
 
     /// The commit under way was taken, but for these partitions that there are not.
     pub(super) fn committed_without(&mut self, lanes: &[u32]) {
-        let gone = lanes.iter().map(|lane| partition(*lane)).collect();
-        self.on(Event::CommittedInPart { gone });
+        let gone = lanes.iter().map(|lane| (*lane, Refused::Gone)).collect();
+        self.refused(gone);
+    }
+
+    /// The commit under way was taken, but for these partitions.
+    pub(super) fn refused(&mut self, lanes: Vec<(u32, Refused)>) {
+        let refused = lanes.into_iter().map(|(lane, why)| (partition(lane), why));
+        let refused = refused.collect();
+        self.on(Event::CommittedInPart { refused });
     }
 
     pub(super) fn revoke(&mut self, lane: u32) {

@@ -46,9 +46,11 @@ pub(super) enum Step {
     Shutdown,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum CommitFate {
     Taken,
+    /// Taken but for the first partition.
+    InPart,
     /// Sent in a generation that was over.
     Outdated,
     Later,
@@ -101,8 +103,9 @@ const ANSWERS: [(u32, Answer); 12] = [
     (1, Answer::Cancelled),
 ];
 
-const FATES: [(u32, CommitFate); 6] = [
+const FATES: [(u32, CommitFate); 7] = [
     (6, CommitFate::Taken),
+    (1, CommitFate::InPart),
     (1, CommitFate::Outdated),
     (1, CommitFate::Later),
     (1, CommitFate::TakenButLater),

@@ -11,6 +11,8 @@ use crate::idempotency::{self, Claimed, Entry, Holder};
 
 /// Claims beyond this many that nobody gave back are looked through for those that have run out.
 const FORGOTTEN: usize = 4096;
+/// But not sooner after the last time, unless there are twice as many.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 pub(super) struct Memory {
     clock: Monotonic,
@@ -23,6 +25,10 @@ struct Held {
     entries: HashMap<Rc<str>, Entry>,
     /// Marks, the oldest first; all stay equally long.
     marks: VecDeque<(Duration, Rc<str>)>,
+    /// Claims that were left when they were looked through last, and when that was: they are again when there are twice as
+    /// many, or a second later, so that what a claim costs does not grow with how many there are.
+    left: usize,
+    looked: Duration,
 }
 
 impl Memory {
@@ -83,8 +89,12 @@ impl Held {
             }
             self.marks.pop_front();
         }
-        if self.entries.len() > self.marks.len() + FORGOTTEN {
+        let claims = self.entries.len().saturating_sub(self.marks.len());
+        let often_enough = claims <= 2 * self.left && now.saturating_sub(self.looked) < LOOK_AGAIN;
+        if claims > FORGOTTEN && !often_enough {
+            self.looked = now;
             self.entries.retain(|_, entry| !entry.is_over(now));
+            self.left = self.entries.len().saturating_sub(self.marks.len());
         }
     }
 }
@@ -144,6 +154,28 @@ mod tests {
         memory.claim_at("later", &holder("a", 1), LEASE, at(48 * 3600));
         let held = memory.held.borrow();
         assert_eq!((held.entries.len(), held.marks.len()), (1, 0));
+    }
+
+    #[test]
+    fn many_claims_at_once_are_seldom_looked_through() {
+        let memory = memory(100_000);
+        let mut looks = 0;
+        let mut left = 0;
+        for key in 0..50_000 {
+            memory.claim_at(&key.to_string(), &holder("a", 1), LEASE, at(0));
+            let now = memory.held.borrow().left;
+            looks += usize::from(now != left);
+            left = now;
+        }
+        assert!((1..=5).contains(&looks), "{looks} looks");
+        memory.claim_at("later", &holder("a", 1), LEASE, at(3600));
+        for key in 0..100_000 {
+            memory.claim_at(&format!("new {key}"), &holder("a", 1), LEASE, at(3600));
+        }
+        assert!(
+            memory.held.borrow().entries.len() <= 100_001,
+            "the first ones are forgotten"
+        );
     }
 
     #[derive(Clone, Debug)]

@@ -39,6 +39,7 @@ impl Loop {
             return;
         }
         self.status_due = now + LOOK;
+        self.deliveries.look_after_slots();
         self.deliveries.hang_up_idle(now);
         let totals = self.engine.totals().clone();
         let told = std::mem::replace(&mut self.told, totals.clone());
@@ -67,6 +68,10 @@ impl Loop {
         metrics
             .in_flight_limit
             .set(gauge(self.engine.gauges().in_flight_limit));
+        // Not only when it opens and closes: a membership may end while it is open, and the next begins with a closed one.
+        metrics
+            .breaker_open
+            .set(self.engine.breaker_is_open().into());
         if self.shares.is_some() {
             metrics.rate_limit.set(self.engine.rate_share());
         }

@@ -62,10 +62,7 @@ impl Loop {
     fn count(&self, answer: &Delivered) {
         let metrics = &self.metrics;
         let failed = |class| metrics.failed.get_or_create(&Class { class }).inc();
-        if !matches!(
-            answer.verdict,
-            Verdict::Duplicate | Verdict::Postponed { .. }
-        ) {
+        if is_of_handler(&answer.verdict) {
             metrics.handler_seconds.observe(answer.took.as_secs_f64());
         }
         match &answer.verdict {
@@ -150,4 +147,16 @@ impl Loop {
             None => {}
         }
     }
+}
+
+/// Whether the handler was asked, or could have been: what was over before took none of its time.
+fn is_of_handler(verdict: &Verdict) -> bool {
+    !matches!(
+        verdict,
+        Verdict::Duplicate
+            | Verdict::Postponed { .. }
+            | Verdict::Undeliverable { .. }
+            | Verdict::NotYet(_)
+            | Verdict::Cancelled
+    )
 }

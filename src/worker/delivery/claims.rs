@@ -18,7 +18,7 @@ use tracing::{debug, warn};
 use super::answer::{class, failure};
 use super::prepare::Prepared;
 use crate::clock::Monotonic;
-use crate::engine::{Failure, Ticket, Verdict};
+use crate::engine::{DeadLetterReason, Failure, Ticket, Verdict};
 use crate::idempotency::{self, Claimed, Holder};
 use crate::report::IDEMPOTENCY_STORE;
 use crate::store::{Error, Store};
@@ -199,7 +199,11 @@ impl Book {
                     }
                     OnMissingKey::Reject => {
                         let message = missing.to_string();
-                        Err(Verdict::Reject(failure(class::MISSING_KEY, None, &message)))
+                        // No handler has said so: it is no attempt, and no sign that the handler is well.
+                        Err(Verdict::Undeliverable {
+                            reason: DeadLetterReason::Rejected,
+                            failure: failure(class::MISSING_KEY, None, &message),
+                        })
                     }
                 }
             }

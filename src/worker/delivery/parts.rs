@@ -20,7 +20,7 @@ impl Most {
     }
 
     /// The handler has refused so many bytes.
-    fn refused(&self, bytes: usize) {
+    pub(super) fn refused(&self, bytes: usize) {
         let half = (bytes / 2).max(1);
         if self.0.get().is_none_or(|most| half < most) {
             self.0.set(Some(half));
@@ -79,6 +79,11 @@ impl<'a> Parts<'a> {
             return None;
         }
         self.left.pop_front()
+    }
+
+    /// Whether there are parts after the one that was taken last.
+    pub(super) fn has_more(&self) -> bool {
+        !self.left.is_empty()
     }
 
     /// What to make of the verdicts on a part.

@@ -13,7 +13,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use tokio::sync::Notify;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::batches::{self, Batches};
@@ -56,6 +56,8 @@ pub(super) struct Shared {
     pub clock: Monotonic,
     /// What the handler takes together.
     most: Most,
+    /// Partitions are given back: nothing is begun that can wait.
+    hurry: Cell<bool>,
     /// Slots without work; the last one was busy last.
     idle: RefCell<Vec<usize>>,
     /// Deliveries that are over and not yet taken.
@@ -67,6 +69,13 @@ pub(super) struct Shared {
 }
 
 impl Shared {
+    /// Whether a batch that began at `begun` may go on with its next part: each has the handler's time, and a drain
+    /// waits for one.
+    fn may_go_on(&self, slot: &Slot, begun: Duration) -> bool {
+        let spent = self.clock.elapsed().saturating_sub(begun);
+        !slot.cancelled.get() && !self.hurry.get() && spent < self.limits.timeout
+    }
+
     /// The deliveries of a slot end here, although the handler is still at work on them.
     fn tell_cancelled(&self, slot: &Slot, deliveries: &[Delivery]) {
         let took = self.clock.elapsed().saturating_sub(slot.begun.get());
@@ -148,6 +157,7 @@ impl Deliveries {
             limits,
             clock,
             most: Most::default(),
+            hurry: Cell::default(),
             idle: RefCell::default(),
             over: RefCell::default(),
             handled: RefCell::default(),
@@ -173,6 +183,7 @@ impl Deliveries {
     /// Sends the batches that are due at `now`, as far as there are slots; with `hurry` without
     /// waiting for company.
     pub fn send_due(&mut self, now: Duration, hurry: bool) {
+        self.shared.hurry.set(hurry);
         if let Some(batches) = self.batches.as_mut().filter(|_| hurry) {
             batches.flush();
         }
@@ -266,6 +277,20 @@ impl Deliveries {
         self.shared.pipeline.claims.stalls()
     }
 
+    /// Goes on with the panic of a slot: what it had would be in flight for ever, and nobody would be told.
+    ///
+    /// # Panics
+    /// If a slot has.
+    pub fn look_after_slots(&mut self) {
+        while let Some(ended) = self.tasks.try_join_next() {
+            if let Err(panicked) = ended.map_err(JoinError::try_into_panic)
+                && let Ok(panic) = panicked
+            {
+                std::panic::resume_unwind(panic);
+            }
+        }
+    }
+
     /// Closes connections that are idle for so long that they will not be used again.
     pub fn hang_up_idle(&self, now: Duration) {
         self.shared.pipeline.transport.hang_up_idle();
@@ -328,7 +353,8 @@ async fn serve(shared: Rc<Shared>, slot: Rc<Slot>, index: usize) {
     }
 }
 
-/// A batch, in as many parts as the handler's limit for requests makes of it; nearly always one.
+/// A batch, in as many parts as the handler's limit for requests makes of it; nearly always one. No part but the first
+/// is begun when the handler's time is over, or while partitions are given back: what is left is delivered again.
 async fn deliver_batch(
     shared: &Shared,
     slot: &Slot,
@@ -338,15 +364,25 @@ async fn deliver_batch(
     begun: Duration,
 ) {
     let mut parts = Parts::of(batch, &shared.most, together::is_in_order(shared));
-    while !slot.cancelled.get()
+    let mut begun_any = false;
+    while (!begun_any || shared.may_go_on(slot, begun))
         && let Some(part) = parts.next()
     {
+        begun_any = true;
         let settled = together::deliver(shared, slot, line, deadline.as_mut(), &part).await;
         let Some((verdicts, reached)) = settled else {
             // It was told to be over before, because it was cancelled.
             break;
         };
         if let Outcome::Over(over) = parts.settle(part, verdicts) {
+            if parts.has_more() {
+                // Whoever asks for them to end means their next delivery.
+                let are_over = |ticket| over.iter().any(|(each, _)| each.ticket == ticket);
+                slot.busy_with
+                    .borrow_mut()
+                    .retain(|ticket| !are_over(*ticket));
+                shared.wake.notify_one();
+            }
             let took = shared.clock.elapsed().saturating_sub(begun);
             let over = over.into_iter();
             let over = over.map(|(delivery, verdict)| delivery.over(verdict, took, reached));
@@ -398,6 +434,10 @@ pub(super) async fn finish<T>(
     deliveries: &[Delivery],
     has_claim: bool,
 ) -> (End<T>, bool) {
+    if slot.cancelled.get() {
+        // Its partition may be another's by now, and nothing of the handler's is lost by not asking it.
+        return (End::Cancelled, false);
+    }
     let mut attempt = pin!(attempt);
     let end = until(slot, &slot.cancelled, attempt.as_mut(), deadline.as_mut()).await;
     match end {
@@ -448,3 +488,7 @@ pub(super) async fn unless_cancelled<T>(slot: &Slot, work: impl Future<Output = 
     })
     .await
 }
+
+#[cfg(test)]
+#[path = "slots_tests.rs"]
+mod tests;

@@ -28,6 +28,8 @@ const WEIGHT_OF_RUN: f64 = 0.5;
 const ALIKE: f64 = 100.0;
 /// A measurement by commits takes this long, seconds: commits come in lumps.
 pub(super) const RUN: f64 = 10.0;
+/// And so many times as long as they are apart.
+const LUMPS: f64 = 2.0;
 /// Pods that share partitions out, and for so many seconds after, do not show what they can.
 const SETTLED: f64 = 2.0;
 /// Time between deliveries is believed to take this much of a pod at most.
@@ -68,6 +70,8 @@ pub(super) struct Capacity {
     /// What full load showed, by what done and busy said: skew, slow pods and time between
     /// deliveries in one number. 1 until it was seen.
     efficiency: Option<f64>,
+    /// The same while there is full load, of all of it together, until that is enough.
+    brief: Option<Brief>,
     /// The most that was seen without full load: a pod can do that much at least.
     proven: Option<f64>,
     /// What pods can do at most that have only just begun: as if all that they have in hand was done now.
@@ -87,6 +91,15 @@ pub(super) struct Capacity {
     full_of_size_before: Full,
     /// and it is known which partitions each has.
     pub(super) stretches: Stretches,
+}
+
+/// What full load shows that is soon over: commits in lumps may be off by a third, and a fleet that was made too large by
+/// that would never be full again to show it.
+#[derive(Clone, Debug, PartialEq)]
+struct Brief {
+    efficiency: f64,
+    /// Seconds of full load.
+    seconds: f64,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -111,8 +124,10 @@ impl Capacity {
 
     /// Records per second that one pod can do; none until it was measured.
     pub(super) fn measured(&self) -> Option<f64> {
+        let brief = self.brief.as_ref().filter(|_| self.run.is_some());
+        let efficiency = brief.map(|brief| brief.efficiency).or(self.efficiency);
         self.by_busy()
-            .map(|rate| rate * self.efficiency.unwrap_or(1.0))
+            .map(|rate| rate * efficiency.unwrap_or(1.0))
             .or(self.by_commits)
             .or(self.seed)
     }
@@ -227,6 +242,29 @@ impl Capacity {
         } else if let Some(efficiency) = self.efficiency {
             self.efficiency = Some(efficiency.max(shown.min(1.05)));
         }
+    }
+
+    /// Full load of so many seconds shows what pods can, by what they say. It is believed for good when there was enough.
+    fn full_load_shows(&mut self, seen: f64, elapsed: f64) {
+        if !(seen.is_finite() && seen > 0.0) {
+            return;
+        }
+        let before = self.brief.take();
+        let (known, seconds) = match &before {
+            Some(brief) => (Some(brief.efficiency), brief.seconds),
+            None => (self.efficiency, 0.0),
+        };
+        let mut value = known;
+        follow(&mut value, seen, WEIGHT_OF_RUN);
+        let efficiency = value.unwrap_or(seen);
+        let seconds = seconds + elapsed;
+        if seconds >= LASTING {
+            self.efficiency = Some(efficiency);
+        }
+        self.brief = Some(Brief {
+            efficiency,
+            seconds,
+        });
     }
 
     /// How fast this pod is, as a multiple of all; 1 until it is known.
@@ -367,7 +405,8 @@ pub(super) fn observe(policy: &Policy, state: &mut State, reading: &Reading<'_>)
     let progress = state.progress.total();
     let pods = current;
     let worth = sizes::worth(pods, reading.partitions()).max(1.0);
-    let length = RUN.max(state.service_time());
+    // Commits in lumps: what is counted of them at both ends is off by one each.
+    let length = RUN.max(state.service_time()).max(LUMPS * state.commit_gap);
     let capacity = &mut state.capacity;
     match &capacity.run {
         Some(run) if loaded && run.pods == pods => {
@@ -387,7 +426,7 @@ pub(super) fn observe(policy: &Policy, state: &mut State, reading: &Reading<'_>)
                     let least = if lasts { LEAST_OF_ALL } else { LEAST_EFFICIENT };
                     let most = capacity.efficiency.unwrap_or(1.0).max(1.05);
                     let seen = (per_pod / by_busy).clamp(least, most);
-                    follow(&mut capacity.efficiency, seen, WEIGHT_OF_RUN);
+                    capacity.full_load_shows(seen, elapsed);
                 }
             }
         }

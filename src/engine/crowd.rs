@@ -50,7 +50,7 @@ impl Lane {
     }
 
     /// Takes the oldest record that can be started now.
-    pub(super) fn take_ready(&mut self, now: Duration) -> Option<Handle> {
+    pub(super) fn take_oldest(&mut self, now: Duration) -> Option<Handle> {
         match self.startable(now) {
             (Some(ready), Some(again)) if again < ready => self.again.pop(),
             (Some(_), _) => self.ready.pop(),
@@ -60,7 +60,7 @@ impl Lane {
     }
 
     /// The oldest that can be started of those never tried, and of those that failed before.
-    fn startable(&self, now: Duration) -> (Option<Offset>, Option<Offset>) {
+    pub(super) fn startable(&self, now: Duration) -> (Option<Offset>, Option<Offset>) {
         let ready = self.ready.first();
         if self.in_order {
             let oldest = self.ledger.oldest();

@@ -75,6 +75,7 @@ impl<P> Engine<P> {
             return;
         }
         while !self.ring.is_empty() && self.may_start() {
+            let choice = self.choice();
             let Some(id) = self.ring.pop_front() else {
                 return;
             };
@@ -82,7 +83,7 @@ impl<P> Engine<P> {
                 continue;
             };
             lane.in_ring = false;
-            let Some(handle) = lane.take_ready(self.now) else {
+            let Some(handle) = lane.take(choice, &self.records, self.now) else {
                 continue;
             };
             self.deliver(id, handle, false, effects);

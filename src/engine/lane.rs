@@ -36,6 +36,8 @@ pub(super) struct Lane {
     /// Records whose turn it is, the oldest first; unless they come in order, those that failed before are in `again`.
     pub ready: Ready,
     pub again: Ready,
+    /// What was started last had been tried before.
+    pub took_again: bool,
     /// It stands in the ring of lanes with ready records.
     pub in_ring: bool,
     /// With ordering Partition: a record is started only when all before it are finished.
@@ -107,6 +109,7 @@ impl Lane {
             ledger: Ledger::new(assignment.committed),
             ready: Ready::default(),
             again: Ready::default(),
+            took_again: false,
             in_ring: false,
             in_order,
             keys: HashMap::default(),

@@ -15,6 +15,7 @@ mod backoff;
 mod bar;
 mod breaker;
 mod budget;
+mod choice;
 mod commit;
 mod committed;
 mod crowd;

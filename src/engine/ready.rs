@@ -45,6 +45,24 @@ impl Ready {
         oldest.map(|(_, handle)| handle)
     }
 
+    /// All of them, in no order.
+    pub(super) fn all(&self) -> impl Iterator<Item = (Offset, Handle)> {
+        let late = self.late.iter().map(|Reverse(late)| late);
+        self.in_turn.iter().chain(late).copied()
+    }
+
+    /// Takes this one. False if it is not among them.
+    pub(super) fn take(&mut self, offset: Offset, handle: Handle) -> bool {
+        let searched = (offset, handle);
+        if let Some(place) = self.in_turn.iter().position(|each| *each == searched) {
+            self.in_turn.remove(place);
+            return true;
+        }
+        let before = self.late.len();
+        self.late.retain(|Reverse(each)| *each != searched);
+        self.late.len() < before
+    }
+
     fn late_is_first(&self) -> bool {
         match (self.late.peek(), self.in_turn.front()) {
             (Some(Reverse(late)), Some(in_turn)) => late < in_turn,

@@ -9,6 +9,7 @@ mod alone;
 mod books;
 mod breaker;
 mod budget;
+mod choice;
 mod commits;
 mod effects;
 mod exhausted;

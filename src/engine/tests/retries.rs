@@ -354,7 +354,6 @@ fn a_misconfigured_handler_stalls_whatever_the_policy_and_recovers_by_itself() {
             rig.engine.totals().dead_lettered + rig.engine.totals().passed_over,
             0
         );
-        assert_eq!(rig.unstalled(), [probe.offset.0]);
         assert_eq!(rig.delivered().len(), 2, "and then more");
     }
 }

@@ -54,7 +54,7 @@ pub use replay::check_replay;
 pub use schedule::read_schedule;
 pub use secrets::{SecretFile, SecretValue};
 pub use timing::Timing;
-pub use unused::{Unused, unused_of_document};
+pub use unused::{Unused, unused, unused_of_document};
 pub use validate::validate;
 
 /// A checked, complete fleet: no field here is absent because nobody wrote it.

@@ -10,6 +10,7 @@ use crate::api::{KafkaConsumer, KafkaConsumerStatus, ScalingStatus, names::condi
 use crate::cli::columns::{
     UNKNOWN, ago, aligned, arrival, count, counted, per_second, text as or_unknown,
 };
+use crate::fleet::unused;
 
 /// The whole text, several lines.
 pub(super) fn text(consumer: &KafkaConsumer, now: Timestamp) -> String {
@@ -27,7 +28,13 @@ pub(super) fn text(consumer: &KafkaConsumer, now: Timestamp) -> String {
     }
     text.push_str(&aligned(&figures(consumer, status, now), "  "));
     // What needs somebody goes first.
-    for part in [conditions(status, now), stuck(status), decision(status)] {
+    let parts = [
+        conditions(status, now),
+        stuck(status),
+        decision(status),
+        not_used(consumer),
+    ];
+    for part in parts {
         if !part.is_empty() {
             text.push('\n');
             text.push_str(&part);
@@ -133,6 +140,18 @@ fn decision(status: &KafkaConsumerStatus) -> String {
     let mut text = format!("Why {}\n", counted(scaling.wanted, "pod"));
     for reason in &scaling.reasons {
         text.push_str(&format!("  {reason}\n"));
+    }
+    text
+}
+
+/// What somebody wrote in vain, which is no fault of the fleet.
+fn not_used(consumer: &KafkaConsumer) -> String {
+    let mut text = String::new();
+    for unused in unused(&consumer.spec) {
+        if text.is_empty() {
+            text.push_str("Not used\n");
+        }
+        text.push_str(&format!("  {}\n", unused.message));
     }
     text
 }

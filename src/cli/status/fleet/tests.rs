@@ -1,6 +1,7 @@
 use serde_json::json;
 
 use super::*;
+use crate::api::ScalingMode;
 
 fn consumer(status: serde_json::Value) -> KafkaConsumer {
     serde_json::from_value(json!({
@@ -122,4 +123,17 @@ fn a_broken_promise_is_said_and_what_is_said_twice_is_said_once() {
     assert_eq!(text.matches("nothing gets past it").count(), 1, "{text}");
     assert!(text.contains("not ready (Stalled)"), "{text}");
     assert!(!text.contains("Manual"), "{text}");
+}
+
+#[test]
+fn what_the_mode_does_not_use_is_named() {
+    let mut fleet = consumer(json!({ "observedGeneration": 3 }));
+    assert!(!text(&fleet, now()).contains("Not used"));
+    fleet.spec.scaling.mode = ScalingMode::Manual;
+    fleet.spec.scaling.max_replicas = Some(6);
+    let text = text(&fleet, now());
+    assert!(
+        text.ends_with("\n\nNot used\n  spec.scaling.maxReplicas is not used in mode Manual: spec.replicas alone sets the size; remove maxReplicas, or set spec.scaling.mode to Auto or External\n"),
+        "{text}"
+    );
 }

@@ -4,7 +4,7 @@
 //! The invariants are listed in `ARCHITECTURE.md` and held by `engine/tests/invariants.rs`,
 //! that of suspects by `engine/tests/alone.rs`.
 //!
-//! An event goes through one of `intake` (partitions, records), `outcome` (answers), `committed` and
+//! An event goes through one of `intake` (partitions, records), `outcome` and `untaken` (answers), `committed` and
 //! `handover` (giving back), `bar` (a partition that cannot be read on); then `settle` does what time or that event has made due: back-offs that
 //! end, drains, commits, and in `dispatch` new deliveries. A record lives in the `slab`; its lane's
 //! `ledger` knows how far may be committed, the `budget` how much may be read, the `throttle` how
@@ -39,6 +39,7 @@ mod suspects;
 #[cfg(test)]
 mod tests;
 mod throttle;
+mod untaken;
 mod view;
 mod waits;
 

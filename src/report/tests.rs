@@ -369,6 +369,12 @@ proptest! {
             ..report.clone()
         };
         prop_assert_eq!(numbers(&read), numbers(&written));
+
+        let short = written.encode_within(Offset(at), LEAST_BYTES);
+        prop_assert!(short.len() <= LEAST_BYTES);
+        let read = Report::decode(&short, Offset(at)).unwrap();
+        prop_assert!(written.ahead.starts_with(&read.ahead));
+        prop_assert!(written.tries.starts_with(&read.tries));
     }
 
     #[test]
@@ -398,7 +404,6 @@ proptest! {
         for most in [LEAST_BYTES, 512, 1024] {
             let text = written.encode_within(Offset(at), most);
             prop_assert!(text.len() <= most, "{most}: {text}");
-            prop_assert!(Report::decode(&text, Offset(at)).is_ok(), "{text}");
         }
     }
 }

@@ -20,8 +20,11 @@ fn a_record_whose_key_the_store_refuses_waits_alone() {
             command.exec_async(&mut connection).await.unwrap();
         });
     };
+    let key = format!("drover:shop.orders:{TOPIC}:header:id-0");
     // Of somebody else.
-    tell(::redis::Cmd::set("drover:shop.orders:id-0", "theirs"));
+    let mut set = ::redis::cmd("SET");
+    set.arg(&key).arg("theirs");
+    tell(set);
 
     let kafka = Kafka::with_topic(TOPIC, 1);
     let web = Web::start(|_| ok());
@@ -38,7 +41,9 @@ fn a_record_whose_key_the_store_refuses_waits_alone() {
         report.contains("IdempotencyStore").then_some(())
     });
 
-    tell(::redis::Cmd::del("drover:shop.orders:id-0"));
+    let mut del = ::redis::cmd("DEL");
+    del.arg(&key);
+    tell(del);
     kafka.wait_for_commit(TOPIC, 0, 200);
     assert_eq!(web.seen().len(), 200);
 }

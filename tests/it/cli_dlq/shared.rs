@@ -108,8 +108,8 @@ async fn each_consumer_replays_its_own_letters_of_a_topic_that_several_have() {
     assert_eq!(first["withoutConsumer"], 1);
     assert_eq!(two.values(&two.retry), ["1", "3", "4"]);
     // What the other one's replay left out is not done with.
-    let purge = ["--replayed", "--yes"];
-    assert_eq!(told(&mut two.command("purge", "a", &purge))["deleted"], 0);
+    told(&mut two.command("purge", "a", &["--replayed", "--yes"]));
+    assert!(two.values(&two.stage.dlq).contains(&"2".to_owned()));
 
     let second = two.replay("b");
     assert_eq!(
@@ -120,7 +120,8 @@ async fn each_consumer_replays_its_own_letters_of_a_topic_that_several_have() {
     for name in ["a", "b"] {
         assert_eq!(two.replay(name)["replayed"], 0, "{name}");
     }
-    assert_eq!(told(&mut two.command("list", "b", &[]))["replayed"], 4);
+    let listed = told(&mut two.command("list", "b", &[]));
+    assert_eq!(listed["replayed"], listed["total"]);
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::report::LEAST_BYTES;
 
 fn report() -> Report {
     Report {

@@ -181,10 +181,9 @@ impl World {
         ) {
             for (frontier, assignment) in commit {
                 if fate == CommitFate::InPart && refused.is_empty() {
-                    let why = match frontier.offset.0 % 4 {
+                    let why = match frontier.offset.0 % 3 {
                         0 => Refused::Gone,
-                        1 => Refused::TooLarge,
-                        2 => Refused::Failed(CommitFailure::Fatal("not authorised".to_owned())),
+                        1 => Refused::Failed(CommitFailure::Fatal("not authorised".to_owned())),
                         _ => Refused::Failed(CommitFailure::Later("in progress".to_owned())),
                     };
                     refused.push((frontier.partition, why));

@@ -11,6 +11,7 @@
 
 mod behind;
 mod behind_retries;
+mod brief;
 mod calm;
 mod cost;
 mod debt;

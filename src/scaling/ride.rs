@@ -3,6 +3,7 @@
 //! The promise comes first. A rise is waited out only as long as an order that is made at the next look still keeps it, should
 //! the rise never end; one that is higher or longer than those before is taken at its word.
 
+use super::brief;
 use super::cost::{Outset, PRICE, dear, delay};
 use super::limits::Bounds;
 use super::reading::Reading;
@@ -41,7 +42,12 @@ pub(super) fn passes(
     let to_come = to_come(state, &most, reading.at)?;
     let waits = outset.load.waits(outset.ready);
     let look = reading.elapsed.max(1.0);
-    let rate = sustained(state, outset, look) * outset.margin;
+    let arrival = match brief::over_within(&most, outset.promise, look) {
+        Some(place) => brief::sustained(state, outset, look, STRETCHES[place]),
+        None => outset
+            .arrival
+            .max(sustained(state, outset, look) * outset.margin),
+    };
     let sizes = useful
         .iter()
         .copied()
@@ -58,7 +64,7 @@ pub(super) fn passes(
         if worst > share * outset.promise {
             continue;
         }
-        let kept = in_time(outset, useful, waits, rate, later);
+        let kept = in_time(outset, useful, waits, arrival, later);
         return kept.then(|| (size, rises.known(worst, None)));
     }
     None
@@ -103,9 +109,8 @@ fn rides(
     (done && carries).then_some(worst)
 }
 
-/// Whether an order that is made `later`, seconds, keeps the promise even if `rate` never ends.
-fn in_time(outset: &Outset<'_>, useful: &[u32], waits: f64, rate: f64, later: f64) -> bool {
-    let arrival = outset.arrival.max(rate);
+/// Whether an order that is made `later`, seconds, keeps the promise even if so many records per second never end.
+fn in_time(outset: &Outset<'_>, useful: &[u32], waits: f64, arrival: f64, later: f64) -> bool {
     let grown = (arrival - outset.load.capacity(outset.ready)).max(0.0) * later;
     let then = Outset {
         arrival,
@@ -180,8 +185,10 @@ fn stands(outset: &Outset<'_>, useful: &[u32], size: u32, most: &Most) -> Option
     // In the worst moment of those that there were it must still be possible to order more, or it would be done each time.
     let waits = rides(&there, size, 0.0, &most.map(f64::from))? * there.capacity(size);
     // What came within the shortest may have been a batch.
-    let rate = f64::from(most[1] - most[0]) / (STRETCHES[1] - STRETCHES[0]);
-    in_time(&there, useful, waits, rate, STRETCHES[0]).then_some(worst)
+    let batch = brief::over_within(most, outset.promise, STRETCHES[0]).unwrap_or(0);
+    let rate = f64::from(most[batch + 1] - most[batch]) / (STRETCHES[batch + 1] - STRETCHES[batch]);
+    let arrival = outset.arrival.max(rate);
+    in_time(&there, useful, waits, arrival, STRETCHES[0]).then_some(worst)
 }
 
 /// The size to lower to, where `fewer` would do for what came of late.

@@ -119,3 +119,52 @@ fn pods_for_peaks_go_soon_after_the_last_of_them() {
         outcome.changes
     );
 }
+
+/// Sixty pod-seconds within 5 s of each 300, which any look may cut in two.
+#[test]
+fn batches_that_a_look_cuts_in_two_get_no_pods_each_time() {
+    // The later start is too late for any order to keep the promise.
+    for (start_up, promise) in [(30.0, 60), (50.0, 60), (50.0, 30)] {
+        let mut world = World {
+            partitions: 48,
+            per_pod: 50.0,
+            start_up,
+            pause: 5.0,
+            period: 5.0,
+            ..World::default()
+        };
+        world.policy.max_delay = Duration::from_secs(promise);
+        world.policy.min = 1;
+        let state = State::resume(Some(50.0), Some(Duration::from_secs_f64(start_up)));
+        let batches = |time: f64| {
+            if time % 300.0 >= 295.0 { 2000.0 } else { 100.0 }
+        };
+        let outcome = world.run(state, 3, 4.0 * HOUR, batches);
+        let name = format!("start {start_up} s, promise {promise} s");
+        let changes = changes_after(&outcome, 1.5 * HOUR);
+        assert!(changes <= 3, "{name}: {:?}", outcome.changes);
+        let late = outcome.late / (4.0 * HOUR);
+        assert!(late < 0.01, "{name}: late {late}, {:?}", outcome.changes);
+        let pods = outcome.pod_seconds / (4.0 * HOUR);
+        assert!(pods < 16.0, "{name}: {pods:.1} pods, {:?}", outcome.changes);
+    }
+}
+
+/// It looks like a batch for 10 s.
+#[test]
+fn a_rise_that_stays_after_many_batches_is_answered_in_time() {
+    for rate in [2000.0, 1000.0, 500.0] {
+        let outcome = run(2.0, |time| match time {
+            time if time > 5695.0 => rate,
+            time if time % 300.0 >= 295.0 => 2000.0,
+            _ => 100.0,
+        });
+        assert!(
+            outcome.late <= 0.0,
+            "{rate}: late {}, worst {}, {:?}",
+            outcome.late,
+            outcome.worst,
+            outcome.changes
+        );
+    }
+}

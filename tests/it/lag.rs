@@ -1,6 +1,6 @@
 //! The lag reader, on librdkafka's mock cluster.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -233,7 +233,7 @@ async fn a_topic_that_is_missing_is_unknown_and_found_once_it_is_there() {
 /// Has the first offsets of fleet `a` written, and waits for what becomes of it.
 pub async fn begin(reader: &LagReader<&'static str>, start_at: StartAt) -> Result<Start, Error> {
     loop {
-        if let Some(outcome) = reader.begin(&"a", start_at, || true) {
+        if let Some(outcome) = reader.begin(&"a", start_at, &BTreeSet::new(), || true) {
             return outcome;
         }
         tokio::time::sleep(Duration::from_millis(20)).await;

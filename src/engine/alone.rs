@@ -35,11 +35,15 @@ impl<P> Engine<P> {
         known.flat_map(|(partition, offsets)| offsets.iter().map(move |o| (partition, Offset(*o))))
     }
 
-    /// A partition is assigned: what is known of it goes to its lane.
-    pub(super) fn suspects_of(&mut self, id: LaneId) {
+    /// A partition is assigned: what is known of it goes to its lane. `is_own_report`: what was committed last was by this pod.
+    pub(super) fn suspects_of(&mut self, id: LaneId, is_own_report: bool) {
         let Some(lane) = self.lanes.get_mut(id.0 as usize).and_then(Option::as_mut) else {
             return;
         };
+        let suspects = &mut lane.suspects;
+        let acquitted = self
+            .suspects
+            .acquit_outlived(&lane.partition, is_own_report, suspects);
         let known = self.suspects.known.get(&lane.partition);
         for offset in known.into_iter().flatten() {
             if lane.ledger.next().is_none_or(|next| *offset >= next.0) {
@@ -50,6 +54,9 @@ impl<P> Engine<P> {
             self.suspects.unread_until = Some(self.now + UNREAD);
             // Whoever has the partition next is to know it too.
             self.changed(id);
+        }
+        if acquitted {
+            self.unsay(id);
         }
     }
 

@@ -249,6 +249,7 @@ impl<P> Engine<P> {
             return;
         };
         self.by_partition.remove(&lane.partition);
+        self.suspects.outlive(&lane.partition, &lane.suspects);
         if self.by_partition.is_empty() {
             self.next_probe = None;
         }

@@ -36,10 +36,12 @@ impl<P> Engine<P> {
             assigned.push(assignment.partition.clone());
             self.by_partition
                 .insert(assignment.partition.clone(), assignment.lane);
+            let left = assignment.left_behind.as_ref();
+            let is_own_report = left.is_some_and(|report| report.pod == self.settings.pod);
             let mut lane = Lane::new(assignment, self.epoch, in_order, &self.settings);
             lane.paused = self.budget.full();
             self.lanes[index] = Some(lane);
-            self.suspects_of(id);
+            self.suspects_of(id, is_own_report);
         }
         // A client may bring a partition back paused as we left it, or not: say what we want.
         if !assigned.is_empty() {

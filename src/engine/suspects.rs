@@ -91,6 +91,8 @@ pub(super) struct Unsaid {
 pub(super) struct Suspects {
     /// What a killed worker of this pod had, and is not known to be harmless.
     pub(super) known: BTreeMap<TopicPartition, BTreeSet<i64>>,
+    /// Of each partition that was ours: how often its suspects are known to have had a worker killed.
+    outlived: BTreeMap<TopicPartition, BTreeMap<i64, u32>>,
     /// Those whose turn it is.
     pub(super) waiting: VecDeque<(Handle, Generation)>,
     /// The one that the handler has, or the one whose dead letter is on its way.
@@ -150,8 +152,37 @@ impl Suspects {
         }
     }
 
+    /// The partition goes. What was committed last may say of a suspect that its delivery has no end, and to take that back
+    /// is not for us any more.
+    pub(super) fn outlive(&mut self, partition: &TopicPartition, all: &BTreeMap<i64, Suspect>) {
+        let kills = all.iter().map(|(offset, suspect)| (*offset, suspect.kills));
+        self.outlived.insert(partition.clone(), kills.collect());
+    }
+
+    /// The partition comes, with these suspects. Where the report that names them is of this pod, nobody has had it since: what
+    /// it says beyond what is known here was no kill, as this worker lives. True if there was any such.
+    pub(super) fn acquit_outlived(
+        &mut self,
+        partition: &TopicPartition,
+        is_own_report: bool,
+        all: &mut BTreeMap<i64, Suspect>,
+    ) -> bool {
+        let outlived = self.outlived.remove(partition);
+        let Some(outlived) = outlived.filter(|_| is_own_report) else {
+            return false;
+        };
+        let mut any = false;
+        for (offset, suspect) in all {
+            let kills = outlived.get(offset).copied().unwrap_or_default();
+            any |= kills < suspect.kills;
+            suspect.kills = kills.min(suspect.kills);
+        }
+        any
+    }
+
     pub(super) fn forget(&mut self, partition: &TopicPartition) {
         self.known.remove(partition);
+        self.outlived.remove(partition);
     }
 
     pub(super) fn cleared(&mut self, partition: &TopicPartition, offset: Offset) {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use proptest::test_runner::Config;
 
-use super::history::{Answer, Fact, Partition};
+use super::history::{Fact, Partition};
 use super::invariants::holds;
 use super::rig::ms;
 use super::script::script;
@@ -47,11 +47,7 @@ proptest! {
                 Fact::Lost { .. } | Fact::GivenBack { .. } => alone = None,
                 Fact::Answered { partition, ticket, answer, genuine: true } => {
                     alone = None;
-                    let waits = matches!(
-                        answer,
-                        Answer::SlowDown | Answer::Postponed | Answer::HeldUp | Answer::Cancelled
-                    );
-                    if !waits && let Some(record) = named(partition, ticket) {
+                    if !answer.was_not_tried() && let Some(record) = named(partition, ticket) {
                         suspects.remove(&record);
                     }
                 }

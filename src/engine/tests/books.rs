@@ -18,6 +18,8 @@ pub(super) struct Books {
     pub read: BTreeMap<(i32, i64), Option<u64>>,
     pub largest: usize,
     pub stopping: bool,
+    /// Suspects of partitions that this worker had before.
+    outlived: BTreeMap<i32, BTreeMap<i64, u32>>,
 }
 
 #[derive(Debug, Default)]
@@ -35,6 +37,8 @@ pub(super) struct LaneBook {
     /// Something was read, or said of the position.
     touched: bool,
     left: Report,
+    /// How often each suspect has had a worker killed, as far as is known.
+    suspects: BTreeMap<i64, u32>,
 }
 
 #[derive(Debug)]
@@ -91,25 +95,36 @@ impl Books {
 
     pub(super) fn enter(&mut self, at: Duration, fact: &Fact, settings: &Settings) {
         match fact {
-            Fact::Assigned { partition, .. } if self.stopping => {
-                self.lanes.remove(partition);
-            }
+            Fact::Assigned { partition, .. } if self.stopping => self.lane_ends(*partition),
             Fact::Assigned {
                 partition,
                 committed,
                 left,
             } => {
                 let left = left.clone().filter(|_| committed.is_some());
+                let left = left.unwrap_or_default();
+                self.lane_ends(*partition);
+                // A worker that lives was not killed, whatever it committed.
+                let outlived = self.outlived.remove(partition);
+                let known = |offset: i64| match &outlived {
+                    Some(outlived) => outlived.get(&offset).copied().unwrap_or_default(),
+                    None => u32::MAX,
+                };
+                let suspects = left.suspects.iter();
                 let lane = LaneBook {
                     position: *committed,
                     started_at: *committed,
-                    left: left.unwrap_or_default(),
+                    suspects: suspects
+                        .map(|said| (said.offset, said.kills.min(known(said.offset))))
+                        .collect(),
+                    left,
                     ..LaneBook::default()
                 };
                 self.lanes.insert(*partition, lane);
             }
             Fact::Crashed { .. } => {
                 self.lanes.clear();
+                self.outlived.clear();
                 self.largest = 0;
                 self.stopping = false;
             }
@@ -125,9 +140,7 @@ impl Books {
                     self.finished.insert((*partition, *offset));
                 }
             }
-            Fact::Lost { partition } | Fact::GivenBack { partition } => {
-                self.lanes.remove(partition);
-            }
+            Fact::Lost { partition } | Fact::GivenBack { partition } => self.lane_ends(*partition),
             Fact::Revoked { partition } => self.revoke(*partition, at),
             Fact::Shutdown => {
                 self.stopping = true;
@@ -211,6 +224,12 @@ impl Books {
                 self.change(*partition, *ticket, |record, draining| {
                     record.answered(*answer, draining, settings)
                 });
+                let lane = partition.and_then(|partition| self.lanes.get_mut(&partition));
+                if let Some(lane) = lane.filter(|lane| lane.epoch == Some(ticket.epoch))
+                    && !answer.was_not_tried()
+                {
+                    lane.suspects.remove(&ticket.offset.0);
+                }
             }
             Fact::LetterAnswered {
                 partition,
@@ -234,6 +253,12 @@ impl Books {
             Fact::Paused { partition } => self.paused(*partition, true),
             Fact::Resumed { partition } => self.paused(*partition, false),
             _ => {}
+        }
+    }
+
+    fn lane_ends(&mut self, partition: i32) {
+        if let Some(lane) = self.lanes.remove(&partition) {
+            self.outlived.insert(partition, lane.suspects);
         }
     }
 
@@ -281,6 +306,7 @@ impl LaneBook {
             }
             // The client was reset: what the former owner said is of another log.
             self.left = Report::default();
+            self.suspects.clear();
             self.started_at = None;
         }
         self.touched = true;
@@ -308,11 +334,9 @@ impl LaneBook {
         !before
     }
 
-    /// Deliveries alone that had no end, as far as the report of who had it before says.
+    /// Deliveries alone that had no end, as far as the report of who had it before says, and this worker does not know better.
     pub(super) fn kills(&self, offset: i64) -> u32 {
-        let mut suspects = self.left.suspects.iter();
-        let suspect = suspects.find(|suspect| suspect.offset == offset);
-        suspect.map_or(0, |suspect| suspect.kills)
+        self.suspects.get(&offset).copied().unwrap_or_default()
     }
 
     /// The worker was killed so often with this record alone that it is not delivered any more.

@@ -134,6 +134,16 @@ pub(super) enum Answer {
     Cancelled,
 }
 
+impl Answer {
+    /// It says nothing of the record, which waits.
+    pub(super) fn was_not_tried(self) -> bool {
+        matches!(
+            self,
+            Self::SlowDown | Self::Postponed | Self::HeldUp | Self::Cancelled
+        )
+    }
+}
+
 #[derive(Debug, Clone)]
 pub(super) struct Seen {
     pub held_bytes: usize,

@@ -20,6 +20,7 @@ mod invariants;
 mod later;
 mod liveness;
 mod order;
+mod outlived;
 mod postponed;
 mod retries;
 mod rig;

@@ -9,7 +9,7 @@ use crate::topic::Offset;
 use crate::worker_config::{OnExhausted, Ordering};
 
 /// A worker that begins after one that had these offsets of partition 0, with the report of its last commit.
-fn after(settings: Settings, had: &[i64], left: Option<Report>) -> Rig {
+pub(super) fn after(settings: Settings, had: &[i64], left: Option<Report>) -> Rig {
     let mut rig = Rig::new(settings, 0);
     let had = had.iter().map(|offset| (partition(0), Offset(*offset)));
     rig.on(Event::Suspects(had.collect()));
@@ -17,14 +17,14 @@ fn after(settings: Settings, had: &[i64], left: Option<Report>) -> Rig {
     rig
 }
 
-fn to_topic() -> Settings {
+pub(super) fn to_topic() -> Settings {
     Settings {
         on_exhausted: OnExhausted::DeadLetter,
         ..settings()
     }
 }
 
-fn suspects(of: &[(i64, u32)]) -> Vec<Suspect> {
+pub(super) fn suspects(of: &[(i64, u32)]) -> Vec<Suspect> {
     let suspect = |(offset, kills): &(i64, u32)| Suspect {
         offset: *offset,
         kills: *kills,
@@ -32,7 +32,7 @@ fn suspects(of: &[(i64, u32)]) -> Vec<Suspect> {
     of.iter().map(suspect).collect()
 }
 
-fn left(of: &[(i64, u32)]) -> Report {
+pub(super) fn left(of: &[(i64, u32)]) -> Report {
     Report {
         pod: "pod-1".to_owned(),
         suspects: suspects(of),

@@ -1,0 +1,94 @@
+//! Suspects that a worker outlives: what it had announced of them when their partition went, and came back.
+
+use super::rig::{Rig, ms, partition};
+use super::suspects::{after, left, suspects, to_topic};
+use crate::engine::{Effect, Event};
+use crate::report::Report;
+
+/// The commit under way says that the suspect's delivery begins; those before are taken.
+#[track_caller]
+fn announced(rig: &mut Rig) -> Report {
+    loop {
+        let report = rig.report();
+        if report.suspects == suspects(&[(0, 1)]) {
+            return report;
+        }
+        rig.committed(Ok(()));
+    }
+}
+
+fn lose(rig: &mut Rig) {
+    rig.on(Event::Lost(vec![partition(0)]));
+}
+
+fn letters(rig: &mut Rig) -> usize {
+    let letter = |effect: &Effect<i64>| matches!(effect, Effect::DeadLetter { .. }).then_some(());
+    rig.take(letter).len()
+}
+
+#[test]
+fn a_worker_that_lives_was_not_killed_by_what_it_had_announced_when_its_partition_was_lost() {
+    let mut rig = after(to_topic(), &[0], None);
+    rig.read(0, 0, 0);
+    for _ in 0..3 {
+        let said = announced(&mut rig);
+        lose(&mut rig);
+        rig.committed(Ok(()));
+        rig.assign(0, Some(0), Some(said));
+        rig.read(0, 0, 0);
+    }
+    assert_eq!(letters(&mut rig), 0);
+    announced(&mut rig);
+    rig.committed(Ok(()));
+    assert_eq!(rig.offsets(), [0]);
+}
+
+#[test]
+fn nor_by_what_it_had_answered_or_with_the_handler_then() {
+    let mut rig = after(to_topic(), &[0], None);
+    rig.read(0, 0, 0);
+    for is_answered in [true, false, true] {
+        let said = announced(&mut rig);
+        rig.committed(Ok(()));
+        let ticket = rig.one();
+        if is_answered {
+            rig.done(ticket);
+        }
+        lose(&mut rig);
+        rig.commits();
+        rig.committed(Ok(()));
+        rig.assign(0, Some(0), Some(said));
+        rig.read(0, 0, 0);
+    }
+    assert_eq!(letters(&mut rig), 0);
+}
+
+#[test]
+fn nothing_else_begins_until_what_was_announced_of_a_lost_partition_is_taken_back() {
+    let mut rig = after(to_topic(), &[0], None);
+    rig.read(0, 0, 0);
+    let said = announced(&mut rig);
+    lose(&mut rig);
+    rig.committed(Ok(()));
+    rig.assign(0, Some(0), Some(said));
+    rig.assign(1, Some(0), None);
+    rig.read(1, 0, 0);
+    // It may not be read for long.
+    rig.pass(ms(5_000));
+    assert!(rig.offsets().is_empty());
+    assert_eq!(rig.report().suspects, suspects(&[(0, 0)]));
+    rig.committed(Ok(()));
+    assert_eq!(rig.offsets(), [0]);
+}
+
+#[test]
+fn another_pod_that_had_the_partition_meanwhile_is_believed() {
+    let mut rig = after(to_topic(), &[0], None);
+    rig.read(0, 0, 0);
+    announced(&mut rig);
+    lose(&mut rig);
+    rig.committed(Ok(()));
+    rig.assign(0, Some(0), Some(left(&[(0, 2)])));
+    rig.read(0, 0, 0);
+    assert_eq!(letters(&mut rig), 1);
+}

@@ -1,7 +1,7 @@
 //! Suspects that a worker outlives: what it had announced of them when their partition went, and came back.
 
-use super::rig::{Rig, ms, partition};
-use super::suspects::{after, left, suspects, to_topic};
+use super::rig::{Rig, ms, partition, settings};
+use super::suspects::{after, announces, left, suspects, to_topic};
 use crate::engine::{Effect, Event};
 use crate::report::Report;
 
@@ -91,4 +91,19 @@ fn another_pod_that_had_the_partition_meanwhile_is_believed() {
     rig.assign(0, Some(0), Some(left(&[(0, 2)])));
     rig.read(0, 0, 0);
     assert_eq!(letters(&mut rig), 1);
+}
+
+#[test]
+fn a_suspect_is_announced_when_it_can_begin() {
+    let mut rig = after(settings(), &[0], None);
+    announces(&mut rig, &[(0, 0)]);
+    rig.on(Event::Slept);
+    rig.read(0, 0, 0);
+    assert!(
+        rig.commits().is_empty(),
+        "it would wait, with this said of it"
+    );
+    rig.pass_to_deadline();
+    announces(&mut rig, &[(0, 1)]);
+    assert_eq!(rig.offsets(), [0]);
 }

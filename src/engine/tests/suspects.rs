@@ -42,7 +42,7 @@ pub(super) fn left(of: &[(i64, u32)]) -> Report {
 
 /// The commit that is under way says this of suspects, and is taken.
 #[track_caller]
-fn announces(rig: &mut Rig, said: &[(i64, u32)]) {
+pub(super) fn announces(rig: &mut Rig, said: &[(i64, u32)]) {
     assert_eq!(rig.report().suspects, suspects(said));
     rig.committed(Ok(()));
 }

@@ -206,21 +206,26 @@ impl<P> Engine<P> {
         self.commits.hurry();
     }
 
-    /// Of those that wait for nothing else a convicted one, else the one that has waited longest.
+    /// Of those that wait for nothing else a convicted one, else the one that is announced, as what happens from then on
+    /// counts against it; else the one that has waited longest.
     fn next_suspect(&self) -> Option<(Handle, Generation)> {
         let is_its_turn = |waiting: &&(Handle, Generation)| {
             let lane = self.lane(self.records[waiting.0].lane);
             lane.is_some_and(|lane| !lane.in_order || lane.ledger.oldest() == Some(waiting.0))
         };
-        let is_convicted = |waiting: &&(Handle, Generation)| {
+        let suspect = |waiting: &&(Handle, Generation)| {
             let record = &self.records[waiting.0];
-            let lane = self.lane(record.lane);
-            let suspect = lane.and_then(|lane| lane.suspects.get(&record.offset.0));
-            suspect.is_some_and(Suspect::is_convicted)
+            let lane = self.lane(record.lane)?;
+            lane.suspects.get(&record.offset.0)
         };
-        let waiting = self.suspects.waiting.iter().filter(is_its_turn);
-        let convicted = waiting.clone().find(is_convicted);
-        convicted.or_else(|| waiting.clone().next()).copied()
+        let is_convicted =
+            |waiting: &&(Handle, Generation)| suspect(waiting).is_some_and(Suspect::is_convicted);
+        let is_announced =
+            |waiting: &&(Handle, Generation)| suspect(waiting).is_some_and(Suspect::is_announced);
+        let waiting = || self.suspects.waiting.iter().filter(is_its_turn);
+        let convicted = waiting().find(is_convicted);
+        let first = convicted.or_else(|| waiting().find(is_announced));
+        first.or_else(|| waiting().next()).copied()
     }
 
     /// The worker was killed each time that the handler had this record and no other.
@@ -251,7 +256,7 @@ impl<P> Engine<P> {
         let Some(suspect) = lane.and_then(|lane| lane.suspects.get_mut(&offset.0)) else {
             return;
         };
-        let was_announced = suspect.stage != Stage::Waiting;
+        let was_announced = suspect.is_announced();
         let was_not_tried = matches!(
             verdict,
             Verdict::Cancelled | Verdict::Postponed { .. } | Verdict::SlowDown { .. }
@@ -273,7 +278,7 @@ impl<P> Engine<P> {
         for (offset, suspect) in &mut lane.suspects {
             let held = lane.ledger.find(Offset(*offset));
             let is_out = held.is_some_and(|(_, handle)| self.records[handle].is_out());
-            if suspect.stage != Stage::Waiting && (!is_out || also_of_what_is_out) {
+            if suspect.is_announced() && (!is_out || also_of_what_is_out) {
                 suspect.stage = Stage::Waiting;
                 any = true;
             }

@@ -43,9 +43,14 @@ impl Suspect {
         self.kills >= KILLS
     }
 
+    /// A commit says that its delivery begins, or is to.
+    pub(super) fn is_announced(&self) -> bool {
+        self.stage != Stage::Waiting
+    }
+
     /// What was committed may say that it has killed somebody.
     pub(super) fn is_accused(&self) -> bool {
-        self.kills > 0 || self.stage != Stage::Waiting
+        self.kills > 0 || self.is_announced()
     }
 
     /// After so many deliveries that had no end.
@@ -56,8 +61,7 @@ impl Suspect {
 
     /// What the report says: that the delivery has no end yet.
     pub(super) fn kills_if_it_does_not_end(&self) -> u32 {
-        let begun = self.stage != Stage::Waiting;
-        self.kills.saturating_add(u32::from(begun))
+        self.kills.saturating_add(u32::from(self.is_announced()))
     }
 
     /// A commit is sent that says so.

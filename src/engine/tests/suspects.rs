@@ -289,6 +289,35 @@ fn in_order_of_the_partition_a_suspect_waits_for_those_before_it() {
 }
 
 #[test]
+fn no_other_is_announced_beside_one_that_is() {
+    let in_order = Settings {
+        ordering: Ordering::Partition,
+        ..to_topic()
+    };
+    let letter = |effect: &Effect<i64>| match effect {
+        Effect::DeadLetter { ticket, .. } => Some(*ticket),
+        _ => None,
+    };
+    let mut rig = after(in_order, &[], Some(left(&[(0, 2), (1, 0)])));
+    rig.assign(1, Some(0), Some(left(&[(0, 0)])));
+    rig.read(0, 0, -1);
+    rig.read(0, 1, -1);
+    rig.read(1, 0, -1);
+    // While the first is not written, what comes after it waits, and the other partition's suspect is announced.
+    let first = rig.take(letter)[0];
+    rig.dead_lettered(first, Err("no such topic"));
+    rig.pass(ms(1_000));
+    let again = rig.take(letter)[0];
+    rig.dead_lettered(again, Ok(()));
+    commits_are_taken(&mut rig);
+    let ticket = rig.one();
+    assert_eq!(ticket.lane, LaneId(1));
+    rig.done(ticket);
+    commits_are_taken(&mut rig);
+    assert_eq!(rig.one().lane, LaneId(0));
+}
+
+#[test]
 fn what_breaks_the_connection_to_a_handler_of_the_pod_twice_goes_alone() {
     let mut rig = Rig::new(
         Settings {

@@ -5,6 +5,7 @@
 //! or damaged text is not an error: other tools commit too.
 
 mod past;
+mod suspects;
 mod text;
 
 pub use text::NotAReport;

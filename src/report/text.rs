@@ -17,7 +17,8 @@ use std::ops::Range;
 use std::time::Duration;
 
 use super::past::past;
-use super::{Later, MAX_BYTES, Outcomes, Report, Stuck, Suspect, Tries};
+use super::suspects::suspects;
+use super::{Later, MAX_BYTES, Outcomes, Report, Stuck, Tries};
 use crate::topic::Offset;
 
 const MAGIC: &str = "drover/";
@@ -28,8 +29,6 @@ const SUM_BYTES: usize = 13;
 const POD_CHARS: usize = 253;
 /// Enough for a hundred records that lie millions of offsets apart; the rest is for `ahead`.
 const TRIES_BYTES: usize = 2400;
-/// Enough for a hundred of these.
-const SUSPECTS_BYTES: usize = 800;
 /// Base64 of 16 bytes.
 const TOPIC_ID_CHARS: usize = 22;
 const ERROR_CHARS: usize = 100;
@@ -142,27 +141,6 @@ impl Report {
             if let Some(next_at) = tries.next_at {
                 push(&mut word, format_args!("@{next_at}"));
             }
-            if text.len() + word.len() > most {
-                return;
-            }
-            text.push_str(&word);
-            least = place.saturating_add(1);
-            before = ",";
-        }
-    }
-
-    fn push_suspects(&self, text: &mut String, committed: Offset, most: usize) {
-        let most = most.min(text.len() + SUSPECTS_BYTES);
-        let mut before = " suspects=";
-        let mut least = 0;
-        for Suspect { offset, kills } in &self.suspects {
-            let Some(place) = offset.checked_sub(committed.0) else {
-                return;
-            };
-            if place < least {
-                continue;
-            }
-            let word = format!("{before}{place}:{kills}");
             if text.len() + word.len() > most {
                 return;
             }
@@ -425,26 +403,6 @@ fn tries(text: &str, at: i64) -> Result<Vec<Tries>, NotAReport> {
             return Err(bad("tries"));
         }
         all.push(tries);
-    }
-    Ok(all)
-}
-
-fn suspects(text: &str, at: i64) -> Result<Vec<Suspect>, NotAReport> {
-    let read = |word: &str| {
-        let (place, kills) = word.split_once(':')?;
-        let place: i64 = place.parse().ok().filter(|place| *place >= 0)?;
-        Some(Suspect {
-            offset: at.checked_add(place)?,
-            kills: kills.parse().ok()?,
-        })
-    };
-    let mut all: Vec<Suspect> = Vec::new();
-    for word in text.split(',') {
-        let suspect = read(word).ok_or(bad("suspects"))?;
-        if all.last().is_some_and(|last| suspect.offset <= last.offset) {
-            return Err(bad("suspects"));
-        }
-        all.push(suspect);
     }
     Ok(all)
 }

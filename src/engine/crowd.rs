@@ -4,7 +4,8 @@
 //! With later attempts a record may wait for an hour while others go past it. Were nothing done, any number could: what is
 //! finished beyond them would be handled again after each hand-over, and attempts would be counted anew. So where as many wait
 //! as the report has room for, records that were never tried go one at a time: the next as soon as one went well, so
-//! that a handler that is well again is noticed, and `max_backoff` after one that did not. Each that fails waits too, so after
+//! that a handler that is well again is noticed, and `max_backoff` after one that did not. One that is given up (rejected, say) is in
+//! nobody's way: the next is tried once its copy is written. Each that fails waits too, so after
 //! a few the pauses are as long as keeps those few in number, until one that waited goes well. Those that wait keep their times.
 //! With ordering Partition there is no crowd: all wait behind the first.
 
@@ -96,12 +97,10 @@ impl<P> Engine<P> {
     pub(super) fn probe_came_back(&mut self, ticket: Ticket, verdict: &Verdict) {
         let failed = matches!(
             verdict,
-            Verdict::Retry(_)
-                | Verdict::Reject(_)
-                | Verdict::Undeliverable { .. }
-                | Verdict::Misconfigured(_)
-                | Verdict::NotYet(_)
+            Verdict::Retry(_) | Verdict::Misconfigured(_) | Verdict::NotYet(_)
         );
+        // Whether it waits is seen by whether its copy is written.
+        let is_to_go = matches!(verdict, Verdict::Reject(_) | Verdict::Undeliverable { .. });
         let now = self.now;
         let Some(lane) = self.lane_mut(ticket.lane) else {
             return;
@@ -110,18 +109,27 @@ impl<P> Engine<P> {
             // Whichever it was: the handler is well, and the next is tried when this one is finished.
             lane.probe_at = now;
         }
-        if lane.probe != Some(ticket.offset) {
+        if lane.probe != Some(ticket.offset) || is_to_go {
             return;
         }
-        lane.probe = None;
         if failed {
-            let again = now.saturating_add(self.pause_of_a_crowd(ticket.lane));
-            self.next_probe = Some(self.next_probe.map_or(again, |next| next.min(again)));
-            if let Some(lane) = self.lane_mut(ticket.lane) {
-                lane.probe_at = again;
-            }
+            self.probe_waits(ticket.lane, ticket.offset);
         } else {
+            lane.probe = None;
             self.enter_ring(ticket.lane);
+        }
+    }
+
+    /// The record is one more that waits: if it was the one of a crowded lane, no other is tried for a while.
+    pub(super) fn probe_waits(&mut self, id: LaneId, offset: Offset) {
+        if self.lane(id).is_none_or(|lane| lane.probe != Some(offset)) {
+            return;
+        }
+        let again = self.now.saturating_add(self.pause_of_a_crowd(id));
+        self.next_probe = Some(self.next_probe.map_or(again, |next| next.min(again)));
+        if let Some(lane) = self.lane_mut(id) {
+            lane.probe = None;
+            lane.probe_at = again;
         }
     }
 

@@ -310,7 +310,9 @@ impl<P> Engine<P> {
         wait: Duration,
         effects: &mut Vec<Effect<P>>,
     ) {
-        let id = self.records[handle].lane;
+        let record = &self.records[handle];
+        let (id, offset) = (record.lane, record.offset);
+        self.probe_waits(id, offset);
         if self.lane(id).is_some_and(|lane| lane.draining) {
             // The next owner is to wait as long.
             self.note_due(handle, self.now.saturating_add(wait));
@@ -354,6 +356,9 @@ impl<P> Engine<P> {
         lane.ledger.finish(index);
         lane.bytes -= record.bytes;
         lane.uncommitted += 1;
+        if lane.probe == Some(record.offset) {
+            lane.probe = None;
+        }
         if !lane.tried.is_empty() {
             lane.tried.remove(&record.offset.0);
         }

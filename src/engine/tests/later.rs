@@ -40,7 +40,7 @@ impl Rig {
     }
 
     /// Fails what is delivered until it has used up its quick attempts.
-    fn fail_quickly(&mut self, ticket: Ticket) {
+    pub(super) fn fail_quickly(&mut self, ticket: Ticket) {
         self.answer(ticket, retry());
         let (_, again, attempt) = self.pass_to_delivery();
         assert_eq!((again.offset, attempt), (ticket.offset, 2));

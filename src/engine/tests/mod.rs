@@ -12,6 +12,7 @@ mod budget;
 mod choice;
 mod commits;
 mod effects;
+mod crowd;
 mod exhausted;
 mod given_up;
 mod handover;

@@ -106,7 +106,6 @@ impl<P> Engine<P> {
             let record = &self.records[handle];
             let (id, offset) = (record.lane, record.offset);
             let (now, in_flight) = (self.now, self.in_flight);
-            let may_start = self.may_start();
             let lane = self.lanes.get_mut(id.0 as usize).and_then(Option::as_mut);
             let Some(suspect) = lane.and_then(|lane| lane.suspects.get_mut(&offset.0)) else {
                 self.suspects.waiting.retain(|(other, _)| *other != handle);
@@ -129,12 +128,16 @@ impl<P> Engine<P> {
                 // One of those could have the worker killed in its name.
                 return true;
             }
-            match suspect.stage {
+            let stage = suspect.stage;
+            match stage {
                 // Until it can begin it would have this said of it for nothing.
-                Stage::Waiting if !may_start => return true,
+                Stage::Waiting if !self.may_start() => return true,
                 Stage::Waiting => {
                     let (since, sent) = (now, false);
-                    suspect.stage = Stage::Announced { since, sent };
+                    let lane = self.lane_mut(id);
+                    if let Some(suspect) = lane.and_then(|lane| lane.suspects.get_mut(&offset.0)) {
+                        suspect.stage = Stage::Announced { since, sent };
+                    }
                     self.suspects.patience.get_or_insert(since + PATIENCE);
                     self.changed(id);
                     self.commits.hurry();
@@ -146,7 +149,7 @@ impl<P> Engine<P> {
                 }
                 Stage::Announced { .. } | Stage::Committed => {}
             }
-            if !unsaid && may_start {
+            if !unsaid && self.may_start() {
                 self.suspects.waiting.retain(|(other, _)| *other != handle);
                 self.suspects.out = Some((handle, generation));
                 self.deliver(id, handle, false, effects);

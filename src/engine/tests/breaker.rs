@@ -172,7 +172,7 @@ fn a_share_below_the_limit_never_opens_it() {
 fn what_no_handler_can_be_given_does_not_go_on_to_be_dead_lettered_among_what_goes_well() {
     let mut rig = Rig::new(breaking(), 1);
     (0..5_000).for_each(|offset| rig.read(0, offset, -1));
-    rig.effects.clear();
+    rig.commits();
     rig.committed(Ok(()));
     let (mut dead, mut opened) = (0, 0);
     for _ in 0..20_000 {

@@ -12,6 +12,8 @@ use super::track::Waited;
 
 /// What waits for so many seconds was not brought by a rush.
 const DEBT: f64 = 60.0;
+/// A record that has waited for this share of the promise is late.
+const LATE: f64 = 0.4;
 /// Whether a debt grows shows within so many seconds, and well within so many.
 const SHOWS: f64 = 60.0;
 const SHOWS_WELL: f64 = 300.0;
@@ -35,6 +37,14 @@ impl State {
                 .is_some_and(|share| share >= 1.0);
             worked_off || waited > self.orders.steady_for(reading)
         })
+    }
+
+    /// Whether what waits is late for what is promised, came before all pods were there, and grows less since then.
+    pub(super) fn came_late(&self, reading: &Reading<'_>, promise: f64) -> bool {
+        let waited = self.waited(reading).map_or(0.0, Waited::seconds);
+        let there = self.orders.steady_for(reading);
+        let grows_less = self.progress.within(there) > self.arrivals.within(there);
+        waited > LATE * promise && waited > there && grows_less
     }
 
     /// Whether a debt grows, and the load is no peak: it has been the same for long.

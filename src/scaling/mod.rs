@@ -187,7 +187,7 @@ pub fn step(
 
     if plan.raises() && reading.new {
         silent::learn(&mut state, &reading);
-        scars::learn(&mut state, &reading, plan.current);
+        scars::learn(policy, &mut state, &reading, plan.current);
     }
     if plan.lowers() && needs.spare.is_some_and(|spare| spare.hoped) {
         state.hope.tries(plan.replicas);

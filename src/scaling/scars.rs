@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
+use super::Policy;
 use super::calm::Calm;
 use super::flow::seconds;
 use super::reading::Reading;
@@ -27,6 +28,9 @@ const RULED_OUT: f64 = 600.0;
 const STRETCH: f64 = 60.0;
 /// A fleet that gets no more than this share of what arrives done is not too small, but stands.
 const STANDS: f64 = 0.5;
+
+/// A size of which what comes takes no more than this share is not to blame for what is late from before its pods came.
+const AMPLE: f64 = 0.8;
 
 /// A load that a size was too small for.
 #[derive(Clone, Debug, PartialEq)]
@@ -92,7 +96,7 @@ pub(super) fn observe(state: &mut State, reading: &Reading<'_>) {
 /// A raise from `size` shows what it is too small for: the load of late, or of this moment where
 /// that is more and the pods were not let go just before. Not while it stands: what is behind the handler fails, or the
 /// pods have only begun.
-pub(super) fn learn(state: &mut State, reading: &Reading<'_>, size: u32) {
+pub(super) fn learn(policy: &Policy, state: &mut State, reading: &Reading<'_>, size: u32) {
     let now = reading.at;
     let Some(per_pod) = state.capacity.measured().filter(|_| size > 0) else {
         return;
@@ -101,7 +105,9 @@ pub(super) fn learn(state: &mut State, reading: &Reading<'_>, size: u32) {
         return;
     };
     // What waits since before these pods were there says nothing of what they are too few for.
-    if state.inherits(reading) {
+    let ample = of_late <= AMPLE * per_pod * f64::from(size);
+    let late = ample && state.came_late(reading, policy.max_delay.as_secs_f64());
+    if late || state.inherits(reading) {
         return;
     }
     let done = state.progress.rate(STRETCH, STRETCH);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{at, decide, known, last, policy, rest, sample};
-use crate::scaling::{PodSample, Policy, Sample, State};
+use crate::scaling::{PodSample, Policy, Sample, State, reading, scars, step};
 
 #[test]
 fn a_pod_that_restarts_does_not_spoil_the_measurement() {
@@ -130,4 +130,36 @@ fn a_wait_that_status_knew_of_goes_on_after_a_restart_until_those_records_are_do
     samples.push(sample(12.0, 300, 200, 1));
     samples.push(sample(15.0, 300, 200, 1));
     assert!(waits(&samples).as_secs() < 10, "these are new");
+}
+
+/// One pod worked until the six came, so records still wait from then.
+#[test]
+fn a_size_that_is_ample_is_not_blamed_for_what_came_before_its_pods() {
+    let policy = Policy {
+        max_delay: Duration::from_secs(60),
+        ..policy()
+    };
+    for (load, to_blame) in [(475.0, false), (520.0, true)] {
+        let mut state = State::resume(Some(100.0), Some(Duration::from_secs(40)));
+        let at_second = |second: i32| {
+            let time = f64::from(second);
+            let done = 100.0 * time + 500.0 * (time - 40.0).max(0.0);
+            let each = |records: f64| (records / 12.0) as i64;
+            let mut sample = sample(time, each(load * time), each(done), 6);
+            sample.current = if second < 10 { 1 } else { 6 };
+            sample.ready = if second < 40 { 1 } else { 6 };
+            sample
+        };
+        for second in (0..=60).step_by(5) {
+            let sample = at_second(second);
+            state = step(&policy, state, &sample, sample.at).0;
+        }
+        let sample = at_second(60);
+        let reading = reading::read(&policy, &sample, &state, sample.at);
+        let worth = load / 100.0;
+        state.scars = scars::Scars::default();
+        scars::learn(&policy, &mut state, &reading, 6);
+        let blamed = state.scars.forbid(6, worth, None, sample.at);
+        assert_eq!(blamed, to_blame, "{worth} pods' worth: {:?}", state.scars);
+    }
 }

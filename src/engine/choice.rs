@@ -35,7 +35,7 @@ impl<P> Engine<P> {
         let refusals = self.throttle.refusals();
         if refusals > 0 && self.throttle.limit() == 1 {
             // From both ends: there may be many in a row that are refused.
-            let newest = refusals % 2 == 0;
+            let newest = refusals.is_multiple_of(2);
             return Choice::LeastLately { newest };
         }
         match self.pace {

@@ -27,7 +27,7 @@ async fn a_running_fleet_that_becomes_malformed_is_told_so_once_and_keeps_its_se
     let arriving = std::thread::spawn(move || {
         while !over.load(Ordering::Relaxed) {
             produce(&arrive, "events", &[0], 1);
-            std::thread::sleep(Duration::from_millis(100));
+            std::thread::park_timeout(Duration::from_millis(100));
         }
     });
     let before = operator.status("fleet").await;

@@ -43,9 +43,10 @@ impl Place {
     /// Where the pods of a Deployment read; none where its template does not say.
     fn of_pods(deployment: &Deployment) -> Option<Self> {
         let template = deployment.spec.template.spec.as_ref()?;
-        let env = template
-            .containers
-            .iter()
+        // Drover's own is a sidecar among the init containers; a consumer of the user's is one of the containers.
+        let sidecars = template.init_containers.iter().flatten();
+        let env = sidecars
+            .chain(&template.containers)
             .flat_map(|container| container.env.iter().flatten());
         let value = |name: &str| env.clone().find(|set| set.name == name)?.value.clone();
         if let Some(text) = value(ENV_CONFIG) {
@@ -126,18 +127,25 @@ mod tests {
         validate(&consumer, &References::default()).unwrap()
     }
 
-    fn with_env(env: serde_json::Value) -> Deployment {
+    fn with(template: serde_json::Value) -> Deployment {
         serde_json::from_value(json!({
             "metadata": { "name": "fleet" },
-            "spec": { "selector": {}, "template": { "spec": {
-                "containers": [{ "name": "c" }, { "name": "worker", "env": env }] } } },
+            "spec": { "selector": {}, "template": { "spec": template } },
         }))
         .unwrap()
     }
 
+    /// A consumer of the user's own.
+    fn with_env(env: serde_json::Value) -> Deployment {
+        with(json!({ "containers": [{ "name": "c" }, { "name": "worker", "env": env }] }))
+    }
+
     fn deployment(fleet: &Fleet) -> Deployment {
         let text = worker_config_text(&worker_config(fleet).unwrap());
-        with_env(json!([{ "name": ENV_CONFIG, "value": text }]))
+        with(json!({
+            "initContainers": [{ "name": "worker", "env": [{ "name": ENV_CONFIG, "value": text }] }],
+            "containers": [{ "name": "rails" }],
+        }))
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use k8s_openapi::api::apps::v1::Deployment;
 use serde_json::Value;
 
+use super::packed;
 use crate::api::StartAt;
 use crate::fleet::{ENV_BOOTSTRAP_SERVERS, ENV_GROUP_ID, ENV_TOPICS, Fleet};
 use crate::lag::Offsets;
@@ -42,12 +43,12 @@ impl Place {
 
     /// Where the pods of a Deployment read; none where its template does not say.
     fn of_pods(deployment: &Deployment) -> Option<Self> {
-        let template = deployment.spec.template.spec.as_ref()?;
-        // Drover's own is a sidecar among the init containers; a consumer of the user's is one of the containers.
-        let sidecars = template.init_containers.iter().flatten();
-        let env = sidecars
-            .chain(&template.containers)
-            .flat_map(|container| container.env.iter().flatten());
+        // In the cache it is packed.
+        let packed = &deployment.spec.template;
+        let unpacked = packed::unpacked(packed);
+        let template = unpacked.as_ref().unwrap_or(packed).spec.as_ref()?;
+        let containers = template.containers.iter();
+        let env = containers.flat_map(|container| container.env.iter().flatten());
         let value = |name: &str| env.clone().find(|set| set.name == name)?.value.clone();
         if let Some(text) = value(ENV_CONFIG) {
             let config: Value = serde_json::from_str(&text).ok()?;
@@ -72,8 +73,8 @@ impl Place {
 impl Move {
     /// What the pods of this Deployment, of which there are to be `size`, do not know yet.
     pub fn of(fleet: &Fleet, deployment: Option<&Deployment>, size: u32) -> Self {
-        let pods = deployment.and_then(Place::of_pods);
-        let Some(pods) = pods.filter(|_| fleet.start_at != StartAt::Earliest) else {
+        let deployment = deployment.filter(|_| fleet.start_at != StartAt::Earliest);
+        let Some(pods) = deployment.and_then(Place::of_pods) else {
             return Self::default();
         };
         let place = Place::of(fleet);
@@ -127,25 +128,20 @@ mod tests {
         validate(&consumer, &References::default()).unwrap()
     }
 
-    fn with(template: serde_json::Value) -> Deployment {
+    fn with_env(env: serde_json::Value) -> Deployment {
         serde_json::from_value(json!({
             "metadata": { "name": "fleet" },
-            "spec": { "selector": {}, "template": { "spec": template } },
+            "spec": { "selector": {}, "template": { "spec": {
+                "containers": [{ "name": "c" }, { "name": "worker", "env": env }] } } },
         }))
         .unwrap()
     }
 
-    /// A consumer of the user's own.
-    fn with_env(env: serde_json::Value) -> Deployment {
-        with(json!({ "containers": [{ "name": "c" }, { "name": "worker", "env": env }] }))
-    }
-
     fn deployment(fleet: &Fleet) -> Deployment {
         let text = worker_config_text(&worker_config(fleet).unwrap());
-        with(json!({
-            "initContainers": [{ "name": "worker", "env": [{ "name": ENV_CONFIG, "value": text }] }],
-            "containers": [{ "name": "rails" }],
-        }))
+        let mut deployment = with_env(json!([{ "name": ENV_CONFIG, "value": text }]));
+        packed::pack_template(&mut deployment.spec.template);
+        deployment
     }
 
     #[test]

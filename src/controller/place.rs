@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use k8s_openapi::api::apps::v1::Deployment;
 use serde_json::Value;
 
-use super::packed;
+use ;
 use crate::api::StartAt;
 use crate::fleet::{ENV_BOOTSTRAP_SERVERS, ENV_GROUP_ID, ENV_TOPICS, Fleet};
 use crate::lag::Offsets;

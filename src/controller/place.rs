@@ -7,9 +7,9 @@ use std::collections::BTreeSet;
 use k8s_openapi::api::apps::v1::Deployment;
 use serde_json::Value;
 
-use ;
 use crate::api::StartAt;
 use crate::fleet::{ENV_BOOTSTRAP_SERVERS, ENV_GROUP_ID, ENV_TOPICS, Fleet};
+use crate::k8s::packed;
 use crate::lag::Offsets;
 use crate::worker_config::ENV_CONFIG;
 

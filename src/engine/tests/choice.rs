@@ -40,6 +40,25 @@ fn play(
     (done, dead)
 }
 
+/// Three partitions of 140 records, and a breaker as by default.
+fn breaking() -> Rig {
+    let settings = Settings {
+        ordering: Ordering::None,
+        on_exhausted: OnExhausted::DeadLetter,
+        breaker: Some(Breaker {
+            percent: 50,
+            min_records: 50,
+            window: ms(60_000),
+        }),
+        ..settings()
+    };
+    let mut rig = Rig::new(settings, 3);
+    for offset in 0..140 {
+        (0..3).for_each(|lane| rig.read(lane, offset, -1));
+    }
+    rig
+}
+
 fn unavailable() -> Verdict {
     Verdict::SlowDown {
         after: None,
@@ -84,20 +103,7 @@ fn after_an_outage_a_record_that_the_handler_never_takes_keeps_no_other_waiting(
 
 #[test]
 fn a_burst_of_records_that_are_rejected_ends_in_the_dead_letter_topic_and_the_good_ones_go_on() {
-    let breaking = Settings {
-        ordering: Ordering::None,
-        on_exhausted: OnExhausted::DeadLetter,
-        breaker: Some(Breaker {
-            percent: 50,
-            min_records: 50,
-            window: ms(60_000),
-        }),
-        ..settings()
-    };
-    let mut rig = Rig::new(breaking, 3);
-    for offset in 0..140 {
-        (0..3).for_each(|lane| rig.read(lane, offset, -1));
-    }
+    let mut rig = breaking();
     let (done, dead) = play(&mut rig, seconds(600), 300, |offset, _| match offset {
         0..40 => Verdict::Reject(failure()),
         _ => Verdict::Done,
@@ -108,20 +114,7 @@ fn a_burst_of_records_that_are_rejected_ends_in_the_dead_letter_topic_and_the_go
 
 #[test]
 fn a_handler_that_rejects_everything_still_costs_no_more_than_the_least_number_of_records() {
-    let breaking = Settings {
-        ordering: Ordering::None,
-        on_exhausted: OnExhausted::DeadLetter,
-        breaker: Some(Breaker {
-            percent: 50,
-            min_records: 50,
-            window: ms(60_000),
-        }),
-        ..settings()
-    };
-    let mut rig = Rig::new(breaking, 3);
-    for offset in 0..140 {
-        (0..3).for_each(|lane| rig.read(lane, offset, -1));
-    }
+    let mut rig = breaking();
     let (done, dead) = play(&mut rig, seconds(3_600), 1, |_, _| {
         Verdict::Reject(failure())
     });

@@ -112,7 +112,9 @@ impl<P> Engine<P> {
             lane.dirty = true;
             self.commits.changed.push((id, lane.epoch));
         }
-        if lane.stuck.keys().next().copied() != lane.reported_stuck {
+        // One that is refused is not sent for a while, and hurries no others until then.
+        let is_refused = lane.refused.is_some_and(|until| self.now < until);
+        if !is_refused && lane.stuck.keys().next().copied() != lane.reported_stuck {
             self.commits.urgent = true;
         }
     }

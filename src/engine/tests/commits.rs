@@ -1,7 +1,7 @@
 //! When frontiers are committed, and what follows from the answer.
 
-use super::rig::{Rig, ms, retry, settings};
-use crate::engine::{CommitFailure, Event, Refused, Settings};
+use super::rig::{Rig, failure, ms, retry, settings};
+use crate::engine::{CommitFailure, Event, Refused, Settings, Verdict};
 use crate::worker_config::Ordering;
 
 /// A rig whose first report, due with the first assignment, is out of the way.
@@ -320,6 +320,29 @@ fn a_last_commit_is_tried_whatever_an_earlier_one_was_refused_for() {
     assert_eq!(rig.uncommitted(), [(1, "not authorised".to_owned())]);
     assert_eq!(rig.given_back(), [0, 1]);
     assert_eq!(rig.engine.totals().possible_duplicates, 1);
+}
+
+/// A stuck record is told at once, but not with a commit for each record of the others while its partition cannot tell it.
+#[test]
+fn a_partition_whose_commit_is_refused_hurries_no_other() {
+    let mut rig = quiet(2);
+    finish(&mut rig, 0, 0);
+    rig.commits();
+    rig.committed(Ok(()));
+    (0..2).for_each(|lane| rig.read(lane, 1, -1));
+    for ticket in rig.delivered() {
+        rig.done(ticket);
+    }
+    rig.pass(ms(1_000));
+    assert_eq!(rig.committed_offsets(), [(0, 2), (1, 2)]);
+    rig.refused(vec![(1, not_authorised())]);
+    finish(&mut rig, 0, 2);
+    rig.read(1, 2, -1);
+    let stuck = rig.one();
+    rig.answer(stuck, Verdict::Misconfigured(failure()));
+    assert!(rig.commits().is_empty());
+    rig.pass(ms(1_000));
+    assert_eq!(rig.committed_offsets(), [(0, 3)]);
 }
 
 /// `offset.metadata.max.bytes`

@@ -108,6 +108,23 @@ impl CommitError {
     }
 }
 
+/// Asked again, Kafka would say the same: it refuses the question, or there is nothing to ask for. Anything else may
+/// pass: a coordinator that moves, or reads its log.
+pub fn is_an_answer(error: &KafkaError) -> bool {
+    let Some(code) = error.rdkafka_error_code() else {
+        return false;
+    };
+    let unknown = matches!(
+        code,
+        Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition
+    );
+    unknown
+        || matches!(
+            CommitError::of(code),
+            CommitError::Dropped(_) | CommitError::Fatal(_)
+        )
+}
+
 /// What an error outside of any request says about Kafka.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Trouble {
@@ -210,6 +227,25 @@ impl ReadError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_coordinator_that_moves_has_not_answered() {
+        for (code, answer) in [
+            (Code::NotCoordinator, false),
+            (Code::CoordinatorNotAvailable, false),
+            (Code::CoordinatorLoadInProgress, false),
+            (Code::OperationTimedOut, false),
+            (Code::AllBrokersDown, false),
+            (Code::StaleMemberEpoch, false),
+            (Code::UnknownMemberId, true),
+            (Code::GroupAuthorizationFailed, true),
+            (Code::TopicAuthorizationFailed, true),
+            (Code::UnknownTopicOrPartition, true),
+        ] {
+            let error = KafkaError::OffsetFetch(code);
+            assert_eq!(is_an_answer(&error), answer, "{code}");
+        }
+    }
 
     #[test]
     fn a_group_that_rebalances_means_not_yet() {

@@ -45,6 +45,7 @@ struct Troubles {
     /// What a connection to Kafka last ended with.
     connection: Option<String>,
     topic: Option<String>,
+    beginning: Option<String>,
     commits: Option<String>,
     handler: Option<String>,
     handler_absence: Absence,
@@ -142,6 +143,11 @@ impl Health {
     /// Offsets cannot be committed until somebody mends it; or can. True if that is news.
     pub fn commits(&self, trouble: Option<&str>) -> bool {
         replace(&mut self.troubles().commits, trouble)
+    }
+
+    /// Kafka does not say where reading of new partitions begins; or says it. True if that is news.
+    pub fn beginning(&self, trouble: Option<&str>) -> bool {
+        replace(&mut self.troubles().beginning, trouble)
     }
 
     /// The dead-letter topic will not do; or will. True if that is news.
@@ -290,6 +296,9 @@ impl Probes for Health {
         if let Some(why) = &troubles.topic {
             missing.push(format!("topic not there: {why}"));
         }
+        if let Some(why) = &troubles.beginning {
+            missing.push(format!("committed offsets cannot be read: {why}"));
+        }
         if let Some(why) = troubles.store.as_ref().filter(|_| troubles.store_is_needed) {
             missing.push(format!("idempotency store does not answer: {why}"));
         }
@@ -391,6 +400,7 @@ mod tests {
         health.handler(Some("down"));
         health.store(Some("down"), true);
         health.topic(Some("gone"));
+        health.beginning(Some("orders[1]: NotCoordinator"));
         health.commits(Some("not authorised"));
         health.dead_letters(Some("compacted"));
         health.refused(Some("topic orders may not be read"));
@@ -401,6 +411,7 @@ mod tests {
             "Kafka",
             "handler",
             "topic",
+            "cannot be read",
             "refuses",
             "committed",
             "no record is taken",

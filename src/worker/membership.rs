@@ -7,20 +7,25 @@
 use std::time::Duration;
 
 use tokio::task::spawn_blocking;
+use tokio::time::sleep;
 use tracing::{debug, info, warn};
 
 use super::consume::Loop;
 use super::onlooker::Sight;
 use crate::engine::{Assignment, Event};
 use crate::kafka::consumer::{Begin, Committed, TopicIds};
+use crate::kafka::errors::is_an_answer;
 use crate::report::{NotAReport, Report};
 use crate::telemetry::worker_metrics::Outcome;
 use crate::topic::{Offset, TopicPartition};
 
 /// How long one question for committed offsets may take.
 const ASK: Duration = Duration::from_secs(5);
-/// How often it is asked before the assignment is answered without.
+/// How often it is asked before somebody is told, and before a refusal is believed.
 const ASKED: u32 = 3;
+/// The wait before it is asked again doubles from the first to the last of these: a coordinator that moves answers
+/// within a millisecond that it is none.
+const WAITS: [Duration; 2] = [Duration::from_millis(50), Duration::from_secs(1)];
 
 /// Committed offsets, and the ids of their topics as far as they are known.
 type Answer = (Vec<Committed>, TopicIds);
@@ -30,7 +35,15 @@ type Answer = (Vec<Committed>, TopicIds);
 pub(super) struct Takeover {
     partitions: Vec<TopicPartition>,
     asked: u32,
-    answer: Option<Result<Answer, String>>,
+    answer: Option<Result<Answer, NoAnswer>>,
+}
+
+/// Why there is none.
+#[derive(Debug, Clone)]
+struct NoAnswer {
+    words: String,
+    /// Kafka has understood, and will say the same again.
+    refused: bool,
 }
 
 impl Loop {
@@ -84,10 +97,17 @@ impl Loop {
         self.takeover = Some(takeover);
         while self.watches.try_join_next().is_some() {}
         self.watches.spawn(async move {
+            sleep(wait_before(asking.asked)).await;
             let answer = spawn_blocking(question).await;
             asking.answer = Some(match answer {
-                Ok(answer) => answer.map_err(|error| error.to_string()),
-                Err(error) => Err(error.to_string()),
+                Ok(answer) => answer.map_err(|error| NoAnswer {
+                    words: error.to_string(),
+                    refused: is_an_answer(&error),
+                }),
+                Err(error) => Err(NoAnswer {
+                    words: error.to_string(),
+                    refused: false,
+                }),
             });
             // Nobody listens once the loop is over.
             let _ = sender.send(asking);
@@ -95,17 +115,38 @@ impl Loop {
         });
     }
 
+    fn ask_again(&mut self, takeover: Takeover, error: &str) {
+        debug!(
+            error,
+            asked = takeover.asked,
+            "ask for committed offsets again"
+        );
+        if takeover.asked >= ASKED {
+            let partitions = names(&takeover.partitions);
+            let words = format!("{partitions}: {error}");
+            if self.health.beginning(Some(&words)) {
+                warn!(
+                    partitions,
+                    error,
+                    "Kafka does not say where the group stands, so nothing is read from these partitions; it is asked until it does"
+                );
+            }
+        }
+        self.ask(takeover);
+    }
+
     fn take_over(&mut self, mut takeover: Takeover) {
         let mut known = true;
         let (committed, topic_ids) = match takeover.answer.take() {
             Some(Ok(answer)) => answer,
-            Some(Err(error)) if takeover.asked < ASKED && !self.stopping => {
-                debug!(error, "ask for committed offsets again");
-                return self.ask(takeover);
+            // Never answered without: librdkafka, which would ask then, asks a few times within milliseconds and,
+            // if the coordinator moves just then, never again, and says of no partition that it stands still.
+            Some(Err(why)) if !self.stopping && (takeover.asked < ASKED || !why.refused) => {
+                return self.ask_again(takeover, &why.words);
             }
-            Some(Err(error)) => {
+            Some(Err(why)) => {
                 warn!(
-                    error,
+                    error = why.words,
                     "committed offsets could not be read; what the last owner had finished beyond them may be handled again"
                 );
                 known = false;
@@ -121,6 +162,12 @@ impl Loop {
         };
         if self.takeover.take().is_none() {
             return;
+        }
+        if self.health.beginning(None) {
+            info!(
+                asked = takeover.asked,
+                "Kafka says again where the group stands"
+            );
         }
         let begin = |offset| match offset {
             Some(offset) => Begin::At(offset),
@@ -291,6 +338,15 @@ pub(super) fn names(partitions: &[TopicPartition]) -> String {
         .map(ToString::to_string)
         .collect::<Vec<_>>()
         .join(" ")
+}
+
+/// None before the first question.
+fn wait_before(asked: u32) -> Duration {
+    let [first, last] = WAITS;
+    match asked {
+        0 | 1 => Duration::ZERO,
+        again => last.min(first * 2_u32.saturating_pow(again - 2)),
+    }
 }
 
 /// What is not known is told by looking again while it is read: what the last owner said is not thrown away for it.

@@ -62,6 +62,31 @@ fn a_worker_whose_commit_is_fenced_joins_anew_and_goes_on() {
     worker.stop().unwrap();
 }
 
+/// librdkafka asks for the offsets of an assignment a few times within milliseconds; if the group's coordinator moves just
+/// then, it never asks again, and the partitions stand still.
+#[test]
+fn a_coordinator_that_moves_while_partitions_are_taken_over_leaves_none_of_them_behind() {
+    let kafka = Kafka::with_topic(TOPIC, 2);
+    for partition in 0..2 {
+        kafka.produce(TOPIC, partition, &["a", "b"], &texts("v", 10));
+    }
+    kafka.flush();
+    let moving = RDKafkaRespErr::RD_KAFKA_RESP_ERR_NOT_COORDINATOR;
+    let question = RDKafkaApiKey::OffsetFetch;
+    kafka.mock().request_errors(question, &[moving; 1_000]);
+    let web = Web::start(|_| ok());
+    let admin = nowhere();
+    let worker = Worker::start_with_admin("pod-1", config(&kafka, &web), Some(admin));
+    wait_for_page(admin, "/readyz", 503, "committed offsets cannot be read: ");
+    assert_eq!(web.seen().len(), 0, "read from where nobody knows");
+    kafka.mock().clear_request_errors(question);
+    for partition in 0..2 {
+        kafka.wait_for_commit(TOPIC, partition, 10);
+    }
+    wait_for_page(admin, "/readyz", 200, "");
+    worker.stop().unwrap();
+}
+
 /// What the worker says of its handler in the report of `orders` at this offset.
 #[track_caller]
 fn wait_for_handler_word(kafka: &Kafka, offset: i64, is: impl Fn(Option<&str>) -> bool) {

@@ -126,7 +126,10 @@ async fn attempt(
     let (end, outlived) = finished;
     let attempted = match end {
         End::Answered(attempted) => attempted,
-        End::TimedOut => Attempted::without_handler(timed_out(shared)),
+        End::TimedOut => {
+            let (verdict, reached) = timed_out(shared, slot);
+            Attempted { verdict, reached }
+        }
         End::Cancelled => Attempted::without_handler(Verdict::Cancelled),
     };
     if let Some(span) = span {
@@ -146,10 +149,14 @@ pub(super) fn begin_handlers_time(shared: &Shared, deadline: Pin<&mut Sleep>, be
     deadline.reset(shared.clock.at(due).into());
 }
 
-/// There was no whole answer in the handler's time.
-pub(super) fn timed_out(shared: &Shared) -> Verdict {
+/// There was no whole answer in the handler's time; with whether the handler is there, if that can be told.
+pub(super) fn timed_out(shared: &Shared, slot: &Slot) -> (Verdict, Option<bool>) {
+    if let Some(waited) = slot.group.has_read_nothing_for() {
+        return (exec::never_read(waited), Some(false));
+    }
     let message = format!("no whole answer within {:?}", shared.limits.timeout);
-    Verdict::Retry(answer::failure(class::TIMEOUT, None, &message))
+    let failure = answer::failure(class::TIMEOUT, None, &message);
+    (Verdict::Retry(failure), None)
 }
 
 /// The attempt ended with `verdict`, and so does the delivery. What was done stays done, whatever

@@ -120,7 +120,7 @@ pub(super) struct Slot {
     hang_up: Cell<bool>,
     close: Cell<bool>,
     /// What works on its delivery, where that is processes of ours.
-    group: Rc<Group>,
+    pub group: Rc<Group>,
     waker: RefCell<Option<Waker>>,
 }
 
@@ -426,6 +426,8 @@ pub(super) enum End<T> {
 /// With a claim on any of `deliveries` a wish to cancel ends them but not the attempt: only its outcome can
 /// tell whether whoever gets the record next has to do it. That ends with the handler's time, or when the
 /// worker leaves.
+///
+/// The handler's time is the longer by what a command takes to start; but not with a claim, which lasts no longer.
 pub(super) async fn finish<T>(
     shared: &Shared,
     slot: &Slot,
@@ -439,13 +441,22 @@ pub(super) async fn finish<T>(
         return (End::Cancelled, false);
     }
     let mut attempt = pin!(attempt);
-    let end = until(slot, &slot.cancelled, attempt.as_mut(), deadline.as_mut()).await;
-    match end {
-        End::Cancelled if has_claim => {
-            shared.tell_cancelled(slot, deliveries);
-            (until(slot, &slot.close, attempt, deadline).await, true)
-        }
-        end => (end, false),
+    loop {
+        let end = until(slot, &slot.cancelled, attempt.as_mut(), deadline.as_mut()).await;
+        return match end {
+            End::TimedOut if !has_claim => match slot.group.more_time(shared.limits.timeout) {
+                Some(more) => {
+                    deadline.as_mut().reset(Instant::now() + more);
+                    continue;
+                }
+                None => (end, false),
+            },
+            End::Cancelled if has_claim => {
+                shared.tell_cancelled(slot, deliveries);
+                (until(slot, &slot.close, attempt, deadline).await, true)
+            }
+            end => (end, false),
+        };
     }
 }
 

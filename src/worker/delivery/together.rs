@@ -197,7 +197,10 @@ async fn attempt(
     let (end, outlived) = finish(shared, slot, attempt, deadline, batch, has_claim).await;
     let (verdicts, reached) = match end {
         End::Answered(answered) => answered,
-        End::TimedOut => (vec![timed_out(shared); items.len()], None),
+        End::TimedOut => {
+            let (verdict, reached) = timed_out(shared, slot);
+            (vec![verdict; items.len()], reached)
+        }
         End::Cancelled => (vec![Verdict::Cancelled; items.len()], None),
     };
     if let Some(span) = span {

@@ -3,13 +3,16 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use drover::worker_config::{Batch, ExecHandler, Handler, OnExhausted, WorkerConfig};
+use drover::worker_config::{
+    Batch, ExecHandler, Handler, IdempotencyKey, OnExhausted, StoreKind, WorkerConfig,
+};
 use serde_json::{Value, json};
 
 use super::kafka::{Kafka, eventually};
 use super::outages::{nowhere, wait_for_page};
 use super::web::{Web, ok};
 use super::workers::{TOPIC, Worker, config, texts};
+use crate::stores::told;
 
 const DEAD: &str = "orders.dlq";
 
@@ -156,6 +159,81 @@ fn a_command_that_ends_before_it_reads_costs_no_attempt() {
     let worker = Worker::start("pod-1", script.config.clone());
     eventually("some starts", || {
         (script.lines("starts").len() > 3).then_some(())
+    });
+    std::fs::write(script.path("mended"), "").unwrap();
+    kafka.wait_for_commit(TOPIC, 0, 2);
+    assert!(worker.stop().is_ok());
+    assert_eq!(script.documents("seen").len(), 2);
+}
+
+/// A second for each record, of which a start takes two.
+fn slow_starts(kafka: &Kafka, script: &str) -> Script {
+    kafka.produce(TOPIC, 0, &["a"], &texts("v", 2));
+    let mut script = Script::whole(kafka, script);
+    dead_lettering(kafka, &mut script.config);
+    script.config.attempts = 1;
+    script.config.handler_timeout = Duration::from_secs(1);
+    script
+}
+
+#[test]
+fn a_command_that_takes_longer_to_start_than_it_may_for_a_record_costs_no_attempt() {
+    let kafka = Kafka::with_topic(TOPIC, 1);
+    let script = slow_starts(
+        &kafka,
+        r#"echo started >> "$0/starts"
+        sleep 2
+        while IFS= read -r line; do
+            printf '%s\n' "$line" >> "$0/seen"
+            sleep 0.5
+            printf '"done"\n'
+        done"#,
+    );
+    let worker = Worker::start("pod-1", script.config.clone());
+    kafka.wait_for_commit(TOPIC, 0, 2);
+    assert!(worker.stop().is_ok());
+    assert_eq!(script.documents("seen").len(), 2);
+    assert_eq!(script.lines("starts").len(), 1);
+}
+
+#[test]
+fn a_command_that_reads_late_and_then_overruns_has_failed_on_that_record() {
+    let kafka = Kafka::with_topic(TOPIC, 1);
+    let script = slow_starts(
+        &kafka,
+        r#"sleep 2
+        while IFS= read -r line; do
+            case "$line" in *v-0*) sleep 1000 ;; esac
+            printf '"done"\n'
+        done"#,
+    );
+    let worker = Worker::start("pod-1", script.config.clone());
+    kafka.wait_for_commit(TOPIC, 0, 2);
+    let dead = kafka.read(DEAD, 1).remove(0);
+    assert!(worker.stop().is_ok());
+    assert_eq!(dead.value.as_deref(), Some(&b"v-0"[..]));
+    assert_eq!(dead.header("drover-dlq-error-class"), Some("Timeout"));
+}
+
+/// A claim lasts no longer than the handler's time.
+#[test]
+fn with_a_claim_a_command_that_has_read_nothing_in_the_handlers_time_is_ended_and_costs_no_attempt()
+{
+    let kafka = Kafka::with_topic(TOPIC, 1);
+    let mut script = slow_starts(
+        &kafka,
+        r#"echo started >> "$0/starts"
+        [ -e "$0/mended" ] || sleep 1000
+        while IFS= read -r line; do
+            printf '%s\n' "$line" >> "$0/seen"
+            printf '"done"\n'
+        done"#,
+    );
+    script.config.idempotency = Some(told(StoreKind::Memory { max_entries: 10 }));
+    script.config.idempotency.as_mut().unwrap().key = IdempotencyKey::Offset;
+    let worker = Worker::start("pod-1", script.config.clone());
+    eventually("two starts", || {
+        (script.lines("starts").len() >= 2).then_some(())
     });
     std::fs::write(script.path("mended"), "").unwrap();
     kafka.wait_for_commit(TOPIC, 0, 2);

@@ -8,11 +8,14 @@
 mod process;
 
 use std::cell::{Cell, RefCell};
+use std::future::{pending, poll_fn};
+use std::pin::pin;
 use std::rc::Rc;
 use std::task::Context;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tracing::{info, warn};
 
 use self::process::{Broken, End, Process};
@@ -36,6 +39,11 @@ const ANSWER: usize = 64 * 1024;
 const ANSWER_PER_RECORD: usize = 1024;
 /// How long a process may take to end once its input is closed.
 const GOODBYE: Duration = Duration::from_secs(1);
+/// How long a process may take, once started, until it reads. An interpreter with all of an application's code needs
+/// half a minute where many start at once.
+const LONGEST_START: Duration = Duration::from_secs(300);
+/// How often a start is looked at that takes longer than the handler may.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// How a handler that is a command is run.
 #[derive(Debug)]
@@ -65,6 +73,19 @@ pub struct Line {
 pub struct Group {
     running: Cell<Option<rustix::process::Pid>>,
     killed: Cell<bool>,
+    start: Cell<Start>,
+}
+
+/// What is known of the start of the process that has the delivery.
+#[derive(Debug, Clone, Copy, Default)]
+enum Start {
+    /// It is over: the process has answered before.
+    #[default]
+    Past,
+    /// It has read nothing since then.
+    Since(Instant),
+    /// The process has begun to read then.
+    Over(Instant),
 }
 
 impl Group {
@@ -76,6 +97,34 @@ impl Group {
             process::kill(group);
         }
     }
+
+    /// How much longer a delivery may take whose handler's time of `timeout` seems to be over: that begins when a
+    /// process that has just been started reads. None if it is over.
+    pub fn more_time(&self, timeout: Duration) -> Option<Duration> {
+        match self.start.get() {
+            Start::Past => None,
+            Start::Since(started) => (started.elapsed() < LONGEST_START).then_some(LOOK),
+            Start::Over(read) => timeout
+                .checked_sub(read.elapsed())
+                .filter(|left| !left.is_zero()),
+        }
+    }
+
+    /// For how long the process that has the delivery runs without having read anything: no record is to blame.
+    pub fn has_read_nothing_for(&self) -> Option<Duration> {
+        match self.start.get() {
+            Start::Since(started) => Some(started.elapsed()),
+            _ => None,
+        }
+    }
+}
+
+/// A process was ended that had read nothing in all the time that it ran.
+pub fn never_read(time: Duration) -> Verdict {
+    let message = format!(
+        "the command was ended: {time:.0?} after its start it had read nothing; it must read lines from its standard input (with idempotency within handler.timeout, else within {LONGEST_START:?})"
+    );
+    slow_down(None, &message)
 }
 
 impl Exec {
@@ -240,7 +289,26 @@ async fn exchange(
     most: usize,
 ) -> Result<Vec<u8>, Broken> {
     line.group.running.set(Some(process.group()));
-    let answered = process.exchange(text, most).await;
+    let start = &line.group.start;
+    let beginning = process.beginning();
+    start.set(match &beginning {
+        Some(_) => Start::Since(Instant::now()),
+        None => Start::Past,
+    });
+    let mut watched = pin!(async {
+        if let Some(beginning) = beginning {
+            beginning.is_over().await;
+            start.set(Start::Over(Instant::now()));
+        }
+        pending::<()>().await;
+    });
+    let mut exchange = pin!(process.exchange(text, most));
+    let answered = poll_fn(|cx| {
+        let _ = watched.as_mut().poll(cx);
+        exchange.as_mut().poll(cx)
+    });
+    let answered = answered.await;
+    start.set(Start::Past);
     line.group.running.set(None);
     answered
 }

@@ -1,9 +1,11 @@
 //! One process of a command, in a group of its own.
 
 use std::cell::Cell;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Stdio;
+use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -13,7 +15,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWriteExt as _, BufReader, ReadBuf};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tracing::info;
 
 use crate::worker_config::{ENV_CONFIG, ENV_JOURNAL};
@@ -22,6 +24,8 @@ use crate::worker_config::{ENV_CONFIG, ENV_JOURNAL};
 const LOG_LINE: usize = 4096;
 /// How long a process that closed its input or output may take to end.
 const END: Duration = Duration::from_millis(500);
+/// How often a process that has just been started is looked at.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// A running process. Dropping it kills its group.
 pub struct Process {
@@ -35,7 +39,13 @@ pub struct Process {
     /// It has answered before.
     answered: bool,
     /// Bytes of the last line that its input has taken.
-    given: Cell<u64>,
+    given: Rc<Cell<u64>>,
+}
+
+/// Looks whether a process that has just been started has begun with its first line.
+pub struct Beginning {
+    input: OwnedFd,
+    given: Rc<Cell<u64>>,
 }
 
 /// Why there is no answer.
@@ -90,7 +100,7 @@ impl Process {
             output: BufReader::new(output),
             spoke: false,
             answered: false,
-            given: Cell::default(),
+            given: Rc::default(),
         })
     }
 
@@ -139,6 +149,14 @@ impl Process {
                 timeout(END, exchanged).await.unwrap_or(Err(Broken::Ended))
             }
         }
+    }
+
+    /// Of a process that has not answered yet: until it has, it may still be starting.
+    pub fn beginning(&self) -> Option<Beginning> {
+        let input = self.input.as_ref().filter(|_| !self.answered)?;
+        let input = input.as_fd().try_clone_to_owned().ok()?;
+        let given = Rc::clone(&self.given);
+        Some(Beginning { input, given })
     }
 
     /// It is still what it was after the last answer: silent and running. Else what it did.
@@ -199,6 +217,18 @@ impl Process {
     pub async fn close(mut self, patience: Duration) -> bool {
         self.input = None;
         timeout(patience, self.child.wait()).await.is_ok()
+    }
+}
+
+impl Beginning {
+    /// Waits until the process has read something of its line.
+    pub async fn is_over(self) {
+        loop {
+            sleep(LOOK).await;
+            if ioctl_fionread(&self.input).is_ok_and(|left| left < self.given.get()) {
+                return;
+            }
+        }
     }
 }
 

@@ -35,6 +35,10 @@ fn main() -> ExitCode {
             }
         };
     }
+    if args.wait_for_signals {
+        signals::wait_until_heard();
+        return ExitCode::SUCCESS;
+    }
     let filter = args.log.or_else(|| std::env::var("RUST_LOG").ok());
     if let Err(error) = log::init(args.log_format, filter.as_deref().unwrap_or("info")) {
         eprintln!("drover-worker: {error}");

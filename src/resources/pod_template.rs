@@ -24,7 +24,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use super::labels::{found_by, labels};
 use super::own_consumer_pod::with_environment;
-use super::worker_container::worker_container;
+use super::worker_container::{before_stop, worker_container};
 use super::{Settings, journal, program, secrets, socket};
 use crate::api::names::{ANNOTATION_CONFIG_HASH, WORKER_CONTAINER};
 use crate::fleet::{Fleet, Handler, digest, worker_config, worker_config_text};
@@ -81,7 +81,10 @@ fn worker_pod(written: PodSpec, fleet: &Fleet, settings: &Settings) -> PodSpec {
         .partition(|container| container.name == WORKER_CONTAINER);
     let is_exec = matches!(fleet.handler, Handler::Exec { .. });
     let own = own.into_iter().next().unwrap_or_default();
-    let worker = worker_container(own, fleet, settings);
+    let worker = Container {
+        lifecycle: before_stop(&written),
+        ..worker_container(own, fleet, settings)
+    };
     let mut init_containers = Vec::new();
     if is_exec {
         init_containers.push(program::init_container(settings, &worker));

@@ -5,8 +5,9 @@
 //! life cycle are Drover's, and `fleet::validate` refuses them by name.
 
 use k8s_openapi::api::core::v1::{
-    Capabilities, Container, ContainerPort, EnvVar, EnvVarSource, HTTPGetAction,
-    ObjectFieldSelector, Probe, ResourceRequirements, SeccompProfile, SecurityContext, VolumeMount,
+    Capabilities, Container, ContainerPort, EnvVar, EnvVarSource, ExecAction, HTTPGetAction,
+    Lifecycle, LifecycleHandler, ObjectFieldSelector, PodSpec, Probe, ResourceRequirements,
+    SeccompProfile, SecurityContext, VolumeMount,
 };
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
@@ -78,6 +79,24 @@ pub(super) fn worker_container(
         }),
         ..written
     }
+}
+
+/// Before the container is stopped its first process must listen for the signal: to the first process of a container a
+/// signal that it does not listen for is none, and a pod that is deleted while it starts would take records until it is
+/// killed. None where that process is another: where containers share theirs, or have the host's, one that does not
+/// listen is ended by the signal.
+pub(super) fn before_stop(pod: &PodSpec) -> Option<Lifecycle> {
+    let is_shared = [pod.share_process_namespace, pod.host_pid].contains(&Some(true));
+    let wait = ["/proc/1/exe", "--wait-for-signals"].map(str::to_owned);
+    (!is_shared).then(|| Lifecycle {
+        pre_stop: Some(LifecycleHandler {
+            exec: Some(ExecAction {
+                command: Some(wait.to_vec()),
+            }),
+            ..LifecycleHandler::default()
+        }),
+        ..Lifecycle::default()
+    })
 }
 
 /// None where there is nothing to mount: an empty list is not the same to a differ.

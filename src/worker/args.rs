@@ -46,6 +46,10 @@ pub struct Args {
     /// Copies this program to a path and ends: how it gets into a container of another image.
     #[arg(long, value_name = "PATH")]
     pub copy_to: Option<PathBuf>,
+    /// Waits until the first process of the container listens for signals, and ends: what a container runs before it
+    /// is stopped. A signal that comes before is lost.
+    #[arg(long)]
+    pub wait_for_signals: bool,
     /// Replays dead letters, as the environment variable DROVER_REPLAY says, and ends: what the Job of
     /// a DeadLetterReplay runs.
     #[arg(long)]

@@ -219,3 +219,23 @@ fn the_program_copies_itself_to_where_another_image_runs_it() {
     assert_eq!(status, Some(1));
     assert!(log.contains("/nowhere/drover-worker"), "{log}");
 }
+
+/// Linux drops a signal that the first process of a container does not listen for.
+#[test]
+fn a_container_is_not_stopped_before_its_first_process_listens() {
+    let program = env!("CARGO_BIN_EXE_drover-worker");
+    let script = format!(
+        r#"{program} --wait-for-signals & waiting=$!
+        sleep 0.3
+        kill -0 $waiting && echo waits
+        trap : TERM
+        wait $waiting && echo over"#
+    );
+    let done = Command::new("unshare")
+        .args(["--pid", "--fork", "--mount-proc", "--kill-child"])
+        .args(["sh", "-c", &script])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&done.stdout);
+    assert_eq!(said, "waits\nover\n", "{done:?}");
+}

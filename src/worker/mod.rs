@@ -15,6 +15,7 @@ mod dead_letter_check;
 mod dead_letters;
 pub mod delivery;
 mod effects;
+mod far_handler;
 mod health;
 mod journal;
 mod lanes;
@@ -248,6 +249,12 @@ impl Worker<'_> {
             let waiting = reachability::wait_for_handler(&self.place, proof, health);
             if shutdown.run_until_cancelled(waiting).await.is_none() {
                 info!("stopped before the handler was there");
+                return false;
+            }
+        } else if !self.options.mock_kafka {
+            let waiting = far_handler::wait(&self.place, config, security, health);
+            if shutdown.run_until_cancelled(waiting).await.is_none() {
+                info!("stopped before the handler could be reached");
                 return false;
             }
         }

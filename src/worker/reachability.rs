@@ -221,7 +221,8 @@ impl Place {
         }
     }
 
-    async fn look(&self) -> Result<(), String> {
+    /// Whether it is there now.
+    pub async fn look(&self) -> Result<(), String> {
         match self {
             Self::Http(target) => target.look(LOOK).await,
             Self::Exec(command) => {

@@ -271,6 +271,20 @@ fn the_handlers_container_starts_before_the_worker_and_stops_after_it() {
 }
 
 #[test]
+fn no_worker_is_told_to_stop_before_it_listens() {
+    let mut document = exec();
+    let waits = |document: &Value| {
+        let hook = worker(document).lifecycle?.pre_stop?.exec?;
+        hook.command
+    };
+    let command = ["/proc/1/exe", "--wait-for-signals"].map(str::to_owned);
+    assert_eq!(waits(&document), Some(command.to_vec()));
+    // There the first process is another, and the worker is ended by the signal whether it listens or not.
+    document["spec"]["template"]["spec"]["shareProcessNamespace"] = json!(true);
+    assert_eq!(waits(&document), None);
+}
+
+#[test]
 fn what_the_template_says_of_the_worker_is_added() {
     let worker = worker(&http_port());
     let names: Vec<&str> = worker

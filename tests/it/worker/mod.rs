@@ -12,6 +12,7 @@ mod delivery;
 mod encryption;
 mod exec;
 mod failures;
+mod far_handler;
 mod few_threads;
 mod h2c;
 mod h2c_server;

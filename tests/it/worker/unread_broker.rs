@@ -19,7 +19,8 @@ use super::web::{Web, ok, tally};
 use super::workers::{Worker, config};
 use crate::lag_broker::{Broker, broker};
 
-struct Topic {
+/// A topic of the real broker's.
+pub struct Topic {
     broker: &'static Broker,
     name: String,
     observer: BaseConsumer,
@@ -27,7 +28,7 @@ struct Topic {
 
 impl Topic {
     /// With a group of its name.
-    fn new(name: &str) -> Self {
+    pub fn new(name: &str) -> Self {
         Self::of_group(name, None)
     }
 
@@ -55,7 +56,7 @@ impl Topic {
     }
 
     /// Has it have `count` partitions.
-    fn grow(&self, count: usize) {
+    pub fn grow(&self, count: usize) {
         let runtime = tokio::runtime::Runtime::new().unwrap();
         let admin = self.admin();
         let more = NewPartitions::new(&self.name, count);
@@ -105,7 +106,7 @@ impl Topic {
         self.produce_to(0, values);
     }
 
-    fn produce_to(&self, partition: i32, values: &[&str]) {
+    pub fn produce_to(&self, partition: i32, values: &[&str]) {
         let producer: BaseProducer = ClientConfig::new()
             .set("bootstrap.servers", &self.broker.servers)
             .create()
@@ -117,7 +118,7 @@ impl Topic {
         }
     }
 
-    fn committed(&self) -> Option<(i64, Option<Report>)> {
+    pub fn committed(&self) -> Option<(i64, Option<Report>)> {
         let mut list = TopicPartitionList::new();
         list.add_partition(&self.name, 0);
         let list = self
@@ -172,7 +173,7 @@ impl Topic {
         std::os::unix::fs::FileExt::write_all_at(&file.unwrap(), to.as_bytes(), place).unwrap();
     }
 
-    fn config(&self, web: &Web) -> WorkerConfig {
+    pub fn config(&self, web: &Web) -> WorkerConfig {
         // The mock only lends its settings.
         let config = config(&Kafka::with_topic("unused", 1), web);
         WorkerConfig {

@@ -44,6 +44,9 @@ pub struct Membership<'a> {
     pub prefetch_bytes: u64,
 }
 
+/// What a partition may bring at least: less would cost more requests than it saves memory.
+const SMALLEST_FETCH: u64 = 64 << 10;
+
 /// A consumer that is a member of a group.
 pub fn consumer(connection: &Connection<'_>, membership: &Membership<'_>) -> ClientConfig {
     let mut config = defaults(connection);
@@ -63,7 +66,7 @@ pub fn consumer(connection: &Connection<'_>, membership: &Membership<'_>) -> Cli
     // Java's choice: a record whose bytes changed on their way or on a disk is not handled.
     config.set("check.crcs", "true");
     user_properties(&mut config, connection.properties, Client::Consumer);
-    bound_fetches(&mut config, membership.prefetch_bytes / 8);
+    bound_fetches(&mut config, membership.prefetch_bytes);
 
     config.set("bootstrap.servers", connection.bootstrap_servers);
     connection.security.apply(&mut config);
@@ -106,9 +109,18 @@ pub fn consumer(connection: &Connection<'_>, membership: &Membership<'_>) -> Cli
 }
 
 /// One answer of a broker is in memory as a whole, beside what is queued, and may have 50 MiB by
-/// default: kept to `most` bytes, or to a mebibyte if that is more, unless the user has chosen. A record
-/// that is larger comes all the same.
-fn bound_fetches(config: &mut ClientConfig, most: u64) {
+/// default: kept to an eighth of `prefetch` bytes, or to a mebibyte if that is more. A record that is larger comes all
+/// the same.
+///
+/// What is compressed is counted as it comes, and inflates all at once to a hundred times as much where records repeat
+/// themselves: so each partition brings a part of `prefetch` only, which in-cluster brokers answer with in a millisecond.
+fn bound_fetches(config: &mut ClientConfig, prefetch: u64) {
+    // Two names of one property.
+    let names = ["fetch.message.max.bytes", "max.partition.fetch.bytes"];
+    if names.iter().all(|name| config.get(name).is_none()) {
+        let bytes = (prefetch / 256).clamp(SMALLEST_FETCH, 1 << 20);
+        config.set("fetch.message.max.bytes", bytes.to_string());
+    }
     if config.get("fetch.max.bytes").is_some() {
         return;
     }
@@ -116,7 +128,7 @@ fn bound_fetches(config: &mut ClientConfig, most: u64) {
     let largest = config
         .get("message.max.bytes")
         .and_then(|largest| largest.parse().ok());
-    let bytes = most.max(1 << 20).max(largest.unwrap_or(0));
+    let bytes = (prefetch / 8).max(1 << 20).max(largest.unwrap_or(0));
     config.set("fetch.max.bytes", bytes.to_string());
 }
 
@@ -243,6 +255,7 @@ mod tests {
             "compression.type",
             "enable.metrics.push",
             "fetch.max.bytes",
+            "fetch.message.max.bytes",
             "fetch.queue.backoff.ms",
             "heartbeat.interval.ms",
             "linger.ms",
@@ -290,6 +303,22 @@ mod tests {
         let [consumer, _] = both(GroupProtocol::Classic, &BTreeMap::new());
         assert_eq!(consumer.get("queued.max.messages.kbytes"), Some("11702"));
         assert_eq!(consumer.get("queued.min.messages"), Some("11702"));
+    }
+
+    #[test]
+    fn each_partition_brings_little_at_once_to_a_small_pod() {
+        for (properties, bound) in [
+            (owned(&[]), Some("65536")),
+            (
+                owned(&[("fetch.message.max.bytes", "9000000")]),
+                Some("9000000"),
+            ),
+            (owned(&[("max.partition.fetch.bytes", "9000000")]), None),
+        ] {
+            let [consumer, _] = both(GroupProtocol::Classic, &properties);
+            assert_eq!(consumer.get("fetch.message.max.bytes"), bound);
+            consumer.create_native_config().unwrap();
+        }
     }
 
     #[test]

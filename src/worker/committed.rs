@@ -1,6 +1,6 @@
 //! A commit came back: what Kafka said of it, partition by partition.
 
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 
 use super::consume::Loop;
 use crate::engine::{CommitFailure, Event, Refused};
@@ -15,6 +15,7 @@ impl Loop {
         error: Option<Code>,
         partitions: &[(TopicPartition, Option<Code>)],
     ) {
+        self.commit_is_answered();
         let refused = refused(error, partitions);
         if !refused.is_empty() {
             return self.committed_in_part(&refused, refused.len() < partitions.len());
@@ -30,6 +31,22 @@ impl Loop {
         };
         let place = partitions.iter().find(of_worst);
         self.commit_over(worst, place.map(|(partition, _)| partition));
+    }
+
+    fn commit_is_answered(&mut self) {
+        if let Some(took) = self.commits.answered(self.now) {
+            info!(seconds = took.as_secs(), "commits are answered again");
+        }
+    }
+
+    /// Says so where Kafka does not answer a commit.
+    pub fn look_at_commit(&mut self) {
+        if let Some(waits) = self.commits.overdue(self.now) {
+            warn!(
+                seconds = waits.as_secs(),
+                "a commit is not answered, as while the group waits for a member that is dead or frozen; records are delivered on, and what is handled meanwhile is handled again if this worker is killed"
+            );
+        }
     }
 
     /// A commit was not taken for some partitions, each for a reason of its own; `others` if some were.
@@ -77,6 +94,7 @@ impl Loop {
 
     /// A commit is over, without an error or with one, of which `place` is an example.
     pub fn commit_over(&mut self, error: Option<CommitError>, place: Option<&TopicPartition>) {
+        self.commit_is_answered();
         let result = error.as_ref().map_or("ok", result_of);
         self.metrics
             .commits

@@ -274,6 +274,7 @@ impl Loop {
         self.take_answers();
         self.take_dead_letters();
         self.membership_turn();
+        self.look_at_commit();
         self.unread_turn();
         self.others_turn();
         self.shares_turn();

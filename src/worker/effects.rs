@@ -201,6 +201,7 @@ impl Loop {
                 offset: frontier.offset,
             })
             .collect();
+        self.commits.sent(self.now);
         if let Err(error) = self.consumer.commit(&commits) {
             self.commit_over(Some(error), None);
         }

@@ -11,6 +11,7 @@ use super::Delivery;
 use super::answer::{self, class};
 use super::claims::{Claims, Confirmed, Held};
 use super::document::Item;
+use super::exec;
 use super::prepare::Preparation;
 use super::slots::{CONFIRM_AGAIN, End, Shared, Slot, finish, unless_cancelled};
 use super::spans::{self, Tracing};

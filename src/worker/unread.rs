@@ -114,7 +114,7 @@ impl Loop {
             // Told once: the engine keeps it, and the next owner finds the old id in our report.
             self.topic_ids.remove(&partition);
             self.recreated.insert(partition.clone());
-            let message = "the topic was deleted and made anew; the offset is of the old one";
+            let message = "the topic is another one than the offset was committed for: it was deleted and made anew, or the group's offsets were copied from another cluster";
             self.bar(partition, None, unread::TOPIC_RECREATED, message, false);
         }
     }

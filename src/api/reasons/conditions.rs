@@ -386,8 +386,8 @@ pub const ALL: &[Condition] = &[
                     ),
                     reason(
                         "TopicRecreated",
-                        "the topic was deleted and made anew: committed offsets speak of another log",
-                        "set the group's offsets to the earliest (`drover reset`)",
+                        "the topic was deleted and made anew, or the group's offsets were copied from another cluster: they speak of another log",
+                        "set the group's offsets to the earliest (`drover reset`); where the records were copied, too, as by a mirror, to what they are",
                     ),
                     reason(
                         "OffsetOutOfRange",

@@ -201,7 +201,13 @@ impl<'a> Workload<'a> {
                 "a roll-out replaces all pods at once, so that partitions move once; nothing to do",
             );
         }
-        if rolls_its_own_way(self.spec.strategy.as_ref()) {
+        let strategy = self.spec.strategy.as_ref();
+        if strategy.is_some_and(|strategy| strategy["type"] == "Recreate") {
+            notes.not_carried(
+                spec.then("strategy"),
+                "the old pods of a roll-out go when the new ones are ready; where two versions must never work at once, run `drover pause` before a new one and `drover resume` when the old pods are gone",
+            );
+        } else if rolls_its_own_way(strategy) {
             notes.not_carried(
                 spec.then("strategy"),
                 "a roll-out replaces all pods at once, so that partitions move once; nothing to do",
@@ -260,7 +266,7 @@ impl<'a> Workload<'a> {
     }
 }
 
-/// The default says nothing, and `Recreate` is what happens.
+/// The default says nothing.
 fn rolls_its_own_way(strategy: Option<&Value>) -> bool {
     let Some(strategy) = strategy else {
         return false;

@@ -150,7 +150,7 @@ pub(super) fn stalled_text(facts: &Facts<'_>, record: &StuckRecord, count: usize
             reset(facts, record, &Place::Oldest)
         ),
         unread::TOPIC_RECREATED => format!(
-            "no record is passed over without your word: to begin anew, {}",
+            "no record is passed over without your word: to begin anew, {}; where offsets were copied from another cluster together with the records, write each partition's as it is: drover reset with --topic, --partition and --to",
             reset(facts, record, &Place::OldestOfAll)
         ),
         unread::OFFSET_BEYOND_END | unread::OFFSET_OUT_OF_RANGE => format!(

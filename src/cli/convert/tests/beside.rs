@@ -151,7 +151,7 @@ fn what_only_a_deployment_has_is_told_where_it_was_chosen() {
     };
     let chosen = with(
         "reloader.stakater.com/auto: 'true', meta.helm.sh/release-name: shop",
-        "  paused: true\n  progressDeadlineSeconds: 60\n  minReadySeconds: 5\n",
+        "  paused: true\n  progressDeadlineSeconds: 60\n  minReadySeconds: 5\n  strategy: { type: Recreate }\n",
     );
     let outcome = converted(&[scaled("", &kafka("")), chosen], &Wishes::default());
     spec(&outcome);
@@ -160,6 +160,7 @@ fn what_only_a_deployment_has_is_told_where_it_was_chosen() {
         "spec.paused",
         "spec.progressDeadlineSeconds",
         "spec.minReadySeconds",
+        "spec.strategy",
     ] {
         told(&outcome, &format!("NotCarried {field}: "));
     }

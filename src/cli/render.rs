@@ -77,7 +77,8 @@ fn desired(document: &Value, settings: &Settings) -> anyhow::Result<Desired> {
 }
 
 fn children(desired: &Desired) -> anyhow::Result<String> {
-    let mut text = document(&desired.service_account)?;
+    let account = desired.service_account.as_ref().map(document).transpose()?;
+    let mut text = account.unwrap_or_default();
     text += &document(&desired.pod_disruption_budget)?;
     text += &document(&desired.deployment)?;
     Ok(text)

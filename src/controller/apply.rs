@@ -51,12 +51,21 @@ pub async fn apply(
     );
     // Both, whatever becomes of one: what was written is to be known.
     let (account, budget) = tokio::join!(
-        ensure(
-            &account_place,
-            &service_account,
-            observed.service_account.as_deref().cloned(),
-            &mut children.service_account,
-        ),
+        async {
+            let Some(account) = &service_account else {
+                // One of ours that an earlier template had is left: pods of that may still run.
+                children.service_account = None;
+                return Ok(None);
+            };
+            let cached = observed.service_account.as_deref().cloned();
+            ensure(
+                &account_place,
+                account,
+                cached,
+                &mut children.service_account,
+            )
+            .await
+        },
         ensure(
             &budget_place,
             &pod_disruption_budget,

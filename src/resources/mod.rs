@@ -40,8 +40,8 @@ pub struct Settings {
 /// The children of a fleet, to be applied in the order of the fields.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Desired {
-    /// The pods' identity, without any rights.
-    pub service_account: ServiceAccount,
+    /// The pods' identity, without any rights; none where the template names one, which may well have the fleet's name.
+    pub service_account: Option<ServiceAccount>,
     /// How many pods may be evicted at once.
     pub pod_disruption_budget: PodDisruptionBudget,
     /// The pods, each with its worker's configuration. Without `replicas`: size is not shape, and two
@@ -62,8 +62,10 @@ impl Desired {
 
 /// The children of `fleet`.
 pub fn build(fleet: &Fleet, settings: &Settings) -> Desired {
+    let pod = fleet.template.spec.as_ref();
+    let brings_account = pod.is_some_and(pod_template::names_account);
     Desired {
-        service_account: service_account::service_account(fleet),
+        service_account: (!brings_account).then(|| service_account::service_account(fleet)),
         pod_disruption_budget: pod_disruption_budget::pod_disruption_budget(fleet),
         deployment: deployment::deployment(fleet, settings),
     }

@@ -117,7 +117,7 @@ fn worker_pod(written: PodSpec, fleet: &Fleet, settings: &Settings) -> PodSpec {
 
 /// What is the same whoever consumes.
 pub(super) fn common(written: PodSpec, fleet: &Fleet) -> PodSpec {
-    let own_account = written.service_account_name.is_some() || written.service_account.is_some();
+    let own_account = names_account(&written);
     PodSpec {
         // Who names an account of their own wants its token; ours has no rights.
         automount_service_account_token: written
@@ -130,6 +130,11 @@ pub(super) fn common(written: PodSpec, fleet: &Fleet) -> PodSpec {
         termination_grace_period_seconds: i64::try_from(fleet.timing.grace_period.as_secs()).ok(),
         ..written
     }
+}
+
+/// The pods' account is somebody else's.
+pub(super) fn names_account(written: &PodSpec) -> bool {
+    written.service_account_name.is_some() || written.service_account.is_some()
 }
 
 fn native_sidecar(container: Container) -> Container {

@@ -115,6 +115,25 @@ fn what_is_written_is_accepted_and_what_is_not_carried_is_told_with_its_place() 
     }
 }
 
+/// `helm create` gives account and Deployment the same name: the account is the user's, and no child of that name may
+/// stand in its way.
+#[test]
+fn an_account_of_the_deployments_name_stays_the_users() {
+    let named = "spec:\n      serviceAccountName: orders\n      containers";
+    let deployment = DEPLOYMENT.replace("spec:\n      containers", named);
+    let output = convert(&format!("{SCALED}---\n{deployment}"), &[]);
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    let converted = out(&output);
+    assert!(
+        converted.contains("serviceAccountName: orders"),
+        "{converted}"
+    );
+    let rendered = drover(&["render", "-"], Path::new("."), &converted);
+    let children = out(&rendered);
+    assert!(children.contains("kind: Deployment"), "{children}");
+    assert!(!children.contains("kind: ServiceAccount"), "{children}");
+}
+
 #[test]
 fn lists_are_read_and_programs_get_one() {
     let items: Vec<Value> = [SCALED, DEPLOYMENT]

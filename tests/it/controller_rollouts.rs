@@ -122,7 +122,7 @@ async fn make_as_an_earlier_version(operator: &Operator, consumer: &KafkaConsume
     let maps = operator.api::<ConfigMap>();
     maps.create(&PostParams::default(), &map).await.unwrap();
     let accounts = operator.api::<ServiceAccount>();
-    let account = &desired.service_account;
+    let account = desired.service_account.as_ref().unwrap();
     accounts
         .create(&PostParams::default(), account)
         .await

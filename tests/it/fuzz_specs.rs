@@ -279,7 +279,9 @@ where
 }
 
 async fn try_all(client: &Client, namespace: &str, desired: &Desired) -> Result<(), String> {
-    tried(client, namespace, &desired.service_account).await?;
+    if let Some(account) = &desired.service_account {
+        tried(client, namespace, account).await?;
+    }
     tried(client, namespace, &desired.pod_disruption_budget).await?;
     tried(client, namespace, &desired.deployment).await
 }

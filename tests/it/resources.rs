@@ -40,11 +40,16 @@ fn worker(document: &Value) -> Container {
 fn the_children_of_each_kind_of_handler() {
     for (name, document) in all() {
         let desired = children(&document);
-        let text = [
-            drover::yaml::to_string(&desired.service_account).unwrap(),
-            drover::yaml::to_string(&desired.pod_disruption_budget).unwrap(),
-            drover::yaml::to_string(&desired.deployment).unwrap(),
-        ];
+        let account = desired.service_account.as_ref();
+        let account = account.map(|account| drover::yaml::to_string(account).unwrap());
+        let text: Vec<String> = [
+            account,
+            Some(drover::yaml::to_string(&desired.pod_disruption_budget).unwrap()),
+            Some(drover::yaml::to_string(&desired.deployment).unwrap()),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
         insta::with_settings!({ snapshot_path => "snapshots", prepend_module_to_snapshot => false, omit_expression => true }, {
             insta::assert_snapshot!(format!("children_{name}"), text.join("---\n"));
         });
@@ -55,11 +60,12 @@ fn the_children_of_each_kind_of_handler() {
 fn every_child_is_named_selected_and_owned_alike() {
     for (_, document) in all() {
         let desired = children(&document);
+        let account = desired.service_account.as_ref();
         let metas = [
-            &desired.service_account.metadata,
             &desired.pod_disruption_budget.metadata,
             &desired.deployment.metadata,
         ];
+        let metas = account.map(|it| &it.metadata).into_iter().chain(metas);
         let name = document["metadata"]["name"].as_str().unwrap();
         for meta in metas {
             assert_eq!(meta.name.as_deref(), Some(name));
@@ -90,6 +96,23 @@ fn every_child_is_named_selected_and_owned_alike() {
                 .all(|(key, value)| labels.get(key) == Some(value))
         );
     }
+}
+
+/// As `helm create` has it, where account and Deployment have the chart's name.
+#[test]
+fn a_template_that_names_an_account_gets_none_be_it_of_the_fleets_own_name() {
+    for field in ["serviceAccountName", "serviceAccount"] {
+        for (_, document) in all() {
+            let name = document["metadata"]["name"].clone();
+            let document = with(document, &format!("/spec/template/spec/{field}"), name);
+            let desired = children(&document);
+            assert_eq!(desired.service_account, None);
+            let pod = desired.deployment.spec.template.spec.unwrap();
+            // Its token is what somebody names it for.
+            assert_eq!(pod.automount_service_account_token, None);
+        }
+    }
+    assert!(children(&http_url()).service_account.is_some());
 }
 
 #[test]
@@ -406,7 +429,9 @@ async fn apply_all(client: &Client, namespace: &str, document: &Value) -> Vec<St
     let document = with(document.clone(), "/metadata/namespace", json!(namespace));
     let desired = children(&document);
     let mut versions = Vec::new();
-    versions.push(apply::<ServiceAccount>(client, namespace, &desired.service_account).await);
+    if let Some(account) = &desired.service_account {
+        versions.push(apply::<ServiceAccount>(client, namespace, account).await);
+    }
     versions.push(
         apply::<PodDisruptionBudget>(client, namespace, &desired.pod_disruption_budget).await,
     );

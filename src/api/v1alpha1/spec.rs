@@ -145,7 +145,8 @@ pub struct KafkaConsumerSpec {
     /// runs beside it; with `handler.consumer` the containers here are the whole pod. Labels and annotations are
     /// added too, but the labels by which Drover finds its pods are Drover's, whatever is written here:
     /// `drover.dev/consumer`, `app.kubernetes.io/managed-by` and, without `handler.consumer`, `app.kubernetes.io/name`.
-    /// Without `serviceAccountName` the pods have an account of the fleet's own, without a token; not `default`.
+    /// Without `serviceAccountName` the pods have an account of the fleet's own, without a token; not `default`. One that is
+    /// named must exist: Drover makes none then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "any_object")]
     pub template: Option<PodTemplateSpec>,

@@ -47,6 +47,59 @@ async fn somebody_elses_object_of_the_same_name_is_refused_and_untouched() {
     operator.condition("fleet", "Ready", "True", "Idle").await;
 }
 
+/// As of a chart made by `helm create`, whose Deployment became the fleet.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_account_of_the_fleets_name_that_the_template_names_is_used_and_untouched() {
+    let operator = Operator::start(&["events"]).await;
+    let theirs: ServiceAccount = serde_json::from_value(json!({
+        "metadata": { "name": "fleet", "annotations": { "eks.amazonaws.com/role-arn": "arn:shop" } },
+    }))
+    .unwrap();
+    let accounts = operator.api::<ServiceAccount>();
+    let params = PostParams::default();
+    let theirs = accounts.create(&params, &theirs).await.unwrap();
+    let template = json!({ "spec": { "serviceAccountName": "fleet" } });
+    let spec = crate::support::consumers::with(operator.spec("events"), "/template", template);
+    operator.create("fleet", spec).await;
+
+    operator.condition("fleet", "Ready", "True", "Idle").await;
+    let deployment: Deployment = operator.object("fleet", "the Deployment", |_| true).await;
+    let pod = deployment.spec.template.spec.unwrap();
+    assert_eq!(pod.service_account_name.as_deref(), Some("fleet"));
+    assert_eq!(accounts.get("fleet").await.unwrap(), theirs);
+}
+
+/// What a fleet had before its template named an account stays: its pods may still run under it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_template_that_comes_to_name_an_account_leaves_ours_and_takes_it_back_later() {
+    let operator = Operator::start(&["events"]).await;
+    operator.create("fleet", operator.spec("events")).await;
+    operator.condition("fleet", "Ready", "True", "Idle").await;
+    let accounts = operator.api::<ServiceAccount>();
+    let ours = accounts.get("fleet").await.unwrap();
+
+    let named = |name: &'static str| {
+        move |deployment: &Deployment| {
+            let pod = deployment.spec.template.spec.as_ref();
+            pod.unwrap().service_account_name.as_deref() == Some(name)
+        }
+    };
+    let template = json!({ "spec": { "serviceAccountName": "shop" } });
+    operator
+        .change("fleet", json!({ "template": template }))
+        .await;
+    operator.object("fleet", "theirs", named("shop")).await;
+    operator.rest(QUIET).await;
+    assert_eq!(accounts.get("fleet").await.unwrap(), ours);
+
+    operator
+        .change("fleet", json!({ "template": Value::Null }))
+        .await;
+    operator.object("fleet", "ours", named("fleet")).await;
+    assert_eq!(accounts.get("fleet").await.unwrap().uid(), ours.uid());
+    operator.condition("fleet", "Ready", "True", "Idle").await;
+}
+
 /// For each kind of child: an object of that name which is somebody else's.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_kind_of_child_takes_the_place_of_somebody_elses_object() {

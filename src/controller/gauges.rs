@@ -73,6 +73,21 @@ mod tests {
         assert_eq!(ready(&good), Some(true));
     }
 
+    /// An alert leaves such fleets out by it.
+    #[test]
+    fn a_fleet_that_is_paused_says_so_once() {
+        let paused = [
+            condition(condition::READY, "True", "Paused"),
+            condition(condition::SCALING_ACTIVE, "False", "Paused"),
+            condition(condition::PAUSED, "True", "Paused"),
+        ];
+        let told = Attention {
+            condition: condition::PAUSED,
+            reason: "Paused".to_owned(),
+        };
+        assert_eq!(attention(&paused), [told]);
+    }
+
     #[test]
     fn what_is_not_as_on_a_good_day_is_told_with_its_reason() {
         for (type_, status) in BAD {

@@ -88,11 +88,16 @@ pub async fn apply(
     let live = place
         .live(observed.deployment.as_deref().cloned(), floor)
         .await?;
+    let is_new = live.is_none();
     let desired = with_size(&place, &deployment, live.as_ref(), first_size)?;
     let (deployment, correction) = place
         .ensure(desired, live, &mut children.deployment)
         .await?;
     corrections.extend(correction);
+    if is_new {
+        // What was set was the size of one that is gone.
+        memory.size_set = None;
+    }
 
     // Where an earlier version kept the worker's configuration: its pods read it at each start.
     if let Some(config_map) = &observed.config_map

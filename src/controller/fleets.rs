@@ -43,6 +43,8 @@ pub struct FleetMemory {
     pub children: ChildMemories,
     /// As what the children were last found to be as they should.
     pub settled: Option<Seen>,
+    /// As how large its Deployment was last known: one that somebody deletes is made again like that.
+    pub size: Option<u32>,
     /// Our last change of the Deployment's size.
     pub size_set: Option<SizeSet>,
     /// A change of its size came to no answer: it may have been made, and no cache shows it yet.

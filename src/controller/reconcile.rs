@@ -115,7 +115,11 @@ async fn steps(
         }
         workload
     });
-    let none = Workload::default();
+    let lost = decide::lost(consumer, &observed, workload.as_ref(), memory);
+    let none = Workload {
+        size: lost,
+        ..Workload::default()
+    };
     let handler = &consumer.spec.handler;
     let sample = offsets::sample(&lag, workload.as_ref().unwrap_or(&none), handler);
     let mut run = Run {
@@ -124,6 +128,7 @@ async fn steps(
         observed: &observed,
         wait: jittered(RESYNC, &key.name),
         workload,
+        lost,
         sample,
         decision: None,
         order: None,
@@ -188,6 +193,8 @@ struct Run<'a> {
     observed: &'a Observed,
     wait: Duration,
     workload: Option<Workload>,
+    /// How many pods a Deployment was to have that somebody has deleted.
+    lost: u32,
     sample: Option<Sample>,
     decision: Option<Decision>,
     order: Option<Order>,

@@ -40,7 +40,7 @@ pub enum By {
 pub struct Situation<'a> {
     /// What the policy decided; none without a sample to decide on.
     pub decision: Option<&'a Decision>,
-    /// The Deployment's size; none before it exists.
+    /// The Deployment's size, or what it was of one that somebody has deleted; none before there is any.
     pub current: Option<u32>,
     /// Nobody has set the Deployment's size yet, or it does not exist.
     pub never_sized: bool,
@@ -146,10 +146,11 @@ pub fn first_choice(fleet: &Fleet, current: Option<u32>) -> u32 {
     current.unwrap_or(0).max(fleet.policy.min).max(1)
 }
 
-/// Where nobody may change the size, a fleet that was never sized begins at its minimum.
+/// Where nobody may change the size, a fleet that was never sized begins at its minimum; one whose Deployment is made
+/// again, with no less than that had.
 fn first_size(fleet: &Fleet, situation: &Situation<'_>) -> Option<u32> {
-    let minimum = || startable(fleet.policy.min, situation);
-    situation.never_sized.then(minimum).flatten()
+    let first = situation.current.unwrap_or(0).max(fleet.policy.min);
+    situation.never_sized.then(|| startable(first, situation))?
 }
 
 /// A fleet at zero stays there until its group has offsets.
@@ -292,6 +293,25 @@ mod tests {
                 "{spec} {current:?}"
             );
         }
+    }
+
+    #[test]
+    fn a_deployment_that_is_made_again_is_as_large_as_before_where_nobody_decides() {
+        let size = |mode: &str| {
+            let situation = Situation {
+                decision: Some(&decision(5)),
+                current: Some(3),
+                never_sized: true,
+                offsets_ready: true,
+                bounded: None,
+            };
+            let spec = json!({ "scaling": { "mode": mode, "minReplicas": 2 } });
+            order(&fleet(spec), &situation).unwrap().set
+        };
+        assert_eq!(
+            ["Manual", "Recommend", "External", "Auto"].map(size),
+            [Some(3), Some(3), Some(3), Some(5)]
+        );
     }
 
     #[test]

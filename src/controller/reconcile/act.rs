@@ -72,8 +72,7 @@ impl Run<'_> {
             context, observed, ..
         } = *self;
         let Some(order) = &self.order else {
-            self.workload = Some(read(&deployment, observed));
-            return;
+            return self.has_now(&deployment, memory);
         };
         if order.set.is_some() {
             let now = context.clock.elapsed();
@@ -93,7 +92,13 @@ impl Run<'_> {
             }
             Err(error) => self.failed(&error, memory),
         }
-        self.workload = Some(read(&deployment, observed));
+        self.has_now(&deployment, memory);
+    }
+
+    fn has_now(&mut self, deployment: &Deployment, memory: &mut FleetMemory) {
+        let workload = read(deployment, self.observed);
+        memory.size = Some(workload.size);
+        self.workload = Some(workload);
     }
 
     /// Applies the children; what was refused is not tried again at every wake-up.
@@ -132,7 +137,9 @@ impl Run<'_> {
             return self.observed.deployment.as_deref().cloned();
         }
         memory.settled = None;
-        let first_size = self.order.as_ref().and_then(|order| order.set).unwrap_or(0);
+        let ordered = self.order.as_ref().and_then(|order| order.set);
+        // While nobody can say, one that was deleted is made again as it was.
+        let first_size = ordered.unwrap_or(self.lost);
         match apply(self.context, fleet, memory, self.observed, first_size).await {
             Ok(Applied {
                 deployment,

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{MOMENT, Run};
+use super::{MOMENT, Run, is_owned};
 use crate::api::{KafkaConsumer, ScalingMode, Span};
 use crate::clock;
 use crate::controller::apply::size_is_placeholder;
+use crate::controller::dereference::Observed;
 use crate::controller::fleets::{FleetKey, FleetMemory};
 use crate::controller::offsets::{self, Group};
 use crate::controller::place::Move;
@@ -52,6 +53,10 @@ impl Run<'_> {
             memory.not_begun = None;
         }
         self.trouble = self.trouble.take().or_else(|| memory.not_begun.clone());
+        if !offsets_ready {
+            // As a new one: no pod may start yet.
+            self.lost = 0;
+        }
         if let Some(wait) = offsets::away_in(lag) {
             self.within(wait.max(MOMENT));
         }
@@ -80,7 +85,9 @@ impl Run<'_> {
             fleet,
             &Situation {
                 decision: self.decision.as_ref(),
-                current: deployment.map(|_| size),
+                current: deployment
+                    .map(|_| size)
+                    .or((self.lost > 0).then_some(self.lost)),
                 never_sized: deployment.is_none_or(size_is_placeholder),
                 offsets_ready,
                 bounded,
@@ -111,6 +118,26 @@ impl Run<'_> {
         }
         Some(bounded)
     }
+}
+
+/// How many pods a Deployment was to have that somebody has deleted; 0 where it is there, or never was.
+pub(super) fn lost(
+    consumer: &KafkaConsumer,
+    observed: &Observed,
+    workload: Option<&Workload>,
+    memory: &mut FleetMemory,
+) -> u32 {
+    let Some((deployment, workload)) = observed.deployment.as_deref().zip(workload) else {
+        return memory.size.unwrap_or(0);
+    };
+    // A predecessor's of the same name is on its way out.
+    if is_owned(
+        deployment,
+        consumer.metadata.uid.as_deref().unwrap_or_default(),
+    ) {
+        memory.size = Some(workload.size);
+    }
+    0
 }
 
 /// What a controller that has just started knows from what status kept.

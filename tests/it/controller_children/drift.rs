@@ -1,6 +1,7 @@
 //! What somebody else changes of the children: put right, once, and told.
 
 use super::*;
+use crate::lag_admin::{commit, produce};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_somebody_else_changes_is_put_right_once_and_told() {
@@ -65,6 +66,46 @@ async fn a_child_that_is_deleted_is_made_again() {
         })
         .await;
     assert!(operator.event("fleet", "DriftCorrected").await[0].contains("made again"));
+}
+
+/// All that waited is done, and more is expected: it would begin at zero now.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_deployment_that_is_deleted_is_made_again_with_the_size_that_it_had() {
+    let operator = Operator::start(&["events"]).await;
+    operator.play_kubelet();
+    operator.create("fleet", operator.spec("events")).await;
+    operator.condition("fleet", "Ready", "True", "Idle").await;
+    let servers = operator.kafka.bootstrap_servers();
+    produce(&servers, "events", &[0, 1, 2, 3], 500);
+    let has_pods = |deployment: &Deployment| deployment.spec.replicas > Some(0);
+    operator.object("fleet", "pods", has_pods).await;
+    operator
+        .condition("fleet", "Ready", "True", "AllReady")
+        .await;
+    let group = format!("{}.fleet", operator.namespace);
+    let done = [0, 1, 2, 3].map(|partition| (partition, 500, ""));
+    commit(&servers, &group, "events", &done);
+    wait_for("nothing to wait", async || {
+        let lag = operator.status("fleet").await.lag;
+        (lag == Some(0)).then_some(()).ok_or(format!("{lag:?}"))
+    })
+    .await;
+
+    let deployments = operator.api::<Deployment>();
+    let first = deployments.get("fleet").await.unwrap();
+    let params = DeleteParams::default();
+    deployments.delete("fleet", &params).await.unwrap();
+    let again = operator
+        .object("fleet", "another Deployment", |other: &Deployment| {
+            other.uid() != first.uid()
+        })
+        .await;
+    assert!(has_pods(&again), "{:?}", again.spec.replicas);
+    assert!(operator.event("fleet", "DriftCorrected").await[0].contains("made again"));
+    operator.rest(QUIET).await;
+    let events = operator.events("fleet").await;
+    let blames = |event: &String| event.starts_with("ResizedByOther");
+    assert!(!events.iter().any(blames), "{events:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

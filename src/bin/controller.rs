@@ -49,6 +49,9 @@ struct Args {
     /// Its pull policy: Always, IfNotPresent or Never. Default: Kubernetes' own.
     #[arg(long, env = "DROVER_WORKER_IMAGE_PULL_POLICY")]
     worker_image_pull_policy: Option<String>,
+    /// Leave it to the platform as whom workers run, as OpenShift wants it. Default: as the user of that image, by its number.
+    #[arg(long, env = "DROVER_WORKER_USER_BY_PLATFORM")]
+    worker_user_by_platform: bool,
     /// Where /livez, /readyz and /metrics answer.
     #[arg(long, env = "DROVER_ADMIN_ADDRESS", default_value_t = everywhere(ADMIN_PORT))]
     admin_address: SocketAddr,
@@ -166,6 +169,7 @@ fn settings(args: Args) -> Settings {
             // Without it the arguments were refused.
             worker_image: args.worker_image.unwrap_or_default(),
             image_pull_policy: args.worker_image_pull_policy,
+            user_by_platform: args.worker_user_by_platform,
         },
     }
 }

@@ -36,6 +36,7 @@ pub(super) fn run(args: &RenderArgs) -> anyhow::Result<ExitCode> {
     let settings = Settings {
         worker_image: args.worker_image.clone(),
         image_pull_policy: None,
+        user_by_platform: false,
     };
     let mut text = String::new();
     for document in yaml::documents(&read(&args.file)?) {

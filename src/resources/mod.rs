@@ -35,6 +35,9 @@ pub struct Settings {
     pub worker_image: String,
     /// Its pull policy; none for Kubernetes' own default.
     pub image_pull_policy: Option<String>,
+    /// Whoever admits pods says as whom they run, and refuses those that name somebody, as OpenShift does; else
+    /// what runs these images names their user.
+    pub user_by_platform: bool,
 }
 
 /// The children of a fleet, to be applied in the order of the fields.

@@ -28,7 +28,7 @@ pub(super) fn init_container(settings: &Settings, worker: &Container) -> Contain
             ..mount()
         }]),
         resources: worker.resources.as_ref().map(counted),
-        security_context: Some(security_context(Default::default())),
+        security_context: Some(security_context(Default::default(), settings)),
         ..Container::default()
     }
 }

@@ -185,7 +185,7 @@ fn container(fleet: &Fleet, config: &ReplayConfig, settings: &Settings) -> Conta
         }]),
         volume_mounts: secrets::mount(fleet).map(|mount| vec![mount]),
         resources: Some(resources(fleet)),
-        security_context: Some(security_context(Default::default())),
+        security_context: Some(security_context(Default::default(), settings)),
         ..Container::default()
     }
 }

@@ -60,7 +60,7 @@ pub(super) fn worker_container(
         security_context: Some(if is_exec {
             restricted(written_security)
         } else {
-            security_context(written_security)
+            security_context(written_security, settings)
         }),
         // A worker whose loop turns answers at once; half a minute without an answer is not load.
         liveness_probe: Some(Probe {
@@ -176,11 +176,12 @@ fn memory_text(bytes: u64) -> String {
 
 /// What Pod Security's level `restricted` asks for, a user without rights, and a root file system that
 /// nothing writes to.
-pub(super) fn security_context(written: SecurityContext) -> SecurityContext {
+pub(super) fn security_context(written: SecurityContext, settings: &Settings) -> SecurityContext {
+    let ours = (!settings.user_by_platform).then_some(NON_ROOT);
     SecurityContext {
         run_as_non_root: written.run_as_non_root.or(Some(true)),
-        run_as_user: written.run_as_user.or(Some(NON_ROOT)),
-        run_as_group: written.run_as_group.or(Some(NON_ROOT)),
+        run_as_user: written.run_as_user.or(ours),
+        run_as_group: written.run_as_group.or(ours),
         read_only_root_filesystem: written.read_only_root_filesystem.or(Some(true)),
         ..restricted(written)
     }

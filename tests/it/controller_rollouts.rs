@@ -112,6 +112,7 @@ async fn make_as_an_earlier_version(operator: &Operator, consumer: &KafkaConsume
     let settings = resources::Settings {
         worker_image: "drover.local/worker:0".to_owned(),
         image_pull_policy: None,
+        user_by_platform: false,
     };
     let desired = build(&fleet, &settings);
     let map = ConfigMap {

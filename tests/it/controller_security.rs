@@ -57,12 +57,16 @@ async fn pods_of_every_kind_of_handler_are_admitted_where_pod_security_is_restri
         dry_run: true,
         ..PostParams::default()
     };
-    for (name, document) in all() {
+    for ((name, document), user_by_platform) in all()
+        .into_iter()
+        .flat_map(|fleet| [(fleet.clone(), false), (fleet, true)])
+    {
         let consumer = typed(&with_restricted_containers(document));
         let fleet = validate(&consumer, &References::default()).unwrap();
         let settings = drover::resources::Settings {
             worker_image: "drover.local/worker:1".to_owned(),
             image_pull_policy: None,
+            user_by_platform,
         };
         let template = drover::resources::build(&fleet, &settings)
             .deployment

@@ -34,6 +34,7 @@ fn template(document: &Value, references: &References) -> PodTemplateSpec {
     let settings = Settings {
         worker_image: "drover.local/worker:dev".to_owned(),
         image_pull_policy: None,
+        user_by_platform: false,
     };
     let fleet = validate(&typed(document), references).unwrap();
     build(&fleet, &settings).deployment.spec.template

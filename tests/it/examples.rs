@@ -63,6 +63,7 @@ fn settings() -> Settings {
     Settings {
         worker_image: "drover.local/drover-worker:dev".to_owned(),
         image_pull_policy: None,
+        user_by_platform: false,
     }
 }
 

@@ -31,6 +31,7 @@ fn settings() -> Settings {
     resources::Settings {
         worker_image: "drover.local/worker:1".to_owned(),
         image_pull_policy: None,
+        user_by_platform: false,
     }
 }
 

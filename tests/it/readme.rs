@@ -89,6 +89,7 @@ fn the_variables_in_the_document_on_tracing_reach_the_worker() {
     let settings = Settings {
         worker_image: "drover.local/drover-worker:dev".to_owned(),
         image_pull_policy: None,
+        user_by_platform: false,
     };
     let pod = build(&fleet, &settings).deployment.spec.template;
     let containers = pod.spec.unwrap().containers;

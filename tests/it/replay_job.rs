@@ -349,7 +349,25 @@ pub fn settings() -> Settings {
     Settings {
         worker_image: "drover.local/worker:1".to_owned(),
         image_pull_policy: None,
+        user_by_platform: false,
     }
+}
+
+#[test]
+fn the_user_of_a_replay_is_left_to_the_platform_where_that_says_it() {
+    let users = |user_by_platform| {
+        let settings = Settings {
+            user_by_platform,
+            ..settings()
+        };
+        let fleet = validate(&typed(&http_url()), &References::default()).unwrap();
+        let job = replay_job(&fleet, &owner("again"), &config(), &settings);
+        let pod = job.spec.unwrap().template.spec.unwrap();
+        let context = pod.containers[0].security_context.as_ref().unwrap();
+        assert_eq!(context.run_as_non_root, Some(true));
+        context.run_as_user
+    };
+    assert_eq!((users(false), users(true)), (Some(65532), None));
 }
 
 /// What Drover makes is admitted where the level is `restricted`, whatever the fleet.

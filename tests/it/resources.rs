@@ -20,12 +20,16 @@ fn fleet(document: &Value) -> Fleet {
     validate(&typed(document), &References::default()).unwrap()
 }
 
-fn children(document: &Value) -> Desired {
-    let settings = Settings {
+fn settings() -> Settings {
+    Settings {
         worker_image: "drover.local/worker:dev".to_owned(),
         image_pull_policy: Some("IfNotPresent".to_owned()),
-    };
-    build(&fleet(document), &settings)
+        user_by_platform: false,
+    }
+}
+
+fn children(document: &Value) -> Desired {
+    build(&fleet(document), &settings())
 }
 
 fn pod(document: &Value) -> PodSpec {
@@ -382,6 +386,43 @@ fn a_pod_that_is_only_ours_is_restricted() {
         assert_eq!(capabilities.drop.as_deref(), Some(&["ALL".to_owned()][..]));
         assert_eq!(capabilities.add, None);
     }
+}
+
+/// An id that is named is refused where the platform gives each namespace its own.
+#[test]
+fn the_user_is_left_to_the_platform_where_that_says_it() {
+    let settings = Settings {
+        user_by_platform: true,
+        ..settings()
+    };
+    for (_, mut document) in all() {
+        let containers = document.pointer_mut("/spec/template/spec/containers");
+        let containers = containers.and_then(Value::as_array_mut).into_iter();
+        for container in containers.flatten() {
+            container["securityContext"] = Value::Null;
+        }
+        let deployment = build(&fleet(&document), &settings).deployment;
+        let pod = deployment.spec.template.spec.unwrap();
+        let beside = pod.init_containers.iter().flatten();
+        for container in pod.containers.iter().chain(beside) {
+            let context = container.security_context.clone().unwrap_or_default();
+            assert_eq!((context.run_as_user, context.run_as_group), (None, None));
+        }
+    }
+    // Not root all the same; and what a template says counts.
+    let named = json!([{ "name": "worker", "securityContext": { "runAsUser": 1000 } }]);
+    let document = with(http_url(), "/spec/template/spec/containers", named);
+    let deployment = build(&fleet(&document), &settings).deployment;
+    let pod = deployment.spec.template.spec.unwrap();
+    let context = pod.containers[0].security_context.as_ref().unwrap();
+    assert_eq!(
+        (
+            context.run_as_user,
+            context.run_as_group,
+            context.run_as_non_root
+        ),
+        (Some(1000), None, Some(true))
+    );
 }
 
 #[test]

@@ -33,6 +33,11 @@ const TABLE: &[(&str, &str, &str)] = &[
         "+Role drover-controller /metadata/namespace \"shop\"",
     ),
     (
+        "userByPlatform",
+        "true",
+        "+Deployment drover-controller ENV/DROVER_WORKER_USER_BY_PLATFORM/value \"true\"",
+    ),
+    (
         "controller.image.repository",
         r#""example.com/c""#,
         "+Deployment drover-controller POD/spec/containers/controller/image \"example.com/c:",

@@ -123,6 +123,37 @@ fn what_is_asked_for_is_there_and_what_is_not_is_not() {
     assert_eq!(value("HTTPS_PROXY"), Some(json!("http://proxy:1")));
 }
 
+/// As for OpenShift, which admits no pod that names a user but one of its namespace's own.
+#[test]
+fn no_pod_of_the_chart_names_a_user_where_the_platform_says_it() {
+    let users = |by_platform: &str| -> Vec<Value> {
+        let objects = rendered(&[
+            "--set",
+            "test.kafka.bootstrapServers=kafka:9092",
+            "--set",
+            by_platform,
+        ]);
+        let specs = objects.iter().filter_map(|object| match &object["kind"] {
+            Value::String(kind) if kind == "Deployment" => {
+                Some(&object["spec"]["template"]["spec"])
+            }
+            Value::String(kind) if kind == "Pod" => Some(&object["spec"]),
+            _ => None,
+        });
+        let of = |spec: &Value| {
+            let context = &spec["securityContext"];
+            assert_eq!(context["runAsNonRoot"], true, "{spec}");
+            json!([context["runAsUser"], context["runAsGroup"]])
+        };
+        specs.map(of).collect()
+    };
+    assert_eq!(
+        users("userByPlatform=false"),
+        vec![json!([65532, 65532]); 2]
+    );
+    assert_eq!(users("userByPlatform=true"), vec![json!([null, null]); 2]);
+}
+
 #[test]
 fn the_hosts_that_tokens_may_come_from_reach_the_controller() {
     let hosts = |options: &[&str]| {

@@ -120,6 +120,7 @@ impl Operator {
             children: resources::Settings {
                 worker_image: "drover.local/worker:1".to_owned(),
                 image_pull_policy: None,
+                user_by_platform: false,
             },
         };
         let stop = CancellationToken::new();

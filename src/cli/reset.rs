@@ -14,6 +14,7 @@ use std::process::ExitCode;
 
 use anyhow::{anyhow, bail, ensure};
 use clap::Args;
+use kube::ResourceExt;
 use serde_json::{Value, json};
 
 use super::connection::{Connection, ConnectionArgs};
@@ -37,6 +38,10 @@ pub struct ResetArgs {
     /// Where to go on: earliest, latest, at a time (2h ago, or 2026-11-01T06:00:00Z), or at an offset of a partition
     #[arg(long, value_name = "WHERE")]
     to: To,
+    /// A consumer group that is no KafkaConsumer's, of any program, with --bootstrap and --topic; with -f one that reads
+    /// the same topics, such as that of drover dev
+    #[arg(long)]
+    group: Option<String>,
     /// Of this topic only; default are all that the KafkaConsumer consumes
     #[arg(long)]
     topic: Option<String>,
@@ -54,12 +59,12 @@ pub struct ResetArgs {
     output: Format,
 }
 
-/// Sets the offsets of a KafkaConsumer's group.
+/// Sets the offsets of a group, a KafkaConsumer's or another one.
 ///
 /// # Errors
 /// In one line with its remedy; nothing is written then.
 pub async fn run(args: ResetArgs) -> anyhow::Result<ExitCode> {
-    let (fleet, connection) = Fleet::find(&args.connection).await?;
+    let (fleet, connection) = Fleet::find(&args.connection, args.group.as_deref()).await?;
     let connection = match args.dry_run {
         true => connection.said_where(),
         false => {
@@ -124,8 +129,14 @@ pub async fn run(args: ResetArgs) -> anyhow::Result<ExitCode> {
 
 /// What the arguments mean for this KafkaConsumer.
 fn wanted(args: &ResetArgs, fleet: &Fleet) -> anyhow::Result<Wanted> {
-    let name = &fleet.name;
-    let mut topics = fleet.consumer.spec.consumed_topics();
+    let (name, mut topics) = match &fleet.consumer {
+        Some(consumer) => (consumer.name_any(), consumer.spec.consumed_topics()),
+        None => (fleet.name.clone(), args.topic.iter().cloned().collect()),
+    };
+    ensure!(
+        !topics.is_empty(),
+        "a group alone does not say of which topic; add --topic"
+    );
     let list = topics.join(", ");
     if let Some(topic) = &args.topic {
         ensure!(
@@ -161,8 +172,10 @@ fn confirm(fleet: &Fleet, connection: &Connection, steps: &[Step]) -> anyhow::Re
     write!(err, "{}", step::table(steps, output::width()))?;
     write!(
         err,
-        "Set the offsets of group {} at {}? Write the KafkaConsumer's name to go on: ",
-        fleet.group, connection.bootstrap
+        "Set the offsets of group {} at {}? Write {} to go on: ",
+        fleet.group,
+        connection.bootstrap,
+        fleet.to_confirm()
     )?;
     err.flush()?;
     let mut answer = String::new();
@@ -228,17 +241,18 @@ async fn tell(
         };
         let count = |steps: usize| u64::try_from(steps).unwrap_or(u64::MAX);
         let set = part_are(count(done.len()), count(steps.len()), "partition");
-        let (group, resume) = (&fleet.group, fleet.resume());
+        let (group, go_on) = (&fleet.group, fleet.go_on());
         let rest = match done.len() < steps.len() {
             true => {
                 ", and the rest stay where they were: mend what is said of them and do it again, or"
             }
             false => ";",
         };
-        format!("{table}{set} set in group {group}{rest} let it go on: {resume}\n")
+        format!("{table}{set} set in group {group}{rest} {go_on}\n")
     };
     args.output.print(|| value(wanted, steps, true), text)?;
-    let Some(cluster) = fleet.cluster.as_ref().filter(|_| !done.is_empty()) else {
+    let there = fleet.cluster.as_ref().zip(fleet.consumer.as_ref());
+    let Some((cluster, consumer)) = there.filter(|_| !done.is_empty()) else {
         return Ok(());
     };
     let by = whoami(cluster).await;
@@ -258,7 +272,7 @@ async fn tell(
             moved.collect::<Vec<_>>().join(", ")
         ),
     };
-    if let Err(error) = event::tell(cluster, &fleet.consumer, announcement).await {
+    if let Err(error) = event::tell(cluster, consumer, announcement).await {
         eprintln!(
             "drover: the offsets are set, and no event could be written of it: {error}; let your role create events in events.k8s.io"
         );

@@ -300,6 +300,48 @@ async fn nothing_is_written_under_a_fleet_that_may_commit() {
     assert_eq!(stage.committed().await, at([0, 0]));
 }
 
+/// Of any program, or of `drover dev`, whose group no KafkaConsumer names.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_group_of_no_kafka_consumer_is_set_by_its_name() {
+    let mut stage = Stage::of("reset-group").await;
+    stage.commit(&[(0, 2, ""), (1, 2, "")]);
+    stage.document["spec"]["groupId"] = json!("another");
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("orders.yaml");
+    std::fs::write(&file, stage.document.to_string()).unwrap();
+    let file = file.to_str().unwrap();
+    let topic = stage.topic.as_str();
+    let by_name = ["--bootstrap", stage.servers, "--group", topic, "-y"];
+    let of_file = ["-f", file, "--group", topic, "-y"];
+    let reset =
+        |of: &[&str], arguments: &[&str]| stage.drover(&[of, arguments].concat()).output().unwrap();
+
+    let member = stage.member();
+    for of in [&by_name, &of_file] {
+        let error = failed(&reset(of, &["--topic", topic, "--to", "earliest"]));
+        for part in ["has 1 member (a-laptop)", "stop them first"] {
+            assert!(error.contains(part), "{error}");
+        }
+    }
+    drop(member);
+    stage.until_nobody_is_in_the_group().await;
+    let error = failed(&reset(&by_name, &["--to", "earliest"]));
+    assert!(error.contains("add --topic"), "{error}");
+    let error = failed(&stage.reset(&["--group", topic, "--to", "earliest", "-y"]));
+    assert!(error.contains("leave --group away"), "{error}");
+    assert_eq!(stage.committed().await, at([2, 2]));
+
+    let output = reset(&by_name, &["--topic", topic, "--to", "latest"]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    let done = format!("set in group {topic}; start again what reads in it");
+    assert!(text.contains(&done), "{text}");
+    assert_eq!(stage.committed().await, at([5, 5]));
+    let output = reset(&of_file, &["--to", "earliest"]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains(&done), "{text}");
+    assert_eq!(stage.committed().await, at([0, 0]));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_group_that_does_not_exist_gets_its_offsets() {
     let stage = Stage::of("reset-new").await;

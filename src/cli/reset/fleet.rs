@@ -13,13 +13,17 @@ use crate::plural::noun;
 /// Members that are named.
 const NAMED: usize = 3;
 
-/// A KafkaConsumer of a cluster, or of a file.
+/// A KafkaConsumer of a cluster or of a file, or a group of something else.
 pub(super) struct Fleet {
     /// Where it is; none of a file.
     pub cluster: Option<Cluster>,
-    pub consumer: KafkaConsumer,
+    /// None where only a group is named.
+    pub consumer: Option<KafkaConsumer>,
+    /// The KafkaConsumer's; the group's where that is named by itself.
     pub name: String,
     pub group: String,
+    /// The group is named by itself: whoever is in it, it is no KafkaConsumer's pods.
+    by_group: bool,
     /// What a command in a message needs behind its name.
     here: String,
 }
@@ -29,11 +33,19 @@ impl Fleet {
     ///
     /// # Errors
     /// In one line with its remedy.
-    pub async fn find(args: &ConnectionArgs) -> anyhow::Result<(Self, Connection)> {
+    pub async fn find(
+        args: &ConnectionArgs,
+        group: Option<&str>,
+    ) -> anyhow::Result<(Self, Connection)> {
         let (cluster, connection) = match (&args.file, &args.name) {
-            (None, None) => {
+            (None, None) if group.is_none() => {
                 bail!(
-                    "no KafkaConsumer is named; the offsets of its group are set: name it, or give its file with -f"
+                    "no KafkaConsumer is named; the offsets of its group are set: name it, or give its file with -f; or name a group with --group and --topic"
+                )
+            }
+            (None, Some(name)) if group.is_some() => {
+                bail!(
+                    "KafkaConsumer {name} says its group; leave --group away, or, to set those of another group, name no KafkaConsumer and add --bootstrap and --topic"
                 )
             }
             (None, Some(name)) => {
@@ -42,18 +54,22 @@ impl Fleet {
                 let connection = args.to(&cluster, consumer).await?;
                 (Some(cluster), connection)
             }
-            (Some(_), _) => (None, args.resolve().await?),
+            (Some(_) | None, _) => (None, args.resolve().await?),
         };
-        let Some(consumer) = connection.consumer.clone() else {
+        let consumer = connection.consumer.clone();
+        // Of a file with --group only the topics count, and how Kafka is reached.
+        let named = consumer.as_ref().filter(|_| group.is_none());
+        let Some(group) = group.map(str::to_owned).or(named.map(group_id)) else {
             bail!("no KafkaConsumer is named; name it, or give its file with -f");
         };
         let namespace = match &cluster {
             Some(cluster) => Some(cluster.namespace.clone()),
-            None => consumer.namespace(),
+            None => named.and_then(ResourceExt::namespace),
         };
         let fleet = Self {
-            name: consumer.name_any(),
-            group: group_id(&consumer),
+            name: named.map_or_else(|| group.clone(), ResourceExt::name_any),
+            by_group: named.is_none(),
+            group,
             here: namespace.map_or_else(String::new, |namespace| format!(" -n {namespace}")),
             cluster,
             consumer,
@@ -61,9 +77,20 @@ impl Fleet {
         Ok((fleet, connection))
     }
 
-    /// The command that lets it go on.
-    pub fn resume(&self) -> String {
-        format!("drover resume {}{}", self.name, self.here)
+    /// What is to be written before offsets are.
+    pub fn to_confirm(&self) -> &'static str {
+        match self.by_group {
+            true => "the group's name",
+            false => "the KafkaConsumer's name",
+        }
+    }
+
+    /// What lets it go on.
+    pub fn go_on(&self) -> String {
+        match self.by_group {
+            true => "start again what reads in it".to_owned(),
+            false => format!("let it go on: drover resume {}{}", self.name, self.here),
+        }
     }
 
     /// Why its offsets cannot be set now, and what to do; nothing where they can.
@@ -128,6 +155,9 @@ impl Fleet {
         };
         let group = &self.group;
         let remedy = match self.cluster {
+            None if self.by_group => {
+                "stop them first; if they are pods of a KafkaConsumer, name that instead of its group".to_owned()
+            }
             // It is paused, or that had been said.
             Some(_) => format!(
                 "wait until drover status {name}{here} says Paused and no pod is left; members that are no pods of it have to be stopped where they run",
@@ -166,8 +196,9 @@ mod tests {
             cluster: None,
             name: "orders".to_owned(),
             group: group_id(&consumer),
+            by_group: false,
             here: " -n shop".to_owned(),
-            consumer,
+            consumer: Some(consumer),
         };
         let one = fleet.busy(&["orders-a"]);
         for part in [

@@ -194,6 +194,9 @@ pub struct Content {
     /// Its key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
+    /// Bytes of the key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key_bytes: Option<usize>,
     /// Its value; not there for a tombstone, and where values are not to be told.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub value: Option<String>,

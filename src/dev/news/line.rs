@@ -8,8 +8,8 @@ use crate::api::Span;
 use crate::plural::noun;
 use crate::worker::delivery::answer::class;
 
-/// The most characters of a value in a line.
-const VALUE: usize = 100;
+/// The most characters of a key, or of a value, in a line.
+const SHOWN: usize = 100;
 
 impl News {
     /// For people; without a line's end, and without anything that a terminal would obey.
@@ -252,25 +252,31 @@ fn several(count: u64, what: &str) -> String {
 }
 
 fn shown(content: &Content) -> String {
-    let mut text = match &content.key {
-        Some(key) => format!("key {}  ", tame(key)),
-        None => String::new(),
-    };
+    let mut text = String::new();
+    if let Some(key) = &content.key {
+        let (begin, is_all) = beginning(key);
+        let _ = match content.key_bytes.filter(|_| !is_all) {
+            Some(bytes) => write!(text, "key {begin} ({bytes} bytes)  "),
+            None => write!(text, "key {begin}  "),
+        };
+    }
     match (&content.value, content.bytes) {
         (_, None) => text.push_str("tombstone"),
-        (Some(value), Some(_)) if !content.base64 => {
-            let mut characters = value.chars();
-            let begin: String = characters.by_ref().take(VALUE).collect();
-            text.push_str(&tame(&begin));
-            if characters.next().is_some() {
-                text.push('…');
-            }
-        }
+        (Some(value), Some(_)) if !content.base64 => text.push_str(&beginning(value).0),
         (_, Some(bytes)) => {
             let _ = write!(text, "{bytes} bytes");
         }
     }
     text
+}
+
+/// As much of a text as a line shows, and whether that is all of it.
+fn beginning(text: &str) -> (String, bool) {
+    let mut characters = text.chars();
+    let begin: String = characters.by_ref().take(SHOWN).collect();
+    let is_all = characters.next().is_none();
+    let dots = if is_all { "" } else { "…" };
+    (format!("{}{dots}", tame(&begin)), is_all)
 }
 
 /// What a terminal would obey, as it is written in programs.

@@ -279,6 +279,7 @@ fn content(record: &Record, values: bool) -> Content {
     };
     Content {
         key: record.key.as_deref().map(text),
+        key_bytes: record.key.as_deref().map(<[u8]>::len),
         value: value.filter(|_| values).map(shown),
         base64: values && !is_text,
         bytes: value.map(<[u8]>::len),

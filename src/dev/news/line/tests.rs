@@ -30,6 +30,34 @@ fn a_value_is_short_and_nothing_that_a_terminal_obeys() {
 }
 
 #[test]
+fn of_a_long_key_the_beginning_is_shown_and_how_long_it_is() {
+    let line = |key: String, bytes| {
+        let content = Content {
+            key: Some(key),
+            key_bytes: Some(bytes),
+            value: Some("v".to_owned()),
+            bytes: Some(1),
+            ..Content::default()
+        };
+        News::Record {
+            place: place(),
+            attempt: 1,
+            content: Some(content),
+        }
+        .text()
+    };
+    let begin = "k".repeat(100);
+    assert_eq!(
+        line("k".repeat(1 << 20), 1 << 20),
+        format!("orders/2@7  key {begin}… (1048576 bytes)  v")
+    );
+    assert_eq!(
+        line(begin.clone(), 100),
+        format!("orders/2@7  key {begin}  v")
+    );
+}
+
+#[test]
 fn no_value_is_not_an_empty_one() {
     let line = |value: Option<&str>, bytes| {
         let content = Content {

@@ -93,13 +93,24 @@ impl Producer {
         );
         match self.inner.client().fatal_error() {
             Some((code, text)) if given_up => in_words(code, &text),
-            _ => error.to_string(),
+            _ => refused(error),
         }
     }
 
     /// Waits for what is on its way. It **blocks**: for a thread of its own.
     pub fn flush(&self, timeout: Duration) -> Result<(), KafkaError> {
         self.inner.flush(timeout)
+    }
+}
+
+/// Why a record was not taken. Short, as a report has little room; the likeliest first.
+fn refused(error: &KafkaError) -> String {
+    match error.rdkafka_error_code() {
+        // Of a topic that it had seen and finds no more it says no other word.
+        Some(RDKafkaErrorCode::MessageTimedOut) => {
+            "MessageTimedOut: the topic may be gone; look whether it is there, with a leader and enough replicas in sync".to_owned()
+        }
+        _ => error.to_string(),
     }
 }
 
@@ -129,5 +140,22 @@ impl ClientContext for Context {
 
     fn error(&self, error: KafkaError, reason: &str) {
         debug!(%error, reason, "Kafka producer");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_that_nobody_took_in_time_is_told_with_where_to_look() {
+        let of = |code| refused(&KafkaError::MessageProduction(code));
+        let late = of(RDKafkaErrorCode::MessageTimedOut);
+        for part in ["MessageTimedOut", "may be gone", "enough replicas"] {
+            assert!(late.contains(part), "{late}");
+        }
+        let large = of(RDKafkaErrorCode::MessageSizeTooLarge);
+        assert!(large.contains("MessageSizeTooLarge"), "{large}");
+        assert!(!large.contains("gone"), "{large}");
     }
 }

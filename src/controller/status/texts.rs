@@ -157,6 +157,9 @@ pub(super) fn stalled_text(facts: &Facts<'_>, record: &StuckRecord, count: usize
             "no record is passed over without your word: to begin anew, {}",
             reset(facts, record, &Place::Oldest)
         ),
+        _ if error.starts_with("DeadLetter") && error.contains("MessageTimedOut") => {
+            "nobody takes the copy: look whether the dead-letter topic is still there (DeadLetterWritable says what is known of it), with a leader and enough replicas in sync; then it goes on by itself".to_owned()
+        }
         _ if error.starts_with("DeadLetter") => {
             "it goes on by itself once the dead-letter topic takes the copy".to_owned()
         }

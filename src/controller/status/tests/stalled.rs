@@ -157,6 +157,21 @@ fn a_misconfigured_handler_is_not_answered_with_a_dead_letter_topic() {
 }
 
 #[test]
+fn a_copy_that_nobody_takes_is_told_with_where_to_look() {
+    let mut day = Day::good();
+    day.sample = Some(sample(Some(report::Stuck {
+        offset: 4,
+        attempts: 5,
+        error: "DeadLetter write to dead-letter topic dlq: MessageTimedOut: the topic may be gone"
+            .to_owned(),
+    })));
+    let (.., message) = condition(&day.status(), "Stalled");
+    for part in ["still there", "DeadLetterWritable", "goes on by itself"] {
+        assert!(message.contains(part), "{message}");
+    }
+}
+
+#[test]
 fn a_partition_that_cannot_be_read_on_is_told_with_what_it_takes() {
     for (error, reason, remedies) in [
         (

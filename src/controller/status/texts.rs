@@ -166,8 +166,11 @@ pub(super) fn stalled_text(facts: &Facts<'_>, record: &StuckRecord, count: usize
         _ if error == "Protocol" => {
             "the handler does not answer in what spec.handler.http.protocol says: set that to Http1, or let the handler speak HTTP/2 without TLS (h2c, prior knowledge)".to_owned()
         }
+        _ if error == "Redirect 304" => {
+            "that says that nothing has changed, which a POST does not ask, and no dead letter is made of it: something before the handler, such as a cache, answers; let POSTs through to it, or let it answer 2xx".to_owned()
+        }
         _ if error.starts_with("Redirect") => {
-            "redirects are not followed, since a redirected POST loses its body, and no dead letter is made of it: set spec.handler.http.url to where it leads".to_owned()
+            "redirects are not followed, since a redirected POST loses its body, and no dead letter is made of it: set spec.handler.http.url to where it leads, as the worker's log says; if that is a login, name spec.handler.http.authorizationSecret".to_owned()
         }
         _ if error.starts_with("UnknownResult") => {
             "the handler's answer is none that is known, and no dead letter is made of it: the worker's log has it; mend the handler and it goes on by itself".to_owned()

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use http::header::{CONTENT_ENCODING, RETRY_AFTER};
+use http::header::{CONTENT_ENCODING, LOCATION, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, StatusCode};
 use jiff::Timestamp;
 use jiff::civil::DateTime;
@@ -62,6 +62,8 @@ pub mod class {
 
 /// Characters of a failure's message, at most.
 const MESSAGE: usize = 200;
+/// Of them, for where a redirect leads.
+const PLACE: usize = 60;
 
 /// A failure, its message cut to what a report may carry.
 pub fn failure(class: &'static str, status: Option<u16>, message: &str) -> Failure {
@@ -191,16 +193,39 @@ pub fn verdict(
         300..=399 => Verdict::Misconfigured(failure(
             class::REDIRECT,
             Some(status.as_u16()),
-            &format!(
-                "the handler answered {} and redirects are not followed, since a redirected POST loses its body; set the handler's URL to where it leads",
-                status.as_u16()
-            ),
+            &redirect(status, headers),
         )),
         429 | 503 => slow_down(class::STATUS),
         400..=407 | 409..=499 => Verdict::Reject(because(class::STATUS)),
         // What is no class of status is as a 5xx (RFC 9110, section 15).
         _ => Verdict::Retry(because(class::STATUS)),
     }
+}
+
+/// What to do about a 3xx.
+fn redirect(status: StatusCode, headers: &HeaderMap) -> String {
+    let code = status.as_u16();
+    if status == StatusCode::NOT_MODIFIED {
+        return format!(
+            "the handler answered {code}: nothing has changed. A POST does not ask that, so something before it, such as a cache, answers; let POSTs through to the handler, or let it answer 2xx"
+        );
+    }
+    match leads_to(headers) {
+        Some(place) => format!(
+            "the handler answered {code} to {place}; redirects are not followed, since a redirected POST loses its body: set the handler's URL to where it leads"
+        ),
+        None => format!(
+            "the handler answered {code} and not where to; look what answers there, such as a proxy or a cache, or let the handler answer 2xx"
+        ),
+    }
+}
+
+/// Where a redirect leads, without what may hold a secret.
+fn leads_to(headers: &HeaderMap) -> Option<String> {
+    let location = headers.get(LOCATION)?.to_str().ok()?;
+    let place = location.split(['?', '#']).next()?;
+    let is_plain = !place.is_empty() && !place.contains('@');
+    is_plain.then(|| place.chars().take(PLACE).collect())
 }
 
 /// The one word that `Drover-Result` says, however often: several lines, or a list, mean the same to HTTP (RFC 9110, section

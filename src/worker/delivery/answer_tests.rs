@@ -53,6 +53,35 @@ fn each_status_means_what_the_reference_says() {
 }
 
 #[test]
+fn a_redirect_says_where_it_leads_and_one_that_leads_nowhere_what_to_look_at() {
+    let message = |status: u16, location: Option<&'static str>| {
+        let headers: Vec<_> = location.iter().map(|to| ("location", *to)).collect();
+        match answer(status, &headers) {
+            Verdict::Misconfigured(failure) => failure.message,
+            verdict => panic!("{}", word(&verdict)),
+        }
+    };
+    let to = message(302, Some("https://shop/login?state=secret#a"));
+    assert!(to.contains("302 to https://shop/login; "), "{to}");
+    assert!(
+        to.ends_with("set the handler's URL to where it leads"),
+        "{to}"
+    );
+    let long = "/a-rather-long-path/of-sixty-characters/and-many-more-of-them/of-no-use";
+    assert!(message(308, Some(long)).ends_with("to where it leads"));
+    for nowhere in [None, Some(""), Some("https://me:secret@shop/")] {
+        let text = message(301, nowhere);
+        assert!(text.contains("301 and not where to"), "{text}");
+        assert!(!text.contains("secret"), "{text}");
+    }
+    let cached = message(304, None);
+    for part in ["304", "a cache", "2xx"] {
+        assert!(cached.contains(part), "{cached}");
+    }
+    assert!(!cached.contains("where it leads"), "{cached}");
+}
+
+#[test]
 fn drover_result_overrides_the_status() {
     for (result, meaning) in [
         ("done", "done"),

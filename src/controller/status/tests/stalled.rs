@@ -142,6 +142,7 @@ fn a_misconfigured_handler_is_not_answered_with_a_dead_letter_topic() {
     day.fleet = fleet(json!({ "delivery": { "deadLetter": { "topic": "dlq" } } }));
     for (error, remedy) in [
         ("Redirect 302", "set spec.handler.http.url"),
+        ("Redirect 304", "such as a cache, answers"),
         ("UnknownResult 200", "the handler's answer is none"),
     ] {
         day.sample = Some(sample(Some(report::Stuck {

@@ -137,6 +137,9 @@ pub enum News {
     Breaker {
         /// It has stopped.
         open: bool,
+        /// Why; not there where it goes on.
+        #[serde(flatten)]
+        why: Option<Broken>,
     },
     /// The file is gone, or cannot be read; what runs goes on.
     FileGone {
@@ -221,6 +224,18 @@ pub struct Failed {
     pub status: Option<u16>,
     /// For people.
     pub message: String,
+}
+
+/// What opened the breaker.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Broken {
+    /// So many records would be dead-lettered.
+    pub bad: u32,
+    /// Of so many.
+    pub of: u32,
+    /// What the last of them ended with.
+    #[serde(flatten)]
+    pub failure: Failed,
 }
 
 /// What was done in all.

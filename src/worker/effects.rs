@@ -154,20 +154,26 @@ impl Loop {
             }
             Effect::BreakerOpened { bad, of, failure } => {
                 self.metrics.breaker_open.set(1);
-                self.show(&Sight::Breaker(true));
+                self.show(&Sight::BreakerOpened {
+                    bad,
+                    of,
+                    failure: &failure,
+                });
                 let Failure { class, message, .. } = failure;
                 warn!(
                     bad,
                     of,
                     class,
                     message,
-                    "too many records would be dead-lettered: none is, and they are tried one at a time until the handler takes them; mend it"
+                    "the breaker is open: too many records would be dead-lettered, so none is, and records are tried one at a time until the handler takes them; those not tried yet wait as well; mend it"
                 );
             }
             Effect::BreakerClosed => {
                 self.metrics.breaker_open.set(0);
-                self.show(&Sight::Breaker(false));
-                info!("the handler takes records again; what fails is dead-lettered");
+                self.show(&Sight::BreakerClosed);
+                info!(
+                    "the breaker is closed: the handler takes records again, and what fails is dead-lettered"
+                );
             }
             Effect::Unstalled { partition, offset } => {
                 info!(%partition, %offset, "no longer stalled");

@@ -83,8 +83,17 @@ pub enum Sight<'a> {
         /// The record.
         offset: Offset,
     },
-    /// Too many records would be dead-lettered: none is for now (true), or again (false).
-    Breaker(bool),
+    /// Too many records would be dead-lettered: none is for now.
+    BreakerOpened {
+        /// So many would be.
+        bad: u32,
+        /// Of so many.
+        of: u32,
+        /// What the last of them ended with.
+        failure: &'a Failure,
+    },
+    /// Records are dead-lettered again.
+    BreakerClosed,
 }
 
 /// Who is told of every [`Sight`], in the worker's own thread: it must not take long.

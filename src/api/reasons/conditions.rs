@@ -361,7 +361,7 @@ pub const ALL: &[Condition] = &[
                     ),
                     reason(
                         "BreakerOpen",
-                        "too many records would be dead-lettered: none is, they are tried one at a time",
+                        "the breaker is open: too many records would be dead-lettered, so none is; they are tried one at a time, and those not tried yet wait as well",
                         "mend the handler and it goes on by itself; or raise spec.delivery.deadLetter.breaker.percent",
                     ),
                     reason(

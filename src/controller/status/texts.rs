@@ -136,7 +136,7 @@ pub(super) fn stalled_text(facts: &Facts<'_>, record: &StuckRecord, count: usize
     }
     let remedy = match stalled_reason(record) {
         unread::BREAKER_OPEN => {
-            "none is dead-lettered meanwhile: they are tried one at a time and go on by themselves once the handler takes them; mend it, or raise spec.delivery.deadLetter.breaker.percent".to_owned()
+            "the breaker is open: none is dead-lettered, and records are tried one at a time, so that those not tried yet wait as well; all go on by themselves once the handler takes them: mend it, or raise spec.delivery.deadLetter.breaker.percent".to_owned()
         }
         unread::RETRIES_FULL => {
             "its partition has no room for more of them, so that other records are tried one at a time: mend the handler and it goes on by itself; shorten spec.delivery.retry.then where so many fail".to_owned()

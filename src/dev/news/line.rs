@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-use super::{Content, Encrypts, Failed, News, Place, Summary};
+use super::{Broken, Content, Encrypts, Failed, News, Place, Summary};
 use crate::api::Span;
 use crate::plural::noun;
 use crate::worker::delivery::answer::class;
@@ -140,12 +140,18 @@ impl News {
                 )
             }
             Self::Unstalled { place } => format!("{place}  no longer stalled"),
-            Self::Breaker { open: true } => {
-                "too many would be dead-lettered: none is until the handler takes records again"
-                    .to_owned()
+            Self::Breaker { open: true, why } => {
+                let why = why.as_ref().map_or_else(String::new, |why| {
+                    let Broken { bad, of, failure } = why;
+                    format!(" ({bad} of {of}, the last with {})", failure.words())
+                });
+                format!(
+                    "the breaker is open: too many records would be dead-lettered{why}, so none is, and records are tried one at a time until the handler takes them; those not tried yet wait as well"
+                )
             }
-            Self::Breaker { open: false } => {
-                "the handler takes records again; what fails is dead-lettered".to_owned()
+            Self::Breaker { open: false, .. } => {
+                "the breaker is closed: the handler takes records again, and what fails is dead-lettered"
+                    .to_owned()
             }
             Self::FileGone { file } => format!(
                 "{file} is gone or cannot be read: the worker goes on as it was, and begins anew when it is back and says something else"

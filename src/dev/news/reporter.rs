@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 
-use super::{Content, Failed, News, Place, Summary};
+use super::{Broken, Content, Failed, News, Place, Summary};
 use crate::dev::Teller;
 use crate::engine::{DeadLetterReason, Failure, Verdict};
 use crate::topic::{Offset, TopicPartition};
@@ -193,7 +193,18 @@ impl Book {
                 self.stalled.remove(&place);
                 News::Unstalled { place }
             }
-            Sight::Breaker(open) => News::Breaker { open: *open },
+            Sight::BreakerOpened { bad, of, failure } => News::Breaker {
+                open: true,
+                why: Some(Broken {
+                    bad: *bad,
+                    of: *of,
+                    failure: Failed::from(*failure),
+                }),
+            },
+            Sight::BreakerClosed => News::Breaker {
+                open: false,
+                why: None,
+            },
         })
     }
 

@@ -173,6 +173,25 @@ fn a_copy_that_nobody_takes_is_told_with_where_to_look() {
 }
 
 #[test]
+fn an_open_breaker_is_told_by_its_name_and_that_all_others_wait() {
+    let mut day = Day::good();
+    day.sample = Some(sample(Some(report::Stuck {
+        offset: 4,
+        attempts: 0,
+        error: "BreakerOpen 50 of 60 records would be dead-lettered: HttpStatus 400".to_owned(),
+    })));
+    let (_, reason, message) = condition(&day.status(), "Stalled");
+    assert_eq!(reason, "BreakerOpen");
+    for part in [
+        "HttpStatus 400; the breaker is open: ",
+        "those not tried yet wait as well",
+        "breaker.percent",
+    ] {
+        assert!(message.contains(part), "{message}");
+    }
+}
+
+#[test]
 fn a_partition_that_cannot_be_read_on_is_told_with_what_it_takes() {
     for (error, reason, remedies) in [
         (

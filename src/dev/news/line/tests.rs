@@ -153,6 +153,47 @@ fn a_stall_that_costs_no_attempt_counts_none() {
 }
 
 #[test]
+fn an_open_breaker_is_told_by_its_name_with_its_cause_and_that_all_others_wait() {
+    let open = News::Breaker {
+        open: true,
+        why: Some(Broken {
+            bad: 49,
+            of: 60,
+            failure: Failed {
+                class: "HttpStatus",
+                status: Some(400),
+                message: "400 Bad Request".to_owned(),
+            },
+        }),
+    };
+    let text = open.text();
+    for part in [
+        "the breaker is open: ",
+        "(49 of 60, the last with HttpStatus: 400 Bad Request)",
+        "those not tried yet wait as well",
+    ] {
+        assert!(text.contains(part), "{text}");
+    }
+    let json = serde_json::to_value(&open).unwrap();
+    assert_eq!(json["event"], "breaker");
+    assert_eq!(
+        (json["open"].clone(), json["of"].clone()),
+        (true.into(), 60.into())
+    );
+    assert_eq!(json["class"], "HttpStatus");
+    let closed = News::Breaker {
+        open: false,
+        why: None,
+    };
+    assert!(closed.text().starts_with("the breaker is closed: "));
+    let json = serde_json::to_value(&closed).unwrap();
+    assert_eq!(
+        json,
+        serde_json::json!({ "event": "breaker", "open": false })
+    );
+}
+
+#[test]
 fn a_handler_that_is_not_there_does_not_ask_for_less() {
     let waits = |class| {
         News::Answer {

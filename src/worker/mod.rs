@@ -117,6 +117,9 @@ pub enum Error {
     Fenced(String),
 }
 
+/// Threads for calls that block; each that is used costs memory. What each kind may take at once is bounded where it is
+/// asked, and all together leave some over: a name that is to be looked up, or an assignment's offsets, wait for nobody.
+const BLOCKING_THREADS: usize = 16;
 /// So often in a row a worker that was fenced joins anew; where it is fenced again at once, there is another.
 const MOST_FENCED: u32 = 5;
 /// A membership that lasted so long was none that was fenced at once.
@@ -141,8 +144,7 @@ pub fn run_before(
 ) -> Result<(), Error> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
-        // For the few calls that block; each thread costs memory.
-        .max_blocking_threads(8)
+        .max_blocking_threads(BLOCKING_THREADS)
         .build()
         .map_err(Error::Runtime)?;
     let local = LocalSet::new();

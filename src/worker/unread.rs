@@ -3,7 +3,8 @@
 
 use std::time::Duration;
 
-use tokio::task::spawn_blocking;
+use tokio::sync::Semaphore;
+use tokio::task::{JoinError, spawn_blocking};
 use tokio::time::sleep;
 use tracing::debug;
 
@@ -23,6 +24,10 @@ const ASK: Duration = Duration::from_secs(10);
 /// How often they are asked for, and when again.
 const TIMES: u32 = 5;
 const AGAIN: Duration = Duration::from_secs(1);
+
+/// Partitions whose offsets are asked for at once: a leader that does not answer keeps a thread for all of that time, and
+/// many partitions may be out of range together.
+static ASKED_AT_ONCE: Semaphore = Semaphore::const_new(2);
 
 /// Between two looks whether topics are still the ones that they were. librdkafka says it itself before
 /// it reads another one, where brokers are asked for records by the topic's id, which those of Kafka 3.1
@@ -189,7 +194,7 @@ impl Loop {
         self.watches.spawn(async move {
             // Right after its leader has changed a broker may not say, or not yet know better.
             for _ in 0..TIMES {
-                match spawn_blocking(asking.clone()).await {
+                match in_turn(asking.clone()).await {
                     Ok(Ok((oldest, next))) => {
                         if let Some((class, message)) = explained(offset, oldest, next) {
                             // Nobody listens once the loop is over.
@@ -213,6 +218,20 @@ impl Loop {
     }
 }
 
+/// Asks in a thread that may block, with few others.
+async fn in_turn<T: Send + 'static>(
+    question: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, JoinError> {
+    // It is never closed.
+    let turn = ASKED_AT_ONCE.acquire().await.ok();
+    spawn_blocking(move || {
+        let answer = question();
+        drop(turn);
+        answer
+    })
+    .await
+}
+
 /// Why a log from `oldest` to before `next` does not have `offset`; none if it has.
 fn explained(offset: Offset, oldest: Offset, next: Offset) -> Option<(&'static str, String)> {
     if offset < oldest {
@@ -230,7 +249,36 @@ fn explained(offset: Offset, oldest: Offset, next: Offset) -> Option<(&'static s
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Arc, Mutex, mpsc};
+
+    use tokio::task::JoinSet;
+    use tokio::time::timeout;
+
     use super::*;
+    use crate::worker::BLOCKING_THREADS;
+
+    #[test]
+    fn threads_are_left_however_many_partitions_are_out_of_range() {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .max_blocking_threads(BLOCKING_THREADS)
+            .build()
+            .unwrap();
+        let (answers, answer) = mpsc::channel::<()>();
+        let answer = Arc::new(Mutex::new(answer));
+        runtime.block_on(async {
+            let mut questions = JoinSet::new();
+            for _ in 0..2 * BLOCKING_THREADS {
+                let answer = Arc::clone(&answer);
+                questions.spawn(in_turn(move || answer.lock().unwrap().recv()));
+            }
+            tokio::task::yield_now().await;
+            let look_up = timeout(Duration::from_secs(20), spawn_blocking(|| ())).await;
+            drop(answers);
+            while questions.join_next().await.is_some() {}
+            look_up.expect("a thread").unwrap();
+        });
+    }
 
     #[test]
     fn an_offset_is_before_the_log_or_behind_it() {

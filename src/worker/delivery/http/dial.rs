@@ -1,16 +1,21 @@
 //! Connects to a name that may have several addresses.
 
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs as _};
 use std::time::Duration;
 
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
-use tokio::net::{TcpStream, lookup_host};
+use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
+use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 /// An address that has said nothing for so long is not waited for: the next is tried beside it (RFC 8305, section 5).
 const NEXT_AFTER: Duration = Duration::from_millis(250);
+/// Names that are looked up at once. A resolver that does not answer keeps a thread for all of its patience, also when
+/// nobody waits for it any more, and what is asked of Kafka needs threads as well.
+static LOOK_UPS: Semaphore = Semaphore::const_new(4);
 
 /// Looks `host` up and connects to the first of its addresses that takes the connection. `localhost` needs no looking
 /// up (RFC 6761, section 6.3): it is both loopbacks, as a server that binds that name may listen on either.
@@ -20,9 +25,29 @@ const NEXT_AFTER: Duration = Duration::from_millis(250);
 pub(super) async fn dial(host: &str, port: u16) -> io::Result<TcpStream> {
     let addresses = match host {
         "localhost" => loopbacks(port).into(),
-        _ => lookup_host((host, port)).await?.collect(),
+        _ => look_up(host, port).await?,
     };
     first_of(addresses).await
+}
+
+async fn look_up(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+    if let Ok(address) = host.parse::<IpAddr>() {
+        return Ok(vec![(address, port).into()]);
+    }
+    let host = host.to_owned();
+    in_turn(move || Ok((host, port).to_socket_addrs()?.collect())).await?
+}
+
+/// Looks up in a thread that may block, with few others.
+async fn in_turn<T: Send + 'static>(look_up: impl FnOnce() -> T + Send + 'static) -> io::Result<T> {
+    // It is never closed.
+    let turn = LOOK_UPS.acquire().await.ok();
+    let looking = spawn_blocking(move || {
+        let found = look_up();
+        drop(turn);
+        found
+    });
+    Ok(looking.await?)
 }
 
 fn loopbacks(port: u16) -> [SocketAddr; 2] {
@@ -56,6 +81,8 @@ async fn first_of(addresses: Vec<SocketAddr>) -> io::Result<TcpStream> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Arc, Mutex, mpsc};
+
     use tokio::net::{TcpListener, TcpSocket};
 
     use super::*;
@@ -86,6 +113,25 @@ mod tests {
             let stream = first_of(all).await.unwrap();
             assert_eq!(stream.peer_addr().unwrap(), good, "{first:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_resolver_that_says_nothing_keeps_few_threads_whoever_has_given_up_waiting() {
+        let (answers, answer) = mpsc::channel::<()>();
+        let (answer, asked) = (Arc::new(Mutex::new(answer)), Arc::new(Mutex::new(0)));
+        for _ in 0..10 {
+            let (answer, asked) = (Arc::clone(&answer), Arc::clone(&asked));
+            let look_up = in_turn(move || {
+                *asked.lock().unwrap() += 1;
+                answer.lock().unwrap().recv().unwrap_err()
+            });
+            let patience = Duration::from_millis(5);
+            timeout(patience, look_up).await.unwrap_err();
+        }
+        assert_eq!(LOOK_UPS.available_permits(), 0);
+        drop(answers);
+        let _all = LOOK_UPS.acquire_many(4).await.unwrap();
+        assert!(*asked.lock().unwrap() <= 4, "the others gave up their turn");
     }
 
     #[tokio::test]

@@ -193,12 +193,12 @@ impl Loop {
     /// Something went wrong with Kafka outside of any request.
     pub fn trouble(&mut self, code: Code, fatal: bool, reason: &str) -> Result<(), Error> {
         if fatal {
-            self.health.fatal(reason);
-            // The code is that of any fatal error.
-            return Err(match reason.contains("same group.instance.id") {
-                true => Error::Fenced(reason.to_owned()),
-                false => Error::KafkaFatal(reason.to_owned()),
-            });
+            let error = failed_for_good(reason);
+            // One that is fenced joins anew with another client, if it may: nothing is to be restarted for it.
+            if !matches!(error, Error::Fenced(_)) {
+                self.health.fatal(reason);
+            }
+            return Err(error);
         }
         match Trouble::of(code) {
             Trouble::Unreachable => self.watch_kafka(reason.to_owned(), Doubt::AllBrokers),
@@ -271,6 +271,29 @@ impl Loop {
     }
 }
 
+/// The client's last words. The code is that of any fatal error.
+fn failed_for_good(reason: &str) -> Error {
+    match reason.contains("same group.instance.id") {
+        true => Error::Fenced(reason.to_owned()),
+        false => Error::KafkaFatal(reason.to_owned()),
+    }
+}
+
 fn gauge(value: usize) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_that_is_fenced_is_replaced_and_any_other_that_fails_ends_the_worker() {
+        let fenced = failed_for_good(
+            "Fatal error: Broker: Static consumer fenced by other consumer with same group.instance.id",
+        );
+        assert!(matches!(fenced, Error::Fenced(_)), "{fenced}");
+        let failed = failed_for_good("Fatal error: Broker: Group authorization failed");
+        assert!(matches!(failed, Error::KafkaFatal(_)), "{failed}");
+    }
 }

@@ -25,7 +25,7 @@ local held = redis.call('GET', KEYS[1])
 if held then
   local state, attempt, delivery = string.match(held, '^([LD]) (%d+) (.*)$')
   if not state then
-    return redis.error_reply('DROVERKEY the key ' .. KEYS[1] .. ' holds something else; choose another scope or database')
+    return redis.error_reply('DROVERKEY the key of this record holds something else; choose another scope or database')
   end
   if state == 'D' then return {1, 0} end
   if delivery ~= ARGV[2] or tonumber(attempt) > tonumber(ARGV[1]) then

@@ -231,16 +231,13 @@ impl Book {
             }
             Ok(Claimed::Done) => {
                 self.count("duplicate");
-                debug!(record = wanted.place, key = wanted.key, "handled before");
+                // Its key may be a piece of its value, which no log is to have.
+                debug!(record = wanted.place, "handled before");
                 Err(Verdict::Duplicate)
             }
             Ok(Claimed::Held { left }) => {
                 self.count("held");
-                debug!(
-                    record = wanted.place,
-                    key = wanted.key,
-                    "in progress elsewhere"
-                );
+                debug!(record = wanted.place, "in progress elsewhere");
                 Err(Verdict::Postponed {
                     after: left.clamp(ASK_AGAIN / 10, ASK_AGAIN),
                     failure: None,

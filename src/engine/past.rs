@@ -87,6 +87,9 @@ impl<P> Engine<P> {
         }
         let inherited = lane.past.as_ref().map(|past| past.but.clone());
         let mut behind = inherited.unwrap_or_default();
+        if !behind.is_empty() {
+            self.leave_out_what_is_finished(lane, &mut behind);
+        }
         for offset in lane.tried.keys() {
             if let Some((_, handle)) = lane.ledger.find(Offset(*offset))
                 && let record = &self.records[handle]
@@ -97,6 +100,22 @@ impl<P> Engine<P> {
             }
         }
         behind
+    }
+
+    /// What was read of an inherited key may be finished by now: then only what is not, or is not read yet, waits.
+    fn leave_out_what_is_finished(&self, lane: &Lane, behind: &mut Behind) {
+        let mut first = Behind::new();
+        for (_, handle) in lane.ledger.held() {
+            let record = &self.records[handle];
+            if let Some(key) = record.key {
+                waits_from(&mut first, key.tag(), record.offset.0);
+            }
+        }
+        let next = lane.ledger.next().map_or(i64::MIN, |next| next.0);
+        for (tag, from) in behind {
+            let unfinished = first.get(tag).copied().unwrap_or(next);
+            *from = unfinished.max(*from);
+        }
     }
 
     /// None where it says no more than what is said without it.

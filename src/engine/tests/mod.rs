@@ -23,6 +23,7 @@ mod later;
 mod liveness;
 mod order;
 mod outlived;
+mod past;
 mod postponed;
 mod retries;
 mod rig;

@@ -11,6 +11,9 @@ use crate::worker_config::Ordering;
 
 /// The end of a back-off. Ordered by time first.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// Fewer timers than this are never worth a look at all of them.
+const FEW_TIMERS: usize = 64;
+
 pub(super) struct Timer {
     due: Duration,
     handle: Handle,
@@ -46,6 +49,16 @@ impl<P> Engine<P> {
 
     /// Records whose back-off is over are ready again.
     pub(super) fn wake(&mut self, effects: &mut Vec<Effect<P>>) {
+    /// What was let go waits for nothing: its timers, which may be due in a day, go when they are more than the others.
+    pub(super) fn forget_void_timers(&mut self) {
+        if self.timers.len() <= FEW_TIMERS + 2 * self.backing_off {
+            return;
+        }
+        let records = &self.records;
+        let counts = |timer: &Timer| records.generation(timer.handle) == timer.generation;
+        self.timers.retain(|Reverse(timer)| counts(timer));
+    }
+
         while self.next_timer().is_some_and(|due| due <= self.now) {
             let Some(Reverse(timer)) = self.timers.pop() else {
                 return;

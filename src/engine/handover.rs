@@ -274,6 +274,7 @@ impl<P> Engine<P> {
             }
             self.refund(id, record.bytes, effects);
         }
+        self.forget_void_timers();
     }
 
     /// Lets go of the records that nobody works on.
@@ -293,6 +294,7 @@ impl<P> Engine<P> {
                 self.let_go(index, handle, effects);
             }
         }
+        self.forget_void_timers();
     }
 
     /// What the handler has done and only its mark is missing: to commit it is better than to have

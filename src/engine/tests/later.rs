@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::rig::{Rig, failure, ms, retry, settings};
+use super::rig::{Rig, failure, ms, partition, retry, settings};
 use crate::engine::{Effect, Event, Settings, Ticket, Verdict};
 use crate::report::{Later, MAX_BYTES, Report};
 use crate::worker_config::{OnExhausted, Ordering};
@@ -82,6 +82,26 @@ fn after_the_quick_attempts_one_follows_each_wait_and_then_it_is_exhausted() {
     });
     assert_eq!(letters, [4]);
     assert_eq!(rig.stalls(), []);
+}
+
+#[test]
+fn what_is_given_back_leaves_no_timers_for_hours_behind() {
+    let at_once = Settings {
+        attempts: 1,
+        ..tiers()
+    };
+    let mut rig = Rig::new(at_once, 0);
+    for round in 0..20 {
+        rig.assign(0, Some(0), None);
+        for offset in 0..50 {
+            rig.read(0, offset, offset);
+        }
+        for ticket in rig.delivered() {
+            rig.answer(ticket, retry());
+        }
+        rig.on(Event::Lost(vec![partition(0)]));
+        assert!(rig.engine.timers.len() < 150, "{round}");
+    }
 }
 
 #[test]

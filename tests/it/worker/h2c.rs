@@ -198,18 +198,23 @@ fn a_stream_that_the_handler_resets_is_tried_again_and_others_go_on() {
 
 #[test]
 fn an_answer_that_is_reset_in_the_middle_is_none_whatever_its_status() {
-    for reason in [Reason::INTERNAL_ERROR, Reason::CANCEL, Reason::NO_ERROR] {
+    for (reason, bytes) in [
+        (Reason::INTERNAL_ERROR, 2),
+        (Reason::CANCEL, 2),
+        (Reason::NO_ERROR, 2),
+        (Reason::INTERNAL_ERROR, 1_000_000),
+    ] {
         let kafka = Kafka::with_topic(TOPIC, 1);
         kafka.produce(TOPIC, 0, &["a"], &texts("v", 1));
         let server = Server::start(100, move |asked| match asked.attempt {
-            1 => Act::Break(reason),
+            1 => Act::Break(reason, bytes),
             _ => Act::Answer,
         });
         let _worker = Worker::start("pod-1", over_h2c(&kafka, server.url()));
         kafka.wait_for_commit(TOPIC, 0, 1);
         let asked = server.asked();
         let attempts: Vec<_> = asked.iter().map(|asked| asked.attempt).collect();
-        assert_eq!(attempts, [1, 2], "{reason:?}");
+        assert_eq!(attempts, [1, 2], "{reason:?} after {bytes}");
     }
 }
 

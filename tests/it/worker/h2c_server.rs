@@ -1,6 +1,7 @@
 //! A handler that speaks HTTP/2 and misbehaves stream by stream, as a test wants.
 
 use std::collections::BTreeSet;
+use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
@@ -45,8 +46,8 @@ pub enum Act {
     /// Answer when the test says so by [`Server::release`].
     Hold,
     Reset(Reason),
-    /// Begin an answer of 200, and reset in the middle of it.
-    Break(Reason),
+    /// Begin an answer of 200, and reset in the middle of it, after so many bytes.
+    Break(Reason, usize),
     /// Answer, and take no further stream on this connection.
     SayGoodbye,
 }
@@ -246,11 +247,19 @@ async fn answer(
             end(End::Reset);
             return respond.send_reset(reason);
         }
-        Act::Break(reason) => {
+        Act::Break(reason, bytes) => {
             end(End::Reset);
             let response = http::Response::builder().status(200).body(()).unwrap();
             let mut answer = respond.send_response(response, false).unwrap();
-            answer.send_data(Bytes::from_static(b"ha"), false).unwrap();
+            let mut left = bytes;
+            while left > 0 {
+                answer.reserve_capacity(left);
+                let Some(Ok(room)) = poll_fn(|cx| answer.poll_capacity(cx)).await else {
+                    return; // nobody wants more
+                };
+                left -= room.min(left);
+                answer.send_data(vec![b'h'; room].into(), false).unwrap();
+            }
             // A reset takes back what is not on its way yet, which is this runtime's next turn.
             for _ in 0..10 {
                 tokio::task::yield_now().await;

@@ -16,7 +16,7 @@ const HEADERS: usize = 100;
 pub const HEAD: usize = 64 * 1024;
 /// `a:` and a line's end: no head has more headers than this.
 const MOST_HEADERS: usize = HEAD / 4;
-/// Bytes of an answer's body that are read for the sake of using the connection again.
+/// Bytes of the body of a failure that are read for the sake of using the connection again.
 const DRAIN: u64 = 64 * 1024;
 
 /// An answer that is being read.
@@ -51,7 +51,7 @@ enum State {
     /// After the last chunk; so many bytes of trailers were there.
     Trailers(usize),
     Done,
-    /// Read far enough to know what it means, and too long to read on.
+    /// A failure, whatever comes behind it, and too long to read on.
     CutOff,
 }
 
@@ -172,8 +172,12 @@ impl Incoming {
         taken
     }
 
+    /// What may mean done is read to its end, however much of it nobody wants: a handler that sends its answer while it
+    /// works may break off, and one that finds its answer refused may do so for that.
     fn cut_off_if_long(&mut self) {
-        if self.length > DRAIN.max(self.kept as u64) && self.state != State::Done {
+        let may_mean_done = self.status.is_success() || self.headers.contains_key(&answer::RESULT);
+        let is_long = self.length > DRAIN.max(self.kept as u64);
+        if is_long && !may_mean_done && self.state != State::Done {
             self.state = State::CutOff;
         }
     }

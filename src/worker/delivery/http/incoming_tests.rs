@@ -266,6 +266,28 @@ fn of_a_long_body_the_beginning_is_kept_and_the_connection_given_up_when_it_is_t
 }
 
 #[test]
+fn what_may_mean_done_is_read_to_its_end_however_long_it_is() {
+    let bodies = [
+        "content-length: 1000000\r\n\r\n",
+        "transfer-encoding: chunked\r\n\r\nf4240\r\n",
+    ];
+    for (head, body) in ["200 OK", "500 Oops\r\ndrover-result: done"]
+        .into_iter()
+        .flat_map(|head| bodies.map(|body| (head, body)))
+    {
+        let mut text = format!("HTTP/1.1 {head}\r\n{body}{}", "x".repeat(1_000_000));
+        if body.contains("chunked") {
+            text.push_str("\r\n0\r\n\r\n");
+        }
+        let (answer, stays_open, taken) = read(text.as_bytes(), 4096, 1024).unwrap();
+        assert_eq!((answer.body.len(), answer.whole), (1024, false));
+        assert!(stays_open && taken == text.len());
+        let broken = &text.as_bytes()[..text.len() - 10];
+        read(broken, 4096, 1024).unwrap_err();
+    }
+}
+
+#[test]
 fn of_the_headers_those_are_kept_that_mean_something() {
     let text = "HTTP/1.1 503 Busy\r\nRetry-After:  7 \r\nDrover-Result: skip\r\ndrover-result: done\r\nx: y\r\nContent-encoding: gzip\r\ncontent-length: 0\r\n\r\n";
     let (answer, ..) = read(text.as_bytes(), 5, 1024).unwrap();

@@ -30,7 +30,7 @@ use crate::engine::Verdict;
 /// So many fresh connections may end without an answer before the handler counts as unreachable: each
 /// request that was not seen goes over another one.
 const TRIES: usize = 3;
-/// Bytes of an answer's body that are read though nobody wants them.
+/// Bytes of the body of a failure that are read though nobody wants them.
 const MOST: usize = 64 * 1024;
 
 /// The connections to the handler. Must be used inside a `LocalSet`.
@@ -220,11 +220,17 @@ impl Drop for Place {
     }
 }
 
-/// Reads an answer to its end. One that has none soon is cut off, by a reset of its stream.
+/// Reads an answer to its end. A failure that has none soon is cut off, by a reset of its stream; what may mean done is not,
+/// as over HTTP/1.1.
 async fn read(response: Response<Incoming>, kept: usize) -> Result<Answer, Unanswered> {
     let (head, mut body) = response.into_parts();
     let (mut beginning, mut length) = (Vec::new(), 0);
-    while length <= kept.max(MOST) && !body.is_end_stream() {
+    let may_mean_done = head.status.is_success() || head.headers.contains_key(&answer::RESULT);
+    let most = match may_mean_done {
+        true => usize::MAX,
+        false => kept.max(MOST),
+    };
+    while length <= most && !body.is_end_stream() {
         let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await else {
             match body.is_end_stream() {
                 true => break,

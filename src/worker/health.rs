@@ -49,8 +49,9 @@ struct Troubles {
     commits: Option<String>,
     handler: Option<String>,
     handler_absence: Absence,
-    /// When it was last tried.
+    /// When it was last tried, and when it was last there.
     handler_tried_at: Duration,
+    handler_reached_at: Duration,
     store: Option<String>,
     /// Nothing is delivered without the store.
     store_is_needed: bool,
@@ -179,12 +180,22 @@ impl Health {
 
     /// The handler cannot be connected to; or can. True if that is news.
     pub fn handler(&self, trouble: Option<&str>) -> bool {
+        let now = self.clock.elapsed();
         let mut troubles = self.troubles();
         let is_absent = trouble.is_some();
-        troubles
-            .handler_absence
-            .set(is_absent, self.clock.elapsed());
+        troubles.handler_absence.set(is_absent, now);
+        troubles.handler_tried_at = now;
+        if !is_absent {
+            troubles.handler_reached_at = now;
+        }
         replace(&mut troubles.handler, trouble)
+    }
+
+    /// The handler was there, for whoever asked it, after so long a time ago.
+    pub fn handler_was_reached_within(&self, time: Duration) -> bool {
+        let since = self.clock.elapsed().saturating_sub(time);
+        let troubles = self.troubles();
+        troubles.handler.is_none() && troubles.handler_reached_at >= since
     }
 
     /// How long the handler has not been tried.

@@ -42,6 +42,14 @@ pub(super) fn handler(health: &Health, trouble: Option<&str>) {
     }
 }
 
+/// A connection to the handler broke, `took` after its request was begun. While others are answered that is no handler that
+/// is not there.
+pub(super) fn connection_broke(health: &Health, why: &str, took: Duration) {
+    if !health.handler_was_reached_within(took) {
+        handler(health, Some(why));
+    }
+}
+
 /// `untold` changes came before, and none of them was told.
 fn tell_of_handler(trouble: Option<&str>, untold: u32) {
     match (trouble, untold) {
@@ -314,6 +322,22 @@ impl Loop {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_connection_that_breaks_while_others_are_answered_is_no_handler_that_is_away() {
+        let clock = Monotonic::start();
+        let health = Health::new(clock);
+        connection_broke(&health, "reset", Duration::MAX);
+        assert!(health.handler_is_missing(), "nobody was ever answered");
+        handler(&health, None);
+        connection_broke(&health, "reset", Duration::from_secs(60));
+        assert!(!health.handler_is_missing(), "another was, meanwhile");
+        assert!(health.handler_untried_for() < Duration::from_secs(60));
+        let then = clock.elapsed();
+        while clock.elapsed() == then {}
+        connection_broke(&health, "reset", Duration::ZERO);
+        assert!(health.handler_is_missing(), "it was there before, and now");
+    }
 
     #[test]
     fn what_lasts_is_told_each_minute_for_ten_and_then_each_five() {

@@ -86,7 +86,10 @@ impl Loop {
         };
         match (answer.reached, &answer.verdict) {
             (Some(true), _) => reachability::handler(&self.health, None),
-            (Some(false), Verdict::Retry(failure) | Verdict::SlowDown { failure, .. }) => {
+            (Some(false), Verdict::Retry(failure)) => {
+                reachability::connection_broke(&self.health, &failure.message, answer.took);
+            }
+            (Some(false), Verdict::SlowDown { failure, .. }) => {
                 reachability::handler(&self.health, Some(&failure.message));
             }
             _ => {}

@@ -180,18 +180,15 @@ impl<P> Engine<P> {
 
     /// Whether nothing may be delivered until a commit was taken.
     fn something_is_unsaid(&mut self) -> bool {
-        let Some(unsaid) = self.suspects.unsaid else {
-            return false;
-        };
-        let until = unsaid.since + PATIENCE;
-        let lane = self.lane(unsaid.lane);
-        let is_there = lane.is_some_and(|lane| lane.epoch == unsaid.epoch);
-        if !is_there || self.now >= until {
-            self.suspects.unsaid = None;
-            return false;
-        }
-        self.suspects.patience = Some(until);
-        true
+        let mut unsaid = std::mem::take(&mut self.suspects.unsaid);
+        unsaid.retain(|unsaid| {
+            let lane = self.lane(unsaid.lane);
+            let is_there = lane.is_some_and(|lane| lane.epoch == unsaid.epoch);
+            is_there && self.now < unsaid.since + PATIENCE
+        });
+        self.suspects.patience = unsaid.iter().map(|unsaid| unsaid.since + PATIENCE).min();
+        self.suspects.unsaid = unsaid;
+        self.suspects.patience.is_some()
     }
 
     /// The report of the lane says something of a delivery that is over.
@@ -199,12 +196,14 @@ impl<P> Engine<P> {
         let Some(lane) = self.lane(id) else {
             return;
         };
-        self.suspects.unsaid = Some(Unsaid {
+        let unsaid = Unsaid {
             lane: id,
             epoch: lane.epoch,
             since: self.now,
             sent: false,
-        });
+        };
+        self.suspects.unsaid.retain(|before| before.lane != id);
+        self.suspects.unsaid.push(unsaid);
         self.changed(id);
         self.commits.hurry();
     }

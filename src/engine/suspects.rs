@@ -101,8 +101,8 @@ pub(super) struct Suspects {
     pub(super) waiting: VecDeque<(Handle, Generation)>,
     /// The one that the handler has, or the one whose dead letter is on its way.
     pub(super) out: Option<(Handle, Generation)>,
-    /// The last one was answered, and no commit has said so.
-    pub(super) unsaid: Option<Unsaid>,
+    /// Answered, or taken back, and no commit of their lanes has said so.
+    pub(super) unsaid: Vec<Unsaid>,
     /// Partitions came with some, which may not be read yet: until when that is waited for.
     pub(super) unread_until: Option<Duration>,
     /// When others, or the one that is announced, are delivered whatever became of what they wait for.
@@ -114,7 +114,7 @@ impl Suspects {
     pub(super) fn is_quiet(&self) -> bool {
         self.waiting.is_empty()
             && self.out.is_none()
-            && self.unsaid.is_none()
+            && self.unsaid.is_empty()
             && self.unread_until.is_none()
     }
 
@@ -124,21 +124,21 @@ impl Suspects {
 
     /// A commit is sent of what is so in the lane now.
     pub(super) fn commit_sent(&mut self, lane: LaneId, epoch: u64) {
-        if let Some(unsaid) = &mut self.unsaid
-            && (unsaid.lane, unsaid.epoch) == (lane, epoch)
-        {
+        let unsaid = self.unsaid.iter_mut();
+        for unsaid in unsaid.filter(|unsaid| (unsaid.lane, unsaid.epoch) == (lane, epoch)) {
             unsaid.sent = true;
         }
     }
 
     /// The commit that was under way was taken, or was not.
     pub(super) fn commit_came_back(&mut self, lane: LaneId, epoch: u64, taken: bool) {
-        let same = |unsaid: &Unsaid| unsaid.sent && (unsaid.lane, unsaid.epoch) == (lane, epoch);
-        match &mut self.unsaid {
-            Some(unsaid) if same(unsaid) && taken => self.unsaid = None,
-            Some(unsaid) if same(unsaid) => unsaid.sent = false,
-            _ => {}
-        }
+        self.unsaid.retain_mut(|unsaid| {
+            if !unsaid.sent || (unsaid.lane, unsaid.epoch) != (lane, epoch) {
+                return true;
+            }
+            unsaid.sent = false;
+            !taken
+        });
     }
 
     /// When one of them is due if nothing happens before.

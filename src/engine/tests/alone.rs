@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use proptest::prelude::*;
-use proptest::test_runner::Config;
+use proptest::test_runner::{Config, TestCaseError};
 
+use super::books::Books;
 use super::history::{Fact, Partition};
 use super::invariants::holds;
 use super::rig::ms;
@@ -70,6 +71,14 @@ proptest! {
         })?;
     }
 
+    /// Invariant 9: while another record is with the handler, nothing that the broker has says of a suspect that its delivery
+    /// has no end; and each kill that is said is a worker that was killed while that was said.
+    #[test]
+    fn nothing_is_accused_while_another_is_with_the_handler(script in script()) {
+        let mut told = Told::default();
+        holds(&play(script).history, |books, fact, at, _| told.heeds(books, fact, at))?;
+    }
+
     /// Invariant 9.
     #[test]
     fn nothing_is_convicted_for_what_another_did(script in script()) {
@@ -116,5 +125,142 @@ proptest! {
             }
             Ok(())
         })?;
+    }
+}
+
+/// What the broker has been told of suspects.
+#[derive(Default)]
+struct Told {
+    /// By partition and offset: how often they had a worker killed.
+    kills: BTreeMap<(i32, i64), u32>,
+    /// How often a worker was killed while more was said of them than that.
+    deaths: BTreeMap<(i32, i64), u32>,
+    /// With the handler.
+    out: BTreeSet<(i32, i64)>,
+    /// When they were answered first since that is said of them: they may be no suspects any more, and answered again.
+    over: BTreeMap<(i32, i64), Duration>,
+    /// When their partition came, or was to go.
+    moved: BTreeMap<i32, Duration>,
+    /// Partitions whose log began anew under a commit that is under way, which speaks of the old one.
+    of_old_log: BTreeSet<i32>,
+}
+
+impl Told {
+    fn heeds(&mut self, books: &Books, fact: &Fact, at: Duration) -> Result<(), TestCaseError> {
+        match fact {
+            Fact::CommitAsked { partition, .. } => _ = self.of_old_log.remove(partition),
+            Fact::Stored {
+                partition,
+                suspects,
+            } => {
+                self.kills.retain(|(other, _), _| other != partition);
+                for (offset, kills) in suspects {
+                    let record = (*partition, *offset);
+                    let deaths = self.deaths(record);
+                    prop_assert!(*kills <= deaths + 1, "{record:?}: {kills} of {deaths}");
+                    self.kills.insert(record, *kills);
+                }
+                let (kills, deaths) = (&self.kills, &self.deaths);
+                self.over.retain(|record, _| {
+                    kills.get(record).copied() > deaths.get(record).copied().or(Some(0))
+                });
+                if self.of_old_log.contains(partition) {
+                    self.believe(|record| record.0 == *partition);
+                }
+            }
+            Fact::Delivered {
+                partition: Some(partition),
+                ticket,
+                ..
+            } => {
+                self.out.insert((*partition, ticket.offset.0));
+                self.names_nobody_else(books, at)?;
+            }
+            Fact::Answered {
+                partition: Some(partition),
+                ticket,
+                genuine: true,
+                ..
+            } => {
+                let record = (*partition, ticket.offset.0);
+                self.out.remove(&record);
+                self.over.entry(record).or_insert(at);
+            }
+            Fact::Revoked { partition } => _ = self.moved.insert(*partition, at),
+            Fact::Shutdown => self
+                .moved
+                .extend(books.lanes.keys().map(|partition| (*partition, at))),
+            Fact::Assigned { partition, .. } => {
+                self.out.retain(|(other, _)| other != partition);
+                self.moved.insert(*partition, at);
+            }
+            Fact::Lost { partition } | Fact::GivenBack { partition } => {
+                self.out.retain(|(other, _)| other != partition);
+            }
+            // The log may be another one, of which nothing is known.
+            Fact::Read {
+                partition, offset, ..
+            }
+            | Fact::GivenUp { partition, offset } => {
+                let lane = books.lanes.get(partition);
+                if lane
+                    .and_then(|lane| lane.position)
+                    .is_some_and(|next| *offset < next)
+                {
+                    self.of_old_log.insert(*partition);
+                    self.believe(|record| record.0 == *partition);
+                    self.out.retain(|(other, _)| other != partition);
+                }
+            }
+            Fact::Crashed { .. } => {
+                self.names_nobody_else(books, at)?;
+                self.believe(|_| true);
+                self.out.clear();
+                self.over.clear();
+                self.moved.clear();
+                self.of_old_log.clear();
+            }
+            Fact::LetterAsked {
+                partition: Some(partition),
+                ticket,
+                reason: DeadLetterReason::WorkerKilled,
+                ..
+            } => {
+                let record = (*partition, ticket.offset.0);
+                prop_assert!(self.deaths(record) >= 2, "{fact:?}");
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn deaths(&self, record: (i32, i64)) -> u32 {
+        self.deaths.get(&record).copied().unwrap_or_default()
+    }
+
+    /// Whoever reads it takes what is said for deaths.
+    fn believe(&mut self, whom: impl Fn((i32, i64)) -> bool) {
+        for (record, kills) in self.kills.iter().filter(|(record, _)| whom(**record)) {
+            let deaths = self.deaths.entry(*record).or_default();
+            *deaths = (*kills).max(*deaths);
+        }
+    }
+
+    /// Were the worker killed now, no record that is not with the handler would be blamed, unless no commit that takes that
+    /// back was taken for long, or its partition is not ours.
+    fn names_nobody_else(&self, books: &Books, at: Duration) -> Result<(), TestCaseError> {
+        let accused = self.kills.iter();
+        for (record, kills) in accused.filter(|(record, kills)| **kills > self.deaths(**record)) {
+            let since = self.over.get(record).max(self.moved.get(&record.0));
+            let long = since.is_some_and(|since| at >= *since + ms(10_000));
+            let ours = books.lanes.contains_key(&record.0);
+            let others = self.out.iter().any(|out| out != record);
+            prop_assert!(
+                !others || !ours || long,
+                "{record:?} would be blamed for {kills} deaths, with {:?} out",
+                self.out
+            );
+        }
+        Ok(())
     }
 }

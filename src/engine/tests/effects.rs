@@ -4,7 +4,7 @@ use super::history::{Fact, Partition, Seen, SeenLane};
 use super::script::CommitFate;
 use super::world::{Content, World, is_given_up};
 use crate::engine::{CommitFailure, Effect, Event, FrontierCommit, LaneView, Refused, Ticket};
-use crate::report::unread;
+use crate::report::{Report, unread};
 use crate::topic::TopicPartition;
 
 impl World {
@@ -193,7 +193,13 @@ impl World {
                 if log.assignments == assignment {
                     let most = frontier.most_bytes;
                     let text = frontier.report.encode_within(frontier.offset, most);
+                    let stored = Report::decode(&text, frontier.offset).expect("a report");
                     log.committed = Some((frontier.offset.0, text));
+                    let suspects = stored.suspects.iter();
+                    self.note(Fact::Stored {
+                        partition: frontier.partition.partition,
+                        suspects: suspects.map(|said| (said.offset, said.kills)).collect(),
+                    });
                 } else {
                     result = Err(CommitFailure::Dropped("fenced".to_owned()));
                 }

@@ -98,6 +98,11 @@ pub(super) enum Fact {
         report: Report,
     },
     CommitAnswered,
+    /// The broker took a commit, which says so often of each suspect that it had a worker killed.
+    Stored {
+        partition: i32,
+        suspects: Vec<(i64, u32)>,
+    },
     Paused {
         partition: i32,
     },

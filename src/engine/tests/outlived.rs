@@ -2,8 +2,9 @@
 
 use super::rig::{Rig, ms, partition, settings};
 use super::suspects::{after, announces, left, suspects, to_topic};
-use crate::engine::{Effect, Event};
+use crate::engine::{CommitFailure, Effect, Event, Refused};
 use crate::report::Report;
+use crate::topic::Offset;
 
 /// The commit under way says that the suspect's delivery begins; those before are taken.
 #[track_caller]
@@ -105,5 +106,41 @@ fn a_suspect_is_announced_when_it_can_begin() {
     );
     rig.pass_to_deadline();
     announces(&mut rig, &[(0, 1)]);
+    assert_eq!(rig.offsets(), [0]);
+}
+
+#[test]
+fn nothing_else_begins_until_what_was_announced_of_each_of_two_lost_partitions_is_taken_back() {
+    let mut rig = Rig::new(to_topic(), 0);
+    let both = [0, 1].map(|lane| (partition(lane), Offset(0)));
+    rig.on(Event::Suspects(both.to_vec()));
+    let mut said = Vec::new();
+    for lane in 0..2 {
+        rig.assign(lane, Some(0), None);
+        rig.read(lane, 0, 0);
+        said.push(announced(&mut rig));
+        rig.on(Event::Lost(vec![partition(lane)]));
+        rig.committed(Ok(()));
+    }
+    for (lane, said) in (0..).zip(said) {
+        rig.assign(lane, Some(0), Some(said));
+    }
+    rig.read(1, 0, 0);
+    for _ in 0..6 {
+        if !rig.commits().is_empty() {
+            let loading = CommitFailure::Later("loading".to_owned());
+            rig.refused(vec![(0, Refused::Failed(loading))]);
+        }
+        assert!(rig.offsets().is_empty());
+        rig.pass(ms(1_000));
+    }
+    while rig
+        .effects
+        .iter()
+        .any(|effect| matches!(effect, Effect::Commit(_)))
+    {
+        rig.commits();
+        rig.committed(Ok(()));
+    }
     assert_eq!(rig.offsets(), [0]);
 }

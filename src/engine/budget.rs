@@ -3,7 +3,8 @@
 //! At the budget every partition pauses, at 0.8 of it they read on. Before that, a partition that
 //! holds more than its share pauses alone, so that one stuck partition cannot take the room of all:
 //! a share is twice what is left of three quarters of the budget (the dynamic thresholds of
-//! Choudhury and Hahne, 1998), so n stuck partitions together stay below those three quarters.
+//! Choudhury and Hahne, 1998), so n stuck partitions together stay below those three quarters. It reads on when it holds no
+//! more than half of its share.
 
 /// Unfinished records that one partition may have, whatever their size: they cost memory beside
 /// their bytes.
@@ -16,8 +17,8 @@ pub(super) struct Budget {
     /// The largest record so far: what may come next.
     largest: usize,
     full: bool,
-    /// Look at the partitions that are over their share when no more than this is held.
-    look_again_below: usize,
+    /// When no more than this is held, one of the partitions that are over their share is so no more.
+    look_again_at: usize,
 }
 
 impl Budget {
@@ -27,7 +28,7 @@ impl Budget {
             held: 0,
             largest: 0,
             full: false,
-            look_again_below: 0,
+            look_again_at: 0,
         }
     }
 
@@ -76,19 +77,29 @@ impl Budget {
     }
 
     fn share(&self) -> usize {
-        (self.limit / 4 * 3).saturating_sub(self.held) * 2
+        self.shared().saturating_sub(self.held) * 2
     }
 
-    /// A partition has been paused for its share.
-    pub(super) fn watch(&mut self) {
-        self.look_again_below = self.held.saturating_sub(self.limit / 16);
+    /// What all that are over their share may hold together: less than what reading goes on at, or they could keep all others
+    /// from it.
+    fn shared(&self) -> usize {
+        self.most() / 4 * 3
     }
 
-    /// Enough has been freed to look at all partitions that are over their share.
+    /// A partition that holds `bytes` is over its share.
+    pub(super) fn watch(&mut self, bytes: usize) {
+        let at = self.shared().saturating_sub(bytes);
+        if at < self.held {
+            self.look_again_at = self.look_again_at.max(at);
+        }
+    }
+
+    /// Enough has been freed to look at all partitions that are over their share, of which those that still are are to be
+    /// watched anew.
     pub(super) fn look_again(&mut self) -> bool {
-        let again = self.held <= self.look_again_below;
+        let again = self.held <= self.look_again_at;
         if again {
-            self.watch();
+            self.look_again_at = 0;
         }
         again
     }
@@ -142,6 +153,27 @@ mod tests {
                 assert!(!budget.charge(100));
             }
             assert!(budget.held() < 780_000, "{stuck}: {}", budget.held());
+        }
+    }
+
+    #[test]
+    fn stuck_partitions_leave_room_for_others_among_which_are_large_records() {
+        for stuck in 2..20_usize {
+            let mut budget = Budget::new(1_000_000);
+            budget.charge(250_000);
+            budget.refund(250_000);
+            let mut held = vec![0; stuck];
+            while let Some(lane) = held
+                .iter_mut()
+                .find(|h| !budget.over_share(**h, 1, stuck + 1))
+            {
+                *lane += 100;
+                assert!(!budget.charge(100));
+            }
+            for _ in 0..3 {
+                let fills = budget.charge(250_000);
+                assert_eq!(budget.refund(250_000), fills, "{stuck}: {}", budget.held());
+            }
         }
     }
 

@@ -21,7 +21,7 @@ impl<P> Engine<P> {
         {
             lane.over_share = true;
             self.over_share += 1;
-            self.budget.watch();
+            self.budget.watch(lane.bytes);
             if !lane.paused {
                 lane.paused = true;
                 effects.push(Effect::Pause(vec![lane.partition.clone()]));
@@ -32,27 +32,16 @@ impl<P> Engine<P> {
     /// A record of `bytes` is finished, or no longer held.
     pub(super) fn refund(&mut self, id: LaneId, bytes: usize, effects: &mut Vec<Effect<P>>) {
         let room_again = self.budget.refund(bytes);
+        if self.over_share > 0 && (room_again || self.budget.look_again()) {
+            return self.look_at_shares(effects);
+        }
         let lanes = self.by_partition.len();
-        if self.over_share > 0 {
-            if room_again || self.budget.look_again() {
-                for lane in self.lanes.iter_mut().flatten() {
-                    if lane.over_share
-                        && self
-                            .budget
-                            .under_share(lane.bytes, lane.ledger.unfinished(), lanes)
-                    {
-                        lane.over_share = false;
-                        self.over_share -= 1;
-                    }
-                }
-                self.resume(effects);
-                return;
-            }
-            if let Some(lane) = self.lanes.get_mut(id.0 as usize).and_then(Option::as_mut)
-                && lane.over_share
-                && self
-                    .budget
-                    .under_share(lane.bytes, lane.ledger.unfinished(), lanes)
+        if let Some(lane) = self.lanes.get_mut(id.0 as usize).and_then(Option::as_mut)
+            && lane.over_share
+        {
+            if self
+                .budget
+                .under_share(lane.bytes, lane.ledger.unfinished(), lanes)
             {
                 lane.over_share = false;
                 self.over_share -= 1;
@@ -60,11 +49,30 @@ impl<P> Engine<P> {
                     lane.paused = false;
                     effects.push(Effect::Resume(vec![lane.partition.clone()]));
                 }
+            } else {
+                self.budget.watch(lane.bytes);
             }
         }
         if room_again {
             self.resume(effects);
         }
+    }
+
+    /// Lanes that are over their share no more read on.
+    pub(super) fn look_at_shares(&mut self, effects: &mut Vec<Effect<P>>) {
+        let lanes = self.by_partition.len();
+        for lane in self.lanes.iter_mut().flatten().filter(|l| l.over_share) {
+            if self
+                .budget
+                .under_share(lane.bytes, lane.ledger.unfinished(), lanes)
+            {
+                lane.over_share = false;
+                self.over_share -= 1;
+            } else {
+                self.budget.watch(lane.bytes);
+            }
+        }
+        self.resume(effects);
     }
 
     fn pause_all(&mut self, effects: &mut Vec<Effect<P>>) {

@@ -278,6 +278,10 @@ impl<P> Engine<P> {
     }
 
     /// Lets go of the records that nobody works on.
+        if self.over_share > 0 {
+            // One that is alone now may have all of the budget.
+            self.look_at_shares(effects);
+        }
     fn let_go_of_what_waits(&mut self, id: LaneId, effects: &mut Vec<Effect<P>>) {
         let Some(lane) = self.lane_mut(id) else {
             return;

@@ -105,6 +105,27 @@ fn a_partition_paused_alone_reads_on_when_it_has_worked_off_its_share() {
 }
 
 #[test]
+fn a_partition_that_is_stuck_reads_on_when_the_others_hold_little_however_they_came_to() {
+    let mut rig = rig(2, 100_000);
+    rig.read_sized(1, 0, -1, 16_400);
+    (1..29).for_each(|offset| rig.read(1, offset, -1));
+    let others = rig.delivered();
+    fill(&mut rig);
+    assert_eq!(rig.pauses(), [(0, true)]);
+    others.into_iter().for_each(|ticket| rig.done(ticket));
+    assert_eq!(rig.pauses(), [(0, false)]);
+}
+
+#[test]
+fn a_partition_that_is_left_alone_may_have_all_of_the_budget() {
+    let mut rig = rig(2, 100_000);
+    fill(&mut rig);
+    assert_eq!(rig.pauses(), [(0, true)]);
+    rig.on(Event::Lost(vec![super::rig::partition(1)]));
+    assert_eq!(rig.pauses(), [(0, false)]);
+}
+
+#[test]
 fn what_a_revoked_or_lost_partition_held_is_free_for_others() {
     let mut rig = rig(2, 1_000);
     for offset in 0..5 {

@@ -2,8 +2,9 @@
 //!
 //! The oldest first keeps what a crash would repeat small. But where only one is tried at a time to see whether the handler
 //! takes records again, the oldest may be the one that it will never take: then it would be asked after each pause, and
-//! nothing else ever. So probes go first to what was tried least lately. And under a rate limit what fails again and again
-//! takes half of the leave at most.
+//! nothing else ever. So probes go first to what was tried least lately. And where what fails again and again takes long for
+//! it, as until the handler's time is over, a few of it would have all the places for ever: so while others wait it takes half
+//! of the places at most, or of the time where there is only one, and half of the leave under a rate limit.
 
 use std::time::Duration;
 
@@ -23,6 +24,17 @@ pub(super) enum Choice {
     LeastLately { newest: bool },
     /// Those tried before and those that never were, in turn.
     InTurn,
+    /// The oldest that was never tried.
+    Untried,
+}
+
+/// What was tried before and is with the handler again.
+#[derive(Debug, Default)]
+pub(super) struct Again {
+    /// Places that it takes, of those that records have: one that failed takes that of a whole batch.
+    pub in_flight: usize,
+    /// Where there is one place, others have it until then.
+    others_until: Duration,
 }
 
 impl<P> Engine<P> {
@@ -38,9 +50,34 @@ impl<P> Engine<P> {
             let newest = refusals.is_multiple_of(2);
             return Choice::LeastLately { newest };
         }
+        if self.again_has_its_share() {
+            return Choice::Untried;
+        }
+        self.choice_by_turn()
+    }
+
+    /// The same where nothing waits that was never tried.
+    pub(super) fn choice_by_turn(&self) -> Choice {
         match self.pace {
             Some(_) => Choice::InTurn,
             None => Choice::Oldest,
+        }
+    }
+
+    fn again_has_its_share(&self) -> bool {
+        let limit = self.throttle.limit();
+        match limit < 2 * self.settings.run.records {
+            true => self.again.in_flight > 0 || self.now < self.again.others_until,
+            false => self.again.in_flight >= limit / 2,
+        }
+    }
+
+    /// A delivery that took so long is over.
+    pub(super) fn came_back(&mut self, handle: Handle, took: Duration) {
+        let places = self.records[handle].again;
+        if places > 0 {
+            self.again.in_flight -= places;
+            self.again.others_until = self.now.saturating_add(took);
         }
     }
 }
@@ -53,8 +90,15 @@ impl Lane {
         records: &Slab<Record<P>>,
         now: Duration,
     ) -> Option<Handle> {
+        let is_tried = |(_, handle): (Offset, Handle)| records[handle].was_tried();
         if self.in_order {
+            if choice == Choice::Untried && self.ready.first().is_none_or(is_tried) {
+                return None;
+            }
             return self.take_oldest(now);
+        }
+        if choice == Choice::Untried {
+            return self.take_untried(is_tried, now);
         }
         let never = |handle: Handle| records[handle].delivery == 0;
         let chosen = match choice {
@@ -73,7 +117,7 @@ impl Lane {
                 .all_startable(now)
                 .filter(|(_, handle)| never(*handle))
                 .min(),
-            Choice::InTurn => None,
+            Choice::InTurn | Choice::Untried => None,
         };
         let taken = match chosen {
             Some((offset, handle)) => {
@@ -86,6 +130,23 @@ impl Lane {
         };
         self.took_again = taken.is_some_and(|handle| !never(handle));
         taken
+    }
+
+    fn take_untried(
+        &mut self,
+        is_tried: impl Fn((Offset, Handle)) -> bool,
+        now: Duration,
+    ) -> Option<Handle> {
+        let (ready, _) = self.startable(now);
+        ready?;
+        self.took_again = false;
+        if !self.ready.first().is_some_and(&is_tried) {
+            return self.ready.pop();
+        }
+        let untried = self.ready.all().filter(|each| !is_tried(*each)).min();
+        let (offset, handle) = untried?;
+        self.ready.take(offset, handle);
+        Some(handle)
     }
 
     fn all_startable(&self, now: Duration) -> impl Iterator<Item = (Offset, Handle)> {

@@ -1,19 +1,21 @@
 //! Which record is started next: back-offs that end, and a fair choice between lanes.
 
 use std::cmp::Reverse;
+use std::collections::VecDeque;
 use std::time::Duration;
 
+use super::choice::Choice;
 use super::effect::Effect;
 use super::record::State;
 use super::slab::{Generation, Handle};
 use super::{Engine, LaneId, Run, Settings};
 use crate::worker_config::Ordering;
 
-/// The end of a back-off. Ordered by time first.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 /// Fewer timers than this are never worth a look at all of them.
 const FEW_TIMERS: usize = 64;
 
+/// The end of a back-off. Ordered by time first.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Timer {
     due: Duration,
     handle: Handle,
@@ -47,8 +49,6 @@ impl<P> Engine<P> {
         self.timers.peek().map(|Reverse(timer)| timer.due)
     }
 
-    /// Records whose back-off is over are ready again.
-    pub(super) fn wake(&mut self, effects: &mut Vec<Effect<P>>) {
     /// What was let go waits for nothing: its timers, which may be due in a day, go when they are more than the others.
     pub(super) fn forget_void_timers(&mut self) {
         if self.timers.len() <= FEW_TIMERS + 2 * self.backing_off {
@@ -59,6 +59,8 @@ impl<P> Engine<P> {
         self.timers.retain(|Reverse(timer)| counts(timer));
     }
 
+    /// Records whose back-off is over are ready again.
+    pub(super) fn wake(&mut self, effects: &mut Vec<Effect<P>>) {
         while self.next_timer().is_some_and(|due| due <= self.now) {
             let Some(Reverse(timer)) = self.timers.pop() else {
                 return;
@@ -87,16 +89,34 @@ impl<P> Engine<P> {
         if self.start_suspect(effects) {
             return;
         }
-        while !self.ring.is_empty() && self.may_start() {
-            let choice = self.choice();
+        // Lanes with nothing but what was tried before, while that has its share of the places.
+        let mut behind = VecDeque::new();
+        let mut all_are_behind = false;
+        loop {
+            if self.ring.is_empty() && !behind.is_empty() {
+                std::mem::swap(&mut self.ring, &mut behind);
+                all_are_behind = true;
+            }
+            // Where nothing waits the pace is not counted anew each time.
+            if self.ring.is_empty() || !self.may_start() {
+                break;
+            }
             let Some(id) = self.ring.pop_front() else {
-                return;
+                break;
+            };
+            let choice = match all_are_behind {
+                true => self.choice_by_turn(),
+                false => self.choice(),
             };
             let Some(lane) = self.lanes.get_mut(id.0 as usize).and_then(Option::as_mut) else {
                 continue;
             };
             lane.in_ring = false;
             let Some(handle) = lane.take(choice, &self.records, self.now) else {
+                if choice == Choice::Untried && lane.can_start(self.now) {
+                    lane.in_ring = true;
+                    behind.push_back(id);
+                }
                 continue;
             };
             self.deliver(id, handle, false, effects);
@@ -105,6 +125,9 @@ impl<P> Engine<P> {
             }
             self.enter_ring(id);
         }
+        // They keep their turn.
+        behind.append(&mut self.ring);
+        self.ring = behind;
     }
 
     pub(super) fn may_start(&mut self) -> bool {
@@ -164,6 +187,13 @@ impl<P> Engine<P> {
             return;
         };
         record.state = State::InFlight;
+        record.again = match (record.was_tried(), record.attempts) {
+            (false, _) => 0,
+            (true, 0) => 1,
+            // It goes alone, in the place of a batch.
+            (true, _) => self.settings.run.records,
+        };
+        self.again.in_flight += record.again;
         record.delivery = self.throttle.start();
         if record.attempts == 0 && lane.is_crowded() {
             lane.probe = Some(record.offset);

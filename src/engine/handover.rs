@@ -267,7 +267,10 @@ impl<P> Engine<P> {
         for (_, handle) in lane.ledger.held() {
             let record = self.records.remove(handle);
             match record.state {
-                State::InFlight | State::Cancelled => self.in_flight -= 1,
+                State::InFlight | State::Cancelled => {
+                    self.in_flight -= 1;
+                    self.again.in_flight -= record.again;
+                }
                 State::DeadLettering => self.dead_lettering -= 1,
                 State::BackingOff => self.backing_off -= 1,
                 State::Following | State::Ready | State::Suspected => {}
@@ -275,13 +278,13 @@ impl<P> Engine<P> {
             self.refund(id, record.bytes, effects);
         }
         self.forget_void_timers();
-    }
-
-    /// Lets go of the records that nobody works on.
         if self.over_share > 0 {
             // One that is alone now may have all of the budget.
             self.look_at_shares(effects);
         }
+    }
+
+    /// Lets go of the records that nobody works on.
     fn let_go_of_what_waits(&mut self, id: LaneId, effects: &mut Vec<Effect<P>>) {
         let Some(lane) = self.lane_mut(id) else {
             return;
@@ -320,6 +323,7 @@ impl<P> Engine<P> {
             lane.out -= 1;
             effects.push(Effect::Cancel(lane.ticket(offset)));
             self.in_flight -= 1;
+            self.again.in_flight -= self.records[handle].again;
             self.totals.done += 1;
             self.finish(index, handle, effects);
         }

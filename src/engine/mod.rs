@@ -58,6 +58,7 @@ use std::time::Duration;
 
 use self::breaker::Fuse;
 use self::budget::Budget;
+use self::choice::Again;
 use self::commit::Commits;
 use self::dispatch::Timer;
 use self::handover::Drain;
@@ -211,6 +212,8 @@ pub struct Engine<P> {
     /// Records that may have had a worker of this pod killed.
     suspects: Suspects,
     in_flight: usize,
+    /// Of these, what was tried before.
+    again: Again,
     backing_off: usize,
     dead_lettering: usize,
     stopping: bool,
@@ -245,6 +248,7 @@ impl<P> Engine<P> {
             drains: Vec::new(),
             suspects: Suspects::default(),
             in_flight: 0,
+            again: Again::default(),
             backing_off: 0,
             dead_lettering: 0,
             stopping: false,

@@ -30,6 +30,7 @@ impl<P> Engine<P> {
             return;
         };
         self.in_flight -= 1;
+        self.came_back(handle, took);
         self.suspect_answered(handle, &verdict);
         self.probe_came_back(ticket, &verdict);
         match verdict {

@@ -28,6 +28,8 @@ pub(super) struct Record<P> {
     pub unwanted_at: Option<NonZeroU64>,
     /// The number of its last delivery.
     pub delivery: u64,
+    /// The places of records that this took where it was not the first: see `choice`.
+    pub again: usize,
     pub read_at: Duration,
     /// The next record of its key.
     pub follower: Option<Handle>,
@@ -78,10 +80,16 @@ impl<P> Record<P> {
             slow_downs: 0,
             unwanted_at: None,
             delivery: 0,
+            again: 0,
             read_at: now,
             follower: None,
             trouble: None,
         }
+    }
+
+    /// It was delivered before, here or by whoever had it.
+    pub(super) fn was_tried(&self) -> bool {
+        self.delivery > 0 || self.attempts > 0
     }
 
     /// Someone else works on it: the handler, or the producer of dead letters.

@@ -24,6 +24,7 @@ mod liveness;
 mod order;
 mod outlived;
 mod past;
+mod places;
 mod postponed;
 mod retries;
 mod rig;

@@ -213,10 +213,16 @@ impl<P> Engine<P> {
         let Some(lane) = self.lane_mut(id) else {
             return;
         };
+        let goes_back = lane.ledger.next().is_some_and(|now| next < now);
         if !lane.ledger.move_to(next) {
             return;
         }
         lane.pass(next);
+        if goes_back {
+            // The client was reset: what the former owner said is of another log.
+            lane.forget_predecessor();
+            self.suspects.forget(partition);
+        }
         self.changed(id);
     }
 

@@ -87,6 +87,15 @@ fn a_log_that_begins_anew_under_us_is_delivered_whole_and_owes_nothing_to_the_ol
 }
 
 #[test]
+fn a_log_that_is_empty_anew_owes_nothing_to_the_old_one() {
+    let mut rig = bare();
+    rig.assign(0, Some(10), ahead(&[12..14]));
+    rig.position(0, 0);
+    (0..14).for_each(|offset| rig.read(0, offset, -1));
+    assert_eq!(rig.offsets(), Vec::from_iter(0..14));
+}
+
+#[test]
 fn a_log_that_begins_anew_is_delivered_whole() {
     let mut rig = bare();
     rig.assign(0, Some(10), ahead(&[11..13]));

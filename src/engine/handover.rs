@@ -149,7 +149,7 @@ impl<P> Engine<P> {
 
     /// Drains whose last commit is settled are given back.
     pub(super) fn give_back(&mut self, effects: &mut Vec<Effect<P>>) {
-        let mut index = 0;
+        let (mut index, before) = (0, self.drains.len());
         while index < self.drains.len() {
             let drain = &self.drains[index];
             let settled = match drain.stage {
@@ -176,6 +176,10 @@ impl<P> Engine<P> {
                 self.drop_lane(id, effects);
             }
             effects.push(Effect::GiveBack(partitions));
+        }
+        if self.drains.len() < before {
+            // What others have to say may have waited for the next try of a last commit.
+            self.commit(effects);
         }
     }
 

@@ -19,6 +19,7 @@ mod handover;
 mod history;
 mod invariants;
 mod killed_crowd;
+mod last_commit;
 mod later;
 mod liveness;
 mod order;

@@ -102,7 +102,6 @@ impl Lane {
         }
         let never = |handle: Handle| records[handle].delivery == 0;
         let chosen = match choice {
-            Choice::Oldest => None,
             Choice::LeastLately { newest } => {
                 self.all_startable(now).min_by_key(|(offset, handle)| {
                     let delivery = records[*handle].delivery;
@@ -113,11 +112,11 @@ impl Lane {
                     (delivery, place)
                 })
             }
-            Choice::InTurn if self.took_again => self
+            Choice::InTurn | Choice::Oldest if self.others_turn(choice) => self
                 .all_startable(now)
                 .filter(|(_, handle)| never(*handle))
                 .min(),
-            Choice::InTurn | Choice::Untried => None,
+            Choice::Oldest | Choice::InTurn | Choice::Untried => None,
         };
         let taken = match chosen {
             Some((offset, handle)) => {
@@ -132,6 +131,12 @@ impl Lane {
         taken
     }
 
+    /// What was taken last had been tried before, and where few are taken those that never were take turns with such.
+    fn others_turn(&self, choice: Choice) -> bool {
+        // Of a crowd one at a time, and what waits for another reason than a failure, such as a key, may be the oldest for ever.
+        self.took_again && (choice == Choice::InTurn || self.is_crowded())
+    }
+
     fn take_untried(
         &mut self,
         is_tried: impl Fn((Offset, Handle)) -> bool,
@@ -139,14 +144,18 @@ impl Lane {
     ) -> Option<Handle> {
         let (ready, _) = self.startable(now);
         ready?;
+        let first = self.ready.first().filter(|first| !is_tried(*first));
+        let taken = match first {
+            Some(_) => self.ready.pop(),
+            None => {
+                let untried = self.ready.all().filter(|each| !is_tried(*each)).min();
+                let (offset, handle) = untried?;
+                self.ready.take(offset, handle);
+                Some(handle)
+            }
+        };
         self.took_again = false;
-        if !self.ready.first().is_some_and(&is_tried) {
-            return self.ready.pop();
-        }
-        let untried = self.ready.all().filter(|each| !is_tried(*each)).min();
-        let (offset, handle) = untried?;
-        self.ready.take(offset, handle);
-        Some(handle)
+        taken
     }
 
     fn all_startable(&self, now: Duration) -> impl Iterator<Item = (Offset, Handle)> {

@@ -151,6 +151,28 @@ fn where_no_others_wait_they_have_all_places() {
     assert_eq!(most, 4);
 }
 
+/// As many wait for an hour as the report has room for, and others are tried one at a time.
+#[test]
+fn in_a_crowd_a_record_that_waits_for_its_key_leaves_turns_to_others() {
+    let crowded = Settings {
+        attempts: 1,
+        then: vec![ms(3_600_000)],
+        waiting: 3,
+        ..with(4, Ordering::None)
+    };
+    let mut rig = Rig::new(crowded, 1);
+    let fate = |ticket: Ticket| match ticket.offset.0 {
+        0..3 => (ms(0), Verdict::Retry(failure())),
+        3 => (ms(0), Verdict::NotYet(failure())),
+        _ => (ms(0), Verdict::Done),
+    };
+    (0..4).for_each(|offset| rig.read(0, offset, -1));
+    play(&mut rig, ms(30_000), 1, fate);
+    (4..20).for_each(|offset| rig.read(0, offset, -1));
+    let (done, _) = play(&mut rig, ms(600_000), 16, fate);
+    assert_eq!(done, 16);
+}
+
 /// What a handler may make, for ever, of a record that it does not take.
 fn bad(kind: usize) -> Verdict {
     match kind {

@@ -2,6 +2,7 @@
 //!
 //! Asks Kafka itself, not the controller: it is good when the controller is not.
 
+mod ends;
 mod pods;
 mod row;
 
@@ -24,11 +25,12 @@ use super::fleets::{self, Answer, FleetsArgs};
 use super::format::Format;
 use super::output;
 use crate::clock::{self, Monotonic};
-use crate::kafka::admin::{Admin, Answers, Error, Group, Spec};
+use crate::kafka::admin::{Admin, Answers, Error, Group};
 use crate::kafka::scan::{Scan, Step};
 use crate::plural::noun;
 use crate::report::Report;
-use crate::topic::{Offset, TopicPartition};
+use crate::topic::TopicPartition;
+use ends::Ends;
 use pods::Pods;
 use row::Row;
 
@@ -249,14 +251,8 @@ async fn rows(
         Err(Error::NoSuchGroup) => Answers::default(),
         committed => committed.map_err(|error| connection.explain(&what, &error))?,
     };
-    // After what is committed: only of another log is an end before that.
-    let what = "read the ends of the topics";
-    let explain = |error: Error| connection.explain(what, &error);
-    let starts = admin.offsets(&partitions, Spec::Earliest, timeout).await;
-    let ends = admin.offsets(&partitions, Spec::Latest, timeout).await;
-    let (mut starts, mut ends) = (starts.map_err(explain)?, ends.map_err(explain)?);
+    let ends = Ends::ask(connection, admin, &partitions, &committed).await?;
     let rows = partitions.into_iter().map(|partition| {
-        let known = |answer: Option<Result<Option<Offset>, Error>>| answer?.ok().flatten();
         let committed = committed
             .get(&partition)
             .and_then(|answer| answer.as_ref().ok());
@@ -265,9 +261,11 @@ async fn rows(
             let text = std::str::from_utf8(&committed.metadata).ok()?;
             Report::decode(text, offset).ok()
         });
+        let place = ends.of(&partition, offset);
         Row {
-            start: known(starts.remove(&partition)),
-            end: known(ends.remove(&partition)),
+            start: place.start,
+            end: place.end,
+            is_open: place.is_open,
             committed: offset,
             report,
             owner: row::Owner::default(),
@@ -347,6 +345,7 @@ fn first_times(
 mod tests {
     use super::*;
     use crate::kafka::admin::Member;
+    use crate::topic::Offset;
 
     #[test]
     fn of_one_record_and_one_member_the_head_is_singular() {
@@ -354,6 +353,7 @@ mod tests {
             partition: TopicPartition::new("orders", 0),
             start: Some(Offset(0)),
             end: Some(Offset(end)),
+            is_open: false,
             committed: Some(Offset(3)),
             report: None,
             owner: row::Owner::Unsaid,

@@ -55,6 +55,8 @@ pub enum Spec {
     Earliest,
     /// The next one that a reader of committed records will get.
     Latest,
+    /// The one behind the last record, be its transaction open or not.
+    HighWatermark,
     /// The first record with this time or a later one, milliseconds since 1970.
     Time(i64),
 }
@@ -205,15 +207,16 @@ impl Admin {
             return Ok(Answers::new());
         }
         let number = match spec {
-            Spec::Latest => -1,
+            Spec::Latest | Spec::HighWatermark => -1,
             Spec::Earliest => -2,
             Spec::Time(millis) => millis.max(0),
         };
         let asked: Vec<_> = partitions.iter().map(|p| (p.clone(), number)).collect();
         // Reading committed, the end is the last stable offset: records of open transactions
         // cannot be read yet and are nobody's backlog.
+        let read_committed = spec != Spec::HighWatermark;
         let native = self.native();
-        let receiver = native.list_offsets(&asked, true, timeout);
+        let receiver = native.list_offsets(&asked, read_committed, timeout);
         let answer = self.answer(&native, receiver, timeout + GRACE).await?;
         Ok(by_partition(answer, |offset| {
             (offset >= 0).then_some(Offset(offset))

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::uncommitted::OpenEnds;
 use super::{Offsets, TopicState};
 use crate::kafka::admin::{Answers, Committed, Error};
 use crate::report::Report;
@@ -21,6 +22,16 @@ pub(super) struct Ends {
     pub(super) end: Answers<Option<Offset>>,
     /// The oldest offset of each partition.
     pub(super) start: ByPartition<Offset>,
+    /// The high watermark of those of which it was asked for.
+    pub(super) high: ByPartition<Offset>,
+}
+
+/// What is known of a fleet's group.
+#[derive(Debug)]
+pub(super) struct Said<'a> {
+    pub(super) committed: &'a Answers<Committed>,
+    pub(super) hosts: Hosts,
+    pub(super) open_ends: OpenEnds,
 }
 
 /// What a fleet's earlier readings leave for the next.
@@ -117,10 +128,10 @@ impl Memory {
         &mut self,
         at: Timestamp,
         partitions: &[TopicPartition],
-        committed: &Answers<Committed>,
-        hosts: &Hosts,
+        said: &Said<'_>,
         ends: &Ends,
     ) -> Offsets {
+        let committed = said.committed;
         let first = self.texts.is_empty();
         let forgotten = self.forgotten(committed);
         // Whether that was all must be known before anything counts as forgotten.
@@ -139,8 +150,9 @@ impl Memory {
                     if let Some(report) = report.filter(|_| changed || first) {
                         newest(&mut fresh, report);
                     }
-                    let mut sample = sample(partition, committed, report, ends);
-                    if let (Some(sample), Some(host)) = (&mut sample, hosts.get(partition)) {
+                    let end = end(partition, said, ends);
+                    let mut sample = sample(partition, committed, report, end, ends);
+                    if let (Some(sample), Some(host)) = (&mut sample, said.hosts.get(partition)) {
                         sample.pod.get_or_insert_with(|| host.to_string());
                     }
                     if let Some(last) = self.texts.get_mut(partition) {
@@ -250,16 +262,23 @@ fn newest(pods: &mut BTreeMap<String, PodSample>, report: &Report) {
     }
 }
 
+/// Where the partition ends for who reads it.
+fn end(partition: &TopicPartition, said: &Said<'_>, ends: &Ends) -> Option<Offset> {
+    match (said.open_ends.get(partition), ends.end.get(partition)) {
+        (Some(end), _) => *end,
+        (None, Some(Ok(end))) => *end,
+        (None, _) => None,
+    }
+}
+
 fn sample(
     partition: &TopicPartition,
     committed: &Committed,
     report: Option<&Report>,
+    end: Option<Offset>,
     ends: &Ends,
 ) -> Option<PartitionSample> {
-    let end = match ends.end.get(partition) {
-        Some(Ok(Some(end))) => *end,
-        _ => return None,
-    };
+    let end = end?;
     let start = *ends.start.get(partition)?;
     Some(PartitionSample {
         end,

@@ -6,8 +6,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::ages::Ages;
-use super::assemble::{Ends, Hosts, Memory};
+use super::assemble::{Ends, Hosts, Memory, Said};
 use super::gaps::Gaps;
+use super::uncommitted::{OpenEnds, Uncommitted};
 use super::{Failure, Latest, Need, Offsets, Pace};
 use crate::clock;
 use crate::kafka::admin::{Answers, Committed, Error, Member};
@@ -32,6 +33,8 @@ pub(super) struct Fleet {
     pub(super) memory: Memory,
     /// Of a consumer of the user's own: where no record lies between commit and end.
     pub(super) gaps: Gaps,
+    /// And where it reads what is not committed.
+    pub(super) uncommitted: Uncommitted,
     /// Since when what was there before it was read has waited.
     pub(super) ages: Ages,
     pub(super) latest: Latest,
@@ -61,6 +64,7 @@ impl Fleet {
             told: false,
             memory: Memory::default(),
             gaps: Gaps::default(),
+            uncommitted: Uncommitted::default(),
             ages: Ages::default(),
             latest: Latest::default(),
             commits: None,
@@ -100,6 +104,23 @@ impl Fleet {
         holds && self.at_rest()
     }
 
+    /// The partitions whose high watermark is to be known, with these commits or those that were read before.
+    pub(super) fn reads_uncommitted<'a>(
+        &self,
+        partitions: &'a [TopicPartition],
+        commits: Option<&Answers<Committed>>,
+        ends: &Ends,
+    ) -> Vec<&'a TopicPartition> {
+        let kept = || self.commits.as_ref().map(|(_, commits)| commits.as_ref());
+        match commits.or_else(kept) {
+            Some(commits) if self.need.own_consumer => {
+                let among = self.uncommitted.among(partitions, commits, ends);
+                among.collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
     /// Whether the group's members are asked for: of a consumer that says nothing of itself each time, since only they
     /// say who has what; of others once in a while, whether the broker answers or not.
     pub(super) fn asks_for_members(&mut self, kept: Duration) -> bool {
@@ -122,15 +143,22 @@ impl Fleet {
         let commits = commits.as_deref().unwrap_or(&none);
         // Who had a partition when somebody last said it may not have it any more.
         let fresh = read.members.as_deref().filter(|_| self.need.own_consumer);
-        let hosts = hosts(fresh.unwrap_or_default());
+        let said = Said {
+            committed: commits,
+            hosts: hosts(fresh.unwrap_or_default()),
+            open_ends: match self.need.own_consumer {
+                true => self.uncommitted.pass(read.partitions, commits, read.ends),
+                false => OpenEnds::new(),
+            },
+        };
         if let Some(members) = read.members {
             self.members = Some(members);
         }
-        let mut offsets =
-            self.memory
-                .assemble(read.at, read.partitions, commits, &hosts, read.ends);
+        let memory = &mut self.memory;
+        let mut offsets = memory.assemble(read.at, read.partitions, &said, read.ends);
         if self.need.own_consumer {
-            self.gaps.pass(&mut offsets.partitions, read.at);
+            self.gaps
+                .pass(&mut offsets.partitions, &said.open_ends, read.at);
         }
         offsets.oldest = self.ages.pass(&offsets.partitions, read.at);
         offsets.members.clone_from(&self.members);

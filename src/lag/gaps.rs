@@ -10,6 +10,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::Source;
+use super::uncommitted::OpenEnds;
 use crate::kafka::admin::Error;
 use crate::kafka::client_config::Connection;
 use crate::kafka::scan::{Scan, Step};
@@ -48,10 +49,12 @@ enum Found {
 pub(super) type Doubts = BTreeMap<i32, Range<i64>>;
 
 impl Gaps {
-    /// Takes in what was read at `at`; where there is no record before the end, all is done.
+    /// Takes in what was read at `at`; where there is no record before the end, all is done. Where a transaction is
+    /// `open` nobody looks: we read what is committed.
     pub(super) fn pass(
         &mut self,
         partitions: &mut ByPartition<Option<PartitionSample>>,
+        open: &OpenEnds,
         at: Timestamp,
     ) {
         self.0
@@ -61,6 +64,10 @@ impl Gaps {
             let (Some(sample), Some(committed)) = (sample, committed) else {
                 continue;
             };
+            if open.contains_key(partition) {
+                self.0.remove(partition);
+                continue;
+            }
             let range = committed.0.max(sample.start.0)..sample.end.0;
             if range.is_empty() {
                 self.0.remove(partition);
@@ -176,7 +183,7 @@ mod tests {
         };
         let partition = TopicPartition::new("t", 0);
         let mut partitions = ByPartition::from([(partition.clone(), Some(sample))]);
-        gaps.pass(&mut partitions, at(seconds));
+        gaps.pass(&mut partitions, &OpenEnds::new(), at(seconds));
         partitions[&partition].as_ref()?.committed
     }
 

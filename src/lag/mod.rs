@@ -19,6 +19,7 @@ mod round;
 mod sleepers;
 mod start;
 mod task;
+mod uncommitted;
 mod wakes;
 
 pub use crate::kafka::admin::Error;

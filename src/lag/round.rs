@@ -9,7 +9,7 @@ use futures::StreamExt;
 use super::TopicState;
 use super::assemble::{Ends, silence};
 use crate::kafka::admin::{Admin, Answers, Committed, Error, Member, Spec};
-use crate::topic::TopicPartition;
+use crate::topic::{ByPartition, Offset, TopicPartition};
 
 /// How long Kafka may take for an answer.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(5);
@@ -112,6 +112,23 @@ pub(super) async fn members(
         .await
 }
 
+/// The high watermarks of these partitions, of those of which they are told.
+pub(super) async fn high_watermarks(
+    admin: &Admin,
+    counters: &Counters,
+    partitions: &[TopicPartition],
+) -> ByPartition<Offset> {
+    if partitions.is_empty() {
+        return ByPartition::default();
+    }
+    let answer = admin.offsets(partitions, Spec::HighWatermark, TIMEOUT);
+    let answer = counters.count(answer.await).unwrap_or_default();
+    let known = answer.into_iter();
+    known
+        .filter_map(|(partition, end)| Some((partition, end.ok()??)))
+        .collect()
+}
+
 /// The ends of all partitions, and the starts of those that want them.
 pub(super) async fn ends(
     admin: &Admin,
@@ -139,5 +156,6 @@ pub(super) async fn ends(
             .into_iter()
             .filter_map(|(partition, start)| Some((partition, start.ok()??)))
             .collect(),
+        high: ByPartition::default(),
     })
 }

@@ -108,10 +108,14 @@ async fn where_it_was(
     last: &BTreeMap<TopicPartition, Committed>,
 ) -> Result<Texts, Error> {
     let oldest = first_offsets(admin, partitions, StartAt::Earliest).await?;
-    let ends = first_offsets(admin, partitions, StartAt::Latest).await?;
+    // Who reads what is not committed may have been beyond the last stable offset.
+    let ends = all(admin
+        .offsets(partitions, Spec::HighWatermark, TIMEOUT)
+        .await?)?;
     let mut offsets = without_texts(oldest);
     for (partition, committed) in last {
-        let end = ends.get(partition).copied().unwrap_or(Offset(0));
+        let end = ends.get(partition).copied().flatten();
+        let end = end.unwrap_or(Offset(0));
         if let Some(at) = committed.offset.filter(|&at| at <= end)
             && let Some(begin) = offsets.get_mut(partition)
         {

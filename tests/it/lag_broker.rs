@@ -93,7 +93,7 @@ impl Broker {
     }
 
     /// A producer whose records are written in transactions, under the name of `topic`.
-    fn transactions(&self, topic: &str) -> BaseProducer {
+    pub fn transactions(&self, topic: &str) -> BaseProducer {
         let producer: BaseProducer = self
             .config()
             .set("transactional.id", topic)
@@ -390,6 +390,75 @@ async fn what_lies_between_commit_and_end_of_ones_own_consumer_is_no_lag_if_it_i
         assert!(began.elapsed() < DEADLINE, "{lags:?}");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
+}
+
+/// Most clients do unless they are told otherwise: their commits lie within the transaction that is open.
+#[tokio::test]
+async fn of_a_consumer_that_does_not_wait_for_transactions_all_that_it_may_read_is_counted() {
+    let broker = broker();
+    let topic = broker.create_topic("read-uncommitted", 1).await;
+    let topic = topic.as_str();
+    let servers = broker.servers.as_str();
+    produce(servers, topic, &[0], 2);
+    let producer = broker.transactions(topic);
+    producer.begin_transaction().unwrap();
+    let send = |count: usize| {
+        for _ in 0..count {
+            let record = BaseRecord::<(), str>::to(topic).partition(0).payload("x");
+            producer.send(record).unwrap();
+        }
+        producer.flush(TIMEOUT).unwrap();
+    };
+    send(5);
+    commit(servers, topic, topic, &[(0, 7, "")]);
+    let reader = LagReader::new();
+    let need = Need {
+        own_consumer: true,
+        ..broker.need(topic, topic)
+    };
+    reader.register(&"a", &need);
+    // Where the partition ends, and its lag.
+    let until = async |expected: (i64, u64)| {
+        let began = Monotonic::start();
+        loop {
+            let latest = reader.latest(&"a").unwrap();
+            let sample = latest.offsets.as_ref().and_then(|offsets| {
+                let sample = offsets.partitions.values().next()?.as_ref()?;
+                Some((sample.end.0, sample.lag().ok()?.0))
+            });
+            if sample == Some(expected) {
+                break;
+            }
+            assert!(began.elapsed() < DEADLINE, "not {expected:?}: {latest:?}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    until((7, 0)).await;
+    send(3);
+    until((10, 3)).await;
+    commit(servers, topic, topic, &[(0, 9, "")]);
+    until((10, 1)).await;
+
+    // Kafka forgets what a group without members has committed: it goes on from there, be the transaction still open.
+    let client: AdminClient<DefaultClientContext> = broker.config().create().unwrap();
+    let deleted = client.delete_groups(&[topic], &AdminOptions::new());
+    deleted.await.unwrap().pop().unwrap().unwrap();
+    let began = Monotonic::start();
+    let is_forgotten = || Some(reader.latest(&"a")?.offsets?.forgotten);
+    while is_forgotten() != Some(true) {
+        assert!(began.elapsed() < DEADLINE, "it is not seen");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let start = begin(&reader, StartAt::Latest).await.unwrap();
+    let place = BTreeMap::from([(TopicPartition::new(topic, 0), Offset(9))]);
+    assert_eq!(start, Start::Restored(place));
+    until((10, 1)).await;
+
+    // The last record is done, and then comes the transaction's marker.
+    commit(servers, topic, topic, &[(0, 10, "")]);
+    until((10, 0)).await;
+    producer.commit_transaction(TIMEOUT).unwrap();
+    until((11, 0)).await;
 }
 
 /// A broker of its own, because it is taken away.

@@ -21,6 +21,8 @@ pub(super) struct Row {
     /// The oldest offset.
     pub start: Option<Offset>,
     pub end: Option<Offset>,
+    /// The group is within a transaction that is open: what waits there only who does not wait for that can read.
+    pub is_open: bool,
     pub committed: Option<Offset>,
     /// What the worker said with its last commit.
     pub report: Option<Report>,
@@ -72,8 +74,11 @@ impl Row {
         Some((end.0 - first).max(0))
     }
 
-    /// The offsets that the group has not committed, if there are some.
+    /// The offsets that the group has not committed, if there are some that we can read.
     pub fn unfinished(&self) -> Option<(i32, Range<i64>)> {
+        if self.is_open {
+            return None;
+        }
         let end = self.end?.0;
         let lag = self.lag().filter(|lag| *lag > 0)?;
         Some((self.partition.partition, end - lag..end))
@@ -253,6 +258,7 @@ mod tests {
             partition: TopicPartition::new("orders", 0),
             start: Some(Offset(0)),
             end: Some(Offset(end)),
+            is_open: false,
             committed: committed.map(Offset),
             report: None,
             owner: Owner::Unsaid,
@@ -316,6 +322,14 @@ mod tests {
         let table = table(&[row], None);
         assert!(table.contains("lies beyond the end 3"), "{table}");
         assert!(table.contains("re-created"), "{table}");
+    }
+
+    #[test]
+    fn what_waits_in_an_open_transaction_is_counted_and_not_read() {
+        let mut row = row(Some(3), 10);
+        row.is_open = true;
+        assert_eq!((row.lag(), row.unfinished()), (Some(7), None));
+        assert_eq!(row.value()["delaySeconds"], Value::Null);
     }
 
     #[test]

@@ -126,7 +126,12 @@ proptest! {
                 ends.end.insert(partition.clone(), Ok(Some(Offset(*end))));
                 ends.start.insert(partition.clone(), Offset(0));
             }
-            let read = memory.assemble(at, &partitions, &committed, &Hosts::new(), &ends);
+            let said = Said {
+                committed: &committed,
+                hosts: Hosts::new(),
+                open_ends: OpenEnds::new(),
+            };
+            let read = memory.assemble(at, &partitions, &said, &ends);
             for seen in read.partitions.values().flatten() {
                 // What is left to do is never more than what is there.
                 prop_assert!(seen.next() >= seen.position());

@@ -15,6 +15,15 @@ fn ends(count: i32, start: i64, end: i64) -> Ends {
             .map(|p| (partition(p), Ok(Some(Offset(end)))))
             .collect(),
         start: (0..count).map(|p| (partition(p), Offset(start))).collect(),
+        ..Ends::default()
+    }
+}
+
+fn said(committed: &Answers<Committed>) -> Said<'_> {
+    Said {
+        committed,
+        hosts: Hosts::new(),
+        open_ends: OpenEnds::new(),
     }
 }
 
@@ -60,8 +69,7 @@ fn what_is_finished_or_failed_beyond_the_committed_offset_waits_for_no_pod() {
     let read = Memory::default().assemble(
         Timestamp::UNIX_EPOCH,
         &all(1),
-        &[(partition(0), Ok(committed))].into(),
-        &Hosts::new(),
+        &said(&[(partition(0), Ok(committed))].into()),
         &ends(1, 0, 21),
     );
     let sample = read.partitions[&partition(0)].as_ref().unwrap();
@@ -83,8 +91,7 @@ fn a_pod_that_started_again_counts_from_zero() {
     let read = memory.assemble(
         Timestamp::UNIX_EPOCH,
         &all(2),
-        &first.into(),
-        &Hosts::new(),
+        &said(&first.into()),
         &ends(2, 0, 10),
     );
     assert_eq!(read.pods["a"].done, 900);
@@ -95,8 +102,7 @@ fn a_pod_that_started_again_counts_from_zero() {
     let read = memory.assemble(
         Timestamp::UNIX_EPOCH,
         &all(2),
-        &again.into(),
-        &Hosts::new(),
+        &said(&again.into()),
         &ends(2, 0, 10),
     );
     assert_eq!(read.pods["a"].done, 3);
@@ -116,8 +122,7 @@ fn a_partition_without_answer_is_unknown_and_one_without_commit_is_not() {
     let read = memory.assemble(
         Timestamp::UNIX_EPOCH,
         &all(3),
-        &answers.into(),
-        &Hosts::new(),
+        &said(&answers.into()),
         &ends(3, 4, 10),
     );
     let first = read.partitions[&partition(0)].as_ref().unwrap();
@@ -135,8 +140,7 @@ fn what_kafka_forgets_of_a_group_without_members_is_remembered() {
         let read = memory.assemble(
             Timestamp::UNIX_EPOCH,
             &all(2),
-            &answers,
-            &Hosts::new(),
+            &said(&answers),
             &ends(2, 0, 10),
         );
         (read.forgotten, memory.last_committed())
@@ -174,8 +178,8 @@ fn of_a_topic_that_was_made_anew_nothing_is_remembered() {
             metadata: Vec::new(),
         };
         let answers = [(partition(0), Ok(committed))].into();
-        let (at, hosts) = (Timestamp::UNIX_EPOCH, Hosts::new());
-        memory.assemble(at, &all(1), &answers, &hosts, &ends(1, 0, end));
+        let at = Timestamp::UNIX_EPOCH;
+        memory.assemble(at, &all(1), &said(&answers), &ends(1, 0, end));
         memory.last_committed()[&partition(0)].offset
     };
     assert_eq!(read(Some(50), 60), Some(Offset(50)));
@@ -187,6 +191,32 @@ fn of_a_topic_that_was_made_anew_nothing_is_remembered() {
     assert_eq!(read(None, 70), Some(Offset(20)));
 }
 
+/// One that waits for no transaction is beyond the last stable offset, which is no end of another topic.
+#[test]
+fn what_a_consumer_that_reads_uncommitted_has_done_is_remembered() {
+    let mut memory = Memory::default();
+    let mut read = |committed: Option<i64>, high| {
+        let committed = Committed {
+            offset: committed.map(Offset),
+            metadata: Vec::new(),
+        };
+        let answers = [(partition(0), Ok(committed))].into();
+        let said = Said {
+            open_ends: [(partition(0), high)].into(),
+            ..said(&answers)
+        };
+        let at = Timestamp::UNIX_EPOCH;
+        let read = memory.assemble(at, &all(1), &said, &ends(1, 0, 10));
+        let sample = read.partitions[&partition(0)].clone();
+        let lag = sample.map(|sample| sample.lag().map(|lag| lag.0));
+        (lag, memory.last_committed()[&partition(0)].offset)
+    };
+    let done = Some(Offset(15));
+    assert_eq!(read(Some(15), Some(Offset(17))), (Some(Ok(2)), done));
+    assert_eq!(read(Some(15), None), (None, done), "it was not told");
+    assert_eq!(read(None, Some(Offset(17))).1, done);
+}
+
 #[test]
 fn an_offset_that_moves_without_reports_is_moved_by_others() {
     let mut memory = Memory::default();
@@ -196,9 +226,9 @@ fn an_offset_that_moves_without_reports_is_moved_by_others() {
             metadata: text.into(),
         };
         let answers = [(partition(0), Ok(committed))].into();
-        let (at, hosts) = (Timestamp::UNIX_EPOCH, Hosts::new());
+        let at = Timestamp::UNIX_EPOCH;
         memory
-            .assemble(at, &all(1), &answers, &hosts, &ends(1, 0, 100))
+            .assemble(at, &all(1), &said(&answers), &ends(1, 0, 100))
             .foreign
     };
     let ours = |offset| {
@@ -233,8 +263,7 @@ fn foreign_and_damaged_texts_are_passed_over() {
     let read = memory.assemble(
         Timestamp::UNIX_EPOCH,
         &all(3),
-        &answers.into(),
-        &Hosts::new(),
+        &said(&answers.into()),
         &ends(3, 0, 10),
     );
     // They may have been there before the fleet was.

@@ -9,6 +9,7 @@ use super::{Cluster, lock};
 use crate::clock;
 use crate::kafka::admin::{Admin, Answers, Committed, Error, Member};
 use crate::lag::Need;
+use crate::lag::assemble::Ends;
 use crate::lag::fleet::Read;
 use crate::lag::round;
 use crate::lag::task::{Task, refusal};
@@ -65,7 +66,9 @@ impl<K: Ord + Clone + Send + Sync + 'static> Cluster<K> {
         let partitions = wanted.values().flat_map(|partitions| partitions.iter());
         let partitions: BTreeSet<&TopicPartition> = partitions.filter(|p| task.exists(p)).collect();
         let partitions: Vec<TopicPartition> = partitions.into_iter().cloned().collect();
-        let ends = task.read_ends(admin, &self.counters, &partitions).await?;
+        let mut ends = task.read_ends(admin, &self.counters, &partitions).await?;
+        let open = self.read_uncommitted(&wanted, due, &commits, &ends);
+        ends.high = round::high_watermarks(admin, &self.counters, &open).await;
 
         let at = clock::now();
         for (key, partitions) in wanted {
@@ -94,6 +97,27 @@ impl<K: Ord + Clone + Send + Sync + 'static> Cluster<K> {
             self.publish(&key, need, read);
         }
         self.look_at_dead_letters(admin, task, due).await
+    }
+
+    /// The partitions of these fleets that are read beyond their last stable offset.
+    fn read_uncommitted(
+        &self,
+        wanted: &BTreeMap<K, Arc<[TopicPartition]>>,
+        due: &BTreeMap<K, Need>,
+        commits: &BTreeMap<String, Result<Arc<Answers<Committed>>, Error>>,
+        ends: &Ends,
+    ) -> Vec<TopicPartition> {
+        let fleets = self.lock();
+        let mut all = BTreeSet::new();
+        for (key, partitions) in wanted {
+            let need = &due[key];
+            if let Some(fleet) = fleets.get(key).filter(|fleet| fleet.need == *need) {
+                let commits = commits.get(&need.group_id);
+                let commits = commits.and_then(|answer| answer.as_deref().ok());
+                all.extend(fleet.reads_uncommitted(partitions, commits, ends));
+            }
+        }
+        all.into_iter().cloned().collect()
     }
 
     /// What each of these fleets should know, and which groups are asked for it.

@@ -10,6 +10,7 @@ use kube::Api;
 use kube::api::PostParams;
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::producer::{BaseRecord, Producer as _};
 use serde_json::{Value, json};
 
 use super::{Stage, drover, failed, said};
@@ -127,6 +128,39 @@ fn member(servers: &str, topic: &str, pod: &str) -> BaseConsumer {
 }
 
 /// Kafka counts a worker that was killed as a member until its session is over.
+#[tokio::test]
+async fn lag_of_a_group_that_does_not_wait_for_transactions_counts_what_is_there_for_it() {
+    let broker = broker();
+    let topic = broker.create_topic("cli-lag-open", 1).await;
+    let producer = broker.transactions(&topic);
+    producer.begin_transaction().unwrap();
+    for _ in 0..5 {
+        let record = BaseRecord::<(), str>::to(&topic).partition(0).payload("x");
+        producer.send(record).unwrap();
+    }
+    producer.flush(Duration::from_secs(10)).unwrap();
+    for (committed, lag, delay) in [(5, 0, json!(0.0)), (3, 2, Value::Null)] {
+        commit(&broker.servers, &topic, &topic, &[(0, committed, "")]);
+        let group = [
+            "lag",
+            "--bootstrap",
+            &broker.servers,
+            "--group",
+            &topic,
+            "--topic",
+            &topic,
+        ];
+        let nowhere = Path::new("/nonexistent/kubeconfig");
+        let json = said(drover(nowhere, &group).args(["-o", "json"]));
+        let json: Value = serde_json::from_str(&json).unwrap();
+        let only = &json["partitions"][0];
+        let known = (&only["end"], &only["lag"], &only["delaySeconds"]);
+        // How old a record is that is not committed only who reads those can see.
+        assert_eq!(known, (&json!(5), &json!(lag), &delay), "{json}");
+    }
+    producer.abort_transaction(Duration::from_secs(10)).unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn lag_marks_an_owner_whose_pod_is_gone() {
     let broker = broker();

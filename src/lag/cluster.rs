@@ -1,5 +1,6 @@
 //! The task of one Kafka cluster: rounds of questions, each for the fleets that are due.
 
+mod looks;
 mod question;
 mod registry;
 
@@ -10,9 +11,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::{Notify, Semaphore};
-use tokio::task::spawn_blocking;
 use tokio::time::Instant;
-use tracing::debug;
 
 use super::fleet::Fleet;
 use super::groups::Groups;
@@ -24,6 +23,7 @@ use super::{ages, gaps};
 use crate::clock;
 use crate::kafka::admin::{Admin, Error};
 use crate::topic::TopicPartition;
+use looks::{Looks, Turn};
 
 /// Fleets that are due within this are read together with those that are due now.
 const TOGETHER: Duration = Duration::from_millis(200);
@@ -47,8 +47,7 @@ pub(super) struct Cluster<K> {
     arrivals: Mutex<Option<UnboundedReceiver<TopicPartition>>>,
     /// Which fleets sleep, or where, has changed.
     restless: AtomicBool,
-    /// Somebody looks at records themselves: whether there is one where a commit stands before the end, or how old it is.
-    looks: AtomicBool,
+    looks: Looks,
 }
 
 impl<K: Ord + Clone + Send + Sync + 'static> Cluster<K> {
@@ -70,7 +69,7 @@ impl<K: Ord + Clone + Send + Sync + 'static> Cluster<K> {
             sleepers: Mutex::new(sleepers),
             arrivals: Mutex::new(Some(arrivals)),
             restless: AtomicBool::new(false),
-            looks: AtomicBool::new(false),
+            looks: Looks::default(),
         }
     }
 
@@ -170,9 +169,9 @@ impl<K: Ord + Clone + Send + Sync + 'static> Cluster<K> {
     /// Looks at what stands between commit and end of a consumer that does not say more, and at how old what nobody saw
     /// come is; one topic at a time, beside the rounds.
     fn look_at_records(self: &Arc<Self>, due: &BTreeMap<K, Need>) {
-        if self.looks.load(Relaxed) {
+        let Some(turn) = self.looks.turn() else {
             return;
-        }
+        };
         let now = clock::now();
         let doubts = |(key, need): (&K, &Need)| {
             let (topic, doubts) = self.lock().get_mut(key)?.gaps.doubts(now)?;
@@ -185,10 +184,9 @@ impl<K: Ord + Clone + Send + Sync + 'static> Cluster<K> {
         {
             let (asked, of) = (doubts.clone(), topic.clone());
             let look = move || gaps::with_records(&source, &of, &asked);
-            return self.look_beside(key, look, move |fleet, records| {
-                // What cannot be looked at may be a record.
-                let records = records.unwrap_or_else(|| doubts.keys().copied().collect());
-                fleet.gaps.looked(&topic, &doubts, &records);
+            return self.look_beside(turn, key, look, move |fleet, records| {
+                let records = records.as_deref();
+                fleet.gaps.looked(&topic, &doubts, records, clock::now());
             });
         }
         let firsts = |(key, need): (&K, &Need)| {
@@ -198,7 +196,7 @@ impl<K: Ord + Clone + Send + Sync + 'static> Cluster<K> {
         if let Some((key, source, topic, firsts)) = due.iter().find_map(firsts) {
             let (asked, of) = (firsts.clone(), topic.clone());
             let look = move || ages::read(&source, &of, &asked);
-            self.look_beside(key, look, move |fleet, came| {
+            self.look_beside(turn, key, look, move |fleet, came| {
                 let came = came.unwrap_or_default();
                 fleet.ages.looked(&topic, &firsts, &came, clock::now());
             });
@@ -208,29 +206,20 @@ impl<K: Ord + Clone + Send + Sync + 'static> Cluster<K> {
     /// Runs `look`, which blocks, in a thread of its own, and lets the fleet take in what it came to: nothing where it failed.
     fn look_beside<T: Send + 'static>(
         self: &Arc<Self>,
+        turn: Turn,
         key: K,
         look: impl FnOnce() -> Result<T, Error> + Send + 'static,
         take: impl FnOnce(&mut Fleet, Option<T>) + Send + 'static,
     ) {
-        self.looks.store(true, Relaxed);
         let cluster = Arc::clone(self);
         tokio::spawn(async move {
-            let found = match spawn_blocking(look).await {
-                Ok(Ok(found)) => Some(found),
-                Ok(Err(error)) => {
-                    debug!(%error, "look at records");
-                    None
-                }
-                Err(error) => {
-                    debug!(%error, "look at records");
-                    None
+            let take = |found| {
+                if let Some(fleet) = cluster.lock().get_mut(&key) {
+                    take(fleet, found);
+                    fleet.due = Instant::now();
                 }
             };
-            if let Some(fleet) = cluster.lock().get_mut(&key) {
-                take(fleet, found);
-                fleet.due = Instant::now();
-            }
-            cluster.looks.store(false, Relaxed);
+            turn.of(look, take).await;
             cluster.changed.notify_one();
         });
     }

@@ -19,6 +19,8 @@ use crate::topic::{ByPartition, Offset, TopicPartition};
 
 /// Looked at once neither end nor commit has moved for so long: what is on its way is no gap.
 const STANDS: Duration = Duration::from_secs(5);
+/// After a look that failed the next one waits for twice as long, and so on up to 32 times.
+const LONGER_UP_TO: u32 = 5;
 /// How long a look may take, and one wait within it.
 const PATIENCE: Duration = Duration::from_secs(5);
 const STEP: Duration = Duration::from_millis(100);
@@ -30,7 +32,10 @@ pub(super) struct Gaps(BTreeMap<TopicPartition, Gap>);
 #[derive(Debug)]
 struct Gap {
     range: Range<i64>,
+    /// Since when it stands, or the last look failed.
     since: Timestamp,
+    /// Looks that failed, one after the other.
+    failures: u32,
     found: Found,
     /// No record lies before this offset, as was found before more came.
     nothing_to: i64,
@@ -38,11 +43,31 @@ struct Gap {
 
 #[derive(Debug, PartialEq)]
 enum Found {
-    /// Nobody has looked yet, or is looking.
+    /// Nobody has looked yet, or the look failed: it counts as a record.
     Unknown,
     Looking,
-    /// Somebody waits, or it could not be told.
+    /// Somebody waits.
     Record,
+}
+
+impl Gap {
+    fn new(range: Range<i64>, since: Timestamp, nothing_to: i64) -> Self {
+        Self {
+            range,
+            since,
+            failures: 0,
+            found: Found::Unknown,
+            nothing_to,
+        }
+    }
+
+    /// It is to be looked at.
+    fn is_due(&self, now: Timestamp) -> bool {
+        let open = self.found == Found::Unknown && self.nothing_to < self.range.end;
+        let stood = Duration::try_from(now.duration_since(self.since));
+        let wait = STANDS * 2_u32.pow(self.failures.min(LONGER_UP_TO));
+        open && stood.is_ok_and(|stood| stood >= wait)
+    }
 }
 
 /// What there is to look at, in one topic.
@@ -73,22 +98,14 @@ impl Gaps {
                 self.0.remove(partition);
                 continue;
             }
-            let gap = self.0.entry(partition.clone()).or_insert_with(|| Gap {
-                range: range.clone(),
-                since: at,
-                found: Found::Unknown,
-                nothing_to: range.start,
-            });
+            let new = || Gap::new(range.clone(), at, range.start);
+            let gap = self.0.entry(partition.clone()).or_insert_with(new);
             if gap.range != range {
                 // What was nothing is nothing, whatever comes behind it; but a log that was cut is another.
                 let kept = (range.start..=range.end).contains(&gap.nothing_to)
                     && gap.range.start <= range.start;
-                *gap = Gap {
-                    nothing_to: if kept { gap.nothing_to } else { range.start },
-                    range,
-                    since: at,
-                    found: Found::Unknown,
-                };
+                let nothing_to = if kept { gap.nothing_to } else { range.start };
+                *gap = Gap::new(range, at, nothing_to);
             }
             sample.committed = Some(committed.max(Offset(gap.nothing_to)));
         }
@@ -96,18 +113,11 @@ impl Gaps {
 
     /// What has stood for long enough to be looked at, of one topic. It is not told again.
     pub(super) fn doubts(&mut self, now: Timestamp) -> Option<(String, Doubts)> {
-        let stands = |gap: &Gap| {
-            let stood = Duration::try_from(now.duration_since(gap.since));
-            let open = gap.found == Found::Unknown && gap.nothing_to < gap.range.end;
-            open && stood.is_ok_and(|stood| stood >= STANDS)
-        };
-        let topic = self
-            .0
-            .iter()
-            .find_map(|(partition, gap)| stands(gap).then(|| partition.topic.clone()))?;
+        let mut due = self.0.iter().filter(|(_, gap)| gap.is_due(now));
+        let topic = due.next()?.0.topic.clone();
         let mut doubts = Doubts::new();
         for (partition, gap) in &mut self.0 {
-            if partition.topic == topic && stands(gap) {
+            if partition.topic == topic && gap.is_due(now) {
                 gap.found = Found::Looking;
                 doubts.insert(partition.partition, gap.nothing_to..gap.range.end);
             }
@@ -115,8 +125,15 @@ impl Gaps {
         Some((topic.to_string(), doubts))
     }
 
-    /// In these partitions of `topic` there is a record to be read, of all that were looked at.
-    pub(super) fn looked(&mut self, topic: &str, doubts: &Doubts, records: &[i32]) {
+    /// In these partitions of `topic` there is a record to be read, of all that were looked at; none where the look failed,
+    /// of which more is to be known before long: a consumer that is to sleep must not be kept awake by it.
+    pub(super) fn looked(
+        &mut self,
+        topic: &str,
+        doubts: &Doubts,
+        records: Option<&[i32]>,
+        now: Timestamp,
+    ) {
         for (number, range) in doubts {
             let partition = TopicPartition::new(topic, *number);
             let gap = self.0.get_mut(&partition);
@@ -124,11 +141,17 @@ impl Gaps {
             let Some(gap) = gap.filter(asked) else {
                 continue;
             };
-            if records.contains(number) {
-                gap.found = Found::Record;
-            } else {
-                gap.found = Found::Unknown;
-                gap.nothing_to = range.end;
+            match records {
+                Some(records) if records.contains(number) => gap.found = Found::Record,
+                Some(_) => {
+                    gap.found = Found::Unknown;
+                    gap.nothing_to = range.end;
+                }
+                None => {
+                    gap.found = Found::Unknown;
+                    gap.failures += 1;
+                    gap.since = now;
+                }
             }
         }
     }
@@ -196,12 +219,12 @@ mod tests {
         let (topic, doubts) = gaps.doubts(at(6)).unwrap();
         assert_eq!(doubts, Doubts::from([(0, 29..30)]));
         assert_eq!(gaps.doubts(at(7)), None, "somebody looks");
-        gaps.looked(&topic, &doubts, &[]);
+        gaps.looked(&topic, &doubts, Some(&[]), at(7));
         assert_eq!(read(&mut gaps, 29, 30, 8), Some(Offset(30)));
         assert_eq!(gaps.doubts(at(60)), None);
         // Another transaction: only what is new waits.
         assert_eq!(read(&mut gaps, 29, 32, 61), Some(Offset(30)));
-        gaps.looked(&topic, &doubts, &[0]);
+        gaps.looked(&topic, &doubts, Some(&[0]), at(62));
         assert_eq!(
             read(&mut gaps, 29, 32, 62),
             Some(Offset(30)),
@@ -209,7 +232,7 @@ mod tests {
         );
         let (topic, doubts) = gaps.doubts(at(70)).unwrap();
         assert_eq!(doubts, Doubts::from([(0, 30..32)]));
-        gaps.looked(&topic, &doubts, &[0]);
+        gaps.looked(&topic, &doubts, Some(&[0]), at(70));
         assert_eq!(read(&mut gaps, 29, 32, 71), Some(Offset(30)), "it waits");
         assert_eq!(gaps.doubts(at(90)), None);
         assert_eq!(
@@ -219,5 +242,30 @@ mod tests {
         );
         // A log that was made anew.
         assert_eq!(read(&mut gaps, 0, 40, 92), Some(Offset(0)));
+    }
+
+    #[test]
+    fn a_look_that_failed_is_made_again_less_and_less_often() {
+        let mut gaps = Gaps::default();
+        let mut now = 0;
+        let mut waits = Vec::new();
+        read(&mut gaps, 29, 30, now);
+        for _ in 0..8 {
+            let began = now;
+            let (topic, doubts) = loop {
+                now += 1;
+                if let Some(doubts) = gaps.doubts(at(now)) {
+                    break doubts;
+                }
+            };
+            waits.push(now - began);
+            gaps.looked(&topic, &doubts, None, at(now));
+            // It may be a record.
+            assert_eq!(read(&mut gaps, 29, 30, now), Some(Offset(29)));
+        }
+        assert_eq!(waits, [5, 10, 20, 40, 80, 160, 160, 160]);
+        let (topic, doubts) = gaps.doubts(at(now + 160)).expect("again");
+        gaps.looked(&topic, &doubts, Some(&[]), at(now + 160));
+        assert_eq!(read(&mut gaps, 29, 30, now + 161), Some(Offset(30)));
     }
 }

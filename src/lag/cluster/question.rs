@@ -96,7 +96,8 @@ impl<K: Ord + Clone + Send + Sync + 'static> Cluster<K> {
             };
             self.publish(&key, need, read);
         }
-        self.look_at_dead_letters(admin, task, due).await
+        self.look_at_dead_letters(admin, task, due).await;
+        Ok(())
     }
 
     /// The partitions of these fleets that are read beyond their last stable offset.
@@ -161,12 +162,7 @@ impl<K: Ord + Clone + Send + Sync + 'static> Cluster<K> {
 
     /// Looks at the dead-letter topics of the fleets that are due, and wakes whoever waits for news
     /// of them.
-    async fn look_at_dead_letters(
-        &self,
-        admin: &Admin,
-        task: &mut Task,
-        due: &BTreeMap<K, Need>,
-    ) -> Result<(), Error> {
+    async fn look_at_dead_letters(&self, admin: &Admin, task: &mut Task, due: &BTreeMap<K, Need>) {
         let doubted: BTreeSet<K> = {
             let fleets = self.lock();
             let doubts = |key: &&K| {
@@ -176,7 +172,7 @@ impl<K: Ord + Clone + Send + Sync + 'static> Cluster<K> {
             due.keys().filter(doubts).cloned().collect()
         };
         let needs = due.iter().map(|(key, need)| (need, doubted.contains(key)));
-        task.dead_letters.look(admin, needs).await?;
+        task.dead_letters.look(admin, needs).await;
         let mut fleets = self.lock();
         for (key, need) in due {
             let Some(fleet) = fleets.get_mut(key).filter(|fleet| fleet.need == *need) else {
@@ -188,7 +184,6 @@ impl<K: Ord + Clone + Send + Sync + 'static> Cluster<K> {
                 self.wakes.add(key.clone());
             }
         }
-        Ok(())
     }
 
     /// Keeps what was read, and wakes whoever waits for it if it says anything new.

@@ -147,6 +147,7 @@ impl<K: Ord + Clone + Send + Sync + 'static> Cluster<K> {
             .filter(|(_, fleet)| fleet.due <= soon(fleet))
             .map(|(key, fleet)| (key.clone(), fleet.need.clone()))
             .collect();
+        task.tidy(self.lock().values().map(|fleet| &fleet.need), now);
         let began = Instant::now();
         let outcome = match &self.admin {
             Ok(admin) => self.ask(admin, task, &due).await,
@@ -227,4 +228,38 @@ impl<K: Ord + Clone + Send + Sync + 'static> Cluster<K> {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kafka::security::Security;
+    use crate::lag::TopicState;
+
+    #[tokio::test]
+    async fn a_round_forgets_what_is_of_no_fleet() {
+        let source = Source {
+            bootstrap_servers: "kafka:9092".to_owned(),
+            properties: BTreeMap::new(),
+            security: Security::default(),
+        };
+        let need = Need {
+            source: source.clone(),
+            topics: vec!["orders".to_owned()],
+            group_id: "shop".to_owned(),
+            dead_letter_topic: None,
+            own_consumer: false,
+        };
+        let admin = Err(Error::Later("no client".to_owned()));
+        let cluster = Cluster::new(admin, Arc::default(), Arc::default(), source);
+        let cluster = Arc::new(cluster);
+        cluster.register("a", need);
+        let mut task = Task::default();
+        for topic in ["orders", "preview"] {
+            task.states.insert(topic.into(), TopicState::Exists(1));
+        }
+        cluster.round(&mut task).await;
+        let known: Vec<_> = task.states.keys().map(|topic| &**topic).collect();
+        assert_eq!(known, ["orders"]);
+    }
 }

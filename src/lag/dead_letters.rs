@@ -1,6 +1,6 @@
 //! Dead-letter topics, looked at now and then for the fleets that need them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use futures::future::join_all;
@@ -78,6 +78,12 @@ impl DeadLetters {
         due.into_iter().map(|(_, of)| of).collect()
     }
 
+    /// Forgets those that none of these needs names.
+    pub(super) fn keep<'a>(&mut self, needs: impl Iterator<Item = &'a Need>) {
+        let used: HashSet<Use> = needs.filter_map(used).collect();
+        self.known.retain(|of, _| used.contains(of));
+    }
+
     fn learn(&mut self, of: Use, facts: Option<Facts>, asked: Instant) {
         let before = self.known.remove(&of).and_then(|known| known.facts);
         let facts = facts.or(before);
@@ -99,6 +105,21 @@ impl Known {
 
 fn used(need: &Need) -> Option<Use> {
     Some((need.dead_letter_topic.clone()?, need.topics.clone()))
+}
+
+#[cfg(test)]
+impl DeadLetters {
+    /// As if `need`'s had been asked for, and not been answered.
+    pub(super) fn ask_for(&mut self, need: &Need) {
+        if let Some(of) = used(need) {
+            self.learn(of, None, Instant::now());
+        }
+    }
+
+    /// How many are known.
+    pub(super) fn len(&self) -> usize {
+        self.known.len()
+    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! What one cluster's task knows of its topics, and for how long it believes it.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +19,8 @@ const TOPICS_KEPT: Duration = Duration::from_secs(15);
 const STARTS_KEPT: Duration = Duration::from_secs(30);
 /// A topic that is not there is looked for again after this.
 const MISSING_KEPT: Duration = Duration::from_secs(2);
+/// What is of no fleet any more is forgotten this often.
+const TIDIED: Duration = Duration::from_secs(60);
 /// The longest pause after failures.
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 
@@ -41,6 +43,7 @@ pub(super) struct Task {
     states_read: HashMap<String, Instant>,
     starts: BTreeMap<TopicPartition, (Instant, Offset)>,
     pub(super) dead_letters: DeadLetters,
+    tidied: Option<Instant>,
     random: RandomState,
 }
 
@@ -51,6 +54,22 @@ impl Task {
             self.states.get(&*partition.topic),
             Some(TopicState::Exists(count)) if i64::from(partition.partition) < i64::from(*count)
         )
+    }
+
+    /// Forgets, once in a while, what none of `needs` names, which are all fleets': topics come and go.
+    pub(super) fn tidy<'a>(&mut self, needs: impl Iterator<Item = &'a Need> + Clone, now: Instant) {
+        if self.tidied.is_some_and(|at| now < at + TIDIED) {
+            return;
+        }
+        self.tidied = Some(now);
+        let topics = needs.clone().flat_map(|need| &need.topics);
+        let topics: HashSet<&str> = topics.map(String::as_str).collect();
+        self.states.retain(|topic, _| topics.contains(&**topic));
+        self.states_read
+            .retain(|topic, _| topics.contains(topic.as_str()));
+        self.starts
+            .retain(|partition, _| topics.contains(&*partition.topic));
+        self.dead_letters.keep(needs);
     }
 
     /// Reads the topics of these fleets of which nothing is known, or nothing new enough.
@@ -145,5 +164,55 @@ impl Task {
         hasher.write_u32(self.failures);
         let share = (hasher.finish() % 1000) as f64 / 1000.0;
         doubled.min(LONGEST_PAUSE).mul_f64(0.75 + 0.5 * share)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kafka::security::Security;
+    use crate::lag::Source;
+
+    fn need(topic: &str) -> Need {
+        Need {
+            source: Source {
+                bootstrap_servers: "kafka:9092".to_owned(),
+                properties: BTreeMap::new(),
+                security: Security::default(),
+            },
+            topics: vec![topic.to_owned()],
+            group_id: "shop".to_owned(),
+            dead_letter_topic: Some(format!("{topic}.dlq")),
+            own_consumer: false,
+        }
+    }
+
+    /// Reads a topic with two partitions, as far as a task keeps it.
+    fn read(task: &mut Task, need: &Need) {
+        let topic: Arc<str> = need.topics[0].as_str().into();
+        for number in 0..2 {
+            let partition = TopicPartition::new(Arc::clone(&topic), number);
+            task.starts.insert(partition, (Instant::now(), Offset(0)));
+        }
+        task.states_read.insert(topic.to_string(), Instant::now());
+        task.states.insert(topic, TopicState::Exists(2));
+        task.dead_letters.ask_for(need);
+    }
+
+    #[test]
+    fn what_is_of_no_fleet_any_more_is_forgotten_within_a_minute() {
+        let mut task = Task::default();
+        let stays = need("orders");
+        read(&mut task, &stays);
+        let began = Instant::now();
+        for number in 0..1000 {
+            read(&mut task, &need(&format!("preview-{number}")));
+            task.tidy(std::iter::once(&stays), began);
+        }
+        task.tidy(std::iter::once(&stays), began + TIDIED);
+        let topics: Vec<&str> = task.states.keys().map(|topic| &**topic).collect();
+        assert_eq!(topics, ["orders"]);
+        assert_eq!((task.states_read.len(), task.starts.len()), (1, 2));
+        assert_eq!(task.dead_letters.len(), 1);
     }
 }

@@ -1,5 +1,7 @@
 //! From Kafka's answers to what a planner is told. No input or output here.
 
+mod moves;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -11,6 +13,7 @@ use crate::kafka::admin::{Answers, Committed, Error};
 use crate::report::Report;
 use crate::scaling::{Beyond, PartitionSample, PodSample};
 use crate::topic::{ByPartition, Offset, TopicPartition};
+use moves::Moves;
 
 /// From which address a partition is read, as far as anybody reads it.
 pub(super) type Hosts = BTreeMap<TopicPartition, Arc<str>>;
@@ -32,6 +35,8 @@ pub(super) struct Said<'a> {
     pub(super) committed: &'a Answers<Committed>,
     pub(super) hosts: Hosts,
     pub(super) open_ends: OpenEnds,
+    /// Somebody was in it when this was committed.
+    pub(super) has_members: bool,
 }
 
 /// What a fleet's earlier readings leave for the next.
@@ -55,16 +60,11 @@ struct Last {
     report: Option<Box<Report>>,
     /// The partition's end, at its lowest since that was committed.
     lowest_end: Option<Offset>,
-    /// How often the offset was seen to move without a report, since there was one or it was first read.
-    silent_moves: u32,
+    /// How it moves without a report.
+    moves: Moves,
 }
 
 impl Last {
-    /// Others read this partition: its offset moves without reports. Once may be somebody who sets it by hand.
-    fn is_moved_by_others(&self) -> bool {
-        self.silent_moves >= 2
-    }
-
     /// Where the group goes on if Kafka forgets it. A partition that ended before that is another topic's: all that it
     /// has is new.
     fn place(&self) -> Option<Committed> {
@@ -143,10 +143,10 @@ impl Memory {
             let sample = match committed.get(partition) {
                 Some(Ok(committed)) => {
                     let keep = unsure && committed.offset.is_none();
-                    let changed = !keep && self.read(partition, committed);
+                    let changed = !keep && self.read(partition, committed, said.has_members);
                     let text = self.texts.get(partition).filter(|_| !keep);
                     let report = text.and_then(|last| last.report.as_deref());
-                    foreign += usize::from(text.is_some_and(Last::is_moved_by_others));
+                    foreign += usize::from(text.is_some_and(|last| last.moves.are_by_others()));
                     if let Some(report) = report.filter(|_| changed || first) {
                         newest(&mut fresh, report);
                     }
@@ -207,6 +207,11 @@ impl Memory {
         !committed.is_empty() && committed.values().all(none) && self.texts.values().any(had)
     }
 
+    /// Somebody has moved an offset, and it is not known who.
+    pub(super) fn has_doubtful_moves(&self) -> bool {
+        self.texts.values().any(|last| last.moves.are_in_doubt())
+    }
+
     /// What the group had committed when it last had anything.
     pub(super) fn last_committed(&self) -> BTreeMap<TopicPartition, Committed> {
         let last = self.texts.iter();
@@ -215,14 +220,25 @@ impl Memory {
     }
 
     /// Keeps what was committed, and reads its text, if that is not the one that was read before.
-    fn read(&mut self, partition: &TopicPartition, committed: &Committed) -> bool {
+    fn read(
+        &mut self,
+        partition: &TopicPartition,
+        committed: &Committed,
+        has_members: bool,
+    ) -> bool {
+        let moves = |last: &Last| {
+            let (from, to) = (last.committed.offset, committed.offset);
+            last.moves.and(from, to, has_members)
+        };
         if let Some(last) = self.texts.get_mut(partition)
             && last.committed.metadata == committed.metadata
         {
             if last.committed.offset != committed.offset {
+                if last.report.is_none() {
+                    last.moves = moves(last);
+                }
                 last.committed.offset = committed.offset;
                 last.lowest_end = None;
-                last.silent_moves += u32::from(last.report.is_none());
             }
             return false;
         }
@@ -231,12 +247,9 @@ impl Memory {
             Report::decode(text, offset).ok().map(Box::new)
         });
         let before = self.texts.get(partition).filter(|_| report.is_none());
-        let moves = |before: &Last| {
-            before.silent_moves + u32::from(before.committed.offset != committed.offset)
-        };
         let last = Last {
             committed: committed.clone(),
-            silent_moves: before.map_or(0, moves),
+            moves: before.map(moves).unwrap_or_default(),
             report,
             lowest_end: None,
         };

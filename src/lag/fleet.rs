@@ -122,10 +122,11 @@ impl Fleet {
     }
 
     /// Whether the group's members are asked for: of a consumer that says nothing of itself each time, since only they
-    /// say who has what; of others once in a while, whether the broker answers or not.
+    /// say who has what, and where somebody moves offsets; else once in a while, whether the broker answers or not.
     pub(super) fn asks_for_members(&mut self, kept: Duration) -> bool {
         let holds = |at: Instant| at.elapsed() < kept;
-        if !self.need.own_consumer && self.asked_for_members.is_some_and(holds) {
+        let each_time = self.need.own_consumer || self.memory.has_doubtful_moves();
+        if !each_time && self.asked_for_members.is_some_and(holds) {
             return false;
         }
         self.asked_for_members = Some(Instant::now());
@@ -150,6 +151,8 @@ impl Fleet {
                 true => self.uncommitted.pass(read.partitions, commits, read.ends),
                 false => OpenEnds::new(),
             },
+            // Who was in it when somebody last said so may have left.
+            has_members: read.members.as_ref().is_some_and(|them| !them.is_empty()),
         };
         if let Some(members) = read.members {
             self.members = Some(members);

@@ -130,6 +130,7 @@ proptest! {
                 committed: &committed,
                 hosts: Hosts::new(),
                 open_ends: OpenEnds::new(),
+                has_members: false,
             };
             let read = memory.assemble(at, &partitions, &said, &ends);
             for seen in read.partitions.values().flatten() {

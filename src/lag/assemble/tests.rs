@@ -24,6 +24,7 @@ fn said(committed: &Answers<Committed>) -> Said<'_> {
         committed,
         hosts: Hosts::new(),
         open_ends: OpenEnds::new(),
+        has_members: false,
     }
 }
 
@@ -217,27 +218,34 @@ fn what_a_consumer_that_reads_uncommitted_has_done_is_remembered() {
     assert_eq!(read(None, Some(Offset(17))).1, done);
 }
 
+/// Looks at a partition in which something was committed, with or without members in the group; whether others move it.
+fn foreign(memory: &mut Memory, offset: i64, text: &str, has_members: bool) -> usize {
+    let committed = Committed {
+        offset: Some(Offset(offset)),
+        metadata: text.into(),
+    };
+    let answers = [(partition(0), Ok(committed))].into();
+    let said = Said {
+        has_members,
+        ..said(&answers)
+    };
+    let at = Timestamp::UNIX_EPOCH;
+    let read = memory.assemble(at, &all(1), &said, &ends(1, 0, 100));
+    read.foreign
+}
+
+fn ours(offset: i64) -> String {
+    let report = Report {
+        pod: "pod-1".to_owned(),
+        ..Default::default()
+    };
+    report.encode(Offset(offset))
+}
+
 #[test]
 fn an_offset_that_moves_without_reports_is_moved_by_others() {
     let mut memory = Memory::default();
-    let mut read = |offset: i64, text: &str| {
-        let committed = Committed {
-            offset: Some(Offset(offset)),
-            metadata: text.into(),
-        };
-        let answers = [(partition(0), Ok(committed))].into();
-        let at = Timestamp::UNIX_EPOCH;
-        memory
-            .assemble(at, &all(1), &said(&answers), &ends(1, 0, 100))
-            .foreign
-    };
-    let ours = |offset| {
-        let report = Report {
-            pod: "pod-1".to_owned(),
-            ..Default::default()
-        };
-        report.encode(Offset(offset))
-    };
+    let mut read = |offset, text: &str| foreign(&mut memory, offset, text, true);
     assert_eq!(read(10, &ours(10)), 0);
     assert_eq!(read(20, ""), 0, "somebody sets it");
     assert_eq!(read(20, ""), 0, "and leaves it");
@@ -246,6 +254,51 @@ fn an_offset_that_moves_without_reports_is_moved_by_others() {
     assert_eq!(read(30, "another tool's"), 1);
     assert_eq!(read(31, &ours(31)), 0, "a worker has it again");
     assert_eq!(read(32, "another tool's"), 0);
+}
+
+#[test]
+fn offsets_that_are_set_twice_while_nobody_is_in_the_group_are_moved_by_no_program() {
+    let mut memory = Memory::default();
+    let mut read = |offset, text: &str| foreign(&mut memory, offset, text, false);
+    assert_eq!(read(10, &ours(10)), 0);
+    assert_eq!([20, 30].map(|offset| read(offset, "")), [0, 0]);
+    // Somebody looks for the right place.
+    let places = [5, 6, 7, 8, 3, 4, 50, 60, 70];
+    assert_eq!(places.map(|offset| read(offset, "")), [0; 9]);
+    // One that commits without being in the group goes on and on, and is one whoever comes into the group.
+    assert_eq!([71, 72].map(|offset| read(offset, "")), [1, 1]);
+    assert!(!memory.has_doubtful_moves());
+    assert_eq!(foreign(&mut memory, 72, "", true), 1);
+}
+
+#[test]
+fn who_is_in_the_group_is_to_be_known_once_an_offset_was_set() {
+    let mut memory = Memory::default();
+    for (offset, text, in_doubt) in [
+        (10, ours(10), false),
+        (20, String::new(), true),
+        (20, String::new(), true),
+        (21, ours(21), false),
+        (15, String::new(), false),
+    ] {
+        foreign(&mut memory, offset, &text, false);
+        assert_eq!(memory.has_doubtful_moves(), in_doubt, "{offset} {text}");
+    }
+}
+
+/// What `startAt` says is written where nothing was.
+#[test]
+fn a_group_that_begins_is_moved_by_nobody() {
+    let mut memory = Memory::default();
+    let nothing = Committed {
+        offset: None,
+        metadata: Vec::new(),
+    };
+    let answers = [(partition(0), Ok(nothing))].into();
+    let at = Timestamp::UNIX_EPOCH;
+    memory.assemble(at, &all(1), &said(&answers), &ends(1, 0, 100));
+    assert_eq!(foreign(&mut memory, 10, "", true), 0);
+    assert_eq!(foreign(&mut memory, 20, "", true), 0, "somebody sets it");
 }
 
 #[test]

@@ -4,7 +4,8 @@
 //! `pod-deletion-cost`; the cost is written just before the size is lowered, only to the pods that
 //! are to leave, and taken away from those that were to leave once and stayed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
@@ -31,14 +32,16 @@ pub fn changes<'a>(
     sample: Option<&Sample>,
     leaving: usize,
 ) -> Vec<CostChange> {
-    let owned = partitions_by_pod(sample);
+    let owned = partitions_by_owner(sample);
     let mut staying: Vec<&Pod> = pods
         .into_iter()
         .filter(|pod| pod.metadata.deletion_timestamp.is_none() && !has_ended(pod))
         .collect();
     staying.sort_by_cached_key(|pod| {
         let name = pod.name_any();
-        let partitions = owned.get(name.as_str()).copied().unwrap_or_default();
+        let names = names(pod);
+        let partitions = names.iter().filter_map(|name| owned.get(name));
+        let partitions: usize = partitions.sum();
         // Of two that own as much the younger goes: its caches are colder.
         let age = pod
             .creation_timestamp()
@@ -65,13 +68,31 @@ pub fn changes<'a>(
         .collect()
 }
 
-fn partitions_by_pod(sample: Option<&Sample>) -> BTreeMap<&str, usize> {
+/// How a pod is known in a sample: by its name, where it reports; else by its address, as the broker sees it.
+fn names(pod: &Pod) -> BTreeSet<String> {
+    let status = pod.status.as_ref();
+    let addresses = status.and_then(|status| status.pod_ips.as_ref());
+    let addresses = addresses.into_iter().flatten();
+    let addresses = addresses.map(|address| same(&address.ip));
+    addresses.chain([pod.name_any()]).collect()
+}
+
+/// Brokers and Kubernetes write an address of IPv6 each in their own way.
+fn same(owner: &str) -> String {
+    let address = owner.parse::<IpAddr>();
+    address.map_or_else(
+        |_| owner.to_owned(),
+        |address| address.to_canonical().to_string(),
+    )
+}
+
+fn partitions_by_owner(sample: Option<&Sample>) -> BTreeMap<String, usize> {
     let mut owned = BTreeMap::new();
     let partitions = sample
         .into_iter()
         .flat_map(|sample| sample.partitions.values());
     for pod in partitions.filter_map(|seen| seen.as_ref()?.pod.as_deref()) {
-        *owned.entry(pod).or_default() += 1;
+        *owned.entry(same(pod)).or_default() += 1;
     }
     owned
 }
@@ -143,6 +164,27 @@ mod tests {
             changes(&pods, Some(&sample), 2),
             [leaving("c"), leaving("b")]
         );
+    }
+
+    #[test]
+    fn pods_that_do_not_report_are_known_by_their_addresses() {
+        let at = |name: &str, addresses: &[&str]| {
+            let mut pod = pod(name, None);
+            let addresses = addresses.iter().map(|ip| json!({ "ip": ip }));
+            let addresses = json!(addresses.collect::<Vec<_>>());
+            let status = pod.status.as_mut().unwrap();
+            status.pod_ips = serde_json::from_value(addresses).unwrap();
+            pod
+        };
+        let pods = [
+            at("a", &["10.0.0.1", "fd00::1"]),
+            at("b", &["10.0.0.2", "fd00::2"]),
+            at("c", &["10.0.0.3", "fd00::3"]),
+        ];
+        // As the broker has it from Java.
+        let sixth = "fd00:0:0:0:0:0:0:3";
+        let sample = sample(&["10.0.0.1", "10.0.0.1", "10.0.0.2", sixth, sixth]);
+        assert_eq!(changes(&pods, Some(&sample), 1), [leaving("b")]);
     }
 
     #[test]

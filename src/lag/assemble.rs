@@ -33,7 +33,7 @@ pub(super) struct Ends {
 #[derive(Debug)]
 pub(super) struct Said<'a> {
     pub(super) committed: &'a Answers<Committed>,
-    pub(super) hosts: Hosts,
+    pub(super) hosts: &'a Hosts,
     pub(super) open_ends: OpenEnds,
     /// Somebody was in it when this was committed.
     pub(super) has_members: bool,

@@ -46,6 +46,8 @@ pub(super) struct Fleet {
     pub(super) told: bool,
     /// When its commits were read, and what they were.
     pub(super) commits: Option<(Instant, Arc<Answers<Committed>>)>,
+    /// From which address each partition was read then, of a consumer of the user's own.
+    hosts: Hosts,
     /// The group's members when the broker last said them.
     members: Option<Arc<[Member]>>,
     /// When the broker was last asked for them.
@@ -68,6 +70,7 @@ impl Fleet {
             ages: Ages::default(),
             latest: Latest::default(),
             commits: None,
+            hosts: Hosts::new(),
             members: None,
             asked_for_members: None,
         }
@@ -137,16 +140,17 @@ impl Fleet {
     pub(super) fn keep(&mut self, read: Read<'_>) -> bool {
         if let Some(commits) = read.commits {
             self.commits = Some((Instant::now(), commits));
+            // Who had a partition when somebody last said it may not have it any more.
+            let fresh = read.members.as_deref().filter(|_| self.need.own_consumer);
+            self.hosts = hosts(fresh.unwrap_or_default());
         }
         let none = Answers::new();
         let commits = self.commits.as_ref();
         let commits = commits.map(|(_, commits)| Arc::clone(commits));
         let commits = commits.as_deref().unwrap_or(&none);
-        // Who had a partition when somebody last said it may not have it any more.
-        let fresh = read.members.as_deref().filter(|_| self.need.own_consumer);
         let said = Said {
             committed: commits,
-            hosts: hosts(fresh.unwrap_or_default()),
+            hosts: &self.hosts,
             open_ends: match self.need.own_consumer {
                 true => self.uncommitted.pass(read.partitions, commits, read.ends),
                 false => OpenEnds::new(),
@@ -207,11 +211,11 @@ mod tests {
     use super::*;
     use crate::kafka::security::Security;
     use crate::lag::Source;
+    use crate::topic::Offset;
     use std::collections::BTreeMap;
 
-    #[test]
-    fn a_broker_that_says_of_no_members_is_not_asked_each_time() {
-        let mut need = Need {
+    fn need() -> Need {
+        Need {
             source: Source {
                 bootstrap_servers: "kafka:9092".to_owned(),
                 properties: BTreeMap::default(),
@@ -221,7 +225,54 @@ mod tests {
             group_id: "shop".to_owned(),
             dead_letter_topic: None,
             own_consumer: false,
+        }
+    }
+
+    #[test]
+    fn who_has_a_partition_is_known_as_long_as_what_was_committed_with_it_is_believed() {
+        let need = Need {
+            own_consumer: true,
+            ..need()
         };
+        let mut fleet = Fleet::new(need);
+        let partitions = [TopicPartition::new("t", 0)];
+        let committed = Committed {
+            offset: Some(Offset(5)),
+            metadata: Vec::new(),
+        };
+        let commits = Arc::new(Answers::from([(partitions[0].clone(), Ok(committed))]));
+        let ends = Ends {
+            end: [(partitions[0].clone(), Ok(Some(Offset(5))))].into(),
+            start: [(partitions[0].clone(), Offset(0))].into(),
+            ..Ends::default()
+        };
+        let member = Member {
+            id: "a".to_owned(),
+            client_id: "a".to_owned(),
+            host: "10.0.0.1".into(),
+            partitions: partitions.to_vec(),
+        };
+        let mut pod = |commits: Option<&Arc<_>>, members: Option<&Member>| {
+            fleet.keep(Read {
+                at: clock::now(),
+                partitions: &partitions,
+                commits: commits.map(Arc::clone),
+                members: members.map(|member| vec![member.clone()].into()),
+                ends: &ends,
+            });
+            let offsets = fleet.latest.offsets.clone().unwrap();
+            offsets.partitions[&partitions[0]].clone().unwrap().pod
+        };
+        let known = Some("10.0.0.1".to_owned());
+        assert_eq!(pod(Some(&commits), Some(&member)), known);
+        assert_eq!(pod(None, None), known, "it is at rest: nobody was asked");
+        assert_eq!(pod(Some(&commits), None), None, "the broker does not say");
+        assert_eq!(pod(None, None), None);
+    }
+
+    #[test]
+    fn a_broker_that_says_of_no_members_is_not_asked_each_time() {
+        let mut need = need();
         let hour = Duration::from_secs(3600);
         let asked = |need: &Need, kept| {
             let mut fleet = Fleet::new(need.clone());

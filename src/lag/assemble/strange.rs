@@ -128,7 +128,7 @@ proptest! {
             }
             let said = Said {
                 committed: &committed,
-                hosts: Hosts::new(),
+                hosts: &Hosts::new(),
                 open_ends: OpenEnds::new(),
                 has_members: false,
             };

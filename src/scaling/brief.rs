@@ -15,12 +15,22 @@ const LOOKS: f64 = 2.0;
 /// Share of what a rise brings beyond the mean of the longest stretch that counts for all of it.
 const ALL: f64 = 0.9;
 
-/// The place of the stretch within which rises that brought `most` were over; none where they lasted.
-pub(super) fn over_within(most: &Most, promise: f64, look: f64) -> Option<usize> {
+/// The place of the stretch that brings all of the rises that brought `most`.
+fn all_of(most: &Most) -> Option<usize> {
     let mean = f64::from(most[STRETCHES.len() - 1]) / LONGEST;
     let beyond = |place: usize| f64::from(most[place]) - mean * STRETCHES[place];
     let all = (0..STRETCHES.len()).map(beyond).fold(0.0, f64::max);
-    let place = (0..STRETCHES.len()).find(|&place| all > 0.0 && beyond(place) >= ALL * all)?;
+    (0..STRETCHES.len()).find(|&place| all > 0.0 && beyond(place) >= ALL * all)
+}
+
+/// Whether rises that brought `most` were over before pods came that were ordered when they began.
+pub(super) fn over_before(most: &Most, reaction: f64) -> bool {
+    all_of(most).is_some_and(|place| STRETCHES[place] <= reaction)
+}
+
+/// The place of the stretch within which rises that brought `most` were over; none where they lasted.
+pub(super) fn over_within(most: &Most, promise: f64, look: f64) -> Option<usize> {
+    let place = all_of(most)?;
     let longest = (SHARE * promise).max(LOOKS * look.max(STRETCHES[0]));
     (STRETCHES[place] <= longest).then_some(place)
 }
@@ -52,5 +62,10 @@ mod tests {
         assert_eq!(over_within(&most(20.0), 60.0, 5.0), None);
         assert_eq!(over_within(&most(15.0), 30.0, 5.0), None);
         assert_eq!(over_within(&Most::default(), 60.0, 5.0), None);
+        for (lasts, reaction, over) in [(20.0, 40.0, true), (40.0, 45.0, true), (40.0, 30.0, false)]
+        {
+            assert_eq!(over_before(&most(lasts), reaction), over, "{lasts} s");
+        }
+        assert!(!over_before(&Most::default(), 60.0));
     }
 }

@@ -1,7 +1,7 @@
 //! Sizes that ride out rises which come again and again, without more pods for each.
 //!
 //! The promise comes first. A rise is waited out only as long as an order that is made at the next look still keeps it, should
-//! the rise never end; one that is higher or longer than those before is taken at its word.
+//! the rise never end, unless no order would have; one that is higher or longer than those before is taken at its word.
 
 use super::brief;
 use super::cost::{Outset, PRICE, dear, delay};
@@ -64,7 +64,8 @@ pub(super) fn passes(
         if worst > share * outset.promise {
             continue;
         }
-        let kept = in_time(outset, useful, waits, arrival, later);
+        let kept = in_time(outset, useful, waits, arrival, later)
+            || no_order_helps(outset, useful, &most, arrival, later);
         return kept.then(|| (size, rises.known(worst, None)));
     }
     None
@@ -121,6 +122,18 @@ fn in_time(outset: &Outset<'_>, useful: &[u32], waits: f64, arrival: f64, later:
     let kept = |&&size: &&u32| then.cost(size).soon <= LAST_MOMENT * then.promise;
     let most = useful.last().is_none_or(|&most| then.current >= most);
     most || then.capacity(then.current) >= arrival || larger.any(|size| kept(&size))
+}
+
+/// Whether the promise could not even be kept by an order made when such a rise began, should it never end, and those that
+/// are known were over before its pods came: then there is nothing to wait with, and what is known is all there is to plan for.
+fn no_order_helps(
+    outset: &Outset<'_>,
+    useful: &[u32],
+    most: &Most,
+    arrival: f64,
+    later: f64,
+) -> bool {
+    brief::over_before(most, outset.reaction) && !in_time(outset, useful, 0.0, arrival, later)
 }
 
 /// The smallest size that would have ridden out all rises that are known, where they come again and again; `outset` has the load
@@ -188,7 +201,10 @@ fn stands(outset: &Outset<'_>, useful: &[u32], size: u32, most: &Most) -> Option
     let batch = brief::over_within(most, outset.promise, STRETCHES[0]).unwrap_or(0);
     let rate = f64::from(most[batch + 1] - most[batch]) / (STRETCHES[batch + 1] - STRETCHES[batch]);
     let arrival = outset.arrival.max(rate);
-    in_time(&there, useful, waits, arrival, STRETCHES[0]).then_some(worst)
+    let later = STRETCHES[0];
+    let kept = in_time(&there, useful, waits, arrival, later)
+        || no_order_helps(&there, useful, most, arrival, later);
+    kept.then_some(worst)
 }
 
 /// The size to lower to, where `fewer` would do for what came of late.

@@ -168,3 +168,31 @@ fn a_rise_that_stays_after_many_batches_is_answered_in_time() {
         );
     }
 }
+
+/// They are over before pods come that are ordered when they begin, and none that is ordered then keeps the promise:
+/// what would have to keep up with a peak for good is no measure for the size.
+#[test]
+fn peaks_that_no_order_comes_in_time_for_get_the_size_that_rides_them_out() {
+    let mut world = World {
+        partitions: 48,
+        per_pod: 50.0,
+        start_up: 45.0,
+        pause: 5.0,
+        period: 5.0,
+        ..World::default()
+    };
+    world.policy.max_delay = Duration::from_secs(20);
+    world.policy.min = 1;
+    let state = State::resume(Some(50.0), Some(Duration::from_secs(45)));
+    // Twelve pods' worth for 30 s, and two all the time.
+    let peaks = |time: f64| if time % 300.0 >= 270.0 { 700.0 } else { 100.0 };
+    let outcome = world.run(state, 3, 4.0 * HOUR, peaks);
+    let changes = &outcome.changes;
+    assert!(changes_after(&outcome, 1.5 * HOUR) <= 2, "{changes:?}");
+    assert!(
+        outcome.changes.last().is_some_and(|last| last.1 <= 12),
+        "{changes:?}"
+    );
+    let late = outcome.late / (4.0 * HOUR);
+    assert!(late < 0.005, "late {late}, {changes:?}");
+}

@@ -337,8 +337,10 @@ pub(super) fn observe(policy: &Policy, state: &mut State, reading: &Reading<'_>)
     let patience = (STILL_WAITS + 2.0 * state.commit_gap).min(promise.max(STILL_WAITS));
     let waited = state.waited(reading).map(|waited| waited.seconds());
     let waits = waited.is_some_and(|waited| waited > patience);
-    let rate = state.progress.rate(TRIAL, 1.0).unwrap_or(0.0);
-    let seed = state.capacity.measured();
+    // In records, as pods tell them.
+    let per_record = state.capacity.per_record();
+    let rate = state.progress.rate(TRIAL, 1.0).unwrap_or(0.0) / per_record;
+    let seed = state.capacity.measured().map(|rate| rate / per_record);
     let behind = &mut state.behind;
     let (current, at) = (reading.sample.current, reading.at);
 

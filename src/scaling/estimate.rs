@@ -16,6 +16,7 @@ use super::reports::{Counters, MEMORY, MEMORY_LATELY, Work};
 use super::sample::PodSample;
 use super::silent::{self, Full};
 use super::sizes;
+use super::spacing::Spacing;
 use super::state::State;
 use super::stretch::Stretches;
 
@@ -80,6 +81,8 @@ pub(super) struct Capacity {
     in_use: f64,
     /// Pods are less busy than they say: done and busy are not believed.
     busy_in_word: bool,
+    /// Offsets that a record takes. What pods report is in records, what is planned with in offsets.
+    spacing: Spacing,
     /// Every pod's counters.
     pods: BTreeMap<String, Counters>,
     /// Full load, from its beginning.
@@ -140,7 +143,8 @@ impl Capacity {
         let proven = self.proven.unwrap_or(0.0);
         // Who takes longer than the promise for a record keeps it with no number of pods.
         let least = f64::from(policy.concurrency.max(1)) / policy.max_delay.as_secs_f64().max(1e-3);
-        let at_most = self.at_most.unwrap_or(f64::INFINITY).max(proven).max(least);
+        let at_most = self.at_most.map(|records| records * self.per_record());
+        let at_most = at_most.unwrap_or(f64::INFINITY).max(proven).max(least);
         self.measured()
             .unwrap_or_else(|| guess.max(proven).max(coped).min(at_most))
     }
@@ -167,17 +171,28 @@ impl Capacity {
         }
     }
 
+    /// Offsets that a record takes.
+    pub(super) fn per_record(&self) -> f64 {
+        self.spacing.per_record()
+    }
+
     /// By done and busy alone, without what full load showed.
     pub(super) fn by_busy(&self) -> Option<f64> {
-        self.said().filter(|_| !self.busy_in_word)
+        self.believed(self.said())
     }
 
     /// By done and busy with the present size alone: what a change of size did to it shows at once.
     pub(super) fn of_size(&self) -> Option<f64> {
-        self.said_of_size().filter(|_| !self.busy_in_word)
+        self.believed(self.said_of_size())
     }
 
-    /// The same, believed or not. Where records wait, pods are as busy as they say, even if they said so before
+    /// What pods say of records as offsets, where it is believed.
+    fn believed(&self, said: Option<f64>) -> Option<f64> {
+        let said = said.filter(|_| !self.busy_in_word)?;
+        Some(said * self.per_record())
+    }
+
+    /// The same of records, believed or not. Where records wait, pods are as busy as they say, even if they said so before
     /// anything waited: because they share a limit, for example.
     pub(super) fn said(&self) -> Option<f64> {
         self.work.rate()
@@ -215,7 +230,7 @@ impl Capacity {
     /// Notices pods that count as busy what is not: the time that they waited for records, say. The
     /// fewer records each got, the less it would seem to be able to do, and the more pods would be ordered.
     fn doubt(&mut self, waits: bool) {
-        let Some(by_busy) = self.work.rate() else {
+        let Some(by_busy) = self.work.rate().map(|rate| rate * self.per_record()) else {
             return;
         };
         let shown = self.by_commits.or(self.seed);
@@ -269,7 +284,8 @@ impl Capacity {
 
     /// How fast this pod is, as a multiple of all; 1 until it is known.
     pub(super) fn speed(&self, pod: &str) -> f64 {
-        let (Some(all), Some(counters)) = (self.by_busy(), self.pods.get(pod)) else {
+        let all = self.said().filter(|_| !self.busy_in_word);
+        let (Some(all), Some(counters)) = (all, self.pods.get(pod)) else {
             return 1.0;
         };
         let Work { busy, slots, done } = counters.work;
@@ -282,7 +298,7 @@ impl Capacity {
         self.pods.keys().map(String::as_str)
     }
 
-    /// Takes the counters in.
+    /// Takes the counters in. Says how many records were done, and in how many slots, where all pods were counted before.
     fn count(
         &mut self,
         pods: &BTreeMap<String, PodSample>,
@@ -290,8 +306,10 @@ impl Capacity {
         settled: bool,
         elapsed: f64,
         at: Timestamp,
-    ) {
+    ) -> Option<(f64, f64)> {
         let mut all = Work::default();
+        let mut all_counted = true;
+        let mut all_slots = 0.0;
         // Of pods that were counted before, and what those had time for.
         let (mut busy, mut time) = (0.0, 0.0);
         let (mut begun, mut at_most) = (Work::default(), 0.0);
@@ -321,6 +339,7 @@ impl Capacity {
             let age = seconds(known.since, at);
             known.tells |= in_hand::tells(pod.done as f64, pod.busy.as_secs_f64(), slots, age);
             if !known.tells {
+                all_counted = false;
                 if pod.failures > 0 {
                     // Their time is no record's.
                     continue;
@@ -330,6 +349,8 @@ impl Capacity {
                 begun.join(&fresh);
                 continue;
             }
+            all_counted &= counted;
+            all_slots += slots;
             let more = known.count(pod, elapsed);
             if counted {
                 busy += more.busy;
@@ -359,6 +380,7 @@ impl Capacity {
         if !settled && self.full_of_size != Full::default() {
             self.full_of_size_before = std::mem::take(&mut self.full_of_size);
         }
+        all_counted.then_some((all.done, all_slots))
     }
 }
 
@@ -372,11 +394,17 @@ pub(super) fn observe(policy: &Policy, state: &mut State, reading: &Reading<'_>)
     let steady_for = state.orders.steady_for(reading);
     let settled = steady_for >= state.settling();
     let pods = &reading.sample.pods;
-    state
+    let counted = state
         .capacity
         .count(pods, watched, settled, reading.elapsed, reading.at);
 
     let shown_for = steady_for.min(state.likely.known_for(reading.at));
+    let whole = settled && reading.all_pods_there() && pods.len() >= current as usize;
+    if let Some((records, slots)) = counted.filter(|_| whole && shown_for >= reading.elapsed) {
+        let offsets = state.progress.within(reading.elapsed);
+        let spacing = &mut state.capacity.spacing;
+        spacing.add(reading.elapsed, offsets, records, slots);
+    }
     let pace = |seconds: f64| {
         (current > 0 && shown_for >= seconds)
             .then(|| state.progress.rate(seconds, seconds).unwrap_or(0.0) / f64::from(current))
@@ -419,7 +447,7 @@ pub(super) fn observe(policy: &Policy, state: &mut State, reading: &Reading<'_>)
                 capacity.by_commits = capacity.by_commits.or(capacity.seed);
                 follow(&mut capacity.by_commits, per_pod, WEIGHT_OF_RUN);
                 // By what pods said of the same seconds: the handler may just have become slower.
-                let said = run.work.rate().filter(|_| !capacity.busy_in_word);
+                let said = capacity.believed(run.work.rate());
                 let said = said.or_else(|| capacity.of_size());
                 if let Some(by_busy) = said.or_else(|| capacity.by_busy()) {
                     let lasts = seconds(run.loaded, reading.at) >= LASTING;

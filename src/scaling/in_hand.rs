@@ -19,7 +19,7 @@ pub(super) const TURNS: f64 = 3.0;
 
 /// Takes what pods have in hand out of what waits: as many records as they have slots, shared among their
 /// partitions as if each got one in turn.
-pub(super) fn take(policy: &Policy, known: &mut [Known<'_>], sample: &Sample) {
+pub(super) fn take(policy: &Policy, known: &mut [Known<'_>], sample: &Sample, per_record: f64) {
     let pods = sample.ready.min(sample.current);
     if pods == 0 || known.iter().all(|known| known.waits == 0) {
         return;
@@ -47,7 +47,8 @@ pub(super) fn take(policy: &Policy, known: &mut [Known<'_>], sample: &Sample) {
         }
         let reported = owner.and_then(|owner| sample.pods.get(owner));
         let slots = reported.map_or(policy.concurrency, |pod| pod.slots).max(1);
-        share_out(known, places, u64::from(slots) * pods_of_each);
+        let slots = (f64::from(slots) * per_record).round() as u64;
+        share_out(known, places, slots * pods_of_each);
     }
 }
 

@@ -41,6 +41,7 @@ mod scars;
 mod schedule;
 mod silent;
 mod sizes;
+mod spacing;
 mod spare;
 mod starts;
 mod state;

@@ -21,14 +21,17 @@ const NEAR: f64 = 0.7;
 pub(super) fn holds(policy: &Policy, state: &State, reading: &Reading<'_>) -> bool {
     let worth = sizes::worth(reading.sample.current, reading.partitions());
     let can = state.capacity.by_busy().map(|rate| rate * worth);
-    policy
-        .rate
-        .is_some_and(|rate| can.is_none_or(|can| can >= NEAR * rate))
+    limit(policy, state).is_some_and(|rate| can.is_none_or(|can| can >= NEAR * rate))
+}
+
+/// The limit in offsets.
+fn limit(policy: &Policy, state: &State) -> Option<f64> {
+    policy.rate.map(|rate| rate * state.capacity.per_record())
 }
 
 /// Seconds that the limit alone has what waits wait for; 0 without one.
-pub(super) fn wait(policy: &Policy, backlog: f64) -> f64 {
-    let limit = policy.rate.filter(|rate| *rate > 0.0);
+pub(super) fn wait(policy: &Policy, state: &State, backlog: f64) -> f64 {
+    let limit = limit(policy, state).filter(|rate| *rate > 0.0);
     limit.map_or(0.0, |rate| backlog / rate)
 }
 
@@ -43,7 +46,7 @@ pub(super) fn apply(
     let Some(rate) = policy.rate.filter(|_| reading.complete()) else {
         return plan;
     };
-    let per_pod = state.capacity.per_pod(policy, 0.0);
+    let per_pod = state.capacity.per_pod(policy, 0.0) / state.capacity.per_record();
     let size_for = |times: f64| {
         let can = |size: u32| sizes::worth(size, reading.partitions()) * per_pod;
         let mut sizes = bounds.sizes.iter().copied();
@@ -57,7 +60,9 @@ pub(super) fn apply(
             plan.set(to, why(most))
         }
         // Enough pods, and yet not in time.
-        (Some(most), _) if wait(policy, reading.backlog()) > policy.max_delay.as_secs_f64() => {
+        (Some(most), _)
+            if wait(policy, state, reading.backlog()) > policy.max_delay.as_secs_f64() =>
+        {
             plan.note(why(most))
         }
         _ => plan,

@@ -209,7 +209,7 @@ pub(super) fn read<'a>(
         }
     }
     mark_stuck(policy, &mut known, sample, state, at);
-    in_hand::take(policy, &mut known, sample);
+    in_hand::take(policy, &mut known, sample, state.capacity.per_record());
     Reading {
         sample,
         at,

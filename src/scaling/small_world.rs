@@ -29,6 +29,8 @@ pub(super) struct World {
     pub(super) reports: bool,
     /// Kafka says which pod has which partitions, also where workers do not report.
     pub(super) told_apart: bool,
+    /// Offsets that a record takes.
+    pub(super) gap: f64,
     /// So many times the time inside the handler is what workers report.
     pub(super) reported: f64,
     /// All pods together never do more than this.
@@ -58,6 +60,7 @@ impl Default for World {
             timed: false,
             reports: true,
             told_apart: false,
+            gap: 1.0,
             reported: 1.0,
             downstream: f64::INFINITY,
             hot: 0.0,
@@ -325,9 +328,9 @@ impl World {
     fn sample(&self, time: f64, partitions: &[Partition], pods: &[Pod], ready: u32) -> Sample {
         let read = |(number, partition): (usize, &Partition)| {
             let sample = PartitionSample {
-                end: Offset((partition.end + 1e-6) as i64),
+                end: Offset((self.gap * partition.end + 1e-6) as i64),
                 start: Offset(0),
-                committed: Some(Offset(partition.committed)),
+                committed: Some(Offset((self.gap * partition.committed as f64) as i64)),
                 beyond: None,
                 stuck: None,
                 pod: partition

@@ -101,7 +101,9 @@ impl State {
         let measured = self.capacity.measured()?;
         // What full load shows beside it pods do not say.
         let shown = measured / self.capacity.by_busy().unwrap_or(measured);
-        let free = self.behind.unhindered().map(|free| free * shown);
+        let per_record = self.capacity.per_record();
+        let free = self.behind.unhindered();
+        let free = free.map(|free| free * shown * per_record);
         Some(free.unwrap_or(measured).max(measured))
     }
 

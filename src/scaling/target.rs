@@ -161,7 +161,7 @@ pub(super) fn needs(
         .filter(|_| reading.complete())
         .map(|since| seconds(since, reading.at));
     // The pods of any size share one limit.
-    let limited = rate::wait(policy, backlog);
+    let limited = rate::wait(policy, state, backlog);
     let at_work = backlog > 0.0 || (idle.is_none() && outset.arrival > 0.0);
     let costs = if at_work && reading.complete() {
         let mut costs = prospects::weigh(&outset, bounds);
@@ -227,7 +227,8 @@ fn outset<'a>(
     let level = state.level.as_ref();
     let planned = level.map_or(0.0, |level| BIAS * level.rate + SPREADS * level.spread);
     let surging = state.arrival().filter(|_| state.surge.is_some());
-    let margin = margin(load.per_pod, sample.current, policy.max_delay.as_secs_f64());
+    let records = load.per_pod / state.capacity.per_record();
+    let margin = margin(records, sample.current, policy.max_delay.as_secs_f64());
     let recent = RECENT
         .iter()
         .filter_map(|&window| {
@@ -375,7 +376,9 @@ pub(super) fn propose(
             arrival: needs.arrival,
             projected: match reading.sample.ready {
                 0 => f64::INFINITY,
-                _ => needs.projected.max(rate::wait(policy, needs.backlog)),
+                _ => needs
+                    .projected
+                    .max(rate::wait(policy, state, needs.backlog)),
             },
         }),
     }

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use crate::scaling::State;
 use crate::scaling::small_world::World;
 use crate::scaling::tests::known;
+use crate::scaling::{Policy, State};
 
 #[test]
 fn pods_that_never_become_ready_are_made_up_for_by_others() {
@@ -145,5 +145,35 @@ fn reports_that_cannot_be_are_not_believed() {
             "{reported}: {:?}",
             outcome.changes
         );
+    }
+}
+
+/// A transaction of one record each: its marker takes an offset, too, and no pod any time.
+#[test]
+fn markers_between_records_bring_no_pods() {
+    for (gap, size) in [(2.0, 8), (1.4, 8), (3.0, 8), (2.0, 1)] {
+        let world = World {
+            partitions: 48,
+            per_pod: 100.0,
+            start_up: 30.0,
+            pause: 4.0,
+            period: 5.0,
+            gap,
+            policy: Policy {
+                min: 1,
+                max_delay: Duration::from_secs(60),
+                ..World::default().policy
+            },
+            ..World::default()
+        };
+        let outcome = world.run(State::default(), size, 3.0 * 3600.0, |_| 600.0);
+        let changes = &outcome.changes;
+        let last = changes.last().map_or(size, |change| change.1);
+        assert!(last <= 8, "{gap} offsets, from {size}: {changes:?}");
+        let late = changes.iter().filter(|change| change.0 > 1800.0).count();
+        assert_eq!(late, 0, "{gap} offsets, from {size}: {changes:?}");
+        if size == 8 {
+            assert_eq!(changes.len(), 0, "{gap} offsets: {changes:?}");
+        }
     }
 }

@@ -55,6 +55,8 @@ pub(super) struct Outset<'a> {
     pub(super) steady: u32,
     /// Records per second that a size has to do if nothing is to gather for good.
     pub(super) lasting: f64,
+    /// The same where there is time to see what comes on the whole.
+    pub(super) long_run: f64,
     /// More has come than is done for so long that it is no peak.
     pub(super) falls_behind: bool,
 }
@@ -94,10 +96,15 @@ impl Outset<'_> {
         self.capacity(size) >= self.lasting
     }
 
+    /// Whether this size gets done what comes in the long run.
+    pub(super) fn lasts(&self, size: u32) -> bool {
+        self.capacity(size) >= self.long_run
+    }
+
     /// Whether there is time to react more than once before waiting costs anything: then nothing is done before it
     /// has to be.
     pub(super) fn may_wait(&self) -> bool {
-        FREE * self.promise > REACTIONS_AHEAD * self.reaction
+        may_wait(self.promise, self.reaction)
     }
 
     /// Whether waiting costs nothing with the present size until what is ordered now would be there, and for as long again.
@@ -187,6 +194,11 @@ impl Outset<'_> {
             only_pods: waiting <= 0.0 && left <= 0.0,
         }
     }
+}
+
+/// Whether there is time for more than one reaction before waiting costs anything.
+pub(super) fn may_wait(promise: f64, reaction: f64) -> bool {
+    FREE * promise > REACTIONS_AHEAD * reaction
 }
 
 /// Seconds until what arrives now is done, `now` records per second before a change that comes in

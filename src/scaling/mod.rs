@@ -25,6 +25,7 @@ mod level;
 mod likely;
 mod limits;
 mod load;
+mod long_run;
 mod notes;
 mod orders;
 mod outside;
@@ -169,6 +170,7 @@ pub fn step(
     window::observe(&mut state, &reading);
     rises::observe(&mut state, &reading);
     orders::observe(policy, &mut state, &reading);
+    long_run::observe(policy, &mut state, &reading);
     estimate::observe(policy, &mut state, &reading);
     hope::observe(policy, &mut state, &reading);
     guards::observe(&mut state, &reading);

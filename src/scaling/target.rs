@@ -5,7 +5,7 @@
 
 use super::Policy;
 use super::Why;
-use super::cost::{Cost, Outset};
+use super::cost::{Cost, Outset, may_wait};
 use super::debt;
 use super::flow::seconds;
 use super::limits::Bounds;
@@ -39,6 +39,8 @@ const RECENT: [f64; 2] = [30.0, 60.0];
 /// A fleet of so few pods gets too few records for their noise to be told from the beginning of a rise, and
 /// a raise that was not needed is small: there it counts in full.
 const FEW: u32 = 2;
+/// What comes without a batch may be more by so many times that noise.
+const NOISE: f64 = 3.0;
 /// Where a pod does few records within the promise, chance alone makes some of its queues too long.
 /// That is allowed for so much of the time.
 const CHANCE: f64 = 0.002;
@@ -238,10 +240,14 @@ fn outset<'a>(
             Some((records - noise) / window)
         })
         .fold(0.0, f64::max);
-    let arrival = planned.max(surging.unwrap_or(0.0));
-
+    let mut arrival = planned.max(surging.unwrap_or(0.0));
     // What has just begun to surge goes on for as long again.
-    let more = (state.arriving(reaction) - state.arrival().unwrap_or(0.0) * reaction).max(0.0);
+    let mut more = (state.arriving(reaction) - state.arrival().unwrap_or(0.0) * reaction).max(0.0);
+    if may_wait(policy.max_delay.as_secs_f64(), reaction) {
+        // There is time to see whether it does: a batch is a backlog and no rate, also within the level.
+        arrival = arrival.min(without_batch(state).unwrap_or(arrival));
+        more = 0.0;
+    }
     let mut outset = Outset {
         load,
         arrival: arrival.max(recent) * margin,
@@ -276,6 +282,7 @@ fn margin(per_pod: f64, pods: u32, promise: f64) -> f64 {
 }
 
 /// The useful size that costs least, of those that are not smaller than the fleet and keep the
+        long_run: state.long_run.rate().unwrap_or(arrival).min(arrival) * margin,
 /// promise, or come as near to that as any; more than the partitions allow where not even that is
 /// enough.
 pub(super) fn enough(outset: &Outset<'_>, useful: &[u32], backlog: f64) -> u32 {
@@ -285,6 +292,16 @@ pub(super) fn enough(outset: &Outset<'_>, useful: &[u32], backlog: f64) -> u32 {
     }
     let own = (current > 0).then_some(current);
     if own.is_some_and(|own| outset.cost(own).only_pods) {
+/// Records per second that come beside a batch, with the noise of their number.
+fn without_batch(state: &State) -> Option<f64> {
+    let rates = RECENT.iter().filter_map(|window| {
+        let window = window.min(state.arrivals.span());
+        let records = state.arrivals.rate_without_batch(window)? * window;
+        Some((records + NOISE * records.sqrt()) / window)
+    });
+    rates.reduce(f64::max)
+}
+
         return current;
     }
     let larger = useful.iter().copied().filter(|&size| size > current);

@@ -80,3 +80,64 @@ fn a_fleet_comes_down_once_its_debt_is_worked_off() {
     assert!(matches!(last, Some(3..=5)), "{:?}", outcome.changes);
     assert!(outcome.changes.len() <= 4, "{:?}", outcome.changes);
 }
+
+/// Six hundred pod-seconds at once, each quarter of an hour: that is nearly one pod's work, and no rate.
+#[test]
+fn a_batch_that_one_pod_does_in_time_gets_one_pod_from_zero() {
+    let world = World {
+        partitions: 48,
+        per_pod: 50.0,
+        start_up: 30.0,
+        pause: 4.0,
+        period: 5.0,
+        policy: Policy {
+            min: 0,
+            max_delay: Duration::from_secs(4 * 3600),
+            idle_to_zero: Some(Duration::from_secs(300)),
+            ..World::default().policy
+        },
+        ..World::default()
+    };
+    let batches = |time: f64| if time % 900.0 < 2.0 { 15_000.0 } else { 0.0 };
+    for (state, size) in [
+        (State::default(), 0),
+        (State::resume(Some(50.0), Some(Duration::from_secs(30))), 0),
+    ] {
+        let outcome = world.run(state, size, 6.0 * HOUR, batches);
+        let most = outcome.changes.iter().map(|change| change.1).max();
+        assert_eq!(most, Some(1), "{:?}", outcome.changes);
+        assert!(outcome.changes.len() <= 2, "{:?}", outcome.changes);
+        assert_eq!(outcome.late, 0.0, "{}", outcome.worst);
+    }
+}
+
+/// What comes to stay is no batch: the pods that keep up with it are there before anything waits for long.
+#[test]
+fn a_load_that_begins_at_zero_and_stays_gets_its_pods_in_time() {
+    for promise in [900.0, 4.0 * HOUR] {
+        let outcome = run(
+            promise,
+            1,
+            6.0,
+            |time| if time < 600.0 { 0.0 } else { 310.0 },
+        );
+        assert_eq!(outcome.late, 0.0, "{promise} s: {}", outcome.worst);
+        let last = outcome.changes.last().map(|change| change.1);
+        assert!(
+            matches!(last, Some(7 | 8)),
+            "{promise} s: {:?}",
+            outcome.changes
+        );
+    }
+}
+
+/// Ten minutes of each three hours bring thirty times as much: no more than two pods' work on the whole.
+#[test]
+fn a_peak_that_is_short_for_the_promise_is_a_backlog() {
+    let load = |time: f64| if time % (3.0 * HOUR) < 600.0 { 930.0 } else { 30.0 };
+    let outcome = run(4.0 * HOUR, 1, 24.0, load);
+    assert_eq!(outcome.late, 0.0, "{}", outcome.worst);
+    // The work is 1.6 pods.
+    let pods = outcome.pod_seconds / (24.0 * HOUR);
+    assert!(pods < 2.2, "{pods:.2} pods, {:?}", outcome.changes);
+}

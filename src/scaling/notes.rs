@@ -17,22 +17,14 @@ const CLEARLY: f64 = 3.0;
 pub(super) fn add(
     mut plan: Plan,
     policy: &Policy,
-    state: &State,
+    state: &mut State,
     reading: &Reading<'_>,
     needs: &Needs,
 ) -> Plan {
-    let promise = policy.max_delay.as_secs_f64();
-    if let Some(start_up) = state.orders.usual_start_up() {
-        let rebalance = state.orders.rebalance(policy);
-        if start_up + NOTICE + rebalance > promise {
-            plan = plan.note(Why::SloUnreachable {
-                notice: NOTICE,
-                start_up: start_up.round(),
-                rebalance: in_round_numbers(rebalance),
-                promise: policy.max_delay,
-            });
-        }
+    if let Some(why) = slow_starts(policy, state, reading) {
+        plan = plan.note(why);
     }
+    let state = &*state;
     let absent = state.orders.given_up();
     if absent > 0 {
         plan = plan.note(Why::PodsMissing {
@@ -78,6 +70,34 @@ pub(super) fn add(
     plan
 }
 
+/// That pods start too slowly for a sudden rise, where there may be one: not of a load that has long been the same.
+fn slow_starts(policy: &Policy, state: &mut State, reading: &Reading<'_>) -> Option<Why> {
+    let start_up = state.orders.usual_start_up()?;
+    let rebalance = state.orders.rebalance(policy);
+    let told = told_again(state.orders.told_rebalance, rebalance);
+    state.orders.told_rebalance = Some(told);
+    let calm = state.calm.as_ref();
+    if calm.is_some_and(|calm| calm.lasts(reading.at)) {
+        return None;
+    }
+    let late = start_up + NOTICE + rebalance > policy.max_delay.as_secs_f64();
+    late.then(|| Why::SloUnreachable {
+        notice: NOTICE,
+        start_up: start_up.round(),
+        rebalance: told,
+        promise: policy.max_delay,
+    })
+}
+
+/// What was told once stays as long as it is no less than half too long: what to do about it must not change with each
+/// rebalance.
+fn told_again(before: Option<f64>, seconds: f64) -> f64 {
+    let stays = |told: &f64| seconds <= *told && seconds > *told / 2.0;
+    before
+        .filter(stays)
+        .unwrap_or_else(|| in_round_numbers(seconds))
+}
+
 /// No less, and the same for all that are about as long: each rebalance takes another time, and a sentence that
 /// changes with each says nothing new.
 fn in_round_numbers(seconds: f64) -> f64 {
@@ -112,7 +132,26 @@ fn blamed<'a>(state: &State, reading: &Reading<'a>, seconds: f64) -> Option<&'a 
 
 #[cfg(test)]
 mod tests {
-    use super::in_round_numbers;
+    use super::{in_round_numbers, told_again};
+
+    #[test]
+    fn what_a_rebalance_takes_is_told_anew_only_where_it_is_clearly_another() {
+        let mut told = None;
+        for (seconds, now) in [
+            (9.0, 10.0),
+            (6.0, 10.0),
+            (10.5, 15.0),
+            (8.0, 15.0),
+            (12.0, 15.0),
+            (7.0, 10.0),
+            (2.0, 5.0),
+            (2.4, 5.0),
+        ] {
+            let again = told_again(told, seconds);
+            assert_eq!(again, now, "{seconds} after {told:?}");
+            told = Some(again);
+        }
+    }
 
     #[test]
     fn rebalances_of_about_one_length_are_told_as_one() {

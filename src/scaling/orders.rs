@@ -62,6 +62,8 @@ pub(super) struct Orders {
     lacking: Option<Timestamp>,
     /// Pods that were given up: they were awaited for longer than pods take.
     absent: u32,
+    /// Seconds that a rebalance was last told to take.
+    pub(super) told_rebalance: Option<f64>,
     /// The last raise, whose pods may never come.
     last_raise: Option<LastRaise>,
 }

@@ -72,6 +72,26 @@ fn pods_that_start_too_slowly_for_the_promise_are_told_with_the_time_that_they_m
         told[0],
         "a sudden rise of the load breaks the promise of 30s: it is noticed after 10s, a pod takes 40s to start, and the group up to 5s to share its partitions out, which is 55s; it holds with a start of 15s, or raise scaling.maxDelay or scaling.minReplicas"
     );
+    // A load that has been the same for a quarter of an hour is no sudden rise.
+    let same: Vec<_> = (0..300)
+        .map(|look| {
+            sample(
+                f64::from(look) * 5.0,
+                1000 + i64::from(look) * 50,
+                1000 + i64::from(look) * 50,
+                2,
+            )
+        })
+        .collect();
+    let slow = || State::resume(Some(195.0), Some(Duration::from_secs(40)));
+    let decision = last(&policy(), slow(), &same);
+    assert_eq!(labels(&decision), ["Enough"], "{decision:?}");
+    let decision = last(&policy(), slow(), &same[..100]);
+    assert_eq!(
+        labels(&decision),
+        ["Enough", "SLOUnreachable"],
+        "{decision:?}"
+    );
     let quick = last(&policy(), known(), &rest(2, 1));
     assert!(!labels(&quick).contains(&"SLOUnreachable"));
 }

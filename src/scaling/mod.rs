@@ -5,7 +5,7 @@
 //!
 //! [`step`] reads from top to bottom: what the sample says (`reading`), what follows from it
 //! together with earlier ones (`window`, with `likely` for what is unknown, `rises`, `orders`, `estimate`, `scars`, `calm`), what that asks for (`target`,
-//! by what each size costs under the load as it lies: `cost`, `load`; what fewer would do: `spare`;
+//! by what each size costs under the load as it lies: `cost`, `load`, `long_run`; what fewer would do: `spare`, `smaller`;
 //! what rides out peaks that come again and again: `ride`), and what holds, raises or
 //! lowers it (`guards`, `rate`, `limits`, `gate`); `notes` adds what changes no size. Every change of the number leaves a [`Why`].
 
@@ -42,6 +42,7 @@ mod scars;
 mod schedule;
 mod silent;
 mod sizes;
+mod smaller;
 mod spacing;
 mod spare;
 mod starts;
@@ -71,6 +72,7 @@ pub use prospects::Prospect;
 pub use reason::Why;
 pub use sample::{Beyond, LagUnknown, PartitionSample, PodSample, PodStart, Sample};
 pub use schedule::{Days, Floor, Peak, Schedule, Standing};
+pub use smaller::{Smaller, TooFew};
 pub use state::State;
 
 use std::time::Duration;
@@ -168,9 +170,9 @@ pub fn step(
     let reading = reading::read(policy, sample, &state, now);
 
     window::observe(&mut state, &reading);
+    long_run::observe(policy, &mut state, &reading);
     rises::observe(&mut state, &reading);
     orders::observe(policy, &mut state, &reading);
-    long_run::observe(policy, &mut state, &reading);
     estimate::observe(policy, &mut state, &reading);
     hope::observe(policy, &mut state, &reading);
     guards::observe(&mut state, &reading);

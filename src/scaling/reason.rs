@@ -2,6 +2,8 @@
 
 mod sentence;
 
+pub(super) use sentence::number;
+
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -11,6 +13,7 @@ use super::behind::Shown;
 use super::rises::Known;
 use super::sample::LagUnknown;
 use super::schedule::Floor;
+use super::smaller::Smaller;
 use super::state::State;
 use super::target::Needs;
 use crate::topic::TopicPartition;
@@ -30,6 +33,8 @@ pub enum Why {
         arrival: Option<f64>,
         /// Seconds until what waits is finished.
         projected: f64,
+        /// Why fewer are not, where that is known.
+        smaller: Option<Smaller>,
     },
     /// The projected delay presses: raise.
     Raise {
@@ -292,7 +297,7 @@ impl Why {
         Self::Raise {
             from,
             to,
-            backlog: needs.backlog as u64,
+            backlog: needs.waits as u64,
             arrival: needs.arrival,
             per_pod: needs.per_pod,
             measured: state.capacity.measured().is_some(),
@@ -303,7 +308,7 @@ impl Why {
     pub(super) fn passes(replicas: u32, needs: &Needs, known: &Known) -> Self {
         Self::Passes {
             replicas,
-            backlog: needs.backlog as u64,
+            backlog: needs.waits as u64,
             arrival: needs.arrival,
             rises: known.rises,
             within: known.within,

@@ -3,12 +3,14 @@
 //! The size that would have cost least if the highest recent minute came again. At rest: the least.
 
 use super::Policy;
+use super::calm::Calm;
 use super::cost::{MOVE, Outset};
 use super::hope;
 use super::limits::Bounds;
 use super::reading::Reading;
 use super::ride;
 use super::rises::Known;
+use super::smaller::{Smaller, TooFew};
 use super::state::State;
 use super::target::{COPES, enough};
 
@@ -48,7 +50,8 @@ impl Fewer {
     }
 }
 
-/// The size to lower to; none while something that it takes to know is unknown. Beside it, what a larger one is held for.
+/// The size to lower to; none while something that it takes to know is unknown. Beside it, why the next smaller one is not
+/// enough, and what a larger one is held for.
 pub(super) fn spare(
     policy: &Policy,
     state: &State,
@@ -57,11 +60,12 @@ pub(super) fn spare(
     outset: &Outset<'_>,
     useful: &[u32],
     idle: Option<f64>,
-) -> (Option<Fewer>, Option<Known>) {
-    let fewer = by_look_back(policy, state, reading, bounds, outset, useful, idle);
+) -> (Option<Fewer>, Option<Smaller>, Option<Known>) {
+    let known = by_look_back(policy, state, reading, bounds, outset, useful, idle);
+    let (fewer, smaller) = known.unwrap_or_default();
     let measured = state.capacity.measured().is_some();
     if idle.is_some() || !measured || reading.sample.current == 0 || policy.rate.is_some() {
-        return (fewer, None);
+        return (fewer, smaller, None);
     }
     let load = outset.load.cautious();
     let expected = Outset {
@@ -74,10 +78,10 @@ pub(super) fn spare(
         Some(fewer) if fewer.size == size => fewer,
         _ => Fewer::known(size),
     });
-    (lower, peaks)
+    (lower, smaller, peaks)
 }
 
-/// The size that is enough if what came of late came again.
+/// The size that is enough if what came of late came again; or why the next smaller one is not.
 fn by_look_back(
     policy: &Policy,
     state: &State,
@@ -86,20 +90,20 @@ fn by_look_back(
     outset: &Outset<'_>,
     useful: &[u32],
     idle: Option<f64>,
-) -> Option<Fewer> {
+) -> Option<(Option<Fewer>, Option<Smaller>)> {
     let current = reading.sample.current;
     if !reading.complete() || current == 0 {
         return None;
     }
     if let Some(idle) = idle {
         let Some(left) = awake_for(policy, bounds, idle) else {
-            return Some(Fewer::known(bounds.floor));
+            return Some((Some(Fewer::known(bounds.floor)), None));
         };
         // The last pod stays for so long; the others may go before, if what is left of the time is
         // worth a rebalance.
         let least = bounds.sizes.first().copied().filter(|&n| n < current)?;
         let spared = f64::from(current - least) * left;
-        return (spared > MOVE).then_some(Fewer::known(least));
+        return (spared > MOVE).then_some((Some(Fewer::known(least)), None));
     }
     let peak = state.arrivals.peak(MINUTE, LOOK_BACK - MINUTE)? * MINUTE;
     let peak = (peak - peak.sqrt()) / MINUTE;
@@ -113,9 +117,11 @@ fn by_look_back(
         // Nobody knows what a pod can do, and a fleet that is never short of pods never shows
         // it. One size less is a probe: if it is too few, the backlog says so in time.
         let probe = smaller.into_iter().next()?;
-        return (waited < COPES * outset.promise).then_some(Fewer::hoped(probe));
+        let copes = waited < COPES * outset.promise;
+        return copes.then_some((Some(Fewer::hoped(probe)), None));
     };
     let calm = state.calm.as_ref();
+    let now = peak;
     let peak = peak * calm.map_or(1.0, |calm| calm.factor(reading.at));
     let mut load_of_fewer = outset.load.cautious();
     // That a size copes says nothing of a smaller one.
@@ -134,15 +140,16 @@ fn by_look_back(
     let stay = again.cost(current).total;
     let load = peak / per_pod;
     let next = smaller.clone().next();
+    let forbidden = |size: u32| state.scars.forbid(size, load, calm, reading.at);
+    let worst = |size: u32| {
+        let capacity = again.capacity(size);
+        state.arrivals.replay(capacity, LOOK_BACK) / capacity.max(1e-9)
+    };
     let mut sizes: Vec<(u32, f64)> = smaller
-        .take_while(|&size| !state.scars.forbid(size, load, calm, reading.at))
+        .take_while(|&size| !forbidden(size))
         // However long the promise, a load that goes on needs pods that get it done.
         .take_while(|&size| outset.keeps_up(size))
-        .take_while(|&size| {
-            let capacity = again.capacity(size);
-            let worst = state.arrivals.replay(capacity, LOOK_BACK) / capacity.max(1e-9);
-            worst <= REPLAY * outset.promise
-        })
+        .take_while(|&size| worst(size) <= REPLAY * outset.promise)
         .map(|size| (size, again.cost(size).total))
         .filter(|(_, cost)| *cost < stay)
         .collect();
@@ -166,7 +173,27 @@ fn by_look_back(
         let next = next.filter(|_| silent)?;
         hope::try_fewer(policy, state, reading, outset, next).then_some(Fewer::hoped(next))
     };
-    known.map(Fewer::known).or_else(hoped)
+    let fewer = known.map(Fewer::known).or_else(hoped);
+    let too_few = |size: u32| {
+        let does = again.capacity(size);
+        let seconds = worst(size);
+        let why = match again.arrival {
+            _ if forbidden(size) => TooFew::AsBefore,
+            comes if does < comes && does >= outset.arrival.max(now * outset.margin) => {
+                let worth = calm.map_or(load, Calm::most);
+                TooFew::AtTimes { worth }
+            }
+            comes if does < comes => TooFew::Slower {
+                does,
+                per_pod,
+                comes,
+            },
+            _ if seconds > REPLAY * outset.promise => TooFew::Waits { seconds },
+            _ => TooFew::Rush,
+        };
+        Smaller { size, why }
+    };
+    Some((fewer, next.filter(|_| fewer.is_none()).map(too_few)))
 }
 
 /// Whether only the least that is allowed keeps a fleet of that size from being smaller.

@@ -17,6 +17,7 @@ use super::reading::Reading;
 use super::ride;
 use super::rises::Known;
 use super::sizes;
+use super::smaller::Smaller;
 use super::spare::{self, Fewer};
 use super::state::State;
 use super::track::Waited;
@@ -25,6 +26,8 @@ use super::track::Waited;
 const PRESSING: f64 = 0.48;
 /// A fleet copes while no record has waited for this share of the promise.
 pub(super) const COPES: f64 = 0.2;
+/// What came between two commits is not committed, and waits no more than so many times that does.
+const ON_PAPER: f64 = 1.2;
 /// For so many seconds after a change of size records wait for that, too.
 const MOVED: f64 = 30.0;
 /// Each of its pods may be able to do so many times what it has to, unless more has just begun to come.
@@ -36,11 +39,11 @@ const SPREADS: f64 = 0.2;
 /// What arrived of late counts where it is more, less the noise of its number: a rising load is
 /// ahead of its level. Seconds.
 const RECENT: [f64; 2] = [30.0, 60.0];
+/// What comes without a batch may be more by so many times that noise.
+const NOISE: f64 = 3.0;
 /// A fleet of so few pods gets too few records for their noise to be told from the beginning of a rise, and
 /// a raise that was not needed is small: there it counts in full.
 const FEW: u32 = 2;
-/// What comes without a batch may be more by so many times that noise.
-const NOISE: f64 = 3.0;
 /// Where a pod does few records within the promise, chance alone makes some of its queues too long.
 /// That is allowed for so much of the time.
 const CHANCE: f64 = 0.002;
@@ -72,6 +75,8 @@ const FIRST_OF_IT: f64 = 1.0 / 30.0;
 pub(super) struct Needs {
     /// Records that wait in partitions that move.
     pub(super) backlog: f64,
+    /// The same for people, without what was done since the last commits.
+    pub(super) waits: f64,
     /// Records per second to plan for.
     pub(super) arrival: Option<f64>,
     /// Records per second and pod to plan with.
@@ -90,6 +95,8 @@ pub(super) struct Needs {
     pub(super) enough_at_most: u32,
     /// The size to lower to, where everything that it takes to know is known.
     pub(super) spare: Option<Fewer>,
+    /// Why the next smaller size is not enough, where that is known.
+    pub(super) smaller: Option<Smaller>,
     /// Rises that come again and again, where the size is held for them.
     pub(super) peaks: Option<Known>,
     /// What each size that may be ordered comes to, where there is something to do.
@@ -174,9 +181,11 @@ pub(super) fn needs(
     } else {
         Vec::new()
     };
-    let (spare, stands) = spare::spare(policy, state, reading, bounds, &outset, &useful, idle);
+    let (spare, smaller, stands) =
+        spare::spare(policy, state, reading, bounds, &outset, &useful, idle);
     Needs {
         backlog,
+        waits: waits(state, backlog),
         arrival: state.arrival(),
         per_pod,
         projected,
@@ -187,12 +196,22 @@ pub(super) fn needs(
         enough_at_most,
         costs,
         spare,
+        smaller,
         peaks: peaks.or(stands),
         fewer_would_do: spare::fewer_would_do(reading, bounds, &outset, &useful, idle),
         idle,
         awake_for: idle.and_then(|idle| spare::awake_for(policy, bounds, idle)),
         resting: idle.is_some() && current <= bounds.floor && sample.ready >= current,
     }
+}
+
+/// Of so many records that are not committed, those that wait: what is done since the last commits only seems to.
+fn waits(state: &State, backlog: f64) -> f64 {
+    let gap = state.commit_gap * state.arrival().unwrap_or(0.0);
+    if backlog <= ON_PAPER * gap {
+        return 0.0;
+    }
+    backlog - gap / 2.0
 }
 
 /// Records per second that each pod has to do, while nothing waits for long.
@@ -263,6 +282,7 @@ fn outset<'a>(
         service: state.service_time(),
         steady: reading.partitions(),
         lasting: arrival * margin,
+        long_run: state.long_run.rate().unwrap_or(arrival).min(arrival) * margin,
         falls_behind: state.falls_behind(reading),
     };
     let carries = |size: &&u32| outset.capacity(**size) >= arrival * margin;
@@ -270,6 +290,16 @@ fn outset<'a>(
         outset.steady = steady;
     }
     outset
+}
+
+/// Records per second that come beside a batch, with the noise of their number.
+fn without_batch(state: &State) -> Option<f64> {
+    let rates = RECENT.iter().filter_map(|window| {
+        let window = window.min(state.arrivals.span());
+        let records = state.arrivals.rate_without_batch(window)? * window;
+        Some((records + NOISE * records.sqrt()) / window)
+    });
+    rates.reduce(f64::max)
 }
 
 /// How many times their arrivals pods have to be able to do. A queue with independent arrivals and
@@ -282,7 +312,6 @@ fn margin(per_pod: f64, pods: u32, promise: f64) -> f64 {
 }
 
 /// The useful size that costs least, of those that are not smaller than the fleet and keep the
-        long_run: state.long_run.rate().unwrap_or(arrival).min(arrival) * margin,
 /// promise, or come as near to that as any; more than the partitions allow where not even that is
 /// enough.
 pub(super) fn enough(outset: &Outset<'_>, useful: &[u32], backlog: f64) -> u32 {
@@ -292,16 +321,6 @@ pub(super) fn enough(outset: &Outset<'_>, useful: &[u32], backlog: f64) -> u32 {
     }
     let own = (current > 0).then_some(current);
     if own.is_some_and(|own| outset.cost(own).only_pods) {
-/// Records per second that come beside a batch, with the noise of their number.
-fn without_batch(state: &State) -> Option<f64> {
-    let rates = RECENT.iter().filter_map(|window| {
-        let window = window.min(state.arrivals.span());
-        let records = state.arrivals.rate_without_batch(window)? * window;
-        Some((records + NOISE * records.sqrt()) / window)
-    });
-    rates.reduce(f64::max)
-}
-
         return current;
     }
     let larger = useful.iter().copied().filter(|&size| size > current);
@@ -389,8 +408,9 @@ pub(super) fn propose(
         },
         _ => plan.hold(Why::Enough {
             replicas: current,
-            backlog: needs.backlog as u64,
+            backlog: needs.waits as u64,
             arrival: needs.arrival,
+            smaller: needs.smaller,
             projected: match reading.sample.ready {
                 0 => f64::INFINITY,
                 _ => needs

@@ -15,14 +15,16 @@ impl fmt::Display for Why {
                 backlog,
                 arrival,
                 projected,
+                smaller,
             } => {
                 write!(f, "{} enough: ", pods_are(*replicas))?;
                 load(f, *backlog, *arrival)?;
                 match backlog {
-                    0 => Ok(()),
-                    _ if *projected > 1e6 => f.write_str(", and no pod is ready"),
-                    _ => write!(f, ", done in about {projected:.1}s"),
+                    0 => {}
+                    _ if *projected > 1e6 => f.write_str(", and no pod is ready")?,
+                    _ => write!(f, ", done in about {projected:.1}s")?,
                 }
+                smaller.map_or(Ok(()), |smaller| write!(f, "; {smaller}"))
             }
             Self::Raise {
                 from,
@@ -405,7 +407,7 @@ fn pods_are(pods: u32) -> String {
 }
 
 /// Three digits are enough for people.
-fn number(value: f64) -> String {
+pub(in crate::scaling) fn number(value: f64) -> String {
     if value >= 10.0 || value == 0.0 {
         format!("{value:.0}")
     } else {

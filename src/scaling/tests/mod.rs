@@ -13,6 +13,7 @@ mod raises;
 mod starts;
 mod stuck;
 mod unknown;
+mod words;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -55,8 +55,6 @@ pub(super) struct Outset<'a> {
     pub(super) steady: u32,
     /// Records per second that a size has to do if nothing is to gather for good.
     pub(super) lasting: f64,
-    /// The same where there is time to see what comes on the whole.
-    pub(super) long_run: f64,
     /// More has come than is done for so long that it is no peak.
     pub(super) falls_behind: bool,
 }
@@ -94,11 +92,6 @@ impl Outset<'_> {
     /// goes on the pods that it spares have to come later, and more of them.
     pub(super) fn keeps_up(&self, size: u32) -> bool {
         self.capacity(size) >= self.lasting
-    }
-
-    /// Whether this size gets done what comes in the long run.
-    pub(super) fn lasts(&self, size: u32) -> bool {
-        self.capacity(size) >= self.long_run
     }
 
     /// Whether there is time to react more than once before waiting costs anything: then nothing is done before it

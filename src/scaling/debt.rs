@@ -78,12 +78,8 @@ pub(super) fn choices(outset: &Outset<'_>, own: Option<u32>, larger: Vec<u32>) -
     {
         return vec![own];
     }
-    // What falls behind under a load that stays the same has no peak to wait for.
-    let enough = |&size: &u32| match behind {
-        true => outset.keeps_up(size),
-        false => outset.lasts(size),
-    };
-    let keep_up: Vec<u32> = larger.iter().copied().filter(enough).collect();
+    let keep_up = larger.iter().copied().filter(|&size| outset.keeps_up(size));
+    let keep_up: Vec<u32> = keep_up.collect();
     let larger = if keep_up.is_empty() { larger } else { keep_up };
     let own = own.filter(|_| larger.is_empty() || !behind);
     own.into_iter().chain(larger).collect()

@@ -5,7 +5,7 @@
 //!
 //! [`step`] reads from top to bottom: what the sample says (`reading`), what follows from it
 //! together with earlier ones (`window`, with `likely` for what is unknown, `rises`, `orders`, `estimate`, `scars`, `calm`), what that asks for (`target`,
-//! by what each size costs under the load as it lies: `cost`, `load`, `long_run`; what fewer would do: `spare`, `smaller`;
+//! by what each size costs under the load as it lies: `cost`, `load`; what fewer would do: `spare`, `smaller`;
 //! what rides out peaks that come again and again: `ride`), and what holds, raises or
 //! lowers it (`guards`, `rate`, `limits`, `gate`); `notes` adds what changes no size. Every change of the number leaves a [`Why`].
 
@@ -25,7 +25,6 @@ mod level;
 mod likely;
 mod limits;
 mod load;
-mod long_run;
 mod notes;
 mod orders;
 mod outside;
@@ -170,7 +169,6 @@ pub fn step(
     let reading = reading::read(policy, sample, &state, now);
 
     window::observe(&mut state, &reading);
-    long_run::observe(policy, &mut state, &reading);
     rises::observe(&mut state, &reading);
     orders::observe(policy, &mut state, &reading);
     estimate::observe(policy, &mut state, &reading);

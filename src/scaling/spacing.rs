@@ -11,8 +11,9 @@ use std::collections::VecDeque;
 const SECONDS: f64 = 30.0;
 const RECORDS: f64 = 100.0;
 const IN_HAND: f64 = 10.0;
-/// The first says it sooner, or pods would be ordered meanwhile.
-const SOON: f64 = 8.0;
+/// The first says it at once, or pods would be ordered meanwhile, and those after it as soon as it would be wrong.
+const AT_ONCE: f64 = 4.0;
+const SOON: f64 = 15.0;
 /// Of so many stretches the one with the fewest counts: that offsets were set by hand, or that commits were held up, is of
 /// one or two of them.
 const STRETCHES: usize = 3;
@@ -39,7 +40,12 @@ struct Stretch {
 impl Spacing {
     /// Offsets that a record takes: 1 where it is not clearly more, or not known.
     pub(super) fn per_record(&self) -> f64 {
-        let now = Some(&self.now).filter(|now| now.seconds >= SOON && now.records >= RECORDS);
+        let soon = match self.shown.len() {
+            0 => AT_ONCE,
+            few if few < STRETCHES => SOON,
+            _ => f64::INFINITY,
+        };
+        let now = Some(&self.now).filter(|now| now.seconds >= soon && now.records >= RECORDS);
         let now = now.map(Stretch::per_record);
         let least = now.into_iter().chain(self.shown.iter().copied());
         match least.reduce(f64::min) {
@@ -86,8 +92,7 @@ mod tests {
     #[test]
     fn what_records_take_shows_within_some_seconds_and_what_was_set_by_hand_does_not_count() {
         let markers = [1000.0; 40];
-        assert_eq!(after(&markers[..1]), 1.0, "one look may be off");
-        assert_eq!(after(&markers[..2]), 2.0);
+        assert_eq!(after(&markers[..1]), 2.0);
         assert_eq!(after(&markers), 2.0);
         assert_eq!(after(&[520.0; 40]), 1.0, "that is no gap");
         assert_eq!(after(&[300.0; 40]), 1.0, "records that were done twice");
@@ -98,7 +103,7 @@ mod tests {
             skipped[late] = 500.0;
         }
         // After a compacted past.
-        let tail: Vec<f64> = markers.into_iter().chain([500.0; 3]).collect();
+        let tail: Vec<f64> = markers.into_iter().chain([500.0; 12]).collect();
         assert_eq!(after(&tail), 1.0);
     }
 

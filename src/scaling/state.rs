@@ -14,7 +14,6 @@ use super::hope::Hope;
 use super::in_hand::InHand;
 use super::level::Level;
 use super::likely::Likely;
-use super::long_run::LongRun;
 use super::orders::Orders;
 use super::reading::Reading;
 use super::rises::Rises;
@@ -47,8 +46,6 @@ pub struct State {
     pub(super) progress: Flow,
     /// How long records were in hand, and how many were done.
     pub(super) in_hand: InHand,
-    /// What comes in the long run.
-    pub(super) long_run: LongRun,
     /// The arrival rate without its noise.
     pub(super) level: Option<Level>,
     /// Arrivals well above the level, from their beginning.

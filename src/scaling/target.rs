@@ -282,7 +282,6 @@ fn outset<'a>(
         service: state.service_time(),
         steady: reading.partitions(),
         lasting: arrival * margin,
-        long_run: state.long_run.rate().unwrap_or(arrival).min(arrival) * margin,
         falls_behind: state.falls_behind(reading),
     };
     let carries = |size: &&u32| outset.capacity(**size) >= arrival * margin;

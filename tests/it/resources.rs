@@ -13,7 +13,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::support::consumers::{all, http_port, http_url, own_consumer, typed, with};
+use crate::support::consumers::{all, exec, http_port, http_url, own_consumer, typed, with};
 use crate::support::control_plane::control_plane;
 
 fn fleet(document: &Value) -> Fleet {

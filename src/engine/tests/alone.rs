@@ -137,10 +137,9 @@ struct Told {
     deaths: BTreeMap<(i32, i64), u32>,
     /// With the handler.
     out: BTreeSet<(i32, i64)>,
-    /// When they were answered first since that is said of them: they may be no suspects any more, and answered again.
+    /// Since when that is to be taken back: when they were answered first since it is said of them, as they may be no
+    /// suspects any more and answered again, or their partition came, or was to go.
     over: BTreeMap<(i32, i64), Duration>,
-    /// When their partition came, or was to go.
-    moved: BTreeMap<i32, Duration>,
     /// Partitions whose log began anew under a commit that is under way, which speaks of the old one.
     of_old_log: BTreeSet<i32>,
 }
@@ -186,13 +185,11 @@ impl Told {
                 self.out.remove(&record);
                 self.over.entry(record).or_insert(at);
             }
-            Fact::Revoked { partition } => _ = self.moved.insert(*partition, at),
-            Fact::Shutdown => self
-                .moved
-                .extend(books.lanes.keys().map(|partition| (*partition, at))),
+            Fact::Revoked { partition } => self.is_over(|other| other == *partition, at),
+            Fact::Shutdown => self.is_over(|_| true, at),
             Fact::Assigned { partition, .. } => {
                 self.out.retain(|(other, _)| other != partition);
-                self.moved.insert(*partition, at);
+                self.is_over(|other| other == *partition, at);
             }
             Fact::Lost { partition } | Fact::GivenBack { partition } => {
                 self.out.retain(|(other, _)| other != partition);
@@ -217,7 +214,6 @@ impl Told {
                 self.believe(|_| true);
                 self.out.clear();
                 self.over.clear();
-                self.moved.clear();
                 self.of_old_log.clear();
             }
             Fact::LetterAsked {
@@ -238,6 +234,13 @@ impl Told {
         self.deaths.get(&record).copied().unwrap_or_default()
     }
 
+    /// What is said of these partitions' records is to be taken back from now on.
+    fn is_over(&mut self, of: impl Fn(i32) -> bool, at: Duration) {
+        for record in self.kills.keys().filter(|record| of(record.0)) {
+            self.over.entry(*record).or_insert(at);
+        }
+    }
+
     /// Whoever reads it takes what is said for deaths.
     fn believe(&mut self, whom: impl Fn((i32, i64)) -> bool) {
         for (record, kills) in self.kills.iter().filter(|(record, _)| whom(**record)) {
@@ -251,7 +254,7 @@ impl Told {
     fn names_nobody_else(&self, books: &Books, at: Duration) -> Result<(), TestCaseError> {
         let accused = self.kills.iter();
         for (record, kills) in accused.filter(|(record, kills)| **kills > self.deaths(**record)) {
-            let since = self.over.get(record).max(self.moved.get(&record.0));
+            let since = self.over.get(record);
             let long = since.is_some_and(|since| at >= *since + ms(10_000));
             let ours = books.lanes.contains_key(&record.0);
             let others = self.out.iter().any(|out| out != record);

@@ -193,6 +193,6 @@ fn peaks_that_no_order_comes_in_time_for_get_the_size_that_rides_them_out() {
         outcome.changes.last().is_some_and(|last| last.1 <= 12),
         "{changes:?}"
     );
-    let late = outcome.late / (4.0 * HOUR);
-    assert!(late < 0.005, "late {late}, {changes:?}");
+    // The first are not known yet.
+    assert!(outcome.late < 300.0, "late {}, {changes:?}", outcome.late);
 }

@@ -172,8 +172,7 @@ fn markers_between_records_bring_no_pods() {
         assert!(last <= 8, "{gap} offsets, from {size}: {changes:?}");
         let late = changes.iter().filter(|change| change.0 > 1800.0).count();
         assert_eq!(late, 0, "{gap} offsets, from {size}: {changes:?}");
-        if size == 8 {
-            assert_eq!(changes.len(), 0, "{gap} offsets: {changes:?}");
-        }
+        let raised = changes.iter().any(|change| change.1 > 8);
+        assert!(!raised || size == 1, "{gap} offsets: {changes:?}");
     }
 }

@@ -130,14 +130,3 @@ fn a_load_that_begins_at_zero_and_stays_gets_its_pods_in_time() {
         );
     }
 }
-
-/// Ten minutes of each three hours bring thirty times as much: no more than two pods' work on the whole.
-#[test]
-fn a_peak_that_is_short_for_the_promise_is_a_backlog() {
-    let load = |time: f64| if time % (3.0 * HOUR) < 600.0 { 930.0 } else { 30.0 };
-    let outcome = run(4.0 * HOUR, 1, 24.0, load);
-    assert_eq!(outcome.late, 0.0, "{}", outcome.worst);
-    // The work is 1.6 pods.
-    let pods = outcome.pod_seconds / (24.0 * HOUR);
-    assert!(pods < 2.2, "{pods:.2} pods, {:?}", outcome.changes);
-}

@@ -79,7 +79,7 @@ fn pods_that_start_too_slowly_for_the_promise_are_told_with_the_time_that_they_m
                 f64::from(look) * 5.0,
                 1000 + i64::from(look) * 50,
                 1000 + i64::from(look) * 50,
-                2,
+                1,
             )
         })
         .collect();

@@ -4,24 +4,25 @@
 //! so that a quiet worker holds few lines. Loop and slots share a thread, so what they tell each other
 //! needs cells and a waker, no locks.
 
+mod serving;
+mod waiting;
+
 use std::cell::{Cell, RefCell};
-use std::future::{Future, poll_fn};
-use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::task::{JoinError, JoinSet};
-use tokio::time::{Instant, Sleep, sleep_until};
 
+use self::serving::serve;
+pub(super) use self::waiting::{End, finish, unless_cancelled};
 use super::batches::{self, Batches};
 use super::exec::Group;
-use super::parts::{Most, Outcome, Parts};
-use super::pipeline::{self, Pipeline};
-use super::transport::Line;
-use super::{Delivered, Delivery, together};
+use super::parts::Most;
+use super::pipeline::Pipeline;
+use super::{Delivered, Delivery};
 use crate::clock::Monotonic;
 use crate::engine::{Failure, Ticket, Verdict};
 
@@ -311,193 +312,6 @@ impl Deliveries {
 
 fn is_stale(slot: &Slot, now: Duration) -> bool {
     now.saturating_sub(slot.idle_since.get()) > IDLE
-}
-
-async fn serve(shared: Rc<Shared>, slot: Rc<Slot>, index: usize) {
-    let mut line = shared.pipeline.transport.line(&slot.group);
-    // One timer for all deliveries: to put it off is cheap, to make one each time is not.
-    let mut deadline = pin!(sleep_until(Instant::now() + shared.limits.timeout));
-    loop {
-        let Some(job) = next(&slot, &mut line).await else {
-            return line.close().await;
-        };
-        let begun = shared.clock.elapsed();
-        slot.begun.set(begun);
-        if is_stale(&slot, begun) {
-            line.hang_up();
-        }
-        let over_at;
-        match job {
-            Job::One(delivery) => {
-                let attempted =
-                    pipeline::deliver(&shared, &slot, &mut line, deadline.as_mut(), &delivery)
-                        .await;
-                over_at = shared.clock.elapsed();
-                if let Some(attempted) = attempted {
-                    let took = over_at.saturating_sub(begun);
-                    let over = delivery.over(attempted.verdict, took, attempted.reached);
-                    shared.over.borrow_mut().push(over);
-                }
-            }
-            Job::Batch(batch) => {
-                deliver_batch(&shared, &slot, &mut line, deadline.as_mut(), batch, begun).await;
-                over_at = shared.clock.elapsed();
-            }
-        }
-        slot.busy_with.borrow_mut().clear();
-        // A wish to cancel that came too late must not meet the next delivery.
-        slot.cancelled.set(false);
-        slot.idle_since.set(over_at);
-        shared.idle.borrow_mut().push(index);
-        shared.wake.notify_one();
-    }
-}
-
-/// A batch, in as many parts as the handler's limit for requests makes of it; nearly always one. No part but the first
-/// is begun when the handler's time is over, or while partitions are given back: what is left is delivered again.
-async fn deliver_batch(
-    shared: &Shared,
-    slot: &Slot,
-    line: &mut Line,
-    mut deadline: Pin<&mut Sleep>,
-    batch: Vec<Delivery>,
-    begun: Duration,
-) {
-    let mut parts = Parts::of(batch, &shared.most, together::is_in_order(shared));
-    let mut begun_any = false;
-    while (!begun_any || shared.may_go_on(slot, begun))
-        && let Some(part) = parts.next()
-    {
-        begun_any = true;
-        let settled = together::deliver(shared, slot, line, deadline.as_mut(), &part).await;
-        let Some((verdicts, reached)) = settled else {
-            // It was told to be over before, because it was cancelled.
-            break;
-        };
-        if let Outcome::Over(over) = parts.settle(part, verdicts) {
-            if parts.has_more() {
-                // Whoever asks for them to end means their next delivery.
-                let are_over = |ticket| over.iter().any(|(each, _)| each.ticket == ticket);
-                slot.busy_with
-                    .borrow_mut()
-                    .retain(|ticket| !are_over(*ticket));
-                shared.wake.notify_one();
-            }
-            let took = shared.clock.elapsed().saturating_sub(begun);
-            let over = over.into_iter();
-            let over = over.map(|(delivery, verdict)| delivery.over(verdict, took, reached));
-            shared.over.borrow_mut().extend(over);
-        }
-    }
-    let took = shared.clock.elapsed().saturating_sub(begun);
-    let rest = parts.rest();
-    let rest = rest.map(|delivery| delivery.over(Verdict::Cancelled, took, None));
-    shared.over.borrow_mut().extend(rest);
-}
-
-/// Waits for the next delivery, with an eye on the line: one that the handler closes, or that is idle
-/// for too long, is let go. None when it is time to take leave.
-async fn next(slot: &Slot, line: &mut Line) -> Option<Job> {
-    poll_fn(|cx| {
-        if let Some(job) = slot.inbox.take() {
-            return Poll::Ready(Some(job));
-        }
-        if slot.close.get() {
-            return Poll::Ready(None);
-        }
-        slot.listen(cx);
-        if slot.hang_up.take() {
-            line.hang_up();
-        }
-        line.poll_idle(cx);
-        Poll::Pending
-    })
-    .await
-}
-
-pub(super) enum End<T> {
-    Answered(T),
-    TimedOut,
-    Cancelled,
-}
-
-/// Waits for the end of an attempt, and says whether the deliveries were told to be over before it.
-///
-/// With a claim on any of `deliveries` a wish to cancel ends them but not the attempt: only its outcome can
-/// tell whether whoever gets the record next has to do it. That ends with the handler's time, or when the
-/// worker leaves.
-///
-/// The handler's time is the longer by what a command takes to start; but not with a claim, which lasts no longer.
-pub(super) async fn finish<T>(
-    shared: &Shared,
-    slot: &Slot,
-    attempt: impl Future<Output = T>,
-    mut deadline: Pin<&mut Sleep>,
-    deliveries: &[Delivery],
-    has_claim: bool,
-) -> (End<T>, bool) {
-    if slot.cancelled.get() {
-        // Its partition may be another's by now, and nothing of the handler's is lost by not asking it.
-        return (End::Cancelled, false);
-    }
-    let mut attempt = pin!(attempt);
-    loop {
-        let end = until(slot, &slot.cancelled, attempt.as_mut(), deadline.as_mut()).await;
-        return match end {
-            End::TimedOut if !has_claim => match slot.group.more_time(shared.limits.timeout) {
-                Some(more) => {
-                    deadline.as_mut().reset(Instant::now() + more);
-                    continue;
-                }
-                None => (end, false),
-            },
-            End::Cancelled if has_claim => {
-                shared.tell_cancelled(slot, deliveries);
-                (until(slot, &slot.close, attempt, deadline).await, true)
-            }
-            end => (end, false),
-        };
-    }
-}
-
-async fn until<T>(
-    slot: &Slot,
-    cancelled: &Cell<bool>,
-    mut attempt: Pin<&mut impl Future<Output = T>>,
-    mut deadline: Pin<&mut Sleep>,
-) -> End<T> {
-    if cancelled.get() {
-        // Before it began, or again.
-        return End::Cancelled;
-    }
-    poll_fn(|cx| {
-        // The answer first: what has come counts, whatever else has happened since.
-        if let Poll::Ready(attempted) = attempt.as_mut().poll(cx) {
-            return Poll::Ready(End::Answered(attempted));
-        }
-        if cancelled.get() {
-            return Poll::Ready(End::Cancelled);
-        }
-        slot.listen(cx);
-        deadline.as_mut().poll(cx).map(|()| End::TimedOut)
-    })
-    .await
-}
-
-/// None if the delivery is to end before.
-pub(super) async fn unless_cancelled<T>(slot: &Slot, work: impl Future<Output = T>) -> Option<T> {
-    let mut work = pin!(work);
-    poll_fn(|cx| {
-        if let Poll::Ready(done) = work.as_mut().poll(cx) {
-            return Poll::Ready(Some(done));
-        }
-        if slot.cancelled.get() {
-            return Poll::Ready(None);
-        }
-        slot.listen(cx);
-        Poll::Pending
-    })
-    .await
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 use super::{read, root, series, unknown};
-use crate::chart::{one, refused, rendered};
+use crate::chart::{one, refused, rendered, rendered_in};
 
 fn rules(options: &[&str]) -> Value {
     let always = ["--set", "monitoring.rules.enabled=true"];
@@ -133,4 +133,18 @@ fn alerts_are_labelled_left_out_and_led_to_their_pages_as_asked() {
         "monitoring.rules.enabled=true,monitoring.rules.disabled={DroverTypo}",
     ]);
     assert!(said.contains("there is no alert DroverTypo"), "{said}");
+}
+
+#[test]
+fn the_rule_of_a_leader_asks_for_that_of_its_own_release() {
+    let objects = rendered_in("team-b", &["--set", "monitoring.rules.enabled=true"]);
+    let rules = &one(&objects, "PrometheusRule", "drover-controller")["spec"];
+    let alerts = alerts(rules);
+    let lone = alerts.iter().find(|alert| alert["alert"] == "DroverNoLeader");
+    let query = lone.unwrap()["expr"].as_str().unwrap();
+    assert!(
+        query.contains(r#"{namespace="team-b", pod=~"drover-controller-[a-z0-9]+-[a-z0-9]+"}"#),
+        "{query}"
+    );
+    assert!(!rules.to_string().contains("RELEASE_"), "{rules}");
 }

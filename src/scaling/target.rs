@@ -392,7 +392,11 @@ pub(super) fn propose(
             plan.at_once = spare == 0 && needs.idle.is_some() && policy.idle_to_zero.is_some();
             plan
         }
-        _ if current == 0 && needs.backlog <= 0.0 => plan.hold(Why::AtRest),
+        // That nothing waits is said only where it is known of all.
+        _ if current == 0 && needs.backlog <= 0.0 => match reading.unknown.is_empty() {
+            true => plan.hold(Why::AtRest),
+            false => plan,
+        },
         _ if current > 0 && needs.awake_for.is_some() => {
             let (idle, left) = (needs.idle.unwrap_or(0.0), needs.awake_for.unwrap_or(0.0));
             plan.hold(Why::StaysAwake { idle, left })

@@ -125,6 +125,11 @@ pub const ALL: &[Condition] = &[
                         "the handler asks for less, whatever it is given",
                         "see the condition Stalled",
                     ),
+                    reason(
+                        "OffsetBeyondEnd",
+                        "at zero pods, and a committed offset lies behind the last record, so that nobody knows what waits: the log was cut or restored, or the offset was set too far",
+                        "set the group's offsets where it shall go on (`drover reset`)",
+                    ),
                     DRAINING,
                     ROLLING,
                     reason(

@@ -8,7 +8,7 @@ use super::texts::{
     nobody_handles_text, not_ready_text, nothing_stuck_text, problems_text, ready_text, remedy,
     rolling_text, stalled_reason, stalled_text, turned_away_text, unreachable_text, with_unused,
 };
-use super::{Facts, Kafka, Spec, own_consumer};
+use super::{Facts, Kafka, Spec, beyond_end, own_consumer};
 use crate::api::names::{condition, reason};
 use crate::api::{ScalingMode, StuckRecord};
 use crate::controller::size::By;
@@ -141,6 +141,12 @@ fn ready(facts: &Facts<'_>, stuck: &[StuckRecord]) -> Judgement {
     }
     if ready < size {
         return no("PodsNotReady", not_ready_text(facts, fleet, workload));
+    }
+    // A pod would say so itself, as Stalled.
+    if size == 0
+        && let Some(text) = beyond_end::text(facts)
+    {
+        return no("OffsetBeyondEnd", text);
     }
     let decides = !matches!(fleet.mode, ScalingMode::Manual | ScalingMode::External);
     match size {

@@ -3,6 +3,7 @@
 //! Pure: facts in, status out. Writing it is `controller::publish`'s work. Unknown numbers are
 //! absent, never zero.
 
+mod beyond_end;
 mod conditions;
 mod due;
 mod handler;

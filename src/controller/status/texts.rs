@@ -232,7 +232,7 @@ fn skip(facts: &Facts<'_>, record: &StuckRecord) -> String {
 }
 
 /// Where a group is to go on.
-enum Place {
+pub(super) enum Place {
     /// At the oldest record of the partition.
     Oldest,
     /// At the oldest record of each partition of the topic.
@@ -242,7 +242,7 @@ enum Place {
 }
 
 /// How to set a group's offsets, in whole commands: only while it has no members.
-fn reset(facts: &Facts<'_>, record: &StuckRecord, place: &Place) -> String {
+pub(super) fn reset(facts: &Facts<'_>, record: &StuckRecord, place: &Place) -> String {
     let whose = whose(facts);
     let (servers, group) = match facts.spec {
         Spec::Good(fleet) => (fleet.bootstrap_servers.as_str(), fleet.group_id.as_str()),

@@ -87,6 +87,18 @@ fn a_topic_made_anew_is_unknown_not_empty() {
 }
 
 #[test]
+fn at_zero_nobody_says_that_nothing_waits_where_that_is_not_known() {
+    let mut samples = rest(60, 0);
+    for sample in &mut samples {
+        one(sample, 0).committed = Some(Offset(100_000));
+    }
+    for decision in decide(&policy(), known(), &samples) {
+        assert_eq!(decision.replicas, 0);
+        assert_eq!(labels(&decision), ["LagUnknown"]);
+    }
+}
+
+#[test]
 fn retention_that_passed_the_group_counts_from_the_start() {
     let mut sample = sample(0.0, 1000, 10, 1);
     one(&mut sample, 0).start = Offset(900);

@@ -140,7 +140,9 @@ fn the_rule_of_a_leader_asks_for_that_of_its_own_release() {
     let objects = rendered_in("team-b", &["--set", "monitoring.rules.enabled=true"]);
     let rules = &one(&objects, "PrometheusRule", "drover-controller")["spec"];
     let alerts = alerts(rules);
-    let lone = alerts.iter().find(|alert| alert["alert"] == "DroverNoLeader");
+    let lone = alerts
+        .iter()
+        .find(|alert| alert["alert"] == "DroverNoLeader");
     let query = lone.unwrap()["expr"].as_str().unwrap();
     assert!(
         query.contains(r#"{namespace="team-b", pod=~"drover-controller-[a-z0-9]+-[a-z0-9]+"}"#),

@@ -7,6 +7,7 @@ use crate::controller::status::Trouble;
 use crate::controller::workload::{self, Workload};
 use crate::fleet::Problem;
 use crate::scaling::Why;
+use crate::topic::Offset;
 
 #[test]
 fn a_good_day_is_told_with_rounded_numbers() {
@@ -108,6 +109,33 @@ fn a_fleet_that_is_held_at_zero_while_records_wait_is_not_called_idle() {
         day.decision = Some(decision(Why::AtRest, 0));
         assert_eq!(word(&day), "True Idle", "{mode}");
     }
+}
+
+#[test]
+fn a_fleet_at_zero_whose_commit_lies_beyond_the_end_is_not_called_idle() {
+    let mut day = Day::good();
+    day.workload = Some(running(0));
+    let ends_at = |day: &mut Day, end| {
+        let sample = day.sample.as_mut().unwrap();
+        for seen in sample.partitions.values_mut().flatten() {
+            seen.end = Offset(end);
+        }
+    };
+    ends_at(&mut day, 3);
+    for mode in ["Auto", "Manual"] {
+        day.fleet = fleet(json!({ "scaling": { "mode": mode } }));
+        let (is, reason, message) = condition(&day.status(), "Ready");
+        assert_eq!((is.as_str(), reason.as_str()), ("False", "OffsetBeyondEnd"));
+        for part in [
+            "the committed offset 4 of orders[0] lies beyond its end 3",
+            "drover reset fleet -n shop --topic orders --partition 0 --to earliest",
+        ] {
+            assert!(message.contains(part), "{message}");
+        }
+    }
+    ends_at(&mut day, 4);
+    day.decision = Some(decision(Why::AtRest, 0));
+    assert_eq!(reason(&day.status(), "Ready"), "True Idle");
 }
 
 #[test]

@@ -9,11 +9,12 @@ app.kubernetes.io/name: drover-controller
 app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end }}
 
+{{/* A version may have a + and what it was built from, which neither a label nor an image's tag takes. */}}
 {{- define "drover.labels" -}}
 {{ include "drover.selector" . }}
-app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | replace "+" "_" | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
-helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
 {{- end }}
 
 {{/* These labels, and those that a value asks for, which win. */}}
@@ -29,7 +30,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{/* An image: its digest if it has one, else its tag. */}}
 {{- define "drover.image" -}}
 {{- $image := index . 0 -}}{{- $chart := index . 1 -}}
-{{- if $image.digest }}{{ $image.repository }}@{{ $image.digest }}{{ else }}{{ $image.repository }}:{{ $image.tag | default $chart.AppVersion }}{{ end }}
+{{- if $image.digest }}{{ $image.repository }}@{{ $image.digest }}{{ else }}{{ $image.repository }}:{{ $image.tag | default ($chart.AppVersion | replace "+" "_") }}{{ end }}
 {{- end }}
 
 {{/* What the controller does to the API of the namespaces that it looks after: exactly the verbs that it uses. */}}

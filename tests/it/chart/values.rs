@@ -1,10 +1,12 @@
 //! What values may be: known by name, written as texts, used and explained.
 
+use std::collections::BTreeSet;
 use std::path::Path;
+use std::process::Command;
 
 use serde_json::{Value, json};
 
-use super::{folder, objects, release, said, template};
+use super::{folder, helm, objects, release, said, template};
 
 #[test]
 fn a_value_that_the_chart_does_not_know_is_refused_by_name() {
@@ -54,6 +56,63 @@ fn a_value_that_the_chart_does_not_know_is_refused_by_name() {
         "{}",
         said(&output)
     );
+}
+
+/// As in a file whose entries are all commented out. Helm takes such a name for one that is to be forgotten.
+#[test]
+fn a_value_with_nothing_behind_it_is_refused_by_name_or_as_good_as_empty() {
+    let all = "monitoring.podMonitors.enabled=true,monitoring.rules.enabled=true,monitoring.dashboards.enabled=true,networkPolicy.enabled=true,test.kafka.bootstrapServers=kafka:9092";
+    let mut names: BTreeSet<String> = names_of_values().into_iter().collect();
+    for name in names.clone() {
+        let parents = name.match_indices('.').map(|(at, _)| name[..at].to_owned());
+        names.extend(parents);
+    }
+    for name in names {
+        let output = template(
+            "drover-system",
+            &["--set", all, "--set", &format!("{name}=null")],
+        );
+        let last = name.rsplit('.').next().unwrap();
+        assert!(
+            output.status.success()
+                || said(&output).contains(&format!("missing property '{last}'")),
+            "{name}: {}",
+            said(&output)
+        );
+    }
+    // It would be all there are.
+    let said = said(&template("drover-system", &["--set", "namespaces=null"]));
+    assert!(said.contains("missing property 'namespaces'"), "{said}");
+}
+
+#[test]
+fn a_version_that_says_what_it_was_built_from_is_a_label_and_a_tag_without_the_plus() {
+    let into = tempfile::tempdir().unwrap();
+    let version = "0.1.1+git.abc";
+    let packaged = Command::new(helm())
+        .args(["package", "--version", version, "--app-version", version])
+        .arg("--destination")
+        .arg(into.path())
+        .arg(folder())
+        .output()
+        .unwrap();
+    assert!(packaged.status.success(), "{}", said(&packaged));
+    let output = Command::new(helm())
+        .args(["template", "drover"])
+        .arg(into.path().join(format!("drover-{version}.tgz")))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", said(&output));
+    for object in objects(std::str::from_utf8(&output.stdout).unwrap()) {
+        let labels = &object["metadata"]["labels"];
+        assert_eq!(labels["helm.sh/chart"], "drover-0.1.1_git.abc");
+        assert_eq!(labels["app.kubernetes.io/version"], "0.1.1_git.abc");
+        if object["kind"] == "Deployment" {
+            let pod = &object["spec"]["template"]["spec"];
+            let image = &pod["containers"][0]["image"];
+            assert_eq!(image, "drover.local/drover-controller:0.1.1_git.abc");
+        }
+    }
 }
 
 #[test]

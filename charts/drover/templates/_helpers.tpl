@@ -92,11 +92,15 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
   verbs: [create, patch]
 {{- end }}
 
-{{/* What it does where its Lease is. */}}
+{{/* What it does where its Lease is: to its own alone, but that a right to create has no name. */}}
 {{- define "drover.leaseRules" -}}
 - apiGroups: [coordination.k8s.io]
   resources: [leases]
-  verbs: [get, create, update]
+  verbs: [create]
+- apiGroups: [coordination.k8s.io]
+  resources: [leases]
+  resourceNames: [{{ include "drover.name" . }}]
+  verbs: [get, update]
 {{- end }}
 
 {{/* Who has these rights. */}}

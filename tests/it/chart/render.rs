@@ -51,6 +51,31 @@ fn the_chart_installs_what_the_plain_manifests_install() {
     }
 }
 
+/// Others in that namespace have Leases, too: whoever may update one takes their leadership.
+#[test]
+fn the_lease_is_the_only_one_that_may_be_read_and_changed() {
+    for (name, lease) in [
+        ("drover", "drover-controller"),
+        ("team-a", "team-a-drover-controller"),
+    ] {
+        let output = release(name, "operators", &[]);
+        let objects = objects(std::str::from_utf8(&output.stdout).unwrap());
+        let role = one(&objects, "Role", &format!("{lease}-lease"));
+        for rule in role["rules"].as_array().unwrap() {
+            let named = rule["resourceNames"] == json!([lease]);
+            assert!(named || rule["verbs"] == json!(["create"]), "{rule}");
+        }
+        let pod = &one(&objects, "Deployment", lease)["spec"]["template"]["spec"];
+        let set = json!({"name": "DROVER_LEASE", "value": lease});
+        assert!(
+            pod["containers"][0]["env"]
+                .as_array()
+                .unwrap()
+                .contains(&set)
+        );
+    }
+}
+
 #[test]
 fn the_crd_comes_with_the_chart_and_outlives_it_unless_told_otherwise() {
     let kind = "CustomResourceDefinition";

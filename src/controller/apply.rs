@@ -10,7 +10,6 @@ use super::context::Context;
 use super::dereference::Observed;
 use super::error::Error;
 use super::fleets::FleetMemory;
-use super::workload;
 use crate::api::names::{FIELD_MANAGER, SCALE_MANAGER};
 use crate::fleet::Fleet;
 use crate::k8s::apply::Memory;
@@ -97,14 +96,6 @@ pub async fn apply(
     if is_new {
         // What was set was the size of one that is gone.
         memory.size_set = None;
-    }
-
-    // Where an earlier version kept the worker's configuration: its pods read it at each start.
-    if let Some(config_map) = &observed.config_map
-        && workload::is_rolled_out(&deployment)
-    {
-        let place = Place::new(&context.client, fleet, "ConfigMap", fleet.name.clone());
-        place.remove(config_map.as_ref()).await?;
     }
     Ok(Applied {
         deployment,

@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 
 use k8s_openapi::NamespaceResourceScope;
-use kube::api::{Api, DeleteParams, ObjectMeta, Preconditions};
+use kube::api::{Api, ObjectMeta};
 use kube::{Client, Resource, ResourceExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -169,26 +169,6 @@ impl<'a, K: Child> Place<'a, K> {
         *memory = Some(applied);
         let kind = self.kind;
         Ok((live, fields.map(|fields| Correction { kind, fields })))
-    }
-
-    /// Deletes the object if it is there and ours; somebody else's namesake is left alone.
-    pub async fn remove(&self, cached: &K) -> Result<(), Error> {
-        let meta = cached.meta();
-        if meta.deletion_timestamp.is_some() || self.claim(cached, None).is_err() {
-            return Ok(());
-        }
-        let params = DeleteParams {
-            preconditions: Some(Preconditions {
-                uid: meta.uid.clone(),
-                ..Default::default()
-            }),
-            ..Default::default()
-        };
-        match self.api.delete(&self.name, &params).await {
-            Ok(_) => Ok(()),
-            Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(()),
-            Err(source) => Err(self.error("delete", source)),
-        }
     }
 
     /// For the calls on this object that are made elsewhere.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::{ConfigMap, ServiceAccount};
+use k8s_openapi::api::core::v1::ServiceAccount;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::Client;
 use kube::core::DeserializeGuard;
@@ -54,8 +54,6 @@ pub struct Context {
 pub struct Caches {
     /// Children.
     pub deployments: Store<Deployment>,
-    /// Of an earlier version: where the workers' configurations were.
-    pub config_maps: Store<ConfigMap>,
     /// Children.
     pub service_accounts: Store<ServiceAccount>,
     /// Children.

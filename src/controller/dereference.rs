@@ -52,8 +52,6 @@ pub struct Lookups {
 pub struct Observed {
     /// The ServiceAccount.
     pub service_account: Option<Arc<ServiceAccount>>,
-    /// The ConfigMap in which an earlier version kept the worker's configuration, if it is still there.
-    pub config_map: Option<Arc<ConfigMap>>,
     /// The PodDisruptionBudget.
     pub pod_disruption_budget: Option<Arc<PodDisruptionBudget>>,
     /// The Deployment.
@@ -81,7 +79,6 @@ pub fn observe(context: &Context, key: &FleetKey) -> Observed {
     let caches = &context.caches;
     Observed {
         service_account: cached(&caches.service_accounts, key),
-        config_map: cached(&caches.config_maps, key),
         pod_disruption_budget: cached(&caches.pod_disruption_budgets, key),
         deployment: cached(&caches.deployments, key),
         pods: caches.pods.of(key),

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use futures::{Stream, StreamExt, TryStreamExt};
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::{ConfigMap, Pod};
+use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use kube::api::ObjectMeta;
 use kube::core::NamespaceResourceScope;
@@ -56,13 +56,11 @@ pub async fn start(
     let pods = scope.cache(&mut tasks, &wake, slim_pod, move |event| noted.note(event));
     let caches = Caches {
         deployments: scope.cache(&mut tasks, &wake, slim_deployment, |_| {}),
-        config_maps: scope.cache(&mut tasks, &wake, bare, |_| {}),
         service_accounts: scope.cache(&mut tasks, &wake, unmanaged, |_| {}),
         pod_disruption_budgets: scope.cache(&mut tasks, &wake, unmanaged, |_| {}),
         pods: Pods::new(pods.clone(), names),
     };
     caches.deployments.wait_until_ready().await?;
-    caches.config_maps.wait_until_ready().await?;
     caches.service_accounts.wait_until_ready().await?;
     caches.pod_disruption_budgets.wait_until_ready().await?;
     pods.wait_until_ready().await?;
@@ -240,12 +238,6 @@ fn slim_deployment(deployment: &mut Deployment) {
 /// Who set which field is asked of no other child; it is more than the rest of most.
 fn unmanaged<K: Resource>(child: &mut K) {
     child.meta_mut().managed_fields = None;
-}
-
-/// A ConfigMap of an earlier version is only asked whose it is.
-fn bare(config_map: &mut ConfigMap) {
-    unmanaged(config_map);
-    config_map.data = None;
 }
 
 /// Of a pod only its name, labels, cost, owners and status are asked.

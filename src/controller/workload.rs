@@ -124,15 +124,6 @@ pub fn read<'a>(deployment: &Deployment, pods: impl IntoIterator<Item = &'a Pod>
     workload
 }
 
-/// Whether no pod is left, nor can be made, of a template older than the Deployment's.
-pub fn is_rolled_out(deployment: &Deployment) -> bool {
-    let status = deployment.status.clone().unwrap_or_default();
-    let is_seen = status.observed_generation == deployment.metadata.generation;
-    is_seen
-        && deployment.spec.paused != Some(true)
-        && count(status.updated_replicas) >= count(status.replicas)
-}
-
 fn count(number: Option<i32>) -> u32 {
     u32::try_from(number.unwrap_or_default()).unwrap_or_default()
 }
@@ -305,24 +296,6 @@ mod tests {
         let settled = read(&deployment(status), []);
         assert!(!settled.rolling);
         assert_eq!((settled.size, settled.replicas, settled.ready), (3, 3, 3));
-    }
-
-    #[test]
-    fn a_template_is_rolled_out_when_it_was_seen_and_no_older_pod_is_left() {
-        let rolled_out = |status| is_rolled_out(&deployment(status));
-        let all_new = json!({ "observedGeneration": 2, "replicas": 3, "readyReplicas": 1, "updatedReplicas": 3 });
-        assert!(rolled_out(all_new.clone()));
-        assert!(rolled_out(json!({ "observedGeneration": 2 })), "no pods");
-        for old in [
-            json!({}),
-            json!({ "observedGeneration": 1, "replicas": 3, "readyReplicas": 3, "updatedReplicas": 3 }),
-            json!({ "observedGeneration": 2, "replicas": 6, "readyReplicas": 3, "updatedReplicas": 3 }),
-        ] {
-            assert!(!rolled_out(old.clone()), "{old}");
-        }
-        let mut paused = deployment(all_new);
-        paused.spec.paused = Some(true);
-        assert!(!is_rolled_out(&paused));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use drover::api::{DeadLetterReplay, KafkaConsumer};
 use http::Method;
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::{ConfigMap, Pod};
+use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
@@ -106,28 +106,12 @@ async fn a_life(operator: &Operator) {
         "/template",
         json!({ "spec": { "containers": reference } }),
     );
-    // Of an earlier version.
-    let map: ConfigMap = serde_json::from_value(json!({ "metadata": {
-        "name": "fleet",
-        "labels": { "app.kubernetes.io/managed-by": "drover", "drover.dev/consumer": "fleet" },
-    } }))
-    .unwrap();
-    let maps = operator.api::<ConfigMap>();
-    maps.create(&PostParams::default(), &map).await.unwrap();
     operator
         .create("fleet", with(spec, "/replicas", json!(3)))
         .await;
     operator
         .condition("fleet", "Ready", "True", "AllReady")
         .await;
-    wait_for("the ConfigMap to go", async || {
-        match maps.get_opt("fleet").await.unwrap() {
-            None => Ok(()),
-            Some(map) => Err(format!("{map:?}")),
-        }
-    })
-    .await;
-
     let ours = ListParams::default().labels("drover.dev/consumer=fleet");
     let pods = operator.api::<Pod>().list(&ours).await.unwrap();
     let report = drover::report::Report {

@@ -2,13 +2,8 @@
 
 use std::time::Duration;
 
-use drover::api::KafkaConsumer;
-use drover::api::names::FIELD_MANAGER;
-use drover::fleet::{References, validate};
-use drover::resources::{self, build};
 use drover::worker_config::{ENV_CONFIG, WorkerConfig};
-use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
-use k8s_openapi::api::core::v1::{ConfigMap, Pod, PodSpec, ServiceAccount};
+use k8s_openapi::api::core::v1::{ConfigMap, Pod, PodSpec};
 use kube::ResourceExt;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
@@ -106,77 +101,14 @@ async fn a_pod_of_before_that_starts_again_while_a_roll_out_hangs_works_as_befor
     assert_eq!(as_before.count(), 2);
 }
 
-/// The children that an earlier version made of a fleet: its pods read the configuration in a ConfigMap.
-async fn make_as_an_earlier_version(operator: &Operator, consumer: &KafkaConsumer) {
-    let fleet = validate(consumer, &References::default()).unwrap();
-    let settings = resources::Settings {
-        worker_image: "drover.local/worker:0".to_owned(),
-        image_pull_policy: None,
-        user_by_platform: false,
-    };
-    let desired = build(&fleet, &settings);
-    let map = ConfigMap {
-        metadata: desired.deployment.metadata.clone(),
-        data: Some([("worker.json".to_owned(), "{}".to_owned())].into()),
-        ..ConfigMap::default()
-    };
-    let maps = operator.api::<ConfigMap>();
-    maps.create(&PostParams::default(), &map).await.unwrap();
-    let accounts = operator.api::<ServiceAccount>();
-    let account = desired.service_account.as_ref().unwrap();
-    accounts
-        .create(&PostParams::default(), account)
-        .await
-        .unwrap();
-    let mut deployment = json!(desired.deployment_for_create(2));
-    let env = &mut deployment["spec"]["template"]["spec"]["containers"][0]["env"][1];
-    assert_eq!(env["name"], ENV_CONFIG);
-    *env = json!({ "name": ENV_CONFIG, "valueFrom": {
-        "configMapKeyRef": { "name": "fleet", "key": "worker.json" },
-    }});
-    let params = PatchParams::apply(FIELD_MANAGER).force();
-    let deployments = operator.api::<Deployment>();
-    let patch = Patch::Apply(&deployment);
-    deployments.patch("fleet", &params, &patch).await.unwrap();
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_config_map_of_an_earlier_version_goes_with_the_last_pod_that_reads_it() {
-    let mut operator = Operator::prepare(&["events"]).await;
-    let consumer = operator.create("fleet", of_two_pods(&operator)).await;
-    make_as_an_earlier_version(&operator, &consumer).await;
-    let old = pods(&operator, "two pods", are_two).await;
-    run(&operator, &old).await;
-
-    operator.run().await;
-    pods(&operator, "two new pods beside them", are_four).await;
-    operator.rest(QUIET).await;
-    let maps = operator.api::<ConfigMap>();
-    maps.get("fleet").await.expect("the old pods read it");
-
-    operator.play_kubelet();
-    wait_for("the ConfigMap to go", async || {
-        match maps.get_opt("fleet").await.unwrap() {
-            None => Ok(()),
-            Some(_) => Err(operator.writes().join("\n")),
-        }
-    })
-    .await;
-    let left = pods(&operator, "the old pods to go", are_two).await;
-    for pod in &left {
-        assert_eq!(concurrency(pod), 16);
-    }
-    operator.rest(QUIET).await;
-    let ours = ListParams::default().labels("drover.dev/consumer=fleet");
-    let sets = operator.api::<ReplicaSet>().list(&ours).await.unwrap();
-    assert_eq!(sets.items.len(), 2, "one roll-out");
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn somebodys_config_map_of_a_fleets_name_is_nothing_to_the_fleet() {
     let operator = Operator::start(&["events"]).await;
     let theirs: ConfigMap = serde_json::from_value(json!({
-        "metadata": { "name": "fleet" }, "data": { "precious": "yes" },
+        "metadata": { "name": "fleet", "labels": {
+            "app.kubernetes.io/managed-by": "drover", "drover.dev/consumer": "fleet",
+        } },
+        "data": { "precious": "yes" },
     }))
     .unwrap();
     let maps = operator.api::<ConfigMap>();

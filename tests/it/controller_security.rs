@@ -278,6 +278,7 @@ fn the_controllers_rights_end_where_its_work_does() {
             "bind",
             "approve",
             "sign",
+            "delete",
             "deletecollection",
         ];
         for word in groups.iter().chain(&resources).chain(&verbs) {
@@ -296,7 +297,9 @@ fn the_controllers_rights_end_where_its_work_does() {
                 "{rule}"
             );
             match resource.as_str() {
-                "secrets" => assert_eq!(verbs, ["get"], "{rule}"),
+                "secrets" | "configmaps" => assert_eq!(verbs, ["get"], "{rule}"),
+                "leases" if verbs == ["create"] => (),
+                "leases" => assert_eq!(rule["resourceNames"], json!(["drover-controller"])),
                 "kafkaconsumers/scale" => assert_eq!(verbs, ["patch"], "{rule}"),
                 "kafkaconsumers" | "deadletterreplays" => {
                     assert_eq!(verbs, ["list", "watch"], "{rule}")

@@ -69,11 +69,10 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 - apiGroups: [policy]
   resources: [poddisruptionbudgets]
   verbs: [get, list, watch, create, patch]
-# Those that a template names are asked for by name, as Secrets are. The others are for the ConfigMaps in which an
-# earlier version kept the workers' configurations: they go when no pod reads them any more.
+# Those that a template names are asked for by name, as Secrets are.
 - apiGroups: [""]
   resources: [configmaps]
-  verbs: [get, list, watch, delete]
+  verbs: [get]
 # The Jobs of DeadLetterReplays; they go with their owners.
 - apiGroups: [batch]
   resources: [jobs]

@@ -74,6 +74,43 @@ fn every_panel_explains_itself_and_takes_the_datasource_that_is_chosen() {
     }
 }
 
+/// So many samples are in it as a rate needs, however often Prometheus looks.
+#[test]
+fn no_panel_looks_back_over_a_time_of_its_own() {
+    for (name, _) in BOARDS {
+        for panel in panels(&board(name)) {
+            for target in panel["targets"].as_array().unwrap() {
+                let query = target["expr"].as_str().unwrap();
+                let left = query.replace("[$__rate_interval]", "");
+                assert!(!left.contains('['), "{name}, {}: {query}", panel["title"]);
+            }
+        }
+    }
+}
+
+/// One whose spec cannot be read has this series, and no order or size.
+#[test]
+fn every_fleet_can_be_chosen() {
+    let board = board("fleet");
+    let variables = board["templating"]["list"].as_array().unwrap();
+    let fleet = variables.iter().find(|known| known["name"] == "consumer");
+    let query = "label_values(drover_fleet_ready, consumer)";
+    assert_eq!(fleet.unwrap()["definition"], query);
+    assert_eq!(fleet.unwrap()["query"]["query"], query);
+}
+
+#[test]
+fn the_controller_is_read_once_where_both_kinds_of_monitor_are_asked_for() {
+    let both = "monitoring.podMonitors.enabled=true,monitoring.serviceMonitor.enabled=true";
+    let objects = rendered(&["--set", both]);
+    one(&objects, "ServiceMonitor", "drover-controller");
+    let pods = objects
+        .iter()
+        .filter(|object| object["kind"] == "PodMonitor");
+    let names: Vec<_> = pods.map(|pods| &pods["metadata"]["name"]).collect();
+    assert_eq!(names, ["drover-controller-workers"]);
+}
+
 #[test]
 fn panels_have_places_and_numbers_of_their_own() {
     for (name, _) in BOARDS {

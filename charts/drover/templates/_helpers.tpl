@@ -33,6 +33,11 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- if $image.digest }}{{ $image.repository }}@{{ $image.digest }}{{ else }}{{ $image.repository }}:{{ $image.tag | default ($chart.AppVersion | replace "+" "_") }}{{ end }}
 {{- end }}
 
+{{/* Variables of the controller that values set: a second one of a name is refused by the API server, or lost. */}}
+{{- define "drover.ownEnv" -}}
+["DROVER_WORKER_IMAGE", "DROVER_WORKER_IMAGE_PULL_POLICY", "DROVER_WORKER_USER_BY_PLATFORM", "DROVER_NAMESPACES", "DROVER_LEASE", "DROVER_LEASE_SECONDS", "DROVER_TOKEN_HOSTS", "DROVER_LOG", "DROVER_LOG_FORMAT", "POD_NAME", "POD_NAMESPACE"]
+{{- end }}
+
 {{/* What the controller does to the API of the namespaces that it looks after: exactly the verbs that it uses. */}}
 {{- define "drover.rules" -}}
 - apiGroups: [drover.dev]

@@ -3,7 +3,7 @@
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use serde_json::{Value, json};
 
-use super::{has, objects, one, release, rendered, root, said};
+use super::{has, objects, one, refused, release, rendered, root, said};
 
 fn plain() -> Vec<Value> {
     objects(&std::fs::read_to_string(root().join("deploy/controller.yaml")).unwrap())
@@ -28,6 +28,7 @@ fn the_chart_installs_what_the_plain_manifests_install() {
     for field in [
         "securityContext",
         "serviceAccountName",
+        "automountServiceAccountToken",
         "terminationGracePeriodSeconds",
     ] {
         assert_eq!(chart[field], plain[field], "{field}");
@@ -47,6 +48,33 @@ fn the_chart_installs_what_the_plain_manifests_install() {
         assert!(
             chart["env"].as_array().unwrap().iter().any(|v| named(&v)),
             "{variable}"
+        );
+    }
+}
+
+#[test]
+fn an_account_that_mounts_no_token_is_no_hindrance() {
+    let account = "serviceAccount.create=false,serviceAccount.name=theirs";
+    let objects = rendered(&["--set", account]);
+    let pod = &one(&objects, "Deployment", "drover-controller")["spec"]["template"]["spec"];
+    assert_eq!(pod["automountServiceAccountToken"], true);
+}
+
+/// Server-side apply refuses a name that is there twice, and without it the last one wins in silence.
+#[test]
+fn a_variable_that_the_chart_sets_is_not_set_beside_it() {
+    let all = "namespaces={shop},controller.tokenHosts={idp.example.com}";
+    let objects = rendered(&["--set", all]);
+    let pod = &one(&objects, "Deployment", "drover-controller")["spec"]["template"]["spec"];
+    let variables = pod["containers"][0]["env"].as_array().unwrap();
+    assert!(variables.len() > 8, "{variables:?}");
+    for variable in variables {
+        let name = variable["name"].as_str().unwrap();
+        let again = format!("controller.extraEnv[0].name={name},controller.extraEnv[0].value=x");
+        let said = refused(&["--set", &again]);
+        assert!(
+            said.contains(&format!("{name} is set by the chart")),
+            "{said}"
         );
     }
 }

@@ -71,7 +71,7 @@ async fn an_upgrade_under_load_and_its_rollback_lose_and_repeat_nothing() {
     kafka::produce(&scenario.topic, KEYS, 1, RECORDS).expect("produce");
     let chart = concat!(env!("CARGO_MANIFEST_DIR"), "/charts/drover");
     let changed = [
-        "--reuse-values",
+        "--reset-then-reuse-values",
         "--set",
         "worker.image.pullPolicy=Never,controller.logFormat=text",
     ];

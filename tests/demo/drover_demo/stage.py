@@ -106,7 +106,7 @@ class Stage:
             f"{drover} produce --topic {TOPIC} --count 20000 --keys 2000",
             f"kubectl -n {NAMESPACE} rollout restart deployment/{NAME}",
             f"kubectl -n {CONTROLLER[0]} logs deployment/{CONTROLLER[1]} --all-pods",
-            f"{self._helm} -n {CONTROLLER[0]} upgrade {RELEASE} {CHART} --reuse-values --set replicas=3",
+            f"{self._helm} -n {CONTROLLER[0]} upgrade {RELEASE} {CHART} --reset-then-reuse-values --set replicas=3",
             f"{CLUSTER} kafka --dir {self.folder} groups --describe --group {GROUP}",
             "make clean-cluster",
         ):

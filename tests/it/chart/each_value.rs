@@ -305,6 +305,18 @@ const TABLE: &[(&str, &str, &str)] = &[
     ),
 ];
 
+/// What the chart makes of all values at once, each set to something else, but those that only leave something out.
+pub(super) fn rendered_with_all_set(namespaces: &str) -> Vec<Value> {
+    let set = TABLE
+        .iter()
+        .filter(|(name, other, _)| !other.starts_with("false") && *name != "namespaces")
+        .map(|(name, other, _)| format!("{name}={other}"));
+    let all = ALL.iter().map(|value| (*value).to_owned()).chain(set);
+    let all: Vec<_> = all.chain([format!("namespaces={namespaces}")]).collect();
+    let options = all.iter().flat_map(|value| ["--set-json", value]);
+    rendered(&options.collect::<Vec<_>>())
+}
+
 /// A line for all that is in the objects of a rendering with these values beside [`ALL`].
 fn lines(values: &[String]) -> BTreeSet<String> {
     let all = ALL.iter().map(|value| (*value).to_owned());

@@ -1,5 +1,6 @@
 //! The chart on a real API server: installed, upgraded, removed.
 
+use std::collections::BTreeSet;
 use std::process::Command;
 use std::time::Duration;
 
@@ -7,8 +8,12 @@ use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Namespace, Pod};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::Client;
+use kube::ResourceExt;
 use kube::api::{Api, ListParams, ObjectMeta, Patch, PatchParams, PostParams};
+use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
+use serde_json::json;
 
+use super::each_value::rendered_with_all_set;
 use super::{folder, helm, one, rendered, said};
 use crate::support::control_plane::control_plane_with_controllers;
 
@@ -70,6 +75,68 @@ async fn the_charts_crds_are_accepted() {
         let crd = one(&objects, "CustomResourceDefinition", name);
         crds.patch(name, &params, &Patch::Apply(crd)).await.unwrap();
     }
+}
+
+/// With all values set, not only the usual ones: a field that no object has, or a value that none takes, is found here.
+/// What the Prometheus operator reads is left out, since this API server knows it not.
+#[tokio::test]
+async fn all_that_values_can_ask_for_is_accepted() {
+    let client = control_plane_with_controllers().client().await;
+    let params = PatchParams::apply("helm")
+        .force()
+        .dry_run()
+        .validation_strict();
+    let mut kinds = BTreeSet::new();
+    for namespaces in ["[]", r#"["all-values-shop"]"#] {
+        for mut object in rendered_with_all_set(namespaces) {
+            if object["apiVersion"] == "monitoring.coreos.com/v1" {
+                continue;
+            }
+            if object["kind"] == "Pod" {
+                // A pod is refused while its account is not there; a template of one is not.
+                let spec = object["spec"].take();
+                object.as_object_mut().unwrap().remove("spec");
+                object["kind"] = "PodTemplate".into();
+                object["template"] =
+                    json!({ "metadata": { "labels": { "a": "b" } }, "spec": spec });
+            }
+            let object: DynamicObject = serde_json::from_value(object).unwrap();
+            let types = object.types.clone().unwrap();
+            let kind = ApiResource::from_gvk(&GroupVersionKind::try_from(&types).unwrap());
+            let api: Api<DynamicObject> = match &object.metadata.namespace {
+                Some(namespace) => {
+                    make(&client, namespace).await;
+                    Api::namespaced_with(client.clone(), namespace, &kind)
+                }
+                None => Api::all_with(client.clone(), &kind),
+            };
+            let name = object.name_any();
+            let answer = api.patch(&name, &params, &Patch::Apply(&object)).await;
+            answer.unwrap_or_else(|error| panic!("{} {name}: {error}", types.kind));
+            kinds.insert(types.kind);
+        }
+    }
+    for kind in [
+        "NetworkPolicy",
+        "PodDisruptionBudget",
+        "Deployment",
+        "Role",
+        "ClusterRole",
+    ] {
+        assert!(kinds.contains(kind), "{kinds:?}");
+    }
+}
+
+/// The namespace, if it is not there yet.
+async fn make(client: &Client, name: &str) {
+    let namespace =
+        json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name } });
+    let namespaces = Api::<Namespace>::all(client.clone());
+    let params = PatchParams::apply("all-values").force();
+    let made = namespaces
+        .patch(name, &params, &Patch::Apply(&namespace))
+        .await;
+    made.unwrap();
 }
 
 async fn make_restricted(client: &Client, name: &str) {

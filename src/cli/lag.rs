@@ -299,8 +299,11 @@ async fn delays(
     let times = match times {
         Ok(times) => times,
         // Whoever may not read records still gets the rest.
-        Err(Error::NotAuthorized(_)) => {
-            eprintln!("delays are not known: this user may not read topic {topic}");
+        Err(Error::NotAuthorized(denial)) => {
+            eprintln!(
+                "delays are not known: {denial}; {}, or do without with --offsets-only",
+                denial.remedy()
+            );
             return Ok(rows);
         }
         Err(error) => {

@@ -193,9 +193,10 @@ fn explain(failed: &Failed, args: &RecordArgs) -> anyhow::Error {
         error @ Error::Unreachable(_) => anyhow!(
             "{error}; check --bootstrap {bootstrap} and that the brokers run and can be reached from here"
         ),
-        error @ Error::NotAuthorized(_) => {
-            anyhow!("{error}; check --property, and that the user may describe topic {topics}")
-        }
+        error @ Error::NotAuthorized(denial) => anyhow!(
+            "{error}; {}, or other credentials with --property",
+            denial.remedy()
+        ),
         error => anyhow!("read the ends of topic {topics} at {bootstrap}: {error}"),
     }
 }

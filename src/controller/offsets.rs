@@ -431,7 +431,7 @@ mod tests {
 
     #[test]
     fn wrong_credentials_are_told_at_once() {
-        let refused = lag::Error::NotAuthorized("SASL".to_owned());
+        let refused = lag::Error::NotAuthorized("SASL".to_owned().into());
         assert!(away(&failing(refused, 0, true)).is_some());
     }
 }

@@ -236,8 +236,14 @@ async fn make_ready(
         security,
     };
     let explained = |error: lag::Error| {
+        let remedy = match &error {
+            lag::Error::NotAuthorized(denial) => {
+                format!("{}, or other credentials with --property", denial.remedy())
+            }
+            _ => "check --brokers, --property and that the topics exist".to_owned(),
+        };
         format!(
-            "begin group {} at {}: {error}; check --brokers, --property and that the topics exist",
+            "begin group {} at {}: {error}; {remedy}",
             config.group_id, config.bootstrap_servers
         )
     };

@@ -15,6 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rdkafka::config::ClientConfig;
+use rdkafka::error::RDKafkaErrorCode;
 
 use super::by_hand::group_offsets::{self, GroupOffsets};
 use super::by_hand::handshake::Handshake;
@@ -23,6 +24,7 @@ use super::errors::without_values;
 use super::native::admin::Native;
 use super::native::answers::{Failure, PerPartition};
 pub use super::native::answers::{Member, Topic};
+use super::right::{Operation, Right};
 use super::security::Security;
 use crate::clock::Monotonic;
 use crate::topic::{ByPartition, Offset, TopicPartition};
@@ -169,7 +171,9 @@ impl Admin {
                 self.lock_brokers().retain(|&other| other != broker);
             })?;
         let read = |(topic, described): (String, Result<Topic, Failure>)| {
-            (topic, described.map_err(Error::of))
+            let described =
+                described.map_err(|failure| failed(failure, Operation::Describe, &topic));
+            (topic, described)
         };
         Ok(answer.into_iter().map(read).collect())
     }
@@ -190,8 +194,11 @@ impl Admin {
         let native = self.native();
         let receiver = native.topic_configs(&names, timeout);
         let answer = self.answer(&native, receiver, timeout + GRACE).await?;
-        let read =
-            |(topic, settings): (String, Result<_, Failure>)| (topic, settings.map_err(Error::of));
+        let read = |(topic, settings): (String, Result<_, Failure>)| {
+            let wanted = Operation::DescribeConfigs;
+            let settings = settings.map_err(|failure| failed(failure, wanted, &topic));
+            (topic, settings)
+        };
         Ok(answer.into_iter().map(read).collect())
     }
 
@@ -218,7 +225,7 @@ impl Admin {
         let native = self.native();
         let receiver = native.list_offsets(&asked, read_committed, timeout);
         let answer = self.answer(&native, receiver, timeout + GRACE).await?;
-        Ok(by_partition(answer, |offset| {
+        Ok(by_partition(answer, Operation::Describe, None, |offset| {
             (offset >= 0).then_some(Offset(offset))
         }))
     }
@@ -272,7 +279,7 @@ impl Admin {
         if offsets.is_empty() {
             return Ok(Answers::new());
         }
-        let group = c_string(group)?;
+        let name = c_string(group)?;
         let offsets: Vec<_> = offsets
             .iter()
             .map(|(partition, (offset, text))| {
@@ -280,18 +287,22 @@ impl Admin {
                 (partition.clone(), offset.0, text)
             })
             .collect();
-        let native = self.native_for(&group).await?;
-        let receiver = native.alter(&group, &offsets);
+        let native = self.native_for(&name).await?;
+        let receiver = native.alter(&name, &offsets);
         let answer = self.answer(&native, receiver, timeout).await;
-        self.learn(&native, answer.map(|answer| by_partition(answer, |()| ())))
+        let answer = answer.map_err(|error| error.lacking(|| Right::group(Operation::Read, group)));
+        let altered =
+            answer.map(|answer| by_partition(answer, Operation::Read, Some(group), |()| ()));
+        self.learn(&native, altered)
     }
 
     /// Members and state of a group.
     pub async fn group(&self, group: &str, timeout: Duration) -> Result<Group, Error> {
-        let group = c_string(group)?;
-        let native = self.native_for(&group).await?;
-        let receiver = native.group(&group);
-        let group = self.answer(&native, receiver, timeout).await?;
+        let name = c_string(group)?;
+        let native = self.native_for(&name).await?;
+        let receiver = native.group(&name);
+        let answer = self.answer(&native, receiver, timeout).await;
+        let group = answer.map_err(|error| error.lacking(|| seen(group)))?;
         Ok(Group {
             members: group.members,
             state: group.state,
@@ -328,25 +339,50 @@ impl Admin {
         partitions: Option<&[TopicPartition]>,
         timeout: Duration,
     ) -> Result<Answers<Committed>, Error> {
-        let group = c_string(group)?;
-        let native = self.native_for(&group).await?;
-        let receiver = native.committed(&group, partitions);
+        let name = c_string(group)?;
+        let native = self.native_for(&name).await?;
+        let receiver = native.committed(&name, partitions);
         let answer = self.answer(&native, receiver, timeout).await;
+        let answer = answer.map_err(|error| error.lacking(|| seen(group)));
         let committed = answer.map(|answer| {
-            by_partition(answer, |committed| Committed {
-                offset: (committed.offset >= 0).then_some(Offset(committed.offset)),
-                metadata: committed.metadata,
+            by_partition(answer, Operation::Describe, Some(group), |committed| {
+                Committed {
+                    offset: (committed.offset >= 0).then_some(Offset(committed.offset)),
+                    metadata: committed.metadata,
+                }
             })
         });
         self.learn(&native, committed)
     }
 }
 
-fn by_partition<T, U>(answer: PerPartition<T>, value: impl Fn(T) -> U) -> Answers<U> {
-    answer
-        .into_iter()
-        .map(|(partition, answer)| (partition, answer.map(&value).map_err(Error::of)))
-        .collect()
+/// Values by partition, of a question that takes `operation` on each topic and, where it is of one, on the group.
+fn by_partition<T, U>(
+    answer: PerPartition<T>,
+    operation: Operation,
+    group: Option<&str>,
+    value: impl Fn(T) -> U,
+) -> Answers<U> {
+    let read = |(partition, answer): (TopicPartition, Result<T, Failure>)| {
+        let answer = answer.map(&value).map_err(|failure| match group {
+            Some(group) if failure.code == RDKafkaErrorCode::GroupAuthorizationFailed as i32 => {
+                Error::of(failure).lacking(|| Right::group(operation, group))
+            }
+            _ => failed(failure, operation, &partition.topic),
+        });
+        (partition, answer)
+    };
+    answer.into_iter().map(read).collect()
+}
+
+/// Why there is no answer about a topic; of a refusal with the right that it takes.
+fn failed(failure: Failure, operation: Operation, topic: &str) -> Error {
+    Error::of(failure).lacking(|| Right::topic(operation, topic))
+}
+
+/// To see a group, its members and its offsets.
+fn seen(group: &str) -> Right {
+    Right::group(Operation::Describe, group)
 }
 
 fn c_string(text: &str) -> Result<CString, Error> {

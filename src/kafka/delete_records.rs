@@ -14,6 +14,7 @@ use super::errors::without_values;
 use super::native::Tokens;
 use super::native::answers::Failure;
 use super::oauth::Grant;
+use super::right::{Operation, Right};
 use crate::topic::{Offset, TopicPartition};
 
 /// Deletes what lies below each offset. Answers with the oldest offset that is left.
@@ -47,7 +48,10 @@ pub async fn delete_records(
         let oldest = match (element.error(), element.offset()) {
             (Ok(()), Position::Offset(offset)) => Ok(Offset(offset)),
             (Ok(()), _) => Ok(Offset(0)),
-            (Err(error), _) => Err(refused(&error)),
+            (Err(error), _) => {
+                let error = refused(&error);
+                Err(error.lacking(|| Right::topic(Operation::Delete, element.topic())))
+            }
         };
         (partition, oldest)
     });
@@ -60,7 +64,8 @@ fn refused(error: &KafkaError) -> Error {
         Some(RDKafkaErrorCode::PolicyViolation) => {
             "Kafka deletes records only of topics that have delete in cleanup.policy, and this one is only compacted; set it to compact,delete first".to_owned()
         }
-        _ => error.to_string(),
+        Some(code) => code.to_string(),
+        None => error.to_string(),
     };
     match error.rdkafka_error_code() {
         Some(code) => Error::of(Failure {

@@ -16,6 +16,7 @@ pub mod oauth;
 pub mod producer;
 pub mod rebalance;
 pub mod redrive;
+pub mod right;
 pub mod scan;
 pub mod security;
 pub mod tails;

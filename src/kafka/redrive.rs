@@ -19,6 +19,7 @@ use super::errors::without_values;
 use super::native::{Tokens, headers};
 use super::oauth::Grant;
 use super::producer::Outgoing;
+use super::right::{Denial, Operation, Right};
 use crate::clock::Monotonic;
 use crate::topic::{Offset, TopicPartition};
 
@@ -140,7 +141,7 @@ pub enum Error {
     Fenced,
     /// Too few rights.
     #[error("Kafka refuses it: {0}")]
-    NotAuthorized(String),
+    NotAuthorized(Denial),
     /// No broker answered in time.
     #[error("no Kafka broker answered in time: {0}")]
     Unreachable(String),
@@ -160,6 +161,8 @@ pub struct Redrive {
     producer: BaseProducer<Heard>,
     /// Never joins; only says which group offsets are for.
     group: BaseConsumer,
+    /// Of both.
+    name: String,
     timeout: Duration,
     open: bool,
     /// Records since it was last looked at what came back.
@@ -184,6 +187,7 @@ impl Redrive {
         let producer: BaseProducer<Heard> = writes
             .create_with_context(Heard::default())
             .map_err(failed)?;
+        let name = group.to_owned();
         let group: BaseConsumer = reads.create().map_err(failed)?;
         let redrive = Self {
             _tokens: [
@@ -192,6 +196,7 @@ impl Redrive {
             ],
             producer,
             group,
+            name,
             timeout,
             open: false,
             unserved: 0,
@@ -365,7 +370,19 @@ impl Redrive {
                 | Code::ClusterAuthorizationFailed
                 | Code::SaslAuthenticationFailed
                 | Code::Authentication,
-            ) => Error::NotAuthorized(message),
+            ) => Error::NotAuthorized(Denial {
+                said: message,
+                // Of a topic it is not said which one.
+                right: match code {
+                    Some(Code::TransactionalIdAuthorizationFailed) => {
+                        Some(Right::transactional_id(Operation::Write, &self.name))
+                    }
+                    Some(Code::GroupAuthorizationFailed) => {
+                        Some(Right::group(Operation::Read, &self.name))
+                    }
+                    _ => None,
+                },
+            }),
             _ if !refused.is_empty() => Error::Records(refused),
             Some(
                 Code::OperationTimedOut | Code::RequestTimedOut | Code::BrokerTransportFailure,

@@ -20,6 +20,7 @@ use super::errors::without_values;
 use super::native::answers::Failure;
 use super::native::{Message, Polled, Queue, Tokens};
 use super::oauth::Grant;
+use super::right::{Operation, Right};
 use crate::clock::Monotonic;
 use crate::topic::Offset;
 
@@ -261,7 +262,7 @@ impl Scan {
                 self.complaint = Some(message);
                 self.silence()
             }
-            error => Err(error),
+            error => Err(error.lacking(|| Right::topic(Operation::Read, &self.topic))),
         }
     }
 }

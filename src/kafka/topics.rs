@@ -11,9 +11,17 @@ use super::client_config::{self, Connection};
 use super::errors::without_values;
 use super::native::Tokens;
 use super::oauth::Grant;
+use super::right::{Operation, Right};
 
 /// The brokers' choice, in a request to create a topic (Kafka 2.4 and later).
 const BROKER_DEFAULT: i32 = -1;
+
+/// What a broker refuses by its ACLs.
+const REFUSALS: [RDKafkaErrorCode; 3] = [
+    RDKafkaErrorCode::TopicAuthorizationFailed,
+    RDKafkaErrorCode::GroupAuthorizationFailed,
+    RDKafkaErrorCode::ClusterAuthorizationFailed,
+];
 
 /// A client that may change which topics there are.
 pub struct Topics {
@@ -73,7 +81,8 @@ impl Topics {
             TopicReplication::Fixed(BROKER_DEFAULT),
         );
         let answer = self.admin.create_topics([&new], &self.options).await;
-        outcome(format!("create topic {topic}"), answer)
+        let right = Right::topic(Operation::Create, topic);
+        outcome(format!("create topic {topic}"), &right, answer)
     }
 
     /// Takes a topic away, with all that is in it.
@@ -82,7 +91,8 @@ impl Topics {
     /// If Kafka does not answer or refuses.
     pub async fn delete(&self, topic: &str) -> Result<(), Refused> {
         let answer = self.admin.delete_topics(&[topic], &self.options).await;
-        outcome(format!("delete topic {topic}"), answer)
+        let right = Right::topic(Operation::Delete, topic);
+        outcome(format!("delete topic {topic}"), &right, answer)
     }
 
     /// Forgets a group and its offsets.
@@ -91,15 +101,50 @@ impl Topics {
     /// If Kafka does not answer or refuses; a group that has members cannot be forgotten.
     pub async fn delete_group(&self, group: &str) -> Result<(), Refused> {
         let answer = self.admin.delete_groups(&[group], &self.options).await;
-        outcome(format!("delete group {group}"), answer)
+        let right = Right::group(Operation::Delete, group);
+        outcome(format!("delete group {group}"), &right, answer)
     }
 }
 
-fn outcome(what: String, answer: Result<Vec<TopicResult>, KafkaError>) -> Result<(), Refused> {
+/// What became of it; of a refusal with the right that it takes.
+fn outcome(
+    what: String,
+    right: &Right,
+    answer: Result<Vec<TopicResult>, KafkaError>,
+) -> Result<(), Refused> {
     let why = match answer.map(|answers| answers.into_iter().next()) {
         Ok(None | Some(Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)))) => return Ok(()),
+        Ok(Some(Err((_, code)))) if REFUSALS.contains(&code) => {
+            format!("{right} is not allowed ({code}); {}", right.remedy())
+        }
         Ok(Some(Err((_, code)))) => code.to_string(),
         Err(error) => error.to_string(),
     };
     Err(Refused { what, why })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_may_not_create_a_topic_is_told_which_right_that_takes() {
+        let right = Right::topic(Operation::Create, "orders");
+        let refused = (
+            "orders".to_owned(),
+            RDKafkaErrorCode::TopicAuthorizationFailed,
+        );
+        let answer = outcome(
+            "create topic orders".to_owned(),
+            &right,
+            Ok(vec![Err(refused)]),
+        );
+        let says = answer.unwrap_err().to_string();
+        for words in [
+            "create topic orders: Create on topic orders is not allowed",
+            "--operation Create --topic orders",
+        ] {
+            assert!(says.contains(words), "{says}");
+        }
+    }
 }

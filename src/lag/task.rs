@@ -29,9 +29,11 @@ pub(super) fn refusal(error: &Error, what: &str) -> Option<Error> {
     let Error::NotAuthorized(why) = error else {
         return None;
     };
-    Some(Error::NotAuthorized(format!(
-        "{what} may not be read ({why}); allow Describe and Read on it for the user of spec.kafka"
-    )))
+    let says = format!(
+        "{what} may not be read ({}); allow Describe and Read on it for the user of spec.kafka",
+        why.said
+    );
+    Some(Error::NotAuthorized(says.into()))
 }
 
 /// What a cluster's task keeps for itself from round to round.

@@ -64,8 +64,9 @@ impl Reach {
             Error::Unreachable(_) => anyhow!(
                 "{what}: {error}; check {bootstrap} {address} and that the brokers run and can be reached from here"
             ),
-            Error::NotAuthorized(_) => anyhow!(
-                "{what}: {error}; give this user the right, or other credentials with {property}"
+            Error::NotAuthorized(denial) => anyhow!(
+                "{what}: {error}; {}, or other credentials with {property}",
+                denial.remedy()
             ),
             Error::Config(_) => anyhow!("{error}; check {property}"),
             error => anyhow!("{what} at {address}: {error}"),

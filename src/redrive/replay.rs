@@ -245,8 +245,10 @@ impl Replay {
         let words = self.place.reach.words;
         let group = self.place.group();
         match error {
-            redrive::Error::NotAuthorized(_) => anyhow!(
-                "{what}: {error}; this user needs Write to the target topics, Write and Describe to the transactional id {group}, and Read to the group {group}"
+            redrive::Error::NotAuthorized(denial) => anyhow!(
+                "{what}: {error}; {}, or other credentials with {}; a replay takes Write on the target topics, Write and Describe on the transactional id {group}, and Read on the group {group}",
+                denial.remedy(),
+                words.property
             ),
             redrive::Error::Unreachable(_) => anyhow!(
                 "{what}: {error}; check {} {address} and that the brokers run; {} goes on where this one was",

@@ -8,6 +8,8 @@ use super::letter::Letter;
 use super::place::Fleet;
 use super::printable;
 use super::replay::Replay;
+use crate::kafka::admin::Error;
+use crate::kafka::right::{Operation, Right};
 
 impl Replay {
     /// The topic of the KafkaConsumer's own for what is replayed.
@@ -84,15 +86,24 @@ impl Replay {
         let topics = [topic.to_owned()].into();
         let found = self
             .runtime
-            .block_on(self.admin.partitions(&topics, reach.timeout));
+            .block_on(self.admin.topics(&topics, true, reach.timeout));
         let what = format!("look for topic {shown}");
         let found = found.map_err(|error| reach.explain(&what, &error))?;
         match found.into_values().next() {
+            Some(Ok(found)) if found.may_write == Some(false) => {
+                let right = Right::topic(Operation::Write, topic);
+                bail!(
+                    "{right} is not allowed; {}, or other credentials with {}",
+                    right.remedy(),
+                    words.property
+                )
+            }
             Some(Ok(_)) => Ok(()),
-            Some(Err(error)) => bail!(
+            Some(Err(error @ Error::Missing)) => bail!(
                 "{what}: {error}; create it, or name another one with {}",
                 words.to
             ),
+            Some(Err(error)) => Err(reach.explain(&what, &error)),
             None => bail!("{what}: no answer; try again"),
         }
     }

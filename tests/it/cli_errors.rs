@@ -1,6 +1,7 @@
 //! What the command line says when something is not as it should be, over all subcommands that ask somebody:
 //! one line with a remedy, exit code 2, nothing on standard output, and never a secret.
 
+mod acls;
 mod brokers;
 mod clusters;
 mod refused;

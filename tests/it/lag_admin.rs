@@ -9,6 +9,7 @@ use drover::report::Report;
 use drover::topic::{Offset, TopicPartition};
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
+use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::{BaseProducer, BaseRecord, DefaultProducerContext, Producer};
 use rdkafka::topic_partition_list::TopicPartitionList;
@@ -70,7 +71,14 @@ pub fn commit(servers: &str, group: &str, topic: &str, commits: &[(i32, i64, &st
             .unwrap();
         element.set_metadata(*metadata);
     }
-    consumer.commit(&list, CommitMode::Sync).unwrap();
+    let began = Monotonic::start();
+    while let Err(error) = consumer.commit(&list, CommitMode::Sync) {
+        // A broker that has just started has its groups to read first.
+        let loads = RDKafkaErrorCode::CoordinatorLoadInProgress;
+        assert_eq!(error.rdkafka_error_code(), Some(loads), "{error}");
+        assert!(began.elapsed() < DEADLINE, "{error}");
+        std::thread::sleep(Duration::from_millis(100));
+    }
 }
 
 fn partitions(topic: &str, count: i32) -> Vec<TopicPartition> {

@@ -85,7 +85,7 @@ fn what_to_check_is_called_as_it_was_said() {
         let says = format!("{:#}", connection.explain("ask", &error));
         assert!(says.contains(words), "{says}");
     }
-    let refused = Error::NotAuthorized("group".to_owned());
+    let refused = Error::NotAuthorized("group".to_owned().into());
     for (flags, words) in [
         (&[][..], "with the KafkaConsumer's spec.kafka"),
         (&["--property", "client.rack=a"], "with --property"),

@@ -100,7 +100,12 @@ async fn of_many(args: &ListArgs, filter: &Filter) -> anyhow::Result<ExitCode> {
 async fn look(place: Place, admin: &Admin, filter: &Filter, alone: bool) -> anyhow::Result<Found> {
     let log = place.log(admin).await?;
     // Whoever may not read the group may still look at the letters.
-    let noted = place.marks(admin, &log).await.ok();
+    let noted = place.marks(admin, &log).await;
+    let noted = noted.inspect_err(|error| {
+        let what = format!("what was replayed of {} is not known", place.topic);
+        eprintln!("{:#}", place.reach.explain(&what, error));
+    });
+    let noted = noted.ok();
     let filter = filter.clone();
     let work = move || count(place, &log, noted.as_ref(), &filter, alone);
     tokio::task::spawn_blocking(work).await?

@@ -12,6 +12,7 @@ use serde_json::json;
 use super::place::PlaceArgs;
 use crate::cli::columns::counted;
 use crate::cli::format::Format;
+use crate::kafka::admin::Error;
 use crate::kafka::delete_records::delete_records;
 use crate::plural::noun;
 use crate::redrive::filter::Filter;
@@ -198,9 +199,19 @@ async fn delete(place: &Place, below: &BTreeMap<i32, i64>) -> anyhow::Result<()>
     let answers = answers
         .await
         .map_err(|error| reach.explain(&what, &error))?;
-    let answers = answers.into_iter();
-    match failure(answers.map(|(partition, answer)| (partition, answer.err()))) {
-        Some(failed) => Err(anyhow!("{what}: {failed}")),
+    let mut errors = answers.values().filter_map(|answer| answer.as_ref().err());
+    let remedy = errors.find_map(|error| match error {
+        Error::NotAuthorized(denial) => Some(format!(
+            "; {}, or other credentials with {}",
+            denial.remedy(),
+            reach.words.property
+        )),
+        _ => None,
+    });
+    let answers = answers.iter();
+    let answers = answers.map(|(partition, answer)| (partition.clone(), answer.as_ref().err()));
+    match failure(answers) {
+        Some(failed) => Err(anyhow!("{what}: {failed}{}", remedy.unwrap_or_default())),
         None => Ok(()),
     }
 }

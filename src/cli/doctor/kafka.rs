@@ -18,6 +18,7 @@ use crate::cli::lag::{Waiting, members, waiting};
 use crate::cli::status::{late, promised};
 use crate::kafka::admin::{Admin, Error, Spec};
 use crate::kafka::dead_letter_topic;
+use crate::kafka::right::{Operation, Right};
 use crate::plural::are;
 use crate::topic::TopicPartition;
 
@@ -30,7 +31,7 @@ pub(super) async fn look(connection: &Connection, consumer: &KafkaConsumer, chai
         Err(error) => return chain.wrong("Kafka from here", &format!("{error:#}")),
     };
     let topics: BTreeSet<String> = consumer.spec.consumed_topics().into_iter().collect();
-    let found = match admin.partitions(&topics, connection.timeout).await {
+    let found = match admin.topics(&topics, true, connection.timeout).await {
         Ok(found) => found,
         Err(error) => {
             let says = format!("{:#}", connection.explain("ask for the topics", &error));
@@ -45,11 +46,20 @@ pub(super) async fn look(connection: &Connection, consumer: &KafkaConsumer, chai
         }
     };
     chain.well("Kafka from here", &connection.bootstrap);
-    for (topic, partitions) in found {
+    for (topic, found) in found {
         let what = format!("topic {topic}");
-        match partitions {
-            Ok(partitions) => {
-                chain.well(&what, &counted(Some(partitions.len() as i64), "partition"))
+        match found {
+            Ok(found) if found.may_read == Some(false) => {
+                let right = Right::topic(Operation::Read, &topic);
+                let (remedy, property) = (right.remedy(), connection.words.property);
+                let says = format!(
+                    "{right} is not allowed; {remedy}, or other credentials with {property}"
+                );
+                chain.wrong(&what, &says);
+            }
+            Ok(found) => {
+                let partitions = found.partitions.len() as i64;
+                chain.well(&what, &counted(Some(partitions), "partition"));
             }
             Err(Error::Missing) => chain.wrong(
                 &what,

@@ -9,10 +9,13 @@ use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, Message, OwnedMessage};
 use rdkafka::producer::{BaseProducer, Producer, ProducerContext};
+use tokio::runtime::Handle;
 
 use super::ProduceArgs;
+use crate::kafka::admin::{Admin, Error};
 use crate::kafka::errors::without_values;
 use crate::kafka::oauth::Grant;
+use crate::kafka::right::{Operation, Right};
 use crate::kafka::topics::Topics;
 use crate::kafka::{PARTITIONS_ON_REQUEST, Tokens, is_embedded};
 use crate::plural::noun;
@@ -226,6 +229,14 @@ pub(super) fn topic(producer: &BaseProducer<Heard>, args: &ProduceArgs) -> anyho
             }
             Ok(found)
         }
+        None if is_hidden(producer, args) => {
+            let right = Right::topic(Operation::Write, &args.topic);
+            bail!(
+                "{right} at {} is not allowed, nor to see whether it exists; {}, or other credentials with --property",
+                args.bootstrap,
+                right.remedy()
+            )
+        }
         None if args.create => create(producer, args),
         None => bail!(
             "topic {} does not exist at {}; create it, or add --create --partitions N",
@@ -244,6 +255,22 @@ fn partitions(producer: &BaseProducer<Heard>, args: &ProduceArgs) -> anyhow::Res
         .iter()
         .find(|topic| topic.name() == args.topic)
         .map(|topic| topic.partitions().len()))
+}
+
+/// Among all topics one that this user may not see is left out like one that does not exist. Asked for by its name it is
+/// told from it, by a request that creates nothing, which the embedded Kafka does not know.
+fn is_hidden(producer: &BaseProducer<Heard>, args: &ProduceArgs) -> bool {
+    if is_embedded(producer.client()) {
+        return false;
+    }
+    let properties = args.properties.iter().cloned().collect();
+    let Ok(admin) = Admin::open(&args.bootstrap, &properties) else {
+        return false;
+    };
+    let topics = [args.topic.clone()].into();
+    let found = Handle::current().block_on(admin.partitions(&topics, args.timeout.0));
+    let answer = found.ok().and_then(|found| found.into_values().next());
+    matches!(answer, Some(Err(Error::NotAuthorized(_))))
 }
 
 fn unreachable(

@@ -17,6 +17,7 @@ use crate::cli::grouped::grouped;
 use crate::cli::progress::Progress;
 use crate::clock::{self, Monotonic};
 use crate::kafka::Tokens;
+use crate::kafka::right::{Operation, Right};
 
 /// One wait inside librdkafka before looking around again; it takes this long even if there is news.
 const LOOK: Duration = Duration::from_millis(10);
@@ -144,7 +145,7 @@ impl<'a> Sender<'a> {
 
     /// A record that librdkafka does not even send: what came before it arrives.
     fn not_taken(&mut self, error: &KafkaError, about: &About) -> anyhow::Result<()> {
-        let why = format!("{}: {error}; {}", self.named(about), remedy(error));
+        let why = format!("{}: {error}; {}", self.named(about), self.remedy(error));
         if self.args.best_effort && concerns_one_record(error) {
             self.pass_over(&why);
             return Ok(());
@@ -264,7 +265,7 @@ impl<'a> Sender<'a> {
             state.acknowledged,
             self.args.topic,
             why.unwrap_or_default(),
-            remedy(error)
+            self.remedy(error)
         )
     }
 
@@ -303,23 +304,30 @@ impl<'a> Sender<'a> {
         }
         headers
     }
-}
 
-fn remedy(error: &KafkaError) -> &'static str {
-    match error.rdkafka_error_code() {
-        Some(RDKafkaErrorCode::MessageSizeTooLarge) => {
-            "make the record smaller, or raise the topic's max.message.bytes and --property message.max.bytes"
-        }
-        Some(RDKafkaErrorCode::InvalidRecord) => {
-            "a compacted topic takes no record without a key; see the brokers' log for other reasons"
-        }
-        Some(RDKafkaErrorCode::MessageTimedOut) => {
-            "check that the brokers are up and enough replicas in sync, or raise --timeout"
-        }
-        Some(
-            RDKafkaErrorCode::TopicAuthorizationFailed
-            | RDKafkaErrorCode::ClusterAuthorizationFailed,
-        ) => "allow this user to write to the topic (and IdempotentWrite on older brokers)",
-        _ => "see the brokers' log",
+    fn remedy(&self, error: &KafkaError) -> String {
+        let remedy = match error.rdkafka_error_code() {
+            Some(RDKafkaErrorCode::MessageSizeTooLarge) => {
+                "make the record smaller, or raise the topic's max.message.bytes and --property message.max.bytes"
+            }
+            Some(RDKafkaErrorCode::InvalidRecord) => {
+                "a compacted topic takes no record without a key; see the brokers' log for other reasons"
+            }
+            Some(RDKafkaErrorCode::MessageTimedOut) => {
+                "check that the brokers are up and enough replicas in sync, or raise --timeout"
+            }
+            Some(
+                RDKafkaErrorCode::TopicAuthorizationFailed
+                | RDKafkaErrorCode::ClusterAuthorizationFailed,
+            ) => {
+                let right = Right::topic(Operation::Write, &self.args.topic);
+                return format!(
+                    "{} and, on brokers before 2.8, IdempotentWrite on the cluster, or name other credentials with --property",
+                    right.remedy()
+                );
+            }
+            _ => "see the brokers' log",
+        };
+        remedy.to_owned()
     }
 }

@@ -1,6 +1,7 @@
 //! Why Kafka gave no answer, in our words.
 
 use crate::kafka::native::answers::Failure;
+use crate::kafka::right::{Denial, Right};
 
 /// Why Kafka gave no answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -23,9 +24,9 @@ pub enum Error {
     /// The topic or partition does not exist.
     #[error("the topic or partition does not exist")]
     Missing,
-    /// Wrong credentials, or too few rights.
+    /// Too few rights.
     #[error("Kafka refuses it: {0}")]
-    NotAuthorized(String),
+    NotAuthorized(Denial),
     /// The group has members, so its offsets are theirs.
     #[error("the group has members")]
     GroupBusy,
@@ -88,6 +89,17 @@ impl Error {
         })
     }
 
+    /// Of a refusal with the right that was missing; anything else as it is.
+    pub(in crate::kafka) fn lacking(self, right: impl FnOnce() -> Right) -> Self {
+        match self {
+            Self::NotAuthorized(denial) if denial.right.is_none() => Self::NotAuthorized(Denial {
+                right: Some(right()),
+                ..denial
+            }),
+            other => other,
+        }
+    }
+
     pub(in crate::kafka) fn of(failure: Failure) -> Self {
         let Failure { code, message } = failure;
         match code {
@@ -97,7 +109,7 @@ impl Error {
             -181 => Self::tls(&message),
             // librdkafka's; mechanism not enabled; refused.
             -169 | 33 | 34 | 58 => Self::authentication(&message),
-            29..=31 => Self::NotAuthorized(message),
+            29..=31 => Self::NotAuthorized(message.into()),
             -190 | -188 | 3 | 17 | 100 => Self::Missing,
             25 | 68 | 27 => Self::GroupBusy,
             69 => Self::NoSuchGroup,

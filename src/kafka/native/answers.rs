@@ -6,6 +6,7 @@ use std::ptr;
 use std::sync::Arc;
 
 use rdkafka::bindings as rd;
+use rdkafka::bindings::rd_kafka_AclOperation_t as Operation;
 
 use super::topic_ids::id_of;
 use crate::topic::TopicPartition;
@@ -58,7 +59,9 @@ pub struct Member {
 pub struct Topic {
     /// Its partitions.
     pub partitions: Vec<i32>,
-    /// Whether we may write to it; none where that was not asked, or not answered.
+    /// Whether we may read its records; none where that was not asked, or not answered.
+    pub may_read: Option<bool>,
+    /// Whether we may write to it, likewise.
     pub may_write: Option<bool>,
     /// Kafka's id of it, in Base64: a topic that was deleted and made anew has another. None where the broker gives none.
     pub id: Option<String>,
@@ -180,7 +183,8 @@ pub(super) fn topics(event: *mut rd::rd_kafka_event_t) -> Topics {
                         .collect();
                     Topic {
                         partitions,
-                        may_write: may_write(topic),
+                        may_read: may(topic, Operation::RD_KAFKA_ACL_OPERATION_READ),
+                        may_write: may(topic, Operation::RD_KAFKA_ACL_OPERATION_WRITE),
                         id: id_of(topic),
                     }
                 });
@@ -192,7 +196,7 @@ pub(super) fn topics(event: *mut rd::rd_kafka_event_t) -> Topics {
 
 /// # Safety
 /// `topic` must be alive.
-unsafe fn may_write(topic: *const rd::rd_kafka_TopicDescription_t) -> Option<bool> {
+unsafe fn may(topic: *const rd::rd_kafka_TopicDescription_t, operation: Operation) -> Option<bool> {
     // SAFETY: by this function's contract. The operations are read as the numbers that they are in
     // C: a newer broker may send one that the Rust enum does not have.
     unsafe {
@@ -202,9 +206,13 @@ unsafe fn may_write(topic: *const rd::rd_kafka_TopicDescription_t) -> Option<boo
             return None;
         }
         let operations = std::slice::from_raw_parts(operations.cast::<i32>(), count);
-        let write = rd::rd_kafka_AclOperation_t::RD_KAFKA_ACL_OPERATION_WRITE as i32;
-        let all = rd::rd_kafka_AclOperation_t::RD_KAFKA_ACL_OPERATION_ALL as i32;
-        Some(operations.contains(&write) || operations.contains(&all))
+        let enough = [operation, Operation::RD_KAFKA_ACL_OPERATION_ALL];
+        let enough = enough.map(|operation| operation as i32);
+        Some(
+            enough
+                .iter()
+                .any(|operation| operations.contains(operation)),
+        )
     }
 }
 

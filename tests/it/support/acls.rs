@@ -26,6 +26,7 @@ pub fn broker() -> &'static Broker {
 pub enum Of<'a> {
     Topic(&'a str),
     Group(&'a str),
+    TransactionalId(&'a str),
 }
 
 pub const READ: i8 = 3;
@@ -59,6 +60,7 @@ fn change(request: i16, of: Of<'_>, operation: i8) {
     let (kind, name) = match of {
         Of::Topic(name) => (2, name),
         Of::Group(name) => (3, name),
+        Of::TransactionalId(name) => (5, name),
     };
     body.push(kind);
     text(&mut body, name);

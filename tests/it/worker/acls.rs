@@ -234,7 +234,7 @@ fn what_a_person_may_not_do_with_dead_letters_is_named_by_the_command_line() {
     allow(Of::Group(&group), DESCRIBE);
     eventually("the group to be refused", || {
         let (code, error) = dlq("replay");
-        let named = error.contains("refuses") && error.contains("Read to the group");
+        let named = error.contains("refuses") && error.contains("Read on group");
         (code == Some(2) && named && error.lines().count() == 1).then_some(())
     });
     allow(Of::Topic(topic), DESCRIBE);

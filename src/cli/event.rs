@@ -1,12 +1,13 @@
 //! What the command line has done to a KafkaConsumer, as an event of it, and who had it done.
 
-use anyhow::Context;
+use anyhow::anyhow;
 use k8s_openapi::api::authentication::v1::SelfSubjectReview;
 use kube::api::PostParams;
 use kube::{Api, Resource};
 
 use super::cluster::Cluster;
 use crate::api::KafkaConsumer;
+use crate::k8s::chain;
 use crate::k8s::events::{Announcement, Announcer};
 
 /// Who writes them.
@@ -35,5 +36,6 @@ pub(super) async fn tell(
     let announcer = Announcer::new(cluster.client.clone(), REPORTER, instance);
     let about = consumer.object_ref(&());
     let told = announcer.try_to_tell(&about, announcement);
-    told.await.context("write an event")
+    told.await
+        .map_err(|error| anyhow!("write an event: {}", chain(&error)))
 }

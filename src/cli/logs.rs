@@ -197,9 +197,20 @@ enum How {
 async fn read(pods: Api<Pod>, pod: String, params: LogParams) -> Ended {
     let how = match pods.log_stream(&pod, &params).await {
         Ok(stream) => copy(&pod, stream.lines()).await,
-        Err(error) => How::Failed(crate::k8s::chain(&error)),
+        Err(error) => How::Failed(refused(&error)),
     };
     Ended { pod, how }
+}
+
+/// Why there is no log; of a refusal with the right that it takes, which is not that to see pods.
+fn refused(error: &kube::Error) -> String {
+    let remedy = match error {
+        kube::Error::Api(answer) if [401, 403].contains(&answer.code) => {
+            "; use credentials that may get pods/log"
+        }
+        _ => "",
+    };
+    format!("{}{remedy}", crate::k8s::chain(error))
 }
 
 async fn copy(pod: &str, lines: impl Stream<Item = std::io::Result<String>>) -> How {

@@ -274,7 +274,7 @@ async fn tell(
     };
     if let Err(error) = event::tell(cluster, consumer, announcement).await {
         eprintln!(
-            "drover: the offsets are set, and no event could be written of it: {error}; let your role create events in events.k8s.io"
+            "drover: the offsets are set, and no event could be written of it: {error:#}; let your role create events in events.k8s.io"
         );
     }
     Ok(())

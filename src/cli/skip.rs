@@ -129,7 +129,7 @@ pub async fn run(args: SkipArgs) -> anyhow::Result<ExitCode> {
     if let Err(error) = tell(&cluster, &consumer, &skip).await {
         // The annotation has it all; whoever may not write events may still skip.
         eprintln!(
-            "drover: the record is skipped, and no event could be written of it: {error}; let your role create events in events.k8s.io"
+            "drover: the record is skipped, and no event could be written of it: {error:#}; let your role create events in events.k8s.io"
         );
     }
     Ok(ExitCode::SUCCESS)

@@ -4,7 +4,9 @@
 mod acls;
 mod brokers;
 mod clusters;
+mod empty;
 mod refused;
+mod rights;
 mod wide;
 
 use std::io::{Read as _, Write as _};

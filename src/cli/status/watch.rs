@@ -1,6 +1,7 @@
 //! A line for whatever changes, as `kubectl get --watch` writes them.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use futures::TryStreamExt as _;
 use kube::ResourceExt;
@@ -17,11 +18,30 @@ use crate::cli::fit::{cut_lines, wrapped_lines};
 use crate::cli::format::Listing;
 use crate::cli::output::{print_if_read, unread, width};
 use crate::cli::readable::read;
-use crate::clock;
+use crate::clock::{self, Monotonic};
 use crate::yaml;
 
 /// Narrower than this no column of figures is: they grow.
 const LEAST: usize = 7;
+
+/// Refusals one after the other, within some seconds, that an API server may give while it begins.
+const REFUSALS: u32 = 3;
+
+/// The last of those refusals, and how many there were.
+#[derive(Default)]
+struct Refusals(Option<(Monotonic, u32)>);
+
+impl Refusals {
+    /// Counts one more.
+    fn are_too_many(&mut self) -> bool {
+        let before = self.0.take();
+        // A longer silence than there is between two questions: it was answered in between.
+        let before = before.filter(|(last, _)| last.elapsed() < Duration::from_secs(60));
+        let count = before.map_or(0, |(_, count)| count) + 1;
+        self.0 = Some((Monotonic::start(), count));
+        count > REFUSALS
+    }
+}
 
 /// What was last written of each, by namespace and name, so that nothing is written twice.
 type Written = BTreeMap<(String, String), Shown>;
@@ -38,7 +58,7 @@ struct Shown {
 /// any more.
 ///
 /// # Errors
-/// If standard output cannot be written to.
+/// If standard output cannot be written to, or the API server goes on refusing.
 pub(super) async fn watch(
     args: &StatusArgs,
     cluster: &Cluster,
@@ -75,7 +95,7 @@ pub(super) async fn watch(
     }
     let changes = watcher(cluster.consumers(args.fleets.all_namespaces), config).default_backoff();
     let mut changes = std::pin::pin!(changes);
-    let mut silent = false;
+    let (mut silent, mut refusals) = (false, Refusals::default());
     let mut unread = std::pin::pin!(unread());
     loop {
         let change = tokio::select! {
@@ -86,17 +106,23 @@ pub(super) async fn watch(
             Ok(Some(change)) => change,
             Ok(None) => return Ok(()),
             Err(error) => {
+                let (error, is_refusal) = why(cluster, error);
+                if is_refusal {
+                    if refusals.are_too_many() {
+                        return Err(error);
+                    }
+                    continue;
+                }
                 if !std::mem::replace(&mut silent, true) {
-                    let error = anyhow::Error::new(error);
-                    eprintln!(
-                        "drover: still watching, but {} does not answer: {error:#}",
-                        cluster.server
-                    );
+                    eprintln!("drover: still watching, but {error:#}");
                 }
                 continue;
             }
         };
-        silent = false;
+        // Only that a list is about to be asked for.
+        if !matches!(change, Event::Init) {
+            (silent, refusals) = (false, Refusals::default());
+        }
         let read_on = match change {
             Event::Apply(object) | Event::InitApply(object) => match seen(&object) {
                 Some(consumer) => writer.write(&consumer, &mut written)?,
@@ -109,6 +135,24 @@ pub(super) async fn watch(
             return Ok(());
         }
     }
+}
+
+/// What is wrong, with what to do, and whether it stays so until somebody gives a right, or installs Drover again.
+fn why(cluster: &Cluster, error: watcher::Error) -> (anyhow::Error, bool) {
+    use watcher::Error::{
+        InitialListFailed, NoResourceVersion, WatchError, WatchFailed, WatchStartFailed,
+    };
+    let error = match error {
+        InitialListFailed(error) | WatchStartFailed(error) | WatchFailed(error) => error,
+        WatchError(answer) => kube::Error::Api(answer),
+        NoResourceVersion => {
+            let error = anyhow::Error::new(NoResourceVersion);
+            return (error.context(cluster.server.clone()), false);
+        }
+    };
+    let is_refusal =
+        matches!(&error, kube::Error::Api(answer) if [401, 403, 404].contains(&answer.code));
+    (cluster.unanswered(error), is_refusal)
 }
 
 fn seen(object: &DynamicObject) -> Option<KafkaConsumer> {

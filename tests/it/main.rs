@@ -70,6 +70,7 @@ mod lag_together;
 mod lease;
 mod licences;
 mod monitoring;
+mod rails_example;
 mod readme;
 mod replay_job;
 mod replay_process;

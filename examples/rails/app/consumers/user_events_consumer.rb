@@ -18,7 +18,7 @@ class UserEventsConsumer
     Rails.logger.info "consuming #{@topics.join(", ")}"
     until @stopping
       message = poll
-      consumer.commit if message && finish(message)
+      commit if message && finish(message)
     end
     Rails.logger.info "stopping"
   ensure
@@ -34,6 +34,14 @@ class UserEventsConsumer
     Rails.logger.error error.message
     sleep PAUSE
     nil
+  end
+
+  # Refused while the group gives its partitions to others, as whenever their number changes: what is still ours is
+  # committed with the next record, and whoever has the rest now is given this one again.
+  def commit
+    consumer.commit
+  rescue Rdkafka::RdkafkaError => error
+    Rails.logger.error "not committed: #{error.message}"
   end
 
   # Whether the record is done with; it is not if the process is to stop before. A record that is tried again for

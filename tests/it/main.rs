@@ -62,6 +62,7 @@ mod failure_modes;
 mod fleet;
 mod fuzz;
 mod fuzz_specs;
+mod gitops;
 mod kafka_tls;
 mod lag;
 mod lag_admin;

@@ -80,6 +80,7 @@ mod resources;
 mod sbom;
 mod schema_api_server;
 mod self_test;
+mod start_cluster;
 mod start_laptop;
 mod stores;
 mod tails;

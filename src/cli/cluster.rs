@@ -1,6 +1,7 @@
 //! A Kubernetes cluster, as the kubeconfig names it, and the KafkaConsumers in it.
 
 use std::io;
+use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
 use clap::Args;
@@ -10,7 +11,11 @@ use kube::core::{ApiResource, DynamicObject};
 use kube::{Api, Client, Config};
 
 use super::readable::{Readable, read};
-use crate::api::KafkaConsumer;
+use crate::api::{KafkaConsumer, Span};
+use crate::k8s::patience;
+
+/// How long an API server is waited for where nobody says it.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Which cluster and namespace.
 #[derive(Args, Clone, Debug, Default)]
@@ -21,6 +26,9 @@ pub struct ClusterArgs {
     /// The context of the kubeconfig; default is its current one
     #[arg(long)]
     pub context: Option<String>,
+    /// How long to wait for each answer of the API server; default is 30s
+    #[arg(long, value_name = "TIME")]
+    pub request_timeout: Option<Span>,
 }
 
 impl ClusterArgs {
@@ -50,8 +58,11 @@ impl Cluster {
         let server = config.cluster_url.to_string();
         let namespace = args.namespace.clone();
         let namespace = namespace.unwrap_or_else(|| config.default_namespace.clone());
-        let client =
-            Client::try_from(config).context("the kubeconfig's credentials cannot be used")?;
+        let patience = args
+            .request_timeout
+            .map_or(REQUEST_TIMEOUT, |asked| asked.0);
+        let client = patience::build(config, patience)
+            .context("the kubeconfig's credentials cannot be used")?;
         Ok(Self {
             client,
             server,
@@ -158,7 +169,7 @@ impl Cluster {
                 )
             }
             kube::Error::Api(answer) => anyhow!("{server} answered: {}", answer.message),
-            _ => anyhow::Error::new(error).context(format!(
+            _ => because(error).context(format!(
                 "{server} does not answer; check the kubeconfig and --context"
             )),
         }
@@ -167,6 +178,14 @@ impl Cluster {
     /// There is no such KafkaConsumer.
     pub fn not_found(&self, name: &str) -> anyhow::Error {
         not_found_in(&self.namespace, name)
+    }
+}
+
+/// Without kube's word for all that is no answer, which tells the same twice.
+pub(super) fn because(error: kube::Error) -> anyhow::Error {
+    match error {
+        kube::Error::Service(why) => anyhow::Error::from_boxed(why),
+        error => anyhow::Error::new(error),
     }
 }
 

@@ -7,6 +7,7 @@ pub mod client;
 pub mod events;
 pub mod lease;
 pub mod packed;
+pub mod patience;
 
 /// An error with its sources in one line: kube wraps what went wrong in layers, and the innermost
 /// says it. Of an answer of the API server only its words, once: kube adds all its fields.

@@ -40,7 +40,7 @@ fn at(address: SocketAddr, timeout: &str) -> Vec<String> {
 }
 
 /// Takes connections and never says a word; counts them.
-fn silent() -> (SocketAddr, Arc<AtomicUsize>) {
+pub(super) fn silent() -> (SocketAddr, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let taken = Arc::new(AtomicUsize::new(0));

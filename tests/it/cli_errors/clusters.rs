@@ -8,7 +8,7 @@ use super::{api_server, api_server_that, drover, fails, failure, kubeconfig, now
 use crate::support::consumers::http_url;
 
 /// All that ask the API server for KafkaConsumers first.
-const OF_CLUSTERS: [&[&str]; 19] = [
+pub(super) const OF_CLUSTERS: [&[&str]; 19] = [
     &["status"],
     &["status", "orders"],
     &["explain", "orders"],
@@ -42,7 +42,7 @@ const OF_CLUSTERS: [&[&str]; 19] = [
 
 /// All that tell of a cluster whatever there is to tell, with the exit code where it is not well: what
 /// is not there is what they are asked for, and no error.
-const TELL_OF_CLUSTERS: [(&[&str], i32); 3] = [
+pub(super) const TELL_OF_CLUSTERS: [(&[&str], i32); 3] = [
     (&["doctor"], 1),
     (&["doctor", "orders"], 1),
     (&["version"], 0),

@@ -1,6 +1,8 @@
 //! `drover logs`: what all workers of a fleet log, line by line, each with its pod's name.
 
-use std::collections::BTreeSet;
+mod pod;
+
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -18,6 +20,7 @@ use super::output;
 use crate::api::Span;
 use crate::api::names::WORKER_CONTAINER;
 use crate::resources::selector_text;
+use pod::{Found, Run, Wish};
 
 /// From look to look for pods that are new, with --follow.
 const LOOK_FOR_PODS: Duration = Duration::from_secs(2);
@@ -36,7 +39,8 @@ pub struct LogsArgs {
     /// Begin with what is not older
     #[arg(long, value_name = "TIME")]
     since: Option<Span>,
-    /// Of this container; default is the worker, or the consumer of your own
+    /// Of this container, also one that runs before the others; default is the worker, or the consumer of your own, or where that
+    /// has not begun, what keeps it from beginning
     #[arg(long, short)]
     container: Option<String>,
     /// Of the containers that ran before the last restart
@@ -46,7 +50,8 @@ pub struct LogsArgs {
     cluster: ClusterArgs,
 }
 
-/// Prints the logs. A pod whose log cannot be read is named, and does not hide the others.
+/// Prints the logs. A pod whose log cannot be read, or that has none, is named, and does not hide the others. Ends with 1
+/// where a log could not be read, or there was none at all.
 ///
 /// # Errors
 /// In one line with its remedy.
@@ -54,14 +59,15 @@ pub async fn run(args: LogsArgs) -> anyhow::Result<ExitCode> {
     let cluster = Cluster::connect(&args.cluster).await?;
     let consumer = cluster.consumer(&args.name).await?;
     let fleet = consumer.name_any();
-    let own = consumer.spec.handler.consumer.as_ref();
-    let container = match (args.container.clone(), own) {
-        (Some(named), _) => Some(named),
-        (None, None) => Some(WORKER_CONTAINER.to_owned()),
-        (None, Some(own)) => own.container.clone(),
+    let wish = Wish {
+        named: args.container.clone(),
+        usual: match consumer.spec.handler.consumer.as_ref() {
+            None => Some(WORKER_CONTAINER.to_owned()),
+            Some(own) => own.container.clone(),
+        },
+        previous: args.previous,
     };
     let params = LogParams {
-        container,
         follow: args.follow,
         previous: args.previous,
         tail_lines: args.tail,
@@ -73,7 +79,7 @@ pub async fn run(args: LogsArgs) -> anyhow::Result<ExitCode> {
     let pods: Api<Pod> = Api::namespaced(cluster.client.clone(), &cluster.namespace);
     let ours = ListParams::default().labels(&selector_text(&fleet));
     let here = args.cluster.here();
-    let mut known = BTreeSet::new();
+    let mut known = Known::default();
     let mut reading = JoinSet::new();
     let mut failed = false;
     let mut unread = std::pin::pin!(output::unread());
@@ -92,19 +98,13 @@ pub async fn run(args: LogsArgs) -> anyhow::Result<ExitCode> {
         );
         for pod in listed.items {
             let name = pod.name_any();
-            if !begun(&pod) {
-                // With --follow it may come yet.
-                if !args.follow {
-                    eprintln!(
-                        "drover: pod {name} has no log yet, since it waits: {}; see drover status {fleet}{here}",
-                        waits(&pod)
-                    );
-                }
-                continue;
-            }
-            if known.insert(name.clone()) {
+            let found = pod::look(&pod, &wish);
+            known.say(&name, &found, &format!("drover status {fleet}{here}"));
+            if let Found::Log(run) | Found::Instead(run, _) = found
+                && known.begin(&name, &run)
+            {
                 let params = LogParams {
-                    container: params.container.clone().or_else(|| first_container(&pod)),
+                    container: run.container,
                     ..params.clone()
                 };
                 reading.spawn(read(pods.clone(), name, params));
@@ -122,60 +122,62 @@ pub async fn run(args: LogsArgs) -> anyhow::Result<ExitCode> {
                     return Ok(ExitCode::SUCCESS);
                 };
                 // It ended with its container, which may come back.
-                known.remove(&name);
+                known.end(&name);
                 sleep(LOOK_FOR_PODS).await;
             }
         }
     }
+    let none = reading.is_empty();
     while let Some(ended) = reading.join_next().await {
         if said(ended?, &mut failed)?.is_none() {
             break;
         }
     }
-    Ok(ExitCode::from(u8::from(failed)))
+    Ok(ExitCode::from(u8::from(failed || none)))
 }
 
-/// A consumer of the user's own where none is named; the API server takes none for granted where there are several.
-fn first_container(pod: &Pod) -> Option<String> {
-    let containers = &pod.spec.as_ref()?.containers;
-    containers.first().map(|container| container.name.clone())
+/// What is known of pods, by their names.
+#[derive(Default)]
+struct Known {
+    /// What is being read.
+    begun: BTreeMap<String, Run>,
+    /// What was read to its end.
+    ended: BTreeMap<String, Run>,
+    /// What was said of one without the log that is wished.
+    said: BTreeMap<String, String>,
 }
 
-/// Before, there is no log to ask for.
-fn begun(pod: &Pod) -> bool {
-    let phase = pod
-        .status
-        .as_ref()
-        .and_then(|status| status.phase.as_deref());
-    phase.is_none_or(|phase| phase != "Pending")
-}
-
-/// What a pod that has not begun waits for, as its containers say, else its conditions.
-fn waits(pod: &Pod) -> String {
-    let Some(status) = &pod.status else {
-        return "it has no status".to_owned();
-    };
-    let init = status.init_container_statuses.iter().flatten();
-    let containers = init.chain(status.container_statuses.iter().flatten());
-    let waiting: Vec<_> = containers
-        .filter_map(|container| {
-            let waiting = container.state.as_ref()?.waiting.as_ref()?;
-            Some((&container.name, waiting))
-        })
-        .collect();
-    // Others wait only for one that says why.
-    let told = waiting
-        .iter()
-        .find(|(_, waiting)| waiting.message.is_some());
-    if let Some((name, waiting)) = told.or(waiting.first()) {
-        let said = [&waiting.reason, &waiting.message].into_iter().flatten();
-        let said: Vec<&str> = said.map(String::as_str).collect();
-        return format!("container {name}: {}", said.join(": "));
+impl Known {
+    /// Says, once, that there is no such log.
+    fn say(&mut self, pod: &str, found: &Found, status: &str) {
+        let (why, rest) = match found {
+            Found::Log(_) => return,
+            Found::Instead(run, why) => {
+                let of = run.container.as_deref().unwrap_or_default();
+                (why, format!("this is of container {of}"))
+            }
+            Found::Nothing(why) => (why, format!("see {status}")),
+        };
+        if self.said.insert(pod.to_owned(), why.clone()).as_ref() != Some(why) {
+            eprintln!("drover: pod {pod} has {why}; {rest}");
+        }
     }
-    let mut conditions = status.conditions.iter().flatten();
-    let bad = conditions.find(|found| found.status == "False" && found.message.is_some());
-    let said = bad.and_then(|found| found.message.clone());
-    said.unwrap_or_else(|| "it is not scheduled yet".to_owned())
+
+    /// Whether this run is to be read now: not twice at a time, nor again when nothing is added to it any more.
+    fn begin(&mut self, pod: &str, run: &Run) -> bool {
+        let again = |ended: &Run| run.over && run.id.is_some() && ended.id == run.id;
+        if self.begun.contains_key(pod) || self.ended.get(pod).is_some_and(again) {
+            return false;
+        }
+        self.begun.insert(pod.to_owned(), run.clone());
+        true
+    }
+
+    fn end(&mut self, pod: &str) {
+        if let Some(run) = self.begun.remove(pod) {
+            self.ended.insert(pod.to_owned(), run);
+        }
+    }
 }
 
 /// How the reading of a pod's log ended.
@@ -244,50 +246,32 @@ fn said(Ended { pod, how }: Ended, failed: &mut bool) -> anyhow::Result<Option<S
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
-
     use super::*;
 
-    fn pod(status: Value) -> Pod {
-        serde_json::from_value(json!({ "metadata": { "name": "orders-1" }, "status": status }))
-            .unwrap()
-    }
-
     #[test]
-    fn a_pod_that_never_began_says_what_it_waits_for() {
-        let container = |name: &str, waiting: Value| {
-            json!({
-                "name": name, "image": "i", "imageID": "", "ready": false, "restartCount": 0,
-                "state": { "waiting": waiting },
-            })
+    fn a_run_that_is_over_is_followed_once_and_the_next_one_again() {
+        let run = |id: Option<&str>, over| Run {
+            container: None,
+            id: id.map(str::to_owned),
+            over,
         };
-        let image = json!({ "reason": "ErrImageNeverPull", "message": "image is not present" });
-        let containers = [
-            container("worker", json!({ "reason": "ContainerCreating" })),
-            container("app", image),
-        ];
-        let unschedulable = json!([{
-            "type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/3 nodes are available",
-        }]);
-        for (status, says) in [
-            (
-                json!({ "phase": "Pending", "containerStatuses": containers }),
-                "container app: ErrImageNeverPull: image is not present",
-            ),
-            (
-                json!({ "phase": "Pending", "containerStatuses": [containers[0]] }),
-                "container worker: ContainerCreating",
-            ),
-            (
-                json!({ "phase": "Pending", "conditions": unschedulable }),
-                "0/3 nodes are available",
-            ),
-            (json!({ "phase": "Pending" }), "it is not scheduled yet"),
-        ] {
-            let pod = pod(status);
-            assert!(!begun(&pod));
-            assert_eq!(waits(&pod), says);
-        }
-        assert!(begun(&pod(json!({ "phase": "Running" }))));
+        let mut known = Known::default();
+        let mut reads = |run: &Run| {
+            let begun = known.begin("orders-1", run);
+            let twice = known.begin("orders-1", run);
+            known.end("orders-1");
+            assert!(!twice);
+            begun
+        };
+        assert!(reads(&run(Some("a"), false)));
+        assert!(!reads(&run(Some("a"), true)));
+        assert!(reads(&run(Some("b"), true)));
+        assert!(!reads(&run(Some("b"), true)));
+        // Its connection may have been lost.
+        assert!(reads(&run(Some("c"), false)));
+        assert!(reads(&run(Some("c"), false)));
+        // Of what nothing is known.
+        assert!(reads(&run(None, false)));
+        assert!(reads(&run(None, false)));
     }
 }

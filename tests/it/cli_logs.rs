@@ -28,6 +28,8 @@ enum Log {
 struct World {
     fleet: Value,
     pods: Mutex<Vec<&'static str>>,
+    /// Of those that are not simply running.
+    statuses: Mutex<BTreeMap<&'static str, Value>>,
     logs: Mutex<BTreeMap<&'static str, VecDeque<Log>>>,
     /// Path and query of what was asked about logs.
     asked: Mutex<Vec<String>>,
@@ -54,6 +56,28 @@ impl World {
         if !pods.contains(&pod) {
             pods.push(pod);
         }
+    }
+
+    /// A pod of which init container `migrate` ends again and again.
+    fn crashing(&self, pod: &'static str) {
+        let state = |name: &str, reason: &str| {
+            json!({
+                "name": name, "image": "i", "imageID": "", "ready": false, "restartCount": 0,
+                "state": { "waiting": { "reason": reason } },
+            })
+        };
+        let mut migrate = state("migrate", "CrashLoopBackOff");
+        migrate["restartCount"] = json!(4);
+        migrate["lastState"] = json!({ "terminated": { "exitCode": 1, "reason": "Error" } });
+        let others = [
+            state("app", "PodInitializing"),
+            state("worker", "PodInitializing"),
+        ];
+        let status = json!({
+            "phase": "Pending", "initContainerStatuses": [migrate], "containerStatuses": others,
+        });
+        self.statuses.lock().unwrap().insert(pod, status);
+        self.pods.lock().unwrap().push(pod);
     }
 
     fn open(&self, pod: &'static str) -> Sender<&'static str> {
@@ -94,7 +118,12 @@ impl World {
         }
         let body = if path.ends_with("/pods") {
             let pods = self.pods.lock().unwrap();
-            let pods: Vec<Value> = pods.iter().map(|name| pod(name)).collect();
+            let statuses = self.statuses.lock().unwrap();
+            let pods = pods.iter().map(|name| match statuses.get(name) {
+                Some(status) => with(pod(name), "/status", status.clone()),
+                None => pod(name),
+            });
+            let pods: Vec<Value> = pods.collect();
             json!({ "apiVersion": "v1", "kind": "PodList", "metadata": {}, "items": pods })
         } else if path.ends_with("/kafkaconsumers") {
             json!({
@@ -146,7 +175,10 @@ fn answer(mut stream: &TcpStream, code: u16, body: &Value) {
 fn pod(name: &str) -> Value {
     json!({
         "metadata": { "name": name, "namespace": "shop" },
-        "spec": { "containers": [{ "name": "app" }, { "name": "worker" }] },
+        "spec": {
+            "initContainers": [{ "name": "migrate" }],
+            "containers": [{ "name": "app" }, { "name": "worker" }],
+        },
         "status": { "phase": "Running" },
     })
 }
@@ -261,6 +293,67 @@ fn of_the_containers_before_a_restart_one_that_has_none_hides_no_other() {
     assert_eq!(both.unwrap().status.code(), Some(2));
 }
 
+#[test]
+fn of_a_pod_that_does_not_begin_what_keeps_it_from_that_is_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    for (flags, previous) in [
+        (&[][..], false),
+        (&["-p"], true),
+        (&["-c", "migrate"], false),
+        (&["-c", "migrate", "-p"], true),
+    ] {
+        let world = World::of(http_url());
+        world.crashing("orders-1");
+        world.log("orders-1", Log::Text("no such table\n"));
+        let kubeconfig = world.serve(folder.path());
+        let output = drover(&kubeconfig, &[&["logs", "orders"], flags].concat()).output();
+        let output = output.unwrap();
+        let (lines, error) = said(&output);
+        assert!(output.status.success(), "{flags:?}: {error}");
+        assert_eq!(lines, ["orders-1 no such table"], "{flags:?}");
+        let asked = world.asked.lock().unwrap();
+        assert!(asked[0].contains("container=migrate"), "{asked:?}");
+        assert_eq!(asked[0].contains("previous=true"), previous, "{asked:?}");
+        let told = "container migrate: CrashLoopBackOff; this is of container migrate";
+        let named = flags.contains(&"-c");
+        assert_eq!(error.contains(told), !named, "{flags:?}: {error}");
+    }
+}
+
+#[test]
+fn where_there_is_nothing_to_read_each_pod_says_why_and_that_is_no_success() {
+    let folder = tempfile::tempdir().unwrap();
+    let world = World::of(http_url());
+    world.crashing("orders-1");
+    let kubeconfig = world.serve(folder.path());
+    for (flags, words) in [
+        (
+            &["-c", "worker"][..],
+            "pod orders-1 has no log of container worker yet, since it waits: container migrate: CrashLoopBackOff; see drover status orders",
+        ),
+        (
+            &["-c", "app", "-p"],
+            "pod orders-1 has no run of container app before, since it has not begun",
+        ),
+    ] {
+        let output = drover(&kubeconfig, &[&["logs", "orders"], flags].concat()).output();
+        let output = output.unwrap();
+        let (lines, error) = said(&output);
+        assert_eq!(output.status.code(), Some(1), "{error}");
+        assert!(lines.is_empty(), "{lines:?}");
+        assert!(error.contains(words), "{words}: {error}");
+    }
+    assert!(world.asked.lock().unwrap().is_empty());
+    // One that has a log is enough.
+    world.log("orders-2", Log::Text("here\n"));
+    let output = drover(&kubeconfig, &["logs", "orders", "-c", "worker"]).output();
+    let output = output.unwrap();
+    let (lines, error) = said(&output);
+    assert!(output.status.success(), "{error}");
+    assert_eq!(lines, ["orders-2 here"]);
+    assert!(error.contains("pod orders-1 has no log"), "{error}");
+}
+
 /// The API server takes none for granted where there are several.
 #[test]
 fn of_a_consumer_of_ones_own_its_container_is_meant_or_the_first() {
@@ -303,6 +396,22 @@ fn what_is_followed_goes_on_with_pods_that_come_and_containers_that_come_back() 
     let told = Command::new("kill").args(["-INT", &id]).status();
     assert!(told.unwrap().success());
     assert_eq!(following.ended(), Some(0));
+}
+
+#[test]
+fn a_watch_that_somebody_ends_is_done_and_has_not_failed() {
+    let folder = tempfile::tempdir().unwrap();
+    let kubeconfig = World::of(http_url()).serve(folder.path());
+    let mut watching = Following::start(&kubeconfig, &["status", "-w", "-o", "name"]);
+    watching.next();
+    let id = watching.child.id().to_string();
+    // It may not listen yet when its first line is there.
+    let ended = eventually("its end", || {
+        let told = Command::new("kill").args(["-INT", &id]).status();
+        assert!(told.unwrap().success());
+        watching.child.try_wait().unwrap()
+    });
+    assert_eq!(ended.code(), Some(0));
 }
 
 #[test]

@@ -55,7 +55,7 @@ struct Shown {
 }
 
 /// Writes those that were found, and then each of them again whenever what is shown of it changes; until nobody reads
-/// any more.
+/// any more, or somebody ends it.
 ///
 /// # Errors
 /// If standard output cannot be written to, or the API server goes on refusing.
@@ -101,6 +101,7 @@ pub(super) async fn watch(
         let change = tokio::select! {
             change = changes.try_next() => change,
             () = &mut unread => return Ok(()),
+            _ = tokio::signal::ctrl_c() => return Ok(()),
         };
         let change = match change {
             Ok(Some(change)) => change,

@@ -382,6 +382,7 @@ mod tests {
             troubles: vec![crate::controller::workload::Trouble {
                 reason: reason.to_owned(),
                 message: String::new(),
+                container: None,
             }],
             ..Workload::default()
         };

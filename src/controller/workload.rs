@@ -55,6 +55,8 @@ pub struct Trouble {
     pub reason: String,
     /// Kubernetes' explanation, with the pod and container where it concerns one.
     pub message: String,
+    /// The container that it concerns, if it is one.
+    pub container: Option<String>,
 }
 
 /// Waiting reasons that belong to every start of a pod.
@@ -81,6 +83,7 @@ pub fn read<'a>(deployment: &Deployment, pods: impl IntoIterator<Item = &'a Pod>
             workload.troubles.push(Trouble {
                 reason: failure_reason(&message, condition.reason.clone()),
                 message,
+                container: None,
             });
         }
     }
@@ -89,6 +92,7 @@ pub fn read<'a>(deployment: &Deployment, pods: impl IntoIterator<Item = &'a Pod>
         workload.troubles.push(Trouble {
             reason: "DeploymentPaused".to_owned(),
             message: format!("Deployment {name} is paused, so what changes reaches no pod"),
+            container: None,
         });
     }
     for pod in pods.into_iter().filter(|pod| !has_ended(pod)) {
@@ -119,6 +123,7 @@ pub fn read<'a>(deployment: &Deployment, pods: impl IntoIterator<Item = &'a Pod>
                 .reason
                 .unwrap_or_else(|| "NotProgressing".to_owned()),
             message: condition.message.unwrap_or_default(),
+            container: None,
         });
     }
     workload
@@ -224,6 +229,7 @@ pub fn pod_trouble(pod: &Pod) -> Option<Trouble> {
         return Some(Trouble {
             reason: "Unschedulable".to_owned(),
             message: format!("pod {name}: {why}"),
+            container: None,
         });
     }
     let inits = status.init_container_statuses.iter().flatten();
@@ -246,6 +252,7 @@ fn container_trouble(pod: &str, container: &ContainerStatus) -> Option<Trouble> 
                 "pod {pod}, container {}: it ends again and again; last run: {why}, exit code {}",
                 container.name, ended.exit_code
             ),
+            container: Some(container.name.clone()),
         });
     }
     let waiting = state.waiting.as_ref()?;
@@ -266,6 +273,7 @@ fn container_trouble(pod: &str, container: &ContainerStatus) -> Option<Trouble> 
     Some(Trouble {
         reason: reason.to_owned(),
         message,
+        container: Some(container.name.clone()),
     })
 }
 
@@ -306,26 +314,30 @@ mod tests {
                     "state": { "waiting": { "reason": "CrashLoopBackOff", "message": "back-off 40s" } },
                     "lastState": { "terminated": { "exitCode": 3, "reason": "Error" } } }] }),
                 "CrashLoopBackOff",
+                Some("worker"),
                 "pod p, container worker: back-off 40s; last run: Error, exit code 3",
             ),
             (
                 json!({ "initContainerStatuses": [{ "name": "app", "image": "", "imageID": "", "ready": false, "restartCount": 2,
                     "state": { "terminated": { "exitCode": 1, "reason": "Error" } } }] }),
                 "CrashLoopBackOff",
+                Some("app"),
                 "pod p, container app: it ends again and again; last run: Error, exit code 1",
             ),
             (
                 json!({ "conditions": [{ "type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/3 nodes" }] }),
                 "Unschedulable",
+                None,
                 "pod p: 0/3 nodes",
             ),
         ];
-        for (status, reason, message) in cases {
+        for (status, reason, container, message) in cases {
             let pod = pod(status);
             let workload = read(&deployment(json!({})), [&pod]);
             let expected = Trouble {
                 reason: reason.into(),
                 message: message.into(),
+                container: container.map(str::to_owned),
             };
             assert_eq!(workload.troubles, [expected]);
         }

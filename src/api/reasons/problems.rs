@@ -181,7 +181,7 @@ pub const PODS: &[Reason] = &[
     reason(
         "CrashLoopBackOff",
         "a container ends again and again",
-        "`drover logs -p` has the last words of the run before; the message has its exit code",
+        "`drover logs NAME -p -c CONTAINER` has the last words of the run before; the message names the container, and has its exit code",
     ),
     reason(
         "ImagePullBackOff",

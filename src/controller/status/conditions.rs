@@ -102,7 +102,7 @@ fn ready(facts: &Facts<'_>, stuck: &[StuckRecord]) -> Judgement {
         return no("Creating", "the Deployment is being created");
     };
     if let Some(trouble) = workload.troubles.first() {
-        let remedy = remedy(&trouble.reason, fleet).unwrap_or_default();
+        let remedy = remedy(trouble, fleet).unwrap_or_default();
         return no(
             trouble.reason.clone(),
             format!("{}{remedy}", trouble.message),

@@ -3,7 +3,7 @@
 use super::{Facts, NOT_MOVING, Spec, handler, own_consumer};
 use crate::api::StuckRecord;
 use crate::api::names::WORKER_CONTAINER;
-use crate::controller::workload::Workload;
+use crate::controller::workload::{Trouble, Workload};
 use crate::fleet::{Fleet, Handler, Problem};
 use crate::plural::{are, noun, part_are};
 use crate::report::{IDEMPOTENCY_STORE, WORKER_KILLED, unread};
@@ -268,8 +268,8 @@ pub(super) fn reset(facts: &Facts<'_>, record: &StuckRecord, place: &Place) -> S
 }
 
 /// What to do about a trouble of pods that Kubernetes does not say itself.
-pub(super) fn remedy(reason: &str, fleet: &Fleet) -> Option<String> {
-    Some(match reason {
+pub(super) fn remedy(trouble: &Trouble, fleet: &Fleet) -> Option<String> {
+    Some(match trouble.reason.as_str() {
         "ErrImagePull" | "ImagePullBackOff" => {
             "; check the image's name and imagePullSecrets in spec.template".to_owned()
         }
@@ -280,8 +280,10 @@ pub(super) fn remedy(reason: &str, fleet: &Fleet) -> Option<String> {
                 }
                 _ => "",
             };
+            let of = trouble.container.as_ref();
+            let of = of.map_or_else(String::new, |container| format!(" -c {container}"));
             format!(
-                "; drover logs {} -n {} -p has the last words of the run before{of_a_record}",
+                "; drover logs {} -n {} -p{of} has the last words of the run before{of_a_record}",
                 fleet.name, fleet.namespace
             )
         }
@@ -334,7 +336,7 @@ pub(super) fn not_ready_text(facts: &Facts<'_>, fleet: &Fleet, workload: &Worklo
 pub(super) fn nobody_handles_text(facts: &Facts<'_>, workload: &Workload) -> String {
     let why = match (facts.spec, workload.troubles.first()) {
         (Spec::Good(fleet), Some(trouble)) => {
-            let remedy = remedy(&trouble.reason, fleet).unwrap_or_default();
+            let remedy = remedy(trouble, fleet).unwrap_or_default();
             format!("{}{remedy}", trouble.message)
         }
         (Spec::Bad(_), Some(trouble)) => trouble.message.clone(),

@@ -146,6 +146,7 @@ fn trouble_with_pods_and_children_comes_before_everything_else() {
     workload.troubles.push(workload::Trouble {
         reason: "ImagePullBackOff".to_owned(),
         message: "pod p, container worker: no such image".to_owned(),
+        container: Some("worker".to_owned()),
     });
     day.workload = Some(workload);
     assert_eq!(reason(&day.status(), "Ready"), "False ImagePullBackOff");
@@ -173,6 +174,7 @@ fn a_command_whose_container_is_killed_again_and_again_is_told_that_a_record_may
     workload.troubles.push(workload::Trouble {
         reason: "CrashLoopBackOff".to_owned(),
         message: "pod p, container worker: OOMKilled, exit code 137".to_owned(),
+        container: Some("worker".to_owned()),
     });
     day.workload = Some(workload);
     let (.., message) = condition(&day.status(), "Ready");
@@ -183,6 +185,23 @@ fn a_command_whose_container_is_killed_again_and_again_is_told_that_a_record_may
     }));
     let (.., message) = condition(&day.status(), "Ready");
     assert!(message.contains("guilty record"), "{message}");
+}
+
+/// With `handler.http.port` it is the handler's, not the worker's, that has the last words.
+#[test]
+fn of_a_container_that_ends_again_and_again_its_own_log_is_named() {
+    let mut day = Day::good();
+    let mut workload = running(1);
+    workload.ready = 0;
+    workload.troubles.push(workload::Trouble {
+        reason: "CrashLoopBackOff".to_owned(),
+        message: "pod p, container app: back-off 40s".to_owned(),
+        container: Some("app".to_owned()),
+    });
+    day.workload = Some(workload);
+    let (.., message) = condition(&day.status(), "Ready");
+    let command = "back-off 40s; drover logs fleet -n shop -p -c app has the last words";
+    assert!(message.contains(command), "{message}");
 }
 
 #[test]

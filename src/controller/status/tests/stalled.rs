@@ -345,6 +345,7 @@ fn records_that_wait_while_no_pod_has_been_ready_for_long_are_stalled() {
         troubles: vec![Trouble {
             reason: "CrashLoopBackOff".to_owned(),
             message: "pod fleet-a, container app: it ends again and again".to_owned(),
+            container: Some("app".to_owned()),
         }],
         ..Default::default()
     });

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::PodSpec;
 use kube::Api;
 use kube::api::ListParams;
 use serde_json::{Value, json};
@@ -12,7 +13,7 @@ use serde_json::{Value, json};
 use super::cluster::{Cluster, ClusterArgs};
 use super::columns::aligned;
 use super::format::Format;
-use crate::api::names::{APP_NAME, MANAGED_BY, WORKER_CONTAINER};
+use crate::api::names::{APP_NAME, MANAGED_BY, PROGRAM_CONTAINER, WORKER_CONTAINER};
 use crate::plural::noun;
 
 /// Arguments of `drover version`.
@@ -45,10 +46,15 @@ pub async fn run(args: VersionArgs) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let cluster = Cluster::connect(&args.cluster).await?;
-    let controllers = images(&cluster, "app.kubernetes.io/name=drover-controller", None).await;
+    let controllers = images(
+        &cluster,
+        "app.kubernetes.io/name=drover-controller",
+        first_image,
+    )
+    .await;
     let ours =
         format!("app.kubernetes.io/name={APP_NAME},app.kubernetes.io/managed-by={MANAGED_BY}");
-    let workers = images(&cluster, &ours, Some(WORKER_CONTAINER)).await;
+    let workers = images(&cluster, &ours, worker_image).await;
     args.output.print(
         || json!({ "client": client, "controllers": value(&controllers), "workers": value(&workers) }),
         || {
@@ -61,8 +67,11 @@ pub async fn run(args: VersionArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Of the container of that name, or of the first.
-async fn images(cluster: &Cluster, labels: &str, container: Option<&str>) -> Images {
+async fn images(
+    cluster: &Cluster,
+    labels: &str,
+    image: impl Fn(PodSpec) -> Option<String>,
+) -> Images {
     let params = ListParams::default().labels(labels);
     let everywhere: Api<Deployment> = Api::all(cluster.client.clone());
     let listed = match everywhere.list(&params).await {
@@ -78,16 +87,24 @@ async fn images(cluster: &Cluster, labels: &str, container: Option<&str>) -> Ima
     let mut images = BTreeMap::new();
     for deployment in listed.items {
         let pod = deployment.spec.template.spec.unwrap_or_default();
-        let mut containers = pod.containers.into_iter();
-        let found = match container {
-            Some(name) => containers.find(|container| container.name == name),
-            None => containers.next(),
-        };
-        if let Some(image) = found.and_then(|container| container.image) {
+        if let Some(image) = image(pod) {
             *images.entry(image).or_default() += 1;
         }
     }
     Ok(images)
+}
+
+fn first_image(pod: PodSpec) -> Option<String> {
+    pod.containers.into_iter().next()?.image
+}
+
+/// The worker's own. With `handler.exec` its container has the user's image, and another one brings the worker into it.
+fn worker_image(pod: PodSpec) -> Option<String> {
+    let before = pod.init_containers.into_iter().flatten();
+    let mut program = before.filter(|it| it.name == PROGRAM_CONTAINER);
+    let mut worker = pod.containers.into_iter();
+    let worker = || worker.find(|it| it.name == WORKER_CONTAINER);
+    program.next().or_else(worker)?.image
 }
 
 fn value(images: &Images) -> Value {

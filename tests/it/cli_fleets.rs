@@ -15,7 +15,7 @@ use kube::config::Kubeconfig;
 use kube::{Api, Client};
 use serde_json::{Value, json};
 
-use crate::support::consumers::http_url;
+use crate::support::consumers::{exec, http_port, http_url};
 use crate::support::control_plane::control_plane;
 
 fn drover(kubeconfig: &Path, arguments: &[&str]) -> Command {
@@ -247,6 +247,34 @@ async fn children_are_rendered_as_the_api_server_takes_them() {
         .output()
         .unwrap();
     assert!(failed(&wrong, 2).contains("drover validate"));
+}
+
+/// With `handler.exec` the worker's container has the user's image.
+#[tokio::test]
+async fn the_image_of_workers_is_drovers_whatever_runs_beside_it() {
+    let stage = Stage::new().await;
+    let deployments: Api<k8s_openapi::api::apps::v1::Deployment> =
+        Api::namespaced(stage.client.clone(), &stage.namespace);
+    let image = format!("worker:{}", stage.namespace);
+    let folder = tempfile::TempDir::new().unwrap();
+    let file = folder.path().join("fleet.yaml");
+    for mut document in [http_url(), exec(), http_port()] {
+        document["metadata"]["namespace"] = json!(stage.namespace);
+        std::fs::write(&file, document.to_string()).unwrap();
+        let render = ["render", file.to_str().unwrap(), "--worker-image", &image];
+        let text = said(&mut drover(Path::new("/nonexistent"), &render));
+        let mut rendered = drover::yaml::documents(&text).remove(2).value.unwrap();
+        // Its owner is only a file.
+        let metadata = rendered["metadata"].as_object_mut().unwrap();
+        metadata.remove("ownerReferences");
+        let deployment = serde_json::from_value(rendered).unwrap();
+        let params = PostParams::default();
+        deployments.create(&params, &deployment).await.unwrap();
+    }
+    let json = said(&mut stage.drover(&["version", "-o", "json"]));
+    let json: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["workers"][&image], 3, "{json}");
+    assert_eq!(json["workers"]["shop/web:1"], Value::Null, "{json}");
 }
 
 #[tokio::test]

@@ -7,6 +7,8 @@ use ratatui_crossterm::crossterm::terminal;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
+use super::progress;
+
 /// Writes to standard output. A reader that has gone away (`drover crd | head`) is no error.
 pub(super) fn print(text: &str) -> anyhow::Result<()> {
     print_if_read(text).map(|_| ())
@@ -14,6 +16,8 @@ pub(super) fn print(text: &str) -> anyhow::Result<()> {
 
 /// The same, for what goes on afterwards: false if the reader has gone away.
 pub(super) fn print_if_read(text: &str) -> anyhow::Result<bool> {
+    // It would stand behind how far something else is.
+    let _line = progress::aside();
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),

@@ -1,7 +1,7 @@
 //! A line on a terminal that is written over and over while a command runs.
 
-use std::cell::Cell;
 use std::io::{self, IsTerminal, Write};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::grouped::grouped;
@@ -11,13 +11,24 @@ use crate::plural::noun;
 
 const EVERY: Duration = Duration::from_millis(250);
 
+/// Whether the line stands there. The terminal is one, whoever writes to it.
+static LINE: Mutex<bool> = Mutex::new(false);
+
+/// Nobody else writes to the terminal until this goes; the line, if it stands there, is gone.
+pub(super) fn aside() -> MutexGuard<'static, bool> {
+    let mut line = LINE.lock().unwrap_or_else(PoisonError::into_inner);
+    if std::mem::take(&mut *line) {
+        eprint!("\r\x1b[K");
+        let _ = io::stderr().flush();
+    }
+    line
+}
+
 /// A line on standard error that is written over and over; nothing where that is no terminal. It goes with this.
 pub(super) struct Progress {
     shown: bool,
     expected: Option<u64>,
     next: Duration,
-    /// The line is there.
-    written: Cell<bool>,
 }
 
 impl Progress {
@@ -26,8 +37,12 @@ impl Progress {
             shown,
             expected,
             next: EVERY,
-            written: Cell::new(false),
         }
+    }
+
+    /// So many are to be dealt with in the end.
+    pub fn expect(&mut self, count: u64) {
+        self.expected = Some(count);
     }
 
     pub fn is_due(&self, elapsed: Duration) -> bool {
@@ -54,16 +69,16 @@ impl Progress {
     pub fn say(&mut self, line: &str, elapsed: Duration) {
         if self.shown {
             self.next = elapsed + EVERY;
-            self.written.set(true);
+            let mut there = aside();
+            *there = true;
             eprint!("\r\x1b[K{line}");
             let _ = io::stderr().flush();
         }
     }
 
     pub fn clear(&self) {
-        if self.written.take() {
-            eprint!("\r\x1b[K");
-            let _ = io::stderr().flush();
+        if self.shown {
+            drop(aside());
         }
     }
 }

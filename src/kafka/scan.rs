@@ -1,4 +1,4 @@
-//! Reads ranges of a topic from end to end, as no member of any group.
+//! Reads ranges of a topic, or of several, from end to end, as no member of any group.
 //!
 //! For tools: it blocks, belongs into a thread of its own, commits nothing and leaves nothing behind
 //! in Kafka. Memory is bounded, whatever the size of the ranges.
@@ -24,17 +24,23 @@ use super::right::{Operation, Right};
 use crate::clock::Monotonic;
 use crate::topic::Offset;
 
+/// Ranges of topics, by partition.
+pub type Ranges = BTreeMap<String, BTreeMap<i32, Range<i64>>>;
+
 /// A reading that is under way.
 pub struct Scan {
-    // Before `base`: they must not outlive it.
-    queue: Queue,
-    _tokens: Option<Tokens>,
-    base: BaseConsumer<Context>,
-    topic: String,
-    /// What is left to read, by partition; those that are read to their end are not in here.
-    left: BTreeMap<i32, Range<i64>>,
+    /// None where there is nothing to read.
+    client: Option<Client>,
+    /// More than one topic is read: what is wrong with one ends no other.
+    several: bool,
+    /// What is left to read, by topic and partition; those that are read to their end are not in here.
+    left: Ranges,
     /// Partitions that go on at their oldest record, for what was to come next is not there any more.
-    cut: BTreeSet<i32>,
+    cut: BTreeSet<(String, i32)>,
+    /// Topics that have come to their end since somebody asked.
+    ended: Vec<String>,
+    /// What ended one of several topics before its end.
+    failed: BTreeMap<String, Error>,
     deleted: u64,
     /// How long silence is waited for; for ever where reading waits for what is not there yet.
     patience: Option<Duration>,
@@ -42,6 +48,35 @@ pub struct Scan {
     /// For how long nothing has come while somebody waited.
     silent: Duration,
     complaint: Option<String>,
+}
+
+/// Who reads.
+struct Client {
+    // Before `base`: they must not outlive it.
+    queue: Queue,
+    _tokens: Option<Tokens>,
+    base: BaseConsumer<Context>,
+}
+
+impl Client {
+    fn open(connection: &Connection<'_>) -> Result<Self, Error> {
+        let config = client_config::scan(connection);
+        let failed = |error: rdkafka::error::KafkaError| Error::Config(without_values(&error));
+        let (config, grant) = Grant::take(&config);
+        let base = BaseConsumer::from_config_and_context(&config, Context).map_err(failed)?;
+        let queue = Queue::of_consumer(&base)
+            .ok_or_else(|| Error::Config("the consumer has no queue".to_owned()))?;
+        Ok(Self {
+            queue,
+            _tokens: Tokens::keep(base.client(), grant),
+            base,
+        })
+    }
+
+    fn assign(&self, left: &Ranges, cut: &BTreeSet<(String, i32)>) -> Result<(), Error> {
+        let begun = places(left, cut).and_then(|list| self.base.assign(&list));
+        begun.map_err(|error| Error::Config(without_values(&error)))
+    }
 }
 
 /// What a step came to.
@@ -68,23 +103,37 @@ impl Scan {
         ranges: &BTreeMap<i32, Range<i64>>,
         patience: Option<Duration>,
     ) -> Result<Self, Error> {
-        let config = client_config::scan(connection);
-        let failed = |error: rdkafka::error::KafkaError| Error::Config(without_values(&error));
-        let (config, grant) = Grant::take(&config);
-        let base = BaseConsumer::from_config_and_context(&config, Context).map_err(failed)?;
-        let queue = Queue::of_consumer(&base)
-            .ok_or_else(|| Error::Config("the consumer has no queue".to_owned()))?;
-        let left = ranges.iter().filter(|(_, range)| !range.is_empty());
-        let left: BTreeMap<i32, Range<i64>> = left.map(|(&n, range)| (n, range.clone())).collect();
-        let list = places(topic, &left, &BTreeSet::new()).map_err(failed)?;
-        base.assign(&list).map_err(failed)?;
+        let ranges = BTreeMap::from([(topic.to_owned(), ranges.clone())]);
+        Self::of_topics(connection, ranges, patience)
+    }
+
+    /// The same of several topics at once, by one client. Of what is wrong with one of them [`Scan::failed`] knows.
+    ///
+    /// # Errors
+    /// If librdkafka refuses a property.
+    pub fn of_topics(
+        connection: &Connection<'_>,
+        mut left: Ranges,
+        patience: Option<Duration>,
+    ) -> Result<Self, Error> {
+        let several = left.len() > 1;
+        for ranges in left.values_mut() {
+            ranges.retain(|_, range| !range.is_empty());
+        }
+        left.retain(|_, ranges| !ranges.is_empty());
+        let mut client = None;
+        if !left.is_empty() {
+            let opened = Client::open(connection)?;
+            opened.assign(&left, &BTreeSet::new())?;
+            client = Some(opened);
+        }
         Ok(Self {
-            queue,
-            _tokens: Tokens::keep(base.client(), grant),
-            base,
-            topic: topic.to_owned(),
+            client,
+            several,
             left,
             cut: BTreeSet::new(),
+            ended: Vec::new(),
+            failed: BTreeMap::new(),
             deleted: 0,
             patience,
             clock: Monotonic::start(),
@@ -106,26 +155,34 @@ impl Scan {
         if self.left.is_empty() {
             return Ok(Step::End);
         }
+        let Some(client) = &self.client else {
+            return Ok(Step::End);
+        };
         let began = self.clock.elapsed();
-        let Some(event) = self.queue.wait(millis(wait)) else {
+        let Some(event) = client.queue.wait(millis(wait)) else {
             self.silent += self.clock.elapsed().saturating_sub(began);
             return self.silence();
         };
         match event.read() {
             Polled::Message(message) => {
                 self.silent = Duration::ZERO;
-                let (partition, offset) = (message.partition(), message.offset());
+                let (topic, partition) = (message.topic(), message.partition());
+                let offset = message.offset();
                 if let Some(code) = message.error() {
-                    let place = format!("{}[{partition}] offset {offset}", self.topic);
-                    return Err(Error::Other {
+                    let place = format!("{topic}[{partition}] offset {offset}");
+                    let error = Error::Other {
                         code: code as i32,
                         message: format!("the record at {place} cannot be read: {code}"),
-                    });
+                    };
+                    return self.fails(topic, error);
                 }
-                if !self.goes_on(partition, offset.0)? {
-                    return Ok(Step::Nothing);
+                match self.goes_on(topic, partition, offset.0) {
+                    Ok(true) => {}
+                    Ok(false) => return Ok(Step::Nothing),
+                    Err(error) => return self.fails(topic, error),
                 }
-                let Some(range) = self.left.get_mut(&partition) else {
+                let theirs = self.left.get_mut(topic);
+                let Some(range) = theirs.and_then(|theirs| theirs.get_mut(&partition)) else {
                     return Ok(Step::Nothing);
                 };
                 // What was fetched before all were assigned anew.
@@ -134,11 +191,12 @@ impl Scan {
                 }
                 let is_meant = offset.0 < range.end;
                 range.start = offset.0 + 1;
+                let is_last = range.start >= range.end;
                 if is_meant {
                     on_record(&message);
                 }
-                if range.start >= range.end {
-                    self.finished(partition);
+                if is_last {
+                    self.finished(topic, partition);
                 }
                 Ok(if is_meant {
                     Step::Record
@@ -148,33 +206,43 @@ impl Scan {
             }
             Polled::End { partition, next } => {
                 self.silent = Duration::ZERO;
-                self.goes_on(partition.partition, next.0)?;
-                self.reached(partition.partition, next);
+                let (topic, number) = (&*partition.topic, partition.partition);
+                if let Err(error) = self.goes_on(topic, number, next.0) {
+                    return self.fails(topic, error);
+                }
+                self.reached(topic, number, next);
                 Ok(Step::Nothing)
             }
             Polled::Error {
                 code: RDKafkaErrorCode::AutoOffsetReset,
                 place: Some((partition, _)),
                 ..
-            } => self.go_to_the_oldest(partition.partition),
+            } => self.go_to_the_oldest(&partition.topic, partition.partition),
             Polled::Error {
                 code,
                 fatal,
                 reason,
-                ..
-            } => self.trouble(code as i32, fatal, reason),
+                place,
+            } => {
+                let topic = place.map(|(partition, _)| partition.topic);
+                self.trouble(code as i32, fatal, reason, topic.as_deref())
+            }
             _ => Ok(Step::Nothing),
         }
     }
 
-    /// Reads no more of this partition.
+    /// Reads no more of these partitions, whatever their topic.
     pub fn leave(&mut self, partition: i32) {
-        self.finished(partition);
+        let topics: Vec<String> = self.left.keys().cloned().collect();
+        for topic in topics {
+            self.finished(&topic, partition);
+        }
     }
 
     /// How many offsets are still to be read.
     pub fn left(&self) -> u64 {
-        let left = self.left.values().map(|range| range.end - range.start);
+        let ranges = self.left.values().flat_map(BTreeMap::values);
+        let left = ranges.map(|range| range.end - range.start);
         left.map(|left| u64::try_from(left).unwrap_or(0)).sum()
     }
 
@@ -183,32 +251,63 @@ impl Scan {
         self.deleted
     }
 
-    /// What was to come next is not there: goes on at what is the oldest now.
-    fn go_to_the_oldest(&mut self, partition: i32) -> Result<Step, Error> {
-        if self.left.contains_key(&partition) {
-            self.cut.insert(partition);
-            // A partition without a place to read from cannot be sent elsewhere; all can be assigned anew.
-            let list = places(&self.topic, &self.left, &self.cut);
-            let begun = list.and_then(|list| self.base.assign(&list));
-            begun.map_err(|error| Error::Config(without_values(&error)))?;
+    /// Topics that have come to their end, or failed, since this was asked last.
+    pub fn ended(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.ended)
+    }
+
+    /// What ended the reading of one of several topics before its end.
+    pub fn failed(&self, topic: &str) -> Option<&Error> {
+        self.failed.get(topic)
+    }
+
+    /// One of several topics is read no further; of one alone it is the end.
+    fn fails(&mut self, topic: &str, error: Error) -> Result<Step, Error> {
+        if !self.several {
+            return Err(error);
+        }
+        let theirs = self.left.get(topic).into_iter().flat_map(BTreeMap::keys);
+        let theirs: Vec<i32> = theirs.copied().collect();
+        if !theirs.is_empty() {
+            self.failed.insert(topic.to_owned(), error);
+        }
+        for partition in theirs {
+            self.finished(topic, partition);
         }
         Ok(Step::Nothing)
     }
 
+    /// What was to come next is not there: goes on at what is the oldest now.
+    fn go_to_the_oldest(&mut self, topic: &str, partition: i32) -> Result<Step, Error> {
+        if let Some(client) = &self.client
+            && self.range(topic, partition).is_some()
+        {
+            self.cut.insert((topic.to_owned(), partition));
+            // A partition without a place to read from cannot be sent elsewhere; all can be assigned anew.
+            client.assign(&self.left, &self.cut)?;
+        }
+        Ok(Step::Nothing)
+    }
+
+    fn range(&self, topic: &str, partition: i32) -> Option<&Range<i64>> {
+        self.left.get(topic)?.get(&partition)
+    }
+
     /// Whether what stands at `offset` follows on what was read before, after a cut too: that counts what was deleted.
-    fn goes_on(&mut self, partition: i32, offset: i64) -> Result<bool, Error> {
-        if !self.cut.remove(&partition) {
+    fn goes_on(&mut self, topic: &str, partition: i32, offset: i64) -> Result<bool, Error> {
+        // Nearly always; a place to look for takes memory.
+        if self.cut.is_empty() || !self.cut.remove(&(topic.to_owned(), partition)) {
             return Ok(true);
         }
-        let Some(range) = self.left.get(&partition) else {
+        let Some(range) = self.range(topic, partition) else {
             return Ok(false);
         };
         if offset < range.start {
             return Err(Error::Other {
                 code: RDKafkaErrorCode::OffsetOutOfRange as i32,
                 message: format!(
-                    "{}[{partition}] has come to an end before offset {}: the topic was deleted and made anew, or its log was cut; begin again",
-                    self.topic, range.start
+                    "{topic}[{partition}] has come to an end before offset {}: the topic was deleted and made anew, or its log was cut; begin again",
+                    range.start
                 ),
             });
         }
@@ -218,20 +317,29 @@ impl Scan {
     }
 
     /// Reading has come to the end of what there is.
-    fn reached(&mut self, partition: i32, next: Offset) {
+    fn reached(&mut self, topic: &str, partition: i32, next: Offset) {
         // An end of i64::MAX means to wait for more.
-        let range = self.left.get(&partition);
+        let range = self.range(topic, partition);
         if range.is_some_and(|range| range.end != i64::MAX || next.0 >= range.end) {
-            self.finished(partition);
+            self.finished(topic, partition);
         }
     }
 
-    fn finished(&mut self, partition: i32) {
-        self.left.remove(&partition);
+    fn finished(&mut self, topic: &str, partition: i32) {
+        let Some(theirs) = self.left.get_mut(topic) else {
+            return;
+        };
+        if theirs.remove(&partition).is_none() {
+            return;
+        }
+        if theirs.is_empty() {
+            self.left.remove(topic);
+            self.ended.push(topic.to_owned());
+        }
         let mut list = TopicPartitionList::new();
-        list.add_partition(&self.topic, partition);
+        list.add_partition(topic, partition);
         // What comes all the same is passed over.
-        let _ = self.base.pause(&list);
+        let _ = self.client.as_ref().map(|client| client.base.pause(&list));
     }
 
     fn silence(&mut self) -> Result<Step, Error> {
@@ -248,7 +356,13 @@ impl Scan {
     }
 
     /// Connections come back by themselves; what a broker refuses does not.
-    fn trouble(&mut self, code: i32, fatal: bool, message: String) -> Result<Step, Error> {
+    fn trouble(
+        &mut self,
+        code: i32,
+        fatal: bool,
+        message: String,
+        topic: Option<&str>,
+    ) -> Result<Step, Error> {
         // librdkafka looks for the coordinator of a group that nothing is asked of: no right to it is needed.
         if code == RDKafkaErrorCode::GroupAuthorizationFailed as i32 && !fatal {
             return Ok(Step::Nothing);
@@ -262,24 +376,34 @@ impl Scan {
                 self.complaint = Some(message);
                 self.silence()
             }
-            error => Err(error.lacking(|| Right::topic(Operation::Read, &self.topic))),
+            error => {
+                let only = self.left.keys().next().filter(|_| self.left.len() == 1);
+                let error = match topic.or(only.map(String::as_str)) {
+                    Some(topic) => error.lacking(|| Right::topic(Operation::Read, topic)),
+                    None => error,
+                };
+                match topic.filter(|_| !fatal) {
+                    Some(topic) => self.fails(topic, error),
+                    None => Err(error),
+                }
+            }
         }
     }
 }
 
 /// Where reading goes on: of those that are cut at their oldest record.
-fn places(
-    topic: &str,
-    left: &BTreeMap<i32, Range<i64>>,
-    cut: &BTreeSet<i32>,
-) -> KafkaResult<TopicPartitionList> {
-    let mut list = TopicPartitionList::with_capacity(left.len());
-    for (&partition, range) in left {
-        let place = match cut.contains(&partition) {
-            true => Position::Beginning,
-            false => Position::Offset(range.start),
-        };
-        list.add_partition_offset(topic, partition, place)?;
+fn places(left: &Ranges, cut: &BTreeSet<(String, i32)>) -> KafkaResult<TopicPartitionList> {
+    let count = left.values().map(BTreeMap::len).sum();
+    let mut list = TopicPartitionList::with_capacity(count);
+    for (topic, ranges) in left {
+        for (&partition, range) in ranges {
+            let is_cut = !cut.is_empty() && cut.contains(&(topic.clone(), partition));
+            let place = match is_cut {
+                true => Position::Beginning,
+                false => Position::Offset(range.start),
+            };
+            list.add_partition_offset(topic, partition, place)?;
+        }
     }
     Ok(list)
 }

@@ -2,15 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::anyhow;
 
 use super::filter::Whose;
 use super::marks::Marks;
 use super::reach::Reach;
-use crate::kafka::admin::{Admin, Error, Spec};
+use crate::kafka::admin::{Admin, Answers, Committed, Error, Spec};
 use crate::kafka::scan::Scan;
-use crate::topic::TopicPartition;
+use crate::topic::{Offset, TopicPartition};
 
 /// Offsets from the oldest to the end, by partition.
 pub type Log = BTreeMap<i32, Range<i64>>;
@@ -53,8 +55,15 @@ impl Place {
     /// In one line with its remedy.
     pub async fn log(&self, admin: &Admin) -> anyhow::Result<Log> {
         let asked = BTreeSet::from([self.topic.clone()]);
-        let what = format!("read the offsets of topic {}", self.topic);
-        let explain = |error: Error| match error {
+        let found = logs(admin, &asked, self.reach.timeout).await;
+        let log =
+            found.and_then(|mut found| found.remove(&self.topic).unwrap_or(Err(Error::Missing)));
+        log.map_err(|error| self.no_log(&error))
+    }
+
+    /// Why it is not known what is in the topic, and what to do.
+    pub fn no_log(&self, error: &Error) -> anyhow::Error {
+        match error {
             Error::Missing => anyhow!(
                 "topic {} does not exist at {}; correct {} or {}",
                 self.topic,
@@ -62,25 +71,11 @@ impl Place {
                 self.reach.words.topic,
                 self.reach.words.bootstrap
             ),
-            error => self.reach.explain(&what, &error),
-        };
-        let timeout = self.reach.timeout;
-        let found = admin.partitions(&asked, timeout).await.map_err(explain)?;
-        let numbers = found.into_values().next().unwrap_or(Err(Error::Missing));
-        let partitions = self.partitions(numbers.map_err(explain)?);
-        let starts = admin.offsets(&partitions, Spec::Earliest, timeout).await;
-        let ends = admin.offsets(&partitions, Spec::Latest, timeout).await;
-        let (starts, mut ends) = (starts.map_err(explain)?, ends.map_err(explain)?);
-        let mut log = Log::new();
-        for (partition, start) in starts {
-            let end = ends.remove(&partition).unwrap_or(Err(Error::Missing));
-            let (start, end) = (start.map_err(explain)?, end.map_err(explain)?);
-            let unknown = || explain(Error::Later(format!("{partition} has no offsets yet")));
-            let start = start.ok_or_else(unknown)?.0;
-            let end = end.ok_or_else(unknown)?.0;
-            log.insert(partition.partition, start..end.max(start));
+            error => {
+                let what = format!("read the offsets of topic {}", self.topic);
+                self.reach.explain(&what, error)
+            }
         }
-        Ok(log)
     }
 
     /// What was replayed.
@@ -90,10 +85,17 @@ impl Place {
     pub async fn marks(&self, admin: &Admin, log: &Log) -> Result<Noted, Error> {
         let partitions = self.partitions(log.keys().copied());
         let timeout = self.reach.timeout;
-        let committed = match admin.committed(&self.group(), &partitions, timeout).await {
-            Err(Error::NoSuchGroup) => return Ok(self.nothing(log)),
-            committed => committed?,
-        };
+        match admin.committed(&self.group(), &partitions, timeout).await {
+            Err(Error::NoSuchGroup) => Ok(self.nothing(log)),
+            committed => self.noted(log, committed?),
+        }
+    }
+
+    /// What was replayed, by what its group has committed.
+    ///
+    /// # Errors
+    /// If that is not known of a partition.
+    pub fn noted(&self, log: &Log, committed: Answers<Committed>) -> Result<Noted, Error> {
         let mut noted = self.nothing(log);
         for (partition, committed) in committed {
             let committed = committed?;
@@ -143,8 +145,59 @@ impl Place {
 
     /// The topic's partitions of these numbers.
     pub fn partitions(&self, numbers: impl IntoIterator<Item = i32>) -> Vec<TopicPartition> {
-        let topic: std::sync::Arc<str> = self.topic.as_str().into();
+        let topic: Arc<str> = self.topic.as_str().into();
         let partition = |number| TopicPartition::new(topic.clone(), number);
         numbers.into_iter().map(partition).collect()
     }
+}
+
+/// What is in these topics at this moment, in as few questions as for one.
+///
+/// # Errors
+/// If the brokers do not answer. What is wrong with one topic hides no other.
+pub async fn logs(
+    admin: &Admin,
+    topics: &BTreeSet<String>,
+    timeout: Duration,
+) -> Result<BTreeMap<String, Result<Log, Error>>, Error> {
+    let found = admin.partitions(topics, timeout).await?;
+    let mut logs = BTreeMap::new();
+    let mut partitions = Vec::new();
+    for (topic, numbers) in found {
+        let log = numbers.map(|numbers| {
+            let name: Arc<str> = topic.as_str().into();
+            let these = numbers.into_iter();
+            partitions.extend(these.map(|number| TopicPartition::new(name.clone(), number)));
+            Log::new()
+        });
+        logs.insert(topic, log);
+    }
+    let starts = admin.offsets(&partitions, Spec::Earliest, timeout).await?;
+    let mut ends = admin.offsets(&partitions, Spec::Latest, timeout).await?;
+    for (partition, start) in starts {
+        let end = ends.remove(&partition).unwrap_or(Err(Error::Missing));
+        let Some(log) = logs.get_mut(&*partition.topic) else {
+            continue;
+        };
+        match (range(&partition, start, end), log.as_mut()) {
+            (Ok(range), Ok(log)) => {
+                log.insert(partition.partition, range);
+            }
+            (Err(error), Ok(_)) => *log = Err(error),
+            (_, Err(_)) => {}
+        }
+    }
+    Ok(logs)
+}
+
+fn range(
+    partition: &TopicPartition,
+    start: Result<Option<Offset>, Error>,
+    end: Result<Option<Offset>, Error>,
+) -> Result<Range<i64>, Error> {
+    let (start, end) = (start?, end?);
+    let unknown = || Error::Later(format!("{partition} has no offsets yet"));
+    let start = start.ok_or_else(unknown)?.0;
+    let end = end.ok_or_else(unknown)?.0;
+    Ok(start..end.max(start))
 }

@@ -8,6 +8,7 @@ mod named;
 mod purge;
 mod replay;
 mod shared;
+mod together;
 
 use std::collections::BTreeMap;
 use std::process::{Command, Output, Stdio};

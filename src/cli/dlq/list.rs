@@ -1,16 +1,21 @@
 //! `drover dlq list`: how many dead letters, by what.
 
+mod together;
+
 use std::process::ExitCode;
 use std::time::Duration;
 
+use anyhow::anyhow;
 use clap::{ArgGroup, Args};
 use serde_json::{Value, json};
 
 use super::filter::FilterArgs;
 use super::place::{PlaceArgs, dead_letter_topic};
 use super::table::{number, tables};
+use crate::api::KafkaConsumer;
 use crate::cli::brokers::Brokers;
 use crate::cli::cluster::Cluster;
+use crate::cli::connection::ConnectionArgs;
 use crate::cli::fleets::{self, Answer, FleetsArgs};
 use crate::cli::format::Format;
 use crate::cli::progress::Reading;
@@ -73,27 +78,57 @@ pub(super) async fn run(args: ListArgs) -> anyhow::Result<ExitCode> {
 /// Of all that are asked for, each in its place.
 async fn of_many(args: &ListArgs, filter: &Filter) -> anyhow::Result<ExitCode> {
     let cluster = Cluster::connect(&args.place.connection.cluster).await?;
-    let brokers = Brokers::default();
     let connection = args.place.connection.of_many();
     let found = args.fleets.readables(&cluster).await?;
     let none_found = args.fleets.none_found(&cluster.namespace);
-    fleets::tell(args.output, &none_found, found, async |consumer| {
+    let means = Means {
+        cluster: &cluster,
+        brokers: Brokers::default(),
+        connection,
+        place: &args.place,
+        filter,
+    };
+    let (together, batches) = together::batches(&found);
+    let told = fleets::tell(args.output, &none_found, found, async |consumer| {
         if dead_letter_topic(&consumer).is_none() {
             return Ok(Answer {
                 value: json!({ "topic": null }),
                 text: "it has no dead-letter topic (spec.delivery.deadLetter.topic)".to_owned(),
             });
         }
-        let connection = connection.to(&cluster, consumer).await?;
-        let admin = brokers.admin(&connection).await?;
-        let (place, _) = args.place.of(connection)?;
-        let found = look(place, &admin, filter, false).await?;
+        let found = match together.take(&consumer).await {
+            Some(found) => found.map_err(|why| anyhow!(why))?,
+            None => means.alone(consumer).await?,
+        };
         Ok(Answer {
             value: found.value(),
             text: found.text(),
         })
-    })
-    .await
+    });
+    tokio::select! {
+        told = told => told,
+        // Whoever is told waits for it.
+        never = together::ask(&means, batches) => match never {},
+    }
+}
+
+/// How the dead letters of many are found.
+struct Means<'a> {
+    cluster: &'a Cluster,
+    brokers: Brokers,
+    connection: ConnectionArgs,
+    place: &'a PlaceArgs,
+    filter: &'a Filter,
+}
+
+impl Means<'_> {
+    /// Those of one KafkaConsumer, asked for by themselves.
+    async fn alone(&self, consumer: KafkaConsumer) -> anyhow::Result<Found> {
+        let connection = self.connection.to(self.cluster, consumer).await?;
+        let admin = self.brokers.admin(&connection).await?;
+        let (place, _) = self.place.of(connection)?;
+        look(place, &admin, self.filter, false).await
+    }
 }
 
 /// With `alone`, nobody else writes to the terminal.
@@ -107,45 +142,22 @@ async fn look(place: Place, admin: &Admin, filter: &Filter, alone: bool) -> anyh
     });
     let noted = noted.ok();
     let filter = filter.clone();
-    let work = move || count(place, &log, noted.as_ref(), &filter, alone);
+    let work = move || count(place, &log, noted, &filter, alone);
     tokio::task::spawn_blocking(work).await?
 }
 
 fn count(
     place: Place,
     log: &Log,
-    noted: Option<&Noted>,
+    noted: Option<Noted>,
     filter: &Filter,
     alone: bool,
 ) -> anyhow::Result<Found> {
-    let ranges = log
-        .iter()
-        .map(|(&number, range)| (number, filter.within(number, range.clone())));
-    let mut scan = place.scan(&ranges.collect())?;
-    // However often it was replayed.
-    let kind = Kind {
-        filter: filter.clone(),
-        max_replays: u32::MAX,
-        to: None,
-    };
-    let mut histogram = Histogram::default();
-    let (mut replayed, mut foreign) = (0, 0);
-    let ours = Filter {
-        whose: place.fleet.as_ref().map(|fleet| fleet.whose.clone()),
-        ..Filter::default()
-    };
+    let mut scan = place.scan(&within(filter, log))?;
+    let mut counts = Counts::of(&place, noted, filter);
     let mut reading = alone.then(|| Reading::of(&scan));
-    let known = noted.is_some_and(|noted| noted.values().all(Option::is_some));
     loop {
-        let step = scan.step(LOOK, |message| {
-            let letter = Letter::of(message);
-            if filter.matches(&letter) {
-                histogram.add(&letter);
-                foreign += u64::from(ours.is_of_another(&letter));
-                let marks = noted.and_then(|noted| noted.get(&letter.partition)?.as_ref());
-                replayed += u64::from(marks.is_some_and(|marks| marks.has(&kind, &letter)));
-            }
-        });
+        let step = scan.step(LOOK, |message| counts.take(&Letter::of(message)));
         if step.map_err(|error| place.cannot_read(&error))? == Step::End {
             break;
         }
@@ -153,13 +165,72 @@ fn count(
             reading.look(&scan);
         }
     }
-    Ok(Found {
-        filtered: !filter.is_all(),
-        topic: place.topic,
-        histogram,
-        replayed: known.then_some(replayed),
-        foreign,
-    })
+    Ok(counts.found(place.topic))
+}
+
+/// What of a topic is to be read.
+fn within(filter: &Filter, log: &Log) -> Log {
+    let ranges = log.iter();
+    ranges
+        .map(|(&number, range)| (number, filter.within(number, range.clone())))
+        .collect()
+}
+
+/// Dead letters while they are counted.
+struct Counts {
+    filter: Filter,
+    /// Those of the KafkaConsumer, if one is known.
+    ours: Filter,
+    /// However often it was replayed.
+    kind: Kind,
+    noted: Option<Noted>,
+    histogram: Histogram,
+    replayed: u64,
+    foreign: u64,
+}
+
+impl Counts {
+    fn of(place: &Place, noted: Option<Noted>, filter: &Filter) -> Self {
+        Self {
+            filter: filter.clone(),
+            ours: Filter {
+                whose: place.fleet.as_ref().map(|fleet| fleet.whose.clone()),
+                ..Filter::default()
+            },
+            kind: Kind {
+                filter: filter.clone(),
+                max_replays: u32::MAX,
+                to: None,
+            },
+            noted,
+            histogram: Histogram::default(),
+            replayed: 0,
+            foreign: 0,
+        }
+    }
+
+    fn take(&mut self, letter: &Letter<'_>) {
+        if !self.filter.matches(letter) {
+            return;
+        }
+        self.histogram.add(letter);
+        self.foreign += u64::from(self.ours.is_of_another(letter));
+        let noted = self.noted.as_ref();
+        let marks = noted.and_then(|noted| noted.get(&letter.partition)?.as_ref());
+        self.replayed += u64::from(marks.is_some_and(|marks| marks.has(&self.kind, letter)));
+    }
+
+    fn found(self, topic: String) -> Found {
+        let noted = self.noted.as_ref();
+        let known = noted.is_some_and(|noted| noted.values().all(Option::is_some));
+        Found {
+            filtered: !self.filter.is_all(),
+            topic,
+            histogram: self.histogram,
+            replayed: known.then_some(self.replayed),
+            foreign: self.foreign,
+        }
+    }
 }
 
 impl Found {

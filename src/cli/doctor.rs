@@ -5,10 +5,13 @@
 
 mod beside;
 mod chain;
+mod handler;
 mod installed;
 mod kafka;
 
+use std::io::{self, IsTerminal};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Args;
 use serde_json::json;
@@ -18,6 +21,7 @@ use super::cluster::{Cluster, ClusterArgs};
 use super::connection::ConnectionArgs;
 use super::fleets::FleetsArgs;
 use super::format::Format;
+use super::progress::{self, Progress};
 use super::{leadership, output};
 use crate::api::Span;
 use crate::clock;
@@ -66,8 +70,13 @@ pub async fn run(args: DoctorArgs) -> anyhow::Result<ExitCode> {
     let mut chain = Chain::new(everywhere);
     let rights_in = (!everywhere).then_some(cluster.namespace.as_str());
     let controller_in = args.controller_namespace.as_deref();
+    let shown = io::stderr().is_terminal();
+    let mut line = Progress::new(shown, None);
+    let mut looks_at = |what: &str| line.say(&format!("looking at {what}"), Duration::ZERO);
+    looks_at("the cluster");
     let goes_on = installed::look(&cluster, rights_in, controller_in, &mut chain).await;
     if goes_on {
+        looks_at("KafkaConsumers");
         let consumers = match &args.name {
             Some(name) => cluster.consumer(name).await.map(|found| vec![found]),
             None => args.fleets.list(&cluster).await,
@@ -110,11 +119,15 @@ pub async fn run(args: DoctorArgs) -> anyhow::Result<ExitCode> {
                     match connection.secrets(&cluster, consumer).await {
                         Ok(security) => {
                             let connection = connection.of(Some(consumer.clone()), security)?;
+                            drop(progress::aside());
                             let connection = connection.said_where();
+                            looks_at("Kafka");
                             kafka::look(&connection, consumer, &mut chain).await;
                         }
                         Err(error) => chain.wrong("credentials for Kafka", &format!("{error:#}")),
                     }
+                    looks_at("the handler");
+                    handler::look(&cluster, consumer, &mut chain).await;
                 }
             }
         }

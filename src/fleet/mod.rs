@@ -23,6 +23,7 @@ mod schedule;
 mod schema;
 mod secrets;
 mod security;
+pub mod service;
 mod skips;
 mod template;
 mod timing;

@@ -5,6 +5,8 @@ use std::net::TcpListener;
 
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::api::coordination::v1::Lease;
+use k8s_openapi::api::core::v1::Service;
+use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
 use kube::Api;
@@ -96,6 +98,79 @@ async fn the_doctor_names_what_is_wrong_first() {
     }
     let away = look(&["orders", "--bootstrap", "127.0.0.1:1", "--timeout", "1s"]);
     assert_eq!(away["first"]["what"], "Kafka from here", "{away}");
+}
+
+#[tokio::test]
+async fn the_doctor_looks_whether_the_service_of_a_handler_is_there_with_its_port_and_a_ready_pod()
+{
+    let stage = Stage::new().await;
+    stage.create("orders", |_| {}).await;
+    stage
+        .create("hooks", |document| {
+            document["spec"]["handler"]["http"]["url"] = json!("https://hooks.example.com/kafka");
+        })
+        .await;
+    let look = |name: &str| {
+        let away = ["--bootstrap", "127.0.0.1:1", "--timeout", "1s"];
+        let output = stage
+            .drover(&[&["doctor", name, "-o", "json"], &away[..]].concat())
+            .output()
+            .unwrap();
+        let json: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let findings = json["findings"].as_array().unwrap().iter();
+        let mut handlers =
+            findings.filter(|it| it["what"].as_str().unwrap().starts_with("handler "));
+        let found = handlers.next().unwrap();
+        assert_eq!(handlers.next(), None, "{json}");
+        let text = |name: &str| found[name].as_str().unwrap().to_owned();
+        (text("what"), text("state"), text("says"))
+    };
+    let is = |(what, state, says): (String, String, String), as_it_is: &str, words: &str| {
+        let whole = format!("handler Service {}/users", stage.namespace);
+        assert_eq!((what, state.as_str()), (whole, as_it_is), "{says}");
+        assert!(says.contains(words), "{words}: {says}");
+    };
+    is(look("orders"), "Wrong", "it does not exist; create it");
+
+    let services: Api<Service> = Api::namespaced(stage.client.clone(), &stage.namespace);
+    let params = PostParams::default();
+    let service = |port: u16| {
+        serde_json::from_value::<Service>(json!({
+            "metadata": { "name": "users" },
+            "spec": { "selector": { "app": "users" }, "ports": [{ "port": port }] },
+        }))
+        .unwrap()
+    };
+    services.create(&params, &service(3000)).await.unwrap();
+    is(look("orders"), "Wrong", "it has no port 80, but 3000");
+    services.delete("users", &Default::default()).await.unwrap();
+    services.create(&params, &service(80)).await.unwrap();
+    is(look("orders"), "Wrong", "-l app=users");
+
+    let slices: Api<EndpointSlice> = Api::namespaced(stage.client.clone(), &stage.namespace);
+    let slice = |name: &str, ready: bool| {
+        serde_json::from_value::<EndpointSlice>(json!({
+            "metadata": { "name": name, "labels": { "kubernetes.io/service-name": "users" } },
+            "addressType": "IPv4", "ports": [{ "port": 3000 }],
+            "endpoints": [{ "addresses": ["10.0.0.7"], "conditions": { "ready": ready } }],
+        }))
+        .unwrap()
+    };
+    slices.create(&params, &slice("a", false)).await.unwrap();
+    is(
+        look("orders"),
+        "Wrong",
+        "no pod behind it is ready, 1 is not",
+    );
+    slices.create(&params, &slice("b", true)).await.unwrap();
+    is(look("orders"), "Well", "1 pod is ready");
+
+    let (what, state, says) = look("hooks");
+    assert_eq!(
+        (what.as_str(), state.as_str()),
+        ("handler hooks.example.com", "Unknown")
+    );
+    assert!(says.starts_with("not checked: "), "{says}");
 }
 
 /// What a move to Drover may leave: no KEDA is installed here, and that is well.

@@ -155,6 +155,11 @@ impl<'a> Mover<'a> {
         self.report.came_to_the_end = false;
     }
 
+    /// So many offsets are left to read.
+    pub fn expects(&mut self, left: u64) {
+        self.onlooker.expects(self.report.moved + left);
+    }
+
     /// So many offsets were gone before they were read.
     pub fn passed_over(&mut self, deleted: u64) {
         self.report.deleted += deleted;

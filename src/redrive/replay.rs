@@ -49,6 +49,9 @@ pub struct Fenced(pub(super) String);
 
 /// Who is told how far it has come.
 pub trait Onlooker {
+    /// So many are moved in the end, where all that is there is meant and moves. Before the first one, and anew where it
+    /// begins again.
+    fn expects(&mut self, _count: u64) {}
     /// So many were moved and committed, so long after it began. Often.
     fn moved(&mut self, count: u64, elapsed: Duration);
     /// No more will be moved.
@@ -124,11 +127,15 @@ impl Replay {
         })
     }
 
-    /// Counts what would be moved. Blocking.
+    /// Counts what would be moved. Blocking. `look` is called after each step.
     ///
     /// # Errors
     /// In one line with its remedy.
-    pub fn rehearse(&self, stop: &AtomicBool) -> anyhow::Result<Report> {
+    pub fn rehearse(
+        &self,
+        look: &mut dyn FnMut(&Scan),
+        stop: &AtomicBool,
+    ) -> anyhow::Result<Report> {
         let noted = self.marks(self.wishes.again)?;
         let mut report = self.report(None);
         report.passed = self.passed(&noted);
@@ -152,6 +159,7 @@ impl Replay {
             if step.map_err(|error| self.place.cannot_read(&error))? == Step::End {
                 return Ok(report);
             }
+            look(&scan);
         }
     }
 
@@ -201,6 +209,7 @@ impl Replay {
     /// Moves one after the other, until all are, it was stopped, or too many come back.
     fn moved(&self, mover: &mut Mover<'_>, stop: &AtomicBool) -> Result<(), Halt> {
         let mut scan = self.place.scan(&mover.left_to_read())?;
+        mover.expects(scan.left());
         let moved = self.each_moved(mover, &mut scan, stop);
         mover.passed_over(scan.deleted());
         moved

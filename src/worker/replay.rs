@@ -117,7 +117,7 @@ async fn replay(
             next: TOLD_EVERY,
         };
         match dry_run {
-            true => replay.rehearse(&stopping),
+            true => replay.rehearse(&mut |_| {}, &stopping),
             false => replay.perform(&mut logged, &stopping),
         }
     });

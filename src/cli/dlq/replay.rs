@@ -16,8 +16,9 @@ use super::told;
 use crate::api::{KafkaConsumer, Span};
 use crate::cli::format::Format;
 use crate::cli::produce::positive;
-use crate::cli::progress::Progress;
+use crate::cli::progress::{Progress, Reading};
 use crate::clock;
+use crate::kafka::scan::Scan;
 use crate::redrive::marks::Kind;
 use crate::redrive::replay::{Onlooker, Replay, Wishes, id};
 
@@ -72,6 +73,7 @@ pub(super) async fn run(args: ReplayArgs) -> anyhow::Result<ExitCode> {
         false => args.place.resolve_to_change().await?,
     };
     let mut filter = args.filter.filter(clock::now())?;
+    let all = filter.is_all();
     filter.whose = place.fleet.as_ref().map(|fleet| fleet.whose.clone());
     let kind = Kind {
         filter,
@@ -91,9 +93,15 @@ pub(super) async fn run(args: ReplayArgs) -> anyhow::Result<ExitCode> {
     let replay = Replay::prepare(place, kind, wishes).await?;
     let report = super::blocking(move |stop| {
         if dry_run {
-            replay.rehearse(stop)
+            let mut reading = None;
+            let mut look =
+                |scan: &Scan| reading.get_or_insert_with(|| Reading::of(scan)).look(scan);
+            replay.rehearse(&mut look, stop)
         } else {
-            let mut shown = Shown(Progress::new(io::stderr().is_terminal(), None));
+            let mut shown = Shown {
+                progress: Progress::new(io::stderr().is_terminal(), None),
+                all,
+            };
             replay.perform(&mut shown, stop)
         }
     })
@@ -104,17 +112,27 @@ pub(super) async fn run(args: ReplayArgs) -> anyhow::Result<ExitCode> {
 }
 
 /// Progress on a terminal.
-struct Shown(Progress);
+struct Shown {
+    progress: Progress,
+    /// Without a filter all that is left is moved; with one nobody knows before how much.
+    all: bool,
+}
 
 impl Onlooker for Shown {
+    fn expects(&mut self, count: u64) {
+        if self.all {
+            self.progress.expect(count);
+        }
+    }
+
     fn moved(&mut self, count: u64, elapsed: Duration) {
-        if self.0.is_due(elapsed) {
-            self.0.show(count, elapsed);
+        if self.progress.is_due(elapsed) {
+            self.progress.show(count, elapsed);
         }
     }
 
     fn done(&mut self) {
-        self.0.clear();
+        self.progress.clear();
     }
 }
 

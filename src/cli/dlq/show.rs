@@ -81,20 +81,26 @@ pub(super) async fn run(args: ShowArgs) -> anyhow::Result<ExitCode> {
         let log = place.log(&admin).await?;
         tokio::task::spawn_blocking(move || read(&place, &log, &filter, limit)).await?
     });
-    let found = found.await?;
-    let shown: Vec<Value> = found
+    let Found { letters, more } = found.await?;
+    let shown: Vec<Value> = letters
         .iter()
         .map(|letter| value(letter, args.payload, opener.as_ref()))
         .collect();
     args.output.print(
-        || json!({ "topic": topic, "letters": shown }),
+        || json!({ "topic": topic, "letters": shown, "more": more }),
         || match shown.as_slice() {
             [] => format!("No {such}dead letters in {topic}."),
-            shown => shown
-                .iter()
-                .map(|letter| text(&topic, letter))
-                .collect::<Vec<_>>()
-                .join("\n"),
+            shown => {
+                let texts = shown.iter().map(|letter| text(&topic, letter));
+                let mut texts: Vec<String> = texts.collect();
+                if more {
+                    texts.push(format!(
+                        "There are more {such}dead letters in {topic} than these {}: --limit shows more, drover dlq list counts them.\n",
+                        shown.len()
+                    ));
+                }
+                texts.join("\n")
+            }
         },
     )?;
     Ok(ExitCode::SUCCESS)
@@ -138,19 +144,22 @@ fn keyring(args: &ShowArgs, consumer: Option<&KafkaConsumer>) -> anyhow::Result<
     }
 }
 
-fn read(
-    place: &Place,
-    log: &Log,
-    filter: &Filter,
-    limit: usize,
-) -> anyhow::Result<Vec<Letter<'static>>> {
+/// What was found.
+struct Found {
+    letters: Vec<Letter<'static>>,
+    /// There are others that were meant, beyond the limit.
+    more: bool,
+}
+
+fn read(place: &Place, log: &Log, filter: &Filter, limit: usize) -> anyhow::Result<Found> {
     let ranges = log
         .iter()
         .map(|(&number, range)| (number, filter.within(number, range.clone())));
     let mut scan = place.scan(&ranges.collect())?;
     let mut found = Vec::new();
     let mut reading = Reading::of(&scan);
-    while found.len() < limit {
+    // One more than is shown tells whether there are more.
+    while found.len() <= limit {
         let step = scan.step(LOOK, |message| {
             let letter = Letter::of(message);
             if filter.matches(&letter) {
@@ -162,8 +171,13 @@ fn read(
         }
         reading.look(&scan);
     }
+    let more = found.len() > limit;
+    found.truncate(limit);
     found.sort_by_key(|letter| (letter.partition, letter.offset));
-    Ok(found)
+    Ok(Found {
+        letters: found,
+        more,
+    })
 }
 
 fn value(letter: &Letter<'_>, payload: bool, opener: Option<&Opener>) -> Value {

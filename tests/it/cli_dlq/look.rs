@@ -107,12 +107,39 @@ fn on_a_terminal_it_is_shown_how_far_the_reading_of_a_long_topic_has_come() {
     for (verb, end) in [
         ("list", "5 dead letters in dead"),
         ("show", "dead[0] offset 4"),
+        (
+            "replay --dry-run --to there",
+            "5 dead letters of dead would be replayed",
+        ),
     ] {
-        let arguments = ["dlq", verb, "--topic", "dead", "--bootstrap", &servers];
+        let verb: Vec<&str> = verb.split(' ').collect();
+        let place = ["--topic", "dead", "--bootstrap", &servers];
+        let arguments = [&["dlq"], &verb[..], &place].concat();
         let mut terminal = Terminal::start(&arguments, Path::new("/nonexistent"), (80, 60));
         terminal.wait_for("how far it is", |screen| screen.contains(" of 5 records, "));
         let screen = terminal.wait_for("what was found", |screen| screen.contains(end));
         assert!(!screen.contains("of 5 records"), "{screen}");
         assert_eq!(terminal.ended(), Some(0));
+    }
+}
+
+#[test]
+fn who_is_shown_some_is_told_that_there_are_more() {
+    let mock = mock(&[("dead", 1)]);
+    let servers = mock.bootstrap_servers();
+    produce(&servers, "dead", &[0], 20);
+    for (limit, shown, more) in [("10", 10, true), ("19", 19, true), ("20", 20, false)] {
+        let show = || {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_drover"));
+            let place = ["--topic", "dead", "--bootstrap", &servers];
+            command.args(["dlq", "show", "--limit", limit]).args(place);
+            command
+        };
+        let json = told(&mut show());
+        assert_eq!(json["letters"].as_array().unwrap().len(), shown, "{json}");
+        assert_eq!(json["more"], more, "{json}");
+        let text = said(&mut show());
+        let words = format!("more dead letters in dead than these {shown}: --limit shows more");
+        assert_eq!(text.contains(&words), more, "{text}");
     }
 }

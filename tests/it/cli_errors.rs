@@ -2,11 +2,13 @@
 //! one line with a remedy, exit code 2, nothing on standard output, and never a secret.
 
 mod acls;
+mod asked;
 mod brokers;
 mod clusters;
 mod empty;
 mod refused;
 mod rights;
+mod silent;
 mod wide;
 
 use std::io::{Read as _, Write as _};

@@ -1,6 +1,9 @@
 //! `drover dlq purge`: what is deleted, and only if told to.
 
+use std::path::Path;
+
 use super::{Stage, failed, told};
+use crate::cli_top::terminal::Terminal;
 
 #[tokio::test]
 async fn purge_deletes_up_to_an_offset_and_never_without_being_told_to() {
@@ -52,4 +55,39 @@ async fn after_replays_with_a_filter_it_is_said_why_nothing_is_deleted() {
     stage.write(6, 1, "Rejected");
     let nothing = told(&mut stage.dlq("purge", &replayed));
     assert_eq!(nothing["why"], "what replays have passed is gone already");
+}
+
+/// Ctrl-D ends the answer before its line.
+#[tokio::test]
+async fn in_a_terminal_purge_asks_and_only_the_topics_name_is_a_yes() {
+    let stage = Stage::of("dlq-purge-asks", 1).await;
+    stage.write(0, 3, "Rejected");
+    let place = ["--topic", &stage.dlq, "--bootstrap", stage.servers];
+    let arguments = [&["dlq", "purge", "--all"], &place[..]].concat();
+    let asked = || {
+        let mut terminal = Terminal::start(&arguments, Path::new("/nonexistent"), (120, 20));
+        let screen = terminal.wait_for("its question", |screen| screen.contains("to go on: "));
+        assert!(screen.contains("[0]: 3 offsets below 3"), "{screen}");
+        terminal
+    };
+    let half = &stage.dlq[..stage.dlq.len() - 1];
+    for answer in ["\n", "y\n", "yes\n", &format!("{half}\n"), "\u{4}"] {
+        let mut terminal = asked();
+        terminal.press(answer);
+        terminal.wait_for("that it did not", |screen| {
+            screen.contains("nothing was deleted")
+        });
+        assert_eq!(terminal.ended(), Some(2), "{answer:?}");
+    }
+    let mut ended = asked();
+    ended.signal("TERM");
+    assert_ne!(ended.ended(), Some(0));
+    assert_eq!(stage.read(&stage.dlq).len(), 3);
+    let mut yes = asked();
+    yes.press(&format!("{}\n", stage.dlq));
+    yes.wait_for("that it did", |screen| {
+        screen.contains("3 offsets deleted from")
+    });
+    assert_eq!(yes.ended(), Some(0));
+    assert!(stage.read(&stage.dlq).is_empty());
 }

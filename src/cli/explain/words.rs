@@ -197,8 +197,9 @@ pub(super) fn next(consumer: &KafkaConsumer, now: Timestamp) -> String {
     }
     if consumer.spec.paused {
         return format!(
-            "not while it is paused; drover resume {} ends that",
-            consumer.name_any()
+            "not while it is paused; drover resume {} -n {} ends that",
+            consumer.name_any(),
+            consumer.namespace().unwrap_or_default()
         );
     }
     match consumer.spec.scaling.mode {
@@ -309,7 +310,9 @@ mod tests {
     fn when_it_may_act_follows_from_what_holds_it() {
         let now: Timestamp = "2026-11-01T00:00:00Z".parse().unwrap();
         let of = |change: fn(&mut Value)| next(&consumer(change), now);
-        assert!(of(|d| d["spec"]["paused"] = json!(true)).contains("drover resume orders"));
+        assert!(
+            of(|d| d["spec"]["paused"] = json!(true)).contains("drover resume orders -n shop ends")
+        );
         assert!(of(|d| d["spec"]["scaling"]["mode"] = json!("Manual")).contains("spec.replicas"));
         assert!(of(|d| d["spec"]["scaling"]["mode"] = json!("Recommend")).contains("never"));
         let unreachable = |d: &mut Value| {

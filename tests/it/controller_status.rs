@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use crate::lag_admin::{commit, produce};
 use crate::support::consumers::with;
 use crate::support::operator::{Operator, wait_for};
 
@@ -36,4 +37,23 @@ async fn the_last_reasons_of_fleets_that_come_to_rest_are_told() {
         })
         .await;
     }
+}
+
+/// As after the log was cut, or restored from an older state with the offsets of now.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_commit_beyond_the_end_is_told_of_a_fleet_at_zero_until_it_is_set_right() {
+    let operator = Operator::start(&["events"]).await;
+    let servers = operator.kafka.bootstrap_servers();
+    let group = format!("{}.fleet", operator.namespace);
+    produce(&servers, "events", &[0], 5);
+    commit(&servers, &group, "events", &[(0, 10, "")]);
+    operator.create("fleet", operator.spec("events")).await;
+    let told = operator
+        .condition("fleet", "Ready", "False", "OffsetBeyondEnd")
+        .await;
+    let so = "the committed offset 10 of events[0] lies beyond its end 5";
+    assert!(told.message.contains(so), "{}", told.message);
+
+    commit(&servers, &group, "events", &[(0, 5, "")]);
+    operator.condition("fleet", "Ready", "True", "Idle").await;
 }

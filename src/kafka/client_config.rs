@@ -66,7 +66,8 @@ pub fn consumer(connection: &Connection<'_>, membership: &Membership<'_>) -> Cli
     // Java's choice: a record whose bytes changed on their way or on a disk is not handled.
     config.set("check.crcs", "true");
     user_properties(&mut config, connection.properties, Client::Consumer);
-    bound_fetches(&mut config, membership.prefetch_bytes);
+    bound_fetches(&mut config, membership.prefetch_bytes / 8);
+    bound_partitions(&mut config, membership.prefetch_bytes);
 
     config.set("bootstrap.servers", connection.bootstrap_servers);
     connection.security.apply(&mut config);
@@ -109,18 +110,9 @@ pub fn consumer(connection: &Connection<'_>, membership: &Membership<'_>) -> Cli
 }
 
 /// One answer of a broker is in memory as a whole, beside what is queued, and may have 50 MiB by
-/// default: kept to an eighth of `prefetch` bytes, or to a mebibyte if that is more. A record that is larger comes all
-/// the same.
-///
-/// What is compressed is counted as it comes, and inflates all at once to a hundred times as much where records repeat
-/// themselves: so each partition brings a part of `prefetch` only, which in-cluster brokers answer with in a millisecond.
-fn bound_fetches(config: &mut ClientConfig, prefetch: u64) {
-    // Two names of one property.
-    let names = ["fetch.message.max.bytes", "max.partition.fetch.bytes"];
-    if names.iter().all(|name| config.get(name).is_none()) {
-        let bytes = (prefetch / 256).clamp(SMALLEST_FETCH, 1 << 20);
-        config.set("fetch.message.max.bytes", bytes.to_string());
-    }
+/// default: kept to `most` bytes, or to a mebibyte if that is more, unless the user has chosen. A record
+/// that is larger comes all the same.
+fn bound_fetches(config: &mut ClientConfig, most: u64) {
     if config.get("fetch.max.bytes").is_some() {
         return;
     }
@@ -128,8 +120,20 @@ fn bound_fetches(config: &mut ClientConfig, prefetch: u64) {
     let largest = config
         .get("message.max.bytes")
         .and_then(|largest| largest.parse().ok());
-    let bytes = (prefetch / 8).max(1 << 20).max(largest.unwrap_or(0));
+    let bytes = most.max(1 << 20).max(largest.unwrap_or(0));
     config.set("fetch.max.bytes", bytes.to_string());
+}
+
+/// What is compressed is counted as it comes, and inflates all at once, to a hundred times as much where records repeat
+/// themselves: so a partition brings a small part of `prefetch` bytes with an answer, which brokers of the same network
+/// give within a millisecond. A record that is larger comes all the same.
+fn bound_partitions(config: &mut ClientConfig, prefetch: u64) {
+    // Two names of one property.
+    let names = ["fetch.message.max.bytes", "max.partition.fetch.bytes"];
+    if names.iter().all(|name| config.get(name).is_none()) {
+        let bytes = (prefetch / 256).clamp(SMALLEST_FETCH, 1 << 20);
+        config.set("fetch.message.max.bytes", bytes.to_string());
+    }
 }
 
 /// A producer for dead letters: acknowledged by all replicas, in order, within `timeout`.

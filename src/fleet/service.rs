@@ -1,6 +1,6 @@
 //! The Service that a URL names, as the names of a cluster are made.
 
-use std::net::IpAddr;
+use core::net::IpAddr;
 
 /// A Service of the cluster.
 #[derive(Debug, PartialEq, Eq)]

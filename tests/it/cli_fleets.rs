@@ -263,7 +263,15 @@ async fn the_image_of_workers_is_drovers_whatever_runs_beside_it() {
         std::fs::write(&file, document.to_string()).unwrap();
         let render = ["render", file.to_str().unwrap(), "--worker-image", &image];
         let text = said(&mut drover(Path::new("/nonexistent"), &render));
-        let mut rendered = drover::yaml::documents(&text).remove(2).value.unwrap();
+        let mut documents = drover::yaml::documents(&text).into_iter();
+        let mut rendered = documents
+            .find_map(|document| {
+                document
+                    .value
+                    .ok()
+                    .filter(|value| value["kind"] == "Deployment")
+            })
+            .unwrap();
         // Its owner is only a file.
         let metadata = rendered["metadata"].as_object_mut().unwrap();
         metadata.remove("ownerReferences");

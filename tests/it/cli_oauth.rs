@@ -49,7 +49,8 @@ async fn records_are_produced_and_dead_letters_read_replayed_and_purged_with_tok
     let made = format!("{topic}-made");
     let create = ["produce", "--topic", &made, "--create", "--partitions", "1"];
     told(&server, &[&create[..], &["hello"]].concat());
-    assert_eq!(server.granted(), 2, "one for the producer, one to create");
+    let why = "one for the producer, one to see that there is no such topic, one to create";
+    assert_eq!(server.granted(), 3, "{why}");
 
     let dlq = secured().broker.create_topic("cli-token-dlq", 1).await;
     let producer: BaseProducer = ClientConfig::new()

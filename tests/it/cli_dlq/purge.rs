@@ -66,7 +66,7 @@ async fn in_a_terminal_purge_asks_and_only_the_topics_name_is_a_yes() {
     let arguments = [&["dlq", "purge", "--all"], &place[..]].concat();
     let asked = || {
         let mut terminal = Terminal::start(&arguments, Path::new("/nonexistent"), (120, 20));
-        let screen = terminal.wait_for("its question", |screen| screen.contains("to go on: "));
+        let screen = terminal.wait_for("its question", |screen| screen.contains("to go on:"));
         assert!(screen.contains("[0]: 3 offsets below 3"), "{screen}");
         terminal
     };

@@ -33,7 +33,7 @@ fn a_skip_is_asked_for_and_only_the_offset_is_a_yes() {
     let asked = || {
         let mut terminal = Terminal::start(&arguments, &kubeconfig, (160, 20));
         let screen = terminal.wait_for("its question", |screen| {
-            screen.contains("Write the offset to go on: ")
+            screen.contains("Write the offset to go on:")
         });
         assert!(
             screen.contains("user_events[0] offset 1, written"),

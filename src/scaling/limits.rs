@@ -78,9 +78,20 @@ pub(super) fn bounds(policy: &Policy, state: &State, reading: &Reading<'_>) -> B
 fn standing(policy: &Policy, state: &State, reading: &Reading<'_>) -> Standing {
     let reaction = state.orders.start_up(policy) + state.orders.rebalance(policy);
     let lead = Duration::try_from_secs_f64(reaction).unwrap_or_default();
+    // That its own pods were ready sooner than pods were thought to be ends no peak that has been ordered for.
+    let lead = lead.max(state.lead);
     let mut standing = policy.schedule.at(reading.now, lead);
     standing.floor = standing.floor.filter(|peak| peak.min > policy.min);
     standing
+}
+
+/// Keeps in mind how long before its peak the floor was raised, until that begins.
+pub(super) fn keep_lead(state: &mut State, reading: &Reading<'_>, bounds: &Bounds) {
+    let ahead = bounds.standing.floor.as_ref();
+    let begins = ahead.and_then(|floor| floor.begins.as_ref());
+    let left = begins.map(|begins| seconds(reading.now, begins.timestamp()));
+    let left = left.and_then(|left| Duration::try_from_secs_f64(left).ok());
+    state.lead = left.map_or(Duration::ZERO, |left| left.max(state.lead));
 }
 
 /// Keeps the number inside of what is allowed, and says which limit held it.

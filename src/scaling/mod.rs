@@ -180,6 +180,7 @@ pub fn step(
     calm::observe(&mut state, &reading);
 
     let bounds = limits::bounds(policy, &state, &reading);
+    limits::keep_lead(&mut state, &reading, &bounds);
     let needs = target::needs(policy, &state, &reading, &bounds);
 
     let plan = target::propose(policy, &mut state, &reading, &bounds, &needs);

@@ -72,6 +72,8 @@ pub struct State {
     pub(super) calm: Option<Calm>,
     /// Pod-seconds that were not needed.
     pub(super) surplus: Surplus,
+    /// How long before a peak its pods were ordered, until it begins.
+    pub(super) lead: Duration,
     /// What the last step wanted.
     pub(super) wanted: Option<u32>,
     /// Since when the oldest record waited that was there before the first sample, as told by whoever knew.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{at, known, labels, last, policy, rest, sample};
-use crate::scaling::{Days, Peak, Policy, Schedule, Watch, step};
+use crate::scaling::{Days, Peak, Policy, Schedule, State, Watch, step};
 
 /// A peak of `pods` that begins `begins` seconds after the first sample and lasts as many.
 fn peak(begins: f64, lasts: f64, pods: u32) -> Schedule {
@@ -42,6 +42,29 @@ fn a_fleet_at_zero_has_its_pods_when_a_peak_begins_and_goes_back_after_it() {
     };
     assert!((90..98).contains(&raised), "{changes:?}");
     assert!((400..500).contains(&lowered), "{changes:?}");
+}
+
+#[test]
+fn a_peak_that_pods_were_ordered_for_is_waited_for_though_they_were_ready_sooner_than_thought() {
+    let policy = Policy {
+        schedule: peak(100.0, 300.0, 5),
+        idle_to_zero: Some(Duration::from_secs(1)),
+        ..policy()
+    };
+    let (mut state, mut size) = (State::resume(None, Some(Duration::from_secs(30))), 0);
+    let mut sizes = Vec::new();
+    for second in 0..200 {
+        let time = f64::from(second);
+        let (next, decision) = step(&policy, state, &sample(time, 1000, 1000, size), at(time));
+        state = next;
+        if decision.replicas != size {
+            size = decision.replicas;
+            sizes.push(size);
+            // They were there at once.
+            state.orders = known().orders;
+        }
+    }
+    assert_eq!(sizes, [5]);
 }
 
 #[test]

@@ -5,7 +5,7 @@
 
 use std::process::exit;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use std::{fs, io};
 
 use futures::FutureExt as _;
@@ -13,6 +13,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
+
+use crate::clock::Monotonic;
 
 /// The exit status after a second signal, as shells give it for SIGTERM.
 const TERMINATED: i32 = 128 + 15;
@@ -28,11 +30,11 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Waits until the first process listens for SIGTERM, or cannot be asked, or some seconds have passed.
 pub fn wait_until_heard() {
-    let begun = Instant::now();
-    while begun.elapsed() < PATIENCE
+    let clock = Monotonic::start();
+    while clock.elapsed() < PATIENCE
         && fs::read_to_string(FIRST_PROCESS).is_ok_and(|status| !hears_sigterm(&status))
     {
-        thread::sleep(LOOK);
+        thread::park_timeout(LOOK);
     }
 }
 

@@ -51,7 +51,7 @@ fn a_peak_that_pods_were_ordered_for_is_waited_for_though_they_were_ready_sooner
         idle_to_zero: Some(Duration::from_secs(1)),
         ..policy()
     };
-    let (mut state, mut size) = (State::resume(None, Some(Duration::from_secs(30))), 0);
+    let (mut state, mut size) = (State::resume(Some(195.0), Some(Duration::from_secs(8))), 0);
     let mut sizes = Vec::new();
     for second in 0..200 {
         let time = f64::from(second);

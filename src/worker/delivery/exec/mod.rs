@@ -297,7 +297,7 @@ async fn exchange(
     });
     let mut watched = pin!(async {
         if let Some(beginning) = beginning {
-            beginning.is_over().await;
+            beginning.over().await;
             start.set(Start::Over(Instant::now()));
         }
         pending::<()>().await;

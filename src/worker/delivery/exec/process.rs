@@ -222,7 +222,7 @@ impl Process {
 
 impl Beginning {
     /// Waits until the process has read something of its line.
-    pub async fn is_over(self) {
+    pub async fn over(self) {
         loop {
             sleep(LOOK).await;
             if ioctl_fionread(&self.input).is_ok_and(|left| left < self.given.get()) {

@@ -77,7 +77,7 @@ pub fn commit(servers: &str, group: &str, topic: &str, commits: &[(i32, i64, &st
         let loads = RDKafkaErrorCode::CoordinatorLoadInProgress;
         assert_eq!(error.rdkafka_error_code(), Some(loads), "{error}");
         assert!(began.elapsed() < DEADLINE, "{error}");
-        std::thread::sleep(Duration::from_millis(100));
+        std::thread::park_timeout(Duration::from_millis(100));
     }
 }
 

@@ -335,7 +335,11 @@ impl Storm {
     /// One worker is frozen until all that it held is someone else's, and for `at_least` so long.
     pub fn freeze(&mut self, at_least: Duration) {
         self.count("freezes");
-        let held = self.fleet.held();
+        // With an eager assignor nobody holds anything while partitions are shared out.
+        let held = eventually("somebody to hold a partition", || {
+            let held = self.fleet.held();
+            (!held.is_empty()).then_some(held)
+        });
         let holders: Vec<_> = held.values().copied().collect();
         let pod = *self.chance.one_of(&holders);
         let its_own: Vec<_> = held

@@ -163,7 +163,7 @@ impl Loop {
         if self.takeover.take().is_none() {
             return;
         }
-        if self.health.beginning(None) {
+        if self.health.beginning(None) && known {
             info!(
                 asked = takeover.asked,
                 "Kafka says again where the group stands"

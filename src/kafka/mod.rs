@@ -4,6 +4,7 @@
 //! Knows nothing of engines, fleets or handlers. The only edge that speaks Kafka's protocol.
 
 pub mod admin;
+mod at_exit;
 mod authorities;
 mod by_hand;
 pub mod client_config;
@@ -23,6 +24,7 @@ pub mod tails;
 pub mod topic_change;
 pub mod topics;
 
+pub use at_exit::leave_openssl_as_it_is;
 pub use by_hand::handshake::Handshake;
 pub use by_hand::static_member;
 pub use native::{

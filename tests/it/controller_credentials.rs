@@ -144,7 +144,7 @@ async fn the_command_line_logs_in_as_the_fleet_does() {
         String::from_utf8_lossy(&lag.stdout),
         String::from_utf8_lossy(&lag.stderr),
     );
-    assert!(lag.status.success(), "{error}");
+    assert!(lag.status.success(), "{}: {said}{error}", lag.status);
     assert!(said.contains("0 records wait"), "{said}");
 }
 

@@ -47,7 +47,7 @@ impl Contender {
             Self::Drover => "Drover, which is told the promise and measures the rest",
             Self::KedaLag => "KEDA on lag, its defaults: ten records for each pod",
             Self::KedaLagTuned => {
-                "KEDA on lag, tuned for a promise of a minute: 2 s of a pod's work for each pod"
+                "KEDA on lag, tuned for a promise of a minute: 3 s of a pod's work for each pod"
             }
             Self::KedaRate => "KEDA on arrivals at 80 % of a pod and on lag of half the promise",
             Self::KedaRateTuned => {
@@ -65,7 +65,7 @@ impl Contender {
             Self::Drover => return None,
             Self::KedaLag => defaults,
             Self::KedaLagTuned => Tuning {
-                lag_seconds: Some(2.0),
+                lag_seconds: Some(3.0),
                 down_window: Some(120.0),
                 ..defaults
             },

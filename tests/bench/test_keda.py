@@ -114,6 +114,7 @@ class Objects(unittest.TestCase):
 
     def test_the_simulator_knows_each(self):
         self.assertEqual(world.simulated(world.LAG), ("keda-lag", "--policy=keda-lag"))
+        self.assertEqual(world.simulated(world.LAG_TUNED), ("keda:lag=2,down=120", "--keda=lag=2,down=120"))
         self.assertEqual(world.simulated(world.RATE_HINDSIGHT)[1], "--keda=lag=4,rate=0.8,window=60,down=60")
 
     def test_defaults_have_no_behavior_and_ten_records(self):

@@ -4,7 +4,6 @@
 //! Knows nothing of engines, fleets or handlers. The only edge that speaks Kafka's protocol.
 
 pub mod admin;
-mod at_exit;
 mod authorities;
 mod by_hand;
 pub mod client_config;
@@ -24,10 +23,9 @@ pub mod tails;
 pub mod topic_change;
 pub mod topics;
 
-pub use at_exit::leave_openssl_as_it_is;
 pub use by_hand::handshake::Handshake;
 pub use by_hand::static_member;
 pub use native::{
     Embedded, Event, Message, PARTITIONS_ON_REQUEST, Polled, Silent, Tokens, is_embedded,
-    is_embedded_at,
+    is_embedded_at, leave_openssl_as_it_is,
 };

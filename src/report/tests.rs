@@ -1,7 +1,9 @@
+use std::time::Duration;
+
 use proptest::prelude::*;
 
 use super::*;
-use crate::report::{LEAST_BYTES, Suspect};
+use crate::report::{LEAST_BYTES, Later, Stuck, Suspect, Tries};
 
 fn report() -> Report {
     Report {

@@ -49,7 +49,7 @@ def main() -> int:
     if not (arguments.fleets % arguments.steps == 0):
         parser.error("--steps must divide --fleets")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    _kafka_client()
+    kafka_client()
     machine = {"processor": _processor(), "cores": os.cpu_count(), "kernel": platform.release(), "loadBefore": os.getloadavg()[0]}
     plan = Plan(arguments.fleets, arguments.steps, rest_seconds=arguments.rest)
     with tempfile.TemporaryDirectory(prefix="drover-bench-") as scratch:
@@ -61,7 +61,7 @@ def main() -> int:
             print(f"operator: {failure}", file=sys.stderr)
             return 1
     result = {
-        "date": datetime.date.today().isoformat(), "commit": _commit(), "machine": machine,
+        "date": datetime.date.today().isoformat(), "commit": commit(), "machine": machine,
         "fleets": plan.fleets, "steps": plan.steps, "restSeconds": plan.rest_seconds, "figures": figures}
     found = []
     if arguments.keda:
@@ -97,8 +97,8 @@ def _measure(arguments, plan: Plan, folder: Path) -> dict:
     control_plane, broker = folder / "control-plane", folder / "broker"
     controller = None
     try:
-        kubeconfig = keda.up(control_plane) if arguments.keda else Path(_cluster("control-plane", "up", "--dir", control_plane))
-        servers = arguments.broker or _cluster("broker", "up", "--dir", broker).split()[-1]
+        kubeconfig = keda.up(control_plane) if arguments.keda else Path(cluster("control-plane", "up", "--dir", control_plane))
+        servers = arguments.broker or cluster("broker", "up", "--dir", broker).split()[-1]
         api = Api(kubeconfig, control_plane / "audit.log")
         for number in range(objects.NAMESPACES):
             api.call("POST", "/api/v1/namespaces", {"metadata": {"name": f"team-{number}"}})
@@ -111,7 +111,7 @@ def _measure(arguments, plan: Plan, folder: Path) -> dict:
             scaled.start()
             return keda.KedaBench(plan, api, kafka, keda.running(control_plane), scaled).all()
         kafka.dead_letters(objects.LETTERS_TOPIC, objects.PARTITIONS, objects.LETTERS, objects.topic(objects.WITH_LETTERS))
-        _install(kubeconfig)
+        install(kubeconfig)
         controller = Controller(arguments.bin / "drover-controller",
                                 api.controllers_kubeconfig(folder / "controller.json"), _free_port(), folder / "controller.log")
         fleets = Fleets(api)
@@ -128,9 +128,9 @@ def _measure(arguments, plan: Plan, folder: Path) -> dict:
             subprocess.run([CLUSTER, "broker", "down", "--dir", broker], check=False)
 
 
-def _install(kubeconfig: Path):
+def install(kubeconfig: Path):
     """What a user applies. The Deployment of the controller is one that nobody runs here."""
-    kubectl = _cluster("program", "kubectl")
+    kubectl = cluster("program", "kubectl")
     environment = {**os.environ, "KUBECONFIG": str(kubeconfig)}
     for options in (["--server-side", "-f", ROOT / "crds"], ["-f", ROOT / "deploy" / "controller.yaml"]):
         subprocess.run([kubectl, "apply", *options], env=environment, check=True, stdout=subprocess.DEVNULL)
@@ -138,11 +138,11 @@ def _install(kubeconfig: Path):
     subprocess.run([kubectl, *wait], env=environment, check=True, stdout=subprocess.DEVNULL)
 
 
-def _cluster(*arguments) -> str:
+def cluster(*arguments) -> str:
     return subprocess.run([CLUSTER, *arguments], stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
 
 
-def _kafka_client():
+def kafka_client():
     try:
         import confluent_kafka  # noqa: F401
     except ImportError:
@@ -162,6 +162,6 @@ def _processor() -> str:
     return platform.machine()
 
 
-def _commit() -> str:
+def commit() -> str:
     done = subprocess.run(["git", "-C", ROOT, "rev-parse", "--short", "HEAD"], stdout=subprocess.PIPE, text=True)
     return done.stdout.strip() or "an unknown commit"

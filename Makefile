@@ -233,6 +233,11 @@ bench-operator: tools ## The controller with 1,000 fleets, a real API server and
 	@$(if $(LARGE),$(bench_operator) --fleets 10000 --steps 10)
 	@$(if $(KEDA),$(bench_operator) --keda)
 
+.PHONY: bench-cli
+bench-cli: tools ## What drover status, lag and dlq list take for 100 and 1,000 fleets, a real API server and broker, into docs/cli.md
+	@$(CARGO) build --release --bin drover
+	@tests/bench/cli --bin "$(BUILT:$(PROFILE)=release)" --document docs/cli.md
+
 .PHONY: bench-sampling
 bench-sampling: setup ## The offsets of 10,000 fleets read, and a size decided for each, on a real broker, into docs/scaling.md; QUICK=1 to try
 	@$(CARGO) build --release --example bench_sampling

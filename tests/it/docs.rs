@@ -378,6 +378,16 @@ fn a_command_that_does_not_exist_is_found() {
 
 /// The start of a page names what it is; a page without a heading has no title in the site.
 #[test]
+fn no_merge_is_left_half_done() {
+    for (path, text) in documents() {
+        let marker = text
+            .lines()
+            .find(|line| ["<<<<<<<", ">>>>>>>"].iter().any(|mark| line.starts_with(mark)));
+        assert_eq!(marker, None, "{}", path.display());
+    }
+}
+
+#[test]
 fn every_document_begins_with_a_heading() {
     for (path, text) in documents() {
         let mut lines = text.lines();

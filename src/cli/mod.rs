@@ -53,7 +53,7 @@ use args::Command;
 /// Runs the command that `argv` says and gives the process's exit code: 0 for success, 1 where
 /// what was checked is wrong, 2 for wrong usage and for what could not be read, written or reached.
 pub fn main(argv: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCode {
-    crate::kafka::leave_openssl_as_it_is();
+    crate::kafka::begin();
     let cli = match Cli::try_parse_from(argv) {
         Ok(cli) => cli,
         Err(error) => {

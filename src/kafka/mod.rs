@@ -26,6 +26,6 @@ pub mod topics;
 pub use by_hand::handshake::Handshake;
 pub use by_hand::static_member;
 pub use native::{
-    Embedded, Event, Message, PARTITIONS_ON_REQUEST, Polled, Silent, Tokens, is_embedded,
-    is_embedded_at, leave_openssl_as_it_is,
+    Embedded, Event, Message, PARTITIONS_ON_REQUEST, Polled, Silent, Tokens, begin, is_embedded,
+    is_embedded_at,
 };

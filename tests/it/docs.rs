@@ -380,9 +380,11 @@ fn a_command_that_does_not_exist_is_found() {
 #[test]
 fn no_merge_is_left_half_done() {
     for (path, text) in documents() {
-        let marker = text
-            .lines()
-            .find(|line| ["<<<<<<<", ">>>>>>>"].iter().any(|mark| line.starts_with(mark)));
+        let marker = text.lines().find(|line| {
+            ["<<<<<<<", ">>>>>>>"]
+                .iter()
+                .any(|mark| line.starts_with(mark))
+        });
         assert_eq!(marker, None, "{}", path.display());
     }
 }

@@ -14,9 +14,20 @@ const TRANSACTION: Duration = Duration::from_secs(60);
 /// Bytes of records that a scan may hold ahead of who reads them.
 const READ_AHEAD: u64 = 16 << 20;
 
-/// A client for questions, and what all of the others begin with.
+/// The largest answer to a question, in bytes: the offsets of a group of 2,000 partitions, each with a report as long as
+/// it may be. The controller asks brokers that somebody else has named, so that what they answer must not
+/// take its memory.
+const ANSWER: u64 = 8 << 20;
+
+/// A client for questions.
 pub fn questions(connection: &Connection<'_>) -> ClientConfig {
-    outsider(connection, Client::Consumer, &[])
+    let mut config = outsider(connection, Client::Consumer, &[]);
+    // librdkafka wants room for a record, and for all that is fetched, within an answer.
+    config.set("message.max.bytes", "1000000");
+    config.set("fetch.message.max.bytes", "1000000");
+    config.set("fetch.max.bytes", (ANSWER / 2).to_string());
+    config.set("receive.message.max.bytes", ANSWER.to_string());
+    config
 }
 
 /// One that waits at the ends of partitions; a read of its waits at a broker for `read`.
@@ -131,6 +142,20 @@ mod tests {
     fn librdkafka_accepts_every_property_of_every_client() {
         for config in all(&[]) {
             config.create_native_config().unwrap();
+        }
+    }
+
+    #[test]
+    fn answers_to_questions_are_bounded_whatever_the_user_says() {
+        let theirs = [
+            ("receive.message.max.bytes", "1000000000"),
+            ("fetch.max.bytes", "900000000"),
+            ("message.max.bytes", "900000000"),
+        ];
+        let [questions, tails, _, group, _] = all(&theirs);
+        for config in [questions, tails, group] {
+            let _: rdkafka::consumer::BaseConsumer = config.create().unwrap();
+            assert_eq!(config.get("receive.message.max.bytes"), Some("8388608"));
         }
     }
 

@@ -5,7 +5,7 @@
 
 pub(super) mod admin;
 pub(super) mod answers;
-mod at_exit;
+mod begin;
 mod embedded;
 mod headers;
 mod queue;
@@ -13,7 +13,7 @@ pub(super) mod tails;
 mod tokens;
 mod topic_ids;
 
-pub use at_exit::leave_openssl_as_it_is;
+pub use begin::begin;
 pub use embedded::{Embedded, PARTITIONS_ON_REQUEST, Silent, is_embedded, is_embedded_at};
 pub use headers::headers;
 pub use queue::{Event, Message, Polled, Queue, metadata, place};

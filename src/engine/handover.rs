@@ -95,7 +95,8 @@ impl<P> Engine<P> {
         }
     }
 
-    /// These are someone else's already: nothing more can be said of them.
+    /// These are someone else's already: nothing more can be said of them. Should they come back as they are, what was finished
+    /// of them is remembered.
     pub(super) fn lost(&mut self, partitions: &[TopicPartition], effects: &mut Vec<Effect<P>>) {
         for partition in partitions {
             if let Some(&id) = self.by_partition.get(partition) {
@@ -249,7 +250,7 @@ impl<P> Engine<P> {
     fn drop_lane(&mut self, id: LaneId, effects: &mut Vec<Effect<P>>) {
         self.cancel_what_is_out(id, effects);
         let place = self.lanes.get_mut(id.0 as usize);
-        let Some(lane) = place.and_then(Option::take) else {
+        let Some(mut lane) = place.and_then(Option::take) else {
             return;
         };
         self.by_partition.remove(&lane.partition);
@@ -268,8 +269,12 @@ impl<P> Engine<P> {
         if lane.bar.is_some() {
             self.barred_lanes -= 1;
         }
+        let mut handled = Vec::new();
         for (_, handle) in lane.ledger.held() {
             let record = self.records.remove(handle);
+            if record.handled && matches!(record.state, State::InFlight | State::Cancelled) {
+                handled.push(record.offset);
+            }
             match record.state {
                 State::InFlight | State::Cancelled => {
                     self.in_flight -= 1;
@@ -281,6 +286,12 @@ impl<P> Engine<P> {
             }
             self.refund(id, record.bytes, effects);
         }
+        for offset in handled {
+            if let Some((index, _)) = lane.ledger.find(offset) {
+                lane.ledger.finish(index);
+            }
+        }
+        self.remember(&lane);
         self.forget_void_timers();
         if self.over_share > 0 {
             // One that is alone now may have all of the budget.

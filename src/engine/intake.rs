@@ -5,6 +5,7 @@ use super::event::{Assignment, Incoming};
 use super::lane::Lane;
 use super::ledger::Reading;
 use super::record::{Record, State};
+use super::remembered::Found;
 use super::{Engine, LaneId};
 use crate::topic::{Offset, TopicPartition};
 use crate::worker_config::Ordering;
@@ -24,7 +25,7 @@ impl<P> Engine<P> {
         }
         let in_order = self.settings.ordering == Ordering::Partition;
         let mut assigned = Vec::with_capacity(assignments.len());
-        for assignment in assignments {
+        for mut assignment in assignments {
             self.lose(assignment.lane, effects);
 
             self.epoch += 1;
@@ -38,9 +39,16 @@ impl<P> Engine<P> {
                 .insert(assignment.partition.clone(), assignment.lane);
             let left = assignment.left_behind.as_ref();
             let is_own_report = left.is_some_and(|report| report.pod == self.settings.pod);
+            let found = Found::of(&assignment);
+            let knows_more = self.recall(&mut assignment, found, is_own_report);
             let mut lane = Lane::new(assignment, self.epoch, in_order, &self.settings);
+            lane.found = found;
             lane.paused = self.budget.full();
             self.lanes[index] = Some(lane);
+            if knows_more {
+                // Whoever has the partition next is to know it too.
+                self.changed(id);
+            }
             self.suspects_of(id, is_own_report);
         }
         // A client may bring a partition back paused as we left it, or not: say what we want.
@@ -66,6 +74,8 @@ impl<P> Engine<P> {
         if lane.finished_before(offset) || lane.is_past(offset, incoming.key) {
             lane.ledger.push_finished(offset);
             lane.stuck.remove(&offset.0);
+            // Who finished it here before may not have been able to say so.
+            lane.tried.remove(&offset.0);
             self.totals.finished_before += 1;
             self.went_well_before();
             self.is_no_suspect(id, offset);
@@ -177,6 +187,7 @@ impl<P> Engine<P> {
             topic_id: None,
         };
         self.suspects.forget(&partition);
+        self.forget(&partition);
         let mut lane = Lane::new(assignment, self.epoch, in_order, &self.settings);
         // It may have been paused for what it held, which is gone.
         lane.paused = paused && self.budget.full();

@@ -10,6 +10,7 @@ use super::event::Assignment;
 use super::ledger::Ledger;
 use super::past::{Behind, Past};
 use super::ready::Ready;
+use super::remembered::Found;
 use super::slab::Handle;
 use super::suspects::Suspect;
 use super::{LaneId, Settings, Ticket};
@@ -84,6 +85,8 @@ pub(super) struct Lane {
     /// The last offset of which a commit was asked in this epoch: it may have been taken even if its
     /// answer said otherwise.
     pub asked: Option<Offset>,
+    /// Where the group stood when it came; none where it began anew since.
+    pub found: Option<Found>,
     /// The last offset committed in this epoch.
     pub committed: Option<Offset>,
     /// Records finished that no commit or report covers yet.
@@ -134,6 +137,7 @@ impl Lane {
             reported_stuck: None,
             dirty: false,
             asked: None,
+            found: None,
             committed: None,
             uncommitted: 0,
             unknown: 0,
@@ -207,6 +211,7 @@ impl Lane {
         self.said_later = None;
         self.tried.clear();
         self.suspects.clear();
+        self.found = None;
         if let Some(offset) = self.inherited.take() {
             self.stuck.remove(&offset.0);
         }

@@ -8,7 +8,8 @@
 //! `handover` (giving back), `bar` (a partition that cannot be read on); then `settle` does what time or that event has made due: back-offs that
 //! end, drains, commits, and in `dispatch` new deliveries. A record lives in the `slab`; its lane's
 //! `ledger` knows how far may be committed, the `budget` how much may be read, the `throttle` how
-//! much may be delivered at once, the `pace` how much within a time, `suspects` which records must go alone, as `alone` sees to.
+//! much may be delivered at once, the `pace` how much within a time, `suspects` which records must go alone, as `alone` sees to,
+//! and `remembered` what was finished of partitions that went before a commit said so.
 
 mod alone;
 mod backoff;
@@ -33,6 +34,7 @@ mod pace;
 mod past;
 mod ready;
 mod record;
+mod remembered;
 mod slab;
 mod stretch;
 mod suspects;
@@ -50,6 +52,7 @@ pub use event::{
     Refused, Verdict,
 };
 pub use pace::RateLimit;
+pub use remembered::Remembered;
 pub use view::{Gauges, LaneState, LaneView, Totals};
 
 use std::cmp::Reverse;
@@ -211,6 +214,8 @@ pub struct Engine<P> {
     drains: Vec<Drain>,
     /// Records that may have had a worker of this pod killed.
     suspects: Suspects,
+    /// What was finished of partitions that went.
+    remembered: Remembered,
     in_flight: usize,
     /// Of these, what was tried before.
     again: Again,
@@ -247,6 +252,7 @@ impl<P> Engine<P> {
             handler_away: None,
             drains: Vec::new(),
             suspects: Suspects::default(),
+            remembered: Remembered::default(),
             in_flight: 0,
             again: Again::default(),
             backing_off: 0,

@@ -24,7 +24,7 @@ pub struct Totals {
     pub dead_lettered: u64,
     /// Copies that the dead-letter topic refused; they are tried again.
     pub dead_letter_failures: u64,
-    /// Records that the previous owner had finished beyond its frontier.
+    /// Records that the previous owner had finished beyond its frontier, or this worker when it had their partition before.
     pub finished_before: u64,
     /// Failed attempts.
     pub failures: u64,

@@ -14,7 +14,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 /// What a worker says of itself and of one partition with each commit.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Hash)]
 pub struct Report {
     /// The pod that committed.
     pub pod: String,
@@ -59,7 +59,7 @@ pub struct Report {
 }
 
 /// Offsets that are finished but for the records of some keys: all that wait behind one record need no word each.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Past {
     /// What tells whether who reads this makes the same of keys.
     pub hashing: u32,
@@ -70,7 +70,7 @@ pub struct Past {
 }
 
 /// What became of records of late: in the stretch, up to now, in which more of them were given up than are allowed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Outcomes {
     /// So many were dead-lettered, or would have been.
     pub given_up: u32,
@@ -82,7 +82,7 @@ pub struct Outcomes {
 
 /// Records that have used up their quick attempts and wait for a later one; and which records of the partition wait
 /// for neither that nor behind one of them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Later {
     /// So many wait for a later attempt, or have it under way.
     pub records: u64,
@@ -97,7 +97,7 @@ pub struct Later {
 }
 
 /// A record that failed and is tried again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Tries {
     /// Its offset.
     pub offset: i64,
@@ -108,7 +108,7 @@ pub struct Tries {
 }
 
 /// A record that the handler had when a worker was killed: it may be why.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Suspect {
     /// Its offset.
     pub offset: i64,
@@ -117,7 +117,7 @@ pub struct Suspect {
 }
 
 /// A record that nothing gets past.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Stuck {
     /// Its offset.
     pub offset: i64,

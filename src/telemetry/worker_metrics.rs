@@ -143,7 +143,7 @@ impl WorkerMetrics {
             decrypted: to.family("records_decrypted", "Values decrypted, each attempt for itself, by the id of the key that opened them", OpenedBy { key: "0a1b".to_owned() }),
             spans: to.family("spans", "Spans of attempts, by result: exported, failed (the collector did not take them), dropped (there was no room for more, or the worker ended before they went)", Outcome { result: "exported" }),
             retried: to.counter("records_retried", "Deliveries after a failed attempt"),
-            finished_before: to.counter("records_finished_before", "Records not delivered because the partition's last owner had finished them beyond its committed offset"),
+            finished_before: to.counter("records_finished_before", "Records not delivered because the partition's last owner had finished them beyond its committed offset, or this worker before it lost the partition"),
             possible_duplicates: to.counter("possible_duplicates", "Records that may be handled twice, because their partition went before a commit"),
             drain_seconds: to.histogram("drain_duration", "Time from the group taking partitions with work in them to their being given back", durations()),
             commit_violations: to.counter("commit_violations", "Commits that went back although their partition was not assigned anew: a defect of the worker, must stay 0"),

@@ -16,6 +16,7 @@ use tracing::{debug, info, warn};
 use super::Options;
 use super::consume::Loop;
 use crate::clock::Monotonic;
+use crate::engine::Remembered;
 use crate::kafka::Polled;
 use crate::kafka::client_config::Connection;
 use crate::kafka::consumer::{Begin, Consumer, log_line};
@@ -58,14 +59,14 @@ fn name(config: &WorkerConfig, options: &Options, security: &Security) -> Option
 }
 
 /// Hands over what is still on its way and leaves the group. That may begin as late after the wish to stop as a drain
-/// and its commit could have taken.
+/// and its commit could have taken. What it knows of the partitions that it had is left for its successor.
 pub(super) async fn end(
     mut consuming: Loop,
     spans: Option<Spans>,
     config: &WorkerConfig,
     options: &Options,
     security: &Security,
-) {
+) -> Remembered {
     let is_static = options.is_static && config.group_protocol == GroupProtocol::Classic;
     let name = is_static.then(|| name(config, options, security)).flatten();
     let may_wait_for_others = is_static && name.is_none() && !consuming.health.is_kept_out();
@@ -82,6 +83,7 @@ pub(super) async fn end(
     };
     let Loop {
         consumer,
+        engine,
         deliveries,
         dead_letters,
         clock,
@@ -111,6 +113,7 @@ pub(super) async fn end(
         }
     };
     futures::join!(leaving, exporting);
+    engine.into_remembered()
 }
 
 /// A consumer that has nothing left to do but to go.

@@ -45,6 +45,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::clock::Monotonic;
+use crate::engine::Remembered;
 use crate::kafka::errors;
 use crate::kafka::security::Security;
 use crate::telemetry::http;
@@ -192,9 +193,12 @@ async fn work(
     }
     let mut returns = Returns::default();
     let mut fenced = 0;
+    let mut remembered = Remembered::default();
     while worker.may_join(returns.proof(), shutdown).await {
         let joined = clock.elapsed();
-        let over = worker.consume(shutdown, onlooker.clone()).await;
+        let over = worker
+            .consume(shutdown, onlooker.clone(), &mut remembered)
+            .await;
         let lasted = clock.elapsed().saturating_sub(joined);
         if lasted >= UNFENCED {
             fenced = 0;
@@ -274,11 +278,13 @@ impl Worker<'_> {
         true
     }
 
-    /// A member of the group until `shutdown`, or until the worker stands aside for others; then it has left.
+    /// A member of the group until `shutdown`, or until the worker stands aside for others; then it has left. `remembered` is
+    /// what it knows of partitions that it had as a member before.
     async fn consume(
         &self,
         shutdown: &CancellationToken,
         onlooker: Option<Onlooker>,
+        remembered: &mut Remembered,
     ) -> Result<(), Error> {
         let Self {
             config,
@@ -321,6 +327,7 @@ impl Worker<'_> {
         consuming.onlooker = onlooker;
         consuming.journal = journal;
         consuming.suspect(left);
+        consuming.engine.remember_all(std::mem::take(remembered));
         // A task of its own, so that it is polled when it is woken and not whenever a connection is.
         let consuming = tokio::task::spawn_local(async move {
             let result = consuming.run(&shutdown).await;
@@ -330,7 +337,7 @@ impl Worker<'_> {
             Ok(over) => over,
             Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
         };
-        leaving::end(consuming, spans, config, options, security).await;
+        *remembered = leaving::end(consuming, spans, config, options, security).await;
         result
     }
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::history::{Answer, Fact, Partition};
+use super::memory::{Kept, Memory};
 use crate::engine::{KeyHash, Settings, Ticket};
 use crate::report::Report;
 use crate::worker_config::{OnExhausted, Ordering};
@@ -20,6 +21,7 @@ pub(super) struct Books {
     pub stopping: bool,
     /// Suspects of partitions that this worker had before.
     outlived: BTreeMap<i32, BTreeMap<i64, u32>>,
+    memory: Memory,
 }
 
 #[derive(Debug, Default)]
@@ -36,7 +38,9 @@ pub(super) struct LaneBook {
     started_at: Option<i64>,
     /// Something was read, or said of the position.
     touched: bool,
-    left: Report,
+    pub(super) left: Report,
+    /// What this worker remembers of it, and is to remember.
+    pub(super) kept: Kept,
     /// How often each suspect has had a worker killed, as far as is known.
     suspects: BTreeMap<i64, u32>,
 }
@@ -95,15 +99,18 @@ impl Books {
 
     pub(super) fn enter(&mut self, at: Duration, fact: &Fact, settings: &Settings) {
         match fact {
-            Fact::Assigned { partition, .. } if self.stopping => self.lane_ends(*partition),
+            Fact::Assigned { partition, .. } if self.stopping => self.lane_ends(*partition, at),
             Fact::Assigned {
                 partition,
                 committed,
                 left,
             } => {
+                self.lane_ends(*partition, at);
+                let kept = self
+                    .memory
+                    .kept(*partition, *committed, left, &settings.pod, at);
                 let left = left.clone().filter(|_| committed.is_some());
                 let left = left.unwrap_or_default();
-                self.lane_ends(*partition);
                 // A worker that lives was not killed, whatever it committed.
                 let outlived = self.outlived.remove(partition);
                 let known = |offset: i64| match &outlived {
@@ -118,6 +125,7 @@ impl Books {
                         .map(|said| (said.offset, said.kills.min(known(said.offset))))
                         .collect(),
                     left,
+                    kept,
                     ..LaneBook::default()
                 };
                 self.lanes.insert(*partition, lane);
@@ -125,6 +133,7 @@ impl Books {
             Fact::Crashed { .. } => {
                 self.lanes.clear();
                 self.outlived.clear();
+                self.memory = Memory::default();
                 self.largest = 0;
                 self.stopping = false;
             }
@@ -140,7 +149,9 @@ impl Books {
                     self.finished.insert((*partition, *offset));
                 }
             }
-            Fact::Lost { partition } | Fact::GivenBack { partition } => self.lane_ends(*partition),
+            Fact::Lost { partition } | Fact::GivenBack { partition } => {
+                self.lane_ends(*partition, at)
+            }
             Fact::Revoked { partition } => self.revoke(*partition, at),
             Fact::Shutdown => {
                 self.stopping = true;
@@ -248,6 +259,12 @@ impl Books {
             } => {
                 if let Some(lane) = self.lanes.get_mut(partition) {
                     lane.committed = Some(*offset);
+                    lane.kept.under_way = Some(*offset);
+                }
+            }
+            Fact::CommitAnswered { taken } => {
+                for (partition, lane) in &mut self.lanes {
+                    lane.kept.answered(taken.contains(partition));
                 }
             }
             Fact::Paused { partition } => self.paused(*partition, true),
@@ -256,8 +273,9 @@ impl Books {
         }
     }
 
-    fn lane_ends(&mut self, partition: i32) {
+    fn lane_ends(&mut self, partition: i32, at: Duration) {
         if let Some(lane) = self.lanes.remove(&partition) {
+            self.memory.keep(partition, &lane, at);
             self.outlived.insert(partition, lane.suspects);
         }
     }
@@ -306,13 +324,14 @@ impl LaneBook {
             }
             // The client was reset: what the former owner said is of another log.
             self.left = Report::default();
+            self.kept.of_another_log();
             self.suspects.clear();
             self.started_at = None;
         }
         self.touched = true;
         self.position = Some(offset + 1);
         let by_key = settings.ordering == Ordering::Key && bytes > 0;
-        let before = says_finished(&self.left, offset, key, by_key);
+        let before = self.kept.knows(offset) || says_finished(&self.left, offset, key, by_key);
         // What is said of each record that failed is newer than what is said of the stuck one.
         let mut tries = self.left.tries.iter();
         let failures = match (tries.find(|tries| tries.offset == offset), &self.left.stuck) {

@@ -165,7 +165,7 @@ impl World {
         let Some(commit) = self.commit.take() else {
             return;
         };
-        let mut refused = Vec::new();
+        let (mut refused, mut taken) = (Vec::new(), Vec::new());
         let mut result = match fate {
             CommitFate::Taken | CommitFate::InPart => Ok(()),
             CommitFate::Later | CommitFate::TakenButLater => {
@@ -195,6 +195,7 @@ impl World {
                     let text = frontier.report.encode_within(frontier.offset, most);
                     let stored = Report::decode(&text, frontier.offset).expect("a report");
                     log.committed = Some((frontier.offset.0, text));
+                    taken.push(frontier.partition.partition);
                     let suspects = stored.suspects.iter();
                     self.note(Fact::Stored {
                         partition: frontier.partition.partition,
@@ -205,11 +206,14 @@ impl World {
                 }
             }
         }
+        if result.is_err() {
+            taken.clear();
+        }
         let event = match refused.is_empty() || result.is_err() {
             true => Event::Committed(result),
             false => Event::CommittedInPart { refused },
         };
-        self.tell(vec![Fact::CommitAnswered], event);
+        self.tell(vec![Fact::CommitAnswered { taken }], event);
     }
 
     fn paused(&mut self, partitions: Vec<TopicPartition>, paused: bool) {

@@ -97,7 +97,10 @@ pub(super) enum Fact {
         offset: i64,
         report: Report,
     },
-    CommitAnswered,
+    /// The engine was told that of these partitions it was taken.
+    CommitAnswered {
+        taken: Vec<i32>,
+    },
     /// The broker took a commit, which says so often of each suspect that it had a worker killed.
     Stored {
         partition: i32,

@@ -9,7 +9,7 @@ use drover::worker_config::{GroupProtocol, Handler, OnExhausted};
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 
 use super::kafka::{Kafka, eventually};
-use super::web::{Web, ok};
+use super::web::{Reply, Web, ok};
 use super::workers::{TOPIC, Worker, config, texts};
 
 /// An address that nobody listens at.
@@ -60,6 +60,57 @@ fn a_worker_whose_commit_is_fenced_joins_anew_and_goes_on() {
     kafka.produce(TOPIC, 0, &["a", "b", "c"], &texts("late", 30));
     kafka.wait_for_commit(TOPIC, 0, 60);
     worker.stop().unwrap();
+}
+
+/// What it had finished and could not commit it knows by itself, with its next client too.
+#[test]
+fn a_worker_whose_commit_is_fenced_does_not_deliver_again_what_it_had_finished() {
+    let kafka = Kafka::with_topic(TOPIC, 1);
+    kafka.produce(TOPIC, 0, &["a", "b", "c"], &texts("early", 30));
+    let web = Web::start(|_| ok());
+    let worker = Worker::start("pod-1", config(&kafka, &web));
+    kafka.wait_for_commit(TOPIC, 0, 30);
+    let fenced = RDKafkaRespErr::RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID;
+    kafka
+        .mock()
+        .request_errors(RDKafkaApiKey::OffsetCommit, &[fenced]);
+    kafka.produce(TOPIC, 0, &["a", "b", "c"], &texts("late", 30));
+    kafka.wait_for_commit(TOPIC, 0, 60);
+    worker.stop().unwrap();
+    assert_eq!(web.seen().len(), 60);
+}
+
+#[test]
+fn a_broker_that_is_away_for_longer_than_the_session_has_nothing_delivered_again() {
+    let kafka = Kafka::with_topic(TOPIC, 1);
+    kafka.produce(TOPIC, 0, &["a", "b", "c"], &texts("early", 30));
+    let web = Web::start(|_| ok());
+    let admin = nowhere();
+    let mut config = config(&kafka, &web);
+    let soon = [
+        ("reconnect.backoff.max.ms", "300"),
+        ("socket.connection.setup.timeout.ms", "1000"),
+    ];
+    config
+        .properties
+        .extend(soon.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    let worker = Worker::start_with_admin("pod-1", config, Some(admin));
+    kafka.wait_for_commit(TOPIC, 0, 30);
+    web.behave(|_| Reply { hold: true, ..ok() });
+    kafka.produce(TOPIC, 0, &["a", "b", "c"], &texts("late", 12));
+    web.wait_for("one of each key in the handler", |seen| seen.len() == 33);
+    let all_are_read = "drover_worker_records_received_total 42";
+    wait_for_page(admin, "/metrics", 200, all_are_read);
+
+    kafka.mock().broker_down(1).unwrap();
+    web.release();
+    web.wait_for_count(42);
+    let lost = "drover_worker_rebalances_total{result=\"lost\"} 1";
+    wait_for_page(admin, "/metrics", 200, lost);
+    kafka.mock().broker_up(1).unwrap();
+    kafka.wait_for_commit(TOPIC, 0, 42);
+    worker.stop().unwrap();
+    assert_eq!(web.seen().len(), 42);
 }
 
 /// librdkafka asks for the offsets of an assignment a few times within milliseconds; if the group's coordinator moves just

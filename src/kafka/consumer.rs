@@ -16,6 +16,7 @@ use rdkafka::{Offset as Position, TopicPartitionList};
 use tracing::debug;
 
 use super::errors::{CommitError, Error};
+pub use super::native::Place;
 use super::native::{self, Event, Queue, Tokens};
 use super::oauth::Grant;
 use crate::topic::{Offset, TopicPartition};
@@ -110,8 +111,8 @@ impl Consumer {
         self.queue.poll()
     }
 
-    /// Sends a commit; its result comes as [`Polled::Committed`](super::Polled) unless this fails.
-    pub fn commit(&self, commits: &[Commit]) -> Result<(), CommitError> {
+    /// Sends a commit; its result comes as [`Polled::Committed`](super::Polled), with its `number`, unless this fails.
+    pub fn commit(&self, commits: &[Commit], number: usize) -> Result<(), CommitError> {
         let mut list = TopicPartitionList::with_capacity(commits.len());
         for commit in commits {
             let TopicPartition { topic, partition } = &commit.partition;
@@ -121,7 +122,7 @@ impl Consumer {
             element.set_metadata(&commit.metadata);
         }
         self.queue
-            .commit(&self.base, &list)
+            .commit(&self.base, &list, number)
             .map_err(CommitError::of)
     }
 
@@ -260,6 +261,12 @@ impl Consumer {
         move || native::place(&base).generation.is_some()
     }
 
+    /// A call that asks who it is in its group. It **blocks**, for as long as librdkafka's own thread is busy.
+    pub fn place(&self) -> impl FnOnce() -> Place + Send + use<> {
+        let base = Arc::clone(&self.base);
+        move || native::place(&base)
+    }
+
     /// A call that asks whether members of the classic protocol keep this one out, which speaks the
     /// consumer protocol: brokers convert the group for it, but not one whose assignor keeps data of
     /// its own, as librdkafka's cooperative one does, and librdkafka asks on without a word. It
@@ -286,7 +293,7 @@ impl Consumer {
     pub fn must_leave(&self) -> bool {
         let place = native::place(&self.base);
         match self.protocol {
-            GroupProtocol::Classic => place.has_id,
+            GroupProtocol::Classic => !place.id.is_empty(),
             // The id is its own, and stays.
             GroupProtocol::Consumer => place.generation.is_some(),
         }

@@ -23,6 +23,7 @@ pub mod tails;
 pub mod topic_change;
 pub mod topics;
 
+pub use by_hand::commit::Committer;
 pub use by_hand::handshake::Handshake;
 pub use by_hand::static_member;
 pub use native::{

@@ -28,13 +28,13 @@ use super::skips::Skips;
 use super::{Error, Options};
 use crate::clock::Monotonic;
 use crate::engine::{Breaker, Engine, RateLimit, Run, Settings};
-use crate::kafka::Handshake;
 use crate::kafka::client_config::{self, Connection, Membership};
 use crate::kafka::consumer::Consumer;
 use crate::kafka::security::Security;
+use crate::kafka::{Committer, Handshake};
 use crate::telemetry::spans::{Counters, Identity, Spans};
 use crate::telemetry::worker_metrics::{Outcome, WorkerMetrics};
-use crate::worker_config::{Handler, HttpProtocol, Ordering, WorkerConfig};
+use crate::worker_config::{GroupProtocol, Handler, HttpProtocol, Ordering, WorkerConfig};
 
 /// Records of a partition that may have failed and wait: the report has room for so many and a few that are in flight, with
 /// what is finished between them, if they lie among some millions (`engine/tests/later.rs` counts).
@@ -113,6 +113,10 @@ pub(super) fn begin(
     let waker = Arc::clone(&wake);
     let consumer = Consumer::connect(&client, move || waker.notify_one())?;
     consumer.subscribe(&config.topics)?;
+    // Heartbeats of the other protocol hold up no commit; and the mock takes commits of no other connection.
+    let may_wait = config.group_protocol == GroupProtocol::Classic && !options.mock_kafka;
+    let instance = membership.instance_id;
+    let committer = may_wait.then(|| Committer::of(&connection, &config.group_id, instance));
     let held = config.memory_budget_bytes - membership.prefetch_bytes;
     let budget_bytes = usize::try_from(held).unwrap_or(usize::MAX);
     let for_decrypted = config
@@ -154,6 +158,7 @@ pub(super) fn begin(
         skips: Skips::new(&config.skips),
         budget_bytes,
         handshake: Handshake::of(&connection),
+        committer: committer.flatten(),
         mock_kafka: options.mock_kafka,
     }))
 }

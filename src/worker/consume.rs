@@ -34,16 +34,17 @@ use super::onlooker::Onlooker;
 use super::others::Others;
 use super::record::Record;
 use super::refusals::Refusals;
+use super::second_way::SecondWay;
 use super::shares::Shares;
 use super::skips::Skips;
 use super::status::KEPT_OUT;
 use super::unread::Unread;
 use crate::clock::Monotonic;
 use crate::engine::{Effect, Engine, Event, Totals};
-use crate::kafka::Handshake;
 use crate::kafka::consumer::{Consumer, TopicIds};
 use crate::kafka::errors::Code;
 use crate::kafka::rebalance::Revocation;
+use crate::kafka::{Committer, Handshake};
 use crate::telemetry::worker_metrics::WorkerMetrics;
 use crate::topic::{Offset, TopicPartition};
 
@@ -72,6 +73,7 @@ pub(super) struct Loop {
     pub draining_since: Option<Duration>,
     /// What was committed last of each partition since it was assigned, to see that nothing goes back.
     pub commits: CommitWatch,
+    pub second_way: SecondWay,
     /// An assignment whose committed offsets are being asked for; answered when they are there.
     pub takeover: Option<Takeover>,
     /// The group, for messages.
@@ -160,6 +162,7 @@ pub(super) struct Parts {
     pub skips: Skips,
     pub budget_bytes: usize,
     pub handshake: Option<Handshake>,
+    pub committer: Option<Committer>,
     pub mock_kafka: bool,
 }
 
@@ -177,6 +180,7 @@ impl Loop {
             revocation: Revocation::default(),
             draining_since: None,
             commits: CommitWatch::default(),
+            second_way: SecondWay::new(parts.committer),
             takeover: None,
             group_id: parts.group_id,
             mock_kafka: parts.mock_kafka,
@@ -274,6 +278,7 @@ impl Loop {
         self.take_answers();
         self.take_dead_letters();
         self.membership_turn();
+        self.second_way_turn();
         self.look_at_commit();
         self.unread_turn();
         self.others_turn();

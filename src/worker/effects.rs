@@ -208,7 +208,9 @@ impl Loop {
             })
             .collect();
         self.commits.sent(self.now);
-        if let Err(error) = self.consumer.commit(&commits) {
+        let number = self.second_way.sends(&commits, self.now);
+        if let Err(error) = self.consumer.commit(&commits, number) {
+            self.second_way.is_answered(number);
             self.commit_over(Some(error), None);
         }
     }

@@ -299,6 +299,7 @@ impl Loop {
     fn forget(&mut self, partitions: &[TopicPartition]) {
         self.lanes.remove(partitions);
         self.commits.forget(partitions);
+        self.second_way.forget(partitions);
         self.paused
             .retain(|partition| !partitions.contains(partition));
         self.stalled

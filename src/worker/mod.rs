@@ -28,6 +28,7 @@ mod reachability;
 pub mod record;
 mod refusals;
 pub mod replay;
+mod second_way;
 mod shares;
 pub mod signals;
 mod skips;

@@ -5,7 +5,9 @@
 //! librdkafka alone would have it. In its words errors are told too, but for those of TLS, of which it knows too little
 //! ([`handshake`]).
 
+pub mod commit;
 mod connection;
+mod coordinator;
 pub mod group_offsets;
 pub mod handshake;
 mod messages;

@@ -6,15 +6,12 @@
 //! librdkafka, as of 2.12, cannot say it.
 
 use kafka_protocol::messages::leave_group_request::MemberIdentity;
-use kafka_protocol::messages::{
-    ApiKey, FindCoordinatorRequest, FindCoordinatorResponse, GroupId, LeaveGroupRequest,
-    LeaveGroupResponse,
-};
+use kafka_protocol::messages::{ApiKey, GroupId, LeaveGroupRequest, LeaveGroupResponse};
 use kafka_protocol::protocol::StrBytes;
 
 use super::connection::{Connection, Trouble};
+use super::coordinator::coordinator;
 use super::way::Way;
-use super::{A_GROUP, FIND_COORDINATOR};
 
 /// The first version of today's encoding; names are in it since the third.
 const LEAVE_GROUP: i16 = 4;
@@ -48,7 +45,7 @@ impl Name {
     /// # Errors
     /// If no broker answers, or the group's coordinator does not do it.
     pub async fn leave(&self) -> Result<(), Trouble> {
-        let (host, port) = self.coordinator().await?;
+        let (host, port) = coordinator(&self.way, &self.group).await?;
         let asked = [(ApiKey::LeaveGroup, LEAVE_GROUP)];
         let mut connection = Connection::open(&host, port, &self.way, &asked).await?;
         let text = |text: &str| StrBytes::from_string(text.to_owned());
@@ -64,23 +61,5 @@ impl Name {
             Some(error) => Err(Trouble::Refused("LeaveGroup", error)),
             None => Ok(()),
         }
-    }
-
-    async fn coordinator(&self) -> Result<(String, u16), Trouble> {
-        let asked = [(ApiKey::FindCoordinator, FIND_COORDINATOR)];
-        let mut connection = Connection::open_any(&self.way, &asked).await?;
-        let request = FindCoordinatorRequest::default()
-            .with_key_type(A_GROUP)
-            .with_coordinator_keys(vec![StrBytes::from_string(self.group.clone())]);
-        let (key, version) = asked[0];
-        let answer: FindCoordinatorResponse = connection.ask(key, version, &request).await?;
-        let found = answer.coordinators.first();
-        let found = found.ok_or_else(|| Trouble::Unreadable("no coordinator".to_owned()))?;
-        if found.error_code != 0 {
-            return Err(Trouble::Refused("FindCoordinator", found.error_code));
-        }
-        let port = u16::try_from(found.port);
-        let port = port.map_err(|_| Trouble::Unreadable("a port that is none".to_owned()))?;
-        Ok((found.host.to_string(), port))
     }
 }

@@ -16,6 +16,6 @@ mod topic_ids;
 pub use begin::begin;
 pub use embedded::{Embedded, PARTITIONS_ON_REQUEST, Silent, is_embedded, is_embedded_at};
 pub use headers::headers;
-pub use queue::{Event, Message, Polled, Queue, metadata, place};
+pub use queue::{Event, Message, Place, Polled, Queue, metadata, place};
 pub use tokens::Tokens;
 pub use topic_ids::{NO_TOPIC_ID, topic_ids};

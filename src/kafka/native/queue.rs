@@ -48,22 +48,24 @@ impl Queue {
         Event::of(unsafe { rd::rd_kafka_queue_poll(self.0.as_ptr(), 0) })
     }
 
-    /// Sends a commit whose result comes through this queue. The crate's own asynchronous commit
-    /// asks for no result, and librdkafka then gives none.
+    /// Sends a commit whose result comes through this queue, with its `number`. The crate's own asynchronous
+    /// commit asks for no result, and librdkafka then gives none.
     pub fn commit<C: ConsumerContext>(
         &self,
         consumer: &BaseConsumer<C>,
         list: &TopicPartitionList,
+        number: usize,
     ) -> Result<(), RDKafkaErrorCode> {
         // SAFETY: client, list and queue are valid; the call copies the list and counts a
-        // reference to the queue. Without a callback there is nothing that must outlive the call.
+        // reference to the queue. Without a callback there is nothing that must outlive the call;
+        // what it keeps for us is a number, which nobody takes for an address.
         let error = unsafe {
             rd::rd_kafka_commit_queue(
                 consumer.client().native_ptr(),
                 list.ptr(),
                 self.0.as_ptr(),
                 None,
-                ptr::null_mut(),
+                ptr::without_provenance_mut(number),
             )
         };
         code(error).map_or(Ok(()), Err)
@@ -104,6 +106,8 @@ pub enum Polled<'a> {
     Revoke(Vec<TopicPartition>),
     /// A commit came back.
     Committed {
+        /// The one of this number.
+        number: usize,
         /// What was wrong with the commit as a whole.
         error: Option<RDKafkaErrorCode>,
         /// What was wrong with single partitions.
@@ -152,7 +156,10 @@ impl Event {
                     .iter()
                     .map(|p| (named(p), code(p.err)))
                     .collect();
+                // SAFETY: the event is valid; what it gives is the number that it was sent with.
+                let number = unsafe { rd::rd_kafka_event_opaque(event) }.addr();
                 Polled::Committed {
+                    number,
                     error: code(self.error()),
                     partitions,
                 }
@@ -320,12 +327,12 @@ impl<'a> Message<'a> {
 }
 
 /// A consumer's place in its group.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Place {
     /// The group's generation (with KIP-848 the member's epoch), once the group has taken it in.
     pub generation: Option<i32>,
-    /// It has a member's id: the group's, or with KIP-848 always its own.
-    pub has_id: bool,
+    /// The member's id: the group's, or with KIP-848 always its own; empty where it has none.
+    pub id: String,
 }
 
 /// The place of `consumer` in its group. Asks librdkafka's own thread, which answers at once unless
@@ -340,11 +347,11 @@ pub fn place<C: ConsumerContext>(consumer: &BaseConsumer<C>) -> Place {
     unsafe {
         let generation = rd::rd_kafka_consumer_group_metadata_generation_id(metadata.as_ptr());
         let id = rd::rd_kafka_consumer_group_metadata_member_id(metadata.as_ptr());
-        let has_id = !text(id).is_empty();
+        let id = text(id);
         rd::rd_kafka_consumer_group_metadata_destroy(metadata.as_ptr());
         Place {
             generation: (generation > 0).then_some(generation),
-            has_id,
+            id,
         }
     }
 }

@@ -64,9 +64,15 @@ impl Loop {
                     self.act();
                     self.revoked(partitions);
                 }
-                Polled::Committed { error, partitions } => {
-                    self.committed(error, &partitions);
-                    self.act();
+                Polled::Committed {
+                    number,
+                    error,
+                    partitions,
+                } => {
+                    if self.second_way.is_answered(number) {
+                        self.committed(error, &partitions);
+                        self.act();
+                    }
                 }
                 Polled::Error {
                     code,

@@ -40,5 +40,6 @@ mod socket;
 mod tracing;
 mod unread;
 mod unread_broker;
+mod waiting;
 pub mod web;
 mod workers;

@@ -119,18 +119,31 @@ impl Topic {
     }
 
     pub fn committed(&self) -> Option<(i64, Option<Report>)> {
+        self.committed_of(0)
+    }
+
+    pub fn committed_of(&self, partition: i32) -> Option<(i64, Option<Report>)> {
         let mut list = TopicPartitionList::new();
-        list.add_partition(&self.name, 0);
+        list.add_partition(&self.name, partition);
         let list = self
             .observer
             .committed_offsets(list, Duration::from_secs(10))
             .ok()?;
-        let element = list.find_partition(&self.name, 0)?;
+        let element = list.find_partition(&self.name, partition)?;
         let Position::Offset(offset) = element.offset() else {
             return None;
         };
         let report = Report::decode(element.metadata(), Offset(offset)).ok();
         Some((offset, report))
+    }
+
+    /// The group waits for its members to join.
+    pub fn is_rebalancing(&self) -> bool {
+        let groups = self.observer.fetch_group_list(Some(&self.name), DEADLINE);
+        groups.is_ok_and(|groups| {
+            let mut groups = groups.groups().iter();
+            groups.any(|group| group.state() == "PreparingRebalance")
+        })
     }
 
     /// Waits until the report speaks of `class`, or of nothing; gives the committed offset.

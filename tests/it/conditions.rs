@@ -171,6 +171,7 @@ fn every_problem_of_spec_children_pods_and_dead_letters_is_documented() {
         "Succeeded",
     ];
     let mut pods = quoted(&source("src/controller/workload.rs"));
+    pods.extend(quoted(&source("src/controller/workload/pod.rs")));
     for word in no_reasons {
         assert!(pods.remove(word), "{word} is not there any more");
     }

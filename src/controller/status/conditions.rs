@@ -4,9 +4,10 @@
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
+use super::pods::{nobody_handles_text, not_ready_text, ready_text, remedy, rolling_text};
 use super::texts::{
-    nobody_handles_text, not_ready_text, nothing_stuck_text, problems_text, ready_text, remedy,
-    rolling_text, stalled_reason, stalled_text, turned_away_text, unreachable_text, with_unused,
+    nothing_stuck_text, problems_text, stalled_reason, stalled_text, turned_away_text,
+    unreachable_text, with_unused,
 };
 use super::{Facts, Kafka, Spec, beyond_end, own_consumer};
 use crate::api::names::{condition, reason};

@@ -8,6 +8,7 @@ mod conditions;
 mod due;
 mod handler;
 mod numbers;
+mod pods;
 mod sharing;
 #[cfg(test)]
 mod tests;

@@ -50,7 +50,8 @@ pub fn port(url: &str) -> Option<u16> {
     }
 }
 
-fn authority(url: &str) -> Option<&str> {
+/// Host and port of a URL that was checked, as it has them.
+pub fn authority(url: &str) -> Option<&str> {
     let (_, rest) = url.split_once("://")?;
     rest.split(['/', '?', '#']).next()
 }

@@ -60,9 +60,10 @@ const DRAINING: Reason = well(
     "Draining",
     "pods that leave finish what they hold, commit and go",
 );
-const ROLLING: Reason = well(
+const ROLLING: Reason = reason(
     "RollingOut",
     "pods are being replaced by pods of the new template",
+    "nothing at first; where it lasts, the message of Ready says what the new pods wait for. Those before them work on; putting the spec back ends it",
 );
 const CREATING: Reason = well("Creating", "the Deployment is being created");
 

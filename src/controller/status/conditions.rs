@@ -4,7 +4,9 @@
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
-use super::pods::{nobody_handles_text, not_ready_text, ready_text, remedy, rolling_text};
+use super::pods::{
+    nobody_handles_text, not_ready_text, ready_text, remedy, rolling_text, rolling_wait_text,
+};
 use super::texts::{
     nothing_stuck_text, problems_text, stalled_reason, stalled_text, turned_away_text,
     unreachable_text, with_unused,
@@ -138,7 +140,7 @@ fn ready(facts: &Facts<'_>, stuck: &[StuckRecord]) -> Judgement {
         };
     }
     if workload.rolling {
-        return no("RollingOut", rolling_text(workload.replicas));
+        return no("RollingOut", rolling_wait_text(facts, fleet, workload));
     }
     if ready < size {
         return no("PodsNotReady", not_ready_text(facts, fleet, workload));

@@ -2,6 +2,7 @@
 
 use super::{Facts, Spec, handler, own_consumer};
 use crate::controller::workload::{Trouble, Workload};
+use crate::fleet::service::authority;
 use crate::fleet::{Fleet, Handler};
 use crate::plural::part_are;
 
@@ -37,35 +38,44 @@ pub(super) fn remedy(trouble: &Trouble, fleet: &Fleet) -> Option<String> {
     })
 }
 
-/// A pod that runs says what it waits for in its log and in `/readyz`, which nobody has read here.
+/// Not all pods are ready: what the others wait for.
 pub(super) fn not_ready_text(facts: &Facts<'_>, fleet: &Fleet, workload: &Workload) -> String {
-    let (name, namespace) = (&fleet.name, &fleet.namespace);
     let so = ready_text(workload.ready, workload.size);
-    match workload.waiting {
-        0 => format!("{so}; the others are starting"),
+    let others = match (workload.waiting, facts.handler_told) {
+        (0, _) => "the others are starting".to_owned(),
+        (waiting, Some(why)) if !own_consumer(facts) => {
+            let run = match waiting {
+                1 => "1 runs, and does",
+                _ => "some run, and do",
+            };
+            let why = handler::away_text(why, fleet);
+            format!("{run} not reach the handler: {why}")
+        }
+        (waiting, _) => waiting_text(facts, fleet, waiting),
+    };
+    format!("{so}; {others}")
+}
+
+/// Pods run and are not ready. What they wait for they say in their logs and in `/readyz`, which nobody has read here.
+fn waiting_text(facts: &Facts<'_>, fleet: &Fleet, waiting: u32) -> String {
+    let logs = format!("drover logs {} -n {}", fleet.name, fleet.namespace);
+    let at = match &fleet.handler {
+        Handler::Url(url) => authority(url).map(|authority| format!(" ({authority})")),
+        _ => None,
+    };
+    let at = at.unwrap_or_default();
+    match waiting {
         1 if own_consumer(facts) => format!(
-            "{so}; 1 runs, and its readiness probe does not say yes so far: drover logs {name} -n {namespace} has what it says"
+            "1 runs, and its readiness probe does not say yes so far: {logs} has what it says"
         ),
         waiting if own_consumer(facts) => format!(
-            "{so}; {waiting} run, and their readiness probes do not say yes so far: drover logs {name} -n {namespace} has what they say"
+            "{waiting} run, and their readiness probes do not say yes so far: {logs} has what they say"
         ),
-        waiting if facts.handler_told.is_some() => {
-            let run = if waiting == 1 {
-                "1 runs, and does"
-            } else {
-                "some run, and do"
-            };
-            let why = facts.handler_told.unwrap_or_default();
-            format!(
-                "{so}; {run} not reach the handler: {}",
-                handler::away_text(why, fleet)
-            )
-        }
         1 => format!(
-            "{so}; 1 runs, and begins, or waits for its handler or for Kafka: drover logs {name} -n {namespace} says for what"
+            "1 runs, and begins, or waits for its handler{at} or for Kafka: {logs} says for what"
         ),
         waiting => format!(
-            "{so}; {waiting} run, and begin, or wait for their handler or for Kafka: drover logs {name} -n {namespace} says for what"
+            "{waiting} run, and begin, or wait for their handler{at} or for Kafka: {logs} says for what"
         ),
     }
 }
@@ -94,4 +104,21 @@ pub(super) fn ready_text(ready: u32, size: u32) -> String {
 /// A roll-out is under way.
 pub(super) fn rolling_text(replicas: u32) -> String {
     format!("pods are being replaced by pods of the new template ({replicas} exist)")
+}
+
+/// The same, with what pods wait for that run and are not ready. Those before them work on, so that it may be one of
+/// these that speaks of its handler.
+pub(super) fn rolling_wait_text(facts: &Facts<'_>, fleet: &Fleet, workload: &Workload) -> String {
+    let so = rolling_text(workload.replicas);
+    if workload.waiting == 0 {
+        return so;
+    }
+    let waiting = waiting_text(facts, fleet, workload.waiting);
+    match facts.handler_told.filter(|_| !own_consumer(facts)) {
+        Some(why) => format!(
+            "{so}; {waiting}; a pod reports that it does not reach the handler: {}",
+            handler::away_text(why, fleet)
+        ),
+        None => format!("{so}; {waiting}"),
+    }
 }

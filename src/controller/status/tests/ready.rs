@@ -220,6 +220,41 @@ fn a_pod_that_waits_for_its_handler_is_not_told_to_be_starting() {
 }
 
 #[test]
+fn a_roll_out_says_what_the_new_pods_wait_for() {
+    let mut day = Day::good();
+    day.workload = Some(Workload {
+        replicas: 3,
+        ready: 2,
+        waiting: 1,
+        rolling: true,
+        ..running(2)
+    });
+    let text = |day: &Day| {
+        let (is, reason, message) = condition(&day.status(), "Ready");
+        assert_eq!((is.as_str(), reason.as_str()), ("False", "RollingOut"));
+        message
+    };
+    let said = text(&day);
+    for words in [
+        "(3 exist); 1 runs",
+        "waits for its handler (users) or for Kafka",
+        "drover logs fleet -n shop",
+    ] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    // It may be one of those before that says it.
+    day.handler_told = Some("connect to users:80: Connection refused");
+    let said = text(&day);
+    assert!(
+        said.contains("a pod reports that it does not reach the handler: connect to users:80"),
+        "{said}"
+    );
+    // As long as all that run are ready nothing is to be told.
+    day.workload.as_mut().unwrap().waiting = 0;
+    assert!(text(&day).ends_with("(3 exist)"), "{}", text(&day));
+}
+
+#[test]
 fn a_handler_that_a_worker_does_not_reach_is_told_with_the_service_that_is_missing() {
     let mut day = Day::good();
     day.workload = Some(Workload {

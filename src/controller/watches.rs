@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use futures::{Stream, StreamExt, TryStreamExt};
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{Pod, PodSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use kube::api::ObjectMeta;
 use kube::core::NamespaceResourceScope;
@@ -240,8 +240,11 @@ fn unmanaged<K: Resource>(child: &mut K) {
     child.meta_mut().managed_fields = None;
 }
 
-/// Of a pod only its name, labels, cost, owners and status are asked.
+/// Of a pod only its name, labels, cost, owners, node and status are asked.
 fn slim_pod(pod: &mut Pod) {
     pod.managed_fields_mut().clear();
-    pod.spec = Default::default();
+    pod.spec = pod.spec.take().map(|spec| PodSpec {
+        node_name: spec.node_name,
+        ..Default::default()
+    });
 }

@@ -102,13 +102,11 @@ pub fn read<'a>(deployment: &Deployment, pods: impl IntoIterator<Item = &'a Pod>
         workload.beginnings.extend(beginning(pod));
         if pod.metadata.deletion_timestamp.is_some() {
             workload.leaving += 1;
-        } else if let Some(trouble) = pod_trouble(pod)
-            && !workload
-                .troubles
-                .iter()
-                .any(|known| known.reason == trouble.reason)
-        {
-            workload.troubles.push(trouble);
+        } else if let Some(trouble) = pod_trouble(pod) {
+            let mut known = workload.troubles.iter();
+            if !known.any(|known| known.reason == trouble.reason) {
+                workload.troubles.push(trouble);
+            }
         } else if runs(pod) && !is_ready(pod) {
             workload.waiting += 1;
             let since = workload.waiting_since.into_iter().chain(runs_since(pod));
@@ -207,6 +205,13 @@ mod tests {
                 None,
                 "pod p: 0/3 nodes",
             ),
+            (
+                json!({ "conditions": [{ "type": "PodScheduled", "status": "False", "reason": "SchedulingGated",
+                    "message": "Scheduling is blocked due to non-empty scheduling gates" }] }),
+                "SchedulingGated",
+                None,
+                "pod p: Scheduling is blocked due to non-empty scheduling gates",
+            ),
         ];
         for (status, reason, container, message) in cases {
             let pod = pod(status);
@@ -250,6 +255,40 @@ mod tests {
         };
         let (waits, works) = (pod(status("False")), pod(status("True")));
         assert_eq!(read(&deployment(json!({})), [&waits, &works]).waiting, 1);
+    }
+
+    /// As the node lifecycle controller leaves it when kubelet is silent.
+    #[test]
+    fn pods_on_a_node_that_is_silent_are_told_by_their_conditions() {
+        let of = |reason: Option<&str>, containers_ready: &str| -> Pod {
+            serde_json::from_value(json!({
+                "metadata": { "name": "p" }, "spec": { "nodeName": "worker-3", "containers": [] },
+                "status": { "phase": "Running",
+                    "conditions": [
+                        { "type": "Ready", "status": "False", "reason": reason },
+                        { "type": "ContainersReady", "status": containers_ready },
+                    ],
+                    "containerStatuses": [{ "name": "worker", "image": "", "imageID": "", "ready": true, "restartCount": 0,
+                        "state": { "running": {} } }] },
+            }))
+            .unwrap()
+        };
+        let silent = of(None, "True");
+        let workload = read(&deployment(json!({})), [&silent, &silent]);
+        let [trouble] = &workload.troubles[..] else {
+            panic!("{:?}", workload.troubles);
+        };
+        assert_eq!(trouble.reason, "NodeNotReady");
+        assert!(trouble.message.contains("pod p: ") && trouble.message.contains("worker-3"));
+        assert_eq!(workload.waiting, 0);
+        for waits in [
+            of(Some("ContainersNotReady"), "False"),
+            of(Some("ReadinessGatesNotReady"), "True"),
+            of(None, "False"),
+        ] {
+            let workload = read(&deployment(json!({})), [&waits]);
+            assert_eq!((workload.troubles, workload.waiting), (Vec::new(), 1));
+        }
     }
 
     #[test]

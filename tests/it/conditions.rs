@@ -163,6 +163,7 @@ fn every_problem_of_spec_children_pods_and_dead_letters_is_documented() {
         "PodScheduled",
         "Progressing",
         "Ready",
+        "ContainersReady",
         "True",
         "False",
         "ContainerCreating",

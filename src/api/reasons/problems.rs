@@ -134,6 +134,16 @@ pub const PODS: &[Reason] = &[
         "add nodes, or lower resources in spec.template",
     ),
     reason(
+        "SchedulingGated",
+        "scheduling gates hold a pod, and no node is looked for",
+        "whoever set schedulingGates in spec.template, or a webhook that sets them, has to lift them",
+    ),
+    reason(
+        "NodeNotReady",
+        "Kubernetes hears nothing of a pod's node, and counts the pod as not ready; it may work on",
+        "look at the node (`kubectl describe node`): kubelet, network. Kubernetes makes its pods anew elsewhere after five minutes, if no toleration says otherwise",
+    ),
+    reason(
         "DeploymentPaused",
         "somebody has paused the Deployment (`kubectl rollout pause`): what changes reaches no pod",
         "`kubectl rollout resume deployment/NAME`; to stop the fleet, `drover pause NAME`",

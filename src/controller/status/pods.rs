@@ -27,6 +27,8 @@ pub(super) fn remedy(trouble: &Trouble, fleet: &Fleet) -> Option<String> {
             )
         }
         "Unschedulable" => "; add nodes, or lower resources in spec.template".to_owned(),
+        "SchedulingGated" => "; whoever set schedulingGates in spec.template has to lift them".to_owned(),
+        "NodeNotReady" => "; look at that node (kubectl describe node): its pods are made anew elsewhere after some minutes".to_owned(),
         "DeploymentPaused" => format!(
             "; kubectl rollout resume deployment/{} -n {}",
             fleet.name, fleet.namespace

@@ -78,16 +78,30 @@ const ENDS_AGAIN: i32 = 2;
 pub fn pod_trouble(pod: &Pod) -> Option<Trouble> {
     let name = pod.metadata.name.as_deref().unwrap_or_default();
     let status = pod.status.as_ref()?;
-    let unschedulable = status.conditions.iter().flatten().find(|condition| {
+    let unscheduled = status.conditions.iter().flatten().find(|condition| {
         condition.type_ == "PodScheduled"
             && condition.status == "False"
-            && condition.reason.as_deref() == Some("Unschedulable")
+            && matches!(
+                condition.reason.as_deref(),
+                Some("Unschedulable" | "SchedulingGated")
+            )
     });
-    if let Some(condition) = unschedulable {
+    if let Some(condition) = unscheduled {
         let why = condition.message.as_deref().unwrap_or_default();
         return Some(Trouble {
-            reason: "Unschedulable".to_owned(),
+            reason: condition.reason.clone().unwrap_or_default(),
             message: format!("pod {name}: {why}"),
+            container: None,
+        });
+    }
+    if is_out_of_sight(pod) {
+        let node = pod.spec.as_ref().and_then(|spec| spec.node_name.as_deref());
+        let node = node.unwrap_or_default();
+        return Some(Trouble {
+            reason: "NodeNotReady".to_owned(),
+            message: format!(
+                "pod {name}: Kubernetes hears nothing of its node {node} and counts it as not ready; it may work on"
+            ),
             container: None,
         });
     }
@@ -95,6 +109,18 @@ pub fn pod_trouble(pod: &Pod) -> Option<Trouble> {
     inits
         .chain(status.container_statuses.iter().flatten())
         .find_map(|container| container_trouble(name, container))
+}
+
+/// Its node's kubelet is silent. Kubernetes' node lifecycle controller then turns Ready to False and leaves the rest as it
+/// was: no reason, and containers that are ready. Kubelet itself always writes a reason, and with a readiness gate, too.
+fn is_out_of_sight(pod: &Pod) -> bool {
+    let conditions = pod.status.iter().flat_map(|it| &it.conditions).flatten();
+    let said = conditions.filter(|it| it.reason.as_deref().unwrap_or_default().is_empty());
+    let is = |type_: &str, status: &str| {
+        said.clone()
+            .any(|it| it.type_ == type_ && it.status == status)
+    };
+    is("Ready", "False") && is("ContainersReady", "True")
 }
 
 fn container_trouble(pod: &str, container: &ContainerStatus) -> Option<Trouble> {

@@ -19,8 +19,9 @@ use super::gauges;
 use super::reconcile::is_owned;
 use super::scale::scale;
 use super::size;
+use super::status::unattended;
 use crate::api::names::{STATUS_MANAGER, condition};
-use crate::api::{KafkaConsumer, KafkaConsumerStatus, ScalingStatus};
+use crate::api::{KafkaConsumer, KafkaConsumerStatus};
 use crate::clock;
 use crate::fleet::why_unreadable;
 use crate::k8s::chain;
@@ -126,23 +127,11 @@ fn since(document: Option<&serde_json::Value>) -> Time {
     time.unwrap_or_else(|| Time(clock::now()))
 }
 
-/// What stays true of a fleet that nobody looks after, and what others need: an autoscaler its selector, and who
-/// decides next what was learned. What waits, and what was decided of it, is not known any more.
-fn kept(document: Option<&serde_json::Value>) -> KafkaConsumerStatus {
+/// What its status says, as far as that can be read.
+fn previous(document: Option<&serde_json::Value>) -> KafkaConsumerStatus {
     let status = document.map(|document| document["status"].clone());
     let status = status.and_then(|it| serde_json::from_value::<KafkaConsumerStatus>(it).ok());
-    let status = status.unwrap_or_default();
-    KafkaConsumerStatus {
-        selector: status.selector,
-        group_id: status.group_id,
-        partitions: status.partitions,
-        scaling: status.scaling.map(|scaling| ScalingStatus {
-            capacity_per_pod: scaling.capacity_per_pod,
-            start_up_seconds: scaling.start_up_seconds,
-            ..ScalingStatus::default()
-        }),
-        ..KafkaConsumerStatus::default()
-    }
+    status.unwrap_or_default()
 }
 
 async fn try_to_tell(
@@ -204,10 +193,8 @@ async fn try_to_tell(
     };
     context.metrics.fleet(&key.to_string(), known);
     let next = KafkaConsumerStatus {
-        observed_generation: invalid.metadata.generation,
         replicas: deployment(context, key, uid).and_then(|it| replicas(&it)),
-        conditions: vec![ready],
-        ..kept(document)
+        ..unattended(previous(document), ready)
     };
     let status = json!({
         "apiVersion": KafkaConsumer::api_version(&()),

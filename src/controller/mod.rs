@@ -10,6 +10,7 @@ mod children;
 mod contest;
 mod context;
 mod credentials;
+mod deleting;
 mod deletion_cost;
 mod dereference;
 mod error;

@@ -21,6 +21,7 @@ use tracing::{Instrument, debug, info_span, warn};
 use super::announce::{Happenings, announcements};
 use super::backoff::jittered;
 use super::context::{Context, Guarded};
+use super::deleting;
 use super::dereference::{self, Observed};
 use super::error::Error;
 use super::fleets::{FleetKey, FleetMemory};
@@ -81,7 +82,7 @@ pub fn key(meta: &ObjectMeta) -> FleetKey {
 async fn one(consumer: &KafkaConsumer, key: &FleetKey, context: &Context) -> Action {
     if consumer.metadata.deletion_timestamp.is_some() {
         // Children follow by their owner references.
-        return Action::await_change();
+        return deleting::tell(context, key, consumer).await;
     }
     let mut memory = context
         .fleets

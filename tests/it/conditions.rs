@@ -96,6 +96,12 @@ fn from_elsewhere(condition: &str) -> Vec<(&'static str, BTreeSet<String>)> {
             all.insert("RecordStuck".to_owned());
             vec![("True", all)]
         }
+        names::condition::READY => {
+            let text = source("src/controller/deleting.rs");
+            let reason = Regex::new(r#"const REASON: &str = "(\w+)""#).unwrap();
+            let reason = reason.captures(&text).unwrap()[1].to_owned();
+            vec![("False", [reason].into())]
+        }
         _ => Vec::new(),
     }
 }

@@ -2,6 +2,7 @@
 //! alone where the spec is bad.
 #![allow(clippy::unwrap_used, reason = "a test may panic wherever it stands")]
 
+mod deleting;
 mod drift;
 mod malformed;
 mod strangers;

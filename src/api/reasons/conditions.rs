@@ -138,6 +138,11 @@ pub const ALL: &[Condition] = &[
                         "pods are starting, or wait for their handler or for Kafka",
                         "nothing at first; where it lasts, `drover logs` says what they wait for, and `kubectl describe pod` what Kubernetes does",
                     ),
+                    reason(
+                        "Deleting",
+                        "the resource is being deleted, and nobody looks after it any more; it is still there because of finalizers that somebody else put on it, or because Kubernetes sees to its children first. It is the only condition then",
+                        "whoever put the finalizers there that the message names has to take them away",
+                    ),
                 ],
             ),
             (

@@ -14,10 +14,12 @@ mod sharing;
 mod tests;
 mod texts;
 mod told;
+mod unattended;
 
 pub use due::Due;
 pub use sharing::Sharing;
 pub use told::Told;
+pub use unattended::unattended;
 
 use jiff::Timestamp;
 

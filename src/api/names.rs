@@ -33,6 +33,9 @@ pub const ANNOTATION_DELETION_COST: &str = "controller.kubernetes.io/pod-deletio
 /// Annotation of a KafkaConsumer: records that somebody gave up, see [`crate::api::Skip`].
 pub const ANNOTATION_SKIP: &str = "drover.dev/skip";
 
+/// In the message of `Ready`, before what spec.template has and pods have not.
+pub const NOT_IN_PODS: &str = "; not used of spec.template: ";
+
 /// Annotation of a controller's Lease: the namespaces that its holder looks after, with commas; [`ALL_NAMESPACES`] for all.
 pub const ANNOTATION_NAMESPACES: &str = "drover.dev/namespaces";
 /// In [`ANNOTATION_NAMESPACES`], whatever there is.

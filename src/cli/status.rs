@@ -21,7 +21,8 @@ use super::fleets::FleetsArgs;
 use super::format::Listing;
 use super::leadership::{Consequence, vacant};
 use super::{leadership, output};
-use crate::api::{KafkaConsumer, ScalingMode, Span, names::condition, reasons};
+use crate::api::names::{NOT_IN_PODS, condition};
+use crate::api::{KafkaConsumer, ScalingMode, Span, reasons};
 use crate::clock;
 use list::Columns;
 
@@ -149,9 +150,9 @@ pub(super) fn is_well(condition: &Condition) -> bool {
 
 /// Whether `ready` is the condition Ready and only says again what another of `bad` says.
 pub(super) fn says_again(ready: &Condition, bad: &[&Condition]) -> bool {
-    let same = |other: &&Condition| {
-        other.type_ != condition::READY && other.message.starts_with(&ready.message)
-    };
+    let said = ready.message.split(NOT_IN_PODS).next().unwrap_or_default();
+    let same =
+        |other: &&Condition| other.type_ != condition::READY && other.message.starts_with(said);
     ready.type_ == condition::READY && bad.iter().any(same)
 }
 

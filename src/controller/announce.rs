@@ -8,7 +8,7 @@ use super::children::Correction;
 use super::resized::Resized;
 use super::scale::Scaled;
 use crate::api::KafkaConsumerStatus;
-use crate::api::names::condition;
+use crate::api::names::{NOT_IN_PODS, condition};
 use crate::k8s::events::Announcement;
 
 /// What happened in a reconcile, beside the change of status.
@@ -59,6 +59,7 @@ pub fn announcements(
     if let Some(event) = bad_day(before, after, happenings) {
         events.push(event);
     }
+    events.extend(unknown_fields(before, after));
     let flips = [
         (
             condition::KAFKA_REACHABLE,
@@ -141,6 +142,24 @@ fn bad_day(
         reason,
         action: ready.reason.clone(),
         note: ready.message.clone(),
+    })
+}
+
+/// What the template has and does not exist, where it is not what was told.
+fn unknown_fields(
+    before: &KafkaConsumerStatus,
+    after: &KafkaConsumerStatus,
+) -> Option<Announcement> {
+    fn told(status: &KafkaConsumerStatus) -> Option<&str> {
+        let ready = find(status, condition::READY)?;
+        Some(ready.message.split_once(NOT_IN_PODS)?.1)
+    }
+    let note = told(after).filter(|_| told(before) != told(after))?;
+    Some(Announcement {
+        warning: true,
+        reason: "UnknownField".to_owned(),
+        action: "UnknownField".to_owned(),
+        note: note.to_owned(),
     })
 }
 

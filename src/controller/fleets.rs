@@ -15,6 +15,7 @@ use super::offsets::Group;
 use super::place::Place;
 use super::status::{Told, Trouble};
 use super::strangers::Strangers;
+use super::unknown_fields::UnknownFields;
 use crate::scaling;
 
 /// Identifies a resource by namespace and name.
@@ -59,6 +60,8 @@ pub struct FleetMemory {
     pub untold: Option<Box<Happenings>>,
     /// What was told of it while it cannot be read.
     pub unreadable: Option<malformed::Told>,
+    /// What its template has and does not exist.
+    pub unknown_fields: UnknownFields,
     /// Failures in a row.
     pub failures: Failures,
     /// Children that could not be applied, and until when that is believed.

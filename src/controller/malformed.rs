@@ -85,15 +85,25 @@ pub async fn tell(context: &Context, key: &FleetKey, invalid: &InvalidObject) ->
     action
 }
 
-/// The object itself, asked for once more: what a watch gives of it is its metadata and where its reader stopped, which
-/// names no field.
-async fn whole(
-    api: &Api<DynamicObject>,
+/// The object itself, asked for once more: what a watch gives of one that cannot be read is its metadata and where its
+/// reader stopped, which names no field, and of others what could be read. None where it is gone.
+///
+/// # Errors
+/// If the API server refuses or does not answer.
+pub async fn document(
+    context: &Context,
     key: &FleetKey,
 ) -> Result<Option<serde_json::Value>, kube::Error> {
+    // A list, as there is no right to get.
     let this = ListParams::default().fields(&format!("metadata.name={}", key.name));
-    let found = api.list(&this).await?.items.pop();
+    let found = untyped(context, key).list(&this).await?.items.pop();
     Ok(found.and_then(|found| serde_json::to_value(found).ok()))
+}
+
+/// As raw JSON: it may not be readable as a KafkaConsumer.
+fn untyped(context: &Context, key: &FleetKey) -> Api<DynamicObject> {
+    let resource = kube::core::ApiResource::erase::<KafkaConsumer>(&());
+    Api::namespaced_with(context.client.clone(), &key.namespace, &resource)
 }
 
 /// Its Deployment, if it has one.
@@ -140,12 +150,7 @@ async fn try_to_tell(
     invalid: &InvalidObject,
     memory: &mut FleetMemory,
 ) -> Result<(), Error> {
-    // As raw JSON: it cannot be read as a KafkaConsumer.
-    let api: Api<DynamicObject> = Api::namespaced_with(
-        context.client.clone(),
-        &key.namespace,
-        &kube::core::ApiResource::erase::<KafkaConsumer>(&()),
-    );
+    let api = untyped(context, key);
     let failed = |verb: &'static str| {
         move |source| Error::Api {
             verb,
@@ -154,7 +159,7 @@ async fn try_to_tell(
             source,
         }
     };
-    let document = whole(&api, key).await.map_err(failed("list"))?;
+    let document = document(context, key).await.map_err(failed("list"))?;
     let document = document.as_ref();
     let why = match document {
         Some(document) => why_unreadable(document, &invalid.error),

@@ -32,6 +32,7 @@ pub mod self_test;
 mod size;
 mod status;
 mod strangers;
+mod unknown_fields;
 mod watches;
 mod workload;
 

@@ -102,6 +102,7 @@ async fn steps(
 ) -> Duration {
     let mut lag = context.lag.latest(key).unwrap_or_default();
     dereference::look_up(context, consumer, memory, offsets::kept_out(&lag)).await;
+    memory.unknown_fields.look(context, key, consumer).await;
     let observed = dereference::observe(context, key);
     let references = dereference::references(memory, offsets::topics(&lag));
 
@@ -298,6 +299,7 @@ impl Run<'_> {
                 .as_ref()
                 .and_then(|read| read.handler.as_deref()),
             sharing,
+            unknown_fields: memory.unknown_fields.said(),
             decision: self.decision.as_ref(),
             order: self.order.as_ref(),
             resumes: memory.told.is_silent(),

@@ -116,6 +116,21 @@ pub fn with_readable_template(document: &Value) -> Option<KafkaConsumer> {
     serde_json::from_value(readable).ok()
 }
 
+/// What is to be said of fields of `spec.template` that do not exist. The API server keeps and warns of none, since the
+/// CRD leaves the template's schema out, and who reads the template drops them.
+pub fn unknown_in_template(document: &Value) -> Vec<String> {
+    let template = &document["spec"]["template"];
+    if !template.is_object() {
+        return Vec::new();
+    }
+    let (mut bad, mut problems) = (Vec::new(), Problems::default());
+    let field = "spec.template";
+    schema::check(template_schema(), template, field, &mut bad, &mut problems);
+    let unknown = problems.0.into_iter();
+    let unknown = unknown.filter(|problem| problem.reason == reason::UNKNOWN_FIELD);
+    unknown.map(|problem| problem.message).collect()
+}
+
 /// What the schema says of the whole document; the paths of what is wrong go to `bad`.
 pub(super) fn check_top(
     document: &Value,

@@ -44,7 +44,10 @@ use crate::worker_config::{Batch, Encryption, Idempotency, RateLimit, Security, 
 
 pub use choice::choose;
 pub use digest::digest;
-pub use document::{check_document, check_document_with, why_unreadable, with_readable_template};
+pub use document::{
+    check_document, check_document_with, unknown_in_template, why_unreadable,
+    with_readable_template,
+};
 pub use for_worker::{worker_config, worker_config_text};
 pub use http::Http;
 pub use nearest::nearest;

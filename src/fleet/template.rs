@@ -75,11 +75,21 @@ fn check_pod(pod: &PodSpec, timing: &Timing, problems: &mut Problems) {
             ),
         );
     }
-    if pod.ephemeral_containers.is_some() {
-        problems.template(
-            &format!("{POD}.ephemeralContainers"),
-            format!("{POD}.ephemeralContainers cannot be part of a template; remove it"),
-        );
+    let none = [
+        (
+            "ephemeralContainers",
+            pod.ephemeral_containers.is_some(),
+            "cannot be part of a template",
+        ),
+        (
+            "activeDeadlineSeconds",
+            pod.active_deadline_seconds.is_some(),
+            "cannot be set, because the pods belong to a Deployment, which runs for ever",
+        ),
+    ];
+    for (name, _, why) in none.into_iter().filter(|(_, written, _)| *written) {
+        let field = format!("{POD}.{name}");
+        problems.template(&field, format!("{field} {why}; remove it"));
     }
 }
 

@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use kube::api::{DynamicObject, Patch, PatchParams, PostParams};
 use serde_json::json;
 
 use crate::lag_admin::{commit, produce};
@@ -56,4 +57,50 @@ async fn a_commit_beyond_the_end_is_told_of_a_fleet_at_zero_until_it_is_set_righ
 
     commit(&servers, &group, "events", &[(0, 5, "")]);
     operator.condition("fleet", "Ready", "True", "Idle").await;
+}
+
+/// The CRD has no schema of a pod template, so that nobody else says it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_misspelt_field_of_the_template_is_told_once_by_an_event_and_by_ready_while_it_is_there()
+{
+    let operator = Operator::start(&["events"]).await;
+    let worker = json!({ "name": "worker", "imagePullPolizy": "Always" });
+    let template = json!({ "spec": { "tolerationz": [], "containers": [worker] } });
+    let spec = with(operator.spec("events"), "/template", template);
+    let document: DynamicObject = serde_json::from_value(json!({
+        "apiVersion": "drover.dev/v1alpha1", "kind": "KafkaConsumer",
+        "metadata": { "name": "fleet" }, "spec": spec,
+    }))
+    .unwrap();
+    let raw = operator.raw();
+    raw.create(&PostParams::default(), &document).await.unwrap();
+    let [event] = &operator.event("fleet", "UnknownField").await[..] else {
+        panic!("one event");
+    };
+    let told = operator.condition("fleet", "Ready", "True", "Idle").await;
+    for words in [
+        "spec.template.spec.tolerationz is not a field; did you mean tolerations?",
+        "spec.template.spec.containers[0].imagePullPolizy is not a field",
+    ] {
+        assert!(event.contains(words), "{event}");
+        assert!(told.message.contains(words), "{}", told.message);
+    }
+
+    let mended = json!([
+        { "op": "remove", "path": "/spec/template/spec/tolerationz" },
+        { "op": "remove", "path": "/spec/template/spec/containers/0/imagePullPolizy" },
+    ]);
+    let patch = Patch::<()>::Json(serde_json::from_value(mended).unwrap());
+    raw.patch("fleet", &PatchParams::default(), &patch)
+        .await
+        .unwrap();
+    wait_for("nothing more to be told", async || {
+        let told = operator.condition("fleet", "Ready", "True", "Idle").await;
+        match told.message.contains("not used of") {
+            false => Ok(()),
+            true => Err(told.message),
+        }
+    })
+    .await;
+    assert_eq!(operator.event("fleet", "UnknownField").await.len(), 1);
 }

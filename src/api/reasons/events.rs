@@ -45,6 +45,10 @@ pub const ALL: &[Event] = &[
         "InvalidSpec",
         "the spec is not good, or became bad in another way; the note has all problems",
     ),
+    warning(
+        "UnknownField",
+        "spec.template has a field that does not exist, such as a misspelt one, which pods do not have; the note has the nearest that does. Ready says it for as long as it is so",
+    ),
     warning("Unreadable", "the resource cannot be read at all"),
     warning("KafkaUnreachable", "KafkaReachable became False"),
     normal("KafkaReachable", "KafkaReachable became True again"),

@@ -6,7 +6,8 @@ use kube::ResourceExt;
 
 use super::unseen::{no_status, unseen};
 use super::{causes, is_well, late};
-use crate::api::{KafkaConsumer, KafkaConsumerStatus, ScalingStatus, names::condition};
+use crate::api::names::{NOT_IN_PODS, condition};
+use crate::api::{KafkaConsumer, KafkaConsumerStatus, ScalingStatus};
 use crate::cli::columns::{
     UNKNOWN, ago, aligned, arrival, count, counted, per_second, text as or_unknown,
 };
@@ -147,11 +148,16 @@ fn decision(status: &KafkaConsumerStatus) -> String {
 /// What somebody wrote in vain, which is no fault of the fleet.
 fn not_used(consumer: &KafkaConsumer) -> String {
     let mut text = String::new();
-    for unused in unused(&consumer.spec) {
+    let conditions = consumer.status.iter().flat_map(|it| &it.conditions);
+    let of_pods = conditions
+        .filter(|it| it.type_ == condition::READY)
+        .filter_map(|ready| Some(ready.message.split_once(NOT_IN_PODS)?.1.to_owned()));
+    let fields = unused(&consumer.spec).into_iter().map(|it| it.message);
+    for message in fields.chain(of_pods) {
         if text.is_empty() {
             text.push_str("Not used\n");
         }
-        text.push_str(&format!("  {}\n", unused.message));
+        text.push_str(&format!("  {message}\n"));
     }
     text
 }

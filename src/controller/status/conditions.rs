@@ -9,7 +9,7 @@ use super::pods::{
 };
 use super::texts::{
     nothing_stuck_text, problems_text, stalled_reason, stalled_text, turned_away_text,
-    unreachable_text, with_unused,
+    unknown_fields_text, unreachable_text, with_unused,
 };
 use super::{Facts, Kafka, Spec, beyond_end, own_consumer};
 use crate::api::names::{condition, reason};
@@ -55,7 +55,10 @@ fn judgement(
 /// All conditions, in the order in which status shows them.
 pub(super) fn conditions(facts: &Facts<'_>, stuck: &[StuckRecord]) -> Vec<Condition> {
     let judgements = [
-        (condition::READY, ready(facts, stuck)),
+        (
+            condition::READY,
+            with_unknown_fields(ready(facts, stuck), facts.unknown_fields),
+        ),
         (condition::PROGRESSING, progressing(facts)),
         (condition::KAFKA_REACHABLE, kafka_reachable(facts)),
         (condition::SCALING_ACTIVE, scaling_active(facts)),
@@ -91,6 +94,12 @@ fn dated(facts: &Facts<'_>, type_: &str, judgement: Judgement) -> Condition {
         reason: judgement.reason,
         message: judgement.message,
     }
+}
+
+/// Whatever else is to be said: nothing but status tells of them.
+fn with_unknown_fields(mut judgement: Judgement, fields: &[String]) -> Judgement {
+    judgement.message.push_str(&unknown_fields_text(fields));
+    judgement
 }
 
 fn ready(facts: &Facts<'_>, stuck: &[StuckRecord]) -> Judgement {

@@ -58,6 +58,8 @@ pub struct Facts<'a> {
     pub handler_told: Option<&'a str>,
     /// Who else has the fleet's group.
     pub sharing: Sharing<'a>,
+    /// What spec.template has and does not exist, each in a sentence.
+    pub unknown_fields: &'a [String],
     /// What the policy wants; none where nothing could be decided.
     pub decision: Option<&'a Decision>,
     /// What size the fleet is given, and by whom.

@@ -2,7 +2,7 @@
 
 use super::{Facts, NOT_MOVING, Spec, own_consumer};
 use crate::api::StuckRecord;
-use crate::api::names::WORKER_CONTAINER;
+use crate::api::names::{NOT_IN_PODS, WORKER_CONTAINER};
 use crate::fleet::{Fleet, Problem};
 use crate::plural::{are, noun};
 use crate::report::{IDEMPOTENCY_STORE, WORKER_KILLED, unread};
@@ -20,6 +20,20 @@ pub(super) fn with_unused(fleet: &Fleet, note: &str) -> String {
     };
     let verb = are(fields.len());
     format!("{note}; {named} {verb} not used in mode {:?}", fleet.mode)
+}
+
+/// What spec.template has and does not exist.
+pub(super) fn unknown_fields_text(fields: &[String]) -> String {
+    const SHOWN: usize = 3;
+    if fields.is_empty() {
+        return String::new();
+    }
+    let shown: Vec<&str> = fields.iter().take(SHOWN).map(String::as_str).collect();
+    let more = match fields.len() {
+        ..=SHOWN => String::new(),
+        all => format!("; and {} more: drover validate names all", all - SHOWN),
+    };
+    format!("{NOT_IN_PODS}{}{more}", shown.join("; "))
 }
 
 /// Every problem at once, as far as a message has room.

@@ -111,6 +111,12 @@ fn contradictions_of_the_template_are_told() {
             "remove it",
         ),
         (
+            url(json!({ "activeDeadlineSeconds": 30 })),
+            template,
+            "spec.template.spec.activeDeadlineSeconds",
+            "remove it",
+        ),
+        (
             worker(json!({ "image": "mine" })),
             template,
             "spec.template.spec.containers[0].image",

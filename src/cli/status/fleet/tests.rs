@@ -126,6 +126,21 @@ fn a_broken_promise_is_said_and_what_is_said_twice_is_said_once() {
 }
 
 #[test]
+fn what_pods_do_not_have_of_the_template_is_named() {
+    let ready = "2 of 2 pods are ready; not used of spec.template: spec.template.spek is not a field; did you mean spec?";
+    let fleet = consumer(json!({
+        "observedGeneration": 3,
+        "conditions": [{"type": "Ready", "status": "True", "reason": "AllReady", "message": ready,
+            "lastTransitionTime": "2026-11-22T12:00:00Z"}],
+    }));
+    let text = text(&fleet, now());
+    assert!(
+        text.ends_with("Not used\n  spec.template.spek is not a field; did you mean spec?\n"),
+        "{text}"
+    );
+}
+
+#[test]
 fn what_the_mode_does_not_use_is_named() {
     let mut fleet = consumer(json!({ "observedGeneration": 3 }));
     assert!(!text(&fleet, now()).contains("Not used"));

@@ -116,6 +116,7 @@ struct Day {
     dead_letter_told: Option<&'static str>,
     handler_told: Option<&'static str>,
     sharing: Sharing<'static>,
+    unknown_fields: Vec<String>,
     away: Option<&'static str>,
     decision: Option<Decision>,
     order: Option<Order>,
@@ -140,6 +141,7 @@ impl Day {
                 is_known: true,
                 ..Sharing::default()
             },
+            unknown_fields: Vec::new(),
             away: None,
             decision: Some(decision(Why::Settling, 6)),
             order: Some(order(1, "enough")),
@@ -174,6 +176,7 @@ impl Day {
             dead_letter_told: self.dead_letter_told,
             handler_told: self.handler_told,
             sharing: self.sharing.clone(),
+            unknown_fields: &self.unknown_fields,
             decision: self.decision.as_ref(),
             order: self.order.as_ref(),
             resumes: self.resumes,

@@ -219,6 +219,21 @@ fn a_pod_that_waits_for_its_handler_is_not_told_to_be_starting() {
     }
 }
 
+/// The API server takes them without a word, and pods do not have them.
+#[test]
+fn fields_of_the_template_that_do_not_exist_are_told_whatever_else_is() {
+    let mut day = Day::good();
+    let ready = |day: &Day| condition(&day.status(), "Ready").2;
+    day.unknown_fields = vec!["spec.template.spec.tolerationz is not a field".to_owned()];
+    let told = "; not used of spec.template: spec.template.spec.tolerationz is not a field";
+    assert_eq!(ready(&day), format!("1 of 1 pod is ready{told}"));
+    assert_eq!(reason(&day.status(), "Ready"), "True AllReady");
+    day.workload.as_mut().unwrap().ready = 0;
+    assert!(ready(&day).ends_with(told), "{}", ready(&day));
+    day.unknown_fields = vec!["x is not a field".to_owned(); 5];
+    assert!(ready(&day).ends_with("; and 2 more: drover validate names all"));
+}
+
 #[test]
 fn a_roll_out_says_what_the_new_pods_wait_for() {
     let mut day = Day::good();

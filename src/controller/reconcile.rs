@@ -386,6 +386,7 @@ impl Run<'_> {
             promise: self.promised.map(|(promise, _)| promise),
             arrival: outlook.and_then(|outlook| outlook.arrival_per_second),
             capacity: outlook.and_then(|outlook| outlook.capacity_per_pod),
+            start_up: outlook.and_then(|outlook| outlook.start_up),
             lag: outlook.and_then(|outlook| outlook.lag),
             delay: outlook.and_then(|outlook| outlook.delay),
             sample_age: self.sample.as_ref().map(|sample| {

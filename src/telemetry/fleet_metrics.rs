@@ -41,6 +41,8 @@ pub struct FleetGauges {
     pub arrival: Option<f64>,
     /// Records per second that one pod can do.
     pub capacity: Option<f64>,
+    /// How long a new pod takes until it is ready.
+    pub start_up: Option<Duration>,
     /// Age of the newest offsets.
     pub sample_age: Option<Duration>,
     /// Records that nothing gets past.
@@ -70,7 +72,7 @@ struct Number {
     value: fn(&FleetGauges) -> Option<f64>,
 }
 
-const NUMBERS: [Number; 13] = [
+const NUMBERS: [Number; 14] = [
     Number {
         name: "wanted_replicas",
         help: "Pods that a fleet should have",
@@ -130,6 +132,12 @@ const NUMBERS: [Number; 13] = [
         help: "Records that one pod can handle, measured at work; absent until it was",
         unit: None,
         value: |fleet| fleet.capacity,
+    },
+    Number {
+        name: "start_up",
+        help: "How long it takes from ordering a pod until it is ready, learned from those that were ordered; absent until it was",
+        unit: Some(Unit::Seconds),
+        value: |fleet| seconds(fleet.start_up),
     },
     Number {
         name: "offsets_age",
@@ -208,6 +216,7 @@ fn example() -> FleetGauges {
         promise: Some(Duration::ZERO),
         arrival: Some(0.0),
         capacity: Some(0.0),
+        start_up: Some(Duration::ZERO),
         sample_age: Some(Duration::ZERO),
         stuck: Some(0),
         ready: Some(true),

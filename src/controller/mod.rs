@@ -298,6 +298,7 @@ impl Leader {
             client: self.client.clone(),
             consumers: scope.consumers.clone(),
             announcer,
+            metrics: self.metrics.clone(),
             settings: self.settings.children.clone(),
         });
         // Whatever becomes of them, fleets go on.

@@ -35,6 +35,18 @@ pub struct VerbLabel {
     pub verb: &'static str,
 }
 
+/// A DeadLetterReplay that ended.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ReplayLabel {
+    /// `namespace/name` of the KafkaConsumer.
+    pub consumer: String,
+    /// One of [`RESULTS`].
+    pub result: &'static str,
+}
+
+/// How a DeadLetterReplay can end.
+pub const RESULTS: [&str; 3] = ["complete", "stopped", "failed"];
+
 /// A call and its answer.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct AnswerLabel {
@@ -75,6 +87,7 @@ pub struct ControllerMetrics {
     api_writes: Family<VerbLabel, Counter>,
     drift_corrections: Counter,
     scale_changes: Family<DirectionLabel, Counter>,
+    replays: Family<ReplayLabel, Counter>,
     leader: Gauge,
     kafka_clients: Gauge,
     kafka_fleets: Gauge,
@@ -107,6 +120,7 @@ impl ControllerMetrics {
             api_writes: to.family("api_writes", "Writing calls to the API server that went out, by HTTP method; the Lease's are among them", VerbLabel { verb: "PATCH" }),
             drift_corrections: to.counter("drift_corrections", "Child objects put right after somebody else had changed them"),
             scale_changes: to.family("scale_changes", "Changes of fleets' sizes, by direction: up, down", DirectionLabel { direction: "up" }),
+            replays: to.family("replays", "DeadLetterReplays that ended, by the fleet that they are of and how: complete, stopped (too many failed again), failed", ReplayLabel { consumer: "namespace/name".to_owned(), result: "complete" }),
             leader: to.gauge("leader", "1 while this process leads, else 0"),
             kafka_clients: to.gauge("kafka_clients", "Clients of Kafka clusters that are open: one for each cluster and credential"),
             kafka_fleets: to.gauge("kafka_fleets", "Fleets whose offsets are read"),
@@ -173,6 +187,14 @@ impl ControllerMetrics {
             .inc();
     }
 
+    /// A DeadLetterReplay of this fleet ended, in one of [`RESULTS`].
+    pub fn replay_ended(&self, consumer: &str, result: &'static str) {
+        let consumer = consumer.to_owned();
+        self.replays
+            .get_or_create(&ReplayLabel { consumer, result })
+            .inc();
+    }
+
     /// This process leads, or does not.
     pub fn leads(&self, leads: bool) {
         self.leader.set(i64::from(leads));
@@ -217,9 +239,40 @@ impl ControllerMetrics {
     /// The fleet is gone: its series end.
     pub fn forget(&self, consumer: &str) {
         self.fleets.forget(consumer);
+        for result in RESULTS {
+            let consumer = consumer.to_owned();
+            self.replays.remove(&ReplayLabel { consumer, result });
+        }
     }
 }
 
 fn gauge(number: usize) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn replays_that_ended_are_counted_for_as_long_as_their_fleet_is_there() {
+        let mut registry = Registry::default();
+        let metrics = ControllerMetrics::new(&mut registry);
+        let page = || {
+            let mut text = String::new();
+            prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+            let lines = text
+                .lines()
+                .filter(|line| line.starts_with("drover_controller_replays_total{"));
+            lines.collect::<Vec<_>>().join("\n")
+        };
+        metrics.replay_ended("shop/orders", "failed");
+        metrics.replay_ended("shop/orders", "failed");
+        assert_eq!(
+            page(),
+            "drover_controller_replays_total{consumer=\"shop/orders\",result=\"failed\"} 2"
+        );
+        metrics.forget("shop/orders");
+        assert_eq!(page(), "");
+    }
 }

@@ -27,6 +27,7 @@ use crate::api::names::{LABEL_REPLAY, MANAGED_BY};
 use crate::k8s::chain;
 use crate::k8s::events::Announcer;
 use crate::resources::Settings;
+use crate::telemetry::controller_metrics::ControllerMetrics;
 
 /// A DeadLetterReplay, or what could be read of one that is malformed.
 type Replay = DeserializeGuard<DeadLetterReplay>;
@@ -39,6 +40,8 @@ pub(super) struct Context {
     pub consumers: Store<Guarded>,
     /// Events.
     pub announcer: Announcer,
+    /// What came of them.
+    pub metrics: Arc<ControllerMetrics>,
     /// What the installation decides for all Jobs.
     pub settings: Settings,
     /// The namespace that is looked after; none for all.

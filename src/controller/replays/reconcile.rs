@@ -18,7 +18,7 @@ use tracing::warn;
 
 use super::plan::{id, plan};
 use super::progress;
-use super::status::{Said, announcement, status};
+use super::status::{Said, announcement, result_of, status};
 use super::{Context, Replay, within};
 use crate::api::names::{
     LABEL_DEAD_LETTERS, LABEL_REPLAY, LABEL_REPLAYED, STATUS_MANAGER, replay_reason as reason,
@@ -198,6 +198,10 @@ async fn tell(
     let api = untyped(context, &namespace);
     if !write(&api, &name, replay.metadata.uid.as_deref(), &next).await? {
         return Ok(());
+    }
+    if let Some(result) = result_of(said.phase) {
+        let consumer = format!("{namespace}/{}", replay.spec.consumer_ref.name);
+        context.metrics.replay_ended(&consumer, result);
     }
     if let Some(event) = announcement(said, before) {
         let about = replay.object_ref(&());

@@ -75,6 +75,16 @@ pub fn status(
     }
 }
 
+/// How it ended; none while it has not.
+pub fn result_of(phase: ReplayPhase) -> Option<&'static str> {
+    match phase {
+        ReplayPhase::Complete => Some("complete"),
+        ReplayPhase::Stopped => Some("stopped"),
+        ReplayPhase::Failed => Some("failed"),
+        ReplayPhase::Pending | ReplayPhase::Running => None,
+    }
+}
+
 /// The event that the change is worth: one for each new reason.
 pub fn announcement(said: &Said, before: &DeadLetterReplayStatus) -> Option<Announcement> {
     let was = before.conditions.iter().find(|was| was.type_ == COMPLETE);

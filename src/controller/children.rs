@@ -139,7 +139,7 @@ impl<'a, K: Child> Place<'a, K> {
         if let Some(live) = &live {
             self.claim(live, memory.as_ref())?;
             if live.meta().deletion_timestamp.is_some() {
-                return Err(Error::PredecessorLeaving {
+                return Err(Error::ChildLeaving {
                     kind: self.kind,
                     name: self.name.clone(),
                 });

@@ -1,12 +1,13 @@
 //! Children that somebody else changes as often as they are put right: two controllers for one namespace, say. Who
 //! answers each change with another rolls the pods until somebody looks; this answers ever later.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::children::Correction;
 use super::status::Trouble;
 
-/// So many corrections in a row are made at once.
+/// So many corrections of the same thing in a row are made at once.
 const AT_ONCE: u32 = 5;
 /// Then the next one comes after this, doubled each time.
 const FIRST: Duration = Duration::from_secs(2);
@@ -17,10 +18,10 @@ const CALM: Duration = Duration::from_secs(600);
 /// Corrections in a row of one fleet. Times are on the monotonic clock.
 #[derive(Clone, Debug, Default)]
 pub struct Contest {
-    corrections: u32,
+    /// Of each object and field: who changes one thing after the other does not fight about any.
+    corrections: BTreeMap<String, u32>,
     last: Duration,
     generation: Option<i64>,
-    what: String,
 }
 
 impl Contest {
@@ -36,33 +37,43 @@ impl Contest {
             return None;
         }
         if now.saturating_sub(self.last) >= CALM || self.generation != generation {
-            self.corrections = 0;
+            self.corrections.clear();
         }
-        self.corrections = self.corrections.saturating_add(1);
         self.last = now;
         self.generation = generation;
-        let said = corrections.iter().map(|Correction { kind, fields }| {
+        for Correction { kind, fields } in corrections {
             let field = fields.first().map_or("it was deleted", String::as_str);
-            format!("{kind}: {field}")
-        });
-        self.what = said.collect::<Vec<_>>().join(", ");
-        (self.corrections > AT_ONCE).then(|| self.trouble())
+            let times = self.corrections.entry(format!("{kind}: {field}"));
+            let times = times.or_default();
+            *times = times.saturating_add(1);
+        }
+        (self.times() > AT_ONCE).then(|| self.trouble())
     }
 
     /// For how long nothing is put right, and what is told meanwhile. A resource of another `generation` is not made
     /// to wait.
     pub fn rest(&self, generation: Option<i64>, now: Duration) -> Option<(Duration, Trouble)> {
-        if self.generation != generation || self.corrections < AT_ONCE {
+        let doublings = self.times().checked_sub(AT_ONCE)?.min(10);
+        if self.generation != generation {
             return None;
         }
-        let doublings = (self.corrections - AT_ONCE).min(10);
         let wait = FIRST.saturating_mul(1 << doublings).min(LONGEST);
         let rest = (self.last + wait).checked_sub(now)?;
         (!rest.is_zero()).then(|| (rest, self.trouble()))
     }
 
+    /// How often in a row what was put right most often was.
+    fn times(&self) -> u32 {
+        self.corrections.values().copied().max().unwrap_or_default()
+    }
+
     fn trouble(&self) -> Trouble {
-        let Self { what, .. } = self;
+        let again = self
+            .corrections
+            .iter()
+            .filter(|(_, times)| **times >= AT_ONCE);
+        let again: Vec<&str> = again.map(|(what, _)| what.as_str()).collect();
+        let what = again.join(", ");
         Trouble {
             reason: "Contested",
             message: format!(
@@ -119,6 +130,20 @@ mod tests {
             }
         }
         assert!((60..75).contains(&made), "{made} in an hour");
+    }
+
+    /// Somebody cleans up, say: each is put right once, and nobody changes it again.
+    #[test]
+    fn who_changes_one_thing_after_the_other_does_not_fight() {
+        let mut contest = Contest::default();
+        for field in 0..20 {
+            let one = Correction {
+                kind: "Deployment",
+                fields: vec![format!("metadata.labels[{field}]")],
+            };
+            assert!(contest.corrected(&[one], GENERATION, at(1000)).is_none());
+            assert!(contest.rest(GENERATION, at(1000)).is_none());
+        }
     }
 
     #[test]

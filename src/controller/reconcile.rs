@@ -23,7 +23,7 @@ use super::backoff::jittered;
 use super::context::{Context, Guarded};
 use super::deleting;
 use super::dereference::{self, Observed};
-use super::error::Error;
+use super::error::{Error, NAMESPACE_TERMINATING};
 use super::fleets::{FleetKey, FleetMemory};
 use super::gauges;
 use super::malformed;
@@ -217,10 +217,13 @@ impl Run<'_> {
 
     /// Something failed: it is logged once, told in status, and tried again.
     fn failed(&mut self, error: &Error, memory: &FleetMemory) {
-        if memory.failures.count() == 0 {
+        let trouble = error.trouble();
+        if trouble.reason == NAMESPACE_TERMINATING {
+            debug!(error = %chain(error), "the namespace is being deleted");
+        } else if memory.failures.count() == 0 {
             warn!(error = %chain(error), "reconcile failed; it is tried again");
         }
-        self.trouble.get_or_insert_with(|| error.trouble());
+        self.trouble.get_or_insert(trouble);
     }
 
     /// Where its spec names other brokers, topics or another group than before, nothing is known of them yet, also if
@@ -360,8 +363,10 @@ impl Run<'_> {
         for _ in &self.happenings.corrections {
             metrics.drift_corrected();
         }
-        if self.trouble.is_some() {
-            metrics.reconcile_failed();
+        if let Some(trouble) = &self.trouble {
+            if trouble.reason != NAMESPACE_TERMINATING {
+                metrics.reconcile_failed();
+            }
             self.within(memory.failures.another(&memory.uid));
         } else {
             memory.failures.none();

@@ -15,12 +15,12 @@ use super::deletion_cost;
 use super::dereference::Observed;
 use super::error::Error;
 use super::fleets::{FleetMemory, SizeSet};
-use super::size::Order;
+use super::size::{By, Order};
 use crate::api::KafkaConsumer;
 use crate::api::names::{ANNOTATION_DELETION_COST, SCALE_MANAGER};
 use crate::k8s::apply::version_of;
 use crate::k8s::chain;
-use crate::scaling::Sample;
+use crate::scaling::{Decision, Sample, Why};
 
 /// Costs are written for this many pods at a time.
 const COSTS_AT_ONCE: usize = 8;
@@ -91,6 +91,29 @@ pub async fn scale(
     Ok(Some(Scaled { from, to }))
 }
 
+/// Why a size was changed, in words. What keeps a raise from being larger is told as that: by itself it speaks against
+/// any.
+pub fn why(scaled: &Scaled, order: &Order, decision: Option<&Decision>) -> Option<String> {
+    let first = order.reasons.first()?;
+    let decisive = decision.and_then(|decision| decision.reasons.first());
+    let is_held = matches!(
+        decisive,
+        Some(Why::MorePodsDoNotHelp {
+            shown: Some(_),
+            probes: false,
+            ..
+        })
+    );
+    let raised = scaled.to > scaled.from && order.by == By::Policy;
+    Some(match raised && is_held {
+        true => format!(
+            "more pods are needed, but more than {} have not helped: {first}",
+            scaled.to
+        ),
+        false => first.clone(),
+    })
+}
+
 /// Gives a fleet that an autoscaler is to size a size to begin with: the scale subresource has none otherwise,
 /// and autoscalers can neither read nor change it.
 ///
@@ -157,4 +180,46 @@ async fn write_costs(
             }
         })
         .await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scaling::{Outlook, Shown, Watch};
+    use jiff::Timestamp;
+
+    #[test]
+    fn a_raise_is_not_told_by_what_speaks_against_one() {
+        let limit = Why::MorePodsDoNotHelp {
+            most: 6,
+            shown: Some(Shown {
+                pods: 6,
+                rate: 30.0,
+                per_pod: 15.0,
+            }),
+            probes: false,
+        };
+        let order = Order {
+            wanted: 6,
+            set: Some(6),
+            by: By::Policy,
+            reasons: vec![limit.to_string()],
+            limit: None,
+        };
+        let decision = Decision {
+            replicas: 6,
+            reasons: vec![limit.clone()],
+            look_again_at: Timestamp::UNIX_EPOCH,
+            next_at: None,
+            watch: Watch::Usual,
+            outlook: Outlook::default(),
+        };
+        let told = |from| why(&Scaled { from, to: 6 }, &order, Some(&decision)).unwrap();
+        let raised = told(2);
+        assert!(
+            raised.starts_with("more pods are needed, but more than 6 have not helped: "),
+            "{raised}"
+        );
+        assert_eq!(told(8), limit.to_string());
+    }
 }

@@ -4,7 +4,7 @@
 
 use crate::api::ScalingMode;
 use crate::fleet::Fleet;
-use crate::scaling::{Bounded, Decision};
+use crate::scaling::{Bounded, Decision, Why};
 
 /// The size that a fleet is to have, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -124,7 +124,7 @@ fn external(fleet: &Fleet, situation: &Situation<'_>) -> Order {
         };
     };
     let limit = bounded.why.as_ref();
-    let limit = limit.map(|why| (why.label(), why.to_string(), why.is_limit()));
+    let limit = limit.map(|why| (why.label(), of_a_choice(why), why.is_limit()));
     let said = format!(
         "spec.replicas is {chosen}, as an autoscaler or kubectl scale has set it (scaling.mode: External)"
     );
@@ -137,6 +137,15 @@ fn external(fleet: &Fleet, situation: &Situation<'_>) -> Order {
         limit: limit
             .filter(|(_, _, limits)| *limits)
             .map(|(label, sentence, _)| (label, sentence)),
+    }
+}
+
+/// Why a choice is not as it was made. Whoever chose knows of no promise that it would keep.
+fn of_a_choice(why: &Why) -> String {
+    let said = why.to_string();
+    match (why, said.split_once("; ")) {
+        (Why::CappedByMax { .. }, Some((so, _))) => format!("{so}; raise it to have more"),
+        _ => said,
     }
 }
 
@@ -172,7 +181,7 @@ mod tests {
     use super::*;
     use crate::api::KafkaConsumer;
     use crate::fleet::{References, validate};
-    use crate::scaling::{Outlook, Watch, Why};
+    use crate::scaling::{Outlook, Watch};
     use jiff::Timestamp;
     use serde_json::{Value, json};
 
@@ -260,6 +269,14 @@ mod tests {
             let said = order.reasons.last().expect("a reason");
             assert!(said.contains(&format!("spec.replicas is {size}")), "{said}");
         }
+    }
+
+    #[test]
+    fn who_chooses_from_outside_is_told_of_no_promise() {
+        let order = chosen(Some(50), Some(3), Some(12));
+        let said = "50 pods are wanted, but scaling.maxReplicas allows 6; raise it to have more";
+        assert_eq!(order.reasons[0], said);
+        assert_eq!(order.limit.unwrap().1, said);
     }
 
     #[test]

@@ -157,6 +157,10 @@ fn every_problem_of_spec_children_pods_and_dead_letters_is_documented() {
 
     let text = source("src/controller/error.rs");
     let mut children = quoted(function(&text, "pub fn trouble("));
+    // The kind of a child, for its remedy.
+    assert!(children.remove("ServiceAccount"));
+    children.insert("NamespaceTerminating".to_owned());
+    assert!(text.contains("\"NamespaceTerminating\""));
     let text = source("src/controller/contest.rs");
     children.extend(quoted(function(&text, "fn trouble(")));
     assert_eq!(words(Shared::Children.reasons()), children);

@@ -111,7 +111,11 @@ pub const CHILDREN: &[Reason] = &[
     ),
     well(
         "PredecessorLeaving",
-        "the child of a deleted KafkaConsumer of the same name is still being removed",
+        "a child of a deleted KafkaConsumer of the same name, or one that somebody deleted, is still being removed",
+    ),
+    well(
+        "NamespaceTerminating",
+        "the namespace is being deleted, and the API server makes nothing new in it; it counts as no failure",
     ),
     reason(
         "KafkaCredentials",
@@ -176,7 +180,7 @@ pub const PODS: &[Reason] = &[
     reason(
         "FailedCreate",
         "the API server refuses pods",
-        "the message has its words: a quota, an admission policy, a missing service account",
+        "the message has its words: an admission policy, or a ServiceAccount, PriorityClass or RuntimeClass of spec.template that is not there; create it, or correct its name",
     ),
     reason(
         "NotProgressing",

@@ -10,7 +10,7 @@ use crate::api::ScalingMode;
 use crate::controller::apply::{Applied, apply};
 use crate::controller::fleets::{FleetMemory, Refusal, Seen};
 use crate::controller::resized;
-use crate::controller::scale::{Scaled, offer, scale};
+use crate::controller::scale::{Scaled, offer, scale, why};
 use crate::controller::size;
 use crate::fleet::Fleet;
 use crate::k8s::apply::version_of;
@@ -84,7 +84,7 @@ impl Run<'_> {
             Ok(scaled) => {
                 if let Some(now) = scaled {
                     context.metrics.scaled(now.from, now.to);
-                    self.happenings.why = order.reasons.first().cloned();
+                    self.happenings.why = why(&now, order, self.decision.as_ref());
                     let before = self.happenings.scaled.take();
                     let from = before.map_or(now.from, |before| before.from);
                     self.happenings.scaled = Some(Scaled { from, ..now });

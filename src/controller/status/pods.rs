@@ -33,6 +33,8 @@ pub(super) fn remedy(trouble: &Trouble, fleet: &Fleet) -> Option<String> {
             "; kubectl rollout resume deployment/{} -n {}",
             fleet.name, fleet.namespace
         ),
+        "FailedCreate" if trouble.message.contains(" not found") || trouble.message.contains("no PriorityClass") => "; create what it names, or correct its name in spec.template".to_owned(),
+        "FailedCreate" => "; meet in spec.template what it asks for, or have it spare this namespace".to_owned(),
         "QuotaExceeded" => "; raise the namespace's quota, or lower spec.scaling.maxReplicas and minReplicas, or the resources in spec.template".to_owned(),
         "ResourcesMissing" => "; a ResourceQuota of the namespace counts them: write them under resources of these containers in spec.template, or have a LimitRange give defaults".to_owned(),
         "LimitRangeViolation" => "; correct the resources in spec.template, or the namespace's LimitRange".to_owned(),

@@ -41,7 +41,11 @@ pub(super) fn problems_text(problems: &[Problem], facts: &Facts<'_>) -> String {
     const ROOM: usize = 4000;
     let mut text = String::new();
     for problem in problems {
-        let line = format!("{}: {}; ", problem.field, problem.message);
+        // Most begin with it.
+        let line = match problem.message.starts_with(&problem.field) {
+            true => format!("{}; ", problem.message),
+            false => format!("{}: {}; ", problem.field, problem.message),
+        };
         let room = ROOM.saturating_sub(text.len());
         if line.len() > room {
             if text.is_empty() {

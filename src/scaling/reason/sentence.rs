@@ -214,11 +214,11 @@ impl fmt::Display for Why {
             Self::BeyondLimit { pods, max, useful } => match max {
                 Some(max) => write!(
                     f,
-                    "there are {pods} pods, and scaling.maxReplicas allows {max}: those beyond {useful} go"
+                    "there are {pods} pods, and scaling.maxReplicas allows {max}: those beyond {useful} are too many"
                 ),
                 None => write!(
                     f,
-                    "there are {pods} pods, of which {useful} share the partitions as well: the others go"
+                    "there are {pods} pods, of which {useful} share the partitions as well: the others are too many"
                 ),
             },
             Self::AtLeastMin { min, partitions } => {

@@ -110,6 +110,6 @@ fn what_is_beyond_the_limits_does_not_wait_with_a_lowering() {
     assert!(!why.is_limit());
     assert_eq!(
         why.to_string(),
-        "there are 3 pods, and scaling.maxReplicas allows 2: those beyond 2 go"
+        "there are 3 pods, and scaling.maxReplicas allows 2: those beyond 2 are too many"
     );
 }

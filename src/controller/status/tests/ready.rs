@@ -89,6 +89,7 @@ fn a_bad_spec_names_every_problem_and_leaves_the_rest_as_it_was() {
         assert!(message.contains(part), "{message}");
     }
     assert_eq!(super::reason(&status, "Paused"), "Unknown InvalidValue");
+    assert_eq!(message.matches("spec.a").count(), 1, "{message}");
     day.workload = None;
     assert!(
         condition(&day.status(), "Ready")

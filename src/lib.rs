@@ -8,6 +8,7 @@ pub mod api;
 pub mod encryption;
 pub mod engine;
 pub mod fleet;
+pub mod foreign;
 pub mod idempotency;
 pub mod plural;
 pub mod report;

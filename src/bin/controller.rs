@@ -98,7 +98,7 @@ struct SelfTest {
 
 #[tokio::main(worker_threads = 2)]
 async fn main() -> anyhow::Result<()> {
-    drover::kafka::begin();
+    controller::begin();
     let args = Args::parse();
     // kube's own client logs every call that fails; what matters of it is told once elsewhere.
     let filter = format!("{},kube_client::client::builder=off", args.log);

@@ -25,7 +25,7 @@ fn main() -> ExitCode {
         eprintln!("drover-worker: listen for signals: {error}");
         return ExitCode::FAILURE;
     }
-    drover::kafka::begin();
+    drover::worker::begin();
     let args = Args::parse();
     if let Some(path) = &args.copy_to {
         return match copy_program(path) {

@@ -50,6 +50,8 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info};
 
+pub use crate::kafka::begin;
+
 use crate::api::names::{ALL_NAMESPACES, ANNOTATION_NAMESPACES};
 use crate::clock::Monotonic;
 use crate::k8s::chain;

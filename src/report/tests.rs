@@ -314,10 +314,10 @@ fn suspects(from: i64) -> impl Strategy<Value = Vec<Suspect>> {
 
 prop_compose! {
     fn any_report(at: i64)(
-        pod in any::<String>(),
+        pod in "[^\\pC]{0,300}",
         numbers in any::<(u64, u64, u32, u64, u64, u32)>(),
         outcomes in proptest::option::of(any::<(u32, u32, u64)>()),
-        stuck in proptest::option::of(any::<(i64, u32, String)>()),
+        stuck in proptest::option::of((any::<i64>(), any::<u32>(), "[^\\pC]{0,300}")),
         dead_letter in proptest::option::of("[A-Za-z]{1,40}"),
         handler in proptest::option::of("[ -~]{0,150}"),
         topic_id in proptest::option::of("[-_A-Za-z0-9]{22}"),

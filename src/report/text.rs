@@ -21,6 +21,7 @@ pub(super) use words::{bad, ranges};
 
 use self::words::Words;
 use super::{MAX_BYTES, Outcomes, Report};
+use crate::foreign::printable;
 use crate::topic::Offset;
 
 const MAGIC: &str = "drover/";
@@ -255,7 +256,8 @@ fn unescaped(text: &str) -> Option<String> {
         let value = digit()? * 16 + digit()?;
         bytes.push(u8::try_from(value).ok()?);
     }
-    String::from_utf8(bytes).ok()
+    // Whoever may commit in the group may have written it.
+    Some(printable(&String::from_utf8(bytes).ok()?))
 }
 
 /// FNV-1a, 32 bits: it finds accidents, not forgers.

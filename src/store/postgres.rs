@@ -20,6 +20,7 @@ use tracing::debug;
 use super::link::{Failed, Link};
 use super::{Error, LONGEST_QUESTION, address};
 use crate::clock::Monotonic;
+use crate::foreign;
 use crate::idempotency::{Claimed, Holder};
 use crate::worker_config::Postgres as To;
 
@@ -302,7 +303,8 @@ fn tls(certificates: &[u8]) -> Result<rustls::ClientConfig, String> {
     use rustls::pki_types::{CertificateDer, pem::PemObject as _};
     let mut roots = rustls::RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(certificates) {
-        let certificate = certificate.map_err(|error| format!("the CA's certificates: {error}"))?;
+        let certificate = certificate
+            .map_err(|error| format!("the CA's certificates: {}", foreign::pem_error(&error)))?;
         let added = roots.add(certificate);
         added.map_err(|error| format!("the CA's certificates: {error}"))?;
     }

@@ -60,6 +60,7 @@ use health::Health;
 use onlooker::Onlooker;
 use reachability::Place;
 
+pub use crate::kafka::begin;
 pub use aside::HANDLER_PATIENCE;
 
 /// What is not in the configuration, since it differs from pod to pod.

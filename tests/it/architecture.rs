@@ -15,9 +15,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     // Pure.
     ("topic", &[]),
     ("plural", &[]),
+    ("foreign", &[]),
     ("yaml", &[]),
     ("api", &[]),
-    ("report", &["topic"]),
+    ("report", &["topic", "foreign"]),
     ("scaling", &["topic", "report", "plural"]),
     ("simulation", &["scaling", "topic", "report"]),
     ("worker_config", &["api"]),
@@ -28,10 +29,16 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("resources", &["api", "fleet", "worker_config"]),
     // Edges.
     ("clock", &[]),
-    ("telemetry", &["clock"]),
+    ("telemetry", &["clock", "foreign"]),
     ("k8s", &["api", "clock"]),
-    ("store", &["idempotency", "worker_config", "clock"]),
-    ("kafka", &["topic", "report", "worker_config", "clock"]),
+    (
+        "store",
+        &["idempotency", "worker_config", "foreign", "clock"],
+    ),
+    (
+        "kafka",
+        &["topic", "report", "worker_config", "foreign", "clock"],
+    ),
     (
         "lag",
         &["api", "topic", "report", "scaling", "kafka", "clock"],
@@ -39,7 +46,14 @@ const ARROWS: &[(&str, &[&str])] = &[
     // What applications share.
     (
         "redrive",
-        &["topic", "plural", "worker_config", "kafka", "clock"],
+        &[
+            "topic",
+            "plural",
+            "worker_config",
+            "foreign",
+            "kafka",
+            "clock",
+        ],
     ),
     // Applications. Controller and worker never import each other; the binaries read arguments and
     // start what an application is handed. Only `dev` runs a worker within another program.
@@ -64,6 +78,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "worker",
         &[
+            "foreign",
             "engine",
             "idempotency",
             "encryption",
@@ -159,6 +174,7 @@ const FORBIDDEN_IN_PURE: &[(&str, &str)] = &[
 const PURE: &[&str] = &[
     "topic",
     "plural",
+    "foreign",
     "yaml",
     "api",
     "report",

@@ -20,8 +20,9 @@ use super::scram::Exchange;
 use super::way::{Login, Way};
 use crate::clock::Monotonic;
 
-/// Longer answers are not read: what is asked for is bounded, so this is no answer of Kafka's.
-const LONGEST_ANSWER: usize = 256 << 20;
+/// Longer answers are not read: what is asked for is bounded, and librdkafka is asked then. It is what a broker of bad will
+/// may take of the memory, for each connection.
+const LONGEST_ANSWER: usize = 32 << 20;
 /// Versions of requests that every broker with multi-group questions has.
 const API_VERSIONS: i16 = 3;
 const HANDSHAKE: i16 = 1;

@@ -9,6 +9,7 @@ use rdkafka::bindings as rd;
 use rdkafka::bindings::rd_kafka_AclOperation_t as Operation;
 
 use super::topic_ids::id_of;
+use crate::foreign;
 use crate::topic::TopicPartition;
 
 /// A code of librdkafka's with its words.
@@ -280,10 +281,11 @@ unsafe fn member(member: *const rd::rd_kafka_MemberDescription_t) -> Option<Memb
     // SAFETY: by this function's contract; what belongs to the member lives as long.
     unsafe {
         // Java's brokers write "/10.0.0.5".
-        let host = text(rd::rd_kafka_MemberDescription_host(member));
+        let said = |raw| foreign::printable(&text(raw));
+        let host = said(rd::rd_kafka_MemberDescription_host(member));
         Some(Member {
-            id: text(rd::rd_kafka_MemberDescription_consumer_id(member)),
-            client_id: text(rd::rd_kafka_MemberDescription_client_id(member)),
+            id: said(rd::rd_kafka_MemberDescription_consumer_id(member)),
+            client_id: said(rd::rd_kafka_MemberDescription_client_id(member)),
             host: host.trim_start_matches('/').into(),
             partitions: assigned(rd::rd_kafka_MemberDescription_assignment(member)),
         })

@@ -24,6 +24,7 @@ use rustls::{ClientConfig, RootCertStore};
 
 use super::{Grant, Token, place};
 use crate::clock;
+use crate::foreign;
 use lookup::Lookup;
 
 /// No answer with a token is larger, in bytes.
@@ -167,7 +168,7 @@ fn authorities(ca: Option<&str>) -> Result<RootCertStore, String> {
     };
     for certificate in CertificateDer::pem_slice_iter(ca.as_bytes()) {
         certificate
-            .map_err(|error| error.to_string())
+            .map_err(|error| foreign::pem_error(&error))
             .and_then(|certificate| roots.add(certificate).map_err(|error| error.to_string()))
             .map_err(|error| format!("its authorities' certificates: {error}; correct caSecret"))?;
     }

@@ -18,6 +18,7 @@ use rustls::pki_types::{CertificateDer, pem::PemObject as _};
 use rustls::{ClientConfig, RootCertStore};
 
 use super::settings::Settings;
+use crate::foreign;
 
 /// Why the last request did not get through, which the exporter does not tell.
 #[derive(Clone, Debug, Default)]
@@ -92,7 +93,7 @@ fn roots(file: &Path) -> Result<RootCertStore, String> {
     let text = std::fs::read(file).map_err(|error| failed(&error))?;
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(&text) {
-        let certificate = certificate.map_err(|error| failed(&error))?;
+        let certificate = certificate.map_err(|error| failed(&foreign::pem_error(&error)))?;
         roots.add(certificate).map_err(|error| failed(&error))?;
     }
     if roots.is_empty() {

@@ -11,6 +11,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use crate::foreign;
 use crate::worker_config::HandlerTls;
 use crate::worker_config::security::Certificate;
 
@@ -114,7 +115,9 @@ fn in_field(field: &str, pair: &Certificate, error: &dyn std::fmt::Display) -> S
 type Shown = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
 
 fn shown(pair: &Certificate) -> Result<Shown, String> {
-    let wrong = |error: rustls::pki_types::pem::Error| in_field("certSecret", pair, &error);
+    let wrong = |error: rustls::pki_types::pem::Error| {
+        in_field("certSecret", pair, &foreign::pem_error(&error))
+    };
     let certificates = CertificateDer::pem_file_iter(&pair.certificate_file).map_err(wrong)?;
     let certificates = certificates.collect::<Result<Vec<_>, _>>().map_err(wrong)?;
     let key = PrivateKeyDer::from_pem_file(&pair.key_file).map_err(wrong)?;
@@ -132,9 +135,10 @@ fn authorities(file: Option<&Path>) -> Result<RootCertStore, String> {
         let file = file.display();
         format!("spec.handler.http.tls.caSecret: {error}, in {file}; correct the Secret")
     };
-    let certificates = CertificateDer::pem_file_iter(file).map_err(|error| wrong(&error))?;
+    let certificates =
+        CertificateDer::pem_file_iter(file).map_err(|error| wrong(&foreign::pem_error(&error)))?;
     for certificate in certificates {
-        let certificate = certificate.map_err(|error| wrong(&error))?;
+        let certificate = certificate.map_err(|error| wrong(&foreign::pem_error(&error)))?;
         roots.add(certificate).map_err(|error| wrong(&error))?;
     }
     if roots.is_empty() {

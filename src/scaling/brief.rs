@@ -6,7 +6,8 @@
 //! longer, it is not.
 
 use super::cost::Outset;
-use super::rises::{LONGEST, Most, STRETCHES};
+use super::rises::{LONGEST, STRETCHES};
+use super::rounds::Most;
 use super::state::State;
 
 /// Share of the promise, and number of looks, that such a rise takes at most.

@@ -6,7 +6,7 @@
 //! [`step`] reads from top to bottom: what the sample says (`reading`), what follows from it
 //! together with earlier ones (`window`, with `likely` for what is unknown, `rises`, `orders`, `estimate`, `scars`, `calm`), what that asks for (`target`,
 //! by what each size costs under the load as it lies: `cost`, `load`; what fewer would do: `spare`, `smaller`;
-//! what rides out peaks that come again and again: `ride`), and what holds, raises or
+//! what rides out peaks that come again and again: `ride`, by what `rounds` of them have cost), and what holds, raises or
 //! lowers it (`guards`, `rate`, `limits`, `gate`); `notes` adds what changes no size. Every change of the number leaves a [`Why`].
 
 mod behind;
@@ -36,6 +36,7 @@ mod reason;
 mod reports;
 mod ride;
 mod rises;
+mod rounds;
 mod sample;
 mod scars;
 mod schedule;
@@ -169,7 +170,7 @@ pub fn step(
     let reading = reading::read(policy, sample, &state, now);
 
     window::observe(&mut state, &reading);
-    rises::observe(&mut state, &reading);
+    rises::observe(policy, &mut state, &reading);
     orders::observe(policy, &mut state, &reading);
     estimate::observe(policy, &mut state, &reading);
     hope::observe(policy, &mut state, &reading);

@@ -7,7 +7,8 @@ use super::brief;
 use super::cost::{Outset, PRICE, dear, delay};
 use super::limits::Bounds;
 use super::reading::Reading;
-use super::rises::{Known, LONGEST, Most, STRETCHES, alike, to_come};
+use super::rises::{Known, LONGEST, STRETCHES, alike, to_come};
+use super::rounds::{Most, Round, Rounds};
 use super::state::State;
 
 /// Where a pod does so few records within the promise that chance asks for so many times the load, no rise is like another.
@@ -35,11 +36,16 @@ pub(super) fn passes(
     let rises = &state.rises;
     let current = outset.current;
     let whole = reading.complete() && outset.ready + outset.absent >= current;
-    if current == 0 || !whole || outset.margin > CHANCE || !rises.recur(reading.at) {
+    if current == 0 || !whole || outset.margin > CHANCE {
         return None;
     }
-    let most = rises.most();
-    let to_come = to_come(state, &most, reading.at)?;
+    let which = rises.recur(reading.at)?;
+    let most = rises.most(which);
+    let to_come = to_come(state, which, &most, reading.at)?;
+    // Nobody waits for the end of what lasts, with a size that it is not for.
+    if which == Rounds::All && stands(outset, useful, current, &most).is_none() {
+        return None;
+    }
     let waits = outset.load.waits(outset.ready);
     let look = reading.elapsed.max(1.0);
     let arrival = match brief::over_within(&most, outset.promise, look) {
@@ -51,7 +57,7 @@ pub(super) fn passes(
     let sizes = useful
         .iter()
         .copied()
-        .filter(|&size| size > current && size < enough);
+        .filter(|&size| size > current && size < enough && which == Rounds::Peaks);
     for size in std::iter::once(current).chain(sizes) {
         let Some(worst) = rides(outset, size, waits, &to_come) else {
             continue;
@@ -66,7 +72,7 @@ pub(super) fn passes(
         }
         let kept = in_time(outset, useful, waits, arrival, later)
             || no_order_helps(outset, useful, &most, arrival, later);
-        return kept.then(|| (size, rises.known(worst, None)));
+        return kept.then(|| (size, rises.known(which, worst, None)));
     }
     None
 }
@@ -136,34 +142,47 @@ fn no_order_helps(
     brief::over_before(most, outset.reaction) && !in_time(outset, useful, 0.0, arrival, later)
 }
 
-/// The smallest size that would have ridden out all rises that are known, where they come again and again; `outset` has the load
+/// A size that would have ridden out all rises that are known.
+struct Standing {
+    size: u32,
+    /// Those rises.
+    which: Rounds,
+    /// How long a record waits at most, seconds.
+    worst: f64,
+}
+
+/// The cheapest size that would have ridden out all rises that are known, where they come again and again; `outset` has the load
 /// as sizes are expected to have it.
-pub(super) fn standing(
+fn standing(
     state: &State,
     reading: &Reading<'_>,
     outset: &Outset<'_>,
     bounds: &Bounds,
     useful: &[u32],
-) -> Option<(u32, Known)> {
+) -> Option<Standing> {
     let rises = &state.rises;
-    if !reading.complete() || outset.margin > CHANCE || !rises.recur(reading.at) {
+    if !reading.complete() || outset.margin > CHANCE {
         return None;
     }
-    let most = rises.most_until_now();
-    let tried = bounds
-        .sizes
-        .iter()
-        .filter(|&&size| size > rises.too_small(reading.at));
+    let which = rises.recur(reading.at)?;
+    let most = rises.most_until_now(which);
+    let too_small = rises.lesson(which).too_small(reading.at);
+    let tried = bounds.sizes.iter().filter(|&&size| size > too_small);
     let sizes = tried.filter_map(|&size| {
         let worst = stands(outset, useful, size, &most)?;
-        let waiting = rises
-            .peaks()
-            .map(|round| dear_wait(outset, size, &round.most));
-        let cost = f64::from(size) * rises.within() + PRICE * waiting.sum::<f64>();
-        Some((cost, size, worst))
+        let rounds = rises
+            .of(which)
+            .map(|round| holds(outset, size, which, round));
+        let standing = Standing { size, which, worst };
+        Some((rounds.sum::<f64>(), standing))
     });
-    let (_, size, worst) = sizes.min_by(|a, b| a.0.total_cmp(&b.0))?;
-    Some((size, rises.known(worst, None)))
+    let cheapest = sizes.min_by(|a, b| a.0.total_cmp(&b.0))?;
+    Some(cheapest.1)
+}
+
+/// What it costs to hold `size` through such a round as this, pod-seconds, with what waits for long.
+fn holds(outset: &Outset<'_>, size: u32, which: Rounds, round: &Round) -> f64 {
+    f64::from(size) * round.seconds + PRICE * dear_wait(outset, size, round.most(which))
 }
 
 /// What the waiting in a rise costs with `size`, seconds at the promise.
@@ -217,40 +236,47 @@ pub(super) fn lower_to(
     fewer: Option<u32>,
 ) -> (Option<u32>, Option<Known>) {
     let current = outset.current;
-    let Some((mut size, mut known)) = standing(state, reading, outset, bounds, useful) else {
+    let Some(standing) = standing(state, reading, outset, bounds, useful) else {
         return (fewer, None);
     };
+    let Standing {
+        mut size,
+        which,
+        mut worst,
+    } = standing;
+    let rises = &state.rises;
     if size > current {
         // Sizes are reckoned a little differently each time: what has stood is given up only where it breaks the promise.
-        let most = alike(&state.rises.most_until_now());
-        let worst = rides(&there(outset, current), current, 0.0, &most);
-        let Some(worst) = worst.filter(|&worst| worst <= outset.promise) else {
+        let most = alike(&rises.most_until_now(which));
+        let rides = rides(&there(outset, current), current, 0.0, &most);
+        let Some(rides) = rides.filter(|&worst| worst <= outset.promise) else {
             return (fewer, None);
         };
-        (size, known.worst) = (current, worst);
+        (size, worst) = (current, rides);
     }
     let Some(fewer) = fewer.filter(|&fewer| fewer < size) else {
         // What is ridden out brings nothing back, unless what comes now is something else.
-        let known = to_come(state, &state.rises.most(), reading.at).is_some();
-        let lower = if known {
+        let passes = which == Rounds::Peaks
+            && to_come(state, which, &rises.most(which), reading.at).is_some();
+        let lower = if passes {
             Some(size).filter(|&size| size < current)
         } else {
             fewer
         };
         return (lower, None);
     };
-    let rises = &state.rises;
-    let spared = f64::from(size - fewer) * rises.within();
-    let back = rises
-        .peaks()
-        .filter(|round| stands(outset, useful, fewer, &round.most).is_none());
-    let price = rises.price.unwrap_or(0.0) * back.count() as f64;
-    if price < spared {
+    let lesson = rises.lesson(which);
+    let goes = |round: &Round| {
+        let least = f64::from(fewer) * round.seconds;
+        match stands(outset, useful, fewer, round.most(which)) {
+            Some(_) => least,
+            None => lesson.of(round).unwrap_or(0.0).max(least),
+        }
+    };
+    let stays = f64::from(size) * rises.within(which);
+    if rises.of(which).map(goes).sum::<f64>() < stays {
         return (Some(fewer), None);
     }
-    let known = Known {
-        fewer: Some(fewer),
-        ..known
-    };
+    let known = rises.known(which, worst, Some(fewer));
     ((size < current).then_some(size), Some(known))
 }

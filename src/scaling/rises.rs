@@ -11,9 +11,10 @@ use std::collections::VecDeque;
 
 use jiff::Timestamp;
 
-use super::cost::MOVE;
+use super::Policy;
 use super::flow::seconds;
 use super::reading::Reading;
+use super::rounds::{Lesson, Most, PEAK, Round, Rounds, join};
 use super::state::State;
 
 /// Stretches of time of which the most that came is kept, seconds.
@@ -34,9 +35,8 @@ const FEW: usize = 3;
 const COVERED: f64 = 300.0;
 /// no more are kept, and of those that are older than so many seconds only as many as it takes.
 const MANY: usize = 16;
-const OLD: f64 = 3600.0;
-/// One that lasted for longer, seconds, is another load and no peak; of so many one may be.
-const PEAK: f64 = LONGEST / 2.0;
+pub(super) const OLD: f64 = 3600.0;
+/// Peaks come again and again where of so many rises one at most is no peak.
 const RARE: usize = 4;
 /// They are over where the next is so many times as late as it ever was.
 const OVERDUE: f64 = 2.0;
@@ -44,10 +44,6 @@ const OVERDUE: f64 = 2.0;
 /// stretch, and that is so many times what it was.
 const LIKE: f64 = 1.15;
 const MEAN: f64 = 1.05;
-/// What the last round up and down has cost counts for so much beside those before it.
-const NEWEST: f64 = 0.3;
-
-pub(super) type Most = [f32; STRETCHES.len()];
 
 /// Rises that have come and gone.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -58,30 +54,13 @@ pub(super) struct Rises {
     now: Option<Round>,
     /// It is not over.
     high: bool,
-    /// Pod-seconds that it has cost to go up for a rise and down after it.
-    pub(super) price: Option<f64>,
+    /// What the rounds of peaks have taught, and what all have.
+    of_peaks: Lesson,
+    of_all: Lesson,
     /// When what came was last another load, which lasted.
     other: Option<Timestamp>,
-    /// A size that was raised in a peak, and when that was over.
-    too_small: Option<(u32, Timestamp)>,
     /// The size at the last look.
     size: u32,
-}
-
-/// From the beginning of a rise to that of the next.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Round {
-    since: Timestamp,
-    seconds: f64,
-    /// The most records of any stretch that ended in it.
-    pub(super) most: Most,
-    pod_seconds: f64,
-    /// The seconds of it in which more came than usual.
-    high: f64,
-    least_pods: u32,
-    /// The size that was raised first.
-    raised: Option<u32>,
-    changes: u32,
 }
 
 /// Why a size is enough for rises that are known.
@@ -97,44 +76,19 @@ pub(super) struct Known {
     pub(super) fewer: Option<u32>,
 }
 
-impl Round {
-    fn begin(at: Timestamp, size: u32) -> Self {
-        Self {
-            since: at,
-            seconds: 0.0,
-            most: Most::default(),
-            pod_seconds: 0.0,
-            high: 0.0,
-            least_pods: size,
-            raised: None,
-            changes: 0,
-        }
-    }
-
-    /// What its ups and downs have cost beyond the fewest pods that it had; none where there were none, or it was no peak.
-    fn price(&self) -> Option<f64> {
-        let least = f64::from(self.least_pods) * self.seconds;
-        let moves = MOVE * f64::from(self.changes);
-        (self.raised.is_some() && self.high <= PEAK).then_some(self.pod_seconds - least + moves)
-    }
-}
-
 impl Rises {
     fn next(&mut self, at: Timestamp) {
         self.high = true;
-        let Some(round) = self.now.replace(Round::begin(at, self.size)) else {
+        let Some(round) = self.now.replace(Round::begin(at)) else {
             return;
         };
         if round.seconds > APART {
             self.forget();
             return;
         }
-        if let Some(size) = round.raised.filter(|_| round.high <= PEAK) {
-            self.too_small = Some((size.max(self.too_small(at)), at));
-        }
-        if let Some(price) = round.price() {
-            let before = self.price.unwrap_or(price);
-            self.price = Some(before + NEWEST * (price - before));
+        self.of_all.learn(&round, at);
+        if round.is(Rounds::Peaks) {
+            self.of_peaks.learn(&round, at);
         }
         self.rounds.push_back(round);
         let old = |round: &Round| seconds(round.since, at) > OLD;
@@ -147,67 +101,68 @@ impl Rises {
 
     fn forget(&mut self) {
         self.rounds.clear();
-        self.price = None;
-        self.too_small = None;
+        self.of_peaks = Lesson::default();
+        self.of_all = Lesson::default();
     }
 
-    /// Whether rises come again and again.
-    pub(super) fn recur(&self, at: Timestamp) -> bool {
+    /// Which rises come again and again; none where none do.
+    pub(super) fn recur(&self, at: Timestamp) -> Option<Rounds> {
         let longest = self.rounds.iter().map(|round| round.seconds);
         let longest = longest.fold(SHORTEST, f64::max);
         let due = |now: &Round| seconds(now.since, at) < OVERDUE * longest;
-        let peaks = self.peaks().count();
+        if !self.now.as_ref().is_some_and(due) {
+            return None;
+        }
+        let peaks = self.of(Rounds::Peaks).count();
         let rare = (self.rounds.len() - peaks) * RARE <= self.rounds.len();
-        rare && peaks >= FEW && self.within() >= COVERED && self.now.as_ref().is_some_and(due)
+        let which = if rare { Rounds::Peaks } else { Rounds::All };
+        let enough = self.of(which).count() >= FEW && self.within(which) >= COVERED;
+        enough.then_some(which)
     }
 
-    /// A size that had to be raised in a peak of late, whatever was reckoned.
-    pub(super) fn too_small(&self, at: Timestamp) -> u32 {
-        let fresh = |known: &(u32, Timestamp)| seconds(known.1, at) < OLD;
-        self.too_small.filter(fresh).map_or(0, |known| known.0)
+    /// What such rounds have taught.
+    pub(super) fn lesson(&self, which: Rounds) -> &Lesson {
+        match which {
+            Rounds::Peaks => &self.of_peaks,
+            Rounds::All => &self.of_all,
+        }
     }
 
-    /// Those rounds whose rise has passed soon.
-    pub(super) fn peaks(&self) -> impl Iterator<Item = &Round> {
-        self.rounds.iter().filter(|round| round.high <= PEAK)
+    /// Such rounds.
+    pub(super) fn of(&self, which: Rounds) -> impl Iterator<Item = &Round> {
+        self.rounds.iter().filter(move |round| round.is(which))
     }
 
     /// Seconds that they took.
-    pub(super) fn within(&self) -> f64 {
-        self.peaks().map(|round| round.seconds).sum()
+    pub(super) fn within(&self, which: Rounds) -> f64 {
+        self.of(which).map(|round| round.seconds).sum()
     }
 
     /// The most of each stretch before the present rise.
-    pub(super) fn most(&self) -> Most {
+    pub(super) fn most(&self, which: Rounds) -> Most {
         let mut most = Most::default();
-        for round in self.peaks() {
-            join(&mut most, &round.most);
+        for round in self.of(which) {
+            join(&mut most, round.most(which));
         }
         most
     }
 
     /// The same with what came since it began, where it is no other load.
-    pub(super) fn most_until_now(&self) -> Most {
-        let mut most = self.most();
-        if let Some(now) = self.now.as_ref().filter(|now| now.high <= PEAK) {
-            join(&mut most, &now.most);
+    pub(super) fn most_until_now(&self, which: Rounds) -> Most {
+        let mut most = self.most(which);
+        if let Some(now) = self.now.as_ref().filter(|now| now.is(which)) {
+            join(&mut most, now.most(which));
         }
         most
     }
 
-    pub(super) fn known(&self, worst: f64, fewer: Option<u32>) -> Known {
+    pub(super) fn known(&self, which: Rounds, worst: f64, fewer: Option<u32>) -> Known {
         Known {
-            rises: self.peaks().count(),
-            within: self.within(),
+            rises: self.of(which).count(),
+            within: self.within(which),
             worst,
             fewer,
         }
-    }
-}
-
-fn join(most: &mut Most, other: &Most) {
-    for (most, other) in most.iter_mut().zip(other) {
-        *most = most.max(*other);
     }
 }
 
@@ -239,11 +194,15 @@ fn within(most: &[f64], stretch: f64) -> f64 {
 }
 
 /// Takes the sample's arrivals in.
-pub(super) fn observe(state: &mut State, reading: &Reading<'_>) {
+pub(super) fn observe(policy: &Policy, state: &mut State, reading: &Reading<'_>) {
     if !reading.new || reading.elapsed <= 0.0 {
         return;
     }
     let size = reading.sample.current;
+    let promise = policy.max_delay.as_secs_f64();
+    let round = state.rises.now.as_ref();
+    let waited = round.and_then(|_| state.waited(reading));
+    let late = waited.is_some_and(|waited| waited.seconds() > promise);
     let rises = &mut state.rises;
     if !reading.complete() || size == 0 {
         // What is unknown may have risen.
@@ -272,9 +231,7 @@ pub(super) fn observe(state: &mut State, reading: &Reading<'_>) {
             false => rises.next(reading.at),
         }
     }
-    let changed = rises.size != size && rises.size > 0;
-    let raised = Some(rises.size).filter(|&before| size > before && before > 0);
-    rises.size = size;
+    let before = std::mem::replace(&mut rises.size, size);
     let overdue = rises
         .now
         .as_ref()
@@ -285,28 +242,37 @@ pub(super) fn observe(state: &mut State, reading: &Reading<'_>) {
     let Some(now) = &mut rises.now else {
         return;
     };
-    now.seconds += reading.elapsed;
-    now.high += if rises.high { reading.elapsed } else { 0.0 };
-    now.pod_seconds += f64::from(size) * reading.elapsed;
-    now.least_pods = now.least_pods.min(size);
-    now.changes += u32::from(changed);
-    now.raised = now.raised.or(raised);
+    let elapsed = reading.elapsed;
+    let records = state.arrivals.within(elapsed);
+    now.add(elapsed, size, records, late);
+    now.high += if rises.high { elapsed } else { 0.0 };
+    if before != size && before > 0 {
+        now.changed(before, size);
+    }
     if now.high > PEAK {
         rises.other = Some(reading.at);
     }
     let other = rises.other;
     let own = |stretch: f64| other.is_none_or(|other| seconds(other, reading.at) >= stretch);
-    for (most, stretch) in now.most.iter_mut().zip(STRETCHES) {
+    let come = STRETCHES.map(|stretch| state.arrivals.within(stretch) as f32);
+    join(&mut now.all, &come);
+    for ((most, come), stretch) in now.most.iter_mut().zip(come).zip(STRETCHES) {
         if !own(stretch) {
             break;
         }
-        *most = most.max(state.arrivals.within(stretch) as f32);
+        *most = most.max(come);
     }
 }
 
 /// Records that may still come within each stretch if the present rise is like those that brought `most`; none if it is not.
-pub(super) fn to_come(state: &State, most: &Most, at: Timestamp) -> Option<[f64; STRETCHES.len()]> {
-    let other = state.rises.other.map(|other| seconds(other, at));
+pub(super) fn to_come(
+    state: &State,
+    which: Rounds,
+    most: &Most,
+    at: Timestamp,
+) -> Option<[f64; STRETCHES.len()]> {
+    let other = state.rises.other.filter(|_| which == Rounds::Peaks);
+    let other = other.map(|other| seconds(other, at));
     let own = other.unwrap_or(f64::INFINITY);
     if own <= 0.0 {
         return None;
@@ -355,19 +321,20 @@ mod tests {
         let at = |seconds: i64| Timestamp::from_second(seconds).unwrap();
         let mut rises = Rises::default();
         for rise in 0..5 {
-            assert!(!rises.recur(at(300 * rise + 1)) || rise > 3, "{rises:?}");
+            let recur = rises.recur(at(300 * rise + 1));
+            assert!(recur.is_none() || rise > 3, "{rises:?}");
             rises.next(at(300 * rise));
             if let Some(now) = &mut rises.now {
                 now.seconds = 300.0;
                 now.most = most();
             }
         }
-        assert!(rises.recur(at(1300)), "{rises:?}");
-        assert!(!rises.recur(at(1200 + 601)), "{rises:?}");
-        // One in five that lasts is another load, and changes nothing; one in two does.
+        assert_eq!(rises.recur(at(1300)), Some(Rounds::Peaks), "{rises:?}");
+        assert_eq!(rises.recur(at(1200 + 601)), None, "{rises:?}");
+        // One in five that lasts is another load, and changes nothing; with one in two nobody waits for their end.
         rises.rounds[0].high = 200.0;
-        assert!(rises.recur(at(1300)), "{rises:?}");
+        assert_eq!(rises.recur(at(1300)), Some(Rounds::Peaks), "{rises:?}");
         rises.rounds[1].high = 200.0;
-        assert!(!rises.recur(at(1300)), "{rises:?}");
+        assert_eq!(rises.recur(at(1300)), Some(Rounds::All), "{rises:?}");
     }
 }

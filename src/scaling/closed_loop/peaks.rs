@@ -196,3 +196,48 @@ fn peaks_that_no_order_comes_in_time_for_get_the_size_that_rides_them_out() {
     // The first are not known yet.
     assert!(outcome.late < 300.0, "late {}, {changes:?}", outcome.late);
 }
+
+/// A wave of ten minutes is up for longer than any one peak above, and going after it costs more than the size for its crest.
+#[test]
+fn waves_of_ten_minutes_are_ridden_out_once_they_are_known() {
+    let mut world = World {
+        partitions: 48,
+        per_pod: 100.0,
+        start_up: 30.0,
+        pause: 5.0,
+        period: 5.0,
+        ..World::default()
+    };
+    world.policy.max_delay = Duration::from_secs(30);
+    world.policy.min = 1;
+    let state = State::resume(Some(100.0), Some(Duration::from_secs(30)));
+    let sine = |time: f64| 600.0 + 400.0 * (time * std::f64::consts::TAU / 600.0).sin();
+    let triangle = |time: f64| 200.0 + 800.0 * (1.0 - (time % 600.0 / 300.0 - 1.0).abs());
+    for (name, wave) in [
+        ("sine", &sine as &dyn Fn(f64) -> f64),
+        ("triangle", &triangle),
+    ] {
+        let outcome = world.run(state.clone(), 8, 6.0 * HOUR, wave);
+        let changes = &outcome.changes;
+        assert!(
+            changes_after(&outcome, 2.0 * HOUR) <= 4,
+            "{name}: {changes:?}"
+        );
+        // The first are taken at their word.
+        let late = outcome.late / (6.0 * HOUR);
+        assert!(late < 0.01, "{name}: late {late}, {changes:?}");
+        let pods = outcome.pod_seconds / (6.0 * HOUR);
+        assert!(pods < 13.0, "{name}: {pods:.1} pods, {changes:?}");
+    }
+}
+
+/// A load that is another one each quarter of an hour costs less to follow than the pods for the highest of them.
+#[test]
+fn loads_that_last_are_followed() {
+    let load = |time: f64| if time % 1500.0 >= 750.0 { 900.0 } else { 100.0 };
+    let outcome = run(5.0, load);
+    let changes = &outcome.changes;
+    let pods = outcome.pod_seconds / (5.0 * HOUR);
+    assert!(pods < 16.0, "{pods:.1} pods, {changes:?}");
+    assert!(changes_after(&outcome, 2.0 * HOUR) >= 10, "{changes:?}");
+}

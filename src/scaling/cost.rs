@@ -68,6 +68,8 @@ pub(super) struct Cost {
     pub(super) worst: f64,
     /// The same of those that are done before a later change could help.
     pub(super) soon: f64,
+    /// Seconds with a record over the promise.
+    pub(super) late: f64,
     /// Nothing but pods costs: no record waits for long, and none is left.
     pub(super) only_pods: bool,
 }
@@ -142,7 +144,7 @@ impl Outset<'_> {
         let mut backlog = self.backlog;
         let mut paused = false;
         let (mut waiting, mut drained) = (0.0, ahead);
-        let (mut worst, mut soon) = (0.0_f64, 0.0_f64);
+        let (mut worst, mut soon, mut late) = (0.0_f64, 0.0_f64, 0.0);
         let deepest = self.load.deepest;
         for number in 0..STEPS {
             let time = f64::from(number) * step;
@@ -162,6 +164,7 @@ impl Outset<'_> {
                 soon = worst;
             }
             waiting += step * dear(delay / self.promise);
+            late += if delay > self.promise { step } else { 0.0 };
             let more = (self.arrival - capacity) * self.load.crowding;
             // No record ages faster than time goes by.
             let more = more.min(capacity.max(self.arrival - capacity));
@@ -184,6 +187,7 @@ impl Outset<'_> {
             total: pods + PRICE * waiting + left + moves,
             worst,
             soon,
+            late,
             only_pods: waiting <= 0.0 && left <= 0.0,
         }
     }

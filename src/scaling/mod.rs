@@ -193,6 +193,7 @@ pub fn step(
     if plan.raises() && reading.new {
         silent::learn(&mut state, &reading);
         scars::learn(policy, &mut state, &reading, plan.current);
+        state.ordered_for = state.arrival();
     }
     if plan.lowers() && needs.spare.is_some_and(|spare| spare.hoped) {
         state.hope.tries(plan.replicas);

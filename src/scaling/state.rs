@@ -74,6 +74,8 @@ pub struct State {
     pub(super) surplus: Surplus,
     /// How long before a peak its pods were ordered, until it begins.
     pub(super) lead: Duration,
+    /// The records per second for which pods were last ordered.
+    pub(super) ordered_for: Option<f64>,
     /// What the last step wanted.
     pub(super) wanted: Option<u32>,
     /// Since when the oldest record waited that was there before the first sample, as told by whoever knew.
@@ -107,6 +109,12 @@ impl State {
         let free = self.behind.unhindered();
         let free = free.map(|free| free * shown * per_record);
         Some(free.unwrap_or(measured).max(measured))
+    }
+
+    /// Whether what pods were last ordered for is at most this share of what comes now: the first looks at a rise say little.
+    pub(super) fn outgrows_order(&self, share: f64) -> bool {
+        let ordered_for = self.ordered_for.zip(self.arrival());
+        ordered_for.is_some_and(|(before, now)| before <= share * now)
     }
 
     /// Every partition's past, for partitions that are asked for in ascending order.

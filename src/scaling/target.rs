@@ -54,7 +54,9 @@ const CLEARING: f64 = 0.6;
 const KEPT: f64 = 0.95;
 const NEARLY: f64 = 1.2;
 /// While a change is under way another has to shorten the wait to this share: what waits for a
-/// rebalance only waits longer for one more.
+/// rebalance only waits longer for one more. Where the promise is lost, and what was ordered is for this share of what comes
+/// now, it is enough if it shortens the time over the promise as much, with one more pause: the first looks at a rise say
+/// little, and pods that are ordered a moment later come a moment later.
 const HELPS: f64 = 0.8;
 /// What wakes a fleet is looked at once more after so many seconds, and then again and again
 const SECOND_LOOK: f64 = 0.05;
@@ -153,16 +155,20 @@ pub(super) fn needs(
         enough_later = burst.rate.map(|rate| with(rate * GOES_ON));
         enough_at_most = with(backlog / FIRST_OF_IT - backlog);
     }
-    let (projected, soon) = if backlog <= 0.0 {
-        (0.0, 0.0)
+    let (projected, soon, late) = if backlog <= 0.0 {
+        (0.0, 0.0, 0.0)
     } else if current == 0 {
-        (f64::INFINITY, f64::INFINITY)
+        (f64::INFINITY, f64::INFINITY, f64::INFINITY)
     } else {
         let cost = outset.cost(current);
-        (cost.worst, cost.soon)
+        (cost.worst, cost.soon, cost.late)
     };
     let most = useful.last().copied().unwrap_or(1);
-    let helps = enough > current && outset.cost(enough.min(most)).soon < HELPS * soon;
+    let helps = enough > current && {
+        let then = outset.cost(enough.min(most));
+        let lost = then.soon > promise && state.outgrows_order(HELPS);
+        then.soon < HELPS * soon || (lost && then.late + outset.pause < HELPS * late)
+    };
 
     let idle = state
         .surplus

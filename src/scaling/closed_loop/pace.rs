@@ -108,3 +108,29 @@ proptest! {
         }
     }
 }
+
+/// Pods start slowly for the promise: a record is late before they come, and records are for longer the fewer they are. What
+/// the first look orders is for the beginning of a rise.
+#[test]
+fn what_the_first_look_at_a_rise_orders_is_corrected_by_the_next() {
+    let mut world = World {
+        partitions: 48,
+        per_pod: PER_POD,
+        start_up: 180.0,
+        pause: 5.0,
+        period: 5.0,
+        ..World::default()
+    };
+    world.policy.max_delay = Duration::from_secs(120);
+    world.policy.min = 1;
+    let state = State::resume(Some(PER_POD), Some(Duration::from_secs(180)));
+    for begins in [600.0, 602.0, 604.0] {
+        // From two pods' worth to eight within 20 s.
+        let load = |time: f64| 200.0 + 600.0 * ((time - begins) / 20.0).clamp(0.0, 1.0);
+        let outcome = world.run(state.clone(), 3, 1200.0, load);
+        let changes = &outcome.changes;
+        assert!(outcome.late < 150.0, "{}: {changes:?}", outcome.late);
+        let ordered = changes.iter().filter(|change| change.0 > begins + 60.0);
+        assert_eq!(ordered.count(), 0, "{begins}: {changes:?}");
+    }
+}

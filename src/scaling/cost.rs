@@ -107,6 +107,11 @@ impl Outset<'_> {
         self.cost(self.current).soon <= FREE * self.promise
     }
 
+    /// Whether waiting costs nothing with this size for as far as a plan looks ahead, if records go on to arrive as they do.
+    pub(super) fn is_free(&self, size: u32) -> bool {
+        self.cost(size).worst <= FREE * self.promise
+    }
+
     /// Some of the pods that were ordered are still expected.
     fn awaits(&self) -> bool {
         self.ready + self.absent < self.current

@@ -67,7 +67,7 @@ impl State {
 }
 
 /// The sizes to choose from, of the fleet's `own` and the larger ones. Where there is time its own stays until it
-/// has to go, and then none is ordered that would have to be outgrown at once.
+/// has to go, and then none is ordered that would have to be outgrown before it shows whether the load is a peak.
 pub(super) fn choices(outset: &Outset<'_>, own: Option<u32>, larger: Vec<u32>) -> Vec<u32> {
     if !outset.may_wait() {
         return own.into_iter().chain(larger).collect();
@@ -78,7 +78,8 @@ pub(super) fn choices(outset: &Outset<'_>, own: Option<u32>, larger: Vec<u32>) -
     {
         return vec![own];
     }
-    let keep_up = larger.iter().copied().filter(|&size| outset.keeps_up(size));
+    let stays = |size: u32| outset.keeps_up(size) || (!behind && outset.is_free(size));
+    let keep_up = larger.iter().copied().filter(|&size| stays(size));
     let keep_up: Vec<u32> = keep_up.collect();
     let larger = if keep_up.is_empty() { larger } else { keep_up };
     let own = own.filter(|_| larger.is_empty() || !behind);

@@ -137,6 +137,8 @@ struct Told {
     deaths: BTreeMap<(i32, i64), u32>,
     /// With the handler.
     out: BTreeSet<(i32, i64)>,
+    /// Of these, by partition, what was there before that one came: what is said of its suspects could not be taken back.
+    before: BTreeMap<i32, BTreeSet<(i32, i64)>>,
     /// Since when that is to be taken back: when they were answered first since it is said of them, as they may be no
     /// suspects any more and answered again, or their partition came, or was to go.
     over: BTreeMap<(i32, i64), Duration>,
@@ -174,7 +176,9 @@ impl Told {
                 ticket,
                 ..
             } => {
-                self.out.insert((*partition, ticket.offset.0));
+                let record = (*partition, ticket.offset.0);
+                self.out.insert(record);
+                self.counts_from_now(record);
                 self.names_nobody_else(books, at)?;
             }
             Fact::Answered {
@@ -185,12 +189,14 @@ impl Told {
             } => {
                 let record = (*partition, ticket.offset.0);
                 self.out.remove(&record);
+                self.counts_from_now(record);
                 self.over.entry(record).or_insert(at);
             }
             Fact::Revoked { partition } => self.is_over(|other| other == *partition, at),
             Fact::Shutdown => self.is_over(|_| true, at),
             Fact::Assigned { partition, .. } => {
                 self.out.retain(|(other, _)| other != partition);
+                self.before.insert(*partition, self.out.clone());
                 self.is_over(|other| other == *partition, at);
             }
             Fact::Lost { partition } | Fact::GivenBack { partition } => {
@@ -215,6 +221,7 @@ impl Told {
                 self.names_nobody_else(books, at)?;
                 self.believe(|_| true);
                 self.out.clear();
+                self.before.clear();
                 self.over.clear();
                 self.of_old_log.clear();
             }
@@ -236,6 +243,13 @@ impl Told {
         self.deaths.get(&record).copied().unwrap_or_default()
     }
 
+    /// It is with the handler no more, or anew.
+    fn counts_from_now(&mut self, record: (i32, i64)) {
+        for before in self.before.values_mut() {
+            before.remove(&record);
+        }
+    }
+
     /// What is said of these partitions' records is to be taken back from now on.
     fn is_over(&mut self, of: impl Fn(i32) -> bool, at: Duration) {
         for record in self.kills.keys().filter(|record| of(record.0)) {
@@ -252,14 +266,16 @@ impl Told {
     }
 
     /// Were the worker killed now, no record that is not with the handler would be blamed, unless no commit that takes that
-    /// back was taken for long, or its partition is not ours.
+    /// back was taken for long, or its partition is not ours, or came when the handler had all that it has.
     fn names_nobody_else(&self, books: &Books, at: Duration) -> Result<(), TestCaseError> {
         let accused = self.kills.iter();
         for (record, kills) in accused.filter(|(record, kills)| **kills > self.deaths(**record)) {
             let since = self.over.get(record);
             let long = since.is_some_and(|since| at >= *since + ms(10_000));
             let ours = books.lanes.contains_key(&record.0);
-            let others = self.out.iter().any(|out| out != record);
+            let before = self.before.get(&record.0);
+            let is_new = |out: &(i32, i64)| before.is_none_or(|before| !before.contains(out));
+            let others = self.out.iter().any(|out| out != record && is_new(out));
             prop_assert!(
                 !others || !ours || long,
                 "{record:?} would be blamed for {kills} deaths, with {:?} out",

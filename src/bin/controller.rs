@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -59,6 +60,10 @@ struct Args {
     /// Default: any, but the controller's own pod.
     #[arg(long, env = "DROVER_TOKEN_HOSTS", value_delimiter = ',')]
     token_hosts: Vec<String>,
+    /// A folder that outlives this process, for which brokers it asks: one that starts after a crash leaves alone for a
+    /// while who was asked then. Default: nothing is kept.
+    #[arg(long, env = "DROVER_STATE_DIR")]
+    state_dir: Option<PathBuf>,
     /// What is logged, such as info or drover=debug.
     #[arg(long, env = "DROVER_LOG", default_value = "info")]
     log: String,
@@ -166,6 +171,7 @@ fn settings(args: Args) -> Settings {
         identity: args.identity.unwrap_or_else(local_identity),
         admin_address: args.admin_address,
         token_hosts: named(args.token_hosts),
+        state_dir: args.state_dir,
         children: resources::Settings {
             // Without it the arguments were refused.
             worker_image: args.worker_image.unwrap_or_default(),

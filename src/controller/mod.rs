@@ -37,6 +37,7 @@ mod watches;
 mod workload;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -58,7 +59,7 @@ use crate::k8s::chain;
 use crate::k8s::client::{self, Call, Fence};
 use crate::k8s::events::Announcer;
 use crate::k8s::lease::{Candidate, Pulse, Role, Terms};
-use crate::lag::LagReader;
+use crate::lag::{Journal, LagReader};
 use crate::resources;
 use crate::telemetry::controller_metrics::{ControllerMetrics, Sampling};
 use crate::telemetry::http;
@@ -95,6 +96,8 @@ pub struct Settings {
     pub admin_address: SocketAddr,
     /// Hosts that OAuth tokens for our own connections may be fetched from; none for any but our own pod.
     pub token_hosts: Vec<String>,
+    /// Where is kept which brokers are asked, for the process that comes after one that crashes; none to keep nothing.
+    pub state_dir: Option<PathBuf>,
     /// What is the same for all children.
     pub children: resources::Settings,
 }
@@ -134,6 +137,7 @@ async fn lead(
     settings: Settings,
     stop: CancellationToken,
 ) -> Result<(), StartError> {
+    let journal = Arc::new(Journal::open(settings.state_dir.as_deref()));
     let mut registry = Registry::default();
     let metrics = Arc::new(ControllerMetrics::new(&mut registry));
     let clock = Monotonic::start();
@@ -179,6 +183,7 @@ async fn lead(
         metrics,
         clock,
         health: health.clone(),
+        journal,
         settings,
     };
     let campaign = candidate.campaign(role_sender, pulse, campaign_over.clone());
@@ -206,6 +211,7 @@ struct Leader {
     metrics: Arc<ControllerMetrics>,
     clock: Monotonic,
     health: Arc<Health>,
+    journal: Arc<Journal>,
     settings: Settings,
 }
 
@@ -241,7 +247,7 @@ impl Leader {
             .unzip();
         let memory = Memory {
             fleets: Arc::default(),
-            lag: Arc::new(LagReader::new()),
+            lag: Arc::new(LagReader::with(self.journal.clone())),
             pace: Arc::default(),
             metrics: self.metrics.clone(),
         };

@@ -110,6 +110,12 @@ impl Security {
         })
     }
 
+    /// As whom a client comes, without secrets.
+    pub fn identity(&self) -> String {
+        let user = self.sasl.as_ref().map(|sasl| sasl.username.as_str());
+        format!("{self:?} {user:?}")
+    }
+
     /// What it takes to get tokens, where they are shown.
     pub fn grant(&self) -> Option<&Grant> {
         self.oauth.as_ref()

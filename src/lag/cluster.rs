@@ -1,5 +1,6 @@
 //! The task of one Kafka cluster: rounds of questions, each for the fleets that are due.
 
+mod client;
 mod looks;
 mod question;
 mod registry;
@@ -15,14 +16,16 @@ use tokio::time::Instant;
 
 use super::fleet::Fleet;
 use super::groups::Groups;
+use super::journal::Place;
 use super::round::Counters;
 use super::sleepers::{self, Sleepers};
 use super::task::Task;
 use super::{Need, Source, Wakes};
 use super::{ages, gaps};
 use crate::clock;
-use crate::kafka::admin::{Admin, Error};
+use crate::kafka::admin::Error;
 use crate::topic::TopicPartition;
+use client::{Access, Client};
 use looks::{Looks, Turn};
 
 /// Fleets that are due within this are read together with those that are due now.
@@ -36,8 +39,7 @@ pub(super) struct Cluster<K> {
     groups: Mutex<Groups<K>>,
     /// A fleet came, or one is due sooner.
     changed: Notify,
-    /// None where the client could not be made, and why.
-    admin: Result<Arc<Admin>, Error>,
+    client: Client,
     /// Groups whose first offsets are being written.
     beginnings: Semaphore,
     wakes: Arc<Wakes<K>>,
@@ -52,17 +54,17 @@ pub(super) struct Cluster<K> {
 
 impl<K: Ord + Clone + Send + Sync + 'static> Cluster<K> {
     pub(super) fn new(
-        admin: Result<Arc<Admin>, Error>,
+        place: Arc<Place>,
         wakes: Arc<Wakes<K>>,
         counters: Arc<Counters>,
         source: Source,
     ) -> Self {
-        let (sleepers, arrivals) = Sleepers::new(source);
+        let (sleepers, arrivals) = Sleepers::new(source.clone());
         Self {
             fleets: Mutex::default(),
             groups: Mutex::default(),
             changed: Notify::new(),
-            admin,
+            client: Client::new(source, place),
             beginnings: Semaphore::new(BEGINNINGS),
             wakes,
             counters,
@@ -148,10 +150,20 @@ impl<K: Ord + Clone + Send + Sync + 'static> Cluster<K> {
             .map(|(key, fleet)| (key.clone(), fleet.need.clone()))
             .collect();
         task.tidy(self.lock().values().map(|fleet| &fleet.need), now);
+        let admin = match self.client.access() {
+            Access::Granted(admin) => admin,
+            Access::Soon(wait) => return self.put_off(due.keys(), wait),
+            Access::Refused(error, wait) => {
+                for key in due.keys() {
+                    self.fail(key, &error, Some(wait));
+                }
+                return;
+            }
+        };
         let began = Instant::now();
-        let outcome = match &self.admin {
+        let outcome = match admin {
             Ok(admin) => self.ask(admin, task, &due).await,
-            Err(error) => Err(error.clone()),
+            Err(error) => Err(error),
         };
         self.counters.round(began.elapsed());
         self.look_at_records(&due);
@@ -163,6 +175,20 @@ impl<K: Ord + Clone + Send + Sync + 'static> Cluster<K> {
                 for key in due.keys() {
                     self.fail(key, &error, Some(pause));
                 }
+            }
+        }
+    }
+
+    /// These are read a moment later; what was known of them stays.
+    fn put_off<'a>(&self, keys: impl Iterator<Item = &'a K>, wait: Duration)
+    where
+        K: 'a,
+    {
+        let mut fleets = self.lock();
+        for key in keys {
+            if let Some(fleet) = fleets.get_mut(key) {
+                fleet.due = Instant::now() + wait;
+                fleet.latest.waits = true;
             }
         }
     }
@@ -234,13 +260,14 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 mod tests {
     use super::*;
     use crate::kafka::security::Security;
-    use crate::lag::TopicState;
+    use crate::lag::{Journal, TopicState};
 
     #[tokio::test]
     async fn a_round_forgets_what_is_of_no_fleet() {
         let source = Source {
             bootstrap_servers: "kafka:9092".to_owned(),
-            properties: BTreeMap::new(),
+            // No client can be made with it.
+            properties: BTreeMap::from([("security.protocol".to_owned(), "none".to_owned())]),
             security: Security::default(),
         };
         let need = Need {
@@ -250,8 +277,8 @@ mod tests {
             dead_letter_topic: None,
             own_consumer: false,
         };
-        let admin = Err(Error::Later("no client".to_owned()));
-        let cluster = Cluster::new(admin, Arc::default(), Arc::default(), source);
+        let place = Arc::new(Arc::new(Journal::open(None)).enter(&source));
+        let cluster = Cluster::new(place, Arc::default(), Arc::default(), source);
         let cluster = Arc::new(cluster);
         cluster.register("a", need);
         let mut task = Task::default();

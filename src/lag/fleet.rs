@@ -176,6 +176,7 @@ impl Fleet {
             || self.pace == Pace::Quick;
         self.latest.offsets = Some(Arc::new(offsets));
         self.latest.failure = None;
+        self.latest.waits = false;
         self.read = Instant::now();
         news
     }
@@ -190,6 +191,7 @@ impl Fleet {
             since: before.map_or_else(clock::now, |failure| failure.since),
             error: error.clone(),
         });
+        self.latest.waits = false;
         self.commits = None;
         self.due = Instant::now() + pause.unwrap_or(4 * self.pace.period());
         news

@@ -14,16 +14,19 @@ mod dead_letters;
 mod fleet;
 mod gaps;
 mod groups;
+mod journal;
 mod reader;
 mod round;
 mod sleepers;
 mod start;
 mod task;
+mod trials;
 mod uncommitted;
 mod wakes;
 
 pub use crate::kafka::admin::Error;
 pub use crate::kafka::dead_letter_topic;
+pub use journal::Journal;
 pub use reader::{LagReader, Numbers};
 pub use start::{Start, initial_offsets};
 pub use wakes::Wakes;
@@ -102,6 +105,8 @@ pub struct Latest {
     pub dead_letter: Option<dead_letter_topic::Facts>,
     /// Why the last reading failed; none after one that did not, and before the first.
     pub failure: Option<Failure>,
+    /// Its brokers are asked in a moment, after others: the process before this one died when it began to ask several.
+    pub waits: bool,
 }
 
 /// A topic, as Kafka knows it.

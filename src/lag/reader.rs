@@ -10,12 +10,13 @@ use tokio::task::JoinHandle;
 
 use super::beginnings::Beginnings;
 use super::cluster::Cluster;
+use super::journal::{Journal, Place};
 use super::round::Counters;
 use super::start::Start;
 use super::{Latest, Need, Pace, Source, Wakes};
 use crate::api::StartAt;
 use crate::clock;
-use crate::kafka::admin::{Admin, Error};
+use crate::kafka::admin::Error;
 
 /// Reads offsets for fleets, which are told apart by `K`.
 ///
@@ -25,6 +26,7 @@ pub struct LagReader<K> {
     wakes: Arc<Wakes<K>>,
     beginnings: Beginnings<K>,
     counters: Arc<Counters>,
+    journal: Arc<Journal>,
 }
 
 struct State<K> {
@@ -35,12 +37,14 @@ struct State<K> {
 /// A cluster and its task, which ends with it.
 struct Running<K> {
     cluster: Arc<Cluster<K>>,
+    place: Arc<Place>,
     task: JoinHandle<()>,
 }
 
 impl<K> Drop for Running<K> {
     fn drop(&mut self) {
         self.task.abort();
+        self.place.leave();
     }
 }
 
@@ -65,6 +69,18 @@ pub struct Numbers {
 
 impl<K: Ord + Hash + Clone + Send + Sync + 'static> Default for LagReader<K> {
     fn default() -> Self {
+        Self::with(Arc::new(Journal::open(None)))
+    }
+}
+
+impl<K: Ord + Hash + Clone + Send + Sync + 'static> LagReader<K> {
+    /// A reader without fleets.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// One that does not ask at once by whom the process before it died, as this journal knows.
+    pub fn with(journal: Arc<Journal>) -> Self {
         Self {
             state: Mutex::new(State {
                 clusters: HashMap::new(),
@@ -73,14 +89,8 @@ impl<K: Ord + Hash + Clone + Send + Sync + 'static> Default for LagReader<K> {
             wakes: Arc::default(),
             beginnings: Beginnings::default(),
             counters: Arc::default(),
+            journal,
         }
-    }
-}
-
-impl<K: Ord + Hash + Clone + Send + Sync + 'static> LagReader<K> {
-    /// A reader without fleets.
-    pub fn new() -> Self {
-        Self::default()
     }
 
     fn lock(&self) -> MutexGuard<'_, State<K>> {
@@ -114,18 +124,15 @@ impl<K: Ord + Hash + Clone + Send + Sync + 'static> LagReader<K> {
     }
 
     fn start(&self, source: &Source) -> Running<K> {
-        let admin = Admin::secured(
-            &source.bootstrap_servers,
-            &source.properties,
-            &source.security,
-        )
-        .map(Arc::new);
+        let place = Arc::new(self.journal.enter(source));
         let wakes = Arc::clone(&self.wakes);
         let counters = Arc::clone(&self.counters);
-        let cluster = Arc::new(Cluster::new(admin, wakes, counters, source.clone()));
+        let asked = Arc::clone(&place);
+        let cluster = Arc::new(Cluster::new(asked, wakes, counters, source.clone()));
         Running {
             task: tokio::spawn(Arc::clone(&cluster).run()),
             cluster,
+            place,
         }
     }
 

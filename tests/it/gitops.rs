@@ -52,7 +52,7 @@ fn what_the_page_waits_for_can_be_said_by_ready() {
     let current = listed("    current: status.conditions.exists(c, c.type == 'Ready' && ");
     let moves = words(r"(\w+) = true", between("local moves = {", "}"));
     assert!(
-        current.len() == 2 && moves.len() == 4,
+        current.len() == 2 && moves.len() == 5,
         "{current:?} {moves:?}"
     );
     assert!(bad.is_superset(&current), "{current:?}");

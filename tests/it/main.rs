@@ -51,6 +51,7 @@ mod controller_security;
 mod controller_sharing;
 mod controller_skips;
 mod controller_status;
+mod controller_suspects;
 mod controller_topics;
 mod crds;
 mod docs;

@@ -35,7 +35,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 
 {{/* Variables of the controller that values set: a second one of a name is refused by the API server, or lost. */}}
 {{- define "drover.ownEnv" -}}
-["DROVER_WORKER_IMAGE", "DROVER_WORKER_IMAGE_PULL_POLICY", "DROVER_WORKER_USER_BY_PLATFORM", "DROVER_NAMESPACES", "DROVER_LEASE", "DROVER_LEASE_SECONDS", "DROVER_TOKEN_HOSTS", "DROVER_LOG", "DROVER_LOG_FORMAT", "POD_NAME", "POD_NAMESPACE"]
+["DROVER_WORKER_IMAGE", "DROVER_WORKER_IMAGE_PULL_POLICY", "DROVER_WORKER_USER_BY_PLATFORM", "DROVER_NAMESPACES", "DROVER_LEASE", "DROVER_LEASE_SECONDS", "DROVER_TOKEN_HOSTS", "DROVER_STATE_DIR", "DROVER_LOG", "DROVER_LOG_FORMAT", "POD_NAME", "POD_NAMESPACE"]
 {{- end }}
 
 {{/* What the controller does to the API of the namespaces that it looks after: exactly the verbs that it uses. */}}

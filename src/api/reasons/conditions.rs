@@ -208,6 +208,11 @@ pub const ALL: &[Condition] = &[
                         "check mechanism, user and password, or oauth, in spec.kafka.sasl and its Secret",
                     ),
                     reason(
+                        "BrokersSuspected",
+                        "the controller died within seconds of asking these brokers, as it can by a malformed answer; they are left alone for a while, so that other fleets go on",
+                        "see what answers at spec.kafka.bootstrapServers, such as a proxy: `drover lag` from a pod shows whether that crashes, too; another address is asked at once",
+                    ),
+                    reason(
                         "NotAuthorized",
                         "Kafka refuses to say: a right is missing",
                         "allow Describe and Read on the topics and the group for the user of spec.kafka",

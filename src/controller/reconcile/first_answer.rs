@@ -11,6 +11,8 @@ use crate::lag::Latest;
 /// and by one of which everything was told before. Where Kafka does not answer, that is known sooner.
 const FIRST_ANSWER: Duration = Duration::from_secs(10);
 const FIRST_ANSWER_AGAIN: Duration = Duration::from_secs(30);
+/// And where its brokers are asked after others; for longer it is told why.
+const IN_TURN: Duration = Duration::from_secs(130);
 
 impl Run<'_> {
     /// A fleet that this process sees for the first time waits a moment for Kafka's first answer: a
@@ -21,7 +23,7 @@ impl Run<'_> {
         lag: &Latest,
         memory: &mut FleetMemory,
     ) -> Option<Duration> {
-        let left = self.patience_left(memory);
+        let left = self.patience_left(memory, lag.waits);
         (!offsets::answered(lag)).then_some(left).flatten()
     }
 
@@ -30,14 +32,15 @@ impl Run<'_> {
     pub(super) fn waits_for_first_offsets(&self, memory: &mut FleetMemory) -> Option<Duration> {
         let under_way = matches!(memory.group, Group::Beginning | Group::Given);
         let begins = under_way && self.workload.is_none() && self.trouble.is_none();
-        begins.then(|| self.patience_left(memory)).flatten()
+        begins.then(|| self.patience_left(memory, false)).flatten()
     }
 
     /// How much longer a fleet that this process sees for the first time waits; none if it does not.
-    fn patience_left(&self, memory: &mut FleetMemory) -> Option<Duration> {
+    fn patience_left(&self, memory: &mut FleetMemory, in_turn: bool) -> Option<Duration> {
         let now = self.context.clock.elapsed();
         let first_seen = *memory.first_seen.get_or_insert(now);
         let patience = match &self.consumer.status {
+            _ if in_turn => IN_TURN,
             Some(_) => FIRST_ANSWER_AGAIN,
             None => FIRST_ANSWER,
         };

@@ -80,6 +80,9 @@ pub(super) fn unreachable_text(facts: &Facts<'_>, reason: &str, error: &str) -> 
         "Later" | "Other" => {
             "; check that Kafka runs and can be reached from the controller".to_owned()
         }
+        "BrokersSuspected" => {
+            "; see what answers at that address, such as a proxy: `drover lag` from a pod shows whether that crashes, too".to_owned()
+        }
         "ClientConfig" => {
             "; correct the Secrets that spec.kafka names, or spec.kafka.properties".to_owned()
         }

@@ -21,6 +21,9 @@ pub enum Error {
     /// There is no token to show to brokers.
     #[error("no OAuth token for Kafka: {0}; check spec.kafka.sasl.oauth")]
     Token(String),
+    /// They are not asked: this process may not outlive their answers.
+    #[error("{0}")]
+    Suspected(String),
     /// The topic or partition does not exist.
     #[error("the topic or partition does not exist")]
     Missing,
@@ -60,6 +63,7 @@ impl Error {
             Self::Unreachable(_) => "Unreachable",
             Self::Tls(_) => "TlsFailed",
             Self::Authentication(_) | Self::Token(_) => "AuthenticationFailed",
+            Self::Suspected(_) => "BrokersSuspected",
             Self::Missing => "TopicMissing",
             Self::NotAuthorized(_) => "NotAuthorized",
             Self::GroupBusy => "GroupBusy",

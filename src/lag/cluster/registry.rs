@@ -94,7 +94,7 @@ impl<K: Ord + Clone + Send + Sync + 'static> Cluster<K> {
         let known = |fleet: &Fleet| (fleet.need.clone(), fleet.memory.last_committed());
         let known = self.lock().get(key).map(known);
         let (need, last) = known.ok_or_else(not_registered)?;
-        let admin = self.admin.as_ref().map_err(Clone::clone)?;
+        let admin = self.client.opened()?;
         let start =
             start::initial_offsets(admin, &need, (start_at, added), &last, may_write).await?;
         if let Start::Written(_) | Start::Restored(_) = start {

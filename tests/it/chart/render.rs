@@ -26,6 +26,7 @@ fn the_chart_installs_what_the_plain_manifests_install() {
         |objects: &[Value]| one(objects, "Deployment", name)["spec"]["template"]["spec"].clone();
     let (chart, plain) = (pod(&chart), pod(&plain));
     for field in [
+        "volumes",
         "securityContext",
         "serviceAccountName",
         "automountServiceAccountToken",
@@ -35,6 +36,7 @@ fn the_chart_installs_what_the_plain_manifests_install() {
     }
     let (chart, plain) = (&chart["containers"][0], &plain["containers"][0]);
     for field in [
+        "volumeMounts",
         "securityContext",
         "livenessProbe",
         "readinessProbe",
@@ -163,12 +165,22 @@ fn what_is_asked_for_is_there_and_what_is_not_is_not() {
     let container = &pod["containers"][0];
     assert_eq!(container["image"], "drover.local/drover-controller:v9");
     assert_eq!(container["volumeMounts"][0]["mountPath"], "/ca");
+    // What outlives a crash is not the root file system's.
+    assert_eq!(pod["volumes"][1]["emptyDir"]["sizeLimit"], "16Mi");
+    assert_eq!(
+        pod["volumes"][1]["name"],
+        container["volumeMounts"][1]["name"]
+    );
     let env = container["env"].as_array().unwrap();
     let value = |name: &str| {
         env.iter()
             .find(|v| v["name"] == name)
             .map(|v| v["value"].clone())
     };
+    assert_eq!(
+        value("DROVER_STATE_DIR").as_ref(),
+        Some(&container["volumeMounts"][1]["mountPath"])
+    );
     assert_eq!(
         value("DROVER_WORKER_IMAGE"),
         Some(json!(format!("drover.local/drover-worker@{digest}")))

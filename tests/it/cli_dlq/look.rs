@@ -99,7 +99,7 @@ async fn a_payload_is_shown_and_opened_only_if_asked_for() {
 /// Of brokers that are slow; none is shown where nobody looks, see above.
 #[test]
 fn on_a_terminal_it_is_shown_how_far_the_reading_of_a_long_topic_has_come() {
-    let mock = mock(&[("dead", 1)]);
+    let mock = mock(&[("dead", 1), ("there", 1)]);
     let servers = mock.bootstrap_servers();
     produce(&servers, "dead", &[0], 5);
     mock.broker_round_trip_time(1, Duration::from_secs(1))

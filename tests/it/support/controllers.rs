@@ -2,7 +2,8 @@
 //! server's audit log says of each.
 
 use std::net::{SocketAddr, TcpListener};
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -39,6 +40,17 @@ impl ControllerProcess {
         identity: &str,
         lease_seconds: u64,
     ) -> Self {
+        Self::start_keeping(cluster, namespace, identity, lease_seconds, None).await
+    }
+
+    /// One that keeps in a folder which brokers it asks.
+    pub async fn start_keeping(
+        cluster: &ControlPlane,
+        namespace: &str,
+        identity: &str,
+        lease_seconds: u64,
+        state: Option<&Path>,
+    ) -> Self {
         let text = std::fs::read_to_string(cluster.kubeconfig()).unwrap();
         let mut kubeconfig: Value = serde_json::from_str(&text).unwrap();
         let place = &mut kubeconfig["clusters"][0]["cluster"]["server"];
@@ -64,6 +76,7 @@ impl ControllerProcess {
             .env("DROVER_LEASE_SECONDS", lease_seconds.to_string())
             .env("DROVER_WORKER_IMAGE", "drover.local/worker:1")
             .env("DROVER_ADMIN_ADDRESS", address.to_string())
+            .envs(state.map(|folder| ("DROVER_STATE_DIR", folder)))
             .stderr(Stdio::null())
             .stdout(Stdio::null())
             .spawn()
@@ -75,6 +88,11 @@ impl ControllerProcess {
             child,
             _folder: folder,
         }
+    }
+
+    /// How it ended, if it did.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().unwrap()
     }
 
     /// Sends it a signal, such as `STOP`.

@@ -8,6 +8,7 @@ pub mod consumers;
 pub mod control_plane;
 pub mod controllers;
 pub mod faulty_api;
+pub mod forgetful;
 pub mod line;
 pub mod operator;
 pub mod secured;

@@ -117,6 +117,7 @@ impl Operator {
             identity: format!("{}-controller", self.namespace),
             admin_address: self.admin_address,
             token_hosts: self.token_hosts.clone(),
+            state_dir: None,
             children: resources::Settings {
                 worker_image: "drover.local/worker:1".to_owned(),
                 image_pull_policy: None,

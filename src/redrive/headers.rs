@@ -63,6 +63,7 @@ fn origin(letter: &Letter<'_>) -> Vec<(String, String)> {
         ("topic", topic),
         ("partition", number(partition)),
         ("offset", number(offset)),
+        ("timestamp", number(letter.origin_timestamp())),
     ];
     let said = parts
         .into_iter()
@@ -109,14 +110,16 @@ mod tests {
         let connect = super::super::letter::tests::letter(&[
             ("__connect.errors.topic", "orders"),
             ("__connect.errors.partition", "3"),
+            ("__connect.errors.timestamp", "1700000000000"),
         ]);
         let added = Added::new(&connect, "new", None);
         let said = added.to(&connect);
         assert_eq!(
-            said[..2],
+            said[..3],
             [
                 (&b"drover-dlq-origin-topic"[..], Some(&b"orders"[..])),
                 (b"drover-dlq-origin-partition", Some(b"3")),
+                (b"drover-dlq-origin-timestamp", Some(b"1700000000000")),
             ]
         );
         // A header that some other replay was given stays as it is without one.

@@ -224,6 +224,15 @@ impl<'a> Letter<'a> {
         }
     }
 
+    /// The time of the record at [`Letter::origin`], milliseconds since 1970.
+    pub fn origin_timestamp(&self) -> Option<i64> {
+        match self.style()? {
+            Style::Drover => self.number(DROVER, "timestamp"),
+            Style::Spring => number(self.spring_bytes("original-timestamp")?),
+            Style::KafkaConnect => self.number(CONNECT, "timestamp"),
+        }
+    }
+
     /// Where it was read first, if that is said.
     pub fn first_origin(&self) -> Option<Origin> {
         let origin = Origin {

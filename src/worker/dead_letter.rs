@@ -155,12 +155,11 @@ impl<'a> Headers<'a> {
         self.add(&format!("{SPRING}exception-message"), sentence(why));
     }
 
-    /// The names of Connect's `DeadLetterQueueReporter`.
+    /// The names of Connect's `DeadLetterQueueReporter`, and the record's time, which Connect does not say: a replay needs it for
+    /// the key that the record had.
     fn add_connect(&mut self, record: &Record, why: &Circumstances<'_>) {
         for (name, value) in place(record) {
-            if name != "timestamp" {
-                self.add(&format!("{CONNECT}{name}"), value);
-            }
+            self.add(&format!("{CONNECT}{name}"), value);
         }
         for (name, value) in [
             ("connector.name", why.consumer.to_owned()),
@@ -325,6 +324,7 @@ mod tests {
             ("topic", "orders"),
             ("partition", "1"),
             ("offset", "7"),
+            ("timestamp", "5"),
             ("connector.name", "shop/orders"),
             ("task.id", "orders-0"),
             ("stage", "TASK_PUT"),

@@ -108,6 +108,10 @@ fn what_spring_itself_writes_is_read() {
     for (name, bytes) in [
         ("kafka_dlt-original-partition", 3_i32.to_be_bytes().to_vec()),
         ("kafka_dlt-original-offset", 77_i64.to_be_bytes().to_vec()),
+        (
+            "kafka_dlt-original-timestamp",
+            1_700_000_000_000_i64.to_be_bytes().to_vec(),
+        ),
     ] {
         let header = (name.as_bytes().into(), Some(bytes.into()));
         spring.headers.push(header);
@@ -116,6 +120,7 @@ fn what_spring_itself_writes_is_read() {
     assert_eq!(spring.attempts(), None);
     assert_eq!(spring.origin().partition, Some(3));
     assert_eq!(spring.origin().offset, Some(77));
+    assert_eq!(spring.origin_timestamp(), Some(1_700_000_000_000));
     assert_eq!(spring.error().as_deref(), Some("boom"));
 }
 

@@ -8,7 +8,7 @@ mod outsiders;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-pub use outsiders::{group, questions, scan, tails, transactions};
+pub use outsiders::{TRANSACTION, group, questions, scan, tails, transactions};
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
 

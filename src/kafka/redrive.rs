@@ -164,7 +164,8 @@ pub struct Redrive {
     /// Of both.
     name: String,
     timeout: Duration,
-    open: bool,
+    /// Since when a transaction is open.
+    open: Option<Monotonic>,
     /// Records since it was last looked at what came back.
     unserved: u32,
 }
@@ -198,7 +199,7 @@ impl Redrive {
             group,
             name,
             timeout,
-            open: false,
+            open: None,
             unserved: 0,
         };
         let begun = redrive.producer.init_transactions(timeout);
@@ -273,7 +274,7 @@ impl Redrive {
             .and_then(|()| self.retried(|producer, timeout| producer.commit_transaction(timeout)));
         match ended {
             Ok(()) => {
-                self.open = false;
+                self.open = None;
                 Ok(())
             }
             Err(error) => {
@@ -299,7 +300,7 @@ impl Redrive {
     /// Takes back what was sent since the last commit, as far as the brokers can still be told; they
     /// do it by themselves otherwise.
     pub fn abort(&mut self) {
-        if !std::mem::take(&mut self.open) {
+        if self.open.take().is_none() {
             return;
         }
         // librdkafka waits until what became of each record was heard, which only we can do: were it left to
@@ -317,10 +318,10 @@ impl Redrive {
     }
 
     fn begin(&mut self) -> Result<(), Error> {
-        if !self.open {
+        if self.open.is_none() {
             let begun = self.producer.begin_transaction();
             begun.map_err(|error| self.explain(&error))?;
-            self.open = true;
+            self.open = Some(Monotonic::start());
         }
         Ok(())
     }
@@ -362,6 +363,15 @@ impl Redrive {
         });
         use RDKafkaErrorCode as Code;
         match code {
+            // The brokers end so, too, what was open for too long, as in a process that was frozen.
+            Some(Code::Fenced | Code::ProducerFenced | Code::InvalidProducerEpoch)
+                if is_too_long(self.open.map(|since| since.elapsed())) =>
+            {
+                Error::Refused(format!(
+                    "its transaction was open for more than {} s, after which the brokers end it: this process was frozen, or could not reach them for so long",
+                    client_config::TRANSACTION.as_secs()
+                ))
+            }
             Some(Code::Fenced | Code::ProducerFenced | Code::InvalidProducerEpoch) => Error::Fenced,
             Some(
                 Code::TransactionalIdAuthorizationFailed
@@ -392,5 +402,22 @@ impl Redrive {
             }),
             _ => Error::Refused(message),
         }
+    }
+}
+
+/// Whether the brokers have ended a transaction by themselves that is open for so long.
+fn is_too_long(open: Option<Duration>) -> bool {
+    open.is_some_and(|open| open >= client_config::TRANSACTION)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_open_for_longer_than_brokers_wait_was_not_ended_by_another_replay() {
+        assert!(is_too_long(Some(Duration::from_secs(75))));
+        assert!(!is_too_long(Some(Duration::from_secs(59))));
+        assert!(!is_too_long(None));
     }
 }

@@ -9,7 +9,7 @@ use super::{Client, Connection, user_properties};
 
 /// A broker that hears nothing of a transaction for so long aborts it. Also the longest that one
 /// may stay open before its commit.
-const TRANSACTION: Duration = Duration::from_secs(60);
+pub const TRANSACTION: Duration = Duration::from_secs(60);
 
 /// Bytes of records that a scan may hold ahead of who reads them.
 const READ_AHEAD: u64 = 16 << 20;

@@ -42,6 +42,8 @@ pub struct Scan {
     /// What ended one of several topics before its end.
     failed: BTreeMap<String, Error>,
     deleted: u64,
+    /// That the ranges are there is known: an end before theirs is one that lags.
+    whole: bool,
     /// How long silence is waited for; for ever where reading waits for what is not there yet.
     patience: Option<Duration>,
     clock: Monotonic,
@@ -135,11 +137,20 @@ impl Scan {
             ended: Vec::new(),
             failed: BTreeMap::new(),
             deleted: 0,
+            whole: false,
             patience,
             clock: Monotonic::start(),
             silent: Duration::ZERO,
             complaint: None,
         })
+    }
+
+    /// All of the ranges is there. Where a partition comes to an end before that, as one may whose leader was elected just
+    /// now, the rest is waited for, as long as the brokers may be silent.
+    #[must_use]
+    pub fn whole(mut self) -> Self {
+        self.whole = true;
+        self
     }
 
     /// Waits up to `wait` for the next record and lends it to `on_record`. Records of a partition
@@ -318,10 +329,17 @@ impl Scan {
 
     /// Reading has come to the end of what there is.
     fn reached(&mut self, topic: &str, partition: i32, next: Offset) {
+        let Some(end) = self.range(topic, partition).map(|range| range.end) else {
+            return;
+        };
         // An end of i64::MAX means to wait for more.
-        let range = self.range(topic, partition);
-        if range.is_some_and(|range| range.end != i64::MAX || next.0 >= range.end) {
+        if next.0 >= end || !(self.whole || end == i64::MAX) {
             self.finished(topic, partition);
+        } else if self.whole {
+            self.complaint = Some(format!(
+                "{topic}[{partition}] ends at offset {}, before {end}: its leader lags behind, or its log was cut",
+                next.0
+            ));
         }
     }
 
@@ -410,4 +428,34 @@ fn places(left: &Ranges, cut: &BTreeSet<(String, i32)>) -> KafkaResult<TopicPart
 
 fn millis(time: Duration) -> c_int {
     c_int::try_from(time.as_millis()).unwrap_or(c_int::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_end_before_that_of_the_range_ends_only_what_may_be_shorter() {
+        for (whole, end, next, left) in [
+            (false, 1_000, 100, false),
+            (true, 1_000, 100, true),
+            (true, 1_000, 1_000, false),
+            (true, 1_000, 1_001, false),
+            (false, i64::MAX, 100, true),
+        ] {
+            let connection = Connection {
+                bootstrap_servers: "127.0.0.1:1",
+                client_id: "test",
+                properties: &BTreeMap::new(),
+                security: &crate::kafka::security::Security::default(),
+            };
+            let mut scan = Scan::of_topics(&connection, Ranges::new(), None).unwrap();
+            scan.whole = whole;
+            let theirs = BTreeMap::from([(0, 0..end)]);
+            scan.left = BTreeMap::from([("orders.dlq".to_owned(), theirs)]);
+            scan.reached("orders.dlq", 0, Offset(next));
+            assert_eq!(!scan.left.is_empty(), left, "{whole} {end} {next}");
+            assert_eq!(scan.complaint.is_some(), whole && left);
+        }
+    }
 }

@@ -114,14 +114,16 @@ impl Place {
             .collect()
     }
 
-    /// Reads these ranges.
+    /// Reads these ranges, which are there.
     ///
     /// # Errors
     /// If librdkafka refuses a property.
     pub fn scan(&self, ranges: &Log) -> anyhow::Result<Scan> {
         let kafka = self.reach.kafka();
         let patience = Some(self.reach.timeout);
-        Scan::open(&kafka, &self.topic, ranges, patience).map_err(|error| self.cannot_read(&error))
+        let scan = Scan::open(&kafka, &self.topic, ranges, patience);
+        scan.map(Scan::whole)
+            .map_err(|error| self.cannot_read(&error))
     }
 
     /// Waits for what comes behind these ends, for as long as it takes.

@@ -224,7 +224,7 @@ fn read(ranges: Ranges, mut topics: BTreeMap<String, Vec<Counting>>, shown: bool
     let patience = Some(first.place.reach.timeout);
     let opened = Scan::of_topics(&first.place.reach.kafka(), ranges.clone(), patience);
     let mut scan = match opened {
-        Ok(scan) => scan,
+        Ok(scan) => scan.whole(),
         Err(error) => return tell_why(topics.into_values().flatten(), &error),
     };
     // Where nothing is to be read, that is all.

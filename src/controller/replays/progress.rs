@@ -38,6 +38,8 @@ pub fn read(job: &Job, pods: &[Pod], dry_run: bool) -> Said {
     let results: Vec<&ReplayResult> = ended.iter().flatten().collect();
     let silent = ended.len() - results.len();
     let last = results.last().copied();
+    // What an attempt before it has said is not why the last one ended.
+    let latest = ended.last().and_then(Option::as_ref);
     let sum = |count: fn(&ReplayResult) -> Option<u64>| {
         let counts: Vec<u64> = results.iter().filter_map(|result| count(result)).collect();
         (!counts.is_empty()).then(|| counts.iter().sum())
@@ -52,8 +54,8 @@ pub fn read(job: &Job, pods: &[Pod], dry_run: bool) -> Said {
     };
     let (phase, reason, message) = match (condition(job, "Complete"), condition(job, "Failed")) {
         (Some(_), _) => complete(last, &counts, silent),
-        (None, Some(failed)) => given_up(last, failed, &counts),
-        (None, None) => running(job, &pods, last, ended.len()),
+        (None, Some(failed)) => given_up(last, latest, failed, &counts),
+        (None, None) => running(job, &pods, latest, ended.len()),
     };
     Said {
         phase,
@@ -96,12 +98,15 @@ fn complete(last: Option<&ReplayResult>, counts: &Counts, silent: usize) -> Word
         );
     };
     if let Some(would) = &last.would_replay {
-        let message = format!(
+        let mut message = format!(
             "{} {} would be replayed {}",
             would.total,
             noun("dead letter", would.total),
             target(counts)
         );
+        if let Some(why) = &last.error {
+            message.push_str(&format!("; it would end with an error: {why}"));
+        }
         return (ReplayPhase::Complete, reason::COUNTED, message);
     }
     let mut message = replayed(counts);
@@ -113,7 +118,13 @@ fn complete(last: Option<&ReplayResult>, counts: &Counts, silent: usize) -> Word
     (ReplayPhase::Complete, reason::REPLAYED, message)
 }
 
-fn given_up(last: Option<&ReplayResult>, failed: &JobCondition, counts: &Counts) -> Words {
+/// By the last attempt that said something, and by the very last one, if that did.
+fn given_up(
+    last: Option<&ReplayResult>,
+    latest: Option<&ReplayResult>,
+    failed: &JobCondition,
+    counts: &Counts,
+) -> Words {
     match last {
         Some(last) if last.ending == Ending::Failing => (
             ReplayPhase::Stopped,
@@ -137,8 +148,13 @@ fn given_up(last: Option<&ReplayResult>, failed: &JobCondition, counts: &Counts)
         }
         last => {
             let attempts = counts.attempts.unwrap_or_default();
-            let why = last.and_then(|last| last.error.clone());
+            let why = latest.and_then(|latest| latest.error.clone());
+            let before = last.and_then(|last| last.error.as_deref());
+            let before = before.map(|before| {
+                format!("the last pod ended before it could say why; one before it said: {before}")
+            });
             let why = why
+                .or(before)
                 .or_else(|| failed.message.clone())
                 .unwrap_or_else(|| "its Job failed".to_owned());
             (
@@ -163,8 +179,16 @@ fn running(job: &Job, pods: &[&Pod], last: Option<&ReplayResult>, ended: usize) 
         (reason::POD_TROUBLE, message)
     } else if ended > 0 && !last.is_some_and(|last| last.ending.is_final()) {
         let why = last.and_then(|last| last.error.clone());
-        let why = why.unwrap_or_else(|| "its pod ended before it was done".to_owned());
-        let message = format!("attempt {ended}: {why}; another follows, and goes on where it was");
+        let why = why.unwrap_or_else(|| {
+            "its pod ended before it was done, and before it could say why".to_owned()
+        });
+        let mut message =
+            format!("attempt {ended}: {why}; another follows, and goes on where it was");
+        if !pods.iter().any(|pod| at_it(&pod)) {
+            message.push_str(&format!(
+                "; if none comes, as when the KafkaConsumer was deleted and its service account with it, kubectl describe job {job} says why; deleting this DeadLetterReplay ends it, and what was moved stays noted"
+            ));
+        }
         (reason::RETRYING, message)
     } else if pods.is_empty() {
         let message = format!(
@@ -418,6 +442,31 @@ mod tests {
             said.message.contains("attempt 1: no broker"),
             "{}",
             said.message
+        );
+        // The second one was killed: what the first one said is not why.
+        let wrong = ended(
+            1,
+            &json!({ "ending": "Error", "error": "no broker", "replayed": 3 }),
+        );
+        let killed = pod(2, json!({ "terminated": { "exitCode": 137 } }));
+        let pods = [wrong, killed];
+        let retrying = read(&job(None), &pods, false);
+        assert!(
+            retrying.message.contains("attempt 2: its pod ended")
+                && !retrying.message.contains("no broker"),
+            "{}",
+            retrying.message
+        );
+        assert!(
+            retrying.message.contains("if none comes") && !said.message.contains("if none comes"),
+            "{}",
+            retrying.message
+        );
+        let given_up = read(&job(Some("Failed")), &pods, false);
+        assert!(
+            given_up.message.contains("one before it said: no broker"),
+            "{}",
+            given_up.message
         );
         assert_eq!(said.counts.replayed, Some(3));
     }

@@ -11,6 +11,7 @@ pub mod histogram;
 pub mod letter;
 pub mod marks;
 mod mover;
+mod pace;
 pub mod place;
 pub mod reach;
 pub mod replay;

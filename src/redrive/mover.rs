@@ -10,6 +10,7 @@ use anyhow::anyhow;
 use super::headers::Added;
 use super::letter::{Letter, REPLAY};
 use super::marks::{Kind, Marks};
+use super::pace::Pace;
 use super::place::{Log, Noted};
 use super::printable;
 use super::replay::{Fenced, Onlooker, Replay, Verdict, of, verdict};
@@ -88,6 +89,7 @@ pub struct Mover<'a> {
     /// Letters that were in a batch with one that was refused: each goes alone.
     suspects: BTreeSet<(i32, i64)>,
     refused: BTreeSet<(i32, i64)>,
+    pace: Option<Pace>,
     /// Too many came back. It stays so: a commit meanwhile makes their share a smaller one.
     failing: bool,
 }
@@ -121,6 +123,7 @@ impl<'a> Mover<'a> {
             shared: replay.log.keys().copied().collect(),
             suspects: BTreeSet::new(),
             refused: BTreeSet::new(),
+            pace: replay.wishes.rate.map(Pace::of),
             failing: false,
         };
         // That the marks have no room is found out before the first record, not after it.
@@ -267,23 +270,18 @@ impl<'a> Mover<'a> {
 
     /// False if it was stopped meanwhile.
     fn wait_for_rate(&mut self, stop: &AtomicBool) -> Result<bool, Halt> {
-        let Some(rate) = self.replay.wishes.rate else {
+        let Some(mut pace) = self.pace else {
             return Ok(true);
         };
-        let moved = self.report.moved as f64 + self.sent.len() as f64;
-        let due = Duration::try_from_secs_f64(moved / rate);
-        let due = due.unwrap_or(Duration::MAX);
-        while let Some(early) = due.checked_sub(self.clock.elapsed()) {
-            // Less than a millisecond is no pace to keep.
-            if early < Duration::from_millis(1) {
-                break;
-            }
+        while let Some(early) = pace.early(self.clock.elapsed()) {
             self.tick()?;
             if stop.load(Ordering::Relaxed) || self.fails() {
                 return Ok(false);
             }
             self.look(early.min(LOOK))?;
         }
+        pace.goes(self.clock.elapsed());
+        self.pace = Some(pace);
         Ok(true)
     }
 

@@ -90,6 +90,12 @@ const OF_THE_RECORD: [RDKafkaErrorCode; 6] = [
     RDKafkaErrorCode::InvalidDifferentRecord,
 ];
 
+/// Of those, what says that the record, or all of the batch, is too large.
+const TOO_LARGE: [RDKafkaErrorCode; 2] = [
+    RDKafkaErrorCode::MessageSizeTooLarge,
+    RDKafkaErrorCode::MessageBatchTooLarge,
+];
+
 impl ProducerContext for Heard {
     /// The record's number.
     type DeliveryOpaque = usize;
@@ -113,6 +119,7 @@ impl Heard {
             if is(&OF_THE_RECORD) {
                 state.refused.push(Refusal {
                     number,
+                    is_too_large: is(&TOO_LARGE),
                     why: why.clone(),
                 });
             }
@@ -126,6 +133,8 @@ impl Heard {
 pub struct Refusal {
     /// As it was numbered when it was sent.
     pub number: usize,
+    /// It, or the batch that it stood in, is too large.
+    pub is_too_large: bool,
     /// The broker's words.
     pub why: String,
 }
@@ -171,16 +180,21 @@ pub struct Redrive {
 }
 
 impl Redrive {
-    /// Opens both under the name `group`, and waits until what an earlier one left open is over.
+    /// Opens both under the name `group`, and waits until what an earlier one left open is over. `batch`: so many bytes
+    /// stand together at most, where that is known.
     ///
     /// # Errors
     /// If no broker answers in time, or the rights to the transactional id are missing.
     pub fn open(
         connection: &Connection<'_>,
         group: &str,
+        batch: Option<usize>,
         timeout: Duration,
     ) -> Result<Self, Error> {
-        let writes = client_config::transactions(connection, group, timeout);
+        let mut writes = client_config::transactions(connection, group, timeout);
+        if let Some(batch) = batch {
+            writes.set("batch.size", batch.to_string());
+        }
         let reads = client_config::group(connection, group);
         let failed = |error: KafkaError| Error::Config(without_values(&error));
         let (writes, grant) = Grant::take(&writes);

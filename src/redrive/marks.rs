@@ -28,6 +28,9 @@ pub struct Kind {
     /// The topic they go to; none is the one that each came from.
     #[serde(rename = "to", default, skip_serializing_if = "Option::is_none")]
     pub to: Option<String>,
+    /// Where they went without one, if their consumer has a topic of its own for that.
+    #[serde(rename = "via", default, skip_serializing_if = "Option::is_none")]
+    pub retry_topic: Option<String>,
 }
 
 impl Kind {
@@ -61,6 +64,25 @@ impl Kind {
         }
     }
 
+    /// Whether what this one moves is for a letter at the same place as what `other` does: a topic is the same by its
+    /// name and as the one that the letter goes to by itself.
+    fn is_to_the_same(&self, other: &Self, letter: &Letter<'_>) -> bool {
+        let (to, by_itself) = match (&self.to, &other.to) {
+            (Some(to), None) => (to, other),
+            (None, Some(to)) => (to, self),
+            (ours, theirs) => return ours == theirs,
+        };
+        let first = || letter.first_origin().and_then(|first| first.topic);
+        by_itself.retry_topic.as_ref() == Some(to)
+            || letter.origin_topic().as_deref() == Some(to)
+            || first().as_ref() == Some(to)
+    }
+
+    /// Whether both move the same to the same place.
+    fn is_like(&self, other: &Self) -> bool {
+        self.covers(other) && other.covers(self)
+    }
+
     /// Whether it moves all that `other` does, to the same place.
     fn covers(&self, other: &Self) -> bool {
         self.to == other.to
@@ -90,6 +112,9 @@ struct Text {
     version: u32,
     /// The offset that was committed with it: copied to another one it says nothing.
     at: i64,
+    /// The id of the topic that they speak of: one that was deleted and made anew has another.
+    #[serde(rename = "topic", default, skip_serializing_if = "Option::is_none")]
+    life: Option<String>,
     runs: Vec<Run>,
 }
 
@@ -105,23 +130,29 @@ impl Marks {
     }
 
     /// Reads what was committed at `offset`. `end` is the partition's: marks beyond it speak of
-    /// another log. None where the text is there, and is not ours or not to be read.
-    pub fn read(offset: Offset, metadata: &[u8], end: i64) -> Option<Self> {
+    /// another log. None where the text is there, and is not ours or not to be read. What speaks of a topic with
+    /// another id than `life` says nothing of this one.
+    pub fn read(offset: Offset, metadata: &[u8], end: i64, life: Option<&str>) -> Option<Self> {
         if metadata.is_empty() {
             return Some(Self::default());
         }
         let text: Text = serde_json::from_slice(metadata).ok()?;
+        let known = text.life.as_deref().zip(life);
+        if known.is_some_and(|(theirs, ours)| theirs != ours) {
+            return Some(Self::default());
+        }
         let fits = text.version == 1
             && text.at == offset.0
             && text.runs.iter().all(|run| (0..=end).contains(&run.next));
         fits.then_some(Self(text.runs))
     }
 
-    /// The text to commit at `offset`; none if it has no room.
-    pub fn write(&self, offset: Offset) -> Option<String> {
+    /// The text to commit at `offset`, of the topic with this id; none if it has no room.
+    pub fn write(&self, offset: Offset, life: Option<&str>) -> Option<String> {
         let text = Text {
             version: 1,
             at: offset.0,
+            life: life.map(str::to_owned),
             runs: self.0.clone(),
         };
         let text = serde_json::to_string(&text).ok()?;
@@ -132,9 +163,20 @@ impl Marks {
     pub fn has(&self, kind: &Kind, letter: &Letter<'_>) -> bool {
         let mut latest = self.0.iter().rev();
         let said = latest.find(|run| {
-            run.kind.to == kind.to && letter.offset < run.next && run.kind.moves(letter)
+            letter.offset < run.next
+                && run.kind.is_to_the_same(kind, letter)
+                && run.kind.moves(letter)
         });
         said.is_some_and(|run| !run.again)
+    }
+
+    /// Whether a letter is noted as one that was refused when `kind` was moved.
+    pub fn was_refused(&self, kind: &Kind, offset: i64) -> bool {
+        let is_it = |run: &Run| {
+            let place = run.kind.filter.offsets.filter(|_| run.again);
+            place.is_some_and(|(first, end)| (first..end).contains(&offset) && end == run.next)
+        };
+        !self.is_at_it_again(kind) && self.0.iter().any(is_it)
     }
 
     /// Runs that no later wish to move something again can contradict.
@@ -180,16 +222,20 @@ impl Marks {
         }
     }
 
-    /// What `kind` moves below `end` is to be moved again. What else was moved stays noted.
+    /// What `kind` moves below `end` is to be moved again. What else was moved stays noted. Until that is done it is
+    /// known that it was begun.
     pub fn again(&mut self, kind: &Kind, end: i64) {
         self.0.retain(|run| !kind.covers(&run.kind));
-        if self.0.iter().any(|run| run.kind.to == kind.to) {
-            self.0.push(Run {
-                kind: kind.clone(),
-                next: end,
-                again: true,
-            });
-        }
+        self.0.push(Run {
+            kind: kind.clone(),
+            next: end,
+            again: true,
+        });
+    }
+
+    /// Whether moving again what `kind` moves was begun and has not come to its end.
+    pub fn is_at_it_again(&self, kind: &Kind) -> bool {
+        self.0.iter().any(|run| run.again && run.kind.is_like(kind))
     }
 
     /// The lowest offset at which something may be that was not replayed to its source: a lag for
@@ -204,177 +250,4 @@ impl Marks {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::letter::REPLAYS;
-    use super::super::letter::tests::letter;
-    use super::*;
-
-    fn kind(reason: Option<&str>) -> Kind {
-        Kind {
-            filter: Filter {
-                reasons: reason.into_iter().map(str::to_owned).collect(),
-                ..Filter::default()
-            },
-            max_replays: 3,
-            to: None,
-        }
-    }
-
-    fn dead(reason: &str, offset: i64) -> Letter<'static> {
-        let mut letter = letter(&[
-            ("drover-dlq-topic", "orders"),
-            ("drover-dlq-reason", reason),
-        ]);
-        letter.offset = offset;
-        letter
-    }
-
-    fn again(marks: &Marks) -> Marks {
-        let offset = marks.offset(0);
-        let text = marks.write(offset).unwrap();
-        Marks::read(offset, text.as_bytes(), 1_000).unwrap()
-    }
-
-    #[test]
-    fn replays_with_different_filters_know_of_each_other() {
-        let (rejected, all) = (kind(Some("Rejected")), kind(None));
-        let mut marks = Marks::default();
-        marks.advance(&rejected, 10, 0);
-        let marks = again(&marks);
-        assert!(marks.has(&all, &dead("Rejected", 9)));
-        assert!(!marks.has(&all, &dead("Rejected", 10)));
-        assert!(!marks.has(&all, &dead("AttemptsExhausted", 9)));
-        assert_eq!(marks.start(&rejected), Some(10));
-        assert_eq!(marks.start(&all), None);
-    }
-
-    #[test]
-    fn another_target_is_another_matter() {
-        let mut elsewhere = kind(None);
-        elsewhere.to = Some("copy".to_owned());
-        let mut marks = Marks::default();
-        marks.advance(&elsewhere, 10, 0);
-        assert!(marks.has(&elsewhere, &dead("Rejected", 9)));
-        assert!(!marks.has(&kind(None), &dead("Rejected", 9)));
-        marks.advance(&kind(None), 4, 0);
-        marks.again(&elsewhere, 10);
-        assert!(!marks.has(&elsewhere, &dead("Rejected", 1)));
-        assert!(marks.has(&kind(None), &dead("Rejected", 1)));
-    }
-
-    #[test]
-    fn what_a_guard_left_out_is_not_taken_for_replayed() {
-        let mut marks = Marks::default();
-        marks.advance(&kind(None), 10, 0);
-        let mut often = dead("Rejected", 5);
-        often
-            .headers
-            .push((REPLAYS.as_bytes().into(), Some(b"3".as_slice().into())));
-        let mut more = kind(None);
-        more.max_replays = 9;
-        assert!(more.moves(&often) && !marks.has(&more, &often));
-        assert!(marks.has(&more, &dead("Rejected", 5)));
-        assert_eq!(marks.start(&more), None);
-    }
-
-    #[test]
-    fn what_is_covered_or_deleted_is_forgotten() {
-        let mut marks = Marks::default();
-        marks.advance(&kind(Some("a")), 10, 0);
-        marks.advance(&kind(Some("b")), 30, 0);
-        marks.advance(&kind(None), 20, 0);
-        assert_eq!(marks.0.len(), 2, "{marks:?}");
-        assert_eq!(marks.start(&kind(Some("a"))), Some(20));
-        assert_eq!(marks.start(&kind(Some("b"))), Some(30));
-        assert_eq!(marks.offset(0), Offset(20));
-        marks.advance(&kind(None), 40, 35);
-        assert_eq!(marks.0.len(), 1);
-        // A run that covers another which is further leaves it.
-        marks.advance(&kind(Some("c")), 50, 0);
-        marks.advance(&kind(None), 45, 0);
-        assert_eq!(marks.start(&kind(Some("c"))), Some(50));
-    }
-
-    #[test]
-    fn what_is_moved_again_leaves_noted_what_else_was_moved() {
-        let (all, rejected) = (kind(None), kind(Some("Rejected")));
-        let mut marks = Marks::default();
-        marks.advance(&all, 60, 0);
-        marks.again(&rejected, 60);
-        let mut marks = again(&marks);
-        assert!(!marks.has(&rejected, &dead("Rejected", 30)));
-        assert!(marks.has(&all, &dead("AttemptsExhausted", 30)));
-        assert_eq!((marks.start(&all), marks.offset(0)), (None, Offset(0)));
-        // It is interrupted, and a wider one comes further.
-        marks.advance(&rejected, 20, 0);
-        let mut marks = again(&marks);
-        assert_eq!(marks.start(&rejected), Some(20));
-        assert!(marks.has(&rejected, &dead("Rejected", 19)));
-        assert!(!marks.has(&all, &dead("Rejected", 20)));
-        let wide = Kind {
-            filter: Filter {
-                reasons: vec!["Other".to_owned(), "Rejected".to_owned()],
-                ..Filter::default()
-            },
-            ..kind(None)
-        };
-        marks.advance(&wide, 50, 0);
-        // It goes on: what the wider one has moved meanwhile is not moved a third time.
-        marks.advance(&rejected, 40, 0);
-        let mut marks = again(&marks);
-        assert!(marks.has(&rejected, &dead("Rejected", 45)));
-        assert!(!marks.has(&rejected, &dead("Rejected", 55)));
-        marks.advance(&rejected, 60, 0);
-        let marks = again(&marks);
-        assert!(marks.has(&all, &dead("Rejected", 59)));
-        assert!(marks.has(&all, &dead("AttemptsExhausted", 59)));
-        assert_eq!(marks.start(&all), Some(60));
-    }
-
-    #[test]
-    fn what_was_refused_is_tried_again_and_nothing_else_is() {
-        for kind in [kind(None), kind(Some("Rejected"))] {
-            let mut marks = Marks::default();
-            marks.advance(&kind, 60, 0);
-            for refused in [30, 50] {
-                marks.again(&kind.only(0, refused..refused + 1), refused + 1);
-            }
-            let mut marks = again(&marks);
-            let moved = |marks: &Marks| {
-                let left = (0..60).filter(|&at| !marks.has(&kind, &dead("Rejected", at)));
-                left.collect::<Vec<i64>>()
-            };
-            assert_eq!(moved(&marks), [30, 50]);
-            assert_eq!(marks.start(&kind), Some(30));
-            // The next one takes the first of them.
-            marks.advance(&kind, 40, 0);
-            let mut marks = again(&marks);
-            assert_eq!((moved(&marks), marks.start(&kind)), (vec![50], Some(50)));
-            marks.advance(&kind, 60, 0);
-            let marks = again(&marks);
-            assert_eq!((moved(&marks), marks.start(&kind)), (vec![], Some(60)));
-            assert_eq!(marks.0.len(), 1, "{marks:?}");
-        }
-    }
-
-    #[test]
-    fn foreign_copied_and_overtaken_text_is_not_believed() {
-        let mut marks = Marks::default();
-        marks.advance(&kind(None), 10, 0);
-        let text = marks.write(Offset(10)).unwrap();
-        assert!(Marks::read(Offset(10), text.as_bytes(), 10).is_some());
-        assert_eq!(Marks::read(Offset(11), text.as_bytes(), 20), None);
-        assert_eq!(Marks::read(Offset(10), text.as_bytes(), 9), None);
-        assert_eq!(Marks::read(Offset(10), b"theirs", 20), None);
-        assert_eq!(Marks::read(Offset(10), b"", 20), Some(Marks::default()));
-    }
-
-    #[test]
-    fn a_text_without_room_is_said() {
-        let mut marks = Marks::default();
-        for index in 0..200 {
-            marks.advance(&kind(Some(&format!("reason-{index}"))), 10 + index, 0);
-        }
-        assert_eq!(marks.write(Offset(0)), None);
-    }
-}
+mod tests;

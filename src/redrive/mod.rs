@@ -14,6 +14,7 @@ mod mover;
 mod pace;
 pub mod place;
 pub mod reach;
+mod rehearsal;
 pub mod replay;
 pub mod report;
 mod target;

@@ -1,5 +1,7 @@
 //! Moves dead letters in transactions, at a rate, and watches what comes back.
 
+mod refused;
+
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,12 +16,13 @@ use super::pace::Pace;
 use super::place::{Log, Noted};
 use super::printable;
 use super::replay::{Fenced, Onlooker, Replay, Verdict, of, verdict};
-use super::report::{Outcome, Refused, Report, Tally};
+use super::report::{Outcome, Report, Tally};
 use crate::clock::Monotonic;
 use crate::kafka::producer::Outgoing;
-use crate::kafka::redrive::{self, Redrive, Refusal};
+use crate::kafka::redrive::Redrive;
 use crate::kafka::scan::{Scan, Step};
 use crate::topic::{Offset, TopicPartition};
+use refused::BATCH;
 
 /// A transaction ends after so many records,
 const RECORDS: usize = 20_000;
@@ -33,9 +36,6 @@ const LOOK: Duration = Duration::from_millis(100);
 const LEAST_FAILURES: u64 = 20;
 /// Records of others in the dead-letter topic that are passed over in one look.
 const IN_ONE_LOOK: usize = 10_000;
-
-/// More letters that their topic does not take are no exceptions any more, and each costs a new producer.
-const MOST_REFUSED: usize = 20;
 
 /// Why moving does not go on.
 #[derive(Debug)]
@@ -59,6 +59,13 @@ pub enum Taken {
     No,
 }
 
+/// A letter that was sent: where it lies, and how large it is.
+#[derive(Clone, Copy, Debug)]
+struct Sent {
+    place: (i32, i64),
+    size: usize,
+}
+
 /// Moves dead letters.
 pub struct Mover<'a> {
     replay: &'a Replay,
@@ -75,9 +82,9 @@ pub struct Mover<'a> {
     positions: BTreeMap<i32, i64>,
     /// and as of that commit.
     done: BTreeMap<i32, i64>,
-    /// Where the letters lie that were sent since then, by their numbers; how large they are, what was left out, and
+    /// The letters that were sent since then, by their numbers; how large they are together, what was left out, and
     /// since when.
-    sent: Vec<(i32, i64)>,
+    sent: Vec<Sent>,
     bytes: usize,
     left_out: Tally,
     unclaimed: u64,
@@ -89,7 +96,13 @@ pub struct Mover<'a> {
     /// Letters that were in a batch with one that was refused: each goes alone.
     suspects: BTreeSet<(i32, i64)>,
     refused: BTreeSet<(i32, i64)>,
+    /// How many of them no earlier replay has found.
+    newly_refused: usize,
+    /// How large a batch may be for the topics.
+    batch: usize,
     pace: Option<Pace>,
+    /// The namespace of the KafkaConsumer whose letters are moved, where only letters say it.
+    namespace: Option<String>,
     /// Too many came back. It stays so: a commit meanwhile makes their share a smaller one.
     failing: bool,
 }
@@ -123,7 +136,10 @@ impl<'a> Mover<'a> {
             shared: replay.log.keys().copied().collect(),
             suspects: BTreeSet::new(),
             refused: BTreeSet::new(),
+            newly_refused: 0,
+            batch: BATCH,
             pace: replay.wishes.rate.map(Pace::of),
+            namespace: None,
             failing: false,
         };
         // That the marks have no room is found out before the first record, not after it.
@@ -208,6 +224,7 @@ impl<'a> Mover<'a> {
         };
         let topic = topic.as_ref();
         replay.may_be_retried(letter)?;
+        replay.is_of_one_namespace(letter, &mut self.namespace)?;
         if !self.targets.contains(topic) {
             replay.target(topic)?;
             self.targets.insert(topic.to_owned());
@@ -223,49 +240,20 @@ impl<'a> Mover<'a> {
             timestamp: None,
             headers: added.to(letter),
         };
-        let size = key.map_or(0, <[u8]>::len) + value.map_or(0, <[u8]>::len);
+        let headers = outgoing.headers.iter();
+        let headers = headers.map(|(name, value)| name.len() + value.map_or(0, <[u8]>::len));
+        let size =
+            key.map_or(0, <[u8]>::len) + value.map_or(0, <[u8]>::len) + headers.sum::<usize>();
         let number = self.sent.len();
-        self.sent.push((letter.partition, letter.offset));
-        self.bytes += size + 512;
+        self.sent.push(Sent {
+            place: (letter.partition, letter.offset),
+            size,
+        });
+        self.bytes += size;
         match self.redrive.send(&outgoing, number) {
             Ok(()) => Ok(()),
             Err(error) => Err(self.halt(&format!("write to topic {}", printable(topic)), error)),
         }
-    }
-
-    /// What was sent since the last commit does not count. A letter that was refused alone is one that its topic does
-    /// not take; of several it is found out which.
-    fn halt(&mut self, what: &str, error: redrive::Error) -> Halt {
-        let redrive::Error::Records(refusals) = error else {
-            return Halt::Failed(self.replay.refused(what, &error));
-        };
-        self.redrive.abort();
-        let sent = std::mem::take(&mut self.sent);
-        self.positions.clear();
-        self.bytes = 0;
-        self.left_out = Tally::default();
-        self.unclaimed = 0;
-        let (true, [Refusal { why, .. }]) = (sent.len() == 1, refusals.as_slice()) else {
-            let places = refusals
-                .iter()
-                .filter_map(|refusal| sent.get(refusal.number));
-            self.suspects.extend(places);
-            return Halt::Refusal;
-        };
-        let (partition, offset) = sent[0];
-        self.refused.insert((partition, offset));
-        self.report.refused.push(Refused {
-            partition,
-            offset,
-            why: why.clone(),
-        });
-        if self.report.refused.len() < MOST_REFUSED {
-            return Halt::Refusal;
-        }
-        Halt::Failed(anyhow!(
-            "{}; so many were refused that no more are tried",
-            self.report.missing().unwrap_or_default()
-        ))
     }
 
     /// False if it was stopped meanwhile.
@@ -333,8 +321,7 @@ impl<'a> Mover<'a> {
         Ok(())
     }
 
-    /// Notes first what is to be moved again: interrupted, the same command without `--again` goes
-    /// on then.
+    /// Notes first what is to be moved again: interrupted, the same command goes on then, with `--again` or without.
     pub fn note_again(&mut self) -> Result<(), Halt> {
         for (&number, all) in &self.replay.log {
             let within = self.replay.kind.filter.within(number, all.clone());
@@ -363,6 +350,8 @@ impl<'a> Mover<'a> {
             return Ok(());
         }
         let progress = self.progress_of(&self.positions)?;
+        // What was read meanwhile may be of another topic.
+        self.replay.is_still()?;
         if let Err(error) = self.redrive.commit(&progress) {
             return Err(self.halt("commit what was moved", error));
         }
@@ -391,10 +380,7 @@ impl<'a> Mover<'a> {
         let noted = self.noted.get(&number).cloned().flatten();
         let mut marks = noted.unwrap_or_default();
         marks.advance(kind, next, self.replay.log[&number].start);
-        let refused = self.refused.range((number, i64::MIN)..(number, next));
-        for &(_, offset) in refused {
-            marks.again(&kind.only(number, offset..offset + 1), offset + 1);
-        }
+        self.note_refused(number, next, kind, &mut marks);
         marks
     }
 
@@ -408,12 +394,8 @@ impl<'a> Mover<'a> {
             let oldest = self.replay.log[&number].start;
             let marks = self.marks(number, next);
             let offset = marks.offset(oldest);
-            let text = marks.write(offset).ok_or_else(|| {
-                anyhow!(
-                    "there is no room to note a further filter for partition {number}: too many replays of {} with different ones are noted; replay without a filter, or purge what is done",
-                    place.topic
-                )
-            })?;
+            let text = marks.write(offset, self.replay.life.as_deref());
+            let text = text.ok_or_else(|| self.replay.no_room(number))?;
             let partition = TopicPartition::new(place.topic.as_str(), number);
             progress.push((partition, offset, text));
         }

@@ -5,17 +5,27 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::anyhow;
+use anyhow::{anyhow, ensure};
 
 use super::filter::Whose;
 use super::marks::Marks;
 use super::reach::Reach;
+use crate::clock::Monotonic;
 use crate::kafka::admin::{Admin, Answers, Committed, Error, Spec};
 use crate::kafka::scan::Scan;
 use crate::topic::{Offset, TopicPartition};
 
+/// From question to question about what may be otherwise in a moment.
+const AGAIN: Duration = Duration::from_millis(200);
+/// How long a broker may take to say that a topic is still the same.
+const SOON: Duration = Duration::from_secs(5);
+
 /// Offsets from the oldest to the end, by partition.
 pub type Log = BTreeMap<i32, Range<i64>>;
+
+/// Kafka's id of a topic: one of the same name that was deleted and made anew has another. None where the brokers give
+/// none.
+pub type Life = Option<String>;
 
 /// What was replayed, by partition; none where it is there and cannot be read.
 pub type Noted = BTreeMap<i32, Option<Marks>>;
@@ -49,16 +59,50 @@ impl Place {
         format!("drover.redrive.{}", self.topic)
     }
 
-    /// What is in the topic at this moment.
+    /// The topic of the KafkaConsumer's own for what is replayed.
+    pub fn retry_topic(&self) -> Option<String> {
+        self.fleet.as_ref()?.retry_topic.clone()
+    }
+
+    /// What is in the topic at this moment, and of which topic of that name that is. What may be otherwise in a moment,
+    /// as while a broker starts, is asked again for as long as brokers are waited for.
     ///
     /// # Errors
     /// In one line with its remedy.
-    pub async fn log(&self, admin: &Admin) -> anyhow::Result<Log> {
+    pub async fn log(&self, admin: &Admin) -> anyhow::Result<(Log, Life)> {
         let asked = BTreeSet::from([self.topic.clone()]);
-        let found = logs(admin, &asked, self.reach.timeout).await;
-        let log =
-            found.and_then(|mut found| found.remove(&self.topic).unwrap_or(Err(Error::Missing)));
-        log.map_err(|error| self.no_log(&error))
+        let clock = Monotonic::start();
+        loop {
+            let found = logs(admin, &asked, self.reach.timeout).await;
+            let log = found
+                .and_then(|mut found| found.remove(&self.topic).unwrap_or(Err(Error::Missing)));
+            match log {
+                Err(Error::Later(_) | Error::Moved) if clock.elapsed() < self.reach.timeout => {
+                    tokio::time::sleep(AGAIN).await;
+                }
+                log => return log.map_err(|error| self.no_log(&error)),
+            }
+        }
+    }
+
+    /// Makes sure that the topic is still the one that was looked at. What is not answered soon is not known, and ends
+    /// nothing.
+    ///
+    /// # Errors
+    /// In one line, if it was deleted and made anew.
+    pub async fn is_still(&self, admin: &Admin, life: &Life) -> anyhow::Result<()> {
+        let Some(life) = life else { return Ok(()) };
+        let asked = BTreeSet::from([self.topic.clone()]);
+        let soon = self.reach.timeout.min(SOON);
+        let found = admin.topics(&asked, false, soon).await;
+        let now = found.ok().and_then(|found| found.into_values().next());
+        let now = now.and_then(|now| now.ok()?.id);
+        ensure!(
+            now.is_none_or(|now| now == *life),
+            "topic {} was deleted and made anew meanwhile; nothing was done with what is in the new one: begin again",
+            self.topic
+        );
+        Ok(())
     }
 
     /// Why it is not known what is in the topic, and what to do.
@@ -78,16 +122,25 @@ impl Place {
         }
     }
 
-    /// What was replayed.
+    /// What was replayed of the topic with this id.
     ///
     /// # Errors
     /// If the brokers do not answer or refuse.
-    pub async fn marks(&self, admin: &Admin, log: &Log) -> Result<Noted, Error> {
+    pub async fn marks(&self, admin: &Admin, log: &Log, life: &Life) -> Result<Noted, Error> {
         let partitions = self.partitions(log.keys().copied());
         let timeout = self.reach.timeout;
-        match admin.committed(&self.group(), &partitions, timeout).await {
-            Err(Error::NoSuchGroup) => Ok(self.nothing(log)),
-            committed => self.noted(log, committed?),
+        let clock = Monotonic::start();
+        loop {
+            let noted = match admin.committed(&self.group(), &partitions, timeout).await {
+                Err(Error::NoSuchGroup) => Ok(self.nothing(log)),
+                committed => committed.and_then(|committed| self.noted(log, life, committed)),
+            };
+            match noted {
+                Err(Error::Later(_) | Error::Moved) if clock.elapsed() < timeout => {
+                    tokio::time::sleep(AGAIN).await;
+                }
+                noted => return noted,
+            }
         }
     }
 
@@ -95,13 +148,18 @@ impl Place {
     ///
     /// # Errors
     /// If that is not known of a partition.
-    pub fn noted(&self, log: &Log, committed: Answers<Committed>) -> Result<Noted, Error> {
+    pub fn noted(
+        &self,
+        log: &Log,
+        life: &Life,
+        committed: Answers<Committed>,
+    ) -> Result<Noted, Error> {
         let mut noted = self.nothing(log);
         for (partition, committed) in committed {
             let committed = committed?;
             let end = log.get(&partition.partition).map_or(0, |range| range.end);
             if let Some(offset) = committed.offset {
-                let marks = Marks::read(offset, &committed.metadata, end);
+                let marks = Marks::read(offset, &committed.metadata, end, life.as_deref());
                 noted.insert(partition.partition, marks);
             }
         }
@@ -153,7 +211,7 @@ impl Place {
     }
 }
 
-/// What is in these topics at this moment, in as few questions as for one.
+/// What is in these topics at this moment, and which they are, in as few questions as for one.
 ///
 /// # Errors
 /// If the brokers do not answer. What is wrong with one topic hides no other.
@@ -161,16 +219,18 @@ pub async fn logs(
     admin: &Admin,
     topics: &BTreeSet<String>,
     timeout: Duration,
-) -> Result<BTreeMap<String, Result<Log, Error>>, Error> {
-    let found = admin.partitions(topics, timeout).await?;
+) -> Result<BTreeMap<String, Result<(Log, Life), Error>>, Error> {
+    // Which topic it is, before what is in it: of one that is made anew in between, the id is the old one's, and what is
+    // done with the new one does not count.
+    let found = admin.topics(topics, false, timeout).await?;
     let mut logs = BTreeMap::new();
     let mut partitions = Vec::new();
-    for (topic, numbers) in found {
-        let log = numbers.map(|numbers| {
+    for (topic, described) in found {
+        let log = described.map(|described| {
             let name: Arc<str> = topic.as_str().into();
-            let these = numbers.into_iter();
+            let these = described.partitions.into_iter();
             partitions.extend(these.map(|number| TopicPartition::new(name.clone(), number)));
-            Log::new()
+            (Log::new(), described.id)
         });
         logs.insert(topic, log);
     }
@@ -182,7 +242,7 @@ pub async fn logs(
             continue;
         };
         match (range(&partition, start, end), log.as_mut()) {
-            (Ok(range), Ok(log)) => {
+            (Ok(range), Ok((log, _))) => {
                 log.insert(partition.partition, range);
             }
             (Err(error), Ok(_)) => *log = Err(error),

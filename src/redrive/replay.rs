@@ -13,7 +13,8 @@ use tokio::runtime::Handle;
 use super::letter::Letter;
 use super::marks::{Kind, Marks};
 use super::mover::{Halt, Mover, Taken};
-use super::place::{Log, Noted, Place};
+use super::place::{Life, Log, Noted, Place};
+use super::rehearsal::Foreseen;
 use super::report::{Outcome, Report};
 use crate::clock;
 use crate::kafka::admin::Admin;
@@ -64,6 +65,8 @@ pub struct Replay {
     pub(super) kind: Kind,
     pub(super) wishes: Wishes,
     pub(super) log: Log,
+    /// Which topic of its name the log is of.
+    pub(super) life: Life,
     pub(super) admin: Admin,
     pub(super) runtime: Handle,
 }
@@ -116,12 +119,13 @@ impl Replay {
             place.topic
         );
         let admin = place.reach.admin()?;
-        let log = place.log(&admin).await?;
+        let (log, life) = place.log(&admin).await?;
         Ok(Self {
             place,
             kind,
             wishes,
             log,
+            life,
             admin,
             runtime: Handle::current(),
         })
@@ -136,9 +140,11 @@ impl Replay {
         look: &mut dyn FnMut(&Scan),
         stop: &AtomicBool,
     ) -> anyhow::Result<Report> {
-        let noted = self.marks(self.wishes.again)?;
+        let (noted, continued) = self.marks(self.wishes.again)?;
         let mut report = self.report(None);
         report.passed = self.passed(&noted);
+        report.continued = continued;
+        let mut foreseen = Foreseen::default();
         let mut scan = self.place.scan(&self.ranges(&noted))?;
         loop {
             if stop.load(Ordering::Relaxed) {
@@ -149,6 +155,7 @@ impl Replay {
                 let letter = Letter::of(message);
                 match verdict(&self.kind, of(&noted, &letter), &letter) {
                     Verdict::Move => {
+                        self.foresee(&letter, &mut foreseen);
                         report.would_move(&letter);
                         report.unclaimed += u64::from(self.is_unclaimed(&letter));
                     }
@@ -157,6 +164,8 @@ impl Replay {
             });
             report.deleted = scan.deleted();
             if step.map_err(|error| self.place.cannot_read(&error))? == Step::End {
+                let is_shared = report.left_out.foreign > 0;
+                report.would_fail = self.foreseen(foreseen, &noted, is_shared);
                 return Ok(report);
             }
             look(&scan);
@@ -177,14 +186,15 @@ impl Replay {
         }
         // First, since it ends whoever is at it: what they have noted is complete then, and is of
         // nothing behind the ends that are read after it.
-        let redrive = self.open()?;
-        self.log = self.runtime.block_on(self.place.log(&self.admin))?;
-        let noted = self.marks(self.wishes.again)?;
+        let redrive = self.open(None)?;
+        (self.log, self.life) = self.runtime.block_on(self.place.log(&self.admin))?;
+        let (noted, continued) = self.marks(self.wishes.again)?;
         let follow = self.place.follow(&self.log)?;
         let mut report = self.report(Some(self.wishes.id.clone()));
         report.passed = self.passed(&noted);
+        report.continued = continued;
         let mut mover = Mover::new(&self, redrive, follow, noted, onlooker, report)?;
-        let mut moved = match self.wishes.again {
+        let mut moved = match self.wishes.again && !continued {
             true => mover.note_again(),
             false => Ok(()),
         };
@@ -199,9 +209,9 @@ impl Replay {
     /// Where a letter was refused nothing of its transaction counts, and the producer is of no use: it is as if another
     /// replay went on where this one was. As at the beginning, what was noted is read after the others were ended.
     fn resumed(&self, mover: &mut Mover<'_>) -> Result<(), Halt> {
-        let redrive = self.open()?;
+        let redrive = self.open(mover.batch())?;
         // The wish to move all of it again was noted before the first one.
-        let noted = self.marks(false)?;
+        let (noted, _) = self.marks(false)?;
         mover.resume(redrive, noted);
         Ok(())
     }
@@ -243,9 +253,10 @@ impl Replay {
         mover.commit()
     }
 
-    fn open(&self) -> anyhow::Result<Redrive> {
+    /// With batches of so many bytes, where that is known.
+    fn open(&self, batch: Option<usize>) -> anyhow::Result<Redrive> {
         let Place { reach, .. } = &self.place;
-        let opened = Redrive::open(&reach.kafka(), &self.place.group(), reach.timeout);
+        let opened = Redrive::open(&reach.kafka(), &self.place.group(), batch, reach.timeout);
         opened.map_err(|error| self.refused("begin the replay", &error))
     }
 
@@ -276,19 +287,35 @@ impl Replay {
         }
     }
 
-    /// What was replayed before, all of it readable.
-    fn marks(&self, again: bool) -> anyhow::Result<Noted> {
+    /// Whether the topic is still the one that was looked at.
+    pub(super) fn is_still(&self) -> anyhow::Result<()> {
+        self.runtime
+            .block_on(self.place.is_still(&self.admin, &self.life))
+    }
+
+    pub(super) fn no_room(&self, partition: i32) -> anyhow::Error {
+        let topic = &self.place.topic;
+        anyhow!(
+            "there is no room to note a further filter for partition {partition}: too many replays of {topic} with different ones are noted; replay without a filter, which notes all of them as one, or delete from the beginning what is done with, and its notes with it: drover dlq purge --topic {topic} --partition {partition} --before OFFSET"
+        )
+    }
+
+    /// What was replayed before, all of it readable; and whether what is to be moved again was begun before, and is
+    /// only continued.
+    fn marks(&self, again: bool) -> anyhow::Result<(Noted, bool)> {
         let marks = self
             .runtime
-            .block_on(self.place.marks(&self.admin, &self.log));
+            .block_on(self.place.marks(&self.admin, &self.log, &self.life));
         let group = self.place.group();
         let what = format!("read the offsets of group {group}");
         let mut noted = marks.map_err(|error| self.place.reach.explain(&what, &error))?;
+        let mut each = noted.values().flatten();
+        let continued = again && each.any(|marks| marks.is_at_it_again(&self.kind));
         for (partition, marks) in &mut noted {
             if again {
                 let marks = marks.get_or_insert_default();
                 let all = self.log.get(partition).cloned().unwrap_or(0..0);
-                if !self.kind.filter.within(*partition, all.clone()).is_empty() {
+                if !continued && !self.kind.filter.within(*partition, all.clone()).is_empty() {
                     marks.again(&self.kind, all.end);
                 }
             }
@@ -298,7 +325,7 @@ impl Replay {
                 self.place.reach.words.again
             );
         }
-        Ok(noted)
+        Ok((noted, continued))
     }
 
     /// What is meant and was not passed by a replay of this kind.

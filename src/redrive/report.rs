@@ -89,6 +89,8 @@ pub struct Report {
     pub unclaimed: u64,
     /// Places that an earlier replay has dealt with, so that they are not read again.
     pub passed: u64,
+    /// It goes on with what the same wish to move letters again has begun.
+    pub continued: bool,
     /// Left out.
     pub left_out: Tally,
     /// Not taken by the topic that they go to. They stay, and are not noted as replayed.
@@ -105,6 +107,8 @@ pub struct Report {
     pub came_to_the_end: bool,
     /// What would be moved, where nothing is done.
     pub histogram: Histogram,
+    /// What would end it with an error, likewise.
+    pub would_fail: Vec<String>,
 }
 
 impl Report {
@@ -117,6 +121,7 @@ impl Report {
             moved: 0,
             unclaimed: 0,
             passed: 0,
+            continued: false,
             left_out: Tally::default(),
             refused: Vec::new(),
             deleted: 0,
@@ -125,6 +130,7 @@ impl Report {
             outcome: Outcome::Complete,
             came_to_the_end: false,
             histogram: Histogram::default(),
+            would_fail: Vec::new(),
         }
     }
 
@@ -189,6 +195,7 @@ impl Report {
         });
         if self.id.is_none() {
             value["wouldReplay"] = self.histogram.value();
+            value["wouldFail"] = json!(self.would_fail);
         } else {
             value["replayed"] = json!(self.moved);
             value["failedAgain"] = json!(self.failed_again);

@@ -69,6 +69,33 @@ impl Replay {
         Ok(())
     }
 
+    /// Of a KafkaConsumer that is known by its name alone letters are moved of one namespace only: a file need not say in
+    /// which one it is to be.
+    pub(super) fn is_of_one_namespace(
+        &self,
+        letter: &Letter<'_>,
+        seen: &mut Option<String>,
+    ) -> anyhow::Result<()> {
+        let whose = self.kind.filter.whose.as_ref();
+        if whose.is_none_or(|whose| whose.consumer.contains('/')) {
+            return Ok(());
+        }
+        let Some([_, Some(consumer)]) = letter.given_up_by() else {
+            return Ok(());
+        };
+        let Some((namespace, name)) = consumer.split_once('/') else {
+            return Ok(());
+        };
+        let seen = seen.get_or_insert_with(|| namespace.to_owned());
+        ensure!(
+            *seen == namespace,
+            "the dead letters are of KafkaConsumer {name} in namespace {} and in {}, and the file names none; say whose are meant with -n NAMESPACE",
+            printable(seen),
+            printable(namespace)
+        );
+        Ok(())
+    }
+
     /// A topic that letters may go to.
     pub(super) fn target(&self, topic: &str) -> anyhow::Result<()> {
         let reach = &self.place.reach;
@@ -99,6 +126,11 @@ impl Replay {
                 )
             }
             Some(Ok(_)) => Ok(()),
+            Some(Err(error @ Error::Missing)) if self.for_all().is_none() => bail!(
+                "{what}, from which dead letters came: {error}; create it, name those topics whose letters are meant with {}, or name another one for all with {}",
+                words.origin_topic,
+                words.to
+            ),
             Some(Err(error @ Error::Missing)) => bail!(
                 "{what}: {error}; create it, or name another one with {}",
                 words.to

@@ -13,6 +13,8 @@ pub struct Words {
     pub to: &'static str,
     /// Where topics that letters came from are named.
     pub origin_topic: &'static str,
+    /// Where a place in the dead-letter topic is named.
+    pub offsets: &'static str,
     /// What has letters moved once more.
     pub again: &'static str,
     /// What goes on where a replay ended.
@@ -26,6 +28,7 @@ pub const FLAGS: Words = Words {
     topic: "--topic",
     to: "--to",
     origin_topic: "--origin-topic",
+    offsets: "--partition and --offsets",
     again: "add --again",
     next: "the same command",
 };
@@ -45,6 +48,7 @@ pub const FIELDS: Words = Words {
     topic: "spec.delivery.deadLetter.topic of the KafkaConsumer",
     to: "spec.to in another DeadLetterReplay",
     origin_topic: "spec.filter.originTopics",
+    offsets: "spec.filter.partition and spec.filter.offsets in another DeadLetterReplay",
     again: "use drover dlq replay --again",
     next: "the next attempt",
 };

@@ -91,6 +91,7 @@ async fn replay(
         filter: config.filter.clone(),
         max_replays: config.max_replays,
         to: config.to.clone(),
+        retry_topic: place.retry_topic(),
     };
     let wishes = Wishes {
         id: config.id.clone(),
@@ -198,7 +199,7 @@ fn told(report: &Report) -> ReplayResult {
             Outcome::Failing => Ending::Failing,
             Outcome::Incomplete => Ending::Incomplete,
         },
-        error: report.missing().map(|missing| printable(&missing)),
+        error: said(report).map(|said| printable(&said)),
         to: report.to.clone(),
         replayed: report.moved,
         failed_again: (!dry_run).then_some(report.failed_again),
@@ -213,6 +214,14 @@ fn told(report: &Report) -> ReplayResult {
         }),
         would_replay: dry_run.then(|| counted(report)),
     }
+}
+
+/// What was not replayed, or would end the replay.
+fn said(report: &Report) -> Option<String> {
+    let foreseen = report.would_fail.join("; ");
+    report
+        .missing()
+        .or_else(|| (!foreseen.is_empty()).then_some(foreseen))
 }
 
 fn counted(report: &Report) -> WouldReplay {

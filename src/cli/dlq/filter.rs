@@ -39,6 +39,20 @@ pub struct FilterArgs {
 }
 
 impl FilterArgs {
+    /// The times that are other ones whenever they are read, as they are at `now`; none where there are none.
+    pub fn as_of(&self, now: Timestamp) -> Option<String> {
+        let times = [("--since", self.since), ("--until", self.until)];
+        let moving = times.into_iter().filter_map(|(name, time)| {
+            let Some(time @ Moment::Ago(_)) = time else {
+                return None;
+            };
+            let at = Timestamp::from_millisecond(time.millis(now)).ok()?;
+            Some(format!("{name} {at}"))
+        });
+        let moving: Vec<String> = moving.collect();
+        (!moving.is_empty()).then(|| moving.join(" "))
+    }
+
     /// The filter, with times that stay.
     ///
     /// # Errors
@@ -65,6 +79,27 @@ impl FilterArgs {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_so_long_ago_is_told_as_a_time() {
+        let now: Timestamp = "2026-11-01T06:00:00.123456Z".parse().unwrap();
+        let args = FilterArgs {
+            since: Some("60s".parse().unwrap()),
+            until: Some("2026-11-01T06:00:00Z".parse().unwrap()),
+            ..FilterArgs::default()
+        };
+        let told = args.as_of(now).unwrap();
+        assert_eq!(told, "--since 2026-11-01T05:59:00.123Z");
+        let again = FilterArgs {
+            since: Some(told.split(' ').nth(1).unwrap().parse().unwrap()),
+            ..args.clone()
+        };
+        assert_eq!(
+            again.filter(Timestamp::UNIX_EPOCH).unwrap(),
+            args.filter(now).unwrap()
+        );
+        assert_eq!(again.as_of(now), None);
+    }
 
     #[test]
     fn the_order_of_arguments_does_not_matter() {

@@ -133,9 +133,9 @@ impl Means<'_> {
 
 /// With `alone`, nobody else writes to the terminal.
 async fn look(place: Place, admin: &Admin, filter: &Filter, alone: bool) -> anyhow::Result<Found> {
-    let log = place.log(admin).await?;
+    let (log, life) = place.log(admin).await?;
     // Whoever may not read the group may still look at the letters.
-    let noted = place.marks(admin, &log).await;
+    let noted = place.marks(admin, &log, &life).await;
     let noted = noted.inspect_err(|error| {
         let what = format!("what was replayed of {} is not known", place.topic);
         eprintln!("{:#}", place.reach.explain(&what, error));
@@ -201,6 +201,7 @@ impl Counts {
                 filter: filter.clone(),
                 max_replays: u32::MAX,
                 to: None,
+                retry_topic: place.retry_topic(),
             },
             noted,
             histogram: Histogram::default(),

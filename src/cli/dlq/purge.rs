@@ -49,9 +49,9 @@ pub struct PurgeArgs {
 pub(super) async fn run(args: PurgeArgs) -> anyhow::Result<ExitCode> {
     let (place, _) = args.place.resolve_to_change().await?;
     let admin = place.reach.admin()?;
-    let log = place.log(&admin).await?;
+    let (log, life) = place.log(&admin).await?;
     let noted = match args.replayed {
-        true => Some(place.marks(&admin, &log).await.map_err(|error| {
+        true => Some(place.marks(&admin, &log, &life).await.map_err(|error| {
             let what = format!("read the offsets of group {}", place.group());
             place.reach.explain(&what, &error)
         })?),
@@ -73,6 +73,8 @@ pub(super) async fn run(args: PurgeArgs) -> anyhow::Result<ExitCode> {
     if !args.yes {
         confirm(&place, &below, &log)?;
     }
+    // Who was asked may have taken his time.
+    place.is_still(&admin, &life).await?;
     delete(&place, &below).await?;
     args.output.print(
         || json!({ "topic": place.topic, "deleted": count, "oldest": below }),
@@ -126,6 +128,7 @@ fn passed(noted: &Noted, number: i32) -> Option<i64> {
         filter: Filter::default(),
         max_replays: 1,
         to: None,
+        retry_topic: None,
     };
     noted.get(&number)?.as_ref()?.start(&whole)
 }
@@ -169,6 +172,13 @@ fn confirm(place: &Place, below: &BTreeMap<i32, i64>, log: &Log) -> anyhow::Resu
     for (number, end) in below {
         let count = counted(Some(end - log[number].start), "offset");
         writeln!(err, "{topic}[{number}]: {count} below {end}")?;
+    }
+    if let Some(fleet) = &place.fleet {
+        writeln!(
+            err,
+            "These are all that lie there, also those of other consumers than {} that have this topic: drover dlq list counts them.",
+            fleet.name
+        )?;
     }
     write!(
         err,

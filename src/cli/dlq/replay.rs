@@ -72,13 +72,19 @@ pub(super) async fn run(args: ReplayArgs) -> anyhow::Result<ExitCode> {
         true => args.place.resolve().await?,
         false => args.place.resolve_to_change().await?,
     };
-    let mut filter = args.filter.filter(clock::now())?;
+    let now = clock::now();
+    let mut filter = args.filter.filter(now)?;
+    let same = match args.filter.as_of(now) {
+        Some(times) => format!("{} with {times}", told::SAME_COMMAND),
+        None => told::SAME_COMMAND.to_owned(),
+    };
     let all = filter.is_all();
     filter.whose = place.fleet.as_ref().map(|fleet| fleet.whose.clone());
     let kind = Kind {
         filter,
         max_replays: args.max_replays,
         to: args.to.clone(),
+        retry_topic: place.retry_topic(),
     };
     let wishes = Wishes {
         id: id()?,
@@ -105,9 +111,10 @@ pub(super) async fn run(args: ReplayArgs) -> anyhow::Result<ExitCode> {
             replay.perform(&mut shown, stop)
         }
     })
-    .await?;
+    .await
+    .map_err(|error| anyhow!(format!("{error:#}").replace(told::SAME_COMMAND, &same)))?;
     args.output
-        .print(|| report.value(), || told::text(&report))?;
+        .print(|| report.value(), || told::text(&report, &same))?;
     Ok(told::exit_code(&report))
 }
 

@@ -78,7 +78,7 @@ pub(super) async fn run(args: ShowArgs) -> anyhow::Result<ExitCode> {
     let limit = usize::try_from(args.limit).unwrap_or(usize::MAX);
     let found = super::reading(async {
         let admin = place.reach.admin()?;
-        let log = place.log(&admin).await?;
+        let (log, _) = place.log(&admin).await?;
         tokio::task::spawn_blocking(move || read(&place, &log, &filter, limit)).await?
     });
     let Found { letters, more } = found.await?;

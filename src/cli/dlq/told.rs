@@ -5,14 +5,26 @@ use std::process::ExitCode;
 use super::table::{number, tables};
 use crate::redrive::printable;
 use crate::redrive::report::{Outcome, Report};
+use crate::redrive::words::FLAGS;
 
-/// The report, for people.
-pub(super) fn text(report: &Report) -> String {
+/// What goes on where a replay ended, where its times are the same whenever they are read.
+pub(super) const SAME_COMMAND: &str = FLAGS.next;
+
+/// The report, for people. `same` is the command that goes on where this one ended.
+pub(super) fn text(report: &Report, same: &str) -> String {
     let mut text = match &report.id {
-        Some(id) => done(report, id),
+        Some(id) => done(report, id, same),
         None => plan(report),
     };
-    if report.passed > 0 {
+    for why in &report.would_fail {
+        text.push_str(&format!(
+            "  it would end with an error: {}\n",
+            printable(why)
+        ));
+    }
+    if report.continued {
+        text.push_str("  it goes on where the same replay --again was ended; once it is through, the next one begins anew\n");
+    } else if report.passed > 0 {
         text.push_str(&format!(
             "  {} dealt with by an earlier replay; --again replays them once more\n",
             match report.passed {
@@ -32,7 +44,10 @@ pub(super) fn text(report: &Report) -> String {
         ));
     }
     for (count, what) in [
-        (left_out.already, "were replayed before"),
+        (
+            left_out.already,
+            "were replayed before; --again replays them once more",
+        ),
         (
             left_out.guarded,
             "were replayed too often already, or their count cannot be read; --max-replays raises the bound",
@@ -58,6 +73,7 @@ pub(super) fn text(report: &Report) -> String {
 
 pub(super) fn exit_code(report: &Report) -> ExitCode {
     ExitCode::from(match report.outcome {
+        Outcome::Complete if !report.would_fail.is_empty() => 1,
         Outcome::Complete => 0,
         Outcome::Failing | Outcome::Incomplete => 1,
         Outcome::Interrupted => 130,
@@ -89,7 +105,7 @@ fn plan(report: &Report) -> String {
     )
 }
 
-fn done(report: &Report, id: &str) -> String {
+fn done(report: &Report, id: &str, same: &str) -> String {
     let seconds = report.took.as_secs_f64();
     let rate = match report.moved {
         0 | 1 => String::new(),
@@ -117,10 +133,10 @@ fn done(report: &Report, id: &str) -> String {
         ));
     }
     let goes_on = match report.came_to_the_end {
-        true => {
-            "nothing is left for the same command; what becomes a dead letter again from now on is not counted here: drover dlq list"
-        }
-        false => "the same command goes on where it was",
+        true => format!(
+            "nothing is left for {same}; what becomes a dead letter again from now on is not counted here: drover dlq list"
+        ),
+        false => format!("{same} goes on where it was"),
     };
     match report.outcome {
         Outcome::Complete | Outcome::Incomplete => {}
@@ -150,7 +166,7 @@ mod tests {
         report.passed = 358;
         report.left_out.count(Verdict::Already);
         report.left_out.count(Verdict::Guarded);
-        let text = text(&report);
+        let text = text(&report, SAME_COMMAND);
         assert!(
             text.starts_with("Stopped: 60,000 dead letters of orders.dlq replayed to where they came from in 1.5 s, 40,000 a second (replay id)\n"),
             "{text}"
@@ -173,15 +189,52 @@ mod tests {
         let mut report = Report::new("orders.dlq", None, Some("id".to_owned()));
         report.moved = 12;
         report.outcome = Outcome::Interrupted;
-        assert!(text(&report).ends_with("  the same command goes on where it was\n"));
+        assert!(text(&report, SAME_COMMAND).ends_with("  the same command goes on where it was\n"));
         report.came_to_the_end = true;
-        let text = text(&report);
+        let text = text(&report, SAME_COMMAND);
         assert!(text.starts_with("Interrupted: 12 dead letters"), "{text}");
         assert!(
             text.contains("nothing is left for the same command"),
             "{text}"
         );
         assert!(!text.contains("goes on"), "{text}");
+    }
+
+    #[test]
+    fn what_goes_on_where_a_replay_ended_is_told_as_it_is() {
+        let mut report = Report::new("orders.dlq", None, Some("id".to_owned()));
+        report.outcome = Outcome::Interrupted;
+        report.passed = 3;
+        report.continued = true;
+        let text = text(
+            &report,
+            "the same command with --since 2026-01-01T00:00:00Z",
+        );
+        assert!(
+            text.contains(
+                "  the same command with --since 2026-01-01T00:00:00Z goes on where it was\n"
+            ),
+            "{text}"
+        );
+        assert!(text.contains("the same replay --again was ended"), "{text}");
+        assert!(!text.contains("offsets before"), "{text}");
+    }
+
+    #[test]
+    fn what_would_end_a_replay_is_told_by_its_dry_run() {
+        let mut report = Report::new("orders.dlq", None, None);
+        assert_eq!(exit_code(&report), ExitCode::SUCCESS);
+        report.would_fail = vec!["topic orders does not exist".to_owned()];
+        let text = text(&report, SAME_COMMAND);
+        assert!(
+            text.contains("it would end with an error: topic orders does not exist\n"),
+            "{text}"
+        );
+        assert_eq!(exit_code(&report), ExitCode::from(1));
+        assert_eq!(
+            report.value()["wouldFail"][0],
+            "topic orders does not exist"
+        );
     }
 
     #[test]
@@ -197,7 +250,7 @@ mod tests {
                 why: "Message size too large".to_owned(),
             });
         }
-        let text = text(&report);
+        let text = text(&report, SAME_COMMAND);
         assert!(text.starts_with("Incomplete: 996 dead letters"), "{text}");
         for words in [
             "12 offsets were deleted",

@@ -4,9 +4,11 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use drover::clock::Monotonic;
+use rdkafka::admin::{AdminOptions, NewTopic, TopicReplication};
 use rdkafka::producer::Producer;
 use serde_json::Value;
 
+use super::left::admin;
 use super::{DEADLINE, Stage, told};
 
 /// Ends with the test, however that ends.
@@ -174,4 +176,66 @@ async fn a_replay_stops_when_most_of_it_fails_again() {
     let moved = report["replayed"].as_u64().unwrap();
     assert!(moved < 2_000, "{report}");
     assert_eq!(stage.read(&stage.topic).len() as u64, moved);
+}
+
+#[tokio::test]
+async fn what_is_moved_again_goes_on_where_it_was_killed() {
+    let stage = Stage::of("dlq-again-killed", 2).await;
+    stage.write(0, 2_000, "Rejected");
+    assert_eq!(told(&mut stage.dlq("replay", &[]))["replayed"], 2_000);
+    let mut found = 2_000;
+    for _ in 0..2 {
+        let mut replaying = stage.replaying(&["--again", "--rate", "50"]);
+        found = stage.wait_for_more_than(found, &mut replaying).await;
+        replaying.0.kill().unwrap();
+        replaying.0.wait().unwrap();
+        assert!(found < 4_000, "it was over before it was killed");
+    }
+    let report = told(&mut stage.dlq("replay", &["--again"]));
+    assert_eq!(report["outcome"], "Complete");
+    assert!(report["replayed"].as_u64().unwrap() < 2_000, "{report}");
+    let mut counts = vec![0; 2_000];
+    for read in stage.read(&stage.topic) {
+        counts[read.value.parse::<usize>().unwrap()] += 1;
+    }
+    assert!(counts.iter().all(|&count| count == 2), "{counts:?}");
+    // It is through: the next wish is a new one.
+    let some = ["--again", "--key", "key-1"];
+    assert_eq!(told(&mut stage.dlq("replay", &some))["replayed"], 200);
+    assert_eq!(told(&mut stage.dlq("replay", &some))["replayed"], 200);
+}
+
+#[tokio::test]
+async fn what_is_in_a_topic_that_was_made_anew_meanwhile_counts_as_new() {
+    let stage = Stage::of("dlq-made-anew", 1).await;
+    stage.write(0, 3_000, "Rejected");
+    let mut replaying = stage.replaying(&["--rate", "50"]);
+    stage.wait_for_more_than(0, &mut replaying).await;
+    let kafka = admin(stage.servers);
+    let options = AdminOptions::new();
+    let deleted = kafka.delete_topics(&[&stage.dlq], &options).await;
+    deleted.unwrap().pop().unwrap().unwrap();
+    let clock = Monotonic::start();
+    // It is not gone at once.
+    let anew = NewTopic::new(&stage.dlq, 1, TopicReplication::Fixed(1));
+    while kafka.create_topics([&anew], &options).await.unwrap()[0].is_err() {
+        assert!(clock.elapsed() < DEADLINE, "it cannot be made anew");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    stage.write(10_000, 4_000, "Rejected");
+    assert_eq!(replaying.0.wait().unwrap().code(), Some(2));
+    let said = replaying.told();
+    assert!(
+        said.contains("made anew") || said.contains("nothing of it counts"),
+        "{said}"
+    );
+    assert_eq!(told(&mut stage.dlq("list", &[]))["replayed"], 0);
+    assert_eq!(told(&mut stage.dlq("replay", &[]))["replayed"], 4_000);
+    let found = stage.read(&stage.topic);
+    let numbers = found
+        .iter()
+        .map(|read| read.value.parse::<usize>().unwrap());
+    let mut new: Vec<usize> = numbers.filter(|number| *number >= 10_000).collect();
+    new.sort_unstable();
+    assert!(new.into_iter().eq(10_000..14_000));
 }

@@ -17,7 +17,7 @@ use super::{DEADLINE, Stage, failed, told};
 /// More than a topic takes that a test makes for it.
 const TOO_LARGE: usize = 9_000;
 
-fn admin(servers: &str) -> AdminClient<DefaultClientContext> {
+pub(super) fn admin(servers: &str) -> AdminClient<DefaultClientContext> {
     let mut config = ClientConfig::new();
     config.set("bootstrap.servers", servers).create().unwrap()
 }
@@ -162,6 +162,48 @@ async fn a_replay_that_is_killed_among_refused_letters_goes_on_without_loss_or_r
         &stage.topic,
         (0..400).filter(|number| !large.contains(number)),
     );
+}
+
+/// Each transaction leaves an offset of its own in each partition that it wrote to.
+#[tokio::test]
+async fn a_topic_that_takes_less_than_a_batch_gets_smaller_batches() {
+    let mut stage = Stage::of("dlq-batches", 1).await;
+    stage.topic = topic_with(&stage, "small", ("max.message.bytes", "40000")).await;
+    let producer = stage.producer();
+    for number in 0..3_000 {
+        let padding = incompressible(500, number);
+        let headers = [
+            ("drover-dlq-topic", stage.topic.as_str()),
+            ("drover-dlq-reason", "Rejected"),
+            ("padding", &padding),
+        ];
+        let key = format!("key-{}", number % 10);
+        stage.put(&producer, &key, &number.to_string(), &headers);
+    }
+    producer.flush(DEADLINE).unwrap();
+    let report = told(&mut stage.dlq("replay", &[]));
+    assert_eq!(report["replayed"], 3_000, "{report}");
+    stage.assert_moved(&stage.topic, 0..3_000);
+    let ends = (0..2).map(|partition| {
+        let client = producer.client();
+        let marks = client.fetch_watermarks(&stage.topic, partition, DEADLINE);
+        marks.unwrap().1
+    });
+    let transactions = ends.sum::<i64>() - 3_000;
+    assert!(transactions < 300, "{transactions}");
+}
+
+#[tokio::test]
+async fn more_letters_than_are_tried_at_once_do_not_keep_those_behind_them() {
+    let stage = Stage::narrow("dlq-refused-many").await;
+    let large: Vec<usize> = (10..35).collect();
+    stage.write_some_large(0, 60, &large);
+    let error = failed(&stage.dlq("replay", &[]).output().unwrap(), 2);
+    assert!(error.contains("--partition and --offsets"), "{error}");
+    let report = ended(&mut stage.dlq("replay", &[]), 1);
+    assert_eq!(report["refused"].as_array().unwrap().len(), 25, "{report}");
+    let small = (0..60).filter(|number| !large.contains(number));
+    stage.assert_moved(&stage.topic, small);
 }
 
 #[tokio::test]

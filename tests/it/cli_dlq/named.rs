@@ -122,6 +122,12 @@ async fn what_is_replayed_goes_to_the_consumers_retry_topic_if_it_has_one() {
     }
     // Both are where its consumer gets it: nothing is replayed to one after the other.
     assert_eq!(replay(&["--to-source"])["replayed"], 0);
+    // By their names they are no others, whoever names them.
+    for to in [&retry, &stage.topic] {
+        assert_eq!(replay(&["--to", to])["replayed"], 0, "{to}");
+        let without_fleet = told(&mut stage.dlq("replay", &["--to", to]));
+        assert_eq!(without_fleet["replayed"], 0, "{to}");
+    }
 
     // What failed there has its source where it was first.
     let producer = stage.producer();

@@ -45,6 +45,10 @@ async fn replays_with_different_filters_move_each_dead_letter_once() {
     assert_eq!(replayed[0].header("drover-redrive-count"), Some("1"));
     assert_eq!(replayed[0].header("drover-dlq-reason"), None);
 
+    // Their own topic is none other when it is named.
+    let named = ["--to", &stage.topic];
+    assert_eq!(told(&mut stage.dlq("replay", &named))["replayed"], 0);
+
     // Another topic is another matter.
     let copy = broker().create_topic("dlq-once-copy", 3).await;
     let more = [
@@ -103,4 +107,57 @@ async fn what_was_replayed_too_often_or_has_no_origin_is_left_out_and_said() {
         (&json!(1), &json!(1))
     );
     stage.assert_moved(&stage.topic, [2, 0].into_iter());
+}
+
+#[tokio::test]
+async fn a_dry_run_tells_what_would_end_the_replay() {
+    let stage = Stage::of("dlq-foreseen", 1).await;
+    stage.write(0, 3, "Rejected");
+    let good = told(&mut stage.dlq("replay", &["--dry-run"]));
+    assert_eq!(good["wouldFail"], json!([]));
+    let producer = stage.producer();
+    let gone = [("drover-dlq-topic", "gone-for-ever")];
+    stage.put(&producer, "key-0", "3", &gone);
+    producer.flush(DEADLINE).unwrap();
+    for (arguments, count, topic) in [
+        (&["--dry-run"][..], 4, "gone-for-ever"),
+        (
+            &["--dry-run", "--to", "nowhere-at-all"],
+            4,
+            "nowhere-at-all",
+        ),
+    ] {
+        let mut plan = stage.dlq("replay", arguments);
+        let output = plan.args(["-o", "json"]).output().unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        let plan: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(plan["wouldReplay"]["total"], count, "{plan}");
+        let why = plan["wouldFail"][0].as_str().unwrap();
+        assert!(why.contains(topic) && why.contains("--to"), "{why}");
+    }
+    assert!(stage.read(&stage.topic).is_empty());
+}
+
+#[tokio::test]
+async fn where_too_many_filters_are_noted_it_is_said_before_and_a_purge_makes_room() {
+    let stage = Stage::of("dlq-no-room", 1).await;
+    stage.write(0, 10, "Rejected");
+    let long = |number: usize| format!("{number}-{}", "k".repeat(600));
+    let replay = |number: usize, more: &[&str]| {
+        let mut command = stage.dlq("replay", &["--key", &long(number)]);
+        command.args(more).output().unwrap()
+    };
+    let full = (0..10).find(|&number| !replay(number, &[]).status.success());
+    let full = full.expect("there is always room");
+    let dry = replay(full, &["--dry-run"]);
+    assert_eq!(dry.status.code(), Some(1));
+    let said = String::from_utf8(dry.stdout).unwrap();
+    assert!(
+        said.contains("purge --topic") && said.contains("--before OFFSET"),
+        "{said}"
+    );
+    // As it says.
+    let purge = ["--partition", "0", "--before", "10", "--yes"];
+    assert_eq!(told(&mut stage.dlq("purge", &purge))["deleted"], 10);
+    assert!(replay(full, &[]).status.success());
 }

@@ -151,3 +151,37 @@ async fn what_the_only_consumer_of_a_topic_has_replayed_can_be_purged() {
     assert!(told(&mut two.command("purge", "b", &purge))["deleted"].as_i64() >= Some(2));
     assert!(two.values(&two.stage.dlq).is_empty());
 }
+
+#[tokio::test]
+async fn of_a_file_without_a_namespace_letters_of_two_are_not_mixed() {
+    let two = Two::of("dlq-no-namespace").await;
+    let mut document = http_url();
+    document["metadata"] = json!({ "name": "orders" });
+    document["spec"]["kafka"]["bootstrapServers"] = json!(two.stage.servers);
+    document["spec"]["topics"] = json!([two.stage.topic]);
+    document["spec"]["delivery"] = json!({ "deadLetter": { "topic": two.stage.dlq } });
+    std::fs::write(two.path("orders"), document.to_string()).unwrap();
+    let producer = two.stage.producer();
+    for (namespace, value) in [("prod", "1"), ("prod", "2"), ("staging", "3")] {
+        let consumer = format!("{namespace}/orders");
+        let headers = [
+            ("drover-dlq-topic", two.stage.topic.as_str()),
+            ("drover-dlq-reason", "Rejected"),
+            ("drover-dlq-consumer", &consumer),
+        ];
+        two.stage.put(&producer, "key", value, &headers);
+    }
+    producer.flush(DEADLINE).unwrap();
+    let refused = two.command("replay", "orders", &[]).output().unwrap();
+    let error = failed(&refused, 2);
+    for words in ["prod", "staging", "-n NAMESPACE"] {
+        assert!(error.contains(words), "{words}: {error}");
+    }
+    assert!(two.stage.read(&two.stage.topic).is_empty());
+    let dry = two.command("replay", "orders", &["--dry-run"]).output();
+    assert_eq!(dry.unwrap().status.code(), Some(1));
+    for (namespace, count) in [("staging", 1), ("prod", 2)] {
+        let mut command = two.command("replay", "orders", &["-n", namespace]);
+        assert_eq!(told(&mut command)["replayed"], count, "{namespace}");
+    }
+}

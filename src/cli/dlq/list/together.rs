@@ -18,7 +18,7 @@ use crate::cli::readable::Readable;
 use crate::kafka::admin::{Admin, Error};
 use crate::kafka::scan::{Ranges, Scan, Step};
 use crate::redrive::letter::Letter;
-use crate::redrive::place::{Log, Noted, Place, logs};
+use crate::redrive::place::{Life, Log, Noted, Place, logs};
 
 /// Kafkas that are asked at the same time, and groups of one where each is asked for by itself.
 const AT_ONCE: usize = 8;
@@ -145,7 +145,7 @@ async fn of_one_kafka(means: &Means<'_>, batch: Batch, is_shown: &AtomicBool) {
     let mut known = Vec::new();
     for it in waiting {
         match logs.get(&it.place.topic) {
-            Some(Ok(log)) => known.push((it, log)),
+            Some(Ok((log, life))) => known.push((it, log, life)),
             Some(Err(error)) => tell_all([it.tell], &it.place.no_log(error)),
             None => tell_all([it.tell], &it.place.no_log(&Error::Missing)),
         }
@@ -153,7 +153,7 @@ async fn of_one_kafka(means: &Means<'_>, batch: Batch, is_shown: &AtomicBool) {
     let noted = noted(&admin, &known).await;
     let mut ranges = Ranges::new();
     let mut topics: BTreeMap<String, Vec<Counting>> = BTreeMap::new();
-    for (Waiting { place, tell }, log) in known {
+    for (Waiting { place, tell }, log, _) in known {
         let noted = noted.get(&place.topic).cloned().flatten();
         let counts = Counts::of(&place, noted, means.filter);
         ranges.insert(place.topic.clone(), within(means.filter, log));
@@ -181,25 +181,25 @@ fn tell_all(these: impl IntoIterator<Item = oneshot::Sender<Told>>, error: &anyh
 }
 
 /// What was replayed, by topic; none where that is not to be known.
-async fn noted(admin: &Admin, known: &[(Waiting, &Log)]) -> BTreeMap<String, Option<Noted>> {
-    let Some(timeout) = known.first().map(|(it, _)| it.place.reach.timeout) else {
+async fn noted(admin: &Admin, known: &[(Waiting, &Log, &Life)]) -> BTreeMap<String, Option<Noted>> {
+    let Some(timeout) = known.first().map(|(it, ..)| it.place.reach.timeout) else {
         return BTreeMap::new();
     };
-    let places: BTreeMap<&String, (&Place, &Log)> = known
+    let places: BTreeMap<&String, (&Place, &Log, &Life)> = known
         .iter()
-        .map(|(it, log)| (&it.place.topic, (&it.place, *log)))
+        .map(|(it, log, life)| (&it.place.topic, (&it.place, *log, *life)))
         .collect();
-    let groups = places.values().map(|(place, log)| {
+    let groups = places.values().map(|(place, log, _)| {
         let partitions = place.partitions(log.keys().copied());
         (place.group(), partitions)
     });
     let (mut together, _) = admin.committed_together(&groups.collect(), timeout).await;
-    let each = places.into_iter().map(|(topic, (place, log))| {
+    let each = places.into_iter().map(|(topic, (place, log, life))| {
         let committed = together.remove(&place.group());
         async move {
             let noted = match committed {
-                Some(committed) => place.noted(log, committed),
-                None => place.marks(admin, log).await,
+                Some(committed) => place.noted(log, life, committed),
+                None => place.marks(admin, log, life).await,
             };
             // Whoever may not read the group may still look at the letters.
             (topic.clone(), noted.ok())

@@ -87,7 +87,9 @@ impl Finished {
     /// Nobody but this worker has committed since.
     fn is_of(&self, assignment: &Assignment, found: Found, is_own_report: bool) -> bool {
         let own = self.own.as_ref().filter(|_| is_own_report);
-        self.topic_id == assignment.topic_id
+        // Kafka forgets what was committed for a topic that is deleted, so that no id is no objection.
+        let ids = self.topic_id.as_ref().zip(assignment.topic_id.as_ref());
+        ids.is_none_or(|(before, now)| before == now)
             && (self.found == Some(found) || own.is_some_and(|own| own.contains(&found.offset)))
     }
 

@@ -138,11 +138,14 @@ fn of_another_topic_or_without_a_committed_offset_nothing_is_remembered() {
         lane: LaneId(0),
         left_behind: None,
         committed: committed.map(Offset),
-        topic_id: Some(topic_id.to_owned()),
+        topic_id: Some(topic_id.to_owned()).filter(|id| !id.is_empty()),
     };
     for (before, after, expected) in [
         (of(Some(0), "a"), of(Some(0), "a"), vec![1]),
         (of(Some(0), "a"), of(Some(0), "b"), vec![0, 1]),
+        // Not known.
+        (of(Some(0), ""), of(Some(0), "a"), vec![1]),
+        (of(Some(0), "a"), of(Some(0), ""), vec![1]),
         (of(None, "a"), of(None, "a"), vec![0, 1]),
         (of(None, "a"), of(Some(0), "a"), vec![0, 1]),
     ] {

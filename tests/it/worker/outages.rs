@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use drover::report::Report;
 use drover::topic::Offset;
-use drover::worker_config::{GroupProtocol, Handler, OnExhausted};
+use drover::worker_config::{GroupProtocol, Handler, OnExhausted, WorkerConfig};
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 
 use super::kafka::{Kafka, eventually};
@@ -80,20 +80,24 @@ fn a_worker_whose_commit_is_fenced_does_not_deliver_again_what_it_had_finished()
     assert_eq!(web.seen().len(), 60);
 }
 
+/// With a broker that comes back found within a second.
+fn back_soon(mut config: WorkerConfig) -> WorkerConfig {
+    let soon = [
+        ("reconnect.backoff.max.ms", "300"),
+        ("socket.connection.setup.timeout.ms", "1000"),
+    ];
+    let soon = soon.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    config.properties.extend(soon);
+    config
+}
+
 #[test]
 fn a_broker_that_is_away_for_longer_than_the_session_has_nothing_delivered_again() {
     let kafka = Kafka::with_topic(TOPIC, 1);
     kafka.produce(TOPIC, 0, &["a", "b", "c"], &texts("early", 30));
     let web = Web::start(|_| ok());
     let admin = nowhere();
-    let mut config = config(&kafka, &web);
-    let soon = [
-        ("reconnect.backoff.max.ms", "300"),
-        ("socket.connection.setup.timeout.ms", "1000"),
-    ];
-    config
-        .properties
-        .extend(soon.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    let config = back_soon(config(&kafka, &web));
     let worker = Worker::start_with_admin("pod-1", config, Some(admin));
     kafka.wait_for_commit(TOPIC, 0, 30);
     web.behave(|_| Reply { hold: true, ..ok() });
@@ -225,14 +229,7 @@ fn a_worker_outlives_kafka_being_away_and_goes_on_by_itself() {
     kafka.produce(TOPIC, 0, &["a", "b"], &texts("early", 10));
     let web = Web::start(|_| ok());
     let admin = nowhere();
-    let mut config = config(&kafka, &web);
-    let soon = [
-        ("reconnect.backoff.max.ms", "300"),
-        ("socket.connection.setup.timeout.ms", "1000"),
-    ];
-    config
-        .properties
-        .extend(soon.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    let config = back_soon(config(&kafka, &web));
     let worker = Worker::in_pod_with_admin("pod-1", config, Some(admin));
     kafka.wait_for_commit(TOPIC, 0, 10);
 
